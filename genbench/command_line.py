@@ -1,0 +1,60 @@
+"""What every script shares: JSON arguments, logging, and one clear line instead of a traceback."""
+
+import argparse
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from genbench.errors import InputError
+
+
+def json_argument(text: str) -> Any:
+    """Parse a JSON argument: the JSON itself, or `@file` that holds it."""
+    source = "the argument"
+    if text.startswith("@"):
+        source = text[1:]
+        try:
+            text = Path(source).read_text(encoding="utf-8")
+        except OSError as error:
+            raise argparse.ArgumentTypeError(f"{source}: {error.strerror}") from None
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"{source} is not valid JSON: {error}") from None
+
+
+def range_argument(text: str) -> range:
+    """Parse `START:STOP` into a range of seeds, 0 <= START < STOP."""
+    start, colon, stop = text.partition(":")
+    if not (colon and start.isdecimal() and stop.isdecimal() and int(start) < int(stop)):
+        raise argparse.ArgumentTypeError(f"expected START:STOP with 0 <= START < STOP, such as 0:50000, found {text!r}")
+    return range(int(start), int(stop))
+
+
+def add_device_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--device", choices=["auto", "cuda", "cpu"], default="auto", help="auto takes a GPU if there is one"
+    )
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a script's `main`. InputError becomes one line on standard error and exit status 2."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    try:
+        main()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except OSError as error:
+        if error.filename is None and error.errno is None:
+            raise
+        traceback.print_exc(limit=-3)
+        print(f"error: {error.filename or 'input/output'}: {error.strerror}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,51 @@
+"""Where a result came from: package versions, commit, machine. Reads metadata only, imports no package."""
+
+import hashlib
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).parent
+
+
+@cache
+def code_sha256() -> str:
+    """SHA-256 over the package's own Python sources: tells whether two results were made by the same code."""
+    digest = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+@cache
+def git_commit() -> str | None:
+    """The checkout's commit, with "+changes" when tracked files differ from it; None outside a checkout."""
+    try:
+        command = ["git", "-C", str(PACKAGE.parent), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+changes"]
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def collect(*packages: str) -> dict[str, Any]:
+    """Versions of the named packages (distribution names), of Python and of this code, and the time in UTC."""
+    versions = {}
+    for package in packages:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "genbench_commit": git_commit(),
+        "code_sha256": code_sha256(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": versions,
+        "command": " ".join(Path(argument).name if "/scripts/" in argument else argument for argument in sys.argv),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
