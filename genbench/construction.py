@@ -1,0 +1,149 @@
+"""A signature is a schema: check the keys and values of a suite's entry against the function they go to."""
+
+import difflib
+import importlib
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Literal
+
+from genbench.errors import InputError
+
+
+def _words(annotation: Any) -> str:
+    """An annotation as a user reads it: `int`, `one of 'gan', 'lsgan'`, `a list of int`."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if annotation in (None, types.NoneType):
+        return "null"
+    if origin in (types.UnionType, typing.Union):
+        return " or ".join(_words(argument) for argument in arguments)
+    if origin is Literal:
+        return "one of " + ", ".join(repr(argument) for argument in arguments)
+    if origin in (tuple, list, Sequence):
+        return f"a list of {_words(arguments[0])}" if origin is not tuple or ... in arguments else (
+            f"a list of {len(arguments)} values ({', '.join(_words(argument) for argument in arguments)})"
+        )
+    if origin is Mapping or annotation is Mapping:
+        return "a mapping"
+    return {int: "an integer", float: "a number", str: "a string", bool: "true or false"}.get(annotation, str(annotation))
+
+
+def _fits(value: Any, annotation: Any) -> bool:
+    """Whether a value read from YAML or JSON fits an annotation made of plain types, lists, mappings and unions."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if annotation is Any:
+        return True
+    if annotation in (None, types.NoneType):
+        return value is None
+    if origin in (types.UnionType, typing.Union):
+        return any(_fits(value, argument) for argument in arguments)
+    if origin is Literal:
+        return any(value == argument and type(value) is type(argument) for argument in arguments)
+    if origin in (tuple, list, Sequence):
+        if not isinstance(value, (list, tuple)):
+            return False
+        if origin is tuple and ... not in arguments:
+            return len(value) == len(arguments) and all(map(_fits, value, arguments))
+        return all(_fits(element, arguments[0]) for element in value)
+    if origin is Mapping or annotation is Mapping:
+        return isinstance(value, Mapping) and (not arguments or all(_fits(v, arguments[1]) for v in value.values()))
+    if annotation is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if annotation is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, annotation)
+
+
+def unknown_name(where: str, found: Any, expected: typing.Iterable[str]) -> InputError:
+    """The error for a name that is not in a closed set, with the nearest one suggested."""
+    names = sorted(expected)
+    near = difflib.get_close_matches(str(found), names, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    return InputError(f"{where}: found {found!r}{hint}; expected one of: {', '.join(names)}")
+
+
+def check_arguments(
+    function: Callable[..., Any], arguments: Mapping[str, Any], where: str, given: Sequence[str] = ()
+) -> None:
+    """Check that `arguments` fit the keyword-only parameters of `function`; raise InputError that begins with `where`.
+
+    `given` names parameters that the program fills in itself, which a user therefore may not give.
+    """
+    signature = inspect.signature(function)
+    parameters = {
+        name: p for name, p in signature.parameters.items() if p.kind is p.KEYWORD_ONLY and name not in given
+    }
+    for key in arguments:
+        if key not in parameters:
+            raise unknown_name(f"{where}: unknown key", key, parameters)
+    for name, parameter in parameters.items():
+        if name not in arguments and parameter.default is parameter.empty:
+            raise InputError(f"{where}: key {name!r} is missing; expected keys: {', '.join(parameters)}")
+    hints = typing.get_type_hints(function if inspect.isfunction(function) else function.__init__)  # type: ignore[misc]
+    for key, value in arguments.items():
+        if key in hints and not _fits(value, hints[key]):
+            hint = ""
+            if isinstance(value, str) and "e" in value.lower() and not _is_text(value):
+                hint = " (YAML reads 2e-4 as a string; write 2.0e-4)"
+            raise InputError(f"{where}: key {key!r}: found {value!r}{hint}, expected {_words(hints[key])}")
+
+
+def _is_text(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return True
+    return False
+
+
+def choose(table: Mapping[str, Callable[..., Any]], entry: str | Mapping[str, Any], where: str) -> Callable[..., Any]:
+    """The function of `table` that `entry` names, its options bound.
+
+    `entry` is a name, or a mapping with the key `name` and the function's keyword-only options beside it.
+    """
+    options = {"name": entry} if isinstance(entry, str) else dict(entry)
+    name = options.pop("name", None)
+    if name not in table:
+        raise unknown_name(f"{where}: name", name, table)
+    check_arguments(table[name], options, f"{where}: {name}")
+    return partial(table[name], **options)
+
+
+def find_class(package: str, dotted: Any, where: str, base: type | None = None) -> type:
+    """The class at a dotted path inside `package`, such as `gan.GAN` in `genbench.models`."""
+    module_name, _, class_name = str(dotted).rpartition(".")
+    try:
+        if not module_name or not all(part.isidentifier() for part in str(dotted).split(".")):
+            raise ModuleNotFoundError(name=f"{package}.{module_name}")
+        module = importlib.import_module(f"{package}.{module_name}")
+    except ModuleNotFoundError as error:
+        if error.name is None or not error.name.startswith(package):
+            raise  # the module exists, and lacks a package that it imports
+        raise InputError(
+            f"{where}: class: found {dotted!r}, and there is no module {package}.{module_name}; "
+            "expected module.Class, such as vae.VAE"
+        ) from None
+    found = getattr(module, class_name, None)
+    if not inspect.isclass(found) or (base is not None and not issubclass(found, base)):
+        names = [
+            name for name, value in vars(module).items()
+            if inspect.isclass(value) and value.__module__ == module.__name__ and not name.startswith("_")
+        ]
+        raise unknown_name(f"{where}: class in {module.__name__}", class_name, names)
+    return found
+
+
+def construct(package: str, entry: Mapping[str, Any], where: str, base: type | None = None, **given: Any) -> Any:
+    """Build the object that a suite's entry describes: `class` is its dotted path, the rest its keyword arguments.
+
+    `given` are arguments that the program fills in, where the constructor takes them.
+    """
+    arguments = dict(entry)
+    if "class" not in arguments:
+        raise InputError(f"{where}: key 'class' is missing; expected module.Class, such as vae.VAE")
+    found = find_class(package, arguments.pop("class"), where, base)
+    check_arguments(found, arguments, where, given=tuple(given))
+    taken = inspect.signature(found).parameters
+    return found(**arguments, **{name: value for name, value in given.items() if name in taken})

@@ -1,0 +1,173 @@
+"""Images from a trained model: seeds in, uint8 out, with the time and the network evaluations measured.
+
+Seeds are cut into batches at multiples of the batch size, and a batch is always computed whole. So image i is
+computed in the same batch, at the same place, whichever range of seeds is asked for and however many processes
+share it: any split gives the same bits on one kind of device.
+"""
+
+import json
+import logging
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from genbench import provenance
+from genbench.artifacts import atomic_path, sha256_json, write_json
+from genbench.devices import device_label
+from genbench.images import to_pixels
+from genbench.models import Model
+from genbench.noise import Noise
+from genbench.tensors import Pixels
+
+log = logging.getLogger(__name__)
+
+
+class CallCounter:
+    """Counts the calls of a model's network: the number of function evaluations (NFE)."""
+
+    calls = 0
+
+    def _count(self, *_: Any) -> None:
+        self.calls += 1
+
+    @contextmanager
+    def on(self, model: Model) -> Iterator["CallCounter"]:
+        handle = model.get_submodule(model.network).register_forward_pre_hook(self._count)
+        try:
+            yield self
+        finally:
+            handle.remove()
+
+
+def sample_pixels(model: Model, seeds: torch.Tensor, options: Mapping[str, Any]) -> Pixels:
+    """One batch: uint8 (N, H, W, C) for N seeds, on the model's device."""
+    with torch.inference_mode():
+        return to_pixels(model.sample(Noise(seeds), **options))
+
+
+def batch_starts(seeds: range, batch_size: int) -> range:
+    """First seeds of the batches that cover `seeds`: multiples of batch_size."""
+    return range(seeds.start // batch_size * batch_size, seeds.stop, batch_size)
+
+
+def _synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+class Parts:
+    """Finished batches on disk beside the output, so that a killed run goes on where it was."""
+
+    def __init__(self, folder: Path, fingerprint: str) -> None:
+        self.folder = folder
+        stamp = folder / "fingerprint.json"
+        if folder.exists() and not (stamp.exists() and json.loads(stamp.read_text()) == fingerprint):
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(stamp, fingerprint)
+
+    def load(self, start: int) -> tuple[np.ndarray, float] | None:
+        """The images of the batch that starts at seed `start`, and the seconds they took."""
+        path = self.folder / f"{start}.npz"
+        if not path.exists():
+            return None
+        with np.load(path, allow_pickle=False) as part:
+            return part["images"], float(part["seconds"])
+
+    def save(self, start: int, images: np.ndarray, seconds: float) -> None:
+        with atomic_path(self.folder / f"{start}.npz") as temporary:
+            np.savez(temporary, images=images, seconds=seconds)
+
+
+def generate(
+    model: Model,
+    info: Mapping[str, Any],
+    options: Mapping[str, Any],
+    *,
+    seeds: range,
+    batch_size: int,
+    device: torch.device,
+    parts_folder: Path,
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Images (N, H, W, C) uint8 for `seeds`, in order, and the record of how long they took.
+
+    The clock runs from noise to uint8 on the device, synchronised; the first batch warms up and is left out of the
+    speed when there are others. Finished batches are kept in `parts_folder` until the caller removes it.
+    """
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    fingerprint = sha256_json([info["sha256"], dict(options), batch_size, device.type, provenance.code_sha256()])
+    parts = Parts(parts_folder, fingerprint)
+    counter = CallCounter()
+    starts = batch_starts(seeds, batch_size)
+    images, times, computed, io_seconds = [], [], 0, 0.0
+    last_line = time.monotonic()
+
+    def timed(batch: torch.Tensor) -> tuple[Pixels, float]:
+        _synchronize(device)
+        started = time.perf_counter()
+        pixels = sample_pixels(model, batch, options)
+        _synchronize(device)
+        return pixels, time.perf_counter() - started
+
+    first_seconds = None
+    with tqdm(total=len(starts) * batch_size, unit="image", disable=None, dynamic_ncols=True) as bar:
+        for start in starts:
+            part = parts.load(start)
+            if part is None:
+                pixels, seconds = timed(torch.arange(start, start + batch_size, device=device))
+                if computed == 0:
+                    first_seconds, seconds = seconds, float("nan")
+                computed += 1
+                io_started = time.perf_counter()
+                part = pixels.cpu().numpy(), seconds
+                parts.save(start, *part)
+                io_seconds += time.perf_counter() - io_started
+            batch_images, seconds = part
+            images.append(batch_images)
+            times.append(seconds)
+            bar.update(batch_size)
+            now = time.monotonic()
+            if now - last_line > 10 and not sys.stderr.isatty():
+                log.info("%d of %d images", len(images) * batch_size, len(starts) * batch_size)
+                last_line = now
+    warm = [seconds for seconds in times if np.isfinite(seconds)]
+    if not warm:  # a single batch: once more, warm
+        warm = [timed(torch.arange(starts[0], starts[0] + batch_size, device=device))[1]]
+    one = torch.arange(seeds.start, seeds.start + 1, device=device)
+    if device.type == "cuda":
+        timed(one)  # the kernels for another shape
+    with counter.on(model):
+        _, latency = timed(one)
+    offset = seeds.start - starts[0]
+    result = np.concatenate(images)[offset : offset + len(seeds)]
+    seconds_per_image = float(np.sum(warm)) / (len(warm) * batch_size)
+    timing = {
+        "num_images": len(seeds),
+        "timed_images": len(warm) * batch_size,
+        "seconds": round(float(np.sum(warm)), 6),
+        "images_per_second": 1 / seconds_per_image,
+        "seconds_per_50k": 50_000 * seconds_per_image,
+        "extrapolated": len(warm) * batch_size < 50_000,
+        "latency_batch1_seconds": latency,
+        "warmup_seconds": first_seconds,
+        "io_seconds": io_seconds,
+        "batch_size": batch_size,
+        "nfe": counter.calls,
+        "device": device_label(device),
+        "precision": "fp32",
+        "threads": torch.get_num_threads(),
+        "peak_memory_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
+        "seeds": f"{seeds.start}:{seeds.stop}",
+        "options": dict(options),
+        "model_sha256": info["sha256"],
+    }
+    return result, timing

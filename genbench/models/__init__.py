@@ -1,0 +1,82 @@
+"""A generative model: how it learns from a batch, and how it draws images from noise. One file per family.
+
+A new family subclasses `Model` with `losses` and `sample`; trainer, seeds, EMA, checkpoints, metrics and report
+apply at once.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from genbench.construction import check_arguments, construct
+from genbench.errors import InputError
+from genbench.noise import Noise
+from genbench.tensors import Images, Labels, Scalar
+
+
+@dataclass
+class Batch:
+    """What a model learns from: x0 (N, C, H, W) in [-1, 1], labels, and noise of its own for every image.
+
+    `metrics` takes what a model wants to see in its history beside the losses: name to a detached scalar.
+    """
+
+    x0: Images
+    y: Labels
+    noise: Noise
+    metrics: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Model(nn.Module, ABC):
+    """Base of all families. Constructors take keyword-only arguments: they are the schema of a suite's entry.
+
+    Random numbers come from `batch.noise` and `noise` alone, never from torch's global state, so that results do
+    not depend on how a batch is divided (dropout is the exception).
+    """
+
+    family: ClassVar[str]  # for tables, such as "GAN"
+    paper: ClassVar[str]  # source: authors, year, arXiv id
+    network: ClassVar[str]  # the submodule whose calls while sampling are counted as NFE
+    image_shape: tuple[int, int, int]  # (C, H, W)
+
+    @abstractmethod
+    def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Scalar]]:
+        """Yield (name of a submodule, its loss) in turn; the trainer updates that submodule before it asks again.
+
+        step counts the trainer's iterations from 0.
+        """
+
+    @abstractmethod
+    def sample(self, noise: Noise, y: Labels | None = None) -> Images:
+        """Draw one image for each seed in `noise`: (N, C, H, W), about [-1, 1].
+
+        Families add keyword-only options: they are the schema of a sampler's entry in a suite.
+        """
+
+    def after_training(self, batches: Iterator[Images]) -> None:  # noqa: B027 - most families need nothing
+        """Fit what is fitted once the weights are fixed, such as a density of latents. Runs on the weights to be
+        saved, with the training images in batches, in order."""
+
+    def check_sampler(self, options: Mapping[str, Any], where: str) -> None:
+        """Raise InputError when `options` are not valid for `sample`; the message begins with `where`."""
+        check_arguments(self.sample, options, where)
+
+    def allows_compile(self) -> bool:
+        """Whether torch.compile may be used: not where a loss differentiates twice."""
+        return True
+
+
+def build(entry: Mapping[str, Any], image_shape: tuple[int, int, int], where: str = "model") -> Model:
+    """The model that a suite's entry describes: `class` is a dotted path in genbench.models, such as vae.VAE.
+
+    image_shape: (C, H, W). Raises InputError, beginning with `where`, for an unknown class, key or value.
+    """
+    try:
+        model = construct("genbench.models", entry, where, Model, image_shape=tuple(image_shape))
+    except InputError as error:  # from a part of the model, such as its network
+        raise error if str(error).startswith(where) else InputError(f"{where}: {error}") from None
+    model.image_shape = tuple(image_shape)
+    return model

@@ -1,0 +1,217 @@
+"""The U-Net of DDPM (Ho et al. 2020, arXiv 2006.11239, appendix B), with the options that tell its relatives apart.
+
+Defaults are Ho et al.'s network for CIFAR-10, 35,746,307 parameters. Others are reached by options: OpenAI's
+improved-diffusion (`scale_shift_norm`, `num_heads`, `time_embedding`), diffusers' UNet2DModel (`head_channels`,
+`norm_eps`). `patch_size` folds p x p pixels into channels before the first layer and unfolds them after the last,
+which makes a network on small images several times cheaper.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from genbench.errors import InputError
+from genbench.tensors import Images, Timesteps
+
+Embedding = Tensor  # (N, 4 * channels)
+
+
+def sinusoidal_embedding(t: Timesteps, size: int, order: Literal["sin-cos", "cos-sin"]) -> Tensor:
+    """Sines and cosines of t at `size` / 2 frequencies from 1 down to 1/10000: (N, size), float32.
+
+    "sin-cos" is Ho et al.'s, whose last frequency is exactly 1/10000; "cos-sin" is OpenAI's, which stops before it.
+    """
+    half = size // 2
+    last = half - 1 if order == "sin-cos" else half
+    frequencies = torch.exp(-math.log(10000) / last * torch.arange(half, dtype=torch.float32, device=t.device))
+    angles = t.float()[:, None] * frequencies
+    parts = [angles.sin(), angles.cos()]
+    return torch.cat(parts if order == "sin-cos" else parts[::-1], dim=1)
+
+
+def _zero(module: nn.Conv2d) -> nn.Conv2d:
+    """A last layer that starts at zero: every residual branch begins as the identity."""
+    nn.init.zeros_(module.weight)
+    if module.bias is not None:
+        nn.init.zeros_(module.bias)
+    return module
+
+
+class Attention(nn.Module):
+    """Self-attention over positions, residual; (N, C, H, W) to the same. The 3C outputs of `qkv` are q, k, v."""
+
+    def __init__(self, channels: int, num_heads: int, groups: int, eps: float) -> None:
+        super().__init__()
+        self.num_heads = num_heads
+        self.norm = nn.GroupNorm(groups, channels, eps=eps)
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1)
+        self.out = _zero(nn.Conv2d(channels, channels, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, c, height, width = x.shape
+        qkv = self.qkv(self.norm(x)).view(n, 3, self.num_heads, c // self.num_heads, height * width)
+        q, k, v = qkv.transpose(3, 4).unbind(1)  # each (N, heads, H W, C / heads)
+        h = F.scaled_dot_product_attention(q, k, v)
+        return x + self.out(h.transpose(2, 3).reshape(n, c, height, width))
+
+
+class Block(nn.Module):
+    """Two convolutions with the time embedding between them, residual, and attention after if asked."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        embedding_size: int,
+        *,
+        dropout: float,
+        groups: int,
+        eps: float,
+        scale_shift_norm: bool,
+        num_heads: int | None,
+    ) -> None:
+        super().__init__()
+        self.scale_shift_norm = scale_shift_norm
+        self.norm1 = nn.GroupNorm(groups, in_channels, eps=eps)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.embedding = nn.Linear(embedding_size, out_channels * (2 if scale_shift_norm else 1))
+        self.norm2 = nn.GroupNorm(groups, out_channels, eps=eps)
+        self.dropout = nn.Dropout(dropout)
+        self.conv2 = _zero(nn.Conv2d(out_channels, out_channels, 3, padding=1))
+        self.skip = nn.Conv2d(in_channels, out_channels, 1) if in_channels != out_channels else nn.Identity()
+        self.attention = Attention(out_channels, num_heads, groups, eps) if num_heads else nn.Identity()
+
+    def forward(self, x: Tensor, embedding: Embedding) -> Tensor:
+        h = self.conv1(F.silu(self.norm1(x)))
+        e = self.embedding(F.silu(embedding))[:, :, None, None]
+        if self.scale_shift_norm:
+            scale, shift = e.chunk(2, dim=1)
+            h = self.norm2(h) * (1 + scale) + shift
+        else:
+            h = self.norm2(h + e)
+        h = self.conv2(self.dropout(F.silu(h)))
+        return self.attention(self.skip(x) + h)
+
+
+class Downsample(nn.Module):
+    """Convolution of stride 2. "asymmetric" pads right and below alone, as Ho et al. in TensorFlow's "SAME"."""
+
+    def __init__(self, channels: int, padding: Literal["asymmetric", "symmetric"]) -> None:
+        super().__init__()
+        self.asymmetric = padding == "asymmetric"
+        self.conv = nn.Conv2d(channels, channels, 3, stride=2, padding=0 if self.asymmetric else 1)
+
+    def forward(self, x: Tensor, embedding: Embedding) -> Tensor:
+        return self.conv(F.pad(x, (0, 1, 0, 1)) if self.asymmetric else x)
+
+
+class Upsample(nn.Module):
+    """Pixels repeated twice each way, then a convolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor, embedding: Embedding) -> Tensor:
+        return self.conv(F.interpolate(x, scale_factor=2, mode="nearest"))
+
+
+class UNet(nn.Module):
+    """Predicts (N, out_channels, H, W) from x_t (N, C, H, W) and the network's time t (N,), 0 .. T-1.
+
+    attention_resolutions: sides of feature maps (after folding) that get attention; the middle always has it.
+    num_heads, or head_channels for as many heads as that width allows.
+    """
+
+    def __init__(
+        self,
+        *,
+        image_shape: tuple[int, int, int],
+        out_channels: int | None = None,
+        channels: int = 128,
+        channel_mult: Sequence[int] = (1, 2, 2, 2),
+        num_res_blocks: int = 2,
+        attention_resolutions: Sequence[int] = (16,),
+        num_heads: int = 1,
+        head_channels: int | None = None,
+        dropout: float = 0.1,
+        norm_groups: int = 32,
+        norm_eps: float = 1e-6,
+        scale_shift_norm: bool = False,
+        downsample_padding: Literal["asymmetric", "symmetric"] = "asymmetric",
+        time_embedding: Literal["sin-cos", "cos-sin"] = "sin-cos",
+        patch_size: int = 1,
+    ) -> None:
+        super().__init__()
+        image_channels, size, _ = image_shape
+        factor = patch_size * 2 ** (len(channel_mult) - 1)
+        if size % factor:
+            raise InputError(
+                f"UNet: image side {size} is not divisible by {factor} (patch_size x 2^(levels - 1)); "
+                "expected fewer levels in channel_mult, or another patch_size"
+            )
+        if any(channels * mult % norm_groups for mult in channel_mult):
+            raise InputError(f"UNet: key 'norm_groups': found {norm_groups}, which does not divide channels {channels}")
+        self.channels, self.patch_size, self.time_order = channels, patch_size, time_embedding
+        folded, resolution = patch_size**2, size // patch_size
+        embedding_size = 4 * channels
+
+        def block(in_channels: int, out_channels: int, attention: bool) -> Block:
+            return Block(
+                in_channels,
+                out_channels,
+                embedding_size,
+                dropout=dropout,
+                groups=norm_groups,
+                eps=norm_eps,
+                scale_shift_norm=scale_shift_norm,
+                num_heads=(out_channels // head_channels if head_channels else num_heads) if attention else None,
+            )
+
+        self.time_mlp = nn.Sequential(
+            nn.Linear(channels, embedding_size), nn.SiLU(), nn.Linear(embedding_size, embedding_size)
+        )
+        self.conv_in = nn.Conv2d(image_channels * folded, channels, 3, padding=1)
+
+        width, widths = channels, [channels]  # widths: what the down path leaves for the up path
+        self.down, self.up = nn.ModuleList(), nn.ModuleList()
+        for level, mult in enumerate(channel_mult):
+            for _ in range(num_res_blocks):
+                self.down.append(block(width, channels * mult, resolution in attention_resolutions))
+                width = channels * mult
+                widths.append(width)
+            if level < len(channel_mult) - 1:
+                self.down.append(Downsample(width, downsample_padding))
+                widths.append(width)
+                resolution //= 2
+
+        self.middle = nn.ModuleList([block(width, width, True), block(width, width, False)])
+
+        for level, mult in reversed(list(enumerate(channel_mult))):
+            for _ in range(num_res_blocks + 1):
+                self.up.append(block(width + widths.pop(), channels * mult, resolution in attention_resolutions))
+                width = channels * mult
+            if level > 0:
+                self.up.append(Upsample(width))
+                resolution *= 2
+
+        self.norm_out = nn.GroupNorm(norm_groups, width, eps=norm_eps)
+        self.conv_out = _zero(nn.Conv2d(width, (out_channels or image_channels) * folded, 3, padding=1))
+
+    def forward(self, x_t: Images, t: Timesteps) -> Images:
+        embedding = self.time_mlp(sinusoidal_embedding(t, self.channels, self.time_order))
+        h = self.conv_in(F.pixel_unshuffle(x_t, self.patch_size) if self.patch_size > 1 else x_t)
+        skips = [h]
+        for layer in self.down:
+            h = layer(h, embedding)
+            skips.append(h)
+        for layer in self.middle:
+            h = layer(h, embedding)
+        for layer in self.up:
+            h = layer(torch.cat([h, skips.pop()], dim=1) if isinstance(layer, Block) else h, embedding)
+        h = self.conv_out(F.silu(self.norm_out(h)))
+        return F.pixel_shuffle(h, self.patch_size) if self.patch_size > 1 else h

@@ -1,0 +1,87 @@
+"""Random numbers that belong to a sample, not to a batch.
+
+Philox 4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") is a function from a counter
+to random bits. The counter here is (element, draw, seed): the noise of image i is the same whatever the batch
+size, the shard or the number of processes. All arithmetic is in 64-bit integers by torch, on any device.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from genbench.tensors import Seeds
+
+_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+_WEYL = (0x9E3779B9, 0xBB67AE85)
+_MASK = 0xFFFFFFFF
+
+
+def _multiply(a: int, x: Tensor) -> tuple[Tensor, Tensor]:
+    """High and low 32 bits of a * x, both below 2^32; x (int64) is split so that no product leaves 63 bits."""
+    low = (x & 0xFFFF) * a  # < 2^48
+    high = (x >> 16) * a + (low >> 16)  # < 2^49
+    return high >> 16, ((high & 0xFFFF) << 16) | (low & 0xFFFF)
+
+
+def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Philox 4x32-10: four int64 tensors (broadcastable, each below 2^32) to four tensors of 32 random bits."""
+    c0, c1, c2, c3 = counter
+    k0, k1 = key
+    for _ in range(10):
+        high0, low0 = _multiply(_MULTIPLIERS[0], c0)
+        high1, low1 = _multiply(_MULTIPLIERS[1], c2)
+        c0, c1, c2, c3 = high1 ^ c1 ^ k0, low1, high0 ^ c3 ^ k1, low0
+        k0, k1 = (k0 + _WEYL[0]) & _MASK, (k1 + _WEYL[1]) & _MASK
+    return c0, c1, c2, c3
+
+
+class Noise:
+    """A stream of random tensors, one row per seed.
+
+    Row i depends on (`key`, `seeds[i]`, the number of draws made so far) alone. Normal numbers are computed in
+    float64 and rounded, so that the last-bit differences of logarithms between devices all but vanish.
+
+    seeds: (N,) integers in [0, 2^63). key: in [0, 2^64), tells streams apart (a training's seed, say).
+    """
+
+    def __init__(self, seeds: Seeds, key: int = 0) -> None:
+        self.seeds = seeds.to(torch.int64)
+        self.key = (key & _MASK, key >> 32 & _MASK)
+        self.draws = 0
+
+    @property
+    def device(self) -> torch.device:
+        return self.seeds.device
+
+    def __len__(self) -> int:
+        return len(self.seeds)
+
+    def bits(self, count: int) -> Tensor:
+        """The next (N, count) random integers of 32 bits, int64 in [0, 2^32)."""
+        draw, self.draws = self.draws, self.draws + 1
+        blocks = -(-count // 4)
+        if self.device.type == "meta":  # a dry run: shapes only
+            return torch.empty(len(self), count, dtype=torch.int64, device="meta")
+        element = torch.arange(blocks, device=self.device)[None, :].expand(len(self), blocks)
+        seed = self.seeds[:, None].expand(len(self), blocks)
+        words = philox((element, torch.full_like(element, draw), seed & _MASK, seed >> 32), self.key)
+        return torch.stack(words, dim=-1).view(len(self), 4 * blocks)[:, :count]  # (N, blocks, 4) -> (N, count)
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Float32 (N, *shape), uniform in the open interval (0, 1): 2^23 levels, none at an end."""
+        return ((self.bits(math.prod(shape)) >> 9).float() + 0.5).mul_(2.0**-23).view(len(self), *shape)
+
+    def integers(self, low: int, high: int, *shape: int) -> Tensor:
+        """Int64 (N, *shape), uniform in [low, high); high - low at most 2^31 (the bias is below 2^-30 of a share)."""
+        return (low + (self.bits(math.prod(shape)) * (high - low) >> 32)).view(len(self), *shape)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Float32 (N, *shape), standard normal, by the Box-Muller transform."""
+        count = math.prod(shape)
+        half = -(-count // 2)
+        uniform = (self.bits(2 * half).double() + 0.5) * 2.0**-32
+        radius = torch.sqrt(-2 * torch.log(uniform[:, :half]))
+        angle = uniform[:, half:] * (2 * math.pi)
+        pairs = torch.cat([radius * torch.cos(angle), radius * torch.sin(angle)], dim=1).float()
+        return pairs[:, :count].reshape(len(self), *shape)

@@ -1,0 +1,82 @@
+"""Variance-preserving noise schedules: q(x_t | x_0) = N(sqrt(abar_t) x_0, (1 - abar_t) I).
+
+Times are integers from 0 (data, abar_0 = 1) to T (noise), so q_posterior works between any two of them and a
+shorter chain is just a shorter list of integers. Sources: Ho et al. 2020 (arXiv 2006.11239), Nichol & Dhariwal
+2021 (arXiv 2102.09672).
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from genbench.errors import InputError
+from genbench.tensors import Images, Timesteps
+
+
+class Posterior(NamedTuple):
+    """q(x_s | x_t, x_0) = N(x0_weight * x_0 + xt_weight * x_t, variance * I)."""
+
+    x0_weight: float
+    xt_weight: float
+    variance: float
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """alphas_cumprod: float64 (T+1,), from 1 downwards, on the CPU."""
+
+    alphas_cumprod: Tensor
+
+    @classmethod
+    def from_betas(cls, betas: Tensor) -> "Schedule":
+        """betas: (T,), beta_1 .. beta_T, each in (0, 1)."""
+        betas = betas.to("cpu", torch.float64)
+        if not bool(((betas > 0) & (betas < 1)).all()):
+            raise InputError(f"schedule: betas must lie in (0, 1), found {betas.min():.3g} to {betas.max():.3g}")
+        one = torch.ones(1, dtype=torch.float64, device="cpu")
+        return cls(torch.cat([one, torch.cumprod(1 - betas, dim=0)]))
+
+    @property
+    def T(self) -> int:
+        return len(self.alphas_cumprod) - 1
+
+    def alpha_bar(self, t: int) -> float:
+        """abar_t as a number: sampling needs no tensor on the device."""
+        return self.alphas_cumprod[t].item()
+
+    def gather(self, t: Timesteps) -> Tensor:
+        """abar_t for a batch of times, float32 (N, 1, 1, 1) on t's device."""
+        return self.alphas_cumprod.to(t.device, torch.float32)[t][:, None, None, None]
+
+    def q_sample(self, x0: Images, t: Timesteps, eps: Images) -> Images:
+        """x_t for noise eps: sqrt(abar_t) x0 + sqrt(1 - abar_t) eps."""
+        abar_t = self.gather(t)
+        return abar_t.sqrt() * x0 + (1 - abar_t).sqrt() * eps
+
+    def q_posterior(self, t: int, s: int) -> Posterior:
+        """The Gaussian q(x_s | x_t, x_0) for any 0 <= s < t <= T (Ho et al., equations 6 and 7, at s = t - 1)."""
+        abar_t, abar_s = self.alpha_bar(t), self.alpha_bar(s)
+        alpha = abar_t / abar_s  # the product of alphas from s + 1 to t
+        return Posterior(
+            x0_weight=math.sqrt(abar_s) * (1 - alpha) / (1 - abar_t),
+            xt_weight=math.sqrt(alpha) * (1 - abar_s) / (1 - abar_t),
+            variance=(1 - alpha) * (1 - abar_s) / (1 - abar_t),
+        )
+
+
+def linear(T: int, *, beta_start: float = 1e-4, beta_end: float = 0.02) -> Schedule:
+    """Ho et al.: betas evenly spaced from beta_start to beta_end, made for T = 1000."""
+    return Schedule.from_betas(torch.linspace(beta_start, beta_end, T, dtype=torch.float64, device="cpu"))
+
+
+def cosine(T: int, *, offset: float = 0.008, max_beta: float = 0.999) -> Schedule:
+    """Nichol & Dhariwal: abar(u) = cos^2(pi/2 (u + offset) / (1 + offset)) for u = t / T, betas capped at max_beta."""
+    u = torch.linspace(0, 1, T + 1, dtype=torch.float64, device="cpu")
+    abar = torch.cos((u + offset) / (1 + offset) * (math.pi / 2)) ** 2
+    return Schedule.from_betas((1 - abar[1:] / abar[:-1]).clamp(max=max_beta))
+
+
+SCHEDULES = {"linear": linear, "cosine": cosine}

@@ -1,0 +1,57 @@
+"""Draw images from a trained model: image i is a function of the model, the sampler's options and seed i."""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+from genbench.command_line import add_device_argument, json_argument, range_argument, run
+from genbench.devices import claim_gpu
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", required=True, metavar="FILE", help="model.safetensors or a snapshot")
+    parser.add_argument("--sampler", type=json_argument, default={}, help="JSON options of the model's sampler, or @file")
+    parser.add_argument("--seeds", type=range_argument, default=range(50_000), metavar="START:STOP")
+    parser.add_argument("--batch-size", type=int, default=500)
+    parser.add_argument("--out", type=Path, required=True, metavar="samples.npz")
+    parser.add_argument("--timing", type=Path, metavar="FILE.json", help="seconds, images/s, NFE, device")
+    parser.add_argument("--grid", metavar="FILE.png", help="a picture of the first 100 samples")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
+    add_device_argument(parser)
+    args = parser.parse_args()
+    if args.batch_size < 1:
+        parser.error(f"--batch-size: found {args.batch_size}, expected at least 1")
+
+    claim_gpu(args.device)
+    import numpy as np
+
+    from genbench import provenance
+    from genbench.artifacts import atomic_path, write_json
+    from genbench.checkpoint import load_model
+    from genbench.data import array_sha256
+    from genbench.devices import pick_device
+    from genbench.generation import generate
+    from genbench.images import grid, save_png
+
+    device = pick_device(args.device, args.threads)
+    model, info = load_model(args.model, device)
+    model.check_sampler(args.sampler, f"{args.model}: sampler")
+    parts = args.out.with_name(args.out.stem + ".parts")
+    images, timing = generate(
+        model, info, args.sampler, seeds=args.seeds, batch_size=args.batch_size, device=device, parts_folder=parts
+    )
+    timing["samples_sha256"] = array_sha256(images)
+    timing["provenance"] = provenance.collect("torch", "numpy", "safetensors")
+    if args.grid:
+        save_png(args.grid, grid(images[:100], columns=10))
+    if args.timing:
+        write_json(args.timing, timing)
+    with atomic_path(args.out) as temporary:
+        np.savez(temporary, arr_0=images, seeds=np.arange(args.seeds.start, args.seeds.stop), info=json.dumps(timing))
+    shutil.rmtree(parts)
+
+
+if __name__ == "__main__":
+    run(main)
