@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -75,15 +76,21 @@ def rules() -> dict[str, tuple[str, str]]:
     found = {}
     for path in sorted((ROOT / "rules").glob("*.smk")):
         for name, body in re.findall(r"(?ms)^rule (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(encoding="utf-8")):
-            environment, script = re.search(r"envs/(\w+\.yaml)", body), re.search(r"scripts/(\w+\.py)", body)
+            environment, script = re.search(r"envs/(\w+\.yaml)", body), re.search(r"/(\w+\.py)", body)
             if environment and script:
                 found[name] = (environment[1], script[1])
     return found
 
 
+@cache
+def import_graph() -> grimp.ImportGraph:
+    return grimp.build_graph("genbench", include_external_packages=True)
+
+
+@cache
 def third_party(script: Path) -> set[str]:
     """Distributions that a script imports, at its start or in a function, itself or through genbench."""
-    graph = grimp.build_graph("genbench", include_external_packages=True)
+    graph = import_graph()
     imported = set()
     for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -93,7 +100,14 @@ def third_party(script: Path) -> set[str]:
     for module in imported & graph.modules:
         imported |= graph.find_upstream_modules(module)
     modules = {name.partition(".")[0] for name in imported} - sys.stdlib_module_names - {"genbench"}
-    return {canonicalize_name(metadata.packages_distributions()[module][0]) for module in modules}
+    distributions = metadata.packages_distributions()
+    return {canonicalize_name(distributions[module][0]) for module in modules}
+
+
+def test_everything_imported_is_a_declared_dependency():
+    declared = {canonicalize_name(Requirement(text).name) for text in PROJECT["project"]["dependencies"]}
+    imported = set().union(*(third_party(script) for script in (ROOT / "scripts").glob("*.py")))
+    assert imported <= declared, f"pyproject.toml lacks {sorted(imported - declared)}"
 
 
 @pytest.mark.parametrize("rule", rules())
