@@ -449,8 +449,8 @@ def _run(
     with torch.device(device):
         model = build(spec["model"], image_shape)
     config.check_model(model)
+    model = model.to(memory_format=torch.channels_last)  # as the images are stored; the faster layout for convolutions
     if device.type == "cuda":
-        model = model.to(memory_format=torch.channels_last)
         torch.cuda.reset_peak_memory_stats(device)
     batches = Batches(images, labels, seed, config, device)
     trainer = Trainer(model, config, batches, seed, device)

@@ -1,0 +1,109 @@
+"""Suites: a YAML file for each benchmark, checked against schemas/suite.schema.yaml and completed with its defaults."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from genbench.construction import unknown_name
+from genbench.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML, safely, refusing a key that stands twice: plain YAML silently keeps the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            if key in seen and key != "<<":
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)  # noqa: S506 - derived from SafeLoader
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+
+
+def _complete(value: Any, schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Any:
+    """`value` with the schema's defaults filled in, all the way down."""
+    if not isinstance(value, Mapping):
+        return value
+    completed = dict(value)
+    for key, part in schema.get("properties", {}).items():
+        if key not in completed and "default" in part:
+            completed[key] = part["default"]
+        if key in completed:
+            completed[key] = _complete(completed[key], part, definitions)
+    others = schema.get("additionalProperties")
+    if isinstance(others, Mapping):
+        known = schema.get("properties", {})
+        completed |= {key: _complete(part, others, definitions) for key, part in completed.items() if key not in known}
+    return completed
+
+
+def _explain(error: jsonschema.ValidationError, source: str) -> InputError:
+    """One line: where, what was found, what was expected."""
+    where = ": ".join([source, *(str(part) for part in error.absolute_path)])
+    if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
+        known = error.schema.get("properties", {})
+        unknown = sorted(set(map(str, error.instance)) - set(known))
+        return unknown_name(f"{where}: unknown key", unknown[0], known)
+    if error.validator == "required":
+        missing = [key for key in error.validator_value if key not in error.instance]
+        return InputError(f"{where}: key {missing[0]!r} is missing")
+    if error.validator == "type":
+        return InputError(f"{where}: found {error.instance!r}, expected {error.validator_value}")
+    if error.validator == "pattern":
+        return InputError(f"{where}: found {error.instance!r}, expected letters, digits and _ + . - only, not beginning with one of these")
+    return InputError(f"{where}: {error.message}")
+
+
+def check(value: Any, schema_name: str, source: str) -> dict[str, Any]:
+    """Check `value` against schemas/{schema_name}.schema.yaml and fill in defaults; InputError begins with `source`."""
+    schema = _read_yaml(ROOT / "schemas" / f"{schema_name}.schema.yaml")
+    validator = jsonschema.Draft202012Validator(schema)
+    error = jsonschema.exceptions.best_match(validator.iter_errors(value))
+    if error is not None:
+        raise _explain(error, source)
+    return _complete(value, schema, schema.get("$defs", {}))  # type: ignore[no-any-return]
+
+
+def find_suite(name: str) -> Path:
+    """The file of a suite: suites/{name}.yaml, or a path as it stands."""
+    if name.endswith((".yaml", ".yml")) or "/" in name:
+        return Path(name)
+    known = {path.stem: path for path in (ROOT / "suites").glob("*.yaml")}
+    if name not in known:
+        raise unknown_name("config: key 'suite'", name, [*known, "a path such as my/suite.yaml"])
+    return known[name]
+
+
+def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A suite, complete: `name` is the file's stem; `seeds` and `num_samples` of `config` win where given.
+
+    Raises InputError that names file, entry and key.
+    """
+    suite = check(_read_yaml(path), "suite", str(path))
+    overrides = {key: config[key] for key in ("seeds", "num_samples") if config and config.get(key) is not None}
+    suite = {"name": path.stem, **suite, **overrides}
+    suite["dataset"] = {"name": suite["dataset"]["source"], **suite["dataset"]}
+    for name, entry in suite["models"].items():
+        entry.setdefault("label", name)
+    return suite
+
+
+def checkpoints(entry: Mapping[str, Any]) -> Iterator[str]:
+    """The checkpoints of a model's entry that are sampled: step-N for each snapshot, and final."""
+    yield from (f"step-{step}" for step in sorted(entry["snapshots"]))
+    yield "final"

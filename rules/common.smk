@@ -1,0 +1,114 @@
+# The suite, and pure functions from wildcards to paths and parameters.
+import json
+import re
+import shlex
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from genbench.devices import gpu_indices
+from genbench.errors import InputError
+from genbench.suites import check, checkpoints, find_suite, load_suite
+
+try:
+    config.update(check(dict(config), "config", "config"))
+    SUITE_FILE = find_suite(config["suite"])
+    SUITE = load_suite(SUITE_FILE, config)
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+DATASET = SUITE["dataset"]["name"]
+SCRIPTS = Path(workflow.basedir) / "scripts"
+DEVICE = config["device"]
+# A GPU is asked for only where one will be used: otherwise gpu=1 would run CPU jobs one after another.
+GPU = 1 if DEVICE == "cuda" or (DEVICE == "auto" and gpu_indices()) else 0
+
+# Scripts find the package also in an environment in which it is not installed, such as conda's.
+shell.prefix(
+    f"export PYTHONPATH={shlex.quote(workflow.basedir)}${{PYTHONPATH:+:$PYTHONPATH}}"
+    f" GENBENCH_JOBS_PER_GPU={config['jobs_per_gpu']}; "
+)
+
+
+def any_of(names):
+    """A regular expression that matches exactly these names."""
+    return "|".join(sorted(re.escape(str(name)) for name in names))
+
+
+def entry(wildcards):
+    """The suite's entry of a model."""
+    return SUITE["models"][wildcards.model]
+
+
+def train_spec(wildcards):
+    """All that training depends on, as JSON: a change of it, and of nothing else in the entry, trains anew."""
+    return json.dumps({key: entry(wildcards)[key] for key in ("model", "training")})
+
+
+def train_snapshots(wildcards):
+    """The steps at which the model is kept, comma-separated."""
+    return ",".join(map(str, sorted(entry(wildcards)["snapshots"])))
+
+
+def checkpoint_input(wildcards):
+    """What holds the weights of a checkpoint: the final model's file, or the folder of snapshots."""
+    folder = f"results/{wildcards.suite}/{wildcards.model}/seed{wildcards.seed}"
+    return f"{folder}/model.safetensors" if wildcards.checkpoint == "final" else f"{folder}/snapshots"
+
+
+def checkpoint_file(wildcards, input):
+    """The file of a checkpoint's weights."""
+    if wildcards.checkpoint == "final":
+        return input.model
+    return f"{input.model}/{wildcards.checkpoint.removeprefix('step-')}.safetensors"
+
+
+def sampler_options(wildcards):
+    """The options of a sampler, as JSON."""
+    return json.dumps(entry(wildcards)["samplers"][wildcards.sampler])
+
+
+def extractor_weights(wildcards):
+    """The file of weights that an extractor needs, if it is made here."""
+    return f"resources/{DATASET}/classifier.safetensors" if wildcards.extractor == "classifier" else []
+
+
+def extractor_argument(wildcards, input):
+    """NAME or NAME:PATH for scripts/extract_features.py."""
+    return f"{wildcards.extractor}:{input.weights}" if input.weights else wildcards.extractor
+
+
+def reference_features(split):
+    """The features of a split of the data set, one file for each extractor."""
+    return expand(
+        "resources/{dataset}/features/{split}-{extractor}.npz",
+        dataset=DATASET,
+        split=split,
+        extractor=SUITE["evaluation"]["extractors"],
+    )
+
+
+def sample_features(wildcards):
+    """The features of a sample set, one file for each extractor."""
+    folder = "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/features".format(**wildcards)
+    return [f"{folder}/{extractor}.npz" for extractor in SUITE["evaluation"]["extractors"]]
+
+
+def trainings(name):
+    """The file `name` of every training of the suite."""
+    return [
+        f"results/{SUITE['name']}/{model}/seed{seed}/{name}"
+        for model in SUITE["models"]
+        for seed in SUITE["seeds"]
+    ]
+
+
+def sample_sets(name):
+    """The file `name` of every sample set of the suite."""
+    return [
+        f"results/{SUITE['name']}/{model}/seed{seed}/{checkpoint}/{sampler}/{name}"
+        for model, entry in SUITE["models"].items()
+        for seed in SUITE["seeds"]
+        for checkpoint in checkpoints(entry)
+        for sampler in entry["samplers"]
+    ]

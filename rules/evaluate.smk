@@ -1,0 +1,73 @@
+# Features of samples, and the metrics against the real images' features.
+
+
+rule sample_features:
+    input:
+        images="results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/samples.npz",
+        weights=extractor_weights,
+    output:
+        "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/features/{extractor}.npz",
+    log:
+        "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/logs/features-{extractor}.log",
+    benchmark:
+        "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/benchmarks/features-{extractor}.tsv"
+    threads: 1
+    resources:
+        gpu=GPU,
+        mem_mb=4000,
+    params:
+        extractor=extractor_argument,
+    conda:
+        "../envs/metrics.yaml"
+    shell:
+        "python {SCRIPTS:q}/extract_features.py --images {input.images:q} --extractor {params.extractor:q}"
+        " --out {output:q} --device {DEVICE} --threads {threads} 2>&1 | tee -ai {log:q}"
+
+
+rule evaluate:
+    input:
+        real=reference_features("train"),
+        fake=sample_features,
+    output:
+        report(
+            "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/metrics.json",
+            caption="../report/captions/metrics.rst",
+            category="Metrics",
+            labels={"model": "{model}", "seed": "{seed}", "checkpoint": "{checkpoint}", "sampler": "{sampler}"},
+        ),
+    log:
+        "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/logs/evaluate.log",
+    benchmark:
+        "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/benchmarks/evaluate.tsv"
+    threads: 1
+    resources:
+        mem_mb=8000,
+    params:
+        options=json.dumps(SUITE["evaluation"]["options"]),
+    conda:
+        "../envs/metrics.yaml"
+    shell:
+        "python {SCRIPTS:q}/evaluate.py --real {input.real:q} --fake {input.fake:q}"
+        " --options {params.options:q} --out {output:q} 2>&1 | tee -ai {log:q}"
+
+
+rule evaluate_real:
+    input:
+        real=reference_features("train"),
+        fake=reference_features("test"),
+    output:
+        "results/{suite}/real/metrics.json",
+    log:
+        "results/{suite}/real/logs/evaluate.log",
+    benchmark:
+        "results/{suite}/real/benchmarks/evaluate.tsv"
+    threads: 1
+    resources:
+        mem_mb=8000,
+    params:
+        options=json.dumps(SUITE["evaluation"]["options"]),
+    conda:
+        "../envs/metrics.yaml"
+    shell:
+        "python {SCRIPTS:q}/evaluate.py --real {input.real:q} --fake {input.fake:q} --allow-too-few"
+        " --options {params.options:q} --out {output:q} 2>&1 | tee -ai {log:q}"

@@ -1,0 +1,43 @@
+# Tables, plots and pages from everything above.
+
+
+rule report:
+    input:
+        preflight=f"results/{SUITE['name']}/preflight.json",
+        trainings=trainings("training.json"),
+        histories=trainings("history.jsonl"),
+        timings=sample_sets("timing.json"),
+        grids=sample_sets("grid.png"),
+        metrics=sample_sets("metrics.json"),
+        real=f"results/{SUITE['name']}/real/metrics.json",
+    output:
+        index=report(
+            "results/report/index.html",
+            caption="../report/captions/index.rst",
+            category="Overview",
+            labels={"page": "all suites"},
+        ),
+        page=report(
+            f"results/report/{SUITE['name']}.html",
+            caption="../report/captions/index.rst",
+            category="Overview",
+            labels={"page": SUITE["name"]},
+        ),
+        table=f"results/report/{SUITE['name']}.csv",
+        summary=f"results/report/{SUITE['name']}.json",
+    log:
+        f"results/{SUITE['name']}/logs/report.log",
+    benchmark:
+        f"results/{SUITE['name']}/benchmarks/report.tsv"
+    threads: 1
+    resources:
+        mem_mb=4000,
+    params:
+        results=subpath(input.preflight, parent=True),
+        out=subpath(output.index, parent=True),
+        templates=Path(workflow.basedir) / "report",
+    conda:
+        "../envs/report.yaml"
+    shell:
+        "python {SCRIPTS:q}/render_report.py --preflight {input.preflight:q} --results {params.results:q}"
+        " --template-dir {params.templates:q} --out-dir {params.out:q} 2>&1 | tee -ai {log:q}"

@@ -1,0 +1,35 @@
+# Images from a checkpoint, timed.
+
+
+rule sample:
+    input:
+        model=checkpoint_input,
+    output:
+        samples="results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/samples.npz",
+        timing="results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/timing.json",
+        grid=report(
+            "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/grid.png",
+            caption="../report/captions/samples.rst",
+            category="Samples",
+            labels={"model": "{model}", "seed": "{seed}", "checkpoint": "{checkpoint}", "sampler": "{sampler}"},
+        ),
+    log:
+        "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/logs/sample.log",
+    benchmark:
+        "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/benchmarks/sample.tsv"
+    threads: 1
+    resources:
+        gpu=GPU,
+        mem_mb=8000,
+    params:
+        checkpoint=checkpoint_file,
+        sampler=sampler_options,
+        num_samples=SUITE["num_samples"],
+        batch_size=lambda wildcards: entry(wildcards)["sample_batch_size"],
+    conda:
+        "../envs/torch.yaml"
+    shell:
+        "python {SCRIPTS:q}/sample.py --model {params.checkpoint:q} --sampler {params.sampler:q}"
+        " --seeds 0:{params.num_samples} --batch-size {params.batch_size} --out {output.samples:q}"
+        " --timing {output.timing:q} --grid {output.grid:q} --device {DEVICE} --threads {threads}"
+        " 2>&1 | tee -ai {log:q}"

@@ -1,0 +1,60 @@
+"""Check a suite: build, run and sample every model once without memory or data, and say what each will cost."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from genbench.command_line import json_argument, run
+
+
+def human(value: float) -> str:
+    """1234567 -> 1.23 M, for a terminal."""
+    for unit in ("", "k", "M", "G", "T", "P"):
+        if value < 1000:
+            return f"{value:.3g} {unit}".strip()
+        value /= 1000
+    return f"{value:.3g} E"
+
+
+def show(result: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"{result['suite']}: {result['title']}")
+    for column in ("model", "sampler", "class", "parameters", "FLOPs/NFE", "NFE", "FLOPs/image", "training memory"):
+        table.add_column(column, justify="left" if column in ("model", "sampler", "class") else "right")
+    for name, model in result["models"].items():
+        for sampler, cost in model["samplers"].items():
+            table.add_row(
+                name,
+                sampler,
+                model["class"],
+                human(sum(model["parameters"].values())),
+                human(cost["flops_per_nfe"]),
+                str(cost["nfe"]),
+                human(cost["flops_per_image"]),
+                human(model["training_memory_bytes"]) + "B",
+            )
+    Console().print(table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--suite", required=True, metavar="FILE", help="a suite, such as suites/demo.yaml")
+    parser.add_argument("--overrides", type=json_argument, default={}, help='JSON such as {"num_samples": 1000}, or @file')
+    parser.add_argument("--data-root", default="resources/downloads", metavar="DIR", help="where raw data sets are")
+    parser.add_argument("--out", metavar="FILE.json")
+    args = parser.parse_args()
+
+    from genbench.artifacts import write_json
+    from genbench.preflight import preflight
+    from genbench.suites import load_suite
+
+    result = preflight(load_suite(Path(args.suite), args.overrides), args.data_root, args.suite)
+    if args.out:
+        write_json(args.out, result)
+    show(result)
+
+
+if __name__ == "__main__":
+    run(main)
