@@ -22,7 +22,9 @@ class Objective(NamedTuple):
 
 # Goodfellow et al. 2014 (arXiv 1406.2661), non-saturating: cross-entropy on logits; softplus(-s) = -log sigmoid(s).
 gan = Objective(
-    discriminator_loss=lambda real_logits, fake_logits: F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean(),
+    discriminator_loss=lambda real_logits, fake_logits: (
+        F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
+    ),
     generator_loss=lambda fake_logits: F.softplus(-fake_logits).mean(),
 )
 
@@ -60,9 +62,7 @@ def gradient_penalty(
     return weight * (gradient.flatten(1).norm(dim=1) - 1).square().mean()
 
 
-def r1_penalty(
-    discriminator: Discriminator, real: Images, fake: Images, noise: Noise, *, gamma: float = 0.1
-) -> Scalar:
+def r1_penalty(discriminator: Discriminator, real: Images, fake: Images, noise: Noise, *, gamma: float = 0.1) -> Scalar:
     """gamma / 2 * E ||dD/dx||^2 at real images (Mescheder et al. 2018, arXiv 1801.04406)."""
     return gamma / 2 * _gradient(discriminator, real).flatten(1).square().sum(1).mean()
 

@@ -6,9 +6,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genbench.errors import InputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @contextmanager
@@ -56,3 +59,8 @@ def sha256_json(value: Any) -> str:
     """SHA-256 of a JSON value in its canonical form (sorted keys, no spaces)."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sha256_array(array: "NDArray[Any]") -> str:
+    """SHA-256 of an array's bytes in C order, in hexadecimal."""
+    return hashlib.sha256(memoryview(array if array.flags.c_contiguous else array.copy())).hexdigest()

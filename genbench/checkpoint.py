@@ -36,7 +36,9 @@ def save_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], in
     return sha256
 
 
-def load_tensors(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
+def load_tensors(
+    path: str | os.PathLike[str], device: torch.device | str = "cpu"
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and `info` of a file that `save_tensors` wrote.
 
     Raises InputError, naming the file, when it is missing, truncated, altered, or not ours.

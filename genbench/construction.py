@@ -3,9 +3,10 @@
 import difflib
 import importlib
 import inspect
+import itertools
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -22,12 +23,16 @@ def _words(annotation: Any) -> str:
     if origin is Literal:
         return "one of " + ", ".join(repr(argument) for argument in arguments)
     if origin in (tuple, list, Sequence):
-        return f"a list of {_words(arguments[0])}" if origin is not tuple or ... in arguments else (
-            f"a list of {len(arguments)} values ({', '.join(_words(argument) for argument in arguments)})"
+        return (
+            f"a list of {_words(arguments[0])}"
+            if origin is not tuple or ... in arguments
+            else (f"a list of {len(arguments)} values ({', '.join(_words(argument) for argument in arguments)})")
         )
     if origin is Mapping or annotation is Mapping:
         return "a mapping"
-    return {int: "an integer", float: "a number", str: "a string", bool: "true or false"}.get(annotation, str(annotation))
+    return {int: "an integer", float: "a number", str: "a string", bool: "true or false"}.get(
+        annotation, str(annotation)
+    )
 
 
 def _fits(value: Any, annotation: Any) -> bool:
@@ -56,7 +61,7 @@ def _fits(value: Any, annotation: Any) -> bool:
     return isinstance(value, annotation)
 
 
-def unknown_name(where: str, found: Any, expected: typing.Iterable[str]) -> InputError:
+def unknown_name(where: str, found: Any, expected: Iterable[str]) -> InputError:
     """The error for a name that is not in a closed set, with the nearest one suggested."""
     names = sorted(expected)
     near = difflib.get_close_matches(str(found), names, n=1)
@@ -66,28 +71,38 @@ def unknown_name(where: str, found: Any, expected: typing.Iterable[str]) -> Inpu
 
 def check_arguments(
     function: Callable[..., Any], arguments: Mapping[str, Any], where: str, given: Sequence[str] = ()
-) -> None:
-    """Check that `arguments` fit the keyword-only parameters of `function`; raise InputError that begins with `where`.
+) -> dict[str, Any]:
+    """Check that `arguments` fit the keyword-only parameters of `function`, and return them, integers made floats where
+    numbers are expected. Raises InputError that begins with `where`.
 
     `given` names parameters that the program fills in itself, which a user therefore may not give.
     """
     signature = inspect.signature(function)
-    parameters = {
-        name: p for name, p in signature.parameters.items() if p.kind is p.KEYWORD_ONLY and name not in given
-    }
+    parameters = {name: p for name, p in signature.parameters.items() if p.kind is p.KEYWORD_ONLY and name not in given}
     for key in arguments:
         if key not in parameters:
             raise unknown_name(f"{where}: unknown key", key, parameters)
     for name, parameter in parameters.items():
         if name not in arguments and parameter.default is parameter.empty:
             raise InputError(f"{where}: key {name!r} is missing; expected keys: {', '.join(parameters)}")
-    hints = typing.get_type_hints(function if inspect.isfunction(function) else function.__init__)  # type: ignore[misc]
+    hints = typing.get_type_hints(function.__init__ if inspect.isclass(function) else function)  # type: ignore[misc]
     for key, value in arguments.items():
         if key in hints and not _fits(value, hints[key]):
             hint = ""
             if isinstance(value, str) and "e" in value.lower() and not _is_text(value):
                 hint = " (YAML reads 2e-4 as a string; write 2.0e-4)"
             raise InputError(f"{where}: key {key!r}: found {value!r}{hint}, expected {_words(hints[key])}")
+    return {key: _converted(value, hints.get(key)) for key, value in arguments.items()}
+
+
+def _converted(value: Any, annotation: Any) -> Any:
+    """A value that fits, as its annotation has it: YAML writes the number 1 as an integer, and a tuple as a list."""
+    if annotation in (float, float | None) and value is not None:
+        return float(value)
+    if typing.get_origin(annotation) is tuple:
+        inner = itertools.chain(typing.get_args(annotation), itertools.repeat(Any))
+        return tuple(map(_converted, value, inner))
+    return value
 
 
 def _is_text(value: str) -> bool:
@@ -107,8 +122,7 @@ def choose(table: Mapping[str, Callable[..., Any]], entry: str | Mapping[str, An
     name = options.pop("name", None)
     if name not in table:
         raise unknown_name(f"{where}: name", name, table)
-    check_arguments(table[name], options, f"{where}: {name}")
-    return partial(table[name], **options)
+    return partial(table[name], **check_arguments(table[name], options, f"{where}: {name}"))
 
 
 def find_class(package: str, dotted: Any, where: str, base: type | None = None) -> type:
@@ -128,7 +142,8 @@ def find_class(package: str, dotted: Any, where: str, base: type | None = None) 
     found = getattr(module, class_name, None)
     if not inspect.isclass(found) or (base is not None and not issubclass(found, base)):
         names = [
-            name for name, value in vars(module).items()
+            name
+            for name, value in vars(module).items()
             if inspect.isclass(value) and value.__module__ == module.__name__ and not name.startswith("_")
         ]
         raise unknown_name(f"{where}: class in {module.__name__}", class_name, names)
@@ -144,6 +159,6 @@ def construct(package: str, entry: Mapping[str, Any], where: str, base: type | N
     if "class" not in arguments:
         raise InputError(f"{where}: key 'class' is missing; expected module.Class, such as vae.VAE")
     found = find_class(package, arguments.pop("class"), where, base)
-    check_arguments(found, arguments, where, given=tuple(given))
+    arguments = check_arguments(found, arguments, where, given=tuple(given))
     taken = inspect.signature(found).parameters
     return found(**arguments, **{name: value for name, value in given.items() if name in taken})

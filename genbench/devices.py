@@ -74,7 +74,9 @@ def pick_device(name: str = "auto", threads: int | None = None) -> "torch.device
     if threads is not None:
         torch.set_num_threads(threads)
     if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("device: found 'cuda', but torch sees no CUDA GPU here; expected a GPU, or device 'auto' or 'cpu'")
+        raise InputError(
+            "device: found 'cuda', but torch sees no CUDA GPU here; expected a GPU, or device 'auto' or 'cpu'"
+        )
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda":

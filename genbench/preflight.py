@@ -49,7 +49,10 @@ def training_cost(model: Model, config: TrainConfig) -> dict[str, float]:
 
     model.train()
     x0 = torch.empty(size, *model.image_shape, device=META)
-    with FlopCounterMode(display=False) as counter, torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+    with (
+        FlopCounterMode(display=False) as counter,
+        torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor),
+    ):
         # A step at which every submodule moves: n_critic - 1 for a GAN, found by trying.
         for step in range(64):
             before = counter.get_total_flops()
@@ -104,16 +107,21 @@ def check_entry(entry: Mapping[str, Any], image_shape: tuple[int, int, int], whe
     """What a model's entry will be and cost. Raises InputError, beginning with `where`, for anything wrong in it."""
     config = TrainConfig.from_entry(entry["training"], f"{where}: training")
     if late := [step for step in entry["snapshots"] if step >= config.steps]:
-        raise InputError(f"{where}: snapshots: found step {late[0]}, expected steps below training: steps {config.steps}")
+        raise InputError(
+            f"{where}: snapshots: found step {late[0]}, expected steps below training: steps {config.steps}"
+        )
     with META:
         model = build(entry["model"], image_shape, f"{where}: model")
     model = model.to(META)
     config.check_model(model, f"{where}: training")
-    for name, options in entry["samplers"].items():
-        model.check_sampler(options, f"{where}: samplers: {name}")
+    options = {
+        name: model.check_sampler(given, f"{where}: samplers: {name}") for name, given in entry["samplers"].items()
+    }
     try:
         training = training_cost(model, config)
-        samplers = {name: {"label": name, "options": options, **sampling_cost(model, options)} for name, options in entry["samplers"].items()}
+        samplers = {
+            name: {"label": name, "options": given, **sampling_cost(model, given)} for name, given in options.items()
+        }
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
     except (RuntimeError, ValueError, TypeError) as error:
@@ -152,7 +160,9 @@ def check_evaluation(suite: Mapping[str, Any], num_classes: int, where: str) -> 
         raise unknown_name(f"{where}: evaluation: headline", evaluation["headline"], keys)
     for key in keys:
         metric_info(key)
-    needed = max(minimum_samples(EXTRACTORS[name].metrics, EXTRACTORS[name].dim, options) for name in evaluation["extractors"])
+    needed = max(
+        minimum_samples(EXTRACTORS[name].metrics, EXTRACTORS[name].dim, options) for name in evaluation["extractors"]
+    )
     if suite["num_samples"] < needed:
         raise InputError(
             f"{where}: num_samples: found {suite['num_samples']}, expected at least {needed} for the metrics of "
@@ -187,7 +197,8 @@ def preflight(suite: Mapping[str, Any], data_root: str, source: str) -> dict[str
         "evaluation": suite["evaluation"],
         "headline": suite["evaluation"]["headline"],
         "models": {
-            name: check_entry(entry, image_shape, f"{source}: models: {name}") for name, entry in suite["models"].items()
+            name: check_entry(entry, image_shape, f"{source}: models: {name}")
+            for name, entry in suite["models"].items()
         },
         "provenance": provenance.collect("torch", "numpy", "snakemake"),
     }

@@ -65,7 +65,9 @@ def _explain(error: jsonschema.ValidationError, source: str) -> InputError:
     if error.validator == "type":
         return InputError(f"{where}: found {error.instance!r}, expected {error.validator_value}")
     if error.validator == "pattern":
-        return InputError(f"{where}: found {error.instance!r}, expected letters, digits and _ + . - only, not beginning with one of these")
+        return InputError(
+            f"{where}: found {error.instance!r}, expected letters, digits and _ + . - only, not beginning with one of these"
+        )
     return InputError(f"{where}: {error.message}")
 
 
@@ -99,6 +101,8 @@ def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str,
     suite = {"name": path.stem, **suite, **overrides}
     suite["dataset"] = {"name": suite["dataset"]["source"], **suite["dataset"]}
     for name, entry in suite["models"].items():
+        if name == "real":
+            raise InputError(f"{path}: models: found the name 'real', which is kept for the real images; expected another")
         entry.setdefault("label", name)
     return suite
 

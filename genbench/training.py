@@ -96,8 +96,7 @@ class TrainConfig:
     @classmethod
     def from_entry(cls, entry: Mapping[str, Any], where: str = "training") -> "TrainConfig":
         """Check a suite's `training` entry; InputError begins with `where`."""
-        check_arguments(cls, entry, where)
-        config = cls(**entry)
+        config = cls(**check_arguments(cls, entry, where))
         for key, low in (("steps", 1), ("batch_size", 1), ("accumulate", 1), ("log_every", 1)):
             if getattr(config, key) < low:
                 raise InputError(f"{where}: key {key!r}: found {getattr(config, key)}, expected at least {low}")
@@ -113,7 +112,8 @@ class TrainConfig:
         return config
 
     def optimizer_for(self, name: str) -> OptimizerConfig:
-        return OptimizerConfig(**{**self.optimizer, **self.optimizers.get(name, {})})
+        options = {**self.optimizer, **self.optimizers.get(name, {})}
+        return OptimizerConfig(**check_arguments(OptimizerConfig, options, f"optimizer of {name}"))
 
     def check_model(self, model: Model, where: str = "training") -> None:
         """Check what depends on the model: names of optimizers, compilation."""
@@ -141,7 +141,9 @@ def batch_indices(seed: int, step: int, batch_size: int, num_images: int) -> np.
 class Batches:
     """The training images as one uint8 tensor on the device, and the batch of any iteration out of it."""
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, seed: int, config: TrainConfig, device: torch.device) -> None:
+    def __init__(
+        self, images: np.ndarray, labels: np.ndarray, seed: int, config: TrainConfig, device: torch.device
+    ) -> None:
         self.pixels = torch.from_numpy(images).to(device)  # (N, H, W, C)
         self.labels = torch.from_numpy(labels).to(device)
         self.seed, self.config, self.device = seed, config, device
@@ -214,7 +216,9 @@ class Trainer:
     def advance(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """One iteration; returns its losses and metrics as detached scalars on the device (no synchronisation)."""
         step, k = self.step, self.config.accumulate
-        torch.manual_seed(int(np.random.SeedSequence([self.seed, step]).generate_state(1, np.uint64)[0] >> 1))  # dropout
+        torch.manual_seed(
+            int(np.random.SeedSequence([self.seed, step]).generate_state(1, np.uint64)[0] >> 1)
+        )  # dropout
         self.model.train()
         batches = self.batches.micro_batches(step)
         generators = [self.model.losses(batch, step) for batch in batches]
@@ -229,7 +233,9 @@ class Trainer:
                     break
                 name, loss = item
                 if name not in self.optimizers:
-                    raise InputError(f"{type(self.model).__name__}.losses yielded {name!r}, expected a submodule with parameters")
+                    raise InputError(
+                        f"{type(self.model).__name__}.losses yielded {name!r}, expected a submodule with parameters"
+                    )
                 parameters = self.optimizers[name].param_groups[0]["params"]
                 self.scaler.scale(loss / k).backward(inputs=parameters)
                 total += loss.detach().float() / k
@@ -268,9 +274,12 @@ class Trainer:
             tensors |= {f"ema.{key}": value for key, value in self.ema.state_dict().items()}
         for name, optimizer in self.optimizers.items():
             for index, entries in optimizer.state_dict()["state"].items():
-                tensors |= {f"optimizer.{name}.{index}.{key}": value for key, value in entries.items() if value is not None}
+                tensors |= {
+                    f"optimizer.{name}.{index}.{key}": value for key, value in entries.items() if value is not None
+                }
         return tensors, {"step": self.step, "scaler": self.scaler.state_dict()}
 
+    @torch.no_grad()
     def restore(self, tensors: Mapping[str, Tensor], info: Mapping[str, Any]) -> None:
         def part(prefix: str) -> dict[str, Tensor]:
             return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
@@ -279,10 +288,14 @@ class Trainer:
         if self.ema is not None:
             self.ema.load_state_dict(part("ema."))
         for name, optimizer in self.optimizers.items():
+            parameters = optimizer.param_groups[0]["params"]
             state: dict[int, dict[str, Tensor]] = {}
             for key, value in part(f"optimizer.{name}.").items():
-                index, _, entry = key.partition(".")
-                state.setdefault(int(index), {})[entry] = value
+                number, _, entry = key.partition(".")
+                parameter = parameters[int(number)]
+                if value.shape == parameter.shape:  # a fused optimizer takes the moments to lie as the weights do
+                    value = torch.empty_like(parameter).copy_(value)
+                state.setdefault(int(number), {})[entry] = value
             optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
         self.scaler.load_state_dict(info["scaler"])
         self.step = info["step"]
@@ -326,7 +339,8 @@ class History:
 
     def write(self, **values: Any) -> dict[str, Any]:
         means = {
-            kind: {name: float(total) / count for name, (total, count) in sums.items()} for kind, sums in self.sums.items()
+            kind: {name: float(total) / count for name, (total, count) in sums.items()}
+            for kind, sums in self.sums.items()
         }
         line = {"step": values.pop("step"), **means, **values}
         with open(self.path, "a", encoding="utf-8") as file:
@@ -415,7 +429,18 @@ def train(
         if not same:
             done_path.unlink(missing_ok=True)
             _run(
-                spec, config, images, labels, data_sha256, seed, sorted(snapshots), device, folder, fingerprint, save_seconds, fresh
+                spec,
+                config,
+                images,
+                labels,
+                data_sha256,
+                seed,
+                sorted(snapshots),
+                device,
+                folder,
+                fingerprint,
+                save_seconds,
+                fresh,
             )
             write_json(done_path, {"fingerprint": fingerprint, "code": provenance.code_sha256()})
             state_path.unlink(missing_ok=True)
@@ -511,9 +536,10 @@ def _run(
         )
 
     first_step = trainer.step
-    with _stop_on_signal() as stopped, tqdm(
-        total=config.steps, initial=first_step, unit="step", disable=None, dynamic_ncols=True
-    ) as bar:
+    with (
+        _stop_on_signal() as stopped,
+        tqdm(total=config.steps, initial=first_step, unit="step", disable=None, dynamic_ncols=True) as bar,
+    ):
         while trainer.step < config.steps:
             if trainer.step in snapshots:
                 save_model(folder / f"{trainer.step}.safetensors")
@@ -534,7 +560,9 @@ def _run(
                 bar.set_postfix_str(f"{text}, {speed:.0f} images/s")
                 if now - last_line > 10 and not sys.stderr.isatty():
                     left = (config.steps - trainer.step) * config.batch_size / speed
-                    log.info("step %d/%d: %s; %.0f images/s, %s left", trainer.step, config.steps, text, speed, _clock(left))
+                    log.info(
+                        "step %d/%d: %s; %.0f images/s, %s left", trainer.step, config.steps, text, speed, _clock(left)
+                    )
                     last_line = now
             if stopped() is not None:
                 save_state()

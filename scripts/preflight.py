@@ -41,7 +41,9 @@ def show(result: dict[str, Any]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--suite", required=True, metavar="FILE", help="a suite, such as suites/demo.yaml")
-    parser.add_argument("--overrides", type=json_argument, default={}, help='JSON such as {"num_samples": 1000}, or @file')
+    parser.add_argument(
+        "--overrides", type=json_argument, default={}, help='JSON such as {"num_samples": 1000}, or @file'
+    )
     parser.add_argument("--data-root", default="resources/downloads", metavar="DIR", help="where raw data sets are")
     parser.add_argument("--out", metavar="FILE.json")
     args = parser.parse_args()

@@ -12,7 +12,9 @@ from genbench.devices import claim_gpu
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", required=True, metavar="FILE", help="model.safetensors or a snapshot")
-    parser.add_argument("--sampler", type=json_argument, default={}, help="JSON options of the model's sampler, or @file")
+    parser.add_argument(
+        "--sampler", type=json_argument, default={}, help="JSON options of the model's sampler, or @file"
+    )
     parser.add_argument("--seeds", type=range_argument, default=range(50_000), metavar="START:STOP")
     parser.add_argument("--batch-size", type=int, default=500)
     parser.add_argument("--out", type=Path, required=True, metavar="samples.npz")
@@ -28,21 +30,20 @@ def main() -> None:
     import numpy as np
 
     from genbench import provenance
-    from genbench.artifacts import atomic_path, write_json
     from genbench.checkpoint import load_model
-    from genbench.data import array_sha256
+    from genbench.artifacts import atomic_path, sha256_array, write_json
     from genbench.devices import pick_device
     from genbench.generation import generate
     from genbench.images import grid, save_png
 
     device = pick_device(args.device, args.threads)
     model, info = load_model(args.model, device)
-    model.check_sampler(args.sampler, f"{args.model}: sampler")
+    options = model.check_sampler(args.sampler, f"{args.model}: sampler")
     parts = args.out.with_name(args.out.stem + ".parts")
     images, timing = generate(
-        model, info, args.sampler, seeds=args.seeds, batch_size=args.batch_size, device=device, parts_folder=parts
+        model, info, options, seeds=args.seeds, batch_size=args.batch_size, device=device, parts_folder=parts
     )
-    timing["samples_sha256"] = array_sha256(images)
+    timing["samples_sha256"] = sha256_array(images)
     timing["provenance"] = provenance.collect("torch", "numpy", "safetensors")
     if args.grid:
         save_png(args.grid, grid(images[:100], columns=10))

@@ -9,7 +9,9 @@ from genbench.devices import claim_gpu
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--spec", type=json_argument, required=True, help='JSON {"model": ..., "training": ...} or @file')
+    parser.add_argument(
+        "--spec", type=json_argument, required=True, help='JSON {"model": ..., "training": ...} or @file'
+    )
     parser.add_argument("--data", required=True, metavar="FILE.npz", help="training images, from prepare_data.py")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True, metavar="model.safetensors")

@@ -60,9 +60,9 @@ class Model(nn.Module, ABC):
         """Fit what is fitted once the weights are fixed, such as a density of latents. Runs on the weights to be
         saved, with the training images in batches, in order."""
 
-    def check_sampler(self, options: Mapping[str, Any], where: str) -> None:
-        """Raise InputError when `options` are not valid for `sample`; the message begins with `where`."""
-        check_arguments(self.sample, options, where)
+    def check_sampler(self, options: Mapping[str, Any], where: str) -> dict[str, Any]:
+        """Check and return the options of `sample`; InputError begins with `where`."""
+        return check_arguments(self.sample, options, where)
 
     def allows_compile(self) -> bool:
         """Whether torch.compile may be used: not where a loss differentiates twice."""

@@ -87,17 +87,20 @@ class Diffusion(Model):
         options = {key: value for key, value in {"variance": variance, "eta": eta}.items() if value is not None}
         take: Step = STEPS[step](self.schedule, noise, **options)
         x_T = noise.normal(*self.image_shape)
-        timesteps = spaced_timesteps(self.schedule.T, steps or self.schedule.T, spacing)
+        timesteps = spaced_timesteps(self.schedule.T, self.schedule.T if steps is None else steps, spacing)
         return reverse_process(x_T, timesteps, self.x0_predictor(clip), take)
 
-    def check_sampler(self, options: Mapping[str, Any], where: str) -> None:
-        super().check_sampler(options, where)
+    def check_sampler(self, options: Mapping[str, Any], where: str) -> dict[str, Any]:
+        options = super().check_sampler(options, where)
         step = options.get("step", "ddpm")
         given = {key: options[key] for key in ("variance", "eta") if options.get(key) is not None}
         check_arguments(STEPS[step], given, f"{where}: {step}")
         try:
             STEPS[step](self.schedule, Noise(torch.zeros(0, dtype=torch.int64, device="cpu")), **given)
-            if options.get("steps") is not None:
-                spaced_timesteps(self.schedule.T, options["steps"], options.get("spacing", "uniform"))
+            steps = options.get("steps")
+            spaced_timesteps(
+                self.schedule.T, self.schedule.T if steps is None else steps, options.get("spacing", "uniform")
+            )
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
+        return options

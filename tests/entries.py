@@ -1,0 +1,59 @@
+"""Small models of every family, and a small data set, for the tests."""
+
+import numpy as np
+
+GAN = {
+    "class": "gan.GAN",
+    "latent_size": 8,
+    "generator": {"class": "dcgan.Generator", "channels": 8},
+    "discriminator": {"class": "dcgan.Discriminator", "channels": 8},
+}
+WGAN_GP = {
+    "class": "gan.GAN",
+    "objective": "wgan",
+    "penalty": {"name": "gp", "weight": 10},
+    "n_critic": 2,
+    "latent_size": 8,
+    "generator": {"class": "resnet.Generator", "channels": 8},
+    "discriminator": {"class": "resnet.Discriminator", "channels": 8},
+}
+VAE = {"class": "vae.VAE", "latent_size": 4, "channels": 8}
+AUTOENCODER = VAE | {"deterministic": True, "kl_weight": 0, "prior": "gaussian"}
+DDPM = {
+    "class": "diffusion.Diffusion",
+    "prediction": "v",
+    "schedule": "cosine",
+    "timesteps": 20,
+    "denoiser": {
+        "class": "unet.UNet",
+        "patch_size": 2,
+        "channels": 8,
+        "channel_mult": [1, 2],
+        "num_res_blocks": 1,
+        "attention_resolutions": [8],
+        "norm_groups": 4,
+        "dropout": 0.1,
+    },
+}
+MODELS = {
+    "gan": GAN,
+    "lsgan-r1": GAN | {"objective": "lsgan", "penalty": "r1"},
+    "wgan-gp": WGAN_GP,
+    "vae": VAE,
+    "autoencoder": AUTOENCODER,
+    "ddpm": DDPM,
+}
+IMAGE_SHAPE = (1, 16, 16)
+
+
+def blobs(count: int, seed: int = 0, size: int = 16) -> tuple[np.ndarray, np.ndarray]:
+    """uint8 images (count, size, size, 1) of a bright square in one of four quarters, and which quarter it is."""
+    generator = np.random.default_rng(seed)
+    images = generator.integers(0, 60, (count, size, size, 1), dtype=np.uint8)
+    labels = generator.integers(0, 4, count)
+    half = size // 2
+    for image, label in zip(images, labels, strict=True):
+        top, left = half * (label // 2), half * (label % 2)
+        shift = generator.integers(0, 3, 2)
+        image[top + shift[0] : top + shift[0] + half - 3, left + shift[1] : left + shift[1] + half - 3] += 180
+    return images, labels.astype(np.int64)

@@ -1,0 +1,210 @@
+"""Sampling: any split of the seeds gives the same images; NFE is counted; a killed run continues."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from entries import IMAGE_SHAPE, MODELS, blobs
+
+from genbench import generation
+from genbench.checkpoint import load_model
+from genbench.errors import InputError
+from genbench.generation import batch_starts, generate
+from genbench.images import grid, to_images, to_pixels
+from genbench.training import train
+
+CPU = torch.device("cpu")
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module", params=["gan", "autoencoder", "ddpm"])
+def model_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of each kind, trained for five steps."""
+    out = tmp_path_factory.mktemp(request.param) / "model.safetensors"
+    spec = {"model": MODELS[request.param], "training": {"steps": 5, "batch_size": 8}}
+    train(spec, *blobs(64), data_sha256="d", seed=0, out=out, device=CPU)
+    return out
+
+
+def draw(path: Path, seeds: range, folder: Path, batch_size: int = 8, **options: object) -> tuple[np.ndarray, dict]:
+    model, info = load_model(path)
+    return generate(model, info, options, seeds=seeds, batch_size=batch_size, device=CPU, parts_folder=folder)
+
+
+def test_any_split_of_the_seeds_gives_the_same_bits(model_file: Path, tmp_path: Path) -> None:
+    whole, _ = draw(model_file, range(30), tmp_path / "whole")
+    assert whole.shape == (30, 16, 16, 1)
+    assert whole.dtype == np.uint8
+    for cuts in [(0, 8, 30), (0, 13, 14, 30), (0, 1, 29, 30)]:
+        parts = [draw(model_file, range(a, b), tmp_path / f"{a}-{b}")[0] for a, b in zip(cuts, cuts[1:], strict=False)]
+        assert np.array_equal(np.concatenate(parts), whole)
+
+
+def test_another_batch_size_gives_the_same_images_within_a_grey_level(model_file: Path, tmp_path: Path) -> None:
+    a, _ = draw(model_file, range(20), tmp_path / "a", batch_size=8)
+    b, _ = draw(model_file, range(20), tmp_path / "b", batch_size=5)
+    difference = np.abs(a.astype(int) - b.astype(int))
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 0.01
+
+
+def test_nfe_is_counted_and_timing_is_complete(tmp_path: Path) -> None:
+    out = tmp_path / "model.safetensors"
+    train(
+        {"model": MODELS["ddpm"], "training": {"steps": 1, "batch_size": 8}},
+        *blobs(64),
+        data_sha256="d",
+        seed=0,
+        out=out,
+        device=CPU,
+    )
+    for options, nfe in [
+        ({}, 20),
+        ({"steps": 7}, 7),
+        ({"step": "ddim", "steps": 10}, 10),
+        ({"step": "dpm-solver++", "steps": 4}, 4),
+    ]:
+        _, timing = draw(out, range(12), tmp_path / f"p{nfe}", batch_size=4, **options)
+        assert timing["nfe"] == nfe
+    assert timing["num_images"] == 12
+    assert timing["timed_images"] == 8  # the first batch of three warms up
+    assert timing["seconds_per_50k"] == pytest.approx(50_000 / timing["images_per_second"])
+    assert timing["seconds"] == pytest.approx(8 / timing["images_per_second"], rel=1e-3)
+    assert timing["extrapolated"] is True
+    assert timing["latency_batch1_seconds"] > 0
+
+
+def test_a_killed_run_continues_with_the_batches_it_has(
+    model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, _ = draw(model_file, range(40), tmp_path / "whole")
+    sample, calls = generation.sample_pixels, []
+
+    def unplug(*arguments: object) -> object:
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return sample(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(generation, "sample_pixels", unplug)
+    with pytest.raises(KeyboardInterrupt):
+        draw(model_file, range(40), tmp_path / "cut")
+    images, _ = draw(model_file, range(40), tmp_path / "cut")
+    assert np.array_equal(images, whole)
+    assert len(calls) == 4 + 2 + 1  # three batches were kept: two are left, and one image for the latency
+
+
+def test_kept_batches_of_another_sampler_are_not_used(tmp_path: Path) -> None:
+    out = tmp_path / "model.safetensors"
+    train(
+        {"model": MODELS["ddpm"], "training": {"steps": 5, "batch_size": 8}},
+        *blobs(64),
+        data_sha256="d",
+        seed=0,
+        out=out,
+        device=CPU,
+    )
+    a, _ = draw(out, range(8), tmp_path / "parts", steps=5)
+    b, _ = draw(out, range(8), tmp_path / "parts", steps=3)
+    assert not np.array_equal(a, b)
+
+
+def test_batches_cover_the_seeds_at_multiples_of_their_size() -> None:
+    assert list(batch_starts(range(0, 10), 4)) == [0, 4, 8]
+    assert list(batch_starts(range(7, 9), 4)) == [4, 8]
+    assert list(batch_starts(range(8, 12), 4)) == [8]
+
+
+def test_pixels_are_clamped_and_rounded() -> None:
+    values = torch.tensor([-2.0, -1.0, 0.0, 0.5 / 127.5, 0.51 / 127.5, 1.0, 3.0]).view(1, 1, 1, 7)
+    assert to_pixels(values).flatten().tolist() == [0, 0, 128, 128, 128, 255, 255]  # 127.5 rounds to even
+    pixels = torch.arange(256, dtype=torch.uint8).view(1, 16, 16, 1)
+    assert torch.equal(to_pixels(to_images(pixels)), pixels)
+    assert to_images(pixels).shape == (1, 1, 16, 16)
+
+
+def test_grids_are_laid_out_in_rows() -> None:
+    images = np.arange(5, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 6, 1), np.uint8)
+    sheet = grid(images, columns=3, gap=1)
+    assert sheet.shape == (4 + 1 + 4, 6 * 3 + 2, 3)
+    assert sheet[5, 7].tolist() == [4, 4, 4]
+    assert sheet[4, 0].tolist() == sheet[8, 19].tolist() == [255, 255, 255]
+
+
+@pytest.mark.slow
+def test_the_script_writes_openai_s_format_with_hashes(tmp_path: Path) -> None:
+    out = tmp_path / "model.safetensors"
+    train(
+        {"model": MODELS["ddpm"], "training": {"steps": 1, "batch_size": 8}},
+        *blobs(64),
+        data_sha256="d",
+        seed=0,
+        out=out,
+        device=CPU,
+    )
+    command = [
+        sys.executable,
+        str(ROOT / "scripts/sample.py"),
+        "--model",
+        str(out),
+        "--batch-size",
+        "4",
+        "--device",
+        "cpu",
+    ]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    options = ["--seeds", "2:9", "--sampler", '{"steps": 3}', "--out", str(tmp_path / "s.npz")]
+    options += ["--timing", str(tmp_path / "t.json"), "--grid", str(tmp_path / "g.png"), "--threads", "1"]
+    subprocess.run(command + options, env=environment, check=True, capture_output=True)
+    with np.load(tmp_path / "s.npz", allow_pickle=False) as samples:
+        images = samples["arr_0"]
+        assert samples["seeds"].tolist() == list(range(2, 9))
+        assert json.loads(str(samples["info"]))["nfe"] == 3
+    assert images.shape == (7, 16, 16, 1)
+    timing = json.loads((tmp_path / "t.json").read_text())
+    assert timing["samples_sha256"] == hashlib.sha256(images.tobytes()).hexdigest()
+    assert (tmp_path / "g.png").read_bytes().startswith(b"\x89PNG")
+    assert not (tmp_path / "s.parts").exists()
+
+    bad = subprocess.run(
+        [*command, "--sampler", '{"eta": 0.5}', "--out", "x.npz"], env=environment, capture_output=True, text=True
+    )
+    assert bad.returncode == 2
+    assert bad.stderr.count("\n") == 1
+    assert "ddpm: unknown key: found 'eta'" in bad.stderr
+
+
+# --- Checkpoints ------------------------------------------------------------------------------------------------------
+
+
+def test_a_checkpoint_rebuilds_its_model_without_being_told_anything(model_file: Path) -> None:
+    model, info = load_model(model_file)
+    assert model.image_shape == IMAGE_SHAPE
+    assert info["training"] == {"steps": 5, "batch_size": 8}
+    assert not model.training
+    assert not any(p.requires_grad for p in model.parameters())
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated", "flipped", "not ours", "not safetensors"])
+def test_damaged_checkpoints_are_named(damage: str, model_file: Path, tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    path = tmp_path / "damaged.safetensors"
+    content = bytearray(model_file.read_bytes())
+    if damage == "truncated":
+        path.write_bytes(content[:-64])
+    elif damage == "flipped":
+        content[-64] ^= 4
+        path.write_bytes(content)
+    elif damage == "not ours":
+        save_file({"a": torch.zeros(1)}, path)
+    elif damage == "not safetensors":
+        torch.save({"a": torch.zeros(1)}, path)
+    with pytest.raises(InputError, match="damaged.safetensors: "):
+        load_model(path)

@@ -1,0 +1,357 @@
+"""The contract of every family, their published sizes, and their mathematics."""
+
+import copy
+import math
+
+import diffusers
+import pytest
+import torch
+from entries import AUTOENCODER, IMAGE_SHAPE, MODELS, VAE
+
+from genbench.errors import InputError
+from genbench.models import Batch, build
+from genbench.models.vae import kl_to_standard_normal
+from genbench.networks.unet import UNet
+from genbench.noise import Noise
+
+
+def batch(size: int = 4) -> Batch:
+    noise = Noise(torch.arange(size), key=3)
+    return Batch(noise.normal(*IMAGE_SHAPE).clamp(-1, 1), torch.zeros(size, dtype=torch.int64), noise)
+
+
+# --- The contract -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_each_loss_moves_exactly_the_submodule_it_names(name: str) -> None:
+    torch.manual_seed(0)
+    model = build(MODELS[name], IMAGE_SHAPE)
+    moved = set()
+    for submodule, loss in model.losses(batch(), step=1):
+        assert loss.shape == ()
+        assert loss.isfinite()
+        parameters = list(model.get_submodule(submodule).parameters())
+        before = copy.deepcopy(dict(model.named_parameters()))
+        loss.backward(inputs=parameters)
+        torch.optim.SGD(parameters, lr=0.1).step()
+        changed = {key.split(".")[0] for key, value in model.named_parameters() if not torch.equal(value, before[key])}
+        assert changed == {submodule}
+        model.zero_grad()
+        moved.add(submodule)
+    assert moved == {key for key, _ in model.named_children()}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_samples_have_the_shape_of_images_and_belong_to_their_seeds(name: str) -> None:
+    torch.manual_seed(0)
+    model = build(MODELS[name], IMAGE_SHAPE).eval()
+    with torch.inference_mode():
+        whole = model.sample(Noise(torch.arange(6)))
+        part = model.sample(Noise(torch.arange(2, 5)))
+    assert whole.shape == (6, *IMAGE_SHAPE)
+    assert whole.isfinite().all()
+    torch.testing.assert_close(part, whole[2:5], rtol=0, atol=1e-4)  # other batch size: equal within tolerance
+    assert not torch.equal(whole[0], whole[1])
+
+
+def test_the_critic_moves_n_critic_times_as_often() -> None:
+    model = build(MODELS["wgan-gp"], IMAGE_SHAPE)
+    names = [name for step in range(4) for name, _ in model.losses(batch(), step)]
+    assert names == ["discriminator", "discriminator", "generator"] * 2
+
+
+# --- Published sizes (parameters, from the official modules) ----------------------------------------------------------
+
+
+def parameters(entry: dict, image_shape: tuple[int, int, int]) -> dict[str, int]:
+    with torch.device("meta"):
+        model = build(entry, image_shape)
+    return {name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()}
+
+
+def gan(networks: str, latent_size: int) -> dict:
+    return {
+        "class": "gan.GAN",
+        "latent_size": latent_size,
+        "generator": {"class": f"{networks}.Generator"},
+        "discriminator": {"class": f"{networks}.Discriminator"},
+    }
+
+
+def test_dcgan_has_the_tutorial_s_parameters() -> None:
+    expected = {"generator": 3_576_704, "discriminator": 2_765_568}
+    assert parameters(gan("dcgan", 100), (3, 64, 64)) == expected
+
+
+def test_the_resnets_have_the_course_s_parameters() -> None:
+    expected = {"generator": 1_204_099, "discriminator": 1_053_825}
+    assert parameters(gan("resnet", 128), (3, 32, 32)) == expected
+
+
+@pytest.mark.parametrize(
+    ("latent_size", "plain", "variational"),
+    [(16, 1_212_819, 1_278_371), (128, 2_130_435, 2_654_851), (1024, 9_471_363, 13_666_691)],
+)
+def test_autoencoders_have_the_course_s_parameters(latent_size: int, plain: int, variational: int) -> None:
+    sizes = {"latent_size": latent_size, "channels": 32}
+    assert parameters(AUTOENCODER | sizes, (3, 32, 32)) == {"autoencoder": plain}
+    assert parameters(VAE | sizes, (3, 32, 32)) == {"autoencoder": variational}
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, 35_746_307),  # Ho et al., CIFAR-10
+        ({"channel_mult": [1, 1, 2, 2, 4, 4], "attention_resolutions": [2], "head_channels": 8}, 113_673_219),
+        (
+            {"num_res_blocks": 3, "scale_shift_norm": True, "attention_resolutions": [16, 8], "num_heads": 4}
+            | {"out_channels": 6},
+            52_546_438,  # improved-diffusion with learned variance
+        ),
+    ],
+)
+def test_unets_have_the_published_parameters(options: dict, expected: int) -> None:
+    entry = {"class": "diffusion.Diffusion", "denoiser": {"class": "unet.UNet", **options}}
+    assert parameters(entry, (3, 32, 32)) == {"denoiser": expected}
+
+
+@pytest.mark.parametrize(("size", "start"), [(64, 4), (32, 4), (28, 7)])
+@pytest.mark.parametrize("networks", ["dcgan", "resnet"])
+def test_gan_networks_fit_common_sizes(networks: str, size: int, start: int) -> None:
+    entry = gan(networks, 8)
+    entry["generator"]["channels"] = entry["discriminator"]["channels"] = 4
+    model = build(entry, (3, size, size))
+    first = model.generator.layers[0].kernel_size[0] if networks == "dcgan" else model.generator.start[1]
+    assert first == start
+    images = model.sample(Noise(torch.arange(2)))
+    assert images.shape == (2, 3, size, size)
+    assert model.discriminator(images).shape == (2,)
+
+
+# --- Mathematics ------------------------------------------------------------------------------------------------------
+
+
+def test_kl_against_monte_carlo_and_zero_for_the_prior() -> None:
+    mu, logvar = torch.tensor([[0.5, -1.0]]), torch.tensor([[-0.7, 0.3]])
+    q = torch.distributions.Normal(mu, torch.exp(0.5 * logvar))
+    z = q.sample((200_000,))
+    estimate = (q.log_prob(z) - torch.distributions.Normal(0, 1).log_prob(z)).sum(-1).mean()
+    assert kl_to_standard_normal(mu, logvar).item() == pytest.approx(estimate.item(), rel=0.01)
+    assert kl_to_standard_normal(torch.zeros(1, 3), torch.zeros(1, 3)).item() == 0
+
+
+def test_vae_loss_is_summed_over_pixels_and_weighted() -> None:
+    torch.manual_seed(0)
+    model = build(VAE | {"kl_weight": 3.0, "kl_anneal_steps": 10}, IMAGE_SHAPE)
+    for step, weight in [(0, 0.0), (5, 1.5), (10, 3.0), (99, 3.0)]:
+        b = batch()
+        ((_, loss),) = model.losses(b, step)
+        assert loss.item() == pytest.approx(float(b.metrics["reconstruction"] + weight * b.metrics["kl"]), rel=1e-5)
+    mu, _ = model.encode(b.x0)
+    scale = float(b.metrics["reconstruction"]) / (b.x0 - model.decode(mu)).square().mean().item()
+    assert scale == pytest.approx(math.prod(IMAGE_SHAPE), rel=0.2)
+
+
+def test_autoencoder_encodes_without_noise_and_samples_from_its_fitted_gaussian() -> None:
+    torch.manual_seed(0)
+    model = build(AUTOENCODER, IMAGE_SHAPE).eval()
+    x = Noise(torch.arange(300)).normal(*IMAGE_SHAPE).clamp(-1, 1)
+    with torch.no_grad():
+        z = model.encode(x)[0]
+        model.after_training(iter(x.split(100)))
+        drawn = model.prior_mean + Noise(torch.arange(20_000)).normal(4) @ model.prior_scale_tril.T
+    spread = z.std(0)
+    assert ((drawn.mean(0) - z.mean(0)) / spread).abs().max() < 0.05
+    torch.testing.assert_close(
+        torch.cov(drawn.T) / spread.max() ** 2, torch.cov(z.T) / spread.max() ** 2, atol=0.05, rtol=0
+    )
+
+
+@pytest.mark.parametrize("prediction", ["eps", "v", "x0"])
+def test_a_perfect_prediction_gives_back_x0(prediction: str) -> None:
+    entry = MODELS["ddpm"] | {"prediction": prediction, "schedule": "linear"}
+    model = build(entry, IMAGE_SHAPE)
+    x0 = batch().x0
+    eps = Noise(torch.arange(4), key=9).normal(*IMAGE_SHAPE)
+    t = 12
+    abar_t = model.schedule.alpha_bar(t)
+    target = {"eps": eps, "x0": x0, "v": abar_t**0.5 * eps - (1 - abar_t) ** 0.5 * x0}[prediction]
+    seen = []
+
+    def perfect(module: torch.nn.Module, inputs: tuple, output: torch.Tensor) -> torch.Tensor:
+        seen.append(inputs[1])
+        return target
+
+    model.denoiser.register_forward_hook(perfect)
+    x_t = model.schedule.q_sample(x0, torch.full((4,), t), eps)
+    torch.testing.assert_close(model.x0_predictor(clip=True)(x_t, t), x0, rtol=0, atol=1e-5)
+    assert (seen[0] == t - 1).all()  # published networks count from 0
+
+    # ... and with a perfect network the loss is zero, whatever t was drawn.
+    def perfect_for_any_t(module: torch.nn.Module, inputs: tuple, output: torch.Tensor) -> torch.Tensor:
+        x_t, time = inputs
+        abar = model.schedule.gather(time + 1)
+        noise = (x_t - abar.sqrt() * x0) / (1 - abar).sqrt()
+        return {"eps": noise, "x0": x0, "v": abar.sqrt() * noise - (1 - abar).sqrt() * x0}[prediction]
+
+    model.denoiser.register_forward_hook(perfect_for_any_t)
+    ((_, loss),) = model.losses(Batch(x0, torch.zeros(4, dtype=torch.int64), Noise(torch.arange(4))), 0)
+    assert loss.item() < 1e-8
+
+
+def test_training_draws_every_time_from_1_to_T() -> None:
+    model = build(MODELS["ddpm"], IMAGE_SHAPE)
+    times: list[int] = []
+    model.denoiser.register_forward_pre_hook(lambda module, inputs: times.extend((inputs[1] + 1).tolist()))
+    size = 600
+    b = Batch(torch.zeros(size, *IMAGE_SHAPE), torch.zeros(size, dtype=torch.int64), Noise(torch.arange(size)))
+    with torch.no_grad():
+        next(iter(model.losses(b, 0)))
+    assert set(times) == set(range(1, 21))
+
+
+# --- Equivalence ------------------------------------------------------------------------------------------------------
+
+DIFFUSERS_CONFIGURATIONS = {
+    "google/ddpm-cifar10-32": (
+        {
+            "block_out_channels": (128, 256, 256, 256),
+            "down_block_types": ("DownBlock2D", "AttnDownBlock2D", "DownBlock2D", "DownBlock2D"),
+            "up_block_types": ("UpBlock2D", "UpBlock2D", "AttnUpBlock2D", "UpBlock2D"),
+            "downsample_padding": 0, "flip_sin_to_cos": False, "freq_shift": 1, "norm_eps": 1e-6,
+            "attention_head_dim": None,
+        },
+        {},
+    ),
+    "Hugging Face tutorial": (
+        {
+            "block_out_channels": (128, 128, 256, 256, 512, 512),
+            "down_block_types": (*["DownBlock2D"] * 4, "AttnDownBlock2D", "DownBlock2D"),
+            "up_block_types": ("UpBlock2D", "AttnUpBlock2D", *["UpBlock2D"] * 4),
+        },
+        {
+            "channel_mult": [1, 1, 2, 2, 4, 4], "attention_resolutions": [2], "head_channels": 8,
+            "norm_eps": 1e-5, "time_embedding": "cos-sin", "downsample_padding": "symmetric",
+        },
+    ),
+}  # fmt: skip
+
+
+def from_diffusers(theirs: dict[str, torch.Tensor], ours: UNet, layers_per_block: int = 2) -> dict[str, torch.Tensor]:
+    """diffusers' UNet2DModel weights under our names: blocks in the order of the forward pass."""
+    renamed: dict[str, torch.Tensor] = {}
+
+    def copy_tensors(prefix: str, to: str, names: dict[str, str]) -> None:
+        for a, b in names.items():
+            for kind in ("weight", "bias"):
+                if f"{prefix}.{a}.{kind}" in theirs:
+                    value = theirs[f"{prefix}.{a}.{kind}"]
+                    renamed[f"{to}.{b}.{kind}"] = value
+
+    def copy_block(prefix: str, attention: str, to: str) -> None:
+        copy_tensors(prefix, to, {"norm1": "norm1", "conv1": "conv1", "time_emb_proj": "embedding", "norm2": "norm2"}
+                     | {"conv2": "conv2", "conv_shortcut": "skip"})  # fmt: skip
+        if f"{attention}.to_q.weight" in theirs:
+            copy_tensors(attention, f"{to}.attention", {"group_norm": "norm"})
+            for kind in ("weight", "bias"):
+                qkv = torch.cat([theirs[f"{attention}.to_{x}.{kind}"] for x in "qkv"])
+                out = theirs[f"{attention}.to_out.0.{kind}"]
+                shape = (..., None, None) if kind == "weight" else (...,)
+                renamed[f"{to}.attention.qkv.{kind}"] = qkv[shape]
+                renamed[f"{to}.attention.out.{kind}"] = out[shape]
+
+    copy_tensors("time_embedding", "time_mlp", {"linear_1": "0", "linear_2": "2"})
+    copy_tensors("", "", {})
+    for a, b in {"conv_in": "conv_in", "conv_norm_out": "norm_out", "conv_out": "conv_out"}.items():
+        for kind in ("weight", "bias"):
+            renamed[f"{b}.{kind}"] = theirs[f"{a}.{kind}"]
+    for path, blocks in (("down", ours.down), ("up", ours.up)):
+        per_level = layers_per_block + (path == "up")
+        level = layer = 0
+        for i, module in enumerate(blocks):
+            prefix = f"{path}_blocks.{level}"
+            if layer < per_level:
+                copy_block(f"{prefix}.resnets.{layer}", f"{prefix}.attentions.{layer}", f"{path}.{i}")
+                layer += 1
+            else:
+                copy_tensors(f"{prefix}.{path}samplers.0", f"{path}.{i}", {"conv": "conv"})
+            if layer == per_level and (
+                i + 1 == len(blocks) or not hasattr(blocks[i + 1], "conv") or hasattr(module, "conv")
+            ):
+                level, layer = level + 1, 0
+    copy_block("mid_block.resnets.0", "mid_block.attentions.0", "middle.0")
+    copy_block("mid_block.resnets.1", "-", "middle.1")
+    return renamed
+
+
+@pytest.mark.parametrize("name", DIFFUSERS_CONFIGURATIONS)
+def test_unet_equals_diffusers_weight_for_weight(name: str) -> None:
+    theirs_options, ours_options = DIFFUSERS_CONFIGURATIONS[name]
+    torch.manual_seed(0)
+    theirs = diffusers.UNet2DModel(sample_size=32, in_channels=3, out_channels=3, **theirs_options).eval()
+    with torch.device("meta"):
+        ours = UNet(image_shape=(3, 32, 32), **ours_options)
+    ours.load_state_dict(from_diffusers(theirs.state_dict(), ours), assign=True)
+    ours.eval()
+    x, t = torch.randn(2, 3, 32, 32), torch.tensor([3, 977])
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x, t), theirs(x, t).sample, rtol=0, atol=1e-5)
+
+
+# --- Errors -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({}, "key 'class' is missing"),
+        ({"class": "vae.VEA"}, r"found 'VEA' \(did you mean 'VAE'\?\)"),
+        ({"class": "os.path"}, "no module genbench.models.os"),
+        ({"class": "vae.VAE", "latents": 3}, r"unknown key: found 'latents' .*latent_size"),
+        ({"class": "vae.VAE", "latent_size": 1.5}, "key 'latent_size': found 1.5, expected an integer"),
+        ({"class": "vae.VAE", "kl_weight": "2e-4"}, r"write 2.0e-4"),
+        ({"class": "vae.VAE", "deterministic": True}, "expected kl_weight 0 and prior 'gaussian'"),
+        (
+            MODELS["gan"] | {"objective": "wgann"},
+            "key 'objective': found 'wgann', expected one of 'gan', 'lsgan', 'wgan'",
+        ),
+        (MODELS["gan"] | {"penalty": "gpp"}, r"penalty: name: found 'gpp'"),
+        (MODELS["gan"] | {"penalty": {"name": "r1", "weight": 1}}, r"penalty: r1: unknown key: found 'weight'"),
+        (
+            MODELS["gan"] | {"generator": {"class": "dcgan.Generator", "width": 3}},
+            "generator: unknown key: found 'width'",
+        ),
+        (MODELS["ddpm"] | {"denoiser": {"class": "unet.UNet", "channel_mult": [1] * 6}}, "not divisible by 32"),
+    ],
+)
+def test_wrong_entries_are_named(entry: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught, torch.device("meta"):
+        build(entry, IMAGE_SHAPE, "suite.yaml: models: x: model")
+    assert str(caught.value).startswith("suite.yaml: models: x: model")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"stepp": "ddim"}, "unknown key: found 'stepp'"),
+        ({"step": "dpm"}, "key 'step': found 'dpm', expected one of 'ddpm', 'ddim', 'dpm-solver"),
+        ({"step": "ddpm", "eta": 0.5}, "ddpm: unknown key: found 'eta'"),
+        ({"step": "ddim", "eta": 3.0}, "key 'eta': found 3.0, expected 0 to 1"),
+        ({"step": "ddim", "steps": 21}, "found 21, expected 1 to 20"),
+        ({"steps": 0}, "found 0, expected 1 to 20"),
+    ],
+)
+def test_wrong_sampler_options_are_named(options: dict, message: str) -> None:
+    with torch.device("meta"):
+        model = build(MODELS["ddpm"], IMAGE_SHAPE)
+    with pytest.raises(InputError, match=message) as caught:
+        model.check_sampler(options, "suite.yaml: samplers: x")
+    assert str(caught.value).startswith("suite.yaml: samplers: x")
+
+
+def test_a_model_without_samplers_refuses_sampler_options() -> None:
+    with torch.device("meta"):
+        model = build(VAE, IMAGE_SHAPE)
+    with pytest.raises(InputError, match="unknown key: found 'step'"):
+        model.check_sampler({"step": "ddim"}, "x")
