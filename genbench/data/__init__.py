@@ -1,0 +1,22 @@
+"""The data sets: from an entry of a suite to uint8 images, split into train and test.
+
+One file a source (demo, idx, cifar, folder), each a function whose keyword-only options are the schema of the entry.
+`describe` says what an entry will give before anything is prepared; `prepare` gives it. Nothing here imports torch.
+"""
+
+from genbench.data.datasets import SOURCES, describe, open_dataset, prepare
+from genbench.data.description import Dataset, Description
+from genbench.data.image_set import ImageSet, array_sha256, load_image_set, save_image_set
+
+__all__ = [
+    "SOURCES",
+    "Dataset",
+    "Description",
+    "ImageSet",
+    "array_sha256",
+    "describe",
+    "load_image_set",
+    "open_dataset",
+    "prepare",
+    "save_image_set",
+]

@@ -1,0 +1,59 @@
+"""From the bytes of a PNG, JPEG or WebP file to uint8 pixels."""
+
+import io
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+Filter = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]  # PIL's names
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+
+
+class Decoded(NamedTuple):
+    pixels: NDArray[np.uint8]
+    """(H, W, C), C = 1 or 3."""
+    size: tuple[int, int]
+    """Width and height in the file, before any resize."""
+    lossy: bool
+    transparent: bool
+
+
+def decode(content: bytes, image_size: int | None, filter: Filter, channels: Literal[1, 3] | None) -> Decoded:
+    """Decode one image upright (EXIF), transparency laid on white, `channels` as asked or as found.
+
+    `image_size` resizes to a square with PIL's `filter`, without keeping the aspect ratio. Raises ValueError for 16
+    bits a channel and for an animation, and whatever PIL raises for a damaged file.
+    """
+    if content[:8] == b"\x89PNG\r\n\x1a\n" and content[24:25] == b"\x10":
+        # PIL would quietly drop 8 of the bits of a colour image, and clip those of a grayscale one.
+        raise ValueError("16 bits a channel, expected 8: convert it first")
+    image: Image.Image = Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "WEBP"))
+    if getattr(image, "is_animated", False) and image.format != "MPO":
+        raise ValueError("an animation, expected a still image")
+    lossy = image.format in ("JPEG", "MPO") or (image.format == "WEBP" and _is_lossy_webp(content))
+    ImageOps.exif_transpose(image, in_place=True)
+    grey = image.mode in ("1", "L", "LA", "La")
+    transparent = False
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        transparent = rgba.getchannel("A").tobytes().count(255) < rgba.width * rgba.height
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    image = image.convert("L" if (grey if channels is None else channels == 1) else "RGB")
+    size = image.size
+    if image_size is not None and size != (image_size, image_size):
+        image = image.resize((image_size, image_size), Image.Resampling[filter.upper()])
+    pixels = np.array(image)  # (H, W) or (H, W, 3)
+    return Decoded(pixels.reshape(*pixels.shape[:2], -1), size, lossy, transparent)
+
+
+def _is_lossy_webp(content: bytes) -> bool:
+    """Whether the picture of a WebP file is in a "VP8 " chunk (lossy) or a VP8L one (RFC 9649)."""
+    position = 12  # behind RIFF, the length, WEBP
+    while position + 8 <= len(content):
+        tag, length = content[position : position + 4], int.from_bytes(content[position + 4 : position + 8], "little")
+        if tag in (b"VP8 ", b"VP8L"):
+            return tag == b"VP8 "
+        position += 8 + length + length % 2
+    return True

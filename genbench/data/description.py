@@ -1,0 +1,34 @@
+"""What a data set's function returns: its description at once, its images when asked."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from genbench.data.image_set import ImageSet
+
+
+@dataclass(frozen=True)
+class Description:
+    """What an entry will give, known without preparing it.
+
+    `name` is its directory under resources/, `label` what tables and plots show. `notes` are sentences that a reader
+    of the results must know, such as a lossy source.
+    """
+
+    name: str
+    label: str
+    height: int
+    width: int
+    channels: int
+    num_classes: int
+    num_train: int | None
+    num_test: int | None
+    notes: tuple[str, ...] = ()
+
+
+class Dataset(NamedTuple):
+    """A data set whose options have been checked."""
+
+    description: Description
+    load: Callable[[], dict[str, ImageSet]]
+    """Read (and download, if need be) the images: {"train": ..., "test": ...}."""

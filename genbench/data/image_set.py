@@ -1,0 +1,142 @@
+"""Images and labels in memory, and the .npz file that holds them."""
+
+import hashlib
+import json
+import os
+import shlex
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genbench.artifacts import atomic_path
+from genbench.errors import InputError
+
+KEYS = ("images", "labels", "class_names", "info")
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """One split of a data set.
+
+    images: uint8 (N, H, W, C), C = 1 or 3, N > 0; labels: int64 (N,), indexes into class_names.
+    info, which JSON can hold: dataset, split, source (where from, in words), source_sha256, lossy (whether any image
+    was decoded from JPEG or lossy WebP), resize ({"size", "filter"} or None), notes, and sha256 (`array_sha256`
+    of images and labels).
+    Anything else raises InputError.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    class_names: tuple[str, ...]
+    info: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        _check_arrays(self.images, self.labels, len(self.class_names))
+
+
+def _check_arrays(images: NDArray[Any], labels: NDArray[Any], num_classes: int) -> None:
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3) or 0 in images.shape:
+        raise InputError(f"images: found {images.dtype} {images.shape}, expected uint8 (N, H, W, 1 or 3)")
+    if labels.dtype != np.int64 or labels.shape != images.shape[:1]:
+        raise InputError(f"labels: found {labels.dtype} {labels.shape}, expected int64 ({len(images)},)")
+    if labels.min() < 0 or labels.max() >= num_classes:
+        raise InputError(f"labels: found {labels.min()} to {labels.max()}, expected 0 to {num_classes - 1}")
+
+
+def array_sha256(*arrays: NDArray[Any]) -> str:
+    """SHA-256 over each array's dtype, shape and bytes (little-endian)."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+        digest.update(json.dumps([array.dtype.str, array.shape]).encode())
+        digest.update(array.data)
+    return digest.hexdigest()
+
+
+def make_image_set(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    class_names: Sequence[str],
+    *,
+    dataset: str,
+    split: str,
+    source: str,
+    source_sha256: str,
+    lossy: bool = False,
+    resize: dict[str, Any] | None = None,
+    notes: Sequence[str] = (),
+) -> ImageSet:
+    """An ImageSet with its info filled in."""
+    info = {
+        "dataset": dataset,
+        "split": split,
+        "source": source,
+        "source_sha256": source_sha256,
+        "lossy": lossy,
+        "resize": resize,
+        "notes": list(notes),
+        "sha256": array_sha256(images, labels),
+    }
+    return ImageSet(images, labels, tuple(class_names), info)
+
+
+def save_image_set(path: str | os.PathLike[str], image_set: ImageSet) -> None:
+    """Write an uncompressed .npz, whole or not at all: images, labels, class_names, and info as a JSON string.
+
+    The same image set gives the same bytes.
+    """
+    # Through an open file, since np.savez adds .npz to a path that does not end so.
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.savez(
+            file,
+            images=image_set.images,
+            labels=image_set.labels,
+            class_names=np.array(image_set.class_names, dtype=np.str_),
+            info=np.array(json.dumps(image_set.info, sort_keys=True, allow_nan=False)),
+        )
+
+
+def load_image_set(path: str | os.PathLike[str]) -> ImageSet:
+    """Read what `save_image_set` wrote, and verify its hash.
+
+    Raises InputError naming the file when it is missing, is no image set, or is damaged (and how to make it again).
+    """
+    path = Path(path)
+    repair = f"delete it and run again, so that it is prepared anew: rm {shlex.quote(str(path))}"
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            missing = [key for key in KEYS if key not in arrays]
+            if missing:
+                raise InputError(f"{path}: not an image set: found {', '.join(arrays)}, expected {', '.join(KEYS)}")
+            images, labels, class_names, info_json = (arrays[key] for key in KEYS)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except InputError:
+        raise
+    except (
+        OSError,
+        ValueError,
+        EOFError,
+        AttributeError,
+        NotImplementedError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        raise InputError(f"{path}: damaged, or not an image set ({error}); {repair}") from None
+    try:
+        info = json.loads(str(info_json))
+        if class_names.ndim != 1 or class_names.dtype.kind != "U" or not isinstance(info, dict):
+            raise InputError("class_names or info: expected a list of strings and a JSON object")
+        _check_arrays(images, labels, len(class_names))
+    except ValueError as error:  # InputError is one
+        raise InputError(f"{path}: not an image set: {error}") from None
+    found = array_sha256(images, labels)
+    if found != info.get("sha256"):
+        raise InputError(f"{path}: damaged: found sha256 {found}, expected {info.get('sha256')}; {repair}")
+    return ImageSet(images, labels, tuple(map(str, class_names)), info)

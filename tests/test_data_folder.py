@@ -1,0 +1,493 @@
+"""A user's own images: decoding, layouts, splits, and archives that are not what they should be."""
+
+import hashlib
+import io
+import lzma
+import os
+import stat
+import tarfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from genbench.data import describe, open_dataset, prepare
+from genbench.data.decoding import decode
+from genbench.errors import InputError
+
+
+def picture(seed, size=(8, 6), mode="RGB"):
+    """An image of random pixels; size is (width, height)."""
+    channels = {"L": (), "RGB": (3,), "LA": (2,), "RGBA": (4,)}[mode]
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], *channels), dtype=np.uint8)
+    return Image.fromarray(pixels)
+
+
+def encoded(image, form="PNG", **options):
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def png(seed, size=(8, 6), mode="RGB"):
+    return encoded(picture(seed, size, mode))
+
+
+def pixels_of(seed, size=(8, 6), mode="RGB"):
+    return np.array(picture(seed, size, mode)).reshape(size[1], size[0], -1)
+
+
+def write_folder(root, files):
+    for name, content in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+    return root
+
+
+def write_tar(path, files, mode):
+    with tarfile.open(path, mode) as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return path
+
+
+def write_zip(path, files):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def write(path, files):
+    """Write `files` in the form that the suffix of `path` says."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    modes = {".tar": "w", ".gz": "w:gz", ".tgz": "w:gz", ".xz": "w:xz"}
+    if path.suffix == ".zip":
+        return write_zip(path, files)
+    return write_tar(path, files, modes[path.suffix]) if path.suffix in modes else write_folder(path, files)
+
+
+FORMS = ["images", "images.zip", "images.tar", "images.tar.gz", "images.tgz", "images.tar.xz"]
+
+
+def entry(path, **options):
+    return {"source": "folder", "path": str(path), **options}
+
+
+def refusal(path, **options):
+    """The message with which `prepare` refuses the images at `path`."""
+    with pytest.raises(InputError) as error:
+        prepare(entry(path, **options), "unused")
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+# Layouts, labels, order, splits
+
+SPLIT_FILES = {
+    "train/dog/2.png": png(2),
+    "train/dog/10.png": png(10),
+    "train/cat/1.png": png(1),
+    "test/dog/5.png": png(5),
+    "train/.DS_Store": b"junk",
+    "__MACOSX/train/dog/._2.png": b"junk",
+    "train/dog/._2.png": b"junk",
+    "README.txt": b"pets",
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_train_and_test_folders_are_the_splits(tmp_path, form):
+    path = write(tmp_path / form, SPLIT_FILES)
+    splits = prepare(entry(path, name="pets"), "unused")
+    train, test = splits["train"], splits["test"]
+    assert train.class_names == ("cat", "dog")
+    assert train.labels.tolist() == [0, 1, 1]
+    np.testing.assert_array_equal(train.images, [pixels_of(1), pixels_of(10), pixels_of(2)])  # "10" sorts before "2"
+    np.testing.assert_array_equal(test.images, [pixels_of(5)])
+    assert test.labels.tolist() == [1]
+    assert (train.info["dataset"], train.info["lossy"], train.info["resize"]) == ("pets", False, None)
+    if form != "images":
+        assert train.info["source_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    described = describe(entry(path, name="pets"), "unused")
+    assert (described.name, described.label) == ("pets", "pets")
+    assert (described.height, described.width, described.channels) == (6, 8, 3)
+    assert (described.num_classes, described.num_train, described.num_test, described.notes) == (2, 3, 1, ())
+
+
+def test_val_stands_in_for_test_and_what_is_unused_is_told(tmp_path):
+    files = {"train/a/1.png": png(1), "val/a/2.png": png(2), "extra/a/3.png": png(3)}
+    dataset = open_dataset(entry(write(tmp_path / "x", files)), "unused")
+    assert dataset.description.notes == ("not used: extra",)
+    np.testing.assert_array_equal(dataset.load()["test"].images, [pixels_of(2)])
+
+
+def test_a_class_may_be_called_train(tmp_path):
+    files = {f"{name}/{i}.png": png(i) for name in ("train", "plane") for i in range(2)}
+    described = describe(entry(write(tmp_path / "x", files)), "unused")
+    assert (described.num_classes, described.num_train, described.num_test) == (2, 2, 2)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_images_at_the_root_are_one_class(tmp_path, form):
+    path = write(tmp_path / form, {f"{i}.png": png(i) for i in range(10)})
+    splits = prepare(entry(path), "unused")
+    assert splits["train"].class_names == ("all",)
+    assert (len(splits["train"].images), len(splits["test"].images)) == (9, 1)
+
+
+@pytest.mark.parametrize("form", FORMS[1:])
+def test_an_archive_of_a_folder_is_the_same_as_the_folder(tmp_path, form):
+    files = {f"{name}/{i}.png": png(10 * len(name) + i) for name in ("cat", "tiger") for i in range(10)}
+    path = write(tmp_path / form, {f"./pets/{name}": content for name, content in files.items()})
+    packed = prepare(entry(path), "unused")
+    loose = prepare(entry(write(tmp_path / "pets", files)), "unused")
+    for split in ("train", "test"):
+        assert packed[split].info["sha256"] == loose[split].info["sha256"]
+        assert packed[split].class_names == ("cat", "tiger")
+
+
+def test_the_split_is_stratified_disjoint_and_steady(tmp_path):
+    counts = {"a": 50, "b": 20, "c": 3, "d": 1}
+    files = {f"{name}/{i:03}.png": png(1000 * ord(name) + i, (2, 2)) for name, n in counts.items() for i in range(n)}
+    path = write(tmp_path / "x", files)
+    splits = prepare(entry(path), "unused")
+    train, test = splits["train"], splits["test"]
+    assert np.bincount(test.labels).tolist() == [5, 2, 1]  # a tenth, at least one, and never the last of a class
+    assert np.bincount(train.labels).tolist() == [45, 18, 2, 1]
+    assert test.class_names == train.class_names == ("a", "b", "c", "d")
+    together = {image.tobytes() for split in splits.values() for image in split.images}
+    assert len(together) == 74
+    assert (train.labels == np.sort(train.labels)).all()
+
+    assert prepare(entry(path), "unused")["test"].info["sha256"] == test.info["sha256"]
+    other = prepare(entry(path, split_seed=1), "unused")["test"]
+    assert other.info["sha256"] != test.info["sha256"]
+    half = prepare(entry(path, test_fraction=0.5), "unused")["test"]
+    assert np.bincount(half.labels).tolist() == [25, 10, 2]
+    assert {image.tobytes() for image in test.images} <= {image.tobytes() for image in half.images}
+
+    before = {image.tobytes() for image in test.images}
+    write(path, {"a/050.png": png(7, (2, 2))})
+    after = {image.tobytes() for image in prepare(entry(path), "unused")["test"].images}
+    assert len(before - after) <= 1
+
+
+def test_the_split_is_the_same_everywhere(tmp_path):
+    path = write(tmp_path / "x", {f"{i}.png": png(i, (2, 2)) for i in range(10)})
+    ranks = sorted(range(10), key=lambda i: hashlib.sha256(f"0:all/{i}.png".encode()).digest())
+    test = prepare(entry(path, test_fraction=0.2), "unused")["test"]
+    np.testing.assert_array_equal(test.images, [pixels_of(i, (2, 2)) for i in sorted(ranks[:2])])
+
+
+def test_nested_folders_belong_to_the_class_at_the_top(tmp_path):
+    files = {"cat/2020/1.png": png(1), "cat/2.png": png(2), "dog/a/b/3.png": png(3), "dog/4.PNG": png(4)}
+    described = describe(entry(write(tmp_path / "x", files)), "unused")
+    assert (described.num_classes, described.num_train, described.num_test) == (2, 2, 2)
+
+
+def test_folders_of_links_are_followed_and_loops_are_not(tmp_path):
+    write(tmp_path / "large", {f"cat/{i}.png": png(i) for i in range(4)})
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small" / "tiger").symlink_to(tmp_path / "large" / "cat")
+    (tmp_path / "large" / "cat" / "loop").symlink_to(tmp_path / "small")
+    (tmp_path / "small" / "self").symlink_to(tmp_path / "small")
+    described = describe(entry(tmp_path / "small"), "unused")
+    assert (described.num_classes, described.num_train, described.num_test) == (1, 3, 1)
+
+
+def test_the_path_may_lie_in_data_root(tmp_path):
+    write(tmp_path / "root" / "images.zip", SPLIT_FILES)
+    assert describe(entry("images.zip"), tmp_path / "root").num_train == 3
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"notes.txt": b"none"}, "found no images (.png, .jpg, .jpeg, .webp)"),
+        ({".hidden/1.png": png(1)}, "found no images"),
+        ({"1.png": png(1)}, "found 1 images, too few to hold any out"),
+        ({"a/1.png": png(1), "2.png": png(2)}, "found 2.png beside class folders (a/1.png)"),
+        ({"train/a/1.png": png(1), "test/b/2.png": png(2)}, "test has the class 'b', which train has not"),
+    ],
+)
+@pytest.mark.parametrize("form", ["images", "images.tar"])
+def test_layouts_that_make_no_data_set_are_refused(tmp_path, form, files, message):
+    assert message in refusal(write(tmp_path / form, files))
+
+
+# Pixels
+
+
+def decoded(content, image_size=None, filter="bicubic", channels=None):
+    return decode(content, image_size, filter, channels)
+
+
+@pytest.mark.parametrize("filter", ["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"])
+def test_resizing_is_pils(tmp_path, filter):
+    path = write(tmp_path / "x", {f"{i}.png": png(i, (12, 9)) for i in range(2)})
+    dataset = open_dataset(entry(path, image_size=5, filter=filter), "unused")
+    train = dataset.load()["train"]
+    expected = [np.array(picture(i, (12, 9)).resize((5, 5), Image.Resampling[filter.upper()])) for i in range(2)]
+    assert any(np.array_equal(train.images[0], image) for image in expected)
+    assert train.info["resize"] == {"size": 5, "filter": filter}
+    assert "images that are not square, resized without keeping the aspect ratio: 1" in train.info["notes"]
+    assert (dataset.description.height, dataset.description.width) == (5, 5)
+    assert f"resized to 5x5 ({filter})" in dataset.description.notes
+
+
+def test_images_of_the_asked_size_are_left_alone():
+    np.testing.assert_array_equal(decoded(png(1, (7, 7)), image_size=7).pixels, pixels_of(1, (7, 7)))
+
+
+@pytest.mark.parametrize(("mode", "channels"), [("L", 1), ("RGB", 3)])
+def test_channels_are_as_found(mode, channels):
+    result = decoded(png(3, mode=mode))
+    assert result.pixels.shape == (6, 8, channels)
+    np.testing.assert_array_equal(result.pixels, pixels_of(3, mode=mode))
+    assert not result.lossy
+    assert not result.transparent
+
+
+def test_channels_are_as_asked():
+    grey = decoded(png(3, mode="L"), channels=3).pixels
+    np.testing.assert_array_equal(grey, np.repeat(pixels_of(3, mode="L"), 3, axis=2))
+    colour = Image.new("RGB", (2, 2), (100, 150, 200))
+    assert decoded(encoded(colour), channels=1).pixels.tolist() == [[[141]] * 2] * 2  # 0.299 R + 0.587 G + 0.114 B
+
+
+def test_transparency_is_laid_on_white():
+    image = Image.new("RGBA", (1, 3))
+    for y, pixel in enumerate([(10, 20, 30, 255), (10, 20, 30, 0), (0, 0, 0, 128)]):
+        image.putpixel((0, y), pixel)
+    result = decoded(encoded(image))
+    assert result.pixels[:, 0].tolist() == [[10, 20, 30], [255, 255, 255], [127, 127, 127]]
+    assert result.transparent
+
+
+def test_grey_with_transparency_stays_grey():
+    image = Image.new("LA", (1, 2))
+    image.putpixel((0, 0), (40, 255))
+    image.putpixel((0, 1), (40, 0))
+    assert decoded(encoded(image)).pixels.tolist() == [[[40]], [[255]]]
+
+
+def test_an_opaque_alpha_channel_is_no_transparency():
+    image = picture(4)
+    image.putalpha(255)
+    result = decoded(encoded(image))
+    np.testing.assert_array_equal(result.pixels, pixels_of(4))
+    assert not result.transparent
+
+
+def test_palettes_become_colours():
+    image = Image.new("P", (2, 1))
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    image.putpixel((1, 0), 1)
+    assert decoded(encoded(image)).pixels.tolist() == [[[255, 0, 0], [0, 0, 255]]]
+    assert decoded(encoded(image, transparency=1)).pixels.tolist() == [[[255, 0, 0], [255, 255, 255]]]
+
+
+def test_bits_become_black_and_white():
+    image = Image.new("1", (2, 1))
+    image.putpixel((1, 0), 1)
+    assert decoded(encoded(image)).pixels.tolist() == [[[0], [255]]]
+
+
+def test_jpegs_are_turned_upright():
+    image, exif = Image.new("RGB", (16, 8), "white"), Image.Exif()
+    exif[0x0112] = 6  # the camera was held upright
+    result = decoded(encoded(image, "JPEG", exif=exif))
+    assert result.size == (8, 16)
+    assert result.pixels.shape == (16, 8, 3)
+
+
+@pytest.mark.parametrize(
+    ("form", "options", "lossy"),
+    [
+        ("PNG", {}, False),
+        ("JPEG", {"quality": 100}, True),
+        ("WEBP", {"lossless": True}, False),
+        ("WEBP", {"lossless": False}, True),
+        ("WEBP", {"lossless": True, "exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0"}, False),
+        ("WEBP", {"lossless": False, "exif": b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0"}, True),
+    ],
+)
+def test_what_is_lossy_is_known_from_the_file_itself(form, options, lossy):
+    assert decoded(encoded(picture(5), form, **options)).lossy is lossy
+
+
+def test_a_lossy_source_is_told(tmp_path):
+    files = {"train/a/1.png": png(1), "test/a/2.jpg": encoded(picture(2), "JPEG")}
+    dataset = open_dataset(entry(write(tmp_path / "x", files)), "unused")
+    assert dataset.description.notes == ("JPEG source: lossy",)
+    splits = dataset.load()
+    assert (splits["train"].info["lossy"], splits["test"].info["lossy"]) == (False, True)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_sixteen_bits_are_refused(mode):
+    content = png(1, mode=mode)
+    assert content[24] == 8
+    with pytest.raises(ValueError, match="16 bits a channel, expected 8"):
+        decoded(content[:24] + b"\x10" + content[25:])
+    grey16 = Image.fromarray(np.full((2, 2), 40_000, dtype=np.uint16))
+    with pytest.raises(ValueError, match="16 bits a channel"):
+        decoded(encoded(grey16))
+
+
+def test_animations_are_refused():
+    for form in ("PNG", "WEBP"):
+        with pytest.raises(ValueError, match="an animation, expected a still image"):
+            decoded(encoded(picture(1), form, save_all=True, append_images=[picture(2)]))
+
+
+# Images that do not fit
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_mixed_sizes_name_two_files(tmp_path, form):
+    files = {"a/1.png": png(1), "a/2.png": png(2), "b/3.png": png(3, (6, 8)), "b/4.png": png(4)}
+    path = write(tmp_path / form, files)
+    assert "a/1.png is 8x6 and b/3.png is 6x8 (width x height); give the option image_size" in refusal(path)
+    assert prepare(entry(path, image_size=4), "unused")["train"].images.shape == (2, 4, 4, 3)
+
+
+def test_mixed_channels_name_a_grey_and_a_colour_file(tmp_path):
+    files = {"a/1.png": png(1), "a/2.png": png(2, mode="L"), "a/3.png": png(3)}
+    path = write(tmp_path / "x", files)
+    assert "a/2.png is grayscale and a/1.png is in colour; give the option channels: 1 or 3" in refusal(path)
+    assert prepare(entry(path, channels=1), "unused")["train"].images.shape == (2, 6, 8, 1)
+
+
+@pytest.mark.parametrize("form", ["x", "x.zip", "x.tar.xz"])
+def test_unreadable_images_are_listed(tmp_path, form):
+    files = {f"a/{i:02}.png": png(i) for i in range(20)}
+    files["a/03.png"] = b""
+    files["a/04.png"] = b"<html>not found</html>"
+    files["a/05.png"] = files["a/05.png"][:-60]
+    files["a/06.png"] = encoded(Image.fromarray(np.zeros((6, 8), dtype=np.uint16)))
+    files["a/07.png"] = encoded(picture(7), "GIF")
+    message = refusal(write(tmp_path / form, files))
+    assert "5 of 20 images cannot be used: a/03.png (no PNG, JPEG or WebP image), a/04.png (no PNG" in message
+    assert "a/05.png (" in message
+    assert "a/06.png (16 bits a channel, expected 8: convert it first), a/07.png (no PNG" in message
+    files["a/08.png"] = files["a/09.png"] = b"x"
+    message = refusal(write(tmp_path / f"more-{form}", files))
+    assert "7 of 20 images" in message
+    assert message.endswith("and 2 more")
+    assert "a/08.png" not in message
+
+
+def test_a_truncated_jpeg_is_named(tmp_path):
+    content = encoded(picture(2, (64, 64)), "JPEG")
+    files = {"1.jpg": encoded(picture(1, (64, 64)), "JPEG"), "2.jpg": content[: len(content) // 2]}
+    assert "1 of 2 images cannot be used: 2.jpg (image file is truncated" in refusal(write(tmp_path / "x", files))
+
+
+def test_an_unreadable_first_image_stops_the_description(tmp_path):
+    path = write(tmp_path / "x", {"1.png": b"", "2.png": png(2)})
+    with pytest.raises(InputError, match=r"data set 'folder': .*x: 1\.png: no PNG, JPEG or WebP image"):
+        describe(entry(path), "unused")
+
+
+# Archives that are not to be trusted
+
+
+@pytest.mark.parametrize("name", ["../1.png", "a/../../1.png", "/etc/1.png", "..\\1.png", "C:/1.png"])
+@pytest.mark.parametrize("form", ["x.zip", "x.tar", "x.tar.gz"])
+def test_names_that_lead_out_are_refused(tmp_path, form, name):
+    path = write(tmp_path / "in" / form, {"a/1.png": png(1), "a/2.png": png(2), name: png(3)})
+    assert f"holds {name!r}, which leads out of the archive" in refusal(path).replace("\\\\\\\\", "\\\\")
+    assert sorted(found.name for found in tmp_path.rglob("*")) == ["in", form]
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
+def test_links_and_devices_in_a_tar_are_refused(tmp_path, kind):
+    path = tmp_path / "x.tar"
+    with tarfile.open(path, "w") as tar:
+        member = tarfile.TarInfo("a/1.png")
+        member.type, member.linkname = kind, "../../etc/passwd"
+        tar.addfile(member)
+    assert "a/1.png is a" in refusal(path)
+
+
+def test_links_in_a_zip_are_refused(tmp_path):
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        member = zipfile.ZipInfo("a/1.png")
+        member.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(member, "/etc/passwd")
+    assert "a/1.png is a link; pack the files themselves" in refusal(path)
+
+
+def test_encrypted_zips_are_refused(tmp_path):
+    path = write_zip(tmp_path / "x.zip", {"a/1.png": png(1)})
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(content)
+    assert "a/1.png is encrypted" in refusal(path)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("form", ["x.zip", "x.tar"])
+def test_one_name_twice_is_refused(tmp_path, form):
+    path = tmp_path / form
+    if form == "x.zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("a/1.png", png(1))
+            archive.writestr("a/1.png", png(2))
+    else:
+        write(path, {"a/1.png": png(1), "./a/1.png": png(2)})
+    assert "holds a/1.png 2 times" in refusal(path)
+
+
+@pytest.mark.parametrize("form", FORMS[1:])
+def test_truncated_archives_are_refused_wherever_they_are_cut(tmp_path, form):
+    path = write(tmp_path / form, {f"{i}.png": png(i, (24, 24)) for i in range(6)})
+    content = path.read_bytes()
+    end = len(content) - 10240 if form == "images.tar" else len(content)  # behind it, a tar's end marks and padding
+    for cut in {0, 1, 100, 512, 1024, end // 3, end // 2, end // 2048 * 1024, end - 1, end - 512, end - 1024}:
+        path.write_bytes(content[: max(cut, 0)])
+        assert str(path) in refusal(path)
+
+
+def test_a_damaged_tar_does_not_end_early_in_silence(tmp_path):
+    path = write(tmp_path / "x.tar", {f"{i}.png": png(i) for i in range(6)})
+    content = bytearray(path.read_bytes())
+    content[content.index(b"3.png")] ^= 1  # the header's own checksum no longer fits
+    path.write_bytes(content)
+    assert "a damaged one (truncated or damaged: bad checksum)" in refusal(path)
+
+
+@pytest.mark.parametrize("form", ["x.zip", "x.tar.gz", "x.tar.xz"])
+def test_a_flipped_bit_inside_an_archive_is_found(tmp_path, form):
+    path = write(tmp_path / form, {f"{i}.png": png(i, (24, 24)) for i in range(6)})
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 16
+    path.write_bytes(content)
+    assert str(path) in refusal(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", lzma.compress(b"hello"), png(1)])
+@pytest.mark.parametrize("name", ["x.zip", "x.tar.xz", "x.png"])
+def test_what_is_no_archive_is_refused(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    assert f"{name}: not a folder, .zip or .tar[.gz|.xz|.bz2], or a damaged one (" in refusal(tmp_path / name)
+
+
+# Real files
+
+
+def test_real_cifar10_jpegs():
+    path = Path(os.environ.get("GENBENCH_DATA_ROOT", "nowhere")) / "cifar10-jpeg.tar.xz"
+    if not path.exists():
+        pytest.skip("no cifar10-jpeg.tar.xz in GENBENCH_DATA_ROOT")
+    described = describe(entry(path), "unused")
+    assert (described.height, described.width, described.channels) == (32, 32, 3)
+    assert (described.num_classes, described.num_train, described.num_test) == (10, 50_000, 10_000)
+    assert described.notes == ("JPEG source: lossy",)
