@@ -67,5 +67,5 @@ def r1_penalty(discriminator: Discriminator, real: Images, fake: Images, noise: 
     return gamma / 2 * _gradient(discriminator, real).flatten(1).square().sum(1).mean()
 
 
-OBJECTIVES = {"gan": gan, "lsgan": lsgan, "wgan": wgan}
-PENALTIES = {"gp": gradient_penalty, "r1": r1_penalty}
+OBJECTIVES: dict[str, Objective] = {"gan": gan, "lsgan": lsgan, "wgan": wgan}
+PENALTIES: dict[str, Callable[..., Scalar]] = {"gp": gradient_penalty, "r1": r1_penalty}

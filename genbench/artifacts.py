@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from genbench.errors import InputError
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 @contextmanager
@@ -61,6 +61,11 @@ def sha256_json(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def sha256_array(array: "NDArray[Any]") -> str:
-    """SHA-256 of an array's bytes in C order, in hexadecimal."""
-    return hashlib.sha256(memoryview(array if array.flags.c_contiguous else array.copy())).hexdigest()
+def array_sha256(*arrays: NDArray[Any]) -> str:
+    """SHA-256 over each array's dtype, shape and bytes (little-endian), in hexadecimal."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+        digest.update(json.dumps([array.dtype.str, array.shape]).encode())
+        digest.update(array.data)
+    return digest.hexdigest()

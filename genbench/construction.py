@@ -70,22 +70,27 @@ def unknown_name(where: str, found: Any, expected: Iterable[str]) -> InputError:
 
 
 def check_arguments(
-    function: Callable[..., Any], arguments: Mapping[str, Any], where: str, given: Sequence[str] = ()
+    function: Callable[..., Any],
+    arguments: Mapping[str, Any],
+    where: str,
+    given: Sequence[str] = (),
+    also: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Check that `arguments` fit the keyword-only parameters of `function`, and return them, integers made floats where
     numbers are expected. Raises InputError that begins with `where`.
 
-    `given` names parameters that the program fills in itself, which a user therefore may not give.
+    `given` names parameters that the program fills in itself, which a user therefore may not give; `also`, keys of the
+    entry that were taken from it before, for the list of expected ones.
     """
     signature = inspect.signature(function)
     parameters = {name: p for name, p in signature.parameters.items() if p.kind is p.KEYWORD_ONLY and name not in given}
     for key in arguments:
         if key not in parameters:
-            raise unknown_name(f"{where}: unknown key", key, parameters)
+            raise unknown_name(f"{where}: unknown key", key, [*also, *parameters])
     for name, parameter in parameters.items():
         if name not in arguments and parameter.default is parameter.empty:
-            raise InputError(f"{where}: key {name!r} is missing; expected keys: {', '.join(parameters)}")
-    hints = typing.get_type_hints(function.__init__ if inspect.isclass(function) else function)  # type: ignore[misc]
+            raise InputError(f"{where}: key {name!r} is missing; expected keys: {', '.join([*also, *parameters])}")
+    hints = typing.get_type_hints(function.__init__ if inspect.isclass(function) else function)
     for key, value in arguments.items():
         if key in hints and not _fits(value, hints[key]):
             hint = ""
@@ -119,10 +124,10 @@ def choose(table: Mapping[str, Callable[..., Any]], entry: str | Mapping[str, An
     `entry` is a name, or a mapping with the key `name` and the function's keyword-only options beside it.
     """
     options = {"name": entry} if isinstance(entry, str) else dict(entry)
-    name = options.pop("name", None)
+    name = str(options.pop("name", None))
     if name not in table:
         raise unknown_name(f"{where}: name", name, table)
-    return partial(table[name], **check_arguments(table[name], options, f"{where}: {name}"))
+    return partial(table[name], **check_arguments(table[name], options, f"{where}: {name}", also=["name"]))
 
 
 def find_class(package: str, dotted: Any, where: str, base: type | None = None) -> type:
@@ -159,6 +164,6 @@ def construct(package: str, entry: Mapping[str, Any], where: str, base: type | N
     if "class" not in arguments:
         raise InputError(f"{where}: key 'class' is missing; expected module.Class, such as vae.VAE")
     found = find_class(package, arguments.pop("class"), where, base)
-    arguments = check_arguments(found, arguments, where, given=tuple(given))
+    arguments = check_arguments(found, arguments, where, given=tuple(given), also=["class"])
     taken = inspect.signature(found).parameters
     return found(**arguments, **{name: value for name, value in given.items() if name in taken})

@@ -85,7 +85,7 @@ def _each_shape_once(module: torch.nn.Module) -> Iterator[list[int]]:
         flops.append(counter.get_total_flops())
         return output
 
-    module.forward = remembered  # type: ignore[method-assign]
+    module.forward = remembered
     try:
         yield flops
     finally:

@@ -111,4 +111,4 @@ def dpm_solver_step(schedule: Schedule, noise: Noise) -> Step:
     return step
 
 
-STEPS = {"ddpm": ddpm_step, "ddim": ddim_step, "dpm-solver++": dpm_solver_step}
+STEPS: dict[str, Callable[..., Step]] = {"ddpm": ddpm_step, "ddim": ddim_step, "dpm-solver++": dpm_solver_step}

@@ -6,6 +6,7 @@ shorter chain is just a shorter list of integers. Sources: Ho et al. 2020 (arXiv
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -79,4 +80,4 @@ def cosine(T: int, *, offset: float = 0.008, max_beta: float = 0.999) -> Schedul
     return Schedule.from_betas((1 - abar[1:] / abar[:-1]).clamp(max=max_beta))
 
 
-SCHEDULES = {"linear": linear, "cosine": cosine}
+SCHEDULES: dict[str, Callable[..., Schedule]] = {"linear": linear, "cosine": cosine}

@@ -19,7 +19,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             if key in seen and key != "<<":
                 raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", key_node.start_mark)
             seen.add(key)
@@ -78,7 +78,7 @@ def check(value: Any, schema_name: str, source: str) -> dict[str, Any]:
     error = jsonschema.exceptions.best_match(validator.iter_errors(value))
     if error is not None:
         raise _explain(error, source)
-    return _complete(value, schema, schema.get("$defs", {}))  # type: ignore[no-any-return]
+    return _complete(value, schema, schema.get("$defs", {}))
 
 
 def find_suite(name: str) -> Path:
@@ -102,7 +102,9 @@ def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str,
     suite["dataset"] = {"name": suite["dataset"]["source"], **suite["dataset"]}
     for name, entry in suite["models"].items():
         if name == "real":
-            raise InputError(f"{path}: models: found the name 'real', which is kept for the real images; expected another")
+            raise InputError(
+                f"{path}: models: found the name 'real', which is kept for the real images; expected another"
+            )
         entry.setdefault("label", name)
     return suite
 

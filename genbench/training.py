@@ -63,11 +63,11 @@ class OptimizerConfig:
         return self.final_lr + (self.lr - self.final_lr) * rest
 
     def build(self, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
-        options = {"lr": self.lr, "weight_decay": self.weight_decay}
+        options: dict[str, Any] = {"lr": self.lr, "weight_decay": self.weight_decay}
         if self.algorithm == "sgd":
             return torch.optim.SGD(parameters, momentum=self.betas[0], **options)
         algorithm = torch.optim.AdamW if self.algorithm == "adamw" else torch.optim.Adam
-        return algorithm(parameters, betas=tuple(self.betas), eps=self.eps, fused=True, **options)
+        return algorithm(parameters, betas=self.betas, eps=self.eps, fused=True, **options)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,7 +31,7 @@ def main() -> None:
 
     from genbench import provenance
     from genbench.checkpoint import load_model
-    from genbench.artifacts import atomic_path, sha256_array, write_json
+    from genbench.artifacts import array_sha256, atomic_path, write_json
     from genbench.devices import pick_device
     from genbench.generation import generate
     from genbench.images import grid, save_png
@@ -43,7 +43,7 @@ def main() -> None:
     images, timing = generate(
         model, info, options, seeds=args.seeds, batch_size=args.batch_size, device=device, parts_folder=parts
     )
-    timing["samples_sha256"] = sha256_array(images)
+    timing["samples_sha256"] = array_sha256(images)
     timing["provenance"] = provenance.collect("torch", "numpy", "safetensors")
     if args.grid:
         save_png(args.grid, grid(images[:100], columns=10))

@@ -1,6 +1,7 @@
 """Train one model of a suite; stop and run again to continue."""
 
 import argparse
+import os
 from pathlib import Path
 
 from genbench.command_line import add_device_argument, json_argument, run
@@ -16,7 +17,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True, metavar="model.safetensors")
     parser.add_argument("--snapshots", default="", metavar="STEP,STEP,...", help="steps at which to keep the model too")
-    parser.add_argument("--save-seconds", type=float, default=60, help="save at least this often while training")
+    parser.add_argument(
+        "--save-seconds",
+        type=float,
+        default=float(os.environ.get("GENBENCH_SAVE_SECONDS", "60")),
+        help="save at least this often while training",
+    )
     parser.add_argument("--fresh", action="store_true", help="begin anew even if there is a save to continue from")
     parser.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
     add_device_argument(parser)

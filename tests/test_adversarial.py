@@ -45,7 +45,9 @@ def test_gradient_penalty_of_a_linear_critic() -> None:
 def test_gradient_penalty_is_taken_between_real_and_fake_one_point_an_image() -> None:
     # D(x) = |x|^2 / 2 has the gradient x: with real = 0 and fake = c the penalty shows where the points lie.
     real, fake = torch.zeros(4000, 1, 1, 1), torch.full((4000, 1, 1, 1), 3.0)
-    found = gradient_penalty(lambda x: x.flatten(1).square().sum(1) / 2, real, fake, Noise(torch.arange(4000)), weight=1.0)
+    found = gradient_penalty(
+        lambda x: x.flatten(1).square().sum(1) / 2, real, fake, Noise(torch.arange(4000)), weight=1.0
+    )
     assert found.item() == pytest.approx(1.0, rel=0.1)  # E (3v - 1)^2 for v uniform = 9/3 - 3 + 1
 
 

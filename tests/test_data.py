@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from genbench.artifacts import array_sha256
 from genbench.data import (
     ImageSet,
-    array_sha256,
     cifar,
     describe,
     idx,
@@ -157,32 +157,35 @@ def test_an_empty_image_set_is_refused():
     ("entry", "message"),
     [
         ("mnist", "data set: found 'mnist', expected a mapping"),
-        ({}, "key 'source': found None, expected one of demo, mnist, fashion-mnist, cifar10, folder"),
-        ({"source": "minst"}, "key 'source': found 'minst', expected one of demo, mnist"),
+        ({}, "key 'source': found None; expected one of: cifar10, demo, fashion-mnist, folder, mnist"),
+        ({"source": "minst"}, "key 'source': found 'minst' .did you mean 'mnist'..; expected one of: cifar10, demo"),
         ({"source": ["mnist"]}, "key 'source': found"),
         ({"source": "demo", "name": "a/b"}, "key 'name': found 'a/b'"),
         ({"source": "demo", "name": ".."}, "key 'name': found '..'"),
         ({"source": "demo", "name": 7}, "key 'name': found 7"),
         ({"source": "demo", "label": 7}, "data set 'demo': key 'label': found 7, expected a string"),
-        ({"source": "demo", "path": "x"}, "found the unknown key 'path', expected keys: source, name, label$"),
+        ({"source": "demo", "path": "x"}, "unknown key: found 'path'; expected one of: label, name, source$"),
         (
             {"source": "mnist", "name": "digits", "pth": "x"},
-            "'digits': found the unknown key 'pth', expected keys: source, name, label, path",
+            "'digits': unknown key: found 'pth' .did you mean 'path'..; expected one of: label, name, path, source$",
         ),
         ({"source": "mnist", "path": 3}, "key 'path': found 3, expected a string or null"),
         (
             {"source": "mnist", "path": "no/such"},
             "key 'path': found 'no/such', and there is no such file or folder, nor",
         ),
-        ({"source": "folder"}, "key 'path' is missing, expected a string"),
+        ({"source": "folder"}, "key 'path' is missing; expected keys: source, name, label, path, image_size"),
         (
             {"source": "folder", "path": "x", "image_size": "32"},
             "'image_size': found '32', expected an integer or null",
         ),
         ({"source": "folder", "path": "x", "image_size": True}, "'image_size': found True"),
         ({"source": "folder", "path": "x", "image_size": 0}, "'image_size': found 0, expected at least 1"),
-        ({"source": "folder", "path": "x", "filter": "cubic"}, "'filter': found 'cubic', expected nearest or box or"),
-        ({"source": "folder", "path": "x", "channels": 4}, "'channels': found 4, expected 1 or 3 or null"),
+        (
+            {"source": "folder", "path": "x", "filter": "cubic"},
+            "'filter': found 'cubic', expected one of 'nearest', 'box',",
+        ),
+        ({"source": "folder", "path": "x", "channels": 4}, "'channels': found 4, expected one of 1, 3 or null"),
         ({"source": "folder", "path": "x", "channels": True}, "'channels': found True"),
         ({"source": "folder", "path": "x", "test_fraction": "0.1"}, "'test_fraction': found '0.1', expected a number"),
         (

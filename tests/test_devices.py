@@ -61,7 +61,12 @@ def test_gpus_are_found_by_their_device_files(tmp_path: Path) -> None:
     [("auto", None, [3], "3"), ("cpu", None, [3], None), ("auto", "7", [3], "7"), ("auto", None, [], None)],
 )
 def test_claiming_sets_what_cuda_reads(
-    device: str, visible: str | None, gpus: list[int], expected: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    device: str,
+    visible: str | None,
+    gpus: list[int],
+    expected: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(devices, "gpu_indices", lambda: gpus)
     monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))

@@ -87,7 +87,9 @@ def test_posterior_is_the_textbook_one_for_neighbouring_times() -> None:
         posterior = schedule.q_posterior(t, t - 1)
         assert posterior.x0_weight == pytest.approx(float(abar[t - 1].sqrt() * beta / (1 - abar[t])), rel=1e-12)
         assert posterior.xt_weight == pytest.approx(float(alpha.sqrt() * (1 - abar[t - 1]) / (1 - abar[t])), rel=1e-12)
-        assert posterior.variance == pytest.approx(float(beta * (1 - abar[t - 1]) / (1 - abar[t])), rel=1e-12, abs=1e-300)
+        assert posterior.variance == pytest.approx(
+            float(beta * (1 - abar[t - 1]) / (1 - abar[t])), rel=1e-12, abs=1e-300
+        )
     assert schedule.q_posterior(1, 0) == pytest.approx((1.0, 0.0, 0.0))
 
 

@@ -168,7 +168,7 @@ def test_the_script_writes_openai_s_format_with_hashes(tmp_path: Path) -> None:
         assert json.loads(str(samples["info"]))["nfe"] == 3
     assert images.shape == (7, 16, 16, 1)
     timing = json.loads((tmp_path / "t.json").read_text())
-    assert timing["samples_sha256"] == hashlib.sha256(images.tobytes()).hexdigest()
+    assert timing["samples_sha256"] == hashlib.sha256(b'["|u1", [7, 16, 16, 1]]' + images.tobytes()).hexdigest()
     assert (tmp_path / "g.png").read_bytes().startswith(b"\x89PNG")
     assert not (tmp_path / "s.parts").exists()
 

@@ -6,14 +6,13 @@ One file a source (demo, idx, cifar, folder), each a function whose keyword-only
 
 from genbench.data.datasets import SOURCES, describe, open_dataset, prepare
 from genbench.data.description import Dataset, Description
-from genbench.data.image_set import ImageSet, array_sha256, load_image_set, save_image_set
+from genbench.data.image_set import ImageSet, load_image_set, save_image_set
 
 __all__ = [
     "SOURCES",
     "Dataset",
     "Description",
     "ImageSet",
-    "array_sha256",
     "describe",
     "load_image_set",
     "open_dataset",

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from genbench.data.description import Dataset, Description
-from genbench.data.image_set import ImageSet, array_sha256, make_image_set
+from genbench.artifacts import array_sha256
+from genbench.data.image_set import ImageSet, make_image_set
 from genbench.errors import InputError
 
 SHA256 = "6ade53ccfaa3131ab59361c0b5c32e22f2010e0f0741b55825e21fb6f527aab8"

@@ -1,6 +1,5 @@
 """Images and labels in memory, and the .npz file that holds them."""
 
-import hashlib
 import json
 import os
 import shlex
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genbench.artifacts import atomic_path
+from genbench.artifacts import array_sha256, atomic_path
 from genbench.errors import InputError
 
 KEYS = ("images", "labels", "class_names", "info")
@@ -47,16 +46,6 @@ def _check_arrays(images: NDArray[Any], labels: NDArray[Any], num_classes: int) 
         raise InputError(f"labels: found {labels.dtype} {labels.shape}, expected int64 ({len(images)},)")
     if labels.min() < 0 or labels.max() >= num_classes:
         raise InputError(f"labels: found {labels.min()} to {labels.max()}, expected 0 to {num_classes - 1}")
-
-
-def array_sha256(*arrays: NDArray[Any]) -> str:
-    """SHA-256 over each array's dtype, shape and bytes (little-endian)."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-        digest.update(json.dumps([array.dtype.str, array.shape]).encode())
-        digest.update(array.data)
-    return digest.hexdigest()
 
 
 def make_image_set(

@@ -39,7 +39,7 @@ class GAN(Model):
         self.objective = OBJECTIVES[objective]
         self.penalty = choose(PENALTIES, penalty, "penalty") if penalty else None
         networks = "genbench.networks"
-        given = {"image_shape": image_shape, "latent_size": latent_size}
+        given: dict[str, Any] = {"image_shape": image_shape, "latent_size": latent_size}
         self.generator = construct(networks, generator, "generator", **given)
         self.discriminator = construct(networks, discriminator, "discriminator", **given)
 

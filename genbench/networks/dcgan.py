@@ -27,7 +27,7 @@ class Generator(nn.Module):
         image_channels, size, _ = image_shape
         stages = halvings(size, smallest=7)
         width = channels * 2 ** (stages - 1)
-        layers = [nn.ConvTranspose2d(latent_size, width, size >> stages, 1, 0, bias=False)]
+        layers: list[nn.Module] = [nn.ConvTranspose2d(latent_size, width, size >> stages, 1, 0, bias=False)]
         for _ in range(stages - 1):
             layers += [nn.BatchNorm2d(width), nn.ReLU(True)]
             layers += [nn.ConvTranspose2d(width, width // 2, 4, 2, 1, bias=False)]

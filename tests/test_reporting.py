@@ -1,0 +1,729 @@
+"""The report: numbers from files to table to page; hostile names stay text; nothing is loaded from anywhere."""
+
+import base64
+import hashlib
+import json
+import math
+import re
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+
+import jinja2
+import numpy as np
+import pandas as pd
+import pytest
+from docutils.core import publish_parts
+from PIL import Image
+
+from genbench.artifacts import read_json, write_json
+from genbench.errors import InputError
+from genbench.reporting import numerals
+from genbench.reporting.columns import TIME, Column, comparison_columns
+from genbench.reporting.page import cite, flatten, sentence
+from genbench.reporting.pictures import embed, first_row, read_grid
+from genbench.reporting.plots import CURVE_POINTS, learning_curve, on_front, quality_against_time, thin
+from genbench.reporting.publish import publish
+from genbench.reporting.results import read_results
+from genbench.reporting.table import Cell, Table, compare, final_rows, letters, mark_best
+
+ROOT = Path(__file__).parent.parent
+
+# label, family, {sampler: (NFE, seconds for 50k, FD, precision, recall)}, {submodule: parameters}, {metric of training}
+MODELS = {
+    "gan": (
+        "GAN",
+        "GAN",
+        {"default": (1, 31.2, 61.3, 0.61, 0.42)},
+        {"generator": 442_000, "discriminator": 260_000},
+        [],
+    ),
+    "lsgan": (
+        "LSGAN",
+        "GAN",
+        {"default": (1, 30.9, 55.8, 0.64, 0.44)},
+        {"generator": 442_000, "discriminator": 260_000},
+        [],
+    ),
+    "wgan-gp": (
+        "WGAN-GP",
+        "GAN",
+        {"default": (1, 78.4, 38.2, 0.7, 0.58)},
+        {"generator": 391_000, "discriminator": 301_000},
+        [],
+    ),
+    "autoencoder": (
+        "Autoencoder",
+        "VAE",
+        {"default": (1, 14.1, 96.4, 0.48, 0.31)},
+        {"autoencoder": 213_000},
+        ["reconstruction"],
+    ),
+    "vae": ("VAE", "VAE", {"default": (1, 14.3, 44.9, 0.72, 0.4)}, {"autoencoder": 213_000}, ["reconstruction", "kl"]),
+    "ddpm": (
+        "DDPM",
+        "Diffusion",
+        {
+            "ddpm-100": (100, 4210.0, 11.7, 0.81, 0.74),
+            "ddim-25": (25, 1067.0, 13.9, 0.83, 0.7),
+            "dpm-solver-10": (10, 436.0, 14.6, 0.83, 0.69),
+        },
+        {"denoiser": 512_000},
+        [],
+    ),
+    "cold": ("Cold diffusion", "Cold diffusion", {"blur-20": (20, 861.0, 29.5, 0.66, 0.49)}, {"denoiser": 512_000}, []),
+}
+PROVENANCE = {
+    "genbench_commit": "5f0c1f3a9b8e4d2c7a6b5e4f3d2c1b0a99887766",
+    "code_sha256": "ab" * 32,
+    "python": "3.11.7",
+    "platform": "Linux-6.1-x86_64-with-glibc2.36",
+    "packages": {"torch": "2.8.0", "numpy": "2.3.1"},
+    "command": "sample.py",
+    "time": "2025-01-02T03:04:05+00:00",
+}
+DEVICE = "CPU (toy processor, 1 threads)"
+
+
+def write_grid(path: Path, images: np.ndarray) -> None:
+    """What images.grid makes of uint8 (N, H, W), without torch: ten tiles a row, white gaps of two pixels."""
+    count, height, width = images.shape
+    rows = -(-count // 10)
+    sheet = np.full((rows * (height + 2) - 2, 10 * (width + 2) - 2, 3), 255, np.uint8)
+    for i, image in enumerate(images):
+        top, left = i // 10 * (height + 2), i % 10 * (width + 2)
+        sheet[top : top + height, left : left + width] = image[..., None]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(sheet).save(path)
+
+
+def write_results(
+    root: Path,
+    suite: str = "demo",
+    models: dict = MODELS,
+    seeds: tuple = (0,),
+    optional: bool = True,
+    images: np.ndarray | None = None,
+) -> Path:
+    """Write the files of a suite as the rules do, with numbers that are made up; returns results/{suite}.
+
+    `optional=False` leaves out every file and field that may be absent. images: (N, 28, 28) to make grids of.
+    """
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (300, 28, 28), dtype=np.uint8) if images is None else images
+    folder = root / suite
+    entries = {}
+    for name, (label, family, samplers, parameters, logged) in models.items():
+        reduced = {} if not optional else {
+            "label": label,
+            "family": family,
+            "class": f"{family.lower()}.{label}",
+            "description": f"{label} at a quarter of its usual width",
+            "paper": "Ho et al. 2020, arXiv 2006.11239",
+            "budget": "toy size",
+            "spec": {
+                "model": {"class": "diffusion.Diffusion", "denoiser": {"channels": 32, "channel_mult": [1, 2]}},
+                "training": {"steps": 600, "batch_size": 64, "optimizer": {"lr": 2e-4, "betas": [0.5, 0.999]}},
+                "samplers": {sampler: {} for sampler in samplers},
+                "sample_batch_size": 500,
+            },
+            "parameters": parameters,
+            "training_memory_bytes": 310_000_000,
+            "checkpoints": ["step-300", "final"] if name == "ddpm" else ["final"],
+        }  # fmt: skip
+        entries[name] = reduced | {
+            "samplers": {
+                sampler: {
+                    "label": sampler,
+                    "options": {},
+                    "nfe": nfe,
+                    "flops_per_nfe": 10_000_000,
+                    "flops_per_image": nfe * 10_000_000,
+                }
+                if optional
+                else {}
+                for sampler, (nfe, *_) in samplers.items()
+            }
+        }
+        for seed in seeds:
+            run = folder / name / f"seed{seed}"
+            training = {
+                "steps": 600,
+                "images_seen": 38_400,
+                "seconds": 95.0 + 13 * len(name) + seed,
+                "images_per_second": 404.2,
+                "batch_size": 64,
+                "precision": "fp32",
+                "device": DEVICE,
+                "weights": "ema",
+                "ema_decay": 0.98,
+                "data_sha256": "da" * 32,
+                "model_sha256": "0d" * 32,
+                "resumed": 0,
+                "provenance": PROVENANCE,
+            }
+            write_json(run / "training.json", training if optional else {})
+            if optional:
+                steps = range(10, 601, 10)
+                lines = [
+                    {
+                        "step": step,
+                        "losses": {part: 2 * math.exp(-step / 150) + random.normal(0.5, 0.03) for part in parameters},
+                        "metrics": {metric: 40 * math.exp(-step / 90) + random.normal(20, 0.3) for metric in logged},
+                    }
+                    for step in steps
+                ]
+                (run / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+            for checkpoint in reduced.get("checkpoints", ["final"]):
+                early = 1.0 if checkpoint == "final" else 2.5
+                for sampler, (nfe, seconds, distance, precision, recall) in samplers.items():
+                    place = run / checkpoint / sampler
+                    timing = {"seconds_per_50k": seconds, "images_per_second": 50_000 / seconds, "extrapolated": True}
+                    values = {"fd_classifier": (distance + 0.5 * seed) * early}
+                    if optional:
+                        timing |= {
+                            "timed_images": 1500,
+                            "latency_batch1_seconds": nfe * 0.0031,
+                            "warmup_seconds": seconds / 100,
+                            "io_seconds": 0.02,
+                            "batch_size": 500,
+                            "nfe": nfe,
+                            "device": DEVICE,
+                            "precision": "fp32",
+                            "threads": 1,
+                            "peak_memory_bytes": 410_000_000,
+                            "seeds": "0:2000",
+                            "samples_sha256": f"{len(name):02x}" * 32,
+                            "provenance": PROVENANCE,
+                        }
+                        values |= {
+                            "kid_classifier": distance * early / 900,
+                            "precision_classifier": precision,
+                            "recall_classifier": recall / early,
+                            "density_classifier": precision * 0.93,
+                            "coverage_classifier": recall * 1.1,
+                            "classifier_score": 9.7 - distance / 20,
+                            "classifier_confidence": 1 - distance / 200,
+                            "classes_found": 10,
+                        }
+                    notes = {
+                        "fd_classifier": "biased upward at this number of images: compare only with values from 2000",
+                        "precision_classifier": "k = 3",
+                        "recall_classifier": "k = 3",
+                        "kid_classifier": "50 subsets of 500",
+                    }
+                    metrics = {
+                        key: {"value": value, "std": 0.01 if key[:3] == "kid" else None, "n_real": 4000, "n_fake": 2000}
+                        | {"note": notes.get(key)}
+                        for key, value in values.items()
+                    }
+                    extractor = {"name": "classifier", "dim": 128, "sha256": "ce" * 32, "test_accuracy": 0.981}
+                    evaluation = {"metrics": metrics}
+                    if optional:
+                        evaluation |= {
+                            "extractors": {"classifier": extractor},
+                            "reference_sha256": "4e" * 32,
+                            "num_real": 4000,
+                            "num_fake": 2000,
+                            "warnings": ["the covariance has rank 120 of 128"] if name == "gan" else [],
+                            "provenance": PROVENANCE,
+                        }
+                    write_json(place / "timing.json", timing)
+                    write_json(place / "metrics.json", evaluation)
+                    if optional:
+                        write_grid(place / "grid.png", images[random.permutation(len(images))[:100]])
+    if optional:
+        floor = {"fd_classifier": 3.4, "precision_classifier": 0.93, "recall_classifier": 0.92, "classifier_score": 9.8}
+        write_json(folder / "real/metrics.json", {"metrics": {key: {"value": value} for key, value in floor.items()}})
+        write_grid(folder / "real/grid.png", images[:100])
+    preflight = {"suite": suite, "models": entries, "seeds": list(seeds), "headline": "fd_classifier"}
+    if optional:
+        preflight |= {
+            "title": "Handwritten digits, toy size",
+            "description": "Small versions of every family, trained for a minute each on 4,000 MNIST digits.",
+            "dataset": {
+                "name": "demo",
+                "label": "MNIST, 5,000 digits",
+                "image_shape": [1, 28, 28],
+                "num_classes": 10,
+                "num_train": 4000,
+                "notes": ["toy data set: 4,000 images to train, 1,000 to test"],
+            },
+            "num_samples": 2000,
+            "evaluation": {"extractors": ["classifier"]},
+            "provenance": PROVENANCE,
+        }
+    write_json(folder / "preflight.json", preflight)
+    return folder
+
+
+FEW = {name: MODELS[name] for name in ("gan", "vae", "ddpm")}
+EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)></style></svg> $x_1^ &amp; {{ 7 * 7 }} \x00\u202e"
+HOSTILE = {
+    "vae": MODELS["vae"],
+    "\"><i onclick='x'>": (EVIL, EVIL, {"<b>": (3, 50.0, 20.0, 0.5, 0.5)}, {"_</svg><script>": 1000}, ["<u>"]),
+}
+
+
+def render(folder: Path) -> Path:
+    """Publish the results of a suite; returns the folder of pages."""
+    out = folder.parent / "report"
+    publish(folder / "preflight.json", folder, out, ROOT / "report")
+    return out
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    return write_results(tmp_path_factory.mktemp("results"))
+
+
+@pytest.fixture(scope="module")
+def pages(demo):
+    return render(demo)
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    """The pages of two suites, one of them hostile."""
+    root = tmp_path_factory.mktemp("hostile")
+    render(write_results(root, "plain", {"vae": MODELS["vae"], "gan": MODELS["gan"]}))
+    return render(write_results(root, "hostile", HOSTILE))
+
+
+class Page(HTMLParser):
+    """What a browser would see: the elements with their attributes, and the text."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.elements, self.texts, self.scripts = [], [], []
+        self.feed(path.read_text(encoding="utf-8"))
+        self.text = " ".join(" ".join(self.texts).split())
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        (self.scripts if self.cdata_elem == "script" else self.texts).append(data)
+
+    def values(self, attribute, *tags):
+        return [found[attribute] for tag, found in self.elements if attribute in found and (not tags or tag in tags)]
+
+
+def table_of(folder: Path) -> Table:
+    """The comparison of a suite."""
+    results = read_results(folder / "preflight.json", folder)
+    columns = comparison_columns(results.metrics, "fd_classifier", 2000)
+    return compare(final_rows(results.rows), columns, results.floor, 2000)
+
+
+# --- Numbers ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("function", "value", "text"),
+    [
+        (numerals.significant, 12.345, "12.3"),
+        (numerals.significant, 0.95, "0.950"),
+        (numerals.significant, 0.99951, "1.00"),
+        (numerals.significant, 1234.5, "1,234"),
+        (numerals.significant, -0.0123, "-0.0123"),
+        (numerals.significant, 1.234e-5, "1.23e-05"),
+        (numerals.significant, 0, "0.00"),
+        (numerals.significant, math.inf, "inf"),
+        (numerals.count, 999, "999"),
+        (numerals.count, 999.9, "1k"),
+        (numerals.count, 2000, "2k"),
+        (numerals.count, 50_000, "50k"),
+        (numerals.count, 1_234_567, "1.23M"),
+        (numerals.count, 4.2e15, "4.2e+03T"),
+        (numerals.memory, 512, "512 B"),
+        (numerals.memory, 3 * 2**30, "3 GiB"),
+        (numerals.duration, 0.0042, "4.20 ms"),
+        (numerals.duration, 8.2, "8.20 s"),
+        (numerals.duration, 59.96, "0:01:00"),
+        (numerals.duration, 4210, "1:10:10"),
+        (numerals.duration, 1e6, "277:46:40"),
+    ],
+)
+def test_numbers_are_short(function, value, text):
+    assert function(value) == text
+
+
+def test_a_standard_deviation_has_as_many_digits_as_its_mean():
+    assert numerals.plus_minus(12.345, 0.0678) == "12.3 ± 0.1"
+    assert numerals.plus_minus(0.8123, 0.0678) == "0.812 ± 0.068"
+
+
+# --- From files to the tidy table -------------------------------------------------------------------------------------
+
+
+def test_the_tidy_table_has_a_row_for_each_draw_with_the_numbers_of_its_files(demo):
+    results = read_results(demo / "preflight.json", demo)
+    assert len(results.rows) == 6 + 2 * 3  # ddpm: two checkpoints, three samplers
+    row = results.rows.set_index(["model", "seed", "checkpoint", "sampler"]).loc["ddpm", 0, "step-300", "ddim-25"]
+    assert row["fd_classifier"] == 13.9 * 2.5
+    assert row["kid_classifier_std"] == 0.01
+    assert row["seconds_per_50k"] == 1067
+    assert row["training_seconds"] == 95 + 13 * 4
+    assert row["parameters"] == 512_000
+    assert row["images_per_second"] != row["training_images_per_second"]
+    history = results.histories["vae"]
+    assert set(history["name"]) == {"autoencoder", "reconstruction", "kl"}
+    assert history["step"].max() == 600
+
+
+def test_the_csv_keeps_every_seed_in_full(tmp_path):
+    out = render(write_results(tmp_path, models=FEW, seeds=(0, 1)))
+    table = pd.read_csv(out / "demo.csv")
+    values = table[(table["model"] == "ddpm") & (table["checkpoint"] == "final") & (table["sampler"] == "ddpm-100")]
+    assert list(values["fd_classifier"]) == [11.7, 12.2]
+    assert list(values["kid_classifier"]) == [11.7 / 900] * 2
+    assert len(table) == 2 * (2 + 6)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "preflight.json",
+        "gan/seed0/training.json",
+        "gan/seed0/final/default/timing.json",
+        "vae/seed0/final/default/metrics.json",
+    ],
+)
+def test_a_missing_file_is_named(tmp_path, name):
+    folder = write_results(tmp_path, models=FEW, optional=False)
+    (folder / name).unlink()
+    with pytest.raises(InputError, match=re.escape(f"{folder / name}: no such file")):
+        render(folder)
+
+
+def test_a_missing_key_and_a_broken_line_are_named(tmp_path):
+    folder = write_results(tmp_path, models=FEW, optional=False)
+    history = folder / "gan/seed0/history.jsonl"
+    history.write_text('{"step": 1, "losses": {"generator": 0.5}}\n{"step": 2, "los')
+    with pytest.raises(InputError, match="line 2"):
+        render(folder)
+    history.unlink()
+    timing = folder / "gan/seed0/final/default/timing.json"
+    write_json(timing, {"seconds_per_50k": 1.0})
+    with pytest.raises(InputError, match=f"{timing}: the key 'images_per_second' is missing"):
+        render(folder)
+
+
+def test_a_step_that_was_logged_twice_counts_once(tmp_path):
+    folder = write_results(tmp_path, models={"gan": MODELS["gan"]}, optional=False)
+    lines = [
+        json.dumps({"step": step, "losses": {"generator": value}}) for step, value in ((10, 3.0), (20, 2.0), (10, 1.0))
+    ]
+    (folder / "gan/seed0/history.jsonl").write_text("\n".join(lines))
+    history = read_results(folder / "preflight.json", folder).histories["gan"]
+    assert list(zip(history["step"], history["value"], strict=True)) == [(10, 1.0), (20, 2.0)]
+
+
+# --- The comparison ---------------------------------------------------------------------------------------------------
+
+
+def marked(values, direction, stds=None):
+    """Which of the values are marked as the best."""
+    texts = ["–" if value is None else numerals.significant(value) for value in values]
+    stds = stds or [None] * len(values)
+    cells = [Cell(text, "", value, std) for text, value, std in zip(texts, values, stds, strict=True)]
+    mark_best(cells, Column("x", "X", "", direction))
+    return [cell.best for cell in cells]
+
+
+def test_the_best_of_a_column_depends_on_its_direction():
+    assert marked([3.0, 1.0, 2.0], "lower") == [False, True, False]
+    assert marked([3.0, 1.0, 2.0], "higher") == [True, False, False]
+    assert marked([3.0, 1.0, 2.0], None) == [False] * 3
+    assert marked([None, 4.0, 5.0], "lower") == [False, True, False]
+
+
+def test_what_is_printed_alike_ties_and_so_does_what_is_within_two_standard_deviations():
+    assert marked([0.91234, 0.91198, 0.5], "higher") == [True, True, False]
+    assert marked([10.0, 10.9, 11.1], "lower", [0.5, 0.2, 0.2]) == [True, True, False]
+    assert marked([10.0, 10.9, 11.1], "lower", [0.1, 0.5, 0.1]) == [True, True, False]
+
+
+def test_nothing_is_the_best_where_all_tie():
+    assert marked([1.0, 1.0], "higher") == [False, False]
+    assert marked([1.0], "higher") == [False]
+    assert marked([None, None], "higher") == [False, False]
+
+
+def test_rows_are_sorted_by_the_headline_and_only_final_checkpoints_are_compared(demo):
+    table = table_of(demo)
+    assert [row.name for row in table.rows][:4] == [
+        "DDPM, ddpm-100",
+        "DDPM, ddim-25",
+        "DDPM, dpm-solver-10",
+        "Cold diffusion",
+    ]
+    assert {row.checkpoint for row in table.rows} == {"final"}
+    assert [column.label for column in table.columns][:3] == ["FD-classifier (2k)", "Classifier score", "KID ×10³"]
+    best = {key: [row.name for row in table.rows if row.cells[key].best] for key in ("fd_classifier", TIME.key, "nfe")}
+    assert best == {"fd_classifier": ["DDPM, ddpm-100"], TIME.key: ["Autoencoder"], "nfe": []}
+    first = table.rows[0].cells
+    assert (first["fd_classifier"].text, first["kid_classifier"].text, first[TIME.key].text) == (
+        "11.7",
+        "13.0",
+        "≈ 1:10:10",
+    )
+    assert first["kid_classifier"].value == 11.7 / 900
+    assert table.floor["fd_classifier"].text == "3.40"
+    assert table.floor[TIME.key].text == "–"
+
+
+def test_several_seeds_give_mean_and_standard_deviation(tmp_path):
+    table = table_of(write_results(tmp_path, models=FEW, seeds=(0, 1, 2)))
+    cell = table.rows[0].cells["fd_classifier"]
+    assert cell.text == "12.2 ± 0.5"
+    assert cell.std == pytest.approx(0.5)
+    assert "from 11.7, 12.2, 12.7" in cell.title
+    assert "3 training seeds" in " ".join(table.remarks)
+
+
+def test_notes_stand_where_they_hold(demo):
+    table = table_of(demo)
+    assert table.notes["precision_classifier"] == ["k = 3"]
+    gan = next(row for row in table.rows if row.model == "gan")
+    assert gan.cells["fd_classifier"].notes == ["the covariance has rank 120 of 128"]
+    assert not any(row.cells["fd_classifier"].notes for row in table.rows if row.model != "gan")
+    assert list(table.footnotes.values()) == list("abcd")
+    assert [letters(number) for number in (1, 26, 27, 52, 53, 703)] == ["a", "z", "aa", "az", "ba", "aaa"]
+
+
+def test_a_row_from_another_number_of_samples_says_so(demo):
+    results = read_results(demo / "preflight.json", demo)
+    rows = results.rows.assign(num_fake=[1000.0] + [2000.0] * (len(results.rows) - 1))
+    table = compare(final_rows(rows), comparison_columns(results.metrics, "fd_classifier"), None, 2000)
+    said = {row.model: row.cells["fd_classifier"].notes for row in table.rows}
+    assert "from 1k samples, where the suite asks for 2k" in said["gan"]
+    assert said["vae"] == []
+
+
+def test_no_time_is_the_best_across_devices(demo):
+    results = read_results(demo / "preflight.json", demo)
+    rows = results.rows.assign(device=["GPU"] + [DEVICE] * (len(results.rows) - 1))
+    table = compare(final_rows(rows), comparison_columns(results.metrics, "fd_classifier"))
+    assert not any(row.cells[TIME.key].best for row in table.rows)
+    assert any(row.cells["fd_classifier"].best for row in table.rows)
+    assert "different devices" in " ".join(table.remarks)
+
+
+def test_labels_name_the_features_where_there_are_several():
+    columns = comparison_columns(
+        ["fd_classifier", "precision_classifier", "precision_dinov2", "recall_classifier"], "fd_classifier"
+    )
+    labels = {column.key: column.label for column in columns}
+    assert labels["precision_dinov2"] == "Precision-dinov2"
+    assert labels["recall_classifier"] == "Recall"
+
+
+# --- Plots and pictures -----------------------------------------------------------------------------------------------
+
+
+def test_the_pareto_front_is_what_nothing_beats(demo):
+    table = table_of(demo)
+    front = [row.model for row, on in zip(table.rows, on_front(table.rows, table), strict=True) if on]
+    assert front == ["ddpm", "ddpm", "ddpm", "wgan-gp", "vae", "autoencoder"]
+
+
+def test_a_plot_takes_its_colours_from_the_page_and_has_a_tooltip_for_each_point(demo):
+    table = table_of(demo)
+    svg = str(quality_against_time(table, (10, 5)))
+    assert not re.search(r"#0[12]00|https?:|url\(| id=", svg)
+    assert "var(--hue-1)" in svg
+    assert all(f"<title>{row.name}: {row.cells['fd_classifier'].text}, " in svg for row in table.rows)
+    assert quality_against_time(compare(pd.DataFrame(), table.columns), (10, 5)) is None
+
+
+def test_a_long_curve_is_thinned_to_the_means_of_blocks():
+    curve = pd.DataFrame({"step": range(10_000), "value": [0.0, 2.0] * 5000})
+    thinned = thin(curve)
+    assert len(thinned) == CURVE_POINTS
+    assert (thinned["value"] == 1).all()
+    assert thinned["step"].iloc[0] == 24.5
+    assert (thin(curve[:7]).to_numpy() == curve[:7].to_numpy()).all()
+    assert learning_curve(curve.assign(seed=0, name="generator", value=math.nan), "Losses") is None
+
+
+def test_the_gaps_of_a_grid_become_transparent_and_its_first_row_is_the_first_ten_images(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (30, 6, 8), dtype=np.uint8)
+    write_grid(tmp_path / "grid.png", images)
+    grid = read_grid(tmp_path / "grid.png", (1, 6, 8))
+    assert (grid.mode, grid.size) == ("LA", (98, 22))
+    row = np.asarray(first_row(grid, (1, 6, 8)))
+    assert row.shape == (6, 98, 2)
+    opaque = np.arange(98) % 10 < 8
+    assert (row[:, :, 1] == 255 * opaque).all()
+    assert (row[:, opaque, 0] == np.concatenate(images[:10], axis=1)).all()
+    (tmp_path / "grid.png").write_text("no picture")
+    with pytest.raises(InputError, match=r"grid.png: expected a PNG picture"):
+        read_grid(tmp_path / "grid.png")
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_a_picture_keeps_to_its_share_of_the_page(mode):
+    pixels = np.random.default_rng(0).integers(0, 256, (320, 320, len(mode)), dtype=np.uint8)
+    image = Image.fromarray(pixels.squeeze(), mode)
+    picture = embed(image, 40_000)
+    assert len(base64.b64decode(picture.uri.partition(",")[2])) <= 44_000
+    assert (picture.width, 20 < picture.height < 320) == (320, True)
+    assert picture.remark.endswith("upper part")
+    assert embed(image).remark == ""
+
+
+# --- Pages ------------------------------------------------------------------------------------------------------------
+
+
+def check_page(path: Path) -> Page:
+    """A page loads nothing, runs only its own script, and every link inside it leads somewhere."""
+    page = Page(path)
+    policy = page.values("content", "meta")[0]
+    assert policy.startswith("default-src 'none'; img-src data:;")
+    assert [tag for tag, _ in page.elements].count("script") == 1
+    digest = base64.b64encode(hashlib.sha256("".join(page.scripts).encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in policy
+    assert not [name for _, found in page.elements for name in found if name.startswith("on") or name == "srcset"]
+    assert {value[:22] for value in page.values("src")} <= {"data:image/png;base64,"}
+    assert not {"iframe", "object", "embed", "base", "form", "i", "u"} & {tag for tag, _ in page.elements}
+    assert page.values("href", "link") == ["data:,"]
+    outside = [link for link in page.values("href", "a") if not re.match(r"#|[\w%.-]+\.(html|csv)(#|$)", link)]
+    assert all(link.startswith("https://arxiv.org/abs/") for link in outside)
+    source = path.read_text(encoding="utf-8")
+    assert "@import" not in source
+    assert not re.search(r"url\((?!#)", source)
+    ids = page.values("id")
+    assert len(ids) == len(set(ids))
+    assert {link[1:] for link in page.values("href") if link[:1] == "#"} <= set(ids)
+    return page
+
+
+def test_the_page_has_everything_in_it(pages):
+    page = check_page(pages / "demo.html")
+    for text in [
+        "Handwritten digits, toy size",
+        "FD-classifier (2k)",
+        "≈ 1:10:10",
+        "toy size",
+        "How to reproduce",
+        "ab" * 6,
+    ]:
+        assert text in page.text
+    assert "uv run snakemake" in page.text
+    assert f"git checkout {PROVENANCE['genbench_commit']}" in page.text
+    assert "the covariance has rank 120 of 128" in page.text
+    assert "optimizer.betas 0.5, 0.999" in page.text
+    assert page.values("aria-sort") == ["ascending"]
+    assert len(page.values("src", "img")) == 2 * (9 + 1) + 12  # strips and grids, with the real images; and checkpoints
+    assert all(page.values("alt", "img"))
+
+
+def test_definitions_stand_at_headings_and_in_their_section(pages):
+    page = check_page(pages / "demo.html")
+    assert any("Share of generated images inside the manifold" in title for title in page.values("title", "th"))
+    assert "Share of generated images inside the manifold of the real ones." in page.text
+    assert f"{11.7!r}" in page.values("title", "span")
+
+
+def test_the_index_of_one_suite_is_its_page(pages):
+    assert (pages / "index.html").read_bytes() == (pages / "demo.html").read_bytes()
+
+
+def test_pages_are_a_function_of_the_results(demo, pages):
+    before = {path.name: path.read_bytes() for path in pages.iterdir()}
+    render(demo)
+    assert {path.name: path.read_bytes() for path in pages.iterdir()} == before
+
+
+def test_the_index_shows_every_suite(hostile):
+    index = check_page(hostile / "index.html")
+    links = index.values("href", "a")
+    assert {"plain.html", "hostile.html", "plain.csv", "plain.html#model-vae", "hostile.html#model-vae"} <= set(links)
+    assert index.text.count("Handwritten digits, toy size") == 4  # navigation and heading
+    assert len(index.values("src", "img")) == 2 * (2 + 1)
+
+
+def test_the_index_passes_over_what_is_not_a_summary(tmp_path, caplog):
+    folder = write_results(tmp_path, models={"gan": MODELS["gan"]}, optional=False)
+    write_json(tmp_path / "report/other.json", {"format": "something else"})
+    out = render(folder)
+    assert (out / "index.html").read_bytes() == (out / "demo.html").read_bytes()
+    assert "other.json" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["hostile.html", "index.html"])
+def test_hostile_names_are_text(hostile, name):
+    page = check_page(hostile / name)
+    shown = " ".join(EVIL.replace("\x00", "\ufffd").split())
+    assert shown in page.text.replace("\x00", "\ufffd")
+    assert any("<script>alert(1)" in title for title in page.texts if title.endswith("50.0 s"))  # a point's tooltip
+    assert read_json(hostile / "hostile.json")["rows"][-1]["label"] == EVIL
+
+
+def test_a_suite_without_any_optional_data_renders(tmp_path):
+    out = render(write_results(tmp_path, models=FEW, optional=False))
+    page = check_page(out / "demo.html")
+    assert "61.3" in page.text
+    assert "nan" not in page.text.lower().split()
+    assert not page.values("src", "img")
+
+
+def test_a_model_that_is_not_sampled_is_told_of_all_the_same(tmp_path):
+    folder = write_results(tmp_path, models={"gan": ("GAN", "GAN", {}, {"generator": 1000}, [])})
+    assert "No model of this suite is sampled." in check_page(render(folder) / "demo.html").text
+
+
+def test_a_suite_needs_a_name_that_a_file_can_have(tmp_path):
+    folder = write_results(tmp_path, models={"gan": MODELS["gan"]}, optional=False)
+    write_json(folder / "preflight.json", read_json(folder / "preflight.json") | {"suite": "../demo"})
+    with pytest.raises(InputError, match=r"\.\./demo"):
+        render(folder)
+
+
+def test_only_web_addresses_become_links():
+    assert str(cite({"title": "<b>", "url": "javascript:alert(1)"})) == "&lt;b&gt;"
+    assert 'href="https://example.org/&#34;"' in str(cite({"title": "a", "url": 'https://example.org/"'}))
+    assert 'href="https://arxiv.org/abs/1706.08500"' in str(cite("Heusel et al. 2017, arXiv 1706.08500"))
+    assert str(cite("<i> arXiv 1")) == "&lt;i&gt; arXiv 1"
+
+
+def test_a_recipe_is_flat():
+    spec = {"a": {"b": [1, 2.5], "c": None, "d": {}}, "e": True, "f": []}
+    assert list(flatten(spec)) == [("a.b", "1, 2.5"), ("a.c", "none"), ("a.d", "defaults"), ("e", "yes"), ("f", "none")]
+    assert [sentence(text) for text in ("", "a b", "Is it?")] == ["", "A b.", "Is it?"]
+
+
+def test_the_script_says_in_one_line_what_is_missing(tmp_path):
+    command = [
+        sys.executable,
+        ROOT / "scripts/render_report.py",
+        "--out-dir",
+        tmp_path / "report",
+        "--results",
+        tmp_path,
+    ]
+    command += ["--preflight", tmp_path / "preflight.json"]
+    job = subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=tmp_path)
+    assert (job.returncode, job.stderr) == (2, f"error: {tmp_path / 'preflight.json'}: no such file\n")
+
+
+def test_templates_that_are_not_there_are_named(demo, tmp_path):
+    shutil.copy(ROOT / "report/style.css", tmp_path)
+    with pytest.raises(InputError, match=r"sort\.js: no such file"):
+        publish(demo / "preflight.json", demo, tmp_path / "out", tmp_path)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "report/captions").glob("*.rst")), ids=lambda path: path.stem)
+def test_captions_are_valid_for_the_names_that_a_suite_can_have(path):
+    wildcards = SimpleNamespace(suite="demo", model="wgan-gp_", seed="0", checkpoint="step-300_", sampler="ddim+25.0_")
+    snakemake = SimpleNamespace(wildcards=wildcards, params={"results": "results/demo"})
+    text = (
+        jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(path.read_text()).render(snakemake=snakemake)
+    )
+    body = publish_parts(text, writer="html", settings_overrides={"halt_level": 2})["body"]
+    assert "{" not in body

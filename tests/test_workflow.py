@@ -1,0 +1,212 @@
+"""The whole way of the data for real, at toy size: run, run again, edit, kill, continue."""
+
+import copy
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+from entries import MODELS
+
+ROOT = Path(__file__).parents[1]
+TOY = {
+    "title": "Toy <b>suite</b>",
+    "description": "The smallest run that goes the whole way.",
+    "dataset": {"source": "demo"},
+    "num_samples": 160,
+    "evaluation": {
+        "options": {"kid_subset_size": 50, "kid_subsets": 5},
+        "classifier": {"epochs": 1, "min_accuracy": 0.5},
+    },
+    "models": {
+        "gan": {"model": MODELS["gan"], "training": {"steps": 20, "batch_size": 16}, "sample_batch_size": 50},
+        "ddpm": {
+            "model": MODELS["ddpm"] | {"denoiser": MODELS["ddpm"]["denoiser"] | {"attention_resolutions": [7]}},
+            "training": {"steps": 20, "batch_size": 16, "ema_decay": 0.9},
+            "samplers": {"ddpm": {"steps": 3}, "ddim": {"step": "ddim", "steps": 2}},
+            "snapshots": [10],
+        },
+    },
+}
+
+
+def command(*arguments: str, suite: str = "toy.yaml") -> list[str]:
+    snakemake = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    options = ["--cores", "2", "--resources", "gpu=1", "--profile", str(ROOT / "profiles/default")]
+    return [*snakemake, *options, "--config", f"suite={suite}", "device=cpu", *arguments]
+
+
+def snakemake(folder: Path, *arguments: str, suite: str = "toy.yaml") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments, suite=suite),
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=280,
+    )
+
+
+def write(folder: Path, suite: dict) -> None:
+    (folder / "toy.yaml").write_text(yaml.safe_dump(suite))
+
+
+def planned(folder: Path, *arguments: str) -> Counter[tuple[str, str]]:
+    """What a dry run would do: (rule, model), counted; rules that belong to no model have model ""."""
+    output = snakemake(folder, "--dry-run", *arguments).stdout
+    jobs = re.findall(r"^(?:local)?rule (\w+):\n(.*?)\n\n", output, re.MULTILINE | re.DOTALL)
+    found = Counter()
+    for rule, body in jobs:
+        model = re.search(r"wildcards: .*\bmodel=([\w-]+)", body)
+        found[rule, model[1] if model else ""] += 1
+    assert found or "Nothing to be done" in output, output
+    return found
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the toy suite has been run to its report."""
+    folder = tmp_path_factory.mktemp("toy")
+    shutil.copy(ROOT / "config.yaml", folder)
+    write(folder, TOY)
+    result = snakemake(folder)
+    assert result.returncode == 0, result.stdout[-5000:]
+    return folder
+
+
+@pytest.fixture
+def ran(toy: Path, tmp_path: Path) -> Path:
+    """A copy of that folder, times kept."""
+    folder = tmp_path / "copy"
+    shutil.copytree(toy, folder, symlinks=True)
+    return folder
+
+
+@pytest.mark.slow
+def test_the_report_shows_every_model_and_sampler(toy: Path) -> None:
+    page = (toy / "results/report/toy.html").read_text()
+    assert "Toy &lt;b&gt;suite&lt;/b&gt;" in page
+    for word in ("gan", "ddpm", "ddim", "step-10"):
+        assert word in page
+    assert (toy / "results/report/index.html").stat().st_size > 10_000
+    metrics = json.loads((toy / "results/toy/ddpm/seed0/step-10/ddim/metrics.json").read_text())
+    assert metrics["metrics"]["fd_classifier"]["n_fake"] == 160
+    assert metrics["metrics"]["fd_classifier"]["n_real"] == 4000
+    timing = json.loads((toy / "results/toy/ddpm/seed0/final/ddpm/timing.json").read_text())
+    assert timing["nfe"] == 3
+    assert (
+        metrics["samples_sha256"]
+        == json.loads((toy / "results/toy/ddpm/seed0/step-10/ddim/timing.json").read_text())["samples_sha256"]
+    )
+    assert not list(toy.glob("results/**/*.parts"))
+
+
+@pytest.mark.slow
+def test_a_second_run_has_nothing_to_do(toy: Path) -> None:
+    assert "Nothing to be done" in snakemake(toy).stdout
+
+
+@pytest.mark.slow
+def test_an_edited_model_alone_is_trained_again(ran: Path) -> None:
+    suite = copy.deepcopy(TOY)
+    suite["models"]["gan"]["training"]["steps"] = 21
+    write(ran, suite)
+    gan = {("train", "gan"): 1, ("sample", "gan"): 1, ("sample_features", "gan"): 1, ("evaluate", "gan"): 1}
+    assert planned(ran) == gan | {("preflight", ""): 1, ("report", ""): 1, ("all", ""): 1}
+    before = {path: path.read_bytes() for path in ran.glob("results/toy/*/seed0/model.safetensors")}
+    result = snakemake(ran)
+    assert result.returncode == 0, result.stdout[-5000:]
+    changed = {path.parts[-3] for path, content in before.items() if path.read_bytes() != content}
+    assert changed == {"gan"}
+    assert "Nothing to be done" in snakemake(ran).stdout
+
+
+@pytest.mark.slow
+def test_a_new_sampler_trains_nothing(ran: Path) -> None:
+    suite = copy.deepcopy(TOY)
+    suite["models"]["ddpm"]["samplers"]["dpm"] = {"step": "dpm-solver++", "steps": 2}
+    write(ran, suite)
+    found = planned(ran)
+    assert not [rule for rule, _ in found if rule == "train"]
+    assert found["sample", "ddpm"] == found["evaluate", "ddpm"] == 2  # at step 10 and at the end
+
+
+@pytest.mark.slow
+def test_kill_nine_of_everything_loses_nothing(ran: Path) -> None:
+    suite = copy.deepcopy(TOY)
+    suite["models"]["gan"]["training"]["steps"] = 1500
+    write(ran, suite)
+    process = subprocess.Popen(
+        command("results/toy/gan/seed0/model.safetensors"), cwd=ran, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | {"GENBENCH_SAVE_SECONDS": "0.5"},
+    )  # fmt: skip
+    state = ran / "results/toy/gan/seed0/training/state.safetensors"
+    deadline = time.monotonic() + 100
+    while not state.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1.0)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (ran / "results/toy/gan/seed0/model.safetensors").exists()
+    assert snakemake(ran, "--unlock").returncode == 0
+    result = snakemake(ran, "results/toy/gan/seed0/model.safetensors")
+    assert result.returncode == 0, result.stdout[-5000:]
+    assert re.search(r"continuing from step [1-9]\d* of 1500", result.stdout)
+    training = json.loads((ran / "results/toy/gan/seed0/training.json").read_text())
+    assert (training["steps"], training["resumed"]) == (1500, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("suite", "message"),
+    [
+        ("nosuch", "config: key 'suite': found 'nosuch'"),
+        ("missing.yaml", "missing.yaml: no such file"),
+        ("wrong.yaml", "wrong.yaml: models: gan: unknown key: found 'trainig'"),
+    ],
+)
+def test_a_wrong_suite_stops_at_once_with_one_line(suite: str, message: str, toy: Path) -> None:
+    wrong = copy.deepcopy(TOY)
+    wrong["models"]["gan"]["trainig"] = {}
+    (toy / "wrong.yaml").write_text(yaml.safe_dump(wrong))
+    result = snakemake(toy, suite=suite)
+    assert result.returncode != 0
+    assert message in result.stdout
+    assert "Traceback" not in result.stdout
+
+
+@pytest.mark.slow
+def test_a_wrong_key_inside_a_model_stops_before_training_and_keeps_what_there_is(ran: Path) -> None:
+    suite = copy.deepcopy(TOY)
+    suite["models"]["gan"]["model"]["latent"] = 3
+    write(ran, suite)
+    models = {path: path.read_bytes() for path in ran.glob("results/toy/*/seed0/model.safetensors")}
+    result = snakemake(ran)
+    assert result.returncode != 0
+    assert (
+        "error: toy.yaml: models: gan: model: unknown key: found 'latent' (did you mean 'latent_size'?)"
+        in result.stdout
+    )
+    assert "Traceback" not in result.stdout
+    assert {path: path.read_bytes() for path in models} == models
+
+
+@pytest.mark.slow
+def test_cuda_without_a_gpu_is_one_clear_error(ran: Path) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    (ran / "results/toy/gan/seed0/model.safetensors").unlink()
+    result = snakemake(ran, "results/toy/gan/seed0/model.safetensors", "--config", "suite=toy.yaml", "device=cuda")
+    assert result.returncode != 0
+    assert "error: device: found 'cuda', but torch sees no CUDA GPU" in result.stdout
+    assert "Traceback" not in result.stdout
