@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import io
 import json
 import math
 import re
@@ -24,7 +25,7 @@ from genbench.errors import InputError
 from genbench.reporting import numerals
 from genbench.reporting.columns import TIME, Column, comparison_columns
 from genbench.reporting.page import cite, flatten, sentence
-from genbench.reporting.pictures import embed, first_row, read_grid
+from genbench.reporting.pictures import embed, first_row, read_grid, reduce_colours
 from genbench.reporting.plots import CURVE_POINTS, learning_curve, on_front, quality_against_time, thin
 from genbench.reporting.publish import publish
 from genbench.reporting.results import read_results
@@ -566,15 +567,27 @@ def test_the_gaps_of_a_grid_become_transparent_and_its_first_row_is_the_first_te
         read_grid(tmp_path / "grid.png")
 
 
-@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
-def test_a_picture_keeps_to_its_share_of_the_page(mode):
+@pytest.mark.parametrize(
+    ("mode", "remark"), [("L", ""), ("LA", ""), ("RGB", "in 255 colours, "), ("RGBA", "in 255 colours, ")]
+)
+def test_a_picture_keeps_to_its_share_of_the_page(mode, remark):
     pixels = np.random.default_rng(0).integers(0, 256, (320, 320, len(mode)), dtype=np.uint8)
-    image = Image.fromarray(pixels.squeeze(), mode)
-    picture = embed(image, 40_000)
-    assert len(base64.b64decode(picture.uri.partition(",")[2])) <= 44_000
-    assert (picture.width, 20 < picture.height < 320) == (320, True)
-    assert picture.remark.endswith("upper part")
+    image = Image.fromarray(pixels.squeeze())
+    assert image.mode == mode
     assert embed(image).remark == ""
+    picture = embed(image, 40_000)
+    data = base64.b64decode(picture.uri.partition(",")[2])
+    assert 25_000 < len(data) <= 40_000
+    assert Image.open(io.BytesIO(data)).size == (picture.width, picture.height)
+    assert re.fullmatch(f"{remark}at [0-9]+% of their size", picture.remark)
+
+
+def test_fewer_colours_leave_transparent_what_is(tmp_path):
+    write_grid(tmp_path / "grid.png", np.random.default_rng(0).integers(0, 256, (100, 8, 8), dtype=np.uint8))
+    grid = read_grid(tmp_path / "grid.png", (3, 8, 8)).convert("RGBA")
+    reduced = reduce_colours(grid)
+    assert reduced.mode == "P"
+    assert (np.asarray(reduced.convert("RGBA"))[:, :, 3] == np.asarray(grid)[:, :, 3]).all()
 
 
 # --- Pages ------------------------------------------------------------------------------------------------------------

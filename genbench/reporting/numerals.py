@@ -1,0 +1,57 @@
+"""How numbers are printed: three significant digits, k and M, h:mm:ss. They are in full in titles and in the CSV."""
+
+import math
+
+Number = int | float  # as JSON has it
+
+
+def significant(value: Number) -> str:
+    """Three significant digits, whole numbers from 1,000 on: 0.950, 12.3, 1,234; 1.23e-05 below 0.0001."""
+    if not math.isfinite(value):
+        return str(value)
+    if value != 0 and abs(value) < 1e-4:
+        return f"{value:.2e}"
+    return f"{value:,.{decimals(value)}f}"
+
+
+def decimals(value: Number) -> int:
+    """Digits after the point that leave three significant ones, once rounded (0.9996 is 1.00, not 1.000)."""
+    if value == 0 or not math.isfinite(value):
+        return 2
+    magnitude = math.floor(math.log10(float(f"{abs(value):.2e}")))
+    return max(0, 2 - magnitude)
+
+
+def plus_minus(mean: Number, std: Number) -> str:
+    """The mean to three significant digits and its standard deviation to the same digit after the point."""
+    return f"{significant(mean)} ± {std:,.{decimals(mean)}f}"
+
+
+def count(value: Number) -> str:
+    """Short form of a large number: 999, 2k, 12.3k, 1.23M, 4G, 1.5T."""
+    for unit in ("", "k", "M", "G"):
+        if abs(float(f"{value:.3g}")) < 1000:
+            return f"{value:.3g}{unit}"
+        value /= 1000
+    return f"{value:.3g}T"
+
+
+def memory(value: Number) -> str:
+    """Bytes in binary units: 512 B, 1.5 MiB, 12 GiB."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1000:
+            return f"{value:.3g} {unit}"
+        value /= 1024
+    return f"{value:.3g} TiB"
+
+
+def duration(seconds: Number) -> str:
+    """Below a minute three significant digits and a unit (8.21 s, 4.50 ms); from a minute on h:mm:ss."""
+    if not math.isfinite(seconds):
+        return str(seconds)
+    if seconds < 1 and seconds > 0:
+        return f"{significant(seconds * 1000)} ms"
+    if seconds < 59.95:
+        return f"{significant(seconds)} s"
+    minutes, second = divmod(round(seconds), 60)
+    return f"{minutes // 60:,}:{minutes % 60:02}:{second:02}"

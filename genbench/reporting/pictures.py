@@ -1,0 +1,86 @@
+"""Sample grids as pictures inside the page: pixel for pixel where they are small enough, on the colour of the page."""
+
+import base64
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from genbench.errors import InputError
+
+COLUMNS = 10  # tiles in a row of grid.png
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG as a data URI, its size in pixels, and what was done to make it small ("" if nothing was)."""
+
+    uri: str
+    width: int
+    height: int
+    remark: str = ""
+
+
+def read_grid(path: Path, image_shape: Sequence[int] | None = None) -> Image.Image:
+    """Open a grid.png of images of `image_shape` (C, H, W); the gaps between its tiles become transparent.
+
+    A picture without colour becomes greyscale. Raises InputError, which names the file, for what is no picture.
+    """
+    try:
+        image = Image.open(path).convert("RGB")
+    except OSError:
+        raise InputError(f"{path}: expected a PNG picture") from None
+    red, green, blue = np.moveaxis(np.asarray(image), 2, 0)
+    if (red == green).all() and (green == blue).all():
+        image = image.convert("L")
+    if image_shape:
+        _, height, width = image_shape
+        gap, rest = divmod(image.width - COLUMNS * width, COLUMNS - 1)
+        if gap > 0 and rest == 0:
+            tiles = np.arange(image.height)[:, None] % (height + gap) < height
+            tiles = tiles & (np.arange(image.width) % (width + gap) < width)
+            image.putalpha(Image.fromarray(np.uint8(255) * tiles))
+    return image
+
+
+def first_row(grid: Image.Image, image_shape: Sequence[int] | None = None) -> Image.Image:
+    """The first row of a grid's tiles, which are square if their shape is unknown."""
+    height = image_shape[1] if image_shape else grid.width // COLUMNS
+    return grid.crop((0, 0, grid.width, min(height, grid.height)))
+
+
+def embed(image: Image.Image, most_bytes: int = 1 << 30) -> Picture:
+    """Encode as PNG; if that is more than `most_bytes` in 255 colours, and if that is still more, smaller too."""
+    data, remarks = encode(image), []
+    if len(data) > most_bytes and image.mode in ("RGB", "RGBA"):
+        data = encode(reduce_colours(image))
+        remarks.append("in 255 colours")
+    if len(data) > most_bytes:
+        factor = 0.95 * math.sqrt(most_bytes / len(data))
+        image = image.resize((round(image.width * factor), round(image.height * factor)), Image.Resampling.LANCZOS)
+        data = encode(reduce_colours(image))
+        remarks.append(f"at {factor:.0%} of their size")
+    uri = "data:image/png;base64," + base64.b64encode(data).decode()
+    return Picture(uri, image.width, image.height, ", ".join(remarks))
+
+
+def reduce_colours(image: Image.Image) -> Image.Image:
+    """A colour image with a palette of 255 colours, and one entry for what is transparent. Grey stays as it is."""
+    if image.mode not in ("RGB", "RGBA"):
+        return image
+    reduced = image.convert("RGB").quantize(255)
+    if image.mode == "RGBA":
+        reduced.paste(255, mask=image.getchannel("A").point(lambda alpha: 255 - alpha))
+        reduced.info["transparency"] = 255
+    return reduced
+
+
+def encode(image: Image.Image) -> bytes:
+    """The bytes of a PNG file."""
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()

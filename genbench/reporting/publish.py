@@ -1,0 +1,51 @@
+"""Write the report of a suite, and the index over every suite that has one."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from genbench.artifacts import atomic_path, read_json, write_json
+from genbench.errors import InputError
+from genbench.reporting.page import FORMAT, Report, render_index, render_report
+from genbench.reporting.results import read_results
+
+log = logging.getLogger(__name__)
+
+
+def publish(preflight: Path, results: Path, out_dir: Path, template_dir: Path) -> None:
+    """Write {suite}.html, {suite}.csv (the tidy table in full), {suite}.json (what the index needs) and index.html.
+
+    The index of a single suite is that suite's page. Raises InputError, which names the file, for what is missing.
+    """
+    found = read_results(preflight, results)
+    suite = str(found.preflight["suite"])
+    if Path(suite).name != suite or suite == "index":
+        raise InputError(f"{preflight}: suite: found {suite!r}, expected a name that can be a file's, and not 'index'")
+    report = Report(found, results)
+    page = render_report(report, template_dir)
+    write_text(out_dir / f"{suite}.html", page)
+    table = found.rows.assign(warnings=[" | ".join(warnings) for warnings in found.rows.get("warnings", [])])
+    write_text(out_dir / f"{suite}.csv", table.to_csv(index=False))
+    write_json(out_dir / f"{suite}.json", report.summary())
+    summaries = read_summaries(out_dir)
+    write_text(out_dir / "index.html", page if len(summaries) == 1 else render_index(summaries, template_dir))
+    log.info("%s: %d rows; the page is %s", suite, len(found.rows), out_dir / "index.html")
+
+
+def read_summaries(out_dir: Path) -> list[Mapping[str, Any]]:
+    """The summaries in a folder, in the order of their names. Other JSON files are passed over with a warning."""
+    summaries: list[Mapping[str, Any]] = []
+    for path in sorted(out_dir.glob("*.json")):
+        summary = read_json(path)
+        if isinstance(summary, dict) and summary.get("format") == FORMAT:
+            summaries.append(summary)
+        else:
+            log.warning("%s is not a summary that this version can read; left out of the index", path)
+    return summaries
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, atomically. A lone surrogate, which no encoding has, becomes a question mark."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="replace")

@@ -1,0 +1,201 @@
+"""Read what the rules wrote for one suite into one tidy table: a row for each model, seed, checkpoint and sampler."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from genbench.artifacts import read_json
+from genbench.errors import InputError
+
+# The fields of each file that become columns, and the columns' names where they differ.
+TRAINING = {
+    "steps": "steps",
+    "images_seen": "images_seen",
+    "seconds": "training_seconds",
+    "images_per_second": "training_images_per_second",
+    "batch_size": "training_batch_size",
+    "precision": "training_precision",
+    "device": "training_device",
+    "weights": "weights",
+    "ema_decay": "ema_decay",
+    "resumed": "resumed",
+    "data_sha256": "data_sha256",
+    "model_sha256": "model_sha256",
+}
+TIMING = {
+    "seconds_per_50k": "seconds_per_50k",
+    "extrapolated": "extrapolated",
+    "timed_images": "timed_images",
+    "images_per_second": "images_per_second",
+    "latency_batch1_seconds": "latency_batch1_seconds",
+    "warmup_seconds": "warmup_seconds",
+    "io_seconds": "io_seconds",
+    "nfe": "nfe",
+    "batch_size": "batch_size",
+    "device": "device",
+    "precision": "precision",
+    "threads": "threads",
+    "peak_memory_bytes": "peak_memory_bytes",
+    "seeds": "sample_seeds",
+    "samples_sha256": "samples_sha256",
+}
+EVALUATION = {"num_real": "num_real", "num_fake": "num_fake", "reference_sha256": "reference_sha256"}
+
+
+class Draw(NamedTuple):
+    """Which images: those that one sampler drew from one checkpoint of one training run."""
+
+    model: str
+    seed: int
+    checkpoint: str
+    sampler: str
+
+
+@dataclass(frozen=True)
+class Results:
+    """One suite as read from disk.
+
+    rows: the tidy table; each metric `key` has columns key, key_std, key_n_fake and key_note.
+    floor: the same columns for real images against real images, or None.
+    histories: for each model a table of seed, step, kind ("losses" or "metrics"), name, value.
+    provenance: one row a file: stage, model, device, and what provenance.collect wrote.
+    """
+
+    preflight: Mapping[str, Any]
+    rows: pd.DataFrame
+    metrics: list[str]
+    floor: Mapping[str, Any] | None
+    histories: Mapping[str, pd.DataFrame]
+    grids: Mapping[Draw, Path]
+    real_grid: Path | None
+    extractors: Mapping[str, Mapping[str, Any]]
+    provenance: pd.DataFrame
+
+
+def read_results(preflight_path: Path, root: Path) -> Results:
+    """Read the suite of `preflight_path`, whose results lie under `root` (results/{suite}).
+
+    Every draw that the preflight names needs its training, timing and metrics: an InputError names the file that is
+    missing. Histories, grids and the row of real images are optional.
+    """
+    preflight = read_record(preflight_path, "suite", "models", "seeds", "headline")
+    origins = [origin("preflight", preflight)]
+    rows = []
+    histories: dict[str, pd.DataFrame] = {}
+    grids: dict[Draw, Path] = {}
+    metrics: dict[str, None] = {}  # an ordered set
+    extractors: dict[str, Mapping[str, Any]] = {}
+
+    for model, entry in preflight["models"].items():
+        for seed in preflight["seeds"]:
+            run = root / model / f"seed{seed}"
+            training = read_record(run / "training.json")
+            origins.append(origin("training", training, model))
+            if (run / "history.jsonl").exists():
+                history = read_history(run / "history.jsonl", seed)
+                histories[model] = pd.concat([histories[model], history]) if model in histories else history
+            for draw in draws(model, seed, entry):
+                place = run / draw.checkpoint / draw.sampler
+                timing = read_record(place / "timing.json", "seconds_per_50k", "images_per_second")
+                evaluation = read_record(place / "metrics.json", "metrics")
+                origins.append(origin("sampling", timing, model))
+                origins.append(origin("evaluation", evaluation, model))
+                metrics |= dict.fromkeys(evaluation["metrics"])
+                extractors |= evaluation.get("extractors", {})
+                if (place / "grid.png").exists():
+                    grids[draw] = place / "grid.png"
+                rows.append(
+                    {"suite": preflight["suite"], **draw._asdict()}
+                    | describe(model, entry, draw.sampler)
+                    | renamed(training, TRAINING)
+                    | renamed(timing, TIMING)
+                    | measured(evaluation)
+                )
+
+    real = root / "real"
+    return Results(
+        preflight=preflight,
+        rows=pd.DataFrame(rows),
+        metrics=list(metrics),
+        floor=measured(read_record(real / "metrics.json", "metrics")) if (real / "metrics.json").exists() else None,
+        histories=histories,
+        grids=grids,
+        real_grid=real / "grid.png" if (real / "grid.png").exists() else None,
+        extractors=extractors,
+        provenance=pd.DataFrame(origins),
+    )
+
+
+def read_record(path: Path, *required: str) -> dict[str, Any]:
+    """Read a JSON object; an InputError names the file, and the key if one of `required` is absent."""
+    record = read_json(path)
+    if not isinstance(record, dict):
+        raise InputError(f"{path}: expected a JSON object, found {type(record).__name__}")
+    for key in required:
+        if key not in record:
+            raise InputError(f"{path}: the key {key!r} is missing")
+    return record
+
+
+def read_history(path: Path, seed: int) -> pd.DataFrame:
+    """Read history.jsonl into a table of seed, step, kind, name, value. A step logged twice counts once, the last."""
+    points: dict[tuple[int, str, str], float] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            entry = json.loads(line)
+            for kind in ("losses", "metrics"):
+                for name, value in entry.get(kind, {}).items():
+                    points[int(entry["step"]), kind, name] = float(value)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise InputError(f"{path}, line {number}: expected a JSON object with step and losses") from None
+    return pd.DataFrame(
+        [(seed, *key, value) for key, value in sorted(points.items())],
+        columns=["seed", "step", "kind", "name", "value"],
+    )
+
+
+def draws(model: str, seed: int, entry: Mapping[str, Any]) -> Iterator[Draw]:
+    """Every draw from one training run of a preflight entry."""
+    for checkpoint in entry.get("checkpoints", ["final"]):
+        for sampler in entry.get("samplers", {}):
+            yield Draw(model, seed, checkpoint, sampler)
+
+
+def describe(model: str, entry: Mapping[str, Any], sampler: str) -> dict[str, Any]:
+    """What the preflight knows of a row: names to show, budget, cost."""
+    option = entry["samplers"][sampler]
+    return {
+        "label": entry.get("label") or model,
+        "family": entry.get("family") or "Other",
+        "sampler_label": option.get("label") or sampler,
+        "budget": entry.get("budget"),
+        "parameters": sum(entry["parameters"].values()) if entry.get("parameters") else None,
+        "nfe": option.get("nfe"),
+        "flops_per_nfe": option.get("flops_per_nfe"),
+        "flops_per_image": option.get("flops_per_image"),
+    }
+
+
+def renamed(record: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """The named fields that `record` has, under their column names."""
+    return {column: record[field] for field, column in names.items() if record.get(field) is not None}
+
+
+def measured(evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that a metrics.json gives: key, key_std, key_n_fake, key_note for each metric, and its warnings."""
+    columns = renamed(evaluation, EVALUATION)
+    for key, metric in evaluation["metrics"].items():
+        columns[key] = metric.get("value")
+        columns |= {
+            f"{key}_{field}": metric[field] for field in ("std", "n_fake", "note") if metric.get(field) is not None
+        }
+    return columns | {"warnings": list(evaluation.get("warnings") or [])}
+
+
+def origin(stage: str, record: Mapping[str, Any], model: str | None = None) -> dict[str, Any]:
+    """One row of the provenance table."""
+    return {"stage": stage, "model": model, "device": record.get("device")} | (record.get("provenance") or {})

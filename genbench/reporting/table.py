@@ -1,0 +1,205 @@
+"""The comparison: means over seeds, the best of each column with its ties, and a note wherever a number needs one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from genbench.reporting.columns import RATE, TIME, Column
+from genbench.reporting.numerals import Number, count, plus_minus, significant
+
+
+@dataclass
+class Cell:
+    """One number as it is printed; `value` and `std` are over seeds, in the unit of the results."""
+
+    text: str = "–"
+    title: str = ""
+    value: Number | None = None
+    std: Number | None = None
+    best: bool = False
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One sampler at one checkpoint of one model, over its training seeds; `name` tells it from the other rows."""
+
+    name: str
+    model: str
+    label: str
+    family: str
+    checkpoint: str
+    sampler: str
+    sampler_label: str
+    budget: str | None
+    cells: Mapping[str, Cell]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows in the order of the first column, best first; `floor` holds the cells of real images.
+
+    notes: by column, those that hold for all its numbers; a cell keeps those that are its own.
+    remarks: sentences about the table as a whole.
+    """
+
+    columns: Sequence[Column]
+    notes: Mapping[str, Sequence[str]]
+    rows: Sequence[Row]
+    floor: Mapping[str, Cell] | None
+    remarks: Sequence[str]
+
+    @property
+    def footnotes(self) -> dict[str, str]:
+        """The mark of every note, in reading order: a, b, ... z, aa."""
+        texts = [note for column in self.columns for note in self.notes[column.key]]
+        for cells in [row.cells for row in self.rows] + [self.floor or {}]:
+            texts += [note for column in self.columns if column.key in cells for note in cells[column.key].notes]
+        return {text: letters(number) for number, text in enumerate(dict.fromkeys(texts), start=1)}
+
+
+def final_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows that are compared: of each model its checkpoint `final`, or else its last."""
+    if rows.empty:
+        return rows
+    checkpoints = {model: list(names) for model, names in rows.groupby("model")["checkpoint"]}
+    chosen = {model: "final" if "final" in names else names[-1] for model, names in checkpoints.items()}
+    return rows[rows["checkpoint"] == rows["model"].map(chosen)]
+
+
+def compare(
+    rows: pd.DataFrame,
+    columns: Sequence[Column],
+    floor: Mapping[str, Any] | None = None,
+    num_samples: int | None = None,
+) -> Table:
+    """Average the tidy `rows` over seeds, print each number, mark the best of each column, sort by the first column.
+
+    `num_samples` is what the suite asks for: a row made of another number of samples says so.
+    """
+    compared = []
+    if not rows.empty:
+        several = rows.groupby("model")[["sampler", "checkpoint"]].transform("nunique") > 1
+        groups = rows.groupby(["model", "checkpoint", "sampler"], sort=False)
+        compared = [summarise(group, several.loc[group.index[0]], columns, num_samples) for _, group in groups]
+    lead, devices = columns[0], sorted(set(seen(rows, "device")))
+    compared.sort(key=lambda row: rank(row.cells[lead.key], lead))
+    for column in columns:
+        if len(devices) <= 1 or column not in (TIME, RATE):
+            mark_best([row.cells[column.key] for row in compared], column)
+
+    remarks = []
+    seeds = rows["seed"].nunique() if len(rows) else 1
+    if seeds > 1:
+        remarks.append(
+            f"Mean ± standard deviation over {seeds} training seeds; a smaller difference than two of them is a tie."
+        )
+    if True in seen(rows, "extrapolated") and TIME in columns:
+        remarks.append("≈ is extrapolated: fewer than 50,000 images were timed.")
+    if len(devices) > 1:
+        remarks.append(f"Times come from different devices, so that none is marked as the best: {'; '.join(devices)}.")
+    shared = share_notes(compared, columns)
+    real = None
+    if floor:
+        real = {column.key: print_cell(pd.DataFrame([floor]), column) for column in columns}
+        real[lead.key].notes = [*real[lead.key].notes, *floor.get("warnings", [])]
+        for key, cell in real.items():
+            cell.notes = [note for note in cell.notes if note not in shared[key]]
+    return Table(columns, shared, compared, real, remarks)
+
+
+def summarise(group: pd.DataFrame, several: pd.Series, columns: Sequence[Column], num_samples: int | None) -> Row:
+    """One row from the tidy rows of its seeds. Its warnings stand at the first number, by which rows are judged."""
+    first = group.iloc[0]
+    warnings = [warning for found in seen(group, "warnings") for warning in found]
+    for fakes in set(seen(group, "num_fake")) - {num_samples}:
+        if num_samples is not None:
+            warnings.append(f"from {count(fakes)} samples, where the suite asks for {count(num_samples)}")
+    cells = {column.key: print_cell(group, column) for column in columns}
+    lead = cells[columns[0].key]
+    lead.notes = list(dict.fromkeys([*lead.notes, *warnings]))
+    parts = {"label": True, "sampler_label": several["sampler"], "checkpoint": several["checkpoint"]}
+    return Row(
+        name=", ".join(first[key] for key, shown in parts.items() if shown),
+        **{key: first[key] for key in ("model", "label", "family", "checkpoint", "sampler", "sampler_label")},
+        budget=next(iter(seen(group, "budget")), None),
+        cells=cells,
+    )
+
+
+def print_cell(group: pd.DataFrame, column: Column) -> Cell:
+    """One number: its mean over seeds, and the standard deviation between them if there are several."""
+    values = pd.Series(seen(group, column.key), dtype=float)
+    if values.empty:
+        return Cell()
+    mean, std = float(values.mean()), float(values.std()) if len(values) > 1 else None
+    text, title = column.text(mean * column.scale), exact(mean)
+    if std is not None:
+        title = f"{title} ± {exact(std)}, from {', '.join(map(exact, values))}"
+        if column.text is significant:
+            text = plus_minus(mean * column.scale, std * column.scale)
+    elif within := seen(group, f"{column.key}_std"):
+        title = f"{title} ± {exact(within[0])}"
+    if column == TIME and True in seen(group, "extrapolated"):
+        text = f"≈ {text}"
+    notes = list(dict.fromkeys(seen(group, f"{column.key}_note")))
+    return Cell(text, title, mean, std, notes=notes)
+
+
+def share_notes(rows: Sequence[Row], columns: Sequence[Column]) -> dict[str, list[str]]:
+    """Take the notes that all numbers of a column have from its cells to the column."""
+    shared = {}
+    for column in columns:
+        cells = [row.cells[column.key] for row in rows if row.cells[column.key].value is not None]
+        first = cells[0].notes if cells else []
+        shared[column.key] = [note for note in first if all(note in cell.notes for cell in cells)]
+        for cell in cells:
+            cell.notes = [note for note in cell.notes if note not in shared[column.key]]
+    return shared
+
+
+def mark_best(cells: Sequence[Cell], column: Column) -> None:
+    """Mark the best number and its ties: printed alike or, over several seeds, less than two standard deviations apart.
+
+    Nothing is marked where no end is better, where there is nothing to compare with, or where all tie.
+    """
+    present = sorted((cell for cell in cells if cell.value is not None), key=lambda cell: rank(cell, column))
+    if column.direction is None or not present:
+        return
+    best = present[0]
+    ties = [
+        cell
+        for cell in present
+        if cell.text == best.text
+        or abs(rank(cell, column) - rank(best, column)) < 2 * max(cell.std or 0, best.std or 0)
+    ]
+    for cell in ties if len(ties) < len(present) else []:
+        cell.best = True
+
+
+def rank(cell: Cell, column: Column) -> float:
+    """A number that sorts cells best first, and absent ones last."""
+    if cell.value is None:
+        return float("inf")
+    return -cell.value if column.direction == "higher" else cell.value
+
+
+def seen(rows: pd.DataFrame, key: str) -> list[Any]:
+    """The values that are there, in a column that may be absent."""
+    return rows[key].dropna().tolist() if key in rows else []
+
+
+def exact(value: Number) -> str:
+    """A number in full."""
+    return f"{value:,.0f}" if float(value).is_integer() else repr(float(value))
+
+
+def letters(number: int) -> str:
+    """The mark of footnote 1, 2, ...: a, b, ... z, aa."""
+    text = ""
+    while number:
+        number, digit = divmod(number - 1, 26)
+        text = chr(ord("a") + digit) + text
+    return text
