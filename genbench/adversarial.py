@@ -47,7 +47,8 @@ Penalty = Callable[[Discriminator, Images, Images, Noise], Scalar]  # (discrimin
 
 def _gradient(discriminator: Discriminator, x: Images) -> Images:
     """dD/dx for each image, in float32, differentiable once more."""
-    with torch.autocast(x.device.type, enabled=False):
+    device = "cpu" if x.device.type == "meta" else x.device.type  # meta, where preflight runs, knows no autocast
+    with torch.autocast(device, enabled=False):
         x = x.detach().float().requires_grad_()
         (gradient,) = torch.autograd.grad(discriminator(x).sum(), x, create_graph=True)
     return gradient

@@ -41,6 +41,13 @@ def add_device_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def label_log(out: Path) -> None:
+    """Begin every log line with the folder of `out`, so that the lines of jobs that run side by side can be told apart."""
+    label = out.parent.as_posix().removeprefix("results/").removeprefix("resources/")
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(logging.Formatter(f"%(asctime)s {label}: %(message)s", datefmt="%H:%M:%S"))
+
+
 def run(main: Callable[[], None]) -> None:
     """Run a script's `main`. InputError becomes one line on standard error and exit status 2."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)

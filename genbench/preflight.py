@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from genbench import provenance
 from genbench.construction import check_arguments, unknown_name
@@ -25,6 +26,21 @@ from genbench.suites import checkpoints
 from genbench.training import TrainConfig
 
 META = torch.device("meta")
+
+
+class FlopCounter(TorchDispatchMode):
+    """Adds up the FLOPs of convolutions and matrix products, by torch's own formulas: two a multiplication.
+
+    torch's FlopCounterMode also follows modules, and fails on a loss that differentiates twice.
+    """
+
+    total = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = function(*args, **(kwargs or {}))
+        if (formula := flop_registry.get(function._overloadpacket)) is not None:
+            self.total += formula(*args, **(kwargs or {}), out_val=result)
+        return result
 
 
 def count_parameters(model: Model) -> dict[str, int]:
@@ -50,12 +66,12 @@ def training_cost(model: Model, config: TrainConfig) -> dict[str, float]:
     model.train()
     x0 = torch.empty(size, *model.image_shape, device=META)
     with (
-        FlopCounterMode(display=False) as counter,
+        FlopCounter() as counter,
         torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor),
     ):
         # A step at which every submodule moves: n_critic - 1 for a GAN, found by trying.
         for step in range(64):
-            before = counter.get_total_flops()
+            before = counter.total
             batch = Batch(x0, torch.empty(size, dtype=torch.int64, device=META), _meta_noise(size))
             names = set()
             for name, loss in model.losses(batch, step):
@@ -65,7 +81,7 @@ def training_cost(model: Model, config: TrainConfig) -> dict[str, float]:
                 kept.clear()
             if names == {name for name, part in model.named_children() if any(True for _ in part.parameters())}:
                 break
-        flops = counter.get_total_flops() - before
+        flops = counter.total - before
     weights = 4 * sum(p.numel() for p in model.parameters())
     model.zero_grad(set_to_none=True)
     return {"flops": flops * config.accumulate, "memory_bytes": weights * (5 if config.ema_decay else 4) + peak}
@@ -79,10 +95,10 @@ def _each_shape_once(module: torch.nn.Module) -> Iterator[list[int]]:
     def remembered(*inputs: Any) -> Any:
         key = tuple(tuple(value.shape) for value in inputs if isinstance(value, Tensor))
         if key not in answers:
-            with FlopCounterMode(display=False) as counter:
+            with FlopCounter() as counter:
                 answers[key] = forward(*inputs), counter
         output, counter = answers[key]
-        flops.append(counter.get_total_flops())
+        flops.append(counter.total)
         return output
 
     module.forward = remembered

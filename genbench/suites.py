@@ -28,7 +28,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
 def _read_yaml(path: Path) -> Any:
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)  # noqa: S506 - derived from SafeLoader
+        return yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except yaml.YAMLError as error:
@@ -66,7 +66,7 @@ def _explain(error: jsonschema.ValidationError, source: str) -> InputError:
         return InputError(f"{where}: found {error.instance!r}, expected {error.validator_value}")
     if error.validator == "pattern":
         return InputError(
-            f"{where}: found {error.instance!r}, expected letters, digits and _ + . - only, not beginning with one of these"
+            f"{where}: found {error.instance!r}, expected letters and digits, and _ + . - after the first"
         )
     return InputError(f"{where}: {error.message}")
 

@@ -102,7 +102,8 @@ class TrainConfig:
                 raise InputError(f"{where}: key {key!r}: found {getattr(config, key)}, expected at least {low}")
         if config.batch_size % config.accumulate:
             raise InputError(
-                f"{where}: key 'accumulate': found {config.accumulate}, expected a divisor of batch_size {config.batch_size}"
+                f"{where}: key 'accumulate': found {config.accumulate}, expected a divisor of batch_size "
+                f"{config.batch_size}"
             )
         if not 0 <= config.ema_decay < 1:
             raise InputError(f"{where}: key 'ema_decay': found {config.ema_decay}, expected 0 (none) up to below 1")
@@ -368,7 +369,7 @@ def _stop_on_signal() -> Iterator[Callable[[], int | None]]:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Hold the training's folder. Another process that trains the same model (an orphan of a killed run) is waited for."""
+    """Hold the training's folder; wait for another process that trains the same model (an orphan of a killed run)."""
     import fcntl
 
     folder.mkdir(parents=True, exist_ok=True)

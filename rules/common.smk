@@ -1,7 +1,7 @@
 # The suite, and pure functions from wildcards to paths and parameters.
 import json
+import os
 import re
-import shlex
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -18,16 +18,16 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 DATASET = SUITE["dataset"]["name"]
-SCRIPTS = Path(workflow.basedir) / "scripts"
 DEVICE = config["device"]
 # A GPU is asked for only where one will be used: otherwise gpu=1 would run CPU jobs one after another.
 GPU = 1 if DEVICE == "cuda" or (DEVICE == "auto" and gpu_indices()) else 0
 
-# Scripts find the package also in an environment in which it is not installed, such as conda's.
-shell.prefix(
-    f"export PYTHONPATH={shlex.quote(workflow.basedir)}${{PYTHONPATH:+:$PYTHONPATH}}"
-    f" GENBENCH_JOBS_PER_GPU={config['jobs_per_gpu']}; "
-)
+# Jobs inherit these: where the scripts are, and the package also in an environment in which it is not installed.
+os.environ |= {
+    "GENBENCH": workflow.basedir,
+    "PYTHONPATH": os.pathsep.join(filter(None, [workflow.basedir, os.getenv("PYTHONPATH")])),
+    "GENBENCH_JOBS_PER_GPU": str(config["jobs_per_gpu"]),
+}
 
 
 def any_of(names):
@@ -97,9 +97,7 @@ def sample_features(wildcards):
 def trainings(name):
     """The file `name` of every training of the suite."""
     return [
-        f"results/{SUITE['name']}/{model}/seed{seed}/{name}"
-        for model in SUITE["models"]
-        for seed in SUITE["seeds"]
+        f"results/{SUITE['name']}/{model}/seed{seed}/{name}" for model in SUITE["models"] for seed in SUITE["seeds"]
     ]
 
 

@@ -10,6 +10,8 @@ rule prepare_data:
         "resources/{dataset}/logs/prepare_data.log",
     benchmark:
         "resources/{dataset}/benchmarks/prepare_data.tsv"
+    conda:
+        "../envs/torch.yaml"
     threads: 1
     resources:
         mem_mb=4000,
@@ -17,10 +19,8 @@ rule prepare_data:
         dataset=json.dumps(SUITE["dataset"]),
         data_root=config["data_root"],
         out=subpath(output.info, parent=True),
-    conda:
-        "../envs/torch.yaml"
     shell:
-        "python {SCRIPTS:q}/prepare_data.py --dataset {params.dataset:q} --data-root {params.data_root:q}"
+        'python "$GENBENCH"/scripts/prepare_data.py --dataset {params.dataset:q} --data-root {params.data_root:q}'
         " --out {params.out:q} 2>&1 | tee -ai {log:q}"
 
 
@@ -34,20 +34,20 @@ rule train_classifier:
         "resources/{dataset}/logs/train_classifier.log",
     benchmark:
         "resources/{dataset}/benchmarks/train_classifier.tsv"
+    conda:
+        "../envs/torch.yaml"
     threads: 1
     resources:
         gpu=GPU,
+        device=DEVICE,
         mem_mb=4000,
     params:
         options=" ".join(
-            f"--{key.replace('_', '-')} {value}"
-            for key, value in sorted(SUITE["evaluation"]["classifier"].items())
+            f"--{key.replace('_', '-')} {value}" for key, value in sorted(SUITE["evaluation"]["classifier"].items())
         ),
-    conda:
-        "../envs/torch.yaml"
     shell:
-        "python {SCRIPTS:q}/train_classifier.py --data-train {input.train:q} --data-test {input.test:q}"
-        " --out {output:q} {params.options} --device {DEVICE} --threads {threads} 2>&1 | tee -ai {log:q}"
+        'python "$GENBENCH"/scripts/train_classifier.py --data-train {input.train:q} --data-test {input.test:q}'
+        " --out {output:q} {params.options} --device {resources.device} --threads {threads} 2>&1 | tee -ai {log:q}"
 
 
 rule reference_features:
@@ -60,14 +60,15 @@ rule reference_features:
         "resources/{dataset}/logs/features-{split}-{extractor}.log",
     benchmark:
         "resources/{dataset}/benchmarks/features-{split}-{extractor}.tsv"
+    conda:
+        "../envs/metrics.yaml"
     threads: 1
     resources:
         gpu=GPU,
+        device=DEVICE,
         mem_mb=4000,
     params:
         extractor=extractor_argument,
-    conda:
-        "../envs/metrics.yaml"
     shell:
-        "python {SCRIPTS:q}/extract_features.py --images {input.images:q} --extractor {params.extractor:q}"
-        " --out {output:q} --device {DEVICE} --threads {threads} 2>&1 | tee -ai {log:q}"
+        'python "$GENBENCH"/scripts/extract_features.py --images {input.images:q} --extractor {params.extractor:q}'
+        " --out {output:q} --device {resources.device} --threads {threads} 2>&1 | tee -ai {log:q}"

@@ -11,17 +11,18 @@ rule sample_features:
         "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/logs/features-{extractor}.log",
     benchmark:
         "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/benchmarks/features-{extractor}.tsv"
+    conda:
+        "../envs/metrics.yaml"
     threads: 1
     resources:
         gpu=GPU,
+        device=DEVICE,
         mem_mb=4000,
     params:
         extractor=extractor_argument,
-    conda:
-        "../envs/metrics.yaml"
     shell:
-        "python {SCRIPTS:q}/extract_features.py --images {input.images:q} --extractor {params.extractor:q}"
-        " --out {output:q} --device {DEVICE} --threads {threads} 2>&1 | tee -ai {log:q}"
+        'python "$GENBENCH"/scripts/extract_features.py --images {input.images:q} --extractor {params.extractor:q}'
+        " --out {output:q} --device {resources.device} --threads {threads} 2>&1 | tee -ai {log:q}"
 
 
 rule evaluate:
@@ -39,15 +40,15 @@ rule evaluate:
         "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/logs/evaluate.log",
     benchmark:
         "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/benchmarks/evaluate.tsv"
+    conda:
+        "../envs/metrics.yaml"
     threads: 1
     resources:
         mem_mb=8000,
     params:
         options=json.dumps(SUITE["evaluation"]["options"]),
-    conda:
-        "../envs/metrics.yaml"
     shell:
-        "python {SCRIPTS:q}/evaluate.py --real {input.real:q} --fake {input.fake:q}"
+        'python "$GENBENCH"/scripts/evaluate.py --real {input.real:q} --fake {input.fake:q}'
         " --options {params.options:q} --out {output:q} 2>&1 | tee -ai {log:q}"
 
 
@@ -61,13 +62,13 @@ rule evaluate_real:
         "results/{suite}/real/logs/evaluate.log",
     benchmark:
         "results/{suite}/real/benchmarks/evaluate.tsv"
+    conda:
+        "../envs/metrics.yaml"
     threads: 1
     resources:
         mem_mb=8000,
     params:
         options=json.dumps(SUITE["evaluation"]["options"]),
-    conda:
-        "../envs/metrics.yaml"
     shell:
-        "python {SCRIPTS:q}/evaluate.py --real {input.real:q} --fake {input.fake:q} --allow-too-few"
+        'python "$GENBENCH"/scripts/evaluate.py --real {input.real:q} --fake {input.fake:q} --allow-too-few'
         " --options {params.options:q} --out {output:q} 2>&1 | tee -ai {log:q}"

@@ -29,6 +29,8 @@ rule report:
         f"results/{SUITE['name']}/logs/report.log",
     benchmark:
         f"results/{SUITE['name']}/benchmarks/report.tsv"
+    conda:
+        "../envs/report.yaml"
     threads: 1
     resources:
         mem_mb=4000,
@@ -36,8 +38,6 @@ rule report:
         results=subpath(input.preflight, parent=True),
         out=subpath(output.index, parent=True),
         templates=Path(workflow.basedir) / "report",
-    conda:
-        "../envs/report.yaml"
     shell:
-        "python {SCRIPTS:q}/render_report.py --preflight {input.preflight:q} --results {params.results:q}"
+        'python "$GENBENCH"/scripts/render_report.py --preflight {input.preflight:q} --results {params.results:q}'
         " --template-dir {params.templates:q} --out-dir {params.out:q} 2>&1 | tee -ai {log:q}"

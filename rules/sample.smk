@@ -17,19 +17,20 @@ rule sample:
         "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/logs/sample.log",
     benchmark:
         "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/benchmarks/sample.tsv"
+    conda:
+        "../envs/torch.yaml"
     threads: 1
     resources:
         gpu=GPU,
+        device=DEVICE,
         mem_mb=8000,
     params:
         checkpoint=checkpoint_file,
         sampler=sampler_options,
         num_samples=SUITE["num_samples"],
         batch_size=lambda wildcards: entry(wildcards)["sample_batch_size"],
-    conda:
-        "../envs/torch.yaml"
     shell:
-        "python {SCRIPTS:q}/sample.py --model {params.checkpoint:q} --sampler {params.sampler:q}"
+        'python "$GENBENCH"/scripts/sample.py --model {params.checkpoint:q} --sampler {params.sampler:q}'
         " --seeds 0:{params.num_samples} --batch-size {params.batch_size} --out {output.samples:q}"
-        " --timing {output.timing:q} --grid {output.grid:q} --device {DEVICE} --threads {threads}"
+        " --timing {output.timing:q} --grid {output.grid:q} --device {resources.device} --threads {threads}"
         " 2>&1 | tee -ai {log:q}"

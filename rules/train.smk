@@ -10,16 +10,16 @@ rule preflight:
         "results/{suite}/logs/preflight.log",
     benchmark:
         "results/{suite}/benchmarks/preflight.tsv"
+    conda:
+        "../envs/torch.yaml"
     threads: 1
     resources:
         mem_mb=4000,
     params:
         overrides=json.dumps({key: SUITE[key] for key in ("seeds", "num_samples")}),
         data_root=config["data_root"],
-    conda:
-        "../envs/torch.yaml"
     shell:
-        "python {SCRIPTS:q}/preflight.py --suite {input.suite:q} --overrides {params.overrides:q}"
+        'python "$GENBENCH"/scripts/preflight.py --suite {input.suite:q} --overrides {params.overrides:q}'
         " --data-root {params.data_root:q} --out {output:q} 2>&1 | tee -ai {log:q}"
 
 
@@ -36,16 +36,17 @@ rule train:
         "results/{suite}/{model}/seed{seed}/logs/train.log",
     benchmark:
         "results/{suite}/{model}/seed{seed}/benchmarks/train.tsv"
+    conda:
+        "../envs/torch.yaml"
     threads: 1
     resources:
         gpu=GPU,
+        device=DEVICE,
         mem_mb=8000,
     params:
         spec=train_spec,
         snapshots=train_snapshots,
-    conda:
-        "../envs/torch.yaml"
     shell:
-        "python {SCRIPTS:q}/train.py --spec {params.spec:q} --data {input.data:q} --seed {wildcards.seed}"
-        " --snapshots {params.snapshots:q} --out {output.model:q} --device {DEVICE} --threads {threads}"
+        'python "$GENBENCH"/scripts/train.py --spec {params.spec:q} --data {input.data:q} --seed {wildcards.seed}'
+        " --snapshots '{params.snapshots}' --out {output.model:q} --device {resources.device} --threads {threads}"
         " 2>&1 | tee -ai {log:q}"

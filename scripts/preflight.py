@@ -1,6 +1,7 @@
 """Check a suite: build, run and sample every model once without memory or data, and say what each will cost."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +22,20 @@ def show(result: dict[str, Any]) -> None:
     from rich.table import Table
 
     table = Table(title=f"{result['suite']}: {result['title']}")
-    for column in ("model", "sampler", "class", "parameters", "FLOPs/NFE", "NFE", "FLOPs/image", "training memory"):
-        table.add_column(column, justify="left" if column in ("model", "sampler", "class") else "right")
+    for column in ("model", "sampler", "parameters", "FLOPs/NFE", "NFE", "FLOPs/image", "training memory"):
+        table.add_column(column, no_wrap=True, justify="left" if column in ("model", "sampler") else "right")
     for name, model in result["models"].items():
         for sampler, cost in model["samplers"].items():
             table.add_row(
                 name,
                 sampler,
-                model["class"],
                 human(sum(model["parameters"].values())),
                 human(cost["flops_per_nfe"]),
                 str(cost["nfe"]),
                 human(cost["flops_per_image"]),
                 human(model["training_memory_bytes"]) + "B",
             )
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 
 def main() -> None:

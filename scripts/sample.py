@@ -5,7 +5,7 @@ import json
 import shutil
 from pathlib import Path
 
-from genbench.command_line import add_device_argument, json_argument, range_argument, run
+from genbench.command_line import add_device_argument, json_argument, label_log, range_argument, run
 from genbench.devices import claim_gpu
 
 
@@ -26,12 +26,13 @@ def main() -> None:
     if args.batch_size < 1:
         parser.error(f"--batch-size: found {args.batch_size}, expected at least 1")
 
+    label_log(args.out)
     claim_gpu(args.device)
     import numpy as np
 
     from genbench import provenance
-    from genbench.checkpoint import load_model
     from genbench.artifacts import array_sha256, atomic_path, write_json
+    from genbench.checkpoint import load_model
     from genbench.devices import pick_device
     from genbench.generation import generate
     from genbench.images import grid, save_png

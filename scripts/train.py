@@ -4,7 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
-from genbench.command_line import add_device_argument, json_argument, run
+from genbench.command_line import add_device_argument, json_argument, label_log, run
 from genbench.devices import claim_gpu
 
 
@@ -28,6 +28,7 @@ def main() -> None:
     add_device_argument(parser)
     args = parser.parse_args()
 
+    label_log(args.out)
     claim_gpu(args.device)
     from genbench.data import load_image_set
     from genbench.devices import pick_device

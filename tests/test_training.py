@@ -207,8 +207,8 @@ def test_a_killed_process_continues_to_the_same_weights(how: signal.Signals, tmp
 
     def start(out: Path) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, ROOT / "scripts/train.py", "--spec", json.dumps(spec), "--data", data, "--out", out]
-            + ["--save-seconds", "0.2", "--threads", "1", "--device", "cpu"],
+            [sys.executable, ROOT / "scripts/train.py", "--spec", json.dumps(spec), "--data", data, "--out", out,
+             "--save-seconds", "0.2", "--threads", "1", "--device", "cpu"],
             env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
@@ -259,9 +259,10 @@ def test_a_damaged_save_is_named(damage: str, tmp_path: Path, monkeypatch: pytes
             raise Unplugged
         return advance(self)
 
-    with monkeypatch.context() as patch, pytest.raises(Unplugged):
+    with monkeypatch.context() as patch:
         patch.setattr(Trainer, "advance", unplug)
-        run(tmp_path, VAE, STEPS, save_seconds=0.0)
+        with pytest.raises(Unplugged):
+            run(tmp_path, VAE, STEPS, save_seconds=0.0)
     state = tmp_path / "training/state.safetensors"
     content = bytearray(state.read_bytes())
     if damage == "truncate":

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from genbench.data.description import Dataset, Description
 from genbench.artifacts import array_sha256
+from genbench.data.description import Dataset, Description
 from genbench.data.image_set import ImageSet, make_image_set
 from genbench.errors import InputError
 

@@ -56,7 +56,7 @@ class Model(nn.Module, ABC):
         Families add keyword-only options: they are the schema of a sampler's entry in a suite.
         """
 
-    def after_training(self, batches: Iterator[Images]) -> None:  # noqa: B027 - most families need nothing
+    def after_training(self, batches: Iterator[Images]) -> None:
         """Fit what is fitted once the weights are fixed, such as a density of latents. Runs on the weights to be
         saved, with the training images in batches, in order."""
 
