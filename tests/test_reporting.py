@@ -24,10 +24,11 @@ from genbench.artifacts import read_json, write_json
 from genbench.errors import InputError
 from genbench.reporting import numerals
 from genbench.reporting.columns import TIME, Column, comparison_columns
-from genbench.reporting.page import cite, flatten, sentence
+from genbench.reporting.page import cite, sentence
 from genbench.reporting.pictures import embed, first_row, read_grid, reduce_colours
 from genbench.reporting.plots import CURVE_POINTS, learning_curve, on_front, quality_against_time, thin
 from genbench.reporting.publish import publish
+from genbench.reporting.report import flatten
 from genbench.reporting.results import read_results
 from genbench.reporting.table import Cell, Table, compare, final_rows, letters, mark_best
 

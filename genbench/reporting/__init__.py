@@ -1,8 +1,12 @@
 """From the files of a suite to the page that people look at. Never imports torch.
 
 results   reads every JSON file of a suite into one tidy pandas table
-table     compares rows: means over seeds, the best of each column with its ties, footnotes
-plots     quality against time, learning curves, as SVG in the page's own colours
+columns   what is measured: names, definitions, which end is better
+numerals  how numbers are printed
+table     the comparison: means over seeds, the best of each column with its ties, notes
+plots     quality against time and learning curves, as SVG in the page's own colours
 pictures  sample grids as data URIs
-page      Jinja2: one page a suite, and the index over all suites
+report    what a suite's page shows, part by part
+page      Jinja2: the page of a suite, and the index over several
+publish   writes them
 """

@@ -7,7 +7,8 @@ from typing import Any
 
 from genbench.artifacts import atomic_path, read_json, write_json
 from genbench.errors import InputError
-from genbench.reporting.page import FORMAT, Report, render_index, render_report
+from genbench.reporting.page import render_index, render_report
+from genbench.reporting.report import FORMAT, Report
 from genbench.reporting.results import read_results
 
 log = logging.getLogger(__name__)
