@@ -1,0 +1,55 @@
+"""Compute the features of a set of images, real or generated, after checking that they are images."""
+
+import argparse
+from pathlib import Path
+
+from genbench.command_line import add_device_argument, run
+from genbench.devices import claim_gpu
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", required=True, metavar="FILE.npz", help="a prepared data set, or samples")
+    parser.add_argument("--extractor", required=True, metavar="NAME[:PATH]", help="such as classifier:FILE.safetensors")
+    parser.add_argument("--out", type=Path, required=True, metavar="features.npz")
+    parser.add_argument("--batch-size", type=int, default=500)
+    parser.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
+    add_device_argument(parser)
+    args = parser.parse_args()
+    if args.batch_size < 1:
+        parser.error(f"--batch-size: found {args.batch_size}, expected at least 1")
+
+    claim_gpu(args.device)
+    from genbench import provenance
+    from genbench.artifacts import array_sha256
+    from genbench.devices import device_label, pick_device
+    from genbench.errors import InputError
+    from genbench.features import check_images, extract, load_extractor, load_images, save_features
+    from genbench.metrics import Features
+
+    device = pick_device(args.device, args.threads)
+    images, images_info = load_images(args.images)
+    extractor = load_extractor(args.extractor, device)
+    try:
+        stats, warnings = check_images(images)
+        features, logits = extract(images, extractor, args.batch_size, device)
+    except InputError as error:
+        raise InputError(f"{args.images}: {error}") from None
+    images_sha256 = array_sha256(images)
+    if images_info.get("samples_sha256", images_sha256) != images_sha256:
+        raise InputError(f"{args.images}: damaged: the images' SHA-256 is not the one that was written with them")
+    info = {
+        "extractor": {"name": extractor.name, "dim": extractor.dim, "sha256": extractor.sha256, **extractor.info},
+        "images_sha256": images_sha256,
+        "num_images": len(images),
+        "image_stats": stats,
+        "warnings": warnings,
+        "batch_size": args.batch_size,
+        "device": device_label(device),
+        "provenance": provenance.collect("torch", "numpy"),
+    }
+    save_features(args.out, Features(features, logits, info))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,351 @@
+"""The metrics, analytically, against torch-fidelity, pytorch-fid and SciPy, and under what must not change them."""
+
+import warnings
+
+import numpy as np
+import pytest
+import scipy.linalg
+import torch
+from pytorch_fid.fid_score import calculate_frechet_distance
+from torch_fidelity.metric_isc import isc_features_to_metric
+from torch_fidelity.metric_kid import kid_features_to_metric
+from torch_fidelity.metric_prc import prc_features_to_metric
+
+from genbench import metrics
+from genbench.errors import InputError
+from genbench.metrics import (
+    METRICS,
+    EvaluationOptions,
+    Features,
+    MetricWarning,
+    class_histogram,
+    classifier_confidence,
+    evaluate_features,
+    fd,
+    feature_statistics,
+    frechet_distance,
+    inception_score,
+    kid,
+    metric_info,
+    metric_keys,
+    minimum_samples,
+    precision_recall_density_coverage,
+)
+
+
+def covariance(random: np.random.Generator, size: int) -> np.ndarray:
+    factor = random.normal(size=(size, size))
+    return factor @ factor.T / size
+
+
+@pytest.fixture
+def random() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def real(random) -> np.ndarray:
+    return random.normal(size=(600, 16)).astype(np.float32)
+
+
+@pytest.fixture
+def fake(random) -> np.ndarray:
+    return (random.normal(size=(500, 16)) * 1.2 + 0.3).astype(np.float32)
+
+
+# --- Frechet distance ---
+
+
+def test_frechet_distance_of_commuting_gaussians_is_the_closed_form(random):
+    rotation, _ = np.linalg.qr(random.normal(size=(20, 20)))
+    mu1, mu2 = random.normal(size=(2, 20))
+    s1, s2 = random.uniform(0.1, 3, size=(2, 20))  # standard deviations along common axes
+    sigma1, sigma2 = (rotation * s1**2) @ rotation.T, (rotation * s2**2) @ rotation.T
+    closed_form = np.sum((mu1 - mu2) ** 2) + np.sum((s1 - s2) ** 2)
+    assert frechet_distance(mu1, sigma1, mu2, sigma2) == pytest.approx(closed_form, rel=1e-12)
+
+
+def test_frechet_distance_of_singular_gaussians_is_exact():
+    zero = np.zeros(3)
+    flat, line = np.diag([4.0, 1.0, 0.0]), np.diag([0.0, 9.0, 0.0])
+    assert frechet_distance(zero, flat, zero, line) == pytest.approx(4 + (1 - 3) ** 2)
+    assert frechet_distance(zero, line, zero, flat) == pytest.approx(4 + (1 - 3) ** 2)
+
+
+def test_fd_of_a_set_with_itself_is_zero_and_with_its_shift_the_squared_shift(real):
+    assert fd(real, real) < 1e-6
+    shift = np.linspace(-1, 2, 16)
+    assert fd(real, real + shift) == pytest.approx(np.sum(shift**2), rel=1e-6)
+
+
+def test_fd_of_identical_rank_deficient_sets_is_zero(random):
+    features = random.normal(size=(300, 10)) @ random.normal(size=(10, 64))
+    with pytest.warns(MetricWarning, match=r"features has rank 10 of 64"):
+        assert fd(features, features) < 1e-6
+
+
+def test_fd_ignores_the_order_of_samples_and_of_sets(real, fake, random):
+    assert fd(random.permutation(real), random.permutation(fake)) == pytest.approx(fd(real, fake), rel=1e-10)
+    assert fd(fake, real) == pytest.approx(fd(real, fake), rel=1e-10)
+
+
+def test_frechet_distance_equals_that_by_scipy_and_by_pytorch_fid(random):
+    mu1, mu2 = random.normal(size=(2, 100))
+    sigma1, sigma2 = covariance(random, 100), covariance(random, 100)
+    distance = frechet_distance(mu1, sigma1, mu2, sigma2)
+    root = scipy.linalg.sqrtm(sigma1 @ sigma2).real
+    assert distance == pytest.approx(
+        np.sum((mu1 - mu2) ** 2) + np.trace(sigma1) + np.trace(sigma2) - 2 * np.trace(root), rel=1e-6
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # sqrtm(disp=...)
+        assert distance == pytest.approx(calculate_frechet_distance(mu1, sigma1, mu2, sigma2), rel=1e-6)
+
+
+def test_feature_statistics_are_those_of_numpy_over_several_blocks(random):
+    features = random.normal(size=(9000, 5)).astype(np.float32) + 100
+    mu, sigma = feature_statistics(features)
+    np.testing.assert_allclose(mu, features.astype(np.float64).mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(sigma, np.cov(features.astype(np.float64), rowvar=False), rtol=1e-9, atol=1e-12)
+
+
+def test_a_matrix_that_is_no_covariance_is_warned_of():
+    with pytest.warns(MetricWarning, match="not a covariance"):
+        frechet_distance(np.zeros(2), np.eye(2), np.zeros(2), np.diag([1.0, -0.5]))
+
+
+def test_frechet_distance_refuses_shapes_that_do_not_fit():
+    with pytest.raises(InputError, match=r"found shapes \(3,\), \(3, 3\), \(2,\), \(2, 2\)"):
+        frechet_distance(np.zeros(3), np.eye(3), np.zeros(2), np.eye(2))
+    with pytest.raises(InputError, match="NaN"):
+        frechet_distance(np.zeros(2), np.eye(2), np.zeros(2), np.diag([1.0, np.nan]))
+
+
+# --- Kernel distance ---
+
+
+def test_kid_of_a_case_by_hand():
+    # D = 1, kernel (x y + 1)^3: within {0, 1} it is 1, within {2, 3} it is 7^3, across 1, 1, 3^3, 4^3.
+    mean, std = kid(np.array([[0.0], [1.0]]), np.array([[2.0], [3.0]]), subsets=3, subset_size=2)
+    assert mean == pytest.approx(1 + 7**3 - 2 * (1 + 1 + 3**3 + 4**3) / 4)
+    assert std == pytest.approx(0)
+
+
+def test_kid_is_unbiased(random):
+    mean, std = kid(random.normal(size=(2000, 8)), random.normal(size=(2000, 8)), subsets=100, subset_size=100)
+    assert abs(mean) < 3 * std / np.sqrt(20)  # 20 disjoint subsets
+
+
+def test_kid_equals_that_of_torch_fidelity(real, fake):
+    options = {"kid_subsets": 20, "kid_subset_size": 100, "rng_seed": 0, "verbose": False}
+    theirs = kid_features_to_metric(torch.from_numpy(real).double(), torch.from_numpy(fake).double(), **options)
+    mean, std = kid(real, fake, subsets=20, subset_size=100, seed=0)
+    assert mean == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-10)
+    assert std == pytest.approx(theirs["kernel_inception_distance_std"], rel=1e-10)
+
+
+# --- Nearest-neighbour manifolds ---
+
+
+def test_manifold_metrics_of_points_on_a_line():
+    real = np.arange(4.0)[:, None]  # with k = 1 every real ball has the radius 1
+    fake = np.array([[0.5], [5.0], [5.5]])  # radii 4.5, 0.5, 0.5
+    found = precision_recall_density_coverage(real, fake, precision_k=1, density_k=1)
+    assert found == {
+        "precision": pytest.approx(1 / 3),  # only 0.5 lies in a real ball
+        "recall": 1.0,  # the wide ball around 0.5 holds them all
+        "density": pytest.approx(2 / 3),  # 0.5 lies in the balls of 0 and 1
+        "coverage": pytest.approx(2 / 4),  # the balls of 0 and 1 hold 0.5
+    }
+
+
+def test_dropping_modes_keeps_precision_and_loses_recall(random):
+    modes = np.repeat(np.eye(4) * 100, 50, axis=0)
+    real = modes + random.normal(size=(200, 4))
+    fake = modes[:50] + random.normal(size=(50, 4)) * 0.5
+    found = precision_recall_density_coverage(real, fake)
+    assert found["precision"] > 0.9
+    assert found["recall"] <= 0.25
+    assert found["coverage"] <= 0.25
+
+
+def test_manifold_metrics_of_a_set_with_itself_and_of_distant_sets(real):
+    same = precision_recall_density_coverage(real, real)
+    assert (same["precision"], same["recall"], same["coverage"]) == (1, 1, 1)
+    assert same["density"] == pytest.approx(6 / 5)  # itself, and the five of which it is a neighbour on average
+    assert set(precision_recall_density_coverage(real, real + 1000).values()) == {0.0}
+
+
+def test_precision_and_recall_equal_those_of_torch_fidelity(real, fake):
+    options = {"prc_neighborhood": 3, "prc_batch_size": 10000, "verbose": False}
+    theirs = prc_features_to_metric(torch.from_numpy(fake), torch.from_numpy(real), **options)
+    found = precision_recall_density_coverage(real, fake)
+    assert found["precision"] == pytest.approx(theirs["precision"], abs=1e-6)
+    assert found["recall"] == pytest.approx(theirs["recall"], abs=1e-6)
+
+
+def test_density_and_coverage_equal_those_by_their_definition(real, fake):
+    between = scipy.spatial.distance.cdist(real.astype(np.float64), fake.astype(np.float64))
+    within = scipy.spatial.distance.cdist(real.astype(np.float64), real.astype(np.float64))
+    radii = np.sort(within, axis=1)[:, 5]  # at 0 stands the point itself
+    found = precision_recall_density_coverage(real, fake)
+    assert found["density"] == pytest.approx((between <= radii[:, None]).sum() / (5 * len(fake)))
+    assert found["coverage"] == pytest.approx((between.min(axis=1) <= radii).mean())
+
+
+def test_manifold_metrics_do_not_depend_on_the_blocks(real, fake, monkeypatch):
+    whole = precision_recall_density_coverage(real, fake)
+    blocks = metrics._row_blocks
+    monkeypatch.setattr(metrics, "_row_blocks", lambda rows, columns: blocks(rows, columns, elements=7 * columns))
+    assert precision_recall_density_coverage(real, fake) == whole
+
+
+# --- What a classifier says ---
+
+
+def test_inception_score_is_one_for_a_uniform_and_the_number_of_classes_for_a_sure_balanced_classifier():
+    assert inception_score(np.zeros((1000, 10))) == (pytest.approx(1), pytest.approx(0))
+    sure = np.tile(np.eye(10) * 1e4, (100, 1))
+    assert inception_score(sure, splits=1) == (pytest.approx(10), pytest.approx(0))
+
+
+def test_inception_score_of_sorted_samples_is_that_of_shuffled_ones():
+    sure = np.repeat(np.eye(10) * 100, 100, axis=0)
+    assert inception_score(sure)[0] > 9  # unshuffled, every split would be of one class, and the score 1
+
+
+def test_inception_score_equals_that_of_torch_fidelity(random):
+    logits = random.normal(size=(1003, 10)) * 3
+    theirs = isc_features_to_metric(torch.from_numpy(logits), splits=10, shuffle=True, rng_seed=2020)
+    mean, std = inception_score(logits)
+    assert mean == pytest.approx(theirs["inception_score_mean"], rel=1e-10)
+    assert std == pytest.approx(theirs["inception_score_std"], rel=1e-10)
+
+
+def test_confidence_and_histogram_of_known_probabilities():
+    probabilities = np.array([[0.9, 0.05, 0.05], [0.1, 0.7, 0.2], [0.85, 0.1, 0.05], [0.3, 0.4, 0.3]])
+    assert classifier_confidence(np.log(probabilities) + 7) == (pytest.approx((0.7 + 0.85) / 2), 0.5)
+    assert class_histogram(np.log(probabilities)).tolist() == [2, 2, 0]
+
+
+# --- Refusals ---
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        feature_statistics,
+        lambda x: fd(x, x),
+        lambda x: kid(x, x),
+        lambda x: precision_recall_density_coverage(x, x),
+    ],
+)
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda x: np.where(np.arange(len(x))[:, None] == 3, np.nan, x), "found NaN or infinity"),
+        (lambda x: np.where(np.arange(len(x))[:, None] == 3, np.inf, x), "found NaN or infinity"),
+        (lambda x: np.ones_like(x), "all 1200 samples are the same"),
+        (lambda x: x[:1], "found 1 samples, expected at least"),
+        (lambda x: x[0], "expected \\(N, D\\)"),
+    ],
+)
+def test_features_that_mean_nothing_are_refused(function, spoil, message, random):
+    spoilt = spoil(random.normal(size=(1200, 8)))
+    with pytest.raises(InputError, match=message):
+        function(spoilt)
+
+
+def test_each_metric_refuses_too_few_samples(real):
+    for call in (
+        lambda: fd(real, real[:16]),  # 16 dimensions need 17 samples
+        lambda: kid(real, real),  # a subset is of 1,000
+        lambda: precision_recall_density_coverage(real, real[:5]),
+        lambda: inception_score(real[:99]),
+    ):
+        with pytest.raises(InputError, match=r"expected at least (17|1000|6|100)$"):
+            call()
+    assert fd(real, real[:17]) > 0
+
+
+def test_sets_of_different_dimensions_are_refused(real):
+    with pytest.raises(InputError, match="real features have 16 dimensions, generated ones 8"):
+        fd(real, real[:, :8])
+
+
+@pytest.mark.parametrize("option", [{"kid_subset_size": 1}, {"splits": 0}, {"nearest_k": 0}])
+def test_options_that_mean_nothing_are_refused(option):
+    with pytest.raises(InputError, match=f"{next(iter(option))}: found .*, expected at least"):
+        EvaluationOptions(**option)
+
+
+# --- All of them ---
+
+
+def features(array: np.ndarray, logits: np.ndarray | None = None, extractor: str = "classifier") -> Features:
+    return Features(array, logits, {"extractor": {"name": extractor}})
+
+
+SMALL = EvaluationOptions(kid_subsets=10, kid_subset_size=100, splits=5)
+
+
+def test_evaluate_features_gives_every_metric_with_its_numbers_of_images(real, fake):
+    logits = np.eye(10, dtype=np.float32)[np.arange(600) % 9] * 20
+    found = evaluate_features(features(real, logits), features(fake, logits[:500]), SMALL)
+    assert list(found) == metric_keys("classifier", logits=True)
+    assert all((value["n_real"], value["n_fake"]) == (600, 500) for value in found.values())
+    assert found["fd_classifier"]["value"] == fd(real, fake)
+    assert "compare only with values from 500" in found["fd_classifier"]["note"]
+    assert (found["kid_classifier"]["value"], found["kid_classifier"]["std"]) == kid(real, fake, 10, 100)
+    assert found["classes_found"]["value"] == 9
+    assert found["classes_found"]["note"] == "of 10"
+
+
+def test_nearest_k_is_used_for_all_four_manifold_metrics(real, fake):
+    found = evaluate_features(features(real), features(fake), EvaluationOptions(kid_subset_size=100, nearest_k=7))
+    expected = precision_recall_density_coverage(real, fake, 7, 7)
+    assert {base: found[f"{base}_classifier"]["value"] for base in expected} == expected
+    assert found["recall_classifier"]["note"] == "k = 7"
+
+
+def test_without_logits_there_is_no_score_and_another_extractor_gives_other_keys(real, fake):
+    found = evaluate_features(features(real, None, "other"), features(fake, None, "other"), SMALL)
+    assert list(found) == metric_keys("other", logits=False)
+    assert "fd_other" in found
+
+
+def test_a_rank_deficient_covariance_is_noted(real, fake):
+    real[:, 3] = fake[:, 3] = 0
+    note = evaluate_features(features(real), features(fake), SMALL)["fd_classifier"]["note"]
+    assert "covariance of the real features has rank 15 of 16" in note
+    assert "covariance of the generated features has rank 15 of 16" in note
+
+
+def test_too_few_images_are_one_error_with_the_number_needed_or_leave_metrics_out(real, fake):
+    with pytest.raises(InputError, match="found 600 real and 500 generated images, expected at least 1000 of both"):
+        evaluate_features(features(real), features(fake))
+    found = evaluate_features(features(real), features(fake), allow_too_few=True)
+    assert sorted(set(metric_keys("classifier", logits=False)) - set(found)) == ["kid_classifier"]
+
+
+def test_features_of_different_extractors_are_refused(real, fake):
+    with pytest.raises(InputError, match="'classifier', generated ones from 'other'"):
+        evaluate_features(features(real), features(fake, None, "other"))
+
+
+def test_minimum_samples_is_the_largest_that_any_metric_needs():
+    keys = metric_keys("classifier", logits=True)
+    assert minimum_samples(keys, 128) == 1000  # a subset of KID
+    assert minimum_samples(keys, 128, EvaluationOptions(kid_subset_size=50)) == 129  # FD: dimensions + 1
+    assert minimum_samples(keys, 8, EvaluationOptions(kid_subset_size=50, splits=20)) == 200
+    assert minimum_samples(["coverage_classifier"], 128, EvaluationOptions(nearest_k=9)) == 10
+
+
+def test_metric_info_resolves_every_key_and_no_other():
+    for key in [*METRICS, *metric_keys("classifier", logits=True), "fd_dinov2"]:
+        assert metric_info(key).source
+    assert metric_info("fd_classifier") is METRICS["fd"]
+    assert metric_info("classifier_score").label == "Classifier score"
+    for key in ("fid_classifier", "classifier", ""):
+        with pytest.raises(InputError, match="is unknown; expected one of fd, kid"):
+            metric_info(key)
