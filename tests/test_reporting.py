@@ -28,7 +28,7 @@ from genbench.reporting.page import cite, sentence
 from genbench.reporting.pictures import embed, first_row, read_grid, reduce_colours
 from genbench.reporting.plots import CURVE_POINTS, learning_curve, on_front, quality_against_time, thin
 from genbench.reporting.publish import publish
-from genbench.reporting.report import flatten
+from genbench.reporting.report import abbreviate, anchors, flatten
 from genbench.reporting.results import read_results
 from genbench.reporting.table import Cell, Table, compare, final_rows, letters, mark_best
 
@@ -704,6 +704,16 @@ def test_only_web_addresses_become_links():
     assert 'href="https://example.org/&#34;"' in str(cite({"title": "a", "url": 'https://example.org/"'}))
     assert 'href="https://arxiv.org/abs/1706.08500"' in str(cite("Heusel et al. 2017, arXiv 1706.08500"))
     assert str(cite("<i> arXiv 1")) == "&lt;i&gt; arXiv 1"
+
+
+def test_names_become_anchors_that_all_differ():
+    assert anchors(["wgan-gp", "a b", "a<b", "a-b"]) == {
+        "wgan-gp": "model-wgan-gp",
+        "a b": "model-a-b",
+        "a<b": "model-a-b-2",
+        "a-b": "model-a-b-3",
+    }
+    assert abbreviate("0123456789abcdef+changes") == "0123456789ab+changes"
 
 
 def test_a_recipe_is_flat():

@@ -202,7 +202,7 @@ class Report:
                 {
                     "stage": str(stage),
                     "files": str(len(group)),
-                    "commit": ", ".join(sorted(set(seen(group, "genbench_commit")))),
+                    "commit": ", ".join(sorted({abbreviate(commit) for commit in seen(group, "genbench_commit")})),
                     "code": ", ".join(sorted({str(code)[:12] for code in seen(group, "code_sha256")})),
                     "device": "; ".join(sorted(set(seen(group, "device")))),
                     "python": ", ".join(sorted(set(seen(group, "python")))),
@@ -258,6 +258,12 @@ class Overview:
         self.strips = [
             Strip(strip["name"], Picture(strip["uri"], strip["width"], strip["height"])) for strip in summary["strips"]
         ]
+
+
+def abbreviate(commit: str) -> str:
+    """A commit's first twelve digits, with what is appended to it."""
+    digits, plus, changes = commit.partition("+")
+    return digits[:12] + plus + changes
 
 
 def anchors(names: Sequence[str] | Mapping[str, Any]) -> dict[str, str]:
