@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from genbench.checkpoint import load_tensors, save_tensors
 from genbench.errors import InputError
 from genbench.images import to_images
 from genbench.tensors import Images, Pixels
+from genbench.weights import load_tensors, save_tensors
 
 log = logging.getLogger(__name__)
 

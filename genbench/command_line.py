@@ -42,7 +42,7 @@ def add_device_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def label_log(out: Path) -> None:
-    """Begin every log line with the folder of `out`, so that the lines of jobs that run side by side can be told apart."""
+    """Begin every log line with the folder of `out`: it tells jobs that run side by side apart."""
     label = out.parent.as_posix().removeprefix("results/").removeprefix("resources/")
     for handler in logging.getLogger().handlers:
         handler.setFormatter(logging.Formatter(f"%(asctime)s {label}: %(message)s", datefmt="%H:%M:%S"))

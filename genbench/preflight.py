@@ -52,7 +52,7 @@ def _meta_noise(size: int) -> Noise:
     return Noise(torch.empty(size, dtype=torch.int64, device=META))
 
 
-def training_cost(model: Model, config: TrainConfig) -> dict[str, float]:
+def training_cost(model: Model, config: TrainConfig) -> dict[str, int]:
     """FLOPs of one training iteration, and bytes of memory: weights, gradients, Adam's moments, the average, and
     what autograd keeps of one micro-batch (an upper bound; the allocator adds some, and reuses some)."""
     size = config.batch_size // config.accumulate

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from genbench import checkpoint, provenance
+from genbench import provenance, weights
 from genbench.artifacts import sha256_json, write_json
 from genbench.construction import check_arguments
 from genbench.devices import device_label
@@ -447,6 +447,7 @@ def train(
             state_path.unlink(missing_ok=True)
         else:
             log.info("already trained with this very code, data and configuration: nothing to do but to publish it")
+        (out.parent / "snapshots").mkdir(exist_ok=True)  # the workflow expects the folder even when it is empty
         for snapshot in snapshots:
             _publish(folder / f"{snapshot}.safetensors", out.parent / "snapshots" / f"{snapshot}.safetensors")
         _publish(folder / "history.jsonl", out.parent / "history.jsonl")
@@ -485,7 +486,7 @@ def _run(
     seconds_before, resumed = 0.0, 0
     sums: tuple[dict[str, Tensor], dict[str, int]] = ({}, {})
     if state_path.exists() and not fresh:
-        tensors, info = checkpoint.load_tensors(state_path, device)
+        tensors, info = weights.load_tensors(state_path, device)
         if info["fingerprint"] == fingerprint:
             trainer.restore(tensors, info)
             sums = tensors, info["history"]
@@ -514,14 +515,14 @@ def _run(
         tensors, info = trainer.state()
         sums, counts = history.state()
         info |= {"history": counts, "fingerprint": fingerprint, "seconds": seconds(), "resumed": resumed}
-        checkpoint.save_tensors(state_path, tensors | sums, info)
+        weights.save_tensors(state_path, tensors | sums, info)
 
     def save_model(path: Path) -> str:
         check_finite()
         result = copy.deepcopy(trainer.result).eval()
         with torch.no_grad():
             result.after_training(batches.in_order())
-        return checkpoint.save_tensors(
+        return weights.save_tensors(
             path,
             result.state_dict(),
             {

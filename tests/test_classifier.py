@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from genbench.checkpoint import save_tensors
 from genbench.classifier import (
     FEATURES,
     Classifier,
@@ -16,6 +15,7 @@ from genbench.classifier import (
 )
 from genbench.errors import InputError
 from genbench.images import to_images
+from genbench.weights import save_tensors
 
 
 def patterns(count: int, seed: int = 0, channels: int = 1) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from entries import IMAGE_SHAPE, MODELS, VAE, blobs
 
-from genbench import checkpoint
+from genbench import weights
 from genbench.data.image_set import make_image_set, save_image_set
 from genbench.errors import InputError
 from genbench.models import build
@@ -28,7 +28,7 @@ def run(folder: Path, model: dict, training: dict, **options: object) -> dict[st
     out = folder / "model.safetensors"
     spec = {"model": model, "training": training}
     train(spec, images, labels, data_sha256="d", seed=1, out=out, device=CPU, **options)  # type: ignore[arg-type]
-    return checkpoint.load_tensors(out)[0]
+    return weights.load_tensors(out)[0]
 
 
 def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
@@ -182,7 +182,7 @@ def test_a_resumed_training_is_bitwise_the_uninterrupted_one(
     cut = run(tmp_path / "cut", MODELS[name], STEPS, snapshots=[15], save_seconds=0.0)
     assert 0 < calls[13] <= 12  # it went on from a save, not from the start
     assert equal(whole, cut)
-    snapshots = [checkpoint.load_tensors(tmp_path / part / "snapshots/15.safetensors")[0] for part in ("whole", "cut")]
+    snapshots = [weights.load_tensors(tmp_path / part / "snapshots/15.safetensors")[0] for part in ("whole", "cut")]
     assert equal(*snapshots)
     lines = [
         [json.loads(line) for line in (tmp_path / part / "history.jsonl").read_text().splitlines()]
@@ -228,7 +228,7 @@ def test_a_killed_process_continues_to_the_same_weights(how: signal.Signals, tmp
     assert process.returncode == 0, log
     assert "continuing from step" in log
     whole.communicate(timeout=120)
-    assert equal(checkpoint.load_tensors(out)[0], checkpoint.load_tensors(tmp_path / "whole/model.safetensors")[0])
+    assert equal(weights.load_tensors(out)[0], weights.load_tensors(tmp_path / "whole/model.safetensors")[0])
 
 
 def test_a_finished_training_whose_outputs_were_deleted_is_published_again(
