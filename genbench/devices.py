@@ -44,6 +44,12 @@ def try_lock(indices: list[int], folder: str, jobs_per_gpu: int = 1) -> int | No
     return None
 
 
+def release_gpus() -> None:
+    """Free what `try_lock` took, before the process ends."""
+    while _held:
+        _held.pop().close()
+
+
 def claim_gpu(device: str = "auto") -> None:
     """Take one free GPU for this process by setting CUDA_VISIBLE_DEVICES; wait while all are taken.
 

@@ -40,13 +40,13 @@ def test_two_jobs_get_two_gpus_and_a_third_none_until_one_dies(tmp_path: Path) -
         second.kill()
         for process in (first, second):
             process.communicate()
-        devices._held.clear()
+        devices.release_gpus()
 
 
 def test_several_jobs_may_share_a_gpu_if_told_to(tmp_path: Path) -> None:
     found = [devices.try_lock([0, 1], str(tmp_path), jobs_per_gpu=2) for _ in range(5)]
     assert found == [0, 1, 0, 1, None]  # spread first, then shared
-    devices._held.clear()
+    devices.release_gpus()
 
 
 def test_gpus_are_found_by_their_device_files(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_claiming_sets_what_cuda_reads(
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     devices.claim_gpu(device)
     assert os.environ.get("CUDA_VISIBLE_DEVICES") == expected
-    devices._held.clear()
+    devices.release_gpus()
 
 
 def test_cuda_without_a_gpu_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
