@@ -97,9 +97,10 @@ def feature_statistics(features: NDArray[Any]) -> tuple[NDArray[np.float64], NDA
 def frechet_distance(mu1: NDArray[Any], sigma1: NDArray[Any], mu2: NDArray[Any], sigma2: NDArray[Any]) -> float:
     """Squared Frechet distance |mu1 - mu2|^2 + Tr(S1 + S2 - 2 (S1 S2)^{1/2}) of two Gaussians.
 
-    S1 S2 has the eigenvalues of the symmetric S1^{1/2} S2 S1^{1/2}, so two symmetric eigendecompositions in float64
-    give the trace of its root; nothing becomes complex, and nothing is added to a singular matrix. Eigenvalues of S1
-    below rounding (D eps lambda_max) count as zero, negative ones of the product likewise.
+    S1 S2 has the eigenvalues of the symmetric R^T S2 R for any R with R R^T = S1. Cholesky's R needs no eigenvectors, so
+    one symmetric eigenvalue problem in float64 gives the trace of the root; nothing becomes complex, and nothing is
+    added to a singular matrix, for which R comes from its eigenvectors (those below rounding, D eps lambda_max, left
+    out). Negative eigenvalues of the product count as zero.
     Shapes: means (D,), covariances (D, D). Raises InputError on other shapes and non-finite values; warns with
     MetricWarning when the negative eigenvalues weigh more than 1e-3 of the trace (not a covariance matrix).
     Source: Dowson and Landau 1982; Heusel et al. 2017 (arXiv 1706.08500), equation 6.
@@ -111,23 +112,34 @@ def frechet_distance(mu1: NDArray[Any], sigma1: NDArray[Any], mu2: NDArray[Any],
     if not all(np.isfinite(array).all() for array in (mu1, sigma1, mu2, sigma2)):
         raise InputError("Frechet distance: found NaN or infinity in a mean or a covariance; expected finite values")
 
-    eigenvalues, eigenvectors = np.linalg.eigh((sigma1 + sigma1.T) / 2)
-    kept = eigenvalues > len(mu1) * np.finfo(np.float64).eps * eigenvalues[-1]
-    root = eigenvectors[:, kept] * np.sqrt(eigenvalues[kept])  # (D, rank), root @ root.T = S1
-    product = root.T @ ((sigma2 + sigma2.T) / 2) @ root  # (rank, rank), S1^{1/2} S2 S1^{1/2} in S1's eigenbasis
-    product_eigenvalues = np.linalg.eigvalsh(product)
-    for values in (eigenvalues, product_eigenvalues):
-        negative = -values[values < 0].sum()
-        if negative > 1e-3 * abs(values.sum()):
-            warnings.warn(
-                f"negative eigenvalues weigh {negative:.3g} beside a trace of {values.sum():.3g}: "
-                "a matrix is not a covariance",
-                MetricWarning,
-                stacklevel=2,
-            )
+    root = _root((sigma1 + sigma1.T) / 2)
+    product_eigenvalues = np.linalg.eigvalsh(root.T @ ((sigma2 + sigma2.T) / 2) @ root)
+    _warn_of_negative(product_eigenvalues)
     trace_of_root = np.sqrt(product_eigenvalues.clip(min=0)).sum()
     distance = np.sum((mu1 - mu2) ** 2) + np.trace(sigma1) + np.trace(sigma2) - 2 * trace_of_root
     return max(float(distance), 0.0)  # equal sets: rounding may leave -1e-12
+
+
+def _root(sigma: NDArray[Any]) -> NDArray[Any]:
+    """A matrix R (D, rank) with R R^T = sigma: Cholesky's, or by eigenvectors where sigma is singular."""
+    try:
+        return np.linalg.cholesky(sigma)
+    except np.linalg.LinAlgError:
+        eigenvalues, eigenvectors = np.linalg.eigh(sigma)
+        _warn_of_negative(eigenvalues)
+        kept = eigenvalues > len(sigma) * np.finfo(np.float64).eps * eigenvalues[-1]
+        return eigenvectors[:, kept] * np.sqrt(eigenvalues[kept])
+
+
+def _warn_of_negative(eigenvalues: NDArray[np.float64]) -> None:
+    negative = -eigenvalues[eigenvalues < 0].sum()
+    if negative > 1e-3 * abs(eigenvalues.sum()):
+        warnings.warn(
+            f"negative eigenvalues weigh {negative:.3g} beside a trace of {eigenvalues.sum():.3g}: "
+            "a matrix is not a covariance",
+            MetricWarning,
+            stacklevel=4,
+        )
 
 
 def fd(real: NDArray[Any], fake: NDArray[Any]) -> float:
