@@ -335,6 +335,7 @@ def table_of(folder: Path) -> Table:
         (numerals.significant, 1.234e-5, "1.23e-05"),
         (numerals.significant, 0, "0.00"),
         (numerals.significant, math.inf, "inf"),
+        (numerals.proportion, 0.00123, "0.001"),
         (numerals.count, 999, "999"),
         (numerals.count, 999.9, "1k"),
         (numerals.count, 2000, "2k"),
@@ -355,8 +356,10 @@ def test_numbers_are_short(function, value, text):
 
 
 def test_a_standard_deviation_has_as_many_digits_as_its_mean():
-    assert numerals.plus_minus(12.345, 0.0678) == "12.3 ± 0.1"
-    assert numerals.plus_minus(0.8123, 0.0678) == "0.812 ± 0.068"
+    assert numerals.plus_minus("12.3", 0.0678) == "12.3 ± 0.1"
+    assert numerals.plus_minus("0.812", 0.0678) == "0.812 ± 0.068"
+    assert numerals.plus_minus("1,234", 1000.4) == "1,234 ± 1,000"
+    assert numerals.plus_minus("1.23e-05", 2e-6) == "1.23e-05 ± 2.00e-06"
 
 
 # --- From files to the tidy table -------------------------------------------------------------------------------------
@@ -495,6 +498,14 @@ def test_notes_stand_where_they_hold(demo):
     assert gan.cells["fd_classifier"].notes == ["the covariance has rank 120 of 128"]
     assert not any(row.cells["fd_classifier"].notes for row in table.rows if row.model != "gan")
     assert list(table.footnotes.values()) == list("abcd")
+    rows = read_results(demo / "preflight.json", demo).rows
+    rows = final_rows(rows.assign(fd_classifier_note=[f"rank {number}; biased" for number in range(len(rows))]))
+    table = compare(rows, table.columns)
+    assert table.notes["fd_classifier"] == ["biased"]
+    assert [row.cells["fd_classifier"].notes[0] for row in table.rows if row.model in ("gan", "lsgan")] == [
+        "rank 1",
+        "rank 0",
+    ]
     assert [letters(number) for number in (1, 26, 27, 52, 53, 703)] == ["a", "z", "aa", "az", "ba", "aaa"]
 
 
@@ -541,6 +552,25 @@ def test_a_plot_takes_its_colours_from_the_page_and_has_a_tooltip_for_each_point
     assert "var(--hue-1)" in svg
     assert all(f"<title>{row.name}: {row.cells['fd_classifier'].text}, " in svg for row in table.rows)
     assert quality_against_time(compare(pd.DataFrame(), table.columns), (10, 5)) is None
+
+
+def test_a_plot_has_the_unit_of_its_label(demo):
+    results = read_results(demo / "preflight.json", demo)
+    table = compare(final_rows(results.rows), comparison_columns(results.metrics, "kid_classifier"))
+    svg = str(quality_against_time(table, (10, 5)))
+    assert "KID ×10³, lower is better" in svg
+    assert re.findall(r">(\d+)</text>", svg)[-1] == "100"  # the autoencoder's is 107
+
+
+def test_real_images_far_off_do_not_squeeze_the_points(demo):
+    table = table_of(demo)
+    assert ">real images<" in str(quality_against_time(table, (10, 5)))
+    for value, text in ((-1000.0, "↓ real images -1,000"), (2345.0, "↑ real images 2,345")):
+        table.floor["fd_classifier"].value = value
+        assert f">{text}<" in str(quality_against_time(table, (10, 5)))
+    table.rows[0].cells["fd_classifier"].value = 0.5  # now the axis is logarithmic
+    table.floor["fd_classifier"].value = 0.0
+    assert ">↓ real images 0.00<" in str(quality_against_time(table, (10, 5)))
 
 
 def test_a_long_curve_is_thinned_to_the_means_of_blocks():

@@ -4,11 +4,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from genbench.metrics import METRICS, metric_info
-from genbench.reporting.numerals import Number, count, duration, memory, significant
+from genbench.reporting.numerals import Number, count, duration, memory, proportion, significant
 
 # Metrics of the comparison, in its order; the others stand in each model's own section.
 COMPARED = ("fd", "fid", "classifier_score", "inception_score", "kid", "precision", "recall", "density", "coverage")
 DISTANCES = ("fd", "fid")
+PRINTED: dict[str, Callable[[Number], str]] = {  # otherwise with three significant digits
+    "precision": proportion,
+    "recall": proportion,
+    "density": proportion,
+    "coverage": proportion,
+    "classifier_confidence": proportion,
+    "classifier_confident_share": proportion,
+    "classes_found": count,
+}
 
 
 @dataclass(frozen=True)
@@ -86,7 +95,7 @@ def metric_columns(keys: Sequence[str], num_samples: int | None = None) -> list[
             label = f"{label} ({count(num_samples)})"
         if base(key) == "kid":
             label, scale = f"{label} ×10³", 1000
-        text = count if key == "classes_found" else significant
+        text = PRINTED.get(base(key), significant)
         columns.append(Column(key, label, info.definition, info.direction, text, scale, info.source))
     return columns
 

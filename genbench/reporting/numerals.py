@@ -9,22 +9,23 @@ def significant(value: Number) -> str:
     """Three significant digits, whole numbers from 1,000 on: 0.950, 12.3, 1,234; 1.23e-05 below 0.0001."""
     if not math.isfinite(value):
         return str(value)
-    if value != 0 and abs(value) < 1e-4:
+    if 0 < abs(value) < 1e-4:
         return f"{value:.2e}"
-    return f"{value:,.{decimals(value)}f}"
+    rounded = float(f"{abs(value):.2e}")  # 0.9996 is 1.00, not 1.000
+    places = 2 - math.floor(math.log10(rounded)) if rounded else 2
+    return f"{value:,.{max(0, places)}f}"
 
 
-def decimals(value: Number) -> int:
-    """Digits after the point that leave three significant ones, once rounded (0.9996 is 1.00, not 1.000)."""
-    if value == 0 or not math.isfinite(value):
-        return 2
-    magnitude = math.floor(math.log10(float(f"{abs(value):.2e}")))
-    return max(0, 2 - magnitude)
+def proportion(value: Number) -> str:
+    """Three digits after the point, for what lies about between 0 and 1."""
+    return f"{value:.3f}"
 
 
-def plus_minus(mean: Number, std: Number) -> str:
-    """The mean to three significant digits and its standard deviation to the same digit after the point."""
-    return f"{significant(mean)} ± {std:,.{decimals(mean)}f}"
+def plus_minus(mean: str, std: Number) -> str:
+    """A printed mean with its standard deviation, to the same digit: 12.3 ± 0.4."""
+    if "e" in mean:
+        return f"{mean} ± {std:.2e}"
+    return f"{mean} ± {std:,.{len(mean.partition('.')[2])}f}"
 
 
 def count(value: Number) -> str:

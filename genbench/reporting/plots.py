@@ -23,9 +23,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from matplotlib.transforms import Bbox, BboxBase
 
-from genbench.reporting.columns import TIME
-from genbench.reporting.numerals import Number, count
-from genbench.reporting.table import Row, Table, rank
+from genbench.reporting.columns import TIME, Column
+from genbench.reporting.numerals import Number, count, significant
+from genbench.reporting.table import Cell, Row, Table, rank
 
 INK, SOFT, LINE = "#010001", "#010002", "#010003"
 HUES = [f"#0200{number:02x}" for number in range(1, 9)]
@@ -72,7 +72,7 @@ def quality_against_time(table: Table, size: tuple[Number, Number]) -> Markup | 
     points = pd.DataFrame(
         {
             "seconds": [row.cells[TIME.key].value for row in rows],
-            "quality": [row.cells[lead.key].value for row in rows],
+            "quality": [scaled(row.cells[lead.key], lead) for row in rows],
             "family": [legible(row.family, 24) for row in rows],
             "label": [legible(row.name) for row in rows],
             "front": on_front(rows, table),
@@ -80,7 +80,7 @@ def quality_against_time(table: Table, size: tuple[Number, Number]) -> Markup | 
     )
     families = sorted(set(points["family"]))
     legend_columns = int(size[0] / (0.5 + 0.1 * max(map(len, families))))
-    floor = table.floor[lead.key].value if table.floor else None
+    floor = scaled(table.floor[lead.key], lead) if table.floor else None
     with matplotlib.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # the browser has its own fonts
         figure, axes = blank(size)
@@ -103,15 +103,14 @@ def quality_against_time(table: Table, size: tuple[Number, Number]) -> Markup | 
         axes.set_xscale("log")
         axes.margins(x=0.1, y=0.12)
         scale_time(axes, points["seconds"].tolist())
-        if floor is not None:
-            axes.axhline(floor, color=SOFT, linewidth=1.2, linestyle=(0, (1, 2)))
-        scale_values(axes, [*points["quality"], *([] if floor is None else [floor])])
+        scale_values(axes, points["quality"].tolist())
         front = points[points["front"]].sort_values("seconds")
         axes.step(front["seconds"], front["quality"], where="post", color=SOFT, linewidth=1, zorder=2)
         axes.set_xlabel("time to sample 50,000 images")
         axes.set_ylabel(legible(lead.label) + (f", {lead.direction} is better" if lead.direction else ""))
         axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=max(1, legend_columns), handletextpad=0.1)
-        label_points(axes, points, floor)
+        taken = [] if floor is None else [draw_floor(axes, floor)]
+        label_points(axes, points, taken)
         tooltips = [f"{row.name}: {row.cells[lead.key].text}, {row.cells[TIME.key].text}" for row in rows]
         return to_svg(figure, f"{lead.label} against the time to sample 50,000 images", tooltips)
 
@@ -162,6 +161,11 @@ def blank(size: tuple[Number, Number]) -> tuple[Figure, Axes]:
     return figure, figure.subplots()
 
 
+def scaled(cell: Cell, column: Column) -> Number | None:
+    """A number in the unit in which its column is printed."""
+    return None if cell.value is None else cell.value * column.scale
+
+
 def on_front(rows: Sequence[Row], table: Table) -> list[bool]:
     """Whether each row is on the Pareto front: no other is as good and as fast, and better in one of the two."""
     lead = table.columns[0]
@@ -189,20 +193,33 @@ def scale_values(axes: Axes, values: Sequence[Number]) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value) if abs(value) >= 1000 else f"{value:g}"))
 
 
-def label_points(axes: Axes, points: pd.DataFrame, floor: Number | None) -> None:
-    """Write labels beside the points where they cover nothing; those of the front are written in any case."""
+def draw_floor(axes: Axes, floor: Number) -> BboxBase:
+    """The line of real images; where it is so far off that it would squeeze the points, only its value at that edge.
+
+    Returns the place of the text.
+    """
+    axes.figure.canvas.draw()
+    _, height = axes.transAxes.inverted().transform(axes.transData.transform((axes.get_xlim()[0], floor)))
+    if -0.5 < height < 1.5:
+        axes.axhline(floor, color=SOFT, linewidth=1.2, linestyle=(0, (1, 2)))
+        text = axes.text(1, floor, "real images", transform=axes.get_yaxis_transform(), va="bottom")
+    else:
+        edge, arrow, side = (0.02, "↓", "bottom") if height < 0 else (0.98, "↑", "top")
+        text = axes.text(1, edge, f"{arrow} real images {significant(floor)}", transform=axes.transAxes, va=side)
+    text.set(color=SOFT, fontsize=10, ha="right")
+    axes.figure.canvas.draw()
+    return text.get_window_extent()
+
+
+def label_points(axes: Axes, points: pd.DataFrame, taken: Sequence[BboxBase]) -> None:
+    """Write labels beside the points where they cover nothing, nor what is `taken`; those of the front always."""
     axes.figure.canvas.draw()
     space = axes.get_window_extent()
-    taken = [
-        Bbox.from_bounds(x - 5, y - 5, 10, 10) for x, y in axes.transData.transform(points[["seconds", "quality"]])
-    ]
+    centres = axes.transData.transform(points[["seconds", "quality"]])
+    taken = [*taken, *(Bbox.from_bounds(x - 5, y - 5, 10, 10) for x, y in centres)]
     corners = points[points["front"]].sort_values("seconds")[["seconds", "quality"]]
     for (x1, y1), (x2, y2) in pairwise(axes.transData.transform(corners)):  # the steps of the front
         taken += [Bbox([[x1, y1 - 1], [x2, y1 + 1]]), Bbox([[x2 - 1, min(y1, y2)], [x2 + 1, max(y1, y2)]])]
-    if floor is not None:
-        line = axes.text(1, floor, "real images", color=SOFT, fontsize=10, ha="right", va="bottom")
-        line.set_transform(axes.get_yaxis_transform())
-        taken.append(line.get_window_extent())
     sides = [(8, 0, "left"), (-8, 0, "right"), (0, 12, "center"), (0, -12, "center")]
     sides += [(7, 9, "left"), (7, -9, "left"), (-7, 9, "right"), (-7, -9, "right")]
     ordered = points.sort_values("front", ascending=False, kind="stable")

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from genbench.reporting.columns import RATE, TIME, Column
-from genbench.reporting.numerals import Number, count, plus_minus, significant
+from genbench.reporting.numerals import Number, count, plus_minus, proportion, significant
 
 
 @dataclass
@@ -138,13 +138,13 @@ def print_cell(group: pd.DataFrame, column: Column) -> Cell:
     text, title = column.text(mean * column.scale), exact(mean)
     if std is not None:
         title = f"{title} ± {exact(std)}, from {', '.join(map(exact, values))}"
-        if column.text is significant:
-            text = plus_minus(mean * column.scale, std * column.scale)
+        if column.text in (significant, proportion):
+            text = plus_minus(text, std * column.scale)
     elif within := seen(group, f"{column.key}_std"):
         title = f"{title} ± {exact(within[0])}"
     if column == TIME and True in seen(group, "extrapolated"):
         text = f"≈ {text}"
-    notes = list(dict.fromkeys(seen(group, f"{column.key}_note")))
+    notes = list(dict.fromkeys(note for found in seen(group, f"{column.key}_note") for note in found.split("; ")))
     return Cell(text, title, mean, std, notes=notes)
 
 
