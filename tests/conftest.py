@@ -1,12 +1,16 @@
-"""Which tests a machine can run, and a plotting library that opens no window."""
+"""Which tests a machine can run, and the surroundings of them all."""
 
 import os
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-os.environ["MPLBACKEND"] = "agg"
+os.environ["MPLBACKEND"] = "agg"  # plots open no window
+os.environ["OMP_NUM_THREADS"] = "1"  # on arrays this small a second thread only waits, for minutes if cores are busy
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # rules call this very `python`
 
 
 def has_cuda() -> bool:
