@@ -97,7 +97,7 @@ def feature_statistics(features: NDArray[Any]) -> tuple[NDArray[np.float64], NDA
 def frechet_distance(mu1: NDArray[Any], sigma1: NDArray[Any], mu2: NDArray[Any], sigma2: NDArray[Any]) -> float:
     """Squared Frechet distance |mu1 - mu2|^2 + Tr(S1 + S2 - 2 (S1 S2)^{1/2}) of two Gaussians.
 
-    S1 S2 has the eigenvalues of the symmetric R^T S2 R for any R with R R^T = S1. Cholesky's R needs no eigenvectors, so
+    S1 S2 has the eigenvalues of the symmetric R^T S2 R, for any R with R R^T = S1. Cholesky's needs no eigenvectors, so
     one symmetric eigenvalue problem in float64 gives the trace of the root; nothing becomes complex, and nothing is
     added to a singular matrix, for which R comes from its eigenvectors (those below rounding, D eps lambda_max, left
     out). Negative eigenvalues of the product count as zero.

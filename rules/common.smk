@@ -45,6 +45,11 @@ def train_spec(wildcards):
     return json.dumps({key: entry(wildcards)[key] for key in ("model", "training")})
 
 
+def train_priority(wildcards):
+    """How many sample sets wait for a training: the one that holds up most goes first."""
+    return len(entry(wildcards)["samplers"]) * len(list(checkpoints(entry(wildcards))))
+
+
 def train_snapshots(wildcards):
     """The steps at which the model is kept, comma-separated."""
     return ",".join(map(str, sorted(entry(wildcards)["snapshots"])))

@@ -72,3 +72,21 @@ rule evaluate_real:
     shell:
         'python "$GENBENCH"/scripts/evaluate.py --real {input.real:q} --fake {input.fake:q} --allow-too-few'
         " --options {params.options:q} --out {output:q} 2>&1 | tee -ai {log:q}"
+
+
+rule real_grid:
+    input:
+        f"resources/{DATASET}/test.npz",
+    output:
+        "results/{suite}/real/grid.png",
+    log:
+        "results/{suite}/real/logs/grid.log",
+    benchmark:
+        "results/{suite}/real/benchmarks/grid.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    shell:
+        'python "$GENBENCH"/scripts/draw_grid.py --images {input:q} --out {output:q} 2>&1 | tee -ai {log:q}'

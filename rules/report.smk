@@ -10,6 +10,7 @@ rule report:
         grids=sample_sets("grid.png"),
         metrics=sample_sets("metrics.json"),
         real=f"results/{SUITE['name']}/real/metrics.json",
+        real_grid=f"results/{SUITE['name']}/real/grid.png",
     output:
         index=report(
             "results/report/index.html",

@@ -35,7 +35,7 @@ def main() -> None:
     from genbench.checkpoint import load_model
     from genbench.devices import pick_device
     from genbench.generation import generate
-    from genbench.images import grid, save_png
+    from genbench.grids import grid, save_png
 
     device = pick_device(args.device, args.threads)
     model, info = load_model(args.model, device)

@@ -17,7 +17,8 @@ from genbench import generation
 from genbench.checkpoint import load_model
 from genbench.errors import InputError
 from genbench.generation import batch_starts, generate
-from genbench.images import grid, to_images, to_pixels
+from genbench.grids import grid
+from genbench.images import to_images, to_pixels
 from genbench.training import train
 
 CPU = torch.device("cpu")

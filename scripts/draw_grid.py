@@ -1,0 +1,26 @@
+"""Draw 100 images of a set, evenly spaced through it, as one picture."""
+
+import argparse
+from pathlib import Path
+
+from genbench.command_line import run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--images", type=Path, required=True, metavar="FILE.npz", help="a split from prepare_data.py")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE.png")
+    args = parser.parse_args()
+
+    import numpy as np
+
+    from genbench.data import load_image_set
+    from genbench.grids import grid, save_png
+
+    images = load_image_set(args.images).images
+    chosen = np.unique(np.linspace(0, len(images) - 1, 100).round().astype(int))
+    save_png(args.out, grid(images[chosen], columns=10))
+
+
+if __name__ == "__main__":
+    run(main)
