@@ -36,6 +36,7 @@ rule train:
         "results/{suite}/{model}/seed{seed}/logs/train.log",
     benchmark:
         "results/{suite}/{model}/seed{seed}/benchmarks/train.tsv"
+    priority: train_priority
     conda:
         "../envs/torch.yaml"
     threads: 1
