@@ -26,6 +26,15 @@ wildcard_constraints:
     split="train|test",
 
 
+onstart:
+    # Every entry of the suite is checked before any job starts. This is no rule: as an input of the trainings its file,
+    # new whenever the suite is edited, would make Snakemake train every model again, or (ancient) overlook the edit.
+    shell(
+        "{sys.executable:q} {workflow.basedir:q}/scripts/preflight.py --suite {SUITE_FILE:q} --overrides {OVERRIDES:q}"
+        " --data-root {config[data_root]:q} --out {PREFLIGHT:q}"
+    )
+
+
 localrules:
     all,
 

@@ -2,6 +2,8 @@
 import json
 import os
 import re
+import shlex
+import sys
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -17,6 +19,8 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
+OVERRIDES = json.dumps({key: SUITE[key] for key in ("seeds", "num_samples")})
+PREFLIGHT = f"results/{SUITE['name']}/preflight.json"
 DATASET = SUITE["dataset"]["name"]
 DEVICE = config["device"]
 # A GPU is asked for only where one will be used: otherwise gpu=1 would run CPU jobs one after another.

@@ -84,7 +84,7 @@ rule real_grid:
     benchmark:
         "results/{suite}/real/benchmarks/grid.tsv"
     conda:
-        "../envs/report.yaml"
+        "../envs/torch.yaml"
     threads: 1
     resources:
         mem_mb=2000,

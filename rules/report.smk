@@ -3,7 +3,6 @@
 
 rule report:
     input:
-        preflight=f"results/{SUITE['name']}/preflight.json",
         trainings=trainings("training.json"),
         histories=trainings("history.jsonl"),
         timings=sample_sets("timing.json"),
@@ -36,9 +35,10 @@ rule report:
     resources:
         mem_mb=4000,
     params:
-        results=subpath(input.preflight, parent=True),
+        preflight=PREFLIGHT,
+        suite=json.dumps(SUITE),
         out=subpath(output.index, parent=True),
         templates=Path(workflow.basedir) / "report",
     shell:
-        'python "$GENBENCH"/scripts/render_report.py --preflight {input.preflight:q} --results {params.results:q}'
+        'python "$GENBENCH"/scripts/render_report.py --preflight {params.preflight:q}'
         " --template-dir {params.templates:q} --out-dir {params.out:q} 2>&1 | tee -ai {log:q}"

@@ -1,32 +1,9 @@
-# Preflight, then one training for each model and seed.
-
-
-rule preflight:
-    input:
-        suite=SUITE_FILE,
-    output:
-        "results/{suite}/preflight.json",
-    log:
-        "results/{suite}/logs/preflight.log",
-    benchmark:
-        "results/{suite}/benchmarks/preflight.tsv"
-    conda:
-        "../envs/torch.yaml"
-    threads: 1
-    resources:
-        mem_mb=4000,
-    params:
-        overrides=json.dumps({key: SUITE[key] for key in ("seeds", "num_samples")}),
-        data_root=config["data_root"],
-    shell:
-        'python "$GENBENCH"/scripts/preflight.py --suite {input.suite:q} --overrides {params.overrides:q}'
-        " --data-root {params.data_root:q} --out {output:q} 2>&1 | tee -ai {log:q}"
+# One training for each model and seed.
 
 
 rule train:
     input:
-        data=f"resources/{DATASET}/train.npz",
-        preflight=ancient("results/{suite}/preflight.json"),
+        f"resources/{DATASET}/train.npz",
     output:
         model="results/{suite}/{model}/seed{seed}/model.safetensors",
         history="results/{suite}/{model}/seed{seed}/history.jsonl",
@@ -48,6 +25,6 @@ rule train:
         spec=train_spec,
         snapshots=train_snapshots,
     shell:
-        'python "$GENBENCH"/scripts/train.py --spec {params.spec:q} --data {input.data:q} --seed {wildcards.seed}'
+        'python "$GENBENCH"/scripts/train.py --spec {params.spec:q} --data {input:q} --seed {wildcards.seed}'
         " --snapshots '{params.snapshots}' --out {output.model:q} --device {resources.device} --threads {threads}"
         " 2>&1 | tee -ai {log:q}"

@@ -132,7 +132,11 @@ def test_published_sizes_are_told_before_training(tmp_path: Path) -> None:
         ("models.ddpm.snapshots", [99], r"toy.yaml: models: ddpm: snapshots: found step 99, expected steps below"),
         ("models.ddpm.model.denoiser.patch_size", 3, r"toy.yaml: models: ddpm: model: UNet: image side 28"),
         ("models.a/b", {"model": MODELS["vae"], "training": dict(TRAINING)}, r"toy.yaml: models.*'a/b'"),
-        ("models.real", {"model": MODELS["vae"], "training": dict(TRAINING)}, r"toy.yaml: models: found the name 'real'"),
+        (
+            "models.real",
+            {"model": MODELS["vae"], "training": dict(TRAINING)},
+            r"toy.yaml: models: found the name 'real'",
+        ),
         ("dataset.source", "mnits", r"toy.yaml: .*'mnits'"),
         ("dataset.size", 3, r"toy.yaml: .*size"),
         ("evaluation.extractors", ["inseption"], r"toy.yaml: evaluation: extractors: found 'inseption'"),
