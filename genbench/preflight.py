@@ -6,6 +6,7 @@ and the cost of every model is known beforehand.
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ from genbench.generation import CallCounter
 from genbench.metrics import EvaluationOptions, metric_info, minimum_samples
 from genbench.models import Batch, Model, build
 from genbench.noise import Noise
-from genbench.suites import checkpoints
+from genbench.suites import ROOT, checkpoints
 from genbench.training import TrainConfig
 
 META = torch.device("meta")
@@ -197,6 +198,7 @@ def preflight(suite: Mapping[str, Any], data_root: str, source: str) -> dict[str
     check_evaluation(suite, data.num_classes, source)
     return {
         "suite": suite["name"],
+        "suite_argument": suite["name"] if Path(source).resolve().parent == ROOT / "suites" else source,
         "title": suite["title"],
         "description": suite["description"],
         "dataset": {

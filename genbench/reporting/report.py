@@ -183,7 +183,8 @@ class Report:
             for row in records(self.compared)
             if row["model"] == model
         ]
-        options = f"--cores all --resources gpu=1 --config suite={shlex.quote(self.preflight['suite'])}"
+        suite = self.preflight.get("suite_argument", self.preflight["suite"])  # a name in suites/, or a path
+        options = f"--cores all --resources gpu=1 --config suite={shlex.quote(suite)}"
         yield " \\\n    ".join(["uv run snakemake", *(shlex.quote(str(target)) for target in targets), options])
 
     @cached_property
