@@ -62,7 +62,7 @@ def write(folder: Path, suite: dict) -> None:
 def planned(folder: Path, *arguments: str) -> Counter[tuple[str, str]]:
     """What a dry run would do: (rule, model), counted; rules that belong to no model have model ""."""
     output = snakemake(folder, "--dry-run", *arguments).stdout
-    jobs = re.findall(r"^(?:local)?rule (\w+):\n(.*?)\n\n", output, re.MULTILINE | re.DOTALL)
+    jobs = re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)", output, re.MULTILINE)
     found = Counter()
     for rule, body in jobs:
         model = re.search(r"wildcards: .*\bmodel=([\w-]+)", body)
