@@ -23,8 +23,8 @@ from genbench.generation import CallCounter
 from genbench.metrics import EvaluationOptions, metric_info, minimum_samples
 from genbench.models import Batch, Model, build
 from genbench.noise import Noise
+from genbench.recipe import TrainConfig
 from genbench.suites import ROOT, checkpoints
-from genbench.training import TrainConfig
 
 META = torch.device("meta")
 

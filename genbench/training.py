@@ -5,9 +5,7 @@ gives bitwise the weights of one that was not (on one device).
 """
 
 import copy
-import json
 import logging
-import math
 import os
 import shutil
 import signal
@@ -15,9 +13,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,162 +23,15 @@ from torch import Tensor
 from tqdm import tqdm
 
 from genbench import provenance, weights
-from genbench.artifacts import sha256_json, write_json
-from genbench.construction import check_arguments
+from genbench.artifacts import read_json, sha256_json, write_json
+from genbench.batches import Batches
 from genbench.devices import device_label
 from genbench.errors import InputError
-from genbench.images import to_images
-from genbench.models import Batch, Model, build
-from genbench.noise import Noise
+from genbench.history import History
+from genbench.models import Model, build
+from genbench.recipe import TrainConfig
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class OptimizerConfig:
-    """Adam and its schedule. Times are iterations of the trainer: lr rises linearly over `warmup_steps`, then decays
-    to `final_lr` over the rest of `decay_steps` (default: the whole training)."""
-
-    algorithm: Literal["adam", "adamw", "sgd"] = "adam"
-    lr: float = 2e-4
-    betas: tuple[float, float] = (0.9, 0.999)
-    eps: float = 1e-8
-    weight_decay: float = 0.0
-    warmup_steps: int = 0
-    decay: Literal["constant", "linear", "cosine"] = "constant"
-    decay_steps: int | None = None
-    final_lr: float = 0.0
-
-    def lr_at(self, step: int, steps: int) -> float:
-        """The learning rate of iteration `step` (from 0) of a training of `steps`."""
-        if step < self.warmup_steps:
-            return self.lr * (step + 1) / self.warmup_steps
-        if self.decay == "constant":
-            return self.lr
-        end = self.decay_steps or steps
-        progress = min(1.0, (step - self.warmup_steps) / max(1, end - self.warmup_steps))
-        rest = 1 - progress if self.decay == "linear" else 0.5 * (1 + math.cos(math.pi * progress))
-        return self.final_lr + (self.lr - self.final_lr) * rest
-
-    def build(self, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
-        options: dict[str, Any] = {"lr": self.lr, "weight_decay": self.weight_decay}
-        if self.algorithm == "sgd":
-            return torch.optim.SGD(parameters, momentum=self.betas[0], **options)
-        algorithm = torch.optim.AdamW if self.algorithm == "adamw" else torch.optim.Adam
-        return algorithm(parameters, betas=self.betas, eps=self.eps, fused=True, **options)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainConfig:
-    """How a model is trained; the `training` part of a suite's entry, key for key.
-
-    steps: iterations. batch_size: images of one iteration, all micro-batches and processes together. accumulate:
-    micro-batches of one iteration. precision: fp32 is exact float32, tf32 allows NVIDIA's shortened products, bf16
-    and fp16 are autocast. ema_decay: 0 keeps no average, and the raw weights are the result. clip_norm: of all
-    gradients of one submodule together. flip: mirror images at random. optimizer: for every submodule;
-    optimizers: differences by submodule.
-    """
-
-    steps: int
-    batch_size: int
-    accumulate: int = 1
-    precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32"
-    ema_decay: float = 0.0
-    clip_norm: float | None = None
-    flip: bool = False
-    compile: bool = False
-    log_every: int = 50
-    optimizer: Mapping[str, Any] = field(default_factory=dict)
-    optimizers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    @classmethod
-    def from_entry(cls, entry: Mapping[str, Any], where: str = "training") -> "TrainConfig":
-        """Check a suite's `training` entry; InputError begins with `where`."""
-        config = cls(**check_arguments(cls, entry, where))
-        for key, low in (("steps", 1), ("batch_size", 1), ("accumulate", 1), ("log_every", 1)):
-            if getattr(config, key) < low:
-                raise InputError(f"{where}: key {key!r}: found {getattr(config, key)}, expected at least {low}")
-        if config.batch_size % config.accumulate:
-            raise InputError(
-                f"{where}: key 'accumulate': found {config.accumulate}, expected a divisor of batch_size "
-                f"{config.batch_size}"
-            )
-        if not 0 <= config.ema_decay < 1:
-            raise InputError(f"{where}: key 'ema_decay': found {config.ema_decay}, expected 0 (none) up to below 1")
-        check_arguments(OptimizerConfig, config.optimizer, f"{where}: optimizer")
-        for name, options in config.optimizers.items():
-            check_arguments(OptimizerConfig, options, f"{where}: optimizers: {name}")
-        return config
-
-    def optimizer_for(self, name: str) -> OptimizerConfig:
-        options = {**self.optimizer, **self.optimizers.get(name, {})}
-        return OptimizerConfig(**check_arguments(OptimizerConfig, options, f"optimizer of {name}"))
-
-    def check_model(self, model: Model, where: str = "training") -> None:
-        """Check what depends on the model: names of optimizers, compilation."""
-        names = [name for name, _ in model.named_children()]
-        for name in self.optimizers:
-            if name not in names:
-                raise InputError(f"{where}: optimizers: found {name!r}, expected one of: {', '.join(names)}")
-        if self.compile and not model.allows_compile():
-            raise InputError(f"{where}: key 'compile': found true, but this model differentiates twice; expected false")
-
-
-def epoch_order(seed: int, epoch: int, num_images: int) -> np.ndarray:
-    """The order of the images in an epoch: a permutation that depends on (seed, epoch) alone."""
-    return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(num_images)
-
-
-def batch_indices(seed: int, step: int, batch_size: int, num_images: int) -> np.ndarray:
-    """The images of iteration `step`: epochs follow each other without a gap, so that each is seen equally often."""
-    positions = np.arange(step * batch_size, (step + 1) * batch_size)
-    epochs = positions // num_images
-    orders = {epoch: epoch_order(seed, int(epoch), num_images) for epoch in np.unique(epochs)}
-    return np.array([orders[epoch][position % num_images] for epoch, position in zip(epochs, positions, strict=True)])
-
-
-class Batches:
-    """The training images as one uint8 tensor on the device, and the batch of any iteration out of it."""
-
-    def __init__(
-        self, images: np.ndarray, labels: np.ndarray, seed: int, config: TrainConfig, device: torch.device
-    ) -> None:
-        self.pixels = torch.from_numpy(images).to(device)  # (N, H, W, C)
-        self.labels = torch.from_numpy(labels).to(device)
-        self.seed, self.config, self.device = seed, config, device
-        self._orders: dict[int, Tensor] = {}
-
-    def _order(self, epoch: int) -> Tensor:
-        if epoch not in self._orders:  # at most two epochs meet in a batch that is smaller than the data set
-            self._orders = {key: value for key, value in self._orders.items() if key >= epoch - 1}
-            self._orders[epoch] = torch.from_numpy(epoch_order(self.seed, epoch, len(self.pixels))).to(self.device)
-        return self._orders[epoch]
-
-    def micro_batches(self, step: int) -> list[Batch]:
-        """The `accumulate` parts of iteration `step`. Image j of the iteration has noise seed step * batch_size + j."""
-        size, count = self.config.batch_size, len(self.pixels)
-        first, last = step * size, (step + 1) * size
-        spans = []
-        while first < last:
-            epoch, start = divmod(first, count)
-            stop = min(count, start + last - first)
-            spans.append(self._order(epoch)[start:stop])
-            first += stop - start
-        indices = torch.cat(spans)
-        seeds = torch.arange(step * size, (step + 1) * size, device=self.device)
-        parts = []
-        for index, seed in zip(indices.chunk(self.config.accumulate), seeds.chunk(self.config.accumulate), strict=True):
-            noise = Noise(seed, key=self.seed)
-            x0 = to_images(self.pixels[index])
-            if self.config.flip:
-                x0 = torch.where(noise.uniform(1, 1, 1) < 0.5, x0.flip(3), x0)
-            parts.append(Batch(x0, self.labels[index], noise))
-        return parts
-
-    def in_order(self, batch_size: int = 500) -> Iterator[Tensor]:
-        """All images once, as (N, C, H, W) in [-1, 1]."""
-        for pixels in self.pixels.split(batch_size):
-            yield to_images(pixels)
 
 
 def _precision(config: TrainConfig, device: torch.device) -> Callable[[], Any]:
@@ -302,54 +153,6 @@ class Trainer:
         self.step = info["step"]
 
 
-class History:
-    """history.jsonl: a line every `log_every` steps with the means since the last; on the device until then."""
-
-    def __init__(self, path: Path, step: int) -> None:
-        self.path = path
-        lines = path.read_text().splitlines() if path.exists() else []
-        # A line cut short by a crash is always after the last saved step.
-        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
-        path.write_text("".join(line + "\n" for line in kept))
-        self.sums: dict[str, dict[str, tuple[Tensor, int]]] = {"losses": {}, "metrics": {}}
-        self.bad_step: Tensor | None = None
-
-    def add(self, step: int, losses: Mapping[str, Tensor], metrics: Mapping[str, Tensor]) -> None:
-        for kind, values in (("losses", losses), ("metrics", metrics)):
-            for name, value in values.items():
-                total, count = self.sums[kind].get(name, (torch.zeros_like(value), 0))
-                self.sums[kind][name] = (total + value, count + 1)
-        bad = ~torch.stack([value.isfinite() for value in losses.values()]).all()
-        first = self.bad_step if self.bad_step is not None else torch.full_like(bad, -1, dtype=torch.int64)
-        self.bad_step = torch.where(bad & (first < 0), step, first)
-
-    def first_bad_step(self) -> int | None:
-        """The first step whose loss was NaN or infinite, if any since the last line. Synchronises with the device."""
-        found = -1 if self.bad_step is None else int(self.bad_step)
-        return None if found < 0 else found
-
-    def state(self) -> tuple[dict[str, Tensor], dict[str, int]]:
-        """The sums since the last line, so that a resumed run writes the line that an uninterrupted one would."""
-        flat = {f"history.{kind}.{name}": entry for kind, sums in self.sums.items() for name, entry in sums.items()}
-        return {key: total for key, (total, _) in flat.items()}, {key: count for key, (_, count) in flat.items()}
-
-    def restore(self, tensors: Mapping[str, Tensor], counts: Mapping[str, int]) -> None:
-        for key, count in counts.items():
-            _, kind, name = key.split(".", 2)
-            self.sums[kind][name] = (tensors[key], count)
-
-    def write(self, **values: Any) -> dict[str, Any]:
-        means = {
-            kind: {name: float(total) / count for name, (total, count) in sums.items()}
-            for kind, sums in self.sums.items()
-        }
-        line = {"step": values.pop("step"), **means, **values}
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
-        self.sums, self.bad_step = {"losses": {}, "metrics": {}}, None
-        return line
-
-
 @contextmanager
 def _stop_on_signal() -> Iterator[Callable[[], int | None]]:
     """SIGTERM and SIGINT are remembered, so that the loop can save before it leaves; a second one acts at once."""
@@ -395,7 +198,21 @@ def _publish(source: Path, target: Path) -> None:
         os.link(source, temporary)
     except OSError:  # a file system without hard links
         shutil.copyfile(source, temporary)
+    os.utime(temporary)  # Snakemake takes an output that is older than its input for out of date
     os.replace(temporary, target)
+
+
+def _is_finished(done_path: Path, done: Mapping[str, Any], names: Sequence[str]) -> bool:
+    """Whether the folder of `done_path` holds the undamaged results of the training that `done` identifies."""
+    if not done_path.exists() or read_json(done_path) != done:
+        return False
+    try:
+        for name in names:
+            weights.load_tensors(done_path.with_name(name))
+    except InputError as error:
+        log.warning("training again, since %s", error)
+        return False
+    return True
 
 
 def train(
@@ -424,10 +241,12 @@ def train(
     fingerprint = sha256_json([spec["model"], asdict(config), data_sha256, seed, sorted(snapshots), device.type])
     folder = out.parent / "training"
     with _locked(folder):
-        state_path, done_path = folder / "state.safetensors", folder / "done.json"
-        finished = json.loads(done_path.read_text()) if done_path.exists() else {}
-        same = finished == {"fingerprint": fingerprint, "code": provenance.code_sha256()} and not fresh
-        if not same:
+        done_path = folder / "done.json"
+        done = {"fingerprint": fingerprint, "code": provenance.code_sha256()}
+        names = [f"{snapshot}.safetensors" for snapshot in snapshots]
+        if not fresh and _is_finished(done_path, done, [*names, "model.safetensors"]):
+            log.info("already trained with this very code, data and configuration: nothing to do but to publish it")
+        else:
             done_path.unlink(missing_ok=True)
             _run(
                 spec,
@@ -443,13 +262,11 @@ def train(
                 save_seconds,
                 fresh,
             )
-            write_json(done_path, {"fingerprint": fingerprint, "code": provenance.code_sha256()})
-            state_path.unlink(missing_ok=True)
-        else:
-            log.info("already trained with this very code, data and configuration: nothing to do but to publish it")
+            write_json(done_path, done)
+            (folder / "state.safetensors").unlink(missing_ok=True)
         (out.parent / "snapshots").mkdir(exist_ok=True)  # the workflow expects the folder even when it is empty
-        for snapshot in snapshots:
-            _publish(folder / f"{snapshot}.safetensors", out.parent / "snapshots" / f"{snapshot}.safetensors")
+        for name in names:
+            _publish(folder / name, out.parent / "snapshots" / name)
         _publish(folder / "history.jsonl", out.parent / "history.jsonl")
         _publish(folder / "training.json", out.parent / "training.json")
         _publish(folder / "model.safetensors", out)

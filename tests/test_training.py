@@ -14,10 +14,12 @@ import torch
 from entries import IMAGE_SHAPE, MODELS, VAE, blobs
 
 from genbench import weights
+from genbench.batches import Batches, epoch_order
 from genbench.data.image_set import make_image_set, save_image_set
 from genbench.errors import InputError
 from genbench.models import build
-from genbench.training import Batches, OptimizerConfig, TrainConfig, Trainer, batch_indices, train
+from genbench.recipe import OptimizerConfig, TrainConfig
+from genbench.training import Trainer, train
 
 CPU = torch.device("cpu")
 ROOT = Path(__file__).parents[1]
@@ -36,6 +38,14 @@ def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 
 
 # --- The order of the data --------------------------------------------------------------------------------------------
+
+
+def batch_indices(seed: int, step: int, batch_size: int, num_images: int) -> np.ndarray:
+    """The definition: epochs follow each other without a gap, and image j of a step is at step * batch_size + j."""
+    positions = np.arange(step * batch_size, (step + 1) * batch_size)
+    epochs = positions // num_images
+    orders = {epoch: epoch_order(seed, int(epoch), num_images) for epoch in np.unique(epochs)}
+    return np.array([orders[epoch][position % num_images] for epoch, position in zip(epochs, positions, strict=True)])
 
 
 def test_every_epoch_shows_every_image_once_whatever_the_batch_size() -> None:
@@ -240,6 +250,36 @@ def test_a_finished_training_whose_outputs_were_deleted_is_published_again(
         (tmp_path / name).unlink()
     monkeypatch.setattr(Trainer, "advance", lambda self: pytest.fail("trained again"))
     assert equal(run(tmp_path, VAE, STEPS), weights)
+
+
+def test_a_finished_training_that_was_damaged_is_not_published(tmp_path: Path) -> None:
+    # The result and what it was published from are one file on disk: a flipped bit is in both.
+    before = {key: value.clone() for key, value in run(tmp_path, VAE, STEPS).items()}  # a copy: tensors map the file
+    model = tmp_path / "model.safetensors"
+    content = bytearray(model.read_bytes())
+    content[-50] ^= 8
+    with open(model, "r+b") as file:
+        file.write(content)
+    with pytest.raises(InputError, match=r"model\.safetensors: damaged"):
+        weights.load_tensors(model)
+    model.unlink()  # as the error says
+    assert equal(run(tmp_path, VAE, STEPS), before)
+
+
+def test_a_new_training_leaves_the_published_results_whole_until_it_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path, VAE, STEPS)
+    names = ("model.safetensors", "history.jsonl", "training.json")
+    before = {name: (tmp_path / name).read_bytes() for name in names}
+
+    def unplug(self: Trainer) -> object:
+        raise Unplugged
+
+    monkeypatch.setattr(Trainer, "advance", unplug)
+    with pytest.raises(Unplugged):
+        run(tmp_path, VAE | {"kl_weight": 2.0}, STEPS)
+    assert {name: (tmp_path / name).read_bytes() for name in names} == before
 
 
 def test_another_configuration_starts_anew(tmp_path: Path) -> None:
