@@ -35,6 +35,11 @@ onstart:
     )
 
 
+onsuccess:
+    if Path("results/report/index.html").exists():
+        print(f"The report: {Path('results/report/index.html').resolve()}", file=sys.stderr)
+
+
 localrules:
     all,
 
