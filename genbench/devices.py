@@ -73,6 +73,7 @@ def claim_gpu(device: str = "auto") -> None:
 def pick_device(name: str = "auto", threads: int | None = None) -> "torch.device":
     """The torch device for `name` (auto | cuda | cpu), with `threads` CPU threads.
 
+    Arithmetic is exact float32 (no TF32) and deterministic from here on, unless a training chooses another precision.
     Raises InputError when "cuda" is asked for and torch sees no GPU.
     """
     import torch
@@ -85,9 +86,10 @@ def pick_device(name: str = "auto", threads: int | None = None) -> "torch.device
         )
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     if name == "cuda":
-        # cuBLAS reads this when CUDA starts: reproducible sums.
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when CUDA starts
+        torch.use_deterministic_algorithms(True, warn_only=True)
     return torch.device(name)
 
 

@@ -7,7 +7,7 @@ shorter chain is just a shorter list of integers. Sources: Ho et al. 2020 (arXiv
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
@@ -30,6 +30,7 @@ class Schedule:
     """alphas_cumprod: float64 (T+1,), from 1 downwards, on the CPU."""
 
     alphas_cumprod: Tensor
+    _tables: dict[torch.device, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def from_betas(cls, betas: Tensor) -> "Schedule":
@@ -50,7 +51,10 @@ class Schedule:
 
     def gather(self, t: Timesteps) -> Tensor:
         """abar_t for a batch of times, float32 (N, 1, 1, 1) on t's device."""
-        return self.alphas_cumprod.to(t.device, torch.float32)[t][:, None, None, None]
+        if t.device not in self._tables:  # copied once: a copy at every step would stop the host
+            with torch.inference_mode(False):  # whoever asks first, training may ask next
+                self._tables[t.device] = self.alphas_cumprod.to(t.device, torch.float32)
+        return self._tables[t.device][t][:, None, None, None]
 
     def q_sample(self, x0: Images, t: Timesteps, eps: Images) -> Images:
         """x_t for noise eps: sqrt(abar_t) x0 + sqrt(1 - abar_t) eps."""

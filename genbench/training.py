@@ -287,7 +287,6 @@ def _run(
     fresh: bool,
 ) -> None:
     """Train in `folder` from its last save, if that is of the same training, to the end."""
-    torch.backends.cudnn.deterministic = True
     torch.manual_seed(seed)
     image_shape = (images.shape[3], images.shape[1], images.shape[2])
     with torch.device(device):

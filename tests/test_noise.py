@@ -67,3 +67,12 @@ def test_meta_noise_has_the_right_shapes() -> None:
     noise = Noise(torch.empty(3, dtype=torch.int64, device="meta"))
     assert noise.normal(2, 5).shape == (3, 2, 5)
     assert noise.integers(0, 5).shape == (3,)
+
+
+@pytest.mark.gpu
+def test_noise_is_the_same_on_cpu_and_gpu() -> None:
+    cpu, gpu = Noise(torch.arange(50), key=7), Noise(torch.arange(50, device="cuda"), key=7)
+    assert torch.equal(cpu.bits(1000), gpu.bits(1000).cpu())
+    assert torch.equal(cpu.integers(0, 1000, 9), gpu.integers(0, 1000, 9).cpu())
+    assert torch.equal(cpu.uniform(3, 5), gpu.uniform(3, 5).cpu())
+    torch.testing.assert_close(gpu.normal(1001).cpu(), cpu.normal(1001), rtol=2e-7, atol=0)  # a bit in the last place
