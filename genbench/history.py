@@ -1,6 +1,7 @@
 """What a training has been through, line by line."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,7 @@ class History:
     def __init__(self, path: Path, step: int) -> None:
         self.path = path
         lines = path.read_text().splitlines() if path.exists() else []
-        # A line cut short by a crash is always after the last saved step.
-        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+        kept = [line for line in lines if _step_of(line) <= step]
         with atomic_path(path) as temporary:  # a new file: the old one may be linked to as a published result
             temporary.write_text("".join(line + "\n" for line in kept))
         self.sums: dict[str, dict[str, tuple[Tensor, int]]] = {"losses": {}, "metrics": {}}
@@ -58,3 +58,11 @@ class History:
             file.write(json.dumps(line) + "\n")
         self.sums, self.bad_step = {"losses": {}, "metrics": {}}, None
         return line
+
+
+def _step_of(line: str) -> float:
+    """The step of a line; infinity for one cut short by a crash, which is always after the last save."""
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf

@@ -17,6 +17,7 @@ from genbench import weights
 from genbench.batches import Batches, epoch_order
 from genbench.data.image_set import make_image_set, save_image_set
 from genbench.errors import InputError
+from genbench.history import History
 from genbench.models import build
 from genbench.recipe import OptimizerConfig, TrainConfig
 from genbench.training import Trainer, train
@@ -312,6 +313,14 @@ def test_a_damaged_save_is_named(damage: str, tmp_path: Path, monkeypatch: pytes
     state.write_bytes(content)
     with pytest.raises(InputError, match=r"state.safetensors: .*rm '"):
         run(tmp_path, VAE, STEPS)
+
+
+def test_a_history_line_cut_short_by_a_crash_is_dropped(tmp_path: Path) -> None:
+    path = tmp_path / "history.jsonl"
+    whole = '{"step": 5, "losses": {"a": 1.0}}'
+    path.write_text(whole + "\n" + '{"step": 10, "losses": {"a": 1.0}}' + "\n" + '{"step": 15, "losses": {"a": 1.0}')
+    History(path, 7)
+    assert path.read_text() == whole + "\n"
 
 
 # --- Refusals ---------------------------------------------------------------------------------------------------------
