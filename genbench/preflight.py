@@ -20,7 +20,7 @@ from genbench.data import describe
 from genbench.errors import InputError
 from genbench.features import EXTRACTORS
 from genbench.generation import CallCounter
-from genbench.metrics import EvaluationOptions, metric_info, minimum_samples
+from genbench.metrics import EvaluationOptions, minimum_samples
 from genbench.models import Batch, Model, build
 from genbench.noise import Noise
 from genbench.recipe import TrainConfig
@@ -61,7 +61,8 @@ def training_cost(model: Model, config: TrainConfig) -> dict[str, int]:
     peak = 0
 
     def pack(tensor: Tensor) -> Tensor:
-        kept[id(tensor.untyped_storage())] = tensor.untyped_storage().nbytes()
+        storage = tensor.untyped_storage()
+        kept[storage._cdata] = storage.nbytes()  # the storage's own address: views of one tensor count once
         return tensor
 
     model.train()
@@ -159,8 +160,8 @@ def check_entry(entry: Mapping[str, Any], image_shape: tuple[int, int, int], whe
     }
 
 
-def check_evaluation(suite: Mapping[str, Any], num_classes: int, where: str) -> list[str]:
-    """Extractors, options and the number of samples that the metrics need; returns notes for the report."""
+def check_evaluation(suite: Mapping[str, Any], num_classes: int, where: str) -> None:
+    """Check extractors, options, and that there will be as many samples as the metrics need."""
     evaluation = suite["evaluation"]
     for name in evaluation["extractors"]:
         if name not in EXTRACTORS:
@@ -175,8 +176,6 @@ def check_evaluation(suite: Mapping[str, Any], num_classes: int, where: str) -> 
     keys = [key for name in evaluation["extractors"] for key in EXTRACTORS[name].metrics]
     if evaluation["headline"] not in keys:
         raise unknown_name(f"{where}: evaluation: headline", evaluation["headline"], keys)
-    for key in keys:
-        metric_info(key)
     needed = max(
         minimum_samples(EXTRACTORS[name].metrics, EXTRACTORS[name].dim, options) for name in evaluation["extractors"]
     )
@@ -185,7 +184,6 @@ def check_evaluation(suite: Mapping[str, Any], num_classes: int, where: str) -> 
             f"{where}: num_samples: found {suite['num_samples']}, expected at least {needed} for the metrics of "
             f"{', '.join(evaluation['extractors'])} (evaluation: options can lower this)"
         )
-    return []
 
 
 def preflight(suite: Mapping[str, Any], data_root: str, source: str) -> dict[str, Any]:

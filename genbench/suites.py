@@ -35,7 +35,7 @@ def _read_yaml(path: Path) -> Any:
         raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
 
 
-def _complete(value: Any, schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Any:
+def _complete(value: Any, schema: Mapping[str, Any]) -> Any:
     """`value` with the schema's defaults filled in, all the way down."""
     if not isinstance(value, Mapping):
         return value
@@ -44,11 +44,11 @@ def _complete(value: Any, schema: Mapping[str, Any], definitions: Mapping[str, A
         if key not in completed and "default" in part:
             completed[key] = part["default"]
         if key in completed:
-            completed[key] = _complete(completed[key], part, definitions)
+            completed[key] = _complete(completed[key], part)
     others = schema.get("additionalProperties")
     if isinstance(others, Mapping):
         known = schema.get("properties", {})
-        completed |= {key: _complete(part, others, definitions) for key, part in completed.items() if key not in known}
+        completed |= {key: _complete(part, others) for key, part in completed.items() if key not in known}
     return completed
 
 
@@ -78,7 +78,7 @@ def check(value: Any, schema_name: str, source: str) -> dict[str, Any]:
     error = jsonschema.exceptions.best_match(validator.iter_errors(value))
     if error is not None:
         raise _explain(error, source)
-    return _complete(value, schema, schema.get("$defs", {}))
+    return _complete(value, schema)
 
 
 def find_suite(name: str) -> Path:

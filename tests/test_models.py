@@ -262,7 +262,6 @@ def from_diffusers(theirs: dict[str, torch.Tensor], ours: UNet, layers_per_block
                 renamed[f"{to}.attention.out.{kind}"] = out[shape]
 
     copy_tensors("time_embedding", "time_mlp", {"linear_1": "0", "linear_2": "2"})
-    copy_tensors("", "", {})
     for a, b in {"conv_in": "conv_in", "conv_norm_out": "norm_out", "conv_out": "conv_out"}.items():
         for kind in ("weight", "bias"):
             renamed[f"{b}.{kind}"] = theirs[f"{a}.{kind}"]
