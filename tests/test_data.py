@@ -30,6 +30,7 @@ from genbench.data import (
     prepare,
     save_image_set,
 )
+from genbench.data.classes import keep_classes
 from genbench.data.image_set import make_image_set
 from genbench.errors import InputError
 
@@ -164,17 +165,25 @@ def test_an_empty_image_set_is_refused():
         ({"source": "demo", "name": ".."}, "key 'name': found '..'"),
         ({"source": "demo", "name": 7}, "key 'name': found 7"),
         ({"source": "demo", "label": 7}, "data set 'demo': key 'label': found 7, expected a string"),
-        ({"source": "demo", "path": "x"}, "unknown key: found 'path'; expected one of: label, name, source$"),
+        ({"source": "demo", "path": "x"}, "unknown key: found 'path'; expected one of: classes, label, name, source$"),
         (
             {"source": "mnist", "name": "digits", "pth": "x"},
-            "'digits': unknown key: found 'pth' .did you mean 'path'..; expected one of: label, name, path, source$",
+            "unknown key: found 'pth' .did you mean 'path'..; expected one of: classes, label, name, path, source",
         ),
+        ({"source": "cifar10", "classes": "bird"}, "'cifar10': key 'classes': found 'bird', expected a list of class"),
+        ({"source": "cifar10", "classes": []}, r"key 'classes': found \[\], expected a list of class names"),
+        ({"source": "cifar10", "classes": ["cat", "cat"]}, "key 'classes': found 'cat' 2 times, expected it once"),
+        (
+            {"source": "cifar10", "name": "c", "classes": ["birb"]},
+            "'c': key 'classes': found 'birb' .did you mean 'bird'..; expected one of: airplane, automobile, bird",
+        ),
+        ({"source": "mnist", "classes": [3]}, "key 'classes': found 3 .did you mean '3'..; expected one of: 0, 1, 2"),
         ({"source": "mnist", "path": 3}, "key 'path': found 3, expected a string or null"),
         (
             {"source": "mnist", "path": "no/such"},
             "key 'path': found 'no/such', and there is no such file or folder, nor",
         ),
-        ({"source": "folder"}, "key 'path' is missing; expected keys: source, name, label, path, image_size"),
+        ({"source": "folder"}, "key 'path' is missing; expected keys: source, name, label, classes, path, image_size"),
         (
             {"source": "folder", "path": "x", "image_size": "32"},
             "'image_size': found '32', expected an integer or null",
@@ -243,6 +252,48 @@ def test_the_demo_holds_out_every_fifth_of_a_class(digits):
     assert digits["train"].images[0, 4, 15, 0] == 51
     together = {image.tobytes() for split in digits.values() for image in split.images}
     assert len(together) == 5000  # no digit twice, so none in both
+
+
+# Some of the classes
+
+
+def test_images_of_the_named_classes_are_kept_in_their_order(digits):
+    entry = {"source": "demo", "name": "a", "classes": ["7", "1"]}
+    described, splits = describe(entry, "unused"), prepare(entry, "unused")
+    assert (described.label, described.num_classes) == ("MNIST-5k (7, 1)", 2)
+    assert (described.num_train, described.num_test) == (800, 200)
+    assert described.notes == ("only the classes 7, 1 of 10",)
+    for split, image_set in splits.items():
+        whole = digits[split]
+        np.testing.assert_array_equal(image_set.images[image_set.labels == 0], whole.images[whole.labels == 7])
+        np.testing.assert_array_equal(image_set.images[image_set.labels == 1], whole.images[whole.labels == 1])
+        assert image_set.class_names == ("7", "1")
+        assert len(image_set.images) == {"train": 800, "test": 200}[split]
+        assert image_set.info["sha256"] == array_sha256(image_set.images, image_set.labels)
+        assert (image_set.info["dataset"], image_set.info["notes"]) == ("a", ["only the classes 7, 1 of 10"])
+        assert image_set.info["source_sha256"] == whole.info["source_sha256"]
+
+
+def test_the_label_names_few_classes_and_counts_many(tmp_path):
+    assert describe({"source": "cifar10", "classes": ["bird"]}, tmp_path).label == "CIFAR-10 (bird)"
+    assert describe({"source": "mnist", "classes": ["0", "1"]}, tmp_path).num_train == 5923 + 6742
+    described = describe({"source": "fashion-mnist", "classes": ["Bag", "Coat", "Shirt", "Dress"]}, tmp_path)
+    assert (described.label, described.num_test) == ("Fashion-MNIST (4 classes)", 4000)
+    assert describe({"source": "cifar10", "classes": ["bird"], "label": "Birds"}, tmp_path).label == "Birds"
+
+
+def test_all_images_of_the_named_classes_of_cifar(tmp_path, toy_batches):
+    write_cifar(tmp_path, toy_batches, "archive")
+    train = prepare({"source": "cifar10", "classes": ["truck", "airplane"]}, tmp_path)["train"]
+    assert train.labels.tolist() == [1, 0, 0, 0, 0, 0]
+    assert train.images[0, 5, 7].tolist() == [0, 200, 0]
+
+
+def test_classes_that_only_the_files_tell_are_checked_when_loaded(digits):
+    told = keep_classes(open_dataset({"source": "demo"}, "unused")._replace(class_counts=None), ["x"], "data set 'a'")
+    assert (told.description.num_train, told.description.num_test) == (None, None)
+    with pytest.raises(InputError, match=r"data set 'a': key 'classes': found 'x'.*expected one of: 0, 1"):
+        told.load()
 
 
 # IDX files

@@ -200,6 +200,16 @@ def test_folders_of_links_are_followed_and_loops_are_not(tmp_path):
     assert (described.num_classes, described.num_train, described.num_test) == (1, 3, 1)
 
 
+def test_some_classes_of_a_folder(tmp_path):
+    path = write(tmp_path / "x", SPLIT_FILES)
+    described = describe(entry(path, name="pets", classes=["dog"]), "unused")
+    assert (described.label, described.num_train, described.num_test) == ("pets (dog)", 2, 1)
+    train = prepare(entry(path, classes=["dog"]), "unused")["train"]
+    assert (train.labels.tolist(), train.class_names) == ([0, 0], ("dog",))
+    with pytest.raises(InputError, match=r"'folder': key 'classes': found \['cat'\], of which test has no images"):
+        describe(entry(path, classes=["cat"]), "unused")
+
+
 def test_the_path_may_lie_in_data_root(tmp_path):
     write(tmp_path / "root" / "images.zip", SPLIT_FILES)
     assert describe(entry("images.zip"), tmp_path / "root").num_train == 3

@@ -66,7 +66,8 @@ def cifar10(data_root: Path, *, path: str | None = None) -> Dataset:
             )
         return image_sets
 
-    return Dataset(Description("cifar10", "CIFAR-10", 32, 32, 3, 10, 50_000, 10_000), load)
+    description = Description("cifar10", "CIFAR-10", 32, 32, 3, 10, 50_000, 10_000)
+    return Dataset(description, load, dict.fromkeys(CLASS_NAMES, (5000, 1000)))
 
 
 def _read_batches(path: Path) -> dict[str, bytes]:

@@ -8,12 +8,15 @@ from typing import Any
 
 from genbench.construction import check_arguments, unknown_name
 from genbench.data.cifar import cifar10
+from genbench.data.classes import keep_classes
 from genbench.data.demo import demo
 from genbench.data.description import Dataset, Description
 from genbench.data.folder import folder
 from genbench.data.idx import fashion_mnist, mnist
 from genbench.data.image_set import ImageSet
 from genbench.errors import InputError
+
+COMMON_KEYS = ("name", "label", "classes")  # that every entry may have, whatever its source
 
 
 def describe(dataset: Mapping[str, Any], data_root: str | Path) -> Description:
@@ -50,18 +53,23 @@ def open_dataset(entry: Any, data_root: str | Path) -> Dataset:
     label = options.pop("label", None)
     if not (label is None or (isinstance(label, str) and label)):
         raise InputError(f"{where}: key 'label': found {label!r}, expected a string")
-    options = check_arguments(SOURCES[source], options, where, also=["source", "name", "label"])
+    classes = options.pop("classes", None)
+    options = check_arguments(SOURCES[source], options, where, also=["source", *COMMON_KEYS])
     try:
         opened = SOURCES[source](Path(data_root), **options)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
-    default = name if source == "folder" else opened.description.label
+    if source == "folder":
+        opened = opened._replace(description=replace(opened.description, label=name))
+    if classes is not None:
+        opened = keep_classes(opened, classes, where)
 
     def load() -> dict[str, ImageSet]:
         named = {"dataset": name}
         return {split: replace(image_set, info=image_set.info | named) for split, image_set in opened.load().items()}
 
-    return Dataset(replace(opened.description, name=name, label=label or default), load)
+    description = replace(opened.description, name=name, label=label or opened.description.label)
+    return opened._replace(description=description, load=load)
 
 
 SOURCES: dict[str, Callable[..., Dataset]] = {

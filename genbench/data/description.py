@@ -1,6 +1,6 @@
 """What a data set's function returns: its description at once, its images when asked."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -32,3 +32,5 @@ class Dataset(NamedTuple):
     description: Description
     load: Callable[[], dict[str, ImageSet]]
     """Read (and download, if need be) the images: {"train": ..., "test": ...}."""
+    class_counts: Mapping[str, tuple[int, int]] | None = None
+    """Numbers of train and test images of each class, in the order of the labels; None if only the files tell."""

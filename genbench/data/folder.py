@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -84,7 +84,11 @@ def folder(
     def load() -> dict[str, ImageSet]:
         return _load(source, layout, as_asked, None if image_size is None else {"size": image_size, "filter": filter})
 
-    return Dataset(description, load)
+    counts = {split: Counter(label for _, label in files) for split, files in layout.splits.items()}
+    class_counts = {
+        name: (counts["train"][label], counts["test"][label]) for label, name in enumerate(layout.class_names)
+    }
+    return Dataset(description, load, class_counts)
 
 
 class _Layout(NamedTuple):

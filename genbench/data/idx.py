@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genbench.artifacts import sha256_json
-from genbench.data.demo import DIGITS
 from genbench.data.description import Dataset, Description
 from genbench.data.downloads import download, existing_path, first_existing
 from genbench.data.image_set import ImageSet, make_image_set
@@ -31,12 +30,15 @@ SPLITS = {
 
 @dataclass(frozen=True)
 class IdxFiles:
-    """Where four IDX files come from: `folder` is torchvision's for them, `sha256` is that of the unpacked content."""
+    """Where four IDX files come from and what they hold.
+
+    folder: torchvision's for them. class_counts: numbers of train and test images. sha256: of the unpacked content.
+    """
 
     description: Description
     folder: str
     mirrors: tuple[str, ...]
-    class_names: tuple[str, ...]
+    class_counts: dict[str, tuple[int, int]]
     sha256: dict[str, str]
 
 
@@ -44,7 +46,18 @@ MNIST = IdxFiles(
     description=Description("mnist", "MNIST", 28, 28, 1, 10, 60_000, 10_000),
     folder="MNIST/raw",
     mirrors=("https://ossci-datasets.s3.amazonaws.com/mnist/", "http://yann.lecun.com/exdb/mnist/"),
-    class_names=DIGITS,
+    class_counts={
+        "0": (5923, 980),
+        "1": (6742, 1135),
+        "2": (5958, 1032),
+        "3": (6131, 1010),
+        "4": (5842, 982),
+        "5": (5421, 892),
+        "6": (5918, 958),
+        "7": (6265, 1028),
+        "8": (5851, 974),
+        "9": (5949, 1009),
+    },
     sha256={
         "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
         "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -57,17 +70,20 @@ FASHION_MNIST = IdxFiles(
     description=Description("fashion-mnist", "Fashion-MNIST", 28, 28, 1, 10, 60_000, 10_000),
     folder="FashionMNIST/raw",
     mirrors=("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
-    class_names=(
-        "T-shirt/top",
-        "Trouser",
-        "Pullover",
-        "Dress",
-        "Coat",
-        "Sandal",
-        "Shirt",
-        "Sneaker",
-        "Bag",
-        "Ankle boot",
+    class_counts=dict.fromkeys(
+        (
+            "T-shirt/top",
+            "Trouser",
+            "Pullover",
+            "Dress",
+            "Coat",
+            "Sandal",
+            "Shirt",
+            "Sneaker",
+            "Bag",
+            "Ankle boot",
+        ),
+        (6000, 1000),
     ),
     sha256={
         "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
@@ -127,7 +143,7 @@ def _dataset(files: IdxFiles, data_root: Path, path: str | None) -> Dataset:
             image_sets[split] = make_image_set(
                 parse_idx(read(images), 3)[..., np.newaxis],
                 parse_idx(read(labels), 1).astype(np.int64),
-                files.class_names,
+                list(files.class_counts),
                 dataset=files.description.name,
                 split=split,
                 source=f"the official {files.description.label} files {images} and {labels}",
@@ -135,7 +151,7 @@ def _dataset(files: IdxFiles, data_root: Path, path: str | None) -> Dataset:
             )
         return image_sets
 
-    return Dataset(files.description, load)
+    return Dataset(files.description, load, files.class_counts)
 
 
 def _find(root: Path, folder: str, name: str) -> Path | None:
