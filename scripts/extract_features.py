@@ -12,11 +12,11 @@ def main() -> None:
     parser.add_argument("--images", required=True, metavar="FILE.npz", help="a prepared data set, or samples")
     parser.add_argument("--extractor", required=True, metavar="NAME[:PATH]", help="such as classifier:FILE.safetensors")
     parser.add_argument("--out", type=Path, required=True, metavar="features.npz")
-    parser.add_argument("--batch-size", type=int, default=500)
+    parser.add_argument("--batch-size", type=int, help="images at a time (default: the extractor's)")
     parser.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
     add_device_argument(parser)
     args = parser.parse_args()
-    if args.batch_size < 1:
+    if args.batch_size is not None and args.batch_size < 1:
         parser.error(f"--batch-size: found {args.batch_size}, expected at least 1")
 
     claim_gpu(args.device)
@@ -44,7 +44,7 @@ def main() -> None:
         "num_images": len(images),
         "image_stats": stats,
         "warnings": warnings,
-        "batch_size": args.batch_size,
+        "batch_size": args.batch_size or extractor.batch_size,
         "device": device_label(device),
         "provenance": provenance.collect("torch", "numpy"),
     }

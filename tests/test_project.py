@@ -105,7 +105,9 @@ def third_party(script: Path) -> set[str]:
 
 
 def test_everything_imported_is_a_declared_dependency():
-    declared = {canonicalize_name(Requirement(text).name) for text in PROJECT["project"]["dependencies"]}
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    requirements = sum(extras, PROJECT["project"]["dependencies"])
+    declared = {canonicalize_name(Requirement(text).name) for text in requirements}
     imported = set().union(*(third_party(script) for script in (ROOT / "scripts").glob("*.py")))
     assert imported <= declared, f"pyproject.toml lacks {sorted(imported - declared)}"
 
@@ -114,7 +116,8 @@ def test_everything_imported_is_a_declared_dependency():
 def test_a_rules_environment_has_what_its_script_imports(rule):
     environment, script = rules()[rule]
     listed = yaml.safe_load((ROOT / "envs" / environment).read_text(encoding="utf-8"))["dependencies"]
-    names = {CONDA_NAMES.get(name, name) for name in (re.split("=", entry)[0] for entry in listed)}
+    entries = [line for entry in listed for line in ([entry] if isinstance(entry, str) else entry["pip"])]
+    names = {CONDA_NAMES.get(name, name) for name in (re.split("=", entry)[0] for entry in entries)}
     needed = third_party(ROOT / "scripts" / script)
     assert needed <= names, f"{environment} lacks {sorted(needed - names)}"
 

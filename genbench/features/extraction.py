@@ -1,0 +1,96 @@
+"""From uint8 images to features, batch by batch: exact float32, the last partial batch included."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genbench.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Extractor:
+    """A network that turns uint8 images (N, H, W, C) into features (N, dim) and logits (N, K), or None for them.
+
+    sha256: of its weights. image_shape: the (H, W, C) that it takes, None for any. batch_size: what fits in memory
+    anywhere. info: what else to keep of it.
+    """
+
+    name: str
+    dim: int
+    sha256: str
+    network: Callable[["torch.Tensor"], tuple["torch.Tensor", "torch.Tensor | None"]]
+    image_shape: tuple[int, int, int] | None = None
+    batch_size: int = 500
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+    def __call__(self, pixels: "torch.Tensor") -> tuple["torch.Tensor", "torch.Tensor | None"]:
+        return self.network(pixels)
+
+
+@dataclass(frozen=True)
+class ExtractorKind:
+    """What is known of an extractor before it is loaded: features, the metrics that it gives, and how to load it.
+
+    load: (path of the weights or None, device) -> Extractor.
+    """
+
+    dim: int
+    metrics: list[str]
+    load: Callable[[str | None, "torch.device | str"], Extractor]
+
+
+def extract(
+    images: NDArray[np.uint8],
+    extractor: Extractor,
+    batch_size: int | None = None,
+    device: "torch.device | str" = "cpu",
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Features (N, D) and logits (N, K) or None of all images (N, H, W, C), the last partial batch included.
+
+    In float32 without TF32 or autocast. The batch size, by default the extractor's, changes them by rounding only
+    (1e-5).
+    Raises InputError when the extractor takes other images, and for features that are not finite.
+    """
+    import torch
+    from tqdm import tqdm
+
+    if extractor.image_shape is not None and images.shape[1:] != extractor.image_shape:
+        raise InputError(
+            f"images of shape (H, W, C) = {images.shape[1:]}; the extractor {extractor.name!r} was made for "
+            f"{extractor.image_shape}"
+        )
+    device = torch.device(device)
+    batch_size = batch_size or extractor.batch_size
+    log.info("%s: features of %d images", extractor.name, len(images))
+    features, logits = [], []
+    precision = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with (
+            torch.inference_mode(),
+            torch.autocast(device.type, enabled=False),
+            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
+            tqdm(total=len(images), desc=extractor.name, unit="image", disable=None) as bar,
+        ):
+            for start in range(0, len(images), batch_size):
+                batch = torch.from_numpy(images[start : start + batch_size]).to(device)
+                batch_features, batch_logits = extractor(batch)
+                features.append(batch_features.float().cpu().numpy())
+                if batch_logits is not None:
+                    logits.append(batch_logits.float().cpu().numpy())
+                bar.update(len(batch))
+    finally:
+        torch.set_float32_matmul_precision(precision)
+    found = np.concatenate(features)
+    if not np.isfinite(found).all():
+        raise InputError(f"the extractor {extractor.name!r} gave features that are NaN or infinite")
+    return found, np.concatenate(logits) if logits else None
