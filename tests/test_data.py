@@ -24,6 +24,7 @@ from genbench.data import (
     ImageSet,
     cifar,
     describe,
+    downloads,
     idx,
     load_image_set,
     open_dataset,
@@ -518,6 +519,11 @@ def test_what_is_no_batch_is_refused(content):
 # Downloads
 
 
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch):
+    monkeypatch.setattr(downloads, "PAUSES", ())
+
+
 @pytest.fixture
 def server(tmp_path):
     """A web server on this machine: its folder, its address, and the paths it was asked for."""
@@ -585,7 +591,7 @@ def test_no_network_says_what_to_fetch_and_where_to_put_it(tmp_path, toy_idx, se
     assert message.startswith(f"{target}: not there")
     assert "ConnectionError" in message
     assert "HTTP 404" in message
-    assert message.endswith(f"fetch http://127.0.0.1:9/{target.name} elsewhere and put it at {target}")
+    assert f"fetch http://127.0.0.1:9/{target.name} elsewhere and put it at {target}; the suite demo" in message
     assert "\n" not in message
     assert not [path for path in (tmp_path / "downloads").rglob("*") if path.is_file()]
 

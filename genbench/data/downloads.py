@@ -1,11 +1,24 @@
-"""Finding a data set's files on this machine, or fetching them from the official source."""
+"""Finding a data set's files on this machine, or fetching them from the official source over a network that may fail.
 
-import sys
-from collections.abc import Callable, Sequence
+pooch has no resumed downloads, so this asks requests, which is what pooch asks.
+"""
+
+import fcntl
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
-from genbench.artifacts import atomic_path
 from genbench.errors import InputError
+
+log = logging.getLogger(__name__)
+
+PAUSES: tuple[float, ...] = (1, 4, 10)  # seconds before another round, while no round brings new bytes
+TIMEOUT = 30  # seconds without a byte
+CHUNK = 1 << 16
 
 
 def existing_path(path: str, data_root: Path) -> Path:
@@ -22,35 +35,132 @@ def first_existing(places: Sequence[Path]) -> Path | None:
     return next((place for place in places if place.exists()), None)
 
 
-def download(urls: Sequence[str], target: Path, check: Callable[[Path], object]) -> None:
-    """Fetch `target` from the first of `urls` whose content passes `check`, under a temporary name until it has.
+def download(
+    urls: Sequence[str],
+    target: Path,
+    check: Callable[[Path], object],
+    otherwise: str = "the suite demo needs no download",
+) -> None:
+    """Fetch `target` from the first of `urls` whose content passes `check`; it gets its name when it has.
 
-    `check` gets the temporary path and raises InputError when the content is not what it should be. When no URL
-    serves, the InputError says why, and where to put the file by hand.
+    `check` gets the path of the part and raises InputError when the content is not what it should be. An interrupted
+    download goes on where it stopped, in this run or another, where the server can. A round asks every URL once; URLs
+    that are missing or serve something else are not asked again. Rounds follow for as long as they bring new bytes, and
+    after each of PAUSES when they don't. Then the InputError says why, where to put the file by hand, and `otherwise`:
+    what can be done without it.
     """
-    import pooch  # brings requests: only a job that downloads pays for it
+    reasons: dict[str, str] = {}
+    remaining, pauses, longest = list(urls), list(PAUSES), 0
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _open_part(target) as part:
+        while remaining and not target.exists():  # another process may have fetched it while this one waited
+            for url in list(remaining):
+                try:
+                    _fetch_checked(url, part, Path(part.name), check)
+                except _FetchError as error:
+                    log.warning("%s: %s: %s", target.name, url, error.reason)
+                    reasons[url] = error.reason
+                    if not error.again:
+                        remaining.remove(url)
+                else:
+                    os.fsync(part.fileno())
+                    os.replace(part.name, target)
+                    return
+            if _size(part) > longest:
+                longest, pauses = _size(part), list(PAUSES)
+            elif remaining and pauses:
+                time.sleep(pauses.pop(0))
+            else:
+                break
+        if target.exists():
+            return
+        kept = f" {_size(part):,} bytes are kept in {part.name}, for the next attempt to go on." if _size(part) else ""
+    tried = "; ".join(f"{url}: {reason}" for url, reason in reasons.items())
+    raise InputError(
+        f"{target}: not there, and could not be downloaded ({tried}).{kept} "
+        f"Without a network, fetch {urls[0]} elsewhere and put it at {target}; {otherwise}"
+    )
 
-    reasons = []
-    for url in urls:
+
+class _FetchError(Exception):
+    def __init__(self, reason: str, again: bool) -> None:
+        self.reason, self.again = reason, again
+
+
+@contextmanager
+def _open_part(target: Path) -> Iterator[BinaryIO]:
+    """The file that `target` grows in, open for appending, once no other process writes it; removed if left empty.
+
+    Its name keeps the suffix of `target`, since some checks tell the format by it.
+    """
+    path = target.with_name(f"{target.stem}.part{target.suffix}")
+    while True:
+        with open(path, "ab") as part:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(part, fcntl.LOCK_EX)
+            if not path.exists() or not os.path.samestat(os.fstat(part.fileno()), path.stat()):
+                continue  # whoever held the lock has renamed or removed the file meanwhile
+            try:
+                yield part
+            finally:
+                if _size(part) == 0:
+                    path.unlink(missing_ok=True)
+            return
+
+
+def _size(part: BinaryIO) -> int:
+    part.flush()
+    return os.fstat(part.fileno()).st_size
+
+
+def _fetch_checked(url: str, part: BinaryIO, path: Path, check: Callable[[Path], object]) -> None:
+    """Complete the part from `url` and check it. Content that fails is not kept, and tried afresh if it was joined."""
+    while True:
+        resumed = _fetch(url, part)
         try:
-            with atomic_path(target) as temporary:
-                pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), chunk_size=1 << 16, timeout=30)(
-                    url, str(temporary), None
-                )
-                check(temporary)
+            check(path)
             return
         except InputError as error:
-            reasons.append(f"{url}: {str(error).replace(str(temporary), target.name)}")
-        except OSError as error:  # every exception of requests is one
-            if error.errno is not None:
-                raise  # from the disk, not the network
-            response = getattr(error, "response", None)
-            if response is None:
-                reasons.append(f"{url}: {type(error).__name__}")
-            else:
-                response.close()  # pooch leaves it open
-                reasons.append(f"{url}: HTTP {response.status_code}")
-    raise InputError(
-        f"{target}: not there, and could not be downloaded ({'; '.join(reasons)}). "
-        f"Without a network, fetch {urls[0]} elsewhere and put it at {target}"
-    )
+            part.truncate(0)
+            if not resumed:
+                target = f"{path.stem.removesuffix('.part')}{path.suffix}"
+                raise _FetchError(str(error).replace(str(path), target), again=False) from None
+            log.warning("%s: %s: joined to what was there, it is damaged; once more from the start", path.name, url)
+
+
+def _fetch(url: str, part: BinaryIO) -> bool:
+    """Append to the part what it lacks of the file at `url`; returns whether any of it was there before."""
+    import requests  # only a job that downloads pays for it
+    import urllib3
+    from tqdm import tqdm
+
+    have = _size(part)
+    # No compression on the way: bytes are counted, and a .gz is to stay one.
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+    try:
+        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+            status, content_range = response.status_code, response.headers.get("Content-Range", "")
+            if have and status == 416 and content_range == f"bytes */{have}":
+                return True  # complete already, and interrupted before its check
+            if have and (status == 416 or (status == 206 and not content_range.startswith(f"bytes {have}-"))):
+                part.truncate(0)
+                return _fetch(url, part)
+            if status == 200:
+                part.truncate(0)  # also a server without ranges, which begins anew
+                have = 0
+            elif not (have and status == 206):
+                raise _FetchError(f"HTTP {status}", again=status in (408, 425, 429) or status >= 500)
+            length = response.headers.get("Content-Length", "")
+            total = have + int(length) if length.isdecimal() else None
+            log.info("%s: downloading %s bytes from byte %d", url, f"{total:,}" if total else "unknown", have)
+            with tqdm(total=total, initial=have, unit="B", unit_scale=True, disable=None) as bar:
+                for chunk in response.raw.stream(CHUNK, decode_content=False):
+                    part.write(chunk)
+                    bar.update(len(chunk))
+    except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
+        raise _FetchError(f"{type(error).__name__} at byte {_size(part):,}", again=True) from None
+    except requests.RequestException as error:  # an address that is none, or redirects without end
+        raise _FetchError(type(error).__name__, again=False) from None
+    finally:
+        part.flush()
+    return have > 0
