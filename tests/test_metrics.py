@@ -11,7 +11,6 @@ from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
-from genbench import metrics
 from genbench.errors import InputError
 from genbench.metrics import (
     METRICS,
@@ -29,6 +28,7 @@ from genbench.metrics import (
     metric_info,
     metric_keys,
     minimum_samples,
+    neighbours,
     precision_recall_density_coverage,
 )
 
@@ -195,8 +195,8 @@ def test_density_and_coverage_equal_those_by_their_definition(real, fake):
 
 def test_manifold_metrics_do_not_depend_on_the_blocks(real, fake, monkeypatch):
     whole = precision_recall_density_coverage(real, fake)
-    blocks = metrics._row_blocks
-    monkeypatch.setattr(metrics, "_row_blocks", lambda rows, columns: blocks(rows, columns, elements=7 * columns))
+    blocks = neighbours.row_blocks
+    monkeypatch.setattr(neighbours, "row_blocks", lambda rows, columns: blocks(rows, columns, elements=7 * columns))
     assert precision_recall_density_coverage(real, fake) == whole
 
 

@@ -1,0 +1,43 @@
+"""What the numbers of a table mean: arrays of features in, numbers out. No network and no torch here.
+
+A metric compares the features of real and of generated images, or looks at the logits that a classifier gives to
+the generated ones. Every function takes the real set first. The name FID is kept for Inception features: the
+same distance in any other feature space is a Frechet distance, FD, named after the extractor of the features.
+"""
+
+from genbench.metrics.checks import MetricWarning
+from genbench.metrics.definitions import (
+    MANIFOLDS,
+    METRICS,
+    EvaluationOptions,
+    MetricInfo,
+    metric_info,
+    metric_keys,
+    minimum_samples,
+)
+from genbench.metrics.evaluation import Features, evaluate_features
+from genbench.metrics.frechet import fd, feature_statistics, frechet_distance
+from genbench.metrics.kernel import kid
+from genbench.metrics.neighbours import precision_recall_density_coverage
+from genbench.metrics.scores import class_histogram, classifier_confidence, inception_score
+
+__all__ = [
+    "MANIFOLDS",
+    "METRICS",
+    "EvaluationOptions",
+    "Features",
+    "MetricInfo",
+    "MetricWarning",
+    "class_histogram",
+    "classifier_confidence",
+    "evaluate_features",
+    "fd",
+    "feature_statistics",
+    "frechet_distance",
+    "inception_score",
+    "kid",
+    "metric_info",
+    "metric_keys",
+    "minimum_samples",
+    "precision_recall_density_coverage",
+]
