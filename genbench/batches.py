@@ -55,6 +55,12 @@ class Batches:
             parts.append(Batch(x0, self.labels[index], noise))
         return parts
 
+    def validation(self, batch_size: int = 500) -> Iterator[Batch]:
+        """All images once, in order, with the same noise whenever it is asked for: seed i for image i."""
+        seeds = torch.arange(len(self.pixels), device=self.device)
+        for index in seeds.split(batch_size):
+            yield Batch(to_images(self.pixels[index]), self.labels[index], Noise(index, key=self.seed))
+
     def in_order(self, batch_size: int = 500) -> Iterator[Tensor]:
         """All images once, as (N, C, H, W) in [-1, 1]."""
         for pixels in self.pixels.split(batch_size):

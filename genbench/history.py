@@ -54,10 +54,14 @@ class History:
             for kind, sums in self.sums.items()
         }
         line = {"step": values.pop("step"), **means, **values}
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        self.append(**line)
         self.sums, self.bad_step = {"losses": {}, "metrics": {}}, None
         return line
+
+    def append(self, **line: Any) -> None:
+        """Write a line of its own, such as a validation's."""
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
 
 
 def _step_of(line: str) -> float:

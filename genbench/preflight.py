@@ -21,7 +21,7 @@ from genbench.errors import InputError
 from genbench.features import EXTRACTORS
 from genbench.generation import CallCounter
 from genbench.metrics import EvaluationOptions, minimum_samples
-from genbench.models import Batch, Model, build
+from genbench.models import Batch, Model, build, count_parameters
 from genbench.noise import Noise
 from genbench.recipe import TrainConfig
 from genbench.suites import ROOT, checkpoints
@@ -42,11 +42,6 @@ class FlopCounter(TorchDispatchMode):
         if (formula := flop_registry.get(function._overloadpacket)) is not None:
             self.total += formula(*args, **(kwargs or {}), out_val=result)
         return result
-
-
-def count_parameters(model: Model) -> dict[str, int]:
-    """Trainable parameters of each submodule."""
-    return {name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()}
 
 
 def _meta_noise(size: int) -> Noise:
@@ -81,7 +76,7 @@ def training_cost(model: Model, config: TrainConfig) -> dict[str, int]:
                 names.add(name)
                 peak = max(peak, sum(kept.values()))
                 kept.clear()
-            if names == {name for name, part in model.named_children() if any(True for _ in part.parameters())}:
+            if names == set(count_parameters(model)):
                 break
         flops = counter.total - before
     weights = 4 * sum(p.numel() for p in model.parameters())
@@ -138,7 +133,13 @@ def check_entry(entry: Mapping[str, Any], image_shape: tuple[int, int, int], whe
     try:
         training = training_cost(model, config)
         samplers = {
-            name: {"label": name, "options": given, **sampling_cost(model, given)} for name, given in options.items()
+            name: {
+                "label": name,
+                "options": given,
+                "remarks": model.remarks(given),
+                **sampling_cost(model, given),
+            }
+            for name, given in options.items()
         }
     except InputError as error:
         raise InputError(f"{where}: {error}") from None

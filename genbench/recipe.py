@@ -53,8 +53,8 @@ class TrainConfig:
     steps: iterations. batch_size: images of one iteration, all micro-batches and processes together. accumulate:
     micro-batches of one iteration. precision: fp32 is exact float32, tf32 allows NVIDIA's shortened products, bf16
     and fp16 are autocast. ema_decay: 0 keeps no average, and the raw weights are the result. clip_norm: of all
-    gradients of one submodule together. flip: mirror images at random. optimizer: for every submodule;
-    optimizers: differences by submodule.
+    gradients of one submodule together. flip: mirror images at random. validate_every: iterations between looks at
+    the held-out images, 0 for none. optimizer: for every submodule; optimizers: differences by submodule.
     """
 
     steps: int
@@ -66,6 +66,7 @@ class TrainConfig:
     flip: bool = False
     compile: bool = False
     log_every: int = 50
+    validate_every: int = 0
     optimizer: Mapping[str, Any] = field(default_factory=dict)
     optimizers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -73,7 +74,7 @@ class TrainConfig:
     def from_entry(cls, entry: Mapping[str, Any], where: str = "training") -> "TrainConfig":
         """Check a suite's `training` entry; InputError begins with `where`."""
         config = cls(**check_arguments(cls, entry, where))
-        for key, low in (("steps", 1), ("batch_size", 1), ("accumulate", 1), ("log_every", 1)):
+        for key, low in (("steps", 1), ("batch_size", 1), ("accumulate", 1), ("log_every", 1), ("validate_every", 0)):
             if getattr(config, key) < low:
                 raise InputError(f"{where}: key {key!r}: found {getattr(config, key)}, expected at least {low}")
         if config.batch_size % config.accumulate:
@@ -93,10 +94,15 @@ class TrainConfig:
         return OptimizerConfig(**check_arguments(OptimizerConfig, options, f"optimizer of {name}"))
 
     def check_model(self, model: Model, where: str = "training") -> None:
-        """Check what depends on the model: names of optimizers, compilation."""
+        """Check what depends on the model: names of optimizers, validation, compilation."""
         names = [name for name, _ in model.named_children()]
         for name in self.optimizers:
             if name not in names:
                 raise InputError(f"{where}: optimizers: found {name!r}, expected one of: {', '.join(names)}")
+        if self.validate_every and type(model).validate is Model.validate:
+            raise InputError(
+                f"{where}: key 'validate_every': found {self.validate_every}, but {type(model).__name__} has nothing to "
+                "watch on held-out images; expected 0"
+            )
         if self.compile and not model.allows_compile():
             raise InputError(f"{where}: key 'compile': found true, but this model differentiates twice; expected false")

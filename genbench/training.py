@@ -25,10 +25,11 @@ from tqdm import tqdm
 from genbench import provenance, weights
 from genbench.artifacts import read_json, sha256_json, write_json
 from genbench.batches import Batches
+from genbench.data import ImageSet
 from genbench.devices import device_label
 from genbench.errors import InputError
 from genbench.history import History
-from genbench.models import Model, build
+from genbench.models import Model, build, count_parameters
 from genbench.recipe import TrainConfig
 
 log = logging.getLogger(__name__)
@@ -100,6 +101,21 @@ class Trainer:
         self.step += 1
         metrics = {key: sum(b.metrics[key].float() for b in batches) / k for key in batches[0].metrics}
         return losses, metrics  # type: ignore[return-value]
+
+    @torch.no_grad()
+    def validate(self, held_out: Batches) -> dict[str, float]:
+        """The model's validation on all of `held_out`: means over the images."""
+        training = self.result.training
+        self.result.eval()
+        sums: dict[str, Tensor] = {}
+        count = 0
+        for batch in held_out.validation():
+            size = len(batch.x0)
+            for name, value in self.result.validate(batch).items():
+                sums[name] = sums.get(name, torch.zeros((), device=self.device)) + size * value.float()
+            count += size
+        self.result.train(training)
+        return {name: float(total) / count for name, total in sums.items()}
 
     def _update(self, name: str) -> None:
         optimizer = self.optimizers[name]
@@ -224,13 +240,14 @@ def train(
     seed: int,
     out: Path,
     snapshots: Sequence[int] = (),
+    held_out: ImageSet | None = None,
     device: torch.device,
     save_seconds: float = 60.0,
     fresh: bool = False,
 ) -> None:
     """Train the model of `spec` and write `out`, and beside it history.jsonl, training.json and snapshots/.
 
-    spec: {"model": entry, "training": entry}. images: uint8 (N, H, W, C). While it runs, everything lies in the
+    spec: {"model": entry, "training": entry}. images: uint8 (N, H, W, C). held_out: what `validate_every` looks at. While it runs, everything lies in the
     folder `training` beside `out`, saved at least every `save_seconds`; the results appear at the end, as links
     to it. A later call with the same arguments goes on from the last save (`fresh` begins anew).
     Raises InputError for a bad spec, a damaged save, or a loss that is not finite.
@@ -238,7 +255,12 @@ def train(
     config = TrainConfig.from_entry(spec["training"])
     if any(not 0 <= snapshot < config.steps for snapshot in snapshots):
         raise InputError(f"snapshots: found {sorted(snapshots)}, expected steps from 0 to {config.steps - 1}")
-    fingerprint = sha256_json([spec["model"], asdict(config), data_sha256, seed, sorted(snapshots), device.type])
+    if config.validate_every and held_out is None:
+        raise InputError(f"training: key 'validate_every': found {config.validate_every}, but no held-out images")
+    watched = [held_out.info["sha256"]] if config.validate_every and held_out is not None else []
+    fingerprint = sha256_json(
+        [spec["model"], asdict(config), data_sha256, seed, sorted(snapshots), device.type, *watched]
+    )
     folder = out.parent / "training"
     with _locked(folder):
         done_path = folder / "done.json"
@@ -256,6 +278,7 @@ def train(
                 data_sha256,
                 seed,
                 sorted(snapshots),
+                held_out,
                 device,
                 folder,
                 fingerprint,
@@ -280,6 +303,7 @@ def _run(
     data_sha256: str,
     seed: int,
     snapshots: Sequence[int],
+    held_out: ImageSet | None,
     device: torch.device,
     folder: Path,
     fingerprint: str,
@@ -296,6 +320,7 @@ def _run(
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     batches = Batches(images, labels, seed, config, device)
+    validation = Batches(held_out.images, held_out.labels, seed, config, device) if held_out is not None else None
     trainer = Trainer(model, config, batches, seed, device)
 
     state_path = folder / "state.safetensors"
@@ -382,6 +407,12 @@ def _run(
                         "step %d/%d: %s; %.0f images/s, %s left", trainer.step, config.steps, text, speed, _clock(left)
                     )
                     last_line = now
+            if validation is not None and config.validate_every and trainer.step % config.validate_every == 0:
+                found = trainer.validate(validation)
+                images_seen = trainer.step * config.batch_size
+                history.append(step=trainer.step, validation=found, images_seen=images_seen)
+                text = ", ".join(f"{name} {value:.4g}" for name, value in found.items())
+                log.info("step %d/%d, held-out images: %s", trainer.step, config.steps, text)
             if stopped() is not None:
                 save_state()
                 log.info("stopped by a signal; saved step %d, run again to continue", trainer.step)
@@ -401,7 +432,7 @@ def _run(
             "batch_size": config.batch_size,
             "precision": config.precision,
             "device": device_label(device),
-            "parameters": {name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()},
+            "parameters": count_parameters(model),
             "weights": "ema" if config.ema_decay else "raw",
             "ema_decay": config.ema_decay,
             "seed": seed,

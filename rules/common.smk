@@ -59,6 +59,11 @@ def train_snapshots(wildcards):
     return ",".join(map(str, sorted(entry(wildcards)["snapshots"])))
 
 
+def held_out(wildcards):
+    """The held-out images, if a training looks at them."""
+    return f"resources/{DATASET}/test.npz" if entry(wildcards)["training"].get("validate_every") else []
+
+
 def checkpoint_input(wildcards):
     """What holds the weights of a checkpoint: the final model's file, or the folder of snapshots."""
     folder = f"results/{wildcards.suite}/{wildcards.model}/seed{wildcards.seed}"

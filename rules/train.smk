@@ -3,7 +3,8 @@
 
 rule train:
     input:
-        f"resources/{DATASET}/train.npz",
+        data=f"resources/{DATASET}/train.npz",
+        held_out=held_out,
     output:
         model="results/{suite}/{model}/seed{seed}/model.safetensors",
         history="results/{suite}/{model}/seed{seed}/history.jsonl",
@@ -24,7 +25,9 @@ rule train:
     params:
         spec=train_spec,
         snapshots=train_snapshots,
+        held_out=lambda wildcards, input: f"--held-out {input.held_out}" if input.held_out else "",
     shell:
-        'python "$GENBENCH"/scripts/train.py --spec {params.spec:q} --data {input:q} --seed {wildcards.seed}'
+        'python "$GENBENCH"/scripts/train.py --spec {params.spec:q} --data {input.data:q} {params.held_out}'
+        " --seed {wildcards.seed}"
         " --snapshots '{params.snapshots}' --out {output.model:q} --device {resources.device} --threads {threads}"
         " 2>&1 | tee -ai {log:q}"

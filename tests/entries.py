@@ -18,7 +18,7 @@ WGAN_GP = {
     "discriminator": {"class": "resnet.Discriminator", "channels": 8},
 }
 VAE = {"class": "vae.VAE", "latent_size": 4, "channels": 8}
-AUTOENCODER = VAE | {"deterministic": True, "kl_weight": 0, "prior": "gaussian"}
+AUTOENCODER = VAE | {"deterministic": True, "kl_weight": 0, "priors": ["gaussian"]}
 DDPM = {
     "class": "diffusion.Diffusion",
     "prediction": "v",

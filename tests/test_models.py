@@ -8,8 +8,9 @@ import pytest
 import torch
 from entries import AUTOENCODER, IMAGE_SHAPE, MODELS, VAE
 
+from genbench.densities import GaussianMixture, latent_plane
 from genbench.errors import InputError
-from genbench.models import Batch, build
+from genbench.models import Batch, build, count_parameters
 from genbench.models.vae import kl_to_standard_normal
 from genbench.networks.unet import UNet
 from genbench.noise import Noise
@@ -39,7 +40,7 @@ def test_each_loss_moves_exactly_the_submodule_it_names(name: str) -> None:
         assert changed == {submodule}
         model.zero_grad()
         moved.add(submodule)
-    assert moved == {key for key, _ in model.named_children()}
+    assert moved == set(count_parameters(model))
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -66,8 +67,7 @@ def test_the_critic_moves_n_critic_times_as_often() -> None:
 
 def parameters(entry: dict, image_shape: tuple[int, int, int]) -> dict[str, int]:
     with torch.device("meta"):
-        model = build(entry, image_shape)
-    return {name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()}
+        return count_parameters(build(entry, image_shape))
 
 
 def gan(networks: str, latent_size: int) -> dict:
@@ -153,19 +153,62 @@ def test_vae_loss_is_summed_over_pixels_and_weighted() -> None:
     assert scale == pytest.approx(math.prod(IMAGE_SHAPE), rel=0.2)
 
 
-def test_autoencoder_encodes_without_noise_and_samples_from_its_fitted_gaussian() -> None:
+@pytest.mark.parametrize("prior", ["gaussian", "mixture"])
+def test_autoencoder_encodes_without_noise_and_samples_from_its_fitted_density(prior: str) -> None:
     torch.manual_seed(0)
-    model = build(AUTOENCODER, IMAGE_SHAPE).eval()
+    model = build(AUTOENCODER | {"priors": ["gaussian", "mixture"], "mixture_components": 3}, IMAGE_SHAPE).eval()
     x = Noise(torch.arange(300)).normal(*IMAGE_SHAPE).clamp(-1, 1)
     with torch.no_grad():
         z = model.encode(x)[0]
         model.after_training(iter(x.split(100)))
-        drawn = model.prior_mean + Noise(torch.arange(20_000)).normal(4) @ model.prior_scale_tril.T
+        drawn = model.densities[prior].sample(Noise(torch.arange(20_000)))
     spread = z.std(0)
     assert ((drawn.mean(0) - z.mean(0)) / spread).abs().max() < 0.05
     torch.testing.assert_close(
         torch.cov(drawn.T) / spread.max() ** 2, torch.cov(z.T) / spread.max() ** 2, atol=0.05, rtol=0
     )
+
+
+def test_a_mixture_finds_separate_groups_and_draws_from_each_in_proportion() -> None:
+    centres = torch.tensor([[-8.0, 0.0], [8.0, 0.0], [0.0, 30.0]])
+    group = torch.tensor([0] * 600 + [1] * 300 + [2] * 100)
+    z = centres[group] + Noise(torch.arange(1000)).normal(2)
+    density = GaussianMixture(3, 2)
+    density.fit(z)
+    drawn = density.sample(Noise(torch.arange(20_000), key=1))
+    nearest = torch.cdist(drawn, centres).argmin(1)
+    share = torch.bincount(nearest, minlength=3) / len(drawn)
+    torch.testing.assert_close(share, torch.tensor([0.6, 0.3, 0.1]), atol=0.01, rtol=0)
+    assert torch.cdist(drawn, centres).amin(1).max() < 6  # nothing between the groups
+
+
+def test_a_larger_image_size_trains_there_and_samples_at_the_size_of_the_data() -> None:
+    torch.manual_seed(0)
+    channels, height, width = IMAGE_SHAPE
+    model = build(MODELS["gan"] | {"image_size": 2 * height}, IMAGE_SHAPE).eval()
+    seen = []
+    model.discriminator.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].shape[2:]))
+    list(model.losses(batch(), 0))
+    assert set(seen) == {(2 * height, 2 * width)}
+    noise = Noise(torch.arange(3))
+    with torch.no_grad():
+        large = model.generator(Noise(torch.arange(3)).normal(model.latent_size))
+        small = model.sample(noise)
+    torch.testing.assert_close(small, large.unflatten(2, (-1, 2)).unflatten(4, (-1, 2)).mean((3, 5)))
+
+
+def test_interpolations_and_reconstructions_are_grids() -> None:
+    torch.manual_seed(0)
+    x0 = Noise(torch.arange(20)).normal(*IMAGE_SHAPE).clamp(-1, 1)
+    model = build(AUTOENCODER, IMAGE_SHAPE).eval()
+    rows = model.reconstructions(Noise(torch.arange(20)), x0)
+    assert torch.equal(rows[:10], x0[:10])
+    assert torch.equal(rows[20:30], x0[10:])
+    assert len(rows) == 40
+    plane = latent_plane(5, torch.device("cpu"))
+    assert plane[0].tolist() == [-1, -1, 0, 0, 0]
+    assert plane[99].tolist() == [1, 1, 0, 0, 0]
+    assert len({tuple(z.tolist()) for z in plane}) == 100
 
 
 @pytest.mark.parametrize("prediction", ["eps", "v", "x0"])
@@ -310,11 +353,12 @@ def test_unet_equals_diffusers_weight_for_weight(name: str) -> None:
         ({"class": "vae.VAE", "latents": 3}, r"unknown key: found 'latents' .*latent_size"),
         ({"class": "vae.VAE", "latent_size": 1.5}, "key 'latent_size': found 1.5, expected an integer"),
         ({"class": "vae.VAE", "kl_weight": "2e-4"}, r"write 2.0e-4"),
-        ({"class": "vae.VAE", "deterministic": True}, "expected kl_weight 0 and prior 'gaussian'"),
+        ({"class": "vae.VAE", "deterministic": True}, "expected kl_weight 0 and priors out of 'gaussian', 'mixture'"),
         (
             MODELS["gan"] | {"objective": "wgann"},
             "key 'objective': found 'wgann', expected one of 'gan', 'lsgan', 'wgan'",
         ),
+        (MODELS["gan"] | {"image_size": 37}, "key 'image_size': found 37, expected a multiple"),
         (MODELS["gan"] | {"penalty": "gpp"}, r"penalty: name: found 'gpp'"),
         (MODELS["gan"] | {"penalty": {"name": "r1", "weight": 1}}, r"penalty: r1: unknown key: found 'weight'"),
         (

@@ -18,7 +18,9 @@ from genbench.batches import Batches, epoch_order
 from genbench.data.image_set import make_image_set, save_image_set
 from genbench.errors import InputError
 from genbench.history import History
+from genbench.images import to_images
 from genbench.models import build
+from genbench.noise import Noise
 from genbench.recipe import OptimizerConfig, TrainConfig
 from genbench.training import Trainer, train
 
@@ -204,6 +206,42 @@ def test_a_resumed_training_is_bitwise_the_uninterrupted_one(
         (line["losses"], line["metrics"]) for line in lines[1]
     ]
     assert json.loads((tmp_path / "cut/training.json").read_text())["resumed"] == 2
+
+
+def test_held_out_images_are_looked_at_on_time_and_change_nothing(tmp_path: Path) -> None:
+    held_out = make_image_set(
+        *blobs(30, seed=1), ["a", "b", "c", "d"], dataset="blobs", split="test", source="t", source_sha256="s"
+    )
+    plain = run(tmp_path / "plain", VAE, STEPS)
+    watched = run(tmp_path / "watched", VAE, STEPS | {"validate_every": 15}, held_out=held_out)
+    assert equal(plain, watched)
+    lines = [json.loads(line) for line in (tmp_path / "watched/history.jsonl").read_text().splitlines()]
+    found = {line["step"]: line["validation"] for line in lines if "validation" in line}
+    assert list(found) == [15, 30]
+    assert found[30]["reconstruction"] < found[15]["reconstruction"]
+    # By hand: the average's weights, every held-out image with the noise of its index, means over all images.
+    model = build(VAE, IMAGE_SHAPE).eval()
+    run(tmp_path / "short", VAE, STEPS, snapshots=[30])
+    model.load_state_dict(weights.load_tensors(tmp_path / "short/snapshots/30.safetensors")[0])
+    x0 = to_images(torch.from_numpy(held_out.images))
+    mu, logvar = model.encode(x0)
+    z = mu + torch.exp(0.5 * logvar) * Noise(torch.arange(30), key=1).normal(4)
+    error = (model.decode(z) - x0).square().sum((1, 2, 3)).mean().item()
+    assert found[30]["reconstruction"] == pytest.approx(error, rel=1e-4)
+
+
+def test_validation_is_refused_where_nothing_can_be_watched(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="'validate_every': found 5, but GAN has nothing"):
+        run(
+            tmp_path,
+            MODELS["gan"],
+            STEPS | {"validate_every": 5},
+            held_out=make_image_set(
+                *blobs(8), ["a", "b", "c", "d"], dataset="blobs", split="test", source="t", source_sha256="s"
+            ),
+        )
+    with pytest.raises(InputError, match="'validate_every': found 5, but no held-out images"):
+        run(tmp_path, VAE, STEPS | {"validate_every": 5})
 
 
 @pytest.mark.slow

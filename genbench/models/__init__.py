@@ -40,6 +40,7 @@ class Model(nn.Module, ABC):
     family: ClassVar[str]  # for tables, such as "GAN"
     paper: ClassVar[str]  # source: authors, year, arXiv id
     network: ClassVar[str]  # the submodule whose calls while sampling are counted as NFE
+    pictures: ClassVar[tuple[str, ...]] = ()  # methods (noise, x0) -> images (N, C, H, W), shown ten in a row
     image_shape: tuple[int, int, int]  # (C, H, W)
 
     @abstractmethod
@@ -56,6 +57,13 @@ class Model(nn.Module, ABC):
         Families add keyword-only options: they are the schema of a sampler's entry in a suite.
         """
 
+    def validate(self, batch: Batch) -> dict[str, Tensor]:
+        """What to watch on held-out images while training: name to the mean over `batch`, a scalar.
+
+        Called without gradients, in evaluation mode, on the weights that would be saved. Empty: nothing to watch.
+        """
+        return {}
+
     def after_training(self, batches: Iterator[Images]) -> None:
         """Fit what is fitted once the weights are fixed, such as a density of latents. Runs on the weights to be
         saved, with the training images in batches, in order."""
@@ -63,6 +71,10 @@ class Model(nn.Module, ABC):
     def check_sampler(self, options: Mapping[str, Any], where: str) -> dict[str, Any]:
         """Check and return the options of `sample`; InputError begins with `where`."""
         return check_arguments(self.sample, options, where)
+
+    def remarks(self, options: Mapping[str, Any]) -> list[str]:
+        """What a reader of the table must know of images drawn with these options of `sample`."""
+        return []
 
     def allows_compile(self) -> bool:
         """Whether torch.compile may be used: not where a loss differentiates twice."""
@@ -80,3 +92,9 @@ def build(entry: Mapping[str, Any], image_shape: tuple[int, int, int], where: st
         raise error if str(error).startswith(where) else InputError(f"{where}: {error}") from None
     model.image_shape = tuple(image_shape)
     return model
+
+
+def count_parameters(model: Model) -> dict[str, int]:
+    """Trainable parameters of each submodule that has any."""
+    counts = {name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()}
+    return {name: count for name, count in counts.items() if count}

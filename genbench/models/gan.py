@@ -8,20 +8,29 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import torch
+from torch import Tensor
+from torch.nn import functional as F
 
 from genbench.adversarial import OBJECTIVES, PENALTIES
 from genbench.construction import choose, construct
+from genbench.densities import latent_plane
+from genbench.errors import InputError
 from genbench.models import Batch, Model
 from genbench.noise import Noise
-from genbench.tensors import Images, Labels, Scalar
+from genbench.tensors import Images, Labels, Latents, Scalar
 
 
 class GAN(Model):
-    """z ~ N(0, I), x = G(z). The discriminator moves every step, the generator every `n_critic` steps."""
+    """z ~ N(0, I), x = G(z). The discriminator moves every step, the generator every `n_critic` steps.
+
+    image_size: the networks' own, a multiple of the data's: images are brought to it bilinearly for training, and
+    samples are averaged over squares of pixels (a box filter) on the way back.
+    """
 
     family = "GAN"
     paper = "Goodfellow et al. 2014, arXiv 1406.2661"
     network = "generator"
+    pictures = ("interpolation",)
 
     def __init__(
         self,
@@ -33,8 +42,17 @@ class GAN(Model):
         objective: Literal["gan", "lsgan", "wgan"] = "gan",
         penalty: str | Mapping[str, Any] | None = None,
         n_critic: int = 1,
+        image_size: int | None = None,
     ) -> None:
         super().__init__()
+        self.image_size = image_size
+        if image_size is not None:
+            channels, height, width = image_shape
+            if image_size < height or image_size % height or height != width:
+                raise InputError(
+                    f"key 'image_size': found {image_size}, expected a multiple of the images' side, {height}x{width}"
+                )
+            image_shape = (channels, image_size, image_size)
         self.latent_size, self.n_critic = latent_size, n_critic
         self.objective = OBJECTIVES[objective]
         self.penalty = choose(PENALTIES, penalty, "penalty") if penalty else None
@@ -44,12 +62,15 @@ class GAN(Model):
         self.discriminator = construct(networks, discriminator, "discriminator", **given)
 
     def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Scalar]]:
+        real = batch.x0
+        if self.image_size is not None:
+            real = F.interpolate(real, size=(self.image_size, self.image_size), mode="bilinear")
         with torch.no_grad():
             fake = self.generator(batch.noise.normal(self.latent_size))
-        real_logits, fake_logits = self.discriminator(batch.x0), self.discriminator(fake)
+        real_logits, fake_logits = self.discriminator(real), self.discriminator(fake)
         loss = self.objective.discriminator_loss(real_logits, fake_logits)
         if self.penalty is not None:
-            penalty = self.penalty(self.discriminator, batch.x0, fake, batch.noise)
+            penalty = self.penalty(self.discriminator, real, fake, batch.noise)
             batch.metrics["penalty"] = penalty.detach()
             loss = loss + penalty
         yield "discriminator", loss
@@ -58,8 +79,23 @@ class GAN(Model):
             fake = self.generator(batch.noise.normal(self.latent_size))
             yield "generator", self.objective.generator_loss(self.discriminator(fake))
 
+    def draw(self, z: Latents) -> Images:
+        """G(z) at the size of the data."""
+        x = self.generator(z)
+        return x if self.image_size is None else F.avg_pool2d(x, self.image_size // self.image_shape[1])
+
     def sample(self, noise: Noise, y: Labels | None = None) -> Images:
-        return self.generator(noise.normal(self.latent_size))
+        return self.draw(noise.normal(self.latent_size))
+
+    def interpolation(self, noise: Noise, x0: Images) -> Tensor:
+        """The first two latents over a 10x10 grid in [-1, 1], the others zero."""
+        return self.draw(latent_plane(self.latent_size, x0.device))
+
+    def remarks(self, options: Mapping[str, Any]) -> list[str]:
+        if self.image_size is None:
+            return []
+        size, own = self.image_shape[1], self.image_size
+        return [f"trained on images enlarged to {own}x{own} (bilinear); samples reduced to {size}x{size} (box filter)"]
 
     def allows_compile(self) -> bool:
         return self.penalty is None

@@ -3,18 +3,21 @@
 kl_weight is the beta of beta-VAE (Higgins et al. 2017). Without sampling noise and KL it is the plain autoencoder.
 """
 
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genbench.errors import InputError
+from genbench.densities import GaussianMixture, latent_plane
 from genbench.models import Batch, Model
 from genbench.networks.autoencoder import Autoencoder
 from genbench.noise import Noise
 from genbench.tensors import Images, Labels, Latents, Scalar
+
+Prior = Literal["standard", "gaussian", "mixture"]
 
 
 def kl_to_standard_normal(mu: Latents, logvar: Latents) -> Tensor:
@@ -26,15 +29,15 @@ class VAE(Model):
     """q(z|x) = N(mu, exp(logvar)), reconstruction = sum of squared errors over an image's values in [-1, 1].
 
     kl_weight rises linearly from 0 over `kl_anneal_steps` steps. `deterministic` encodes to z = mu without noise
-    or KL: an autoencoder. prior: z is drawn from N(0, I) ("standard"), or from the Gaussian fitted to the training
-    images' mu once training is over ("gaussian"; Ghosh et al. 2020, arXiv 1903.12436), which an autoencoder needs.
+    or KL: an autoencoder. priors: where z can be drawn from when sampling: N(0, I) ("standard"), or a density fitted
+    to the training images' mu once training is over (Ghosh et al. 2020, arXiv 1903.12436), which an autoencoder
+    needs: one Gaussian ("gaussian") or a mixture of `mixture_components` ("mixture"), with full covariances.
     """
 
     family = "VAE"
     paper = "Kingma & Welling 2014, arXiv 1312.6114"
     network = "autoencoder.decoder"
-    prior_mean: Tensor
-    prior_scale_tril: Tensor
+    pictures = ("reconstructions", "interpolation")
 
     def __init__(
         self,
@@ -46,15 +49,20 @@ class VAE(Model):
         kl_anneal_steps: int = 0,
         deterministic: bool = False,
         output: Literal["linear", "tanh"] = "linear",
-        prior: Literal["standard", "gaussian"] = "standard",
+        priors: Sequence[Prior] = ("standard",),
+        mixture_components: int = 10,
     ) -> None:
         super().__init__()
-        if deterministic and (kl_weight or prior == "standard"):
+        if deterministic and (kl_weight or not priors or "standard" in priors):
             raise InputError(
                 f"a deterministic VAE is an autoencoder, which has no prior of its own: found kl_weight {kl_weight}, "
-                f"prior {prior!r}; expected kl_weight 0 and prior 'gaussian'"
+                f"priors {list(priors)}; expected kl_weight 0 and priors out of 'gaussian', 'mixture'"
             )
-        self.latent_size, self.deterministic, self.prior, self.output = latent_size, deterministic, prior, output
+        if not priors or mixture_components < 1:
+            raise InputError(
+                f"found priors {list(priors)} and mixture_components {mixture_components}, expected at least one"
+            )
+        self.latent_size, self.deterministic, self.priors, self.output = latent_size, deterministic, priors, output
         self.kl_weight, self.kl_anneal_steps = kl_weight, kl_anneal_steps
         self.autoencoder = Autoencoder(
             image_shape=image_shape,
@@ -62,8 +70,13 @@ class VAE(Model):
             out_features=latent_size * (1 if deterministic else 2),
             channels=channels,
         )
-        self.register_buffer("prior_mean", torch.zeros(latent_size))
-        self.register_buffer("prior_scale_tril", torch.eye(latent_size))
+        components = {"gaussian": 1, "mixture": mixture_components}
+        self.densities = nn.ModuleDict(
+            {prior: GaussianMixture(components[prior], latent_size) for prior in priors if prior != "standard"}
+        )
+
+    def _density(self, prior: str) -> GaussianMixture:
+        return cast(GaussianMixture, self.densities[prior])
 
     def encode(self, x: Images) -> tuple[Latents, Latents]:
         """mu and logvar of q(z|x), each (N, latent_size); logvar is minus infinity without noise."""
@@ -77,26 +90,59 @@ class VAE(Model):
         x = self.autoencoder.decoder(z)
         return x.tanh() if self.output == "tanh" else x
 
-    def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Scalar]]:
+    def _terms(self, batch: Batch) -> dict[str, Tensor]:
+        """The reconstruction error and, of a VAE, the KL divergence: means over the batch."""
         mu, logvar = self.encode(batch.x0)
         z = mu if self.deterministic else mu + torch.exp(0.5 * logvar) * batch.noise.normal(self.latent_size)
-        reconstruction = F.mse_loss(self.decode(z), batch.x0, reduction="sum") / len(batch.x0)
-        batch.metrics["reconstruction"] = reconstruction.detach()
-        loss = reconstruction
+        terms = {"reconstruction": F.mse_loss(self.decode(z), batch.x0, reduction="sum") / len(batch.x0)}
         if not self.deterministic:
-            kl = kl_to_standard_normal(mu, logvar).mean()
-            batch.metrics["kl"] = kl.detach()
-            rise = min(1.0, step / self.kl_anneal_steps) if self.kl_anneal_steps else 1.0
-            loss = loss + self.kl_weight * rise * kl
-        yield "autoencoder", loss
+            terms["kl"] = kl_to_standard_normal(mu, logvar).mean()
+        return terms
+
+    def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Scalar]]:
+        terms = self._terms(batch)
+        batch.metrics.update({name: value.detach() for name, value in terms.items()})
+        rise = min(1.0, step / self.kl_anneal_steps) if self.kl_anneal_steps else 1.0
+        yield "autoencoder", terms["reconstruction"] + self.kl_weight * rise * terms.get("kl", 0.0)
+
+    def validate(self, batch: Batch) -> dict[str, Tensor]:
+        return self._terms(batch)
 
     def after_training(self, batches: Iterator[Images]) -> None:
-        if self.prior == "gaussian":
-            z = torch.cat([self.encode(x)[0] for x in batches]).double()  # (N, latent_size)
-            self.prior_mean.copy_(z.mean(0))
-            covariance = torch.cov(z.T) + 1e-6 * torch.eye(self.latent_size, dtype=z.dtype, device=z.device)
-            self.prior_scale_tril.copy_(torch.linalg.cholesky(covariance))
+        if self.densities:
+            z = torch.cat([self.encode(x)[0] for x in batches])  # (N, latent_size)
+            for prior in self.densities:
+                self._density(prior).fit(z)
 
-    def sample(self, noise: Noise, y: Labels | None = None) -> Images:
-        z = noise.normal(self.latent_size)
-        return self.decode(self.prior_mean + z @ self.prior_scale_tril.T)
+    def sample(self, noise: Noise, y: Labels | None = None, *, prior: Prior | None = None) -> Images:
+        """prior: one of the model's `priors`, by default its first."""
+        prior = prior or self.priors[0]
+        if prior == "standard":
+            return self.decode(noise.normal(self.latent_size))
+        return self.decode(self._density(prior).sample(noise))
+
+    def check_sampler(self, options: Mapping[str, Any], where: str) -> dict[str, Any]:
+        options = super().check_sampler(options, where)
+        if options.get("prior") not in (None, *self.priors):
+            raise InputError(
+                f"{where}: key 'prior': found {options['prior']!r}, expected one of the model's priors: "
+                f"{', '.join(self.priors)}"
+            )
+        return options
+
+    def remarks(self, options: Mapping[str, Any]) -> list[str]:
+        prior = options.get("prior") or self.priors[0]
+        if prior == "standard":
+            return []
+        components = self._density(prior).components
+        density = "a Gaussian" if components == 1 else f"a mixture of {components} Gaussians"
+        return [f"prior: {density} fitted to the latents of the training images"]
+
+    def reconstructions(self, noise: Noise, x0: Images) -> Tensor:
+        """Ten of `x0` in a row, and the decoded means of their latents in the row below."""
+        rows = zip(x0.split(10), self.decode(self.encode(x0)[0]).split(10), strict=True)
+        return torch.cat([row for pair in rows for row in pair])
+
+    def interpolation(self, noise: Noise, x0: Images) -> Tensor:
+        """The first two latents over a 10x10 grid in [-1, 1], the others zero."""
+        return self.decode(latent_plane(self.latent_size, x0.device))
