@@ -2,7 +2,7 @@
 
 Times are integers from 0 (data, abar_0 = 1) to T (noise), so q_posterior works between any two of them and a
 shorter chain is just a shorter list of integers. Sources: Ho et al. 2020 (arXiv 2006.11239), Nichol & Dhariwal
-2021 (arXiv 2102.09672).
+2021 (arXiv 2102.09672), Song et al. 2021 (arXiv 2011.13456).
 """
 
 import math
@@ -84,4 +84,14 @@ def cosine(T: int, *, offset: float = 0.008, max_beta: float = 0.999) -> Schedul
     return Schedule.from_betas((1 - abar[1:] / abar[:-1]).clamp(max=max_beta))
 
 
-SCHEDULES: dict[str, Callable[..., Schedule]] = {"linear": linear, "cosine": cosine}
+def vp(T: int, *, beta_min: float = 0.1, beta_max: float = 20.0, eps: float = 1e-3) -> Schedule:
+    """Song et al.'s variance-preserving SDE at T + 1 even times u from eps to 1, for chains of a few steps (DDGAN).
+
+    log abar(u) = -u beta_min - u^2 (beta_max - beta_min) / 2; the little noise at u = eps is left out of abar_0.
+    """
+    u = torch.linspace(eps, 1, T + 1, dtype=torch.float64, device="cpu")
+    log_abar = -u * beta_min - 0.5 * u**2 * (beta_max - beta_min)
+    return Schedule.from_betas(-torch.expm1(log_abar.diff()))
+
+
+SCHEDULES: dict[str, Callable[..., Schedule]] = {"linear": linear, "cosine": cosine, "vp": vp}

@@ -1,0 +1,113 @@
+"""Denoising diffusion GANs (Xiao et al. 2022, arXiv 2112.07804): a few large denoising steps, each learnt by a GAN.
+
+Over a large step q(x_s | x_t) is no Gaussian any more. The generator therefore draws x0_hat = G(x_t, z, t), and x_s
+follows from the posterior q(x_s | x_t, x0_hat); the discriminator tells such pairs (x_s, x_t) from those of q.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from genbench.adversarial import OBJECTIVES, r1_penalty
+from genbench.construction import choose, construct
+from genbench.errors import InputError
+from genbench.models import Batch, Model
+from genbench.noise import Noise
+from genbench.samplers import ddpm_step, reverse_process
+from genbench.schedule import SCHEDULES
+from genbench.tensors import Images, Labels, Logits, Scalar, Timesteps
+
+
+class DDGAN(Model):
+    """s = t - 1, with t drawn uniformly from 1..T for every image, anew for the discriminator and the generator.
+
+    r1_gamma, r1_every: the R1 penalty of the discriminator, with respect to x_s, every so many iterations (and not
+    multiplied by their number, as in the authors' runs). `discriminator: null` makes a model for sampling alone.
+    """
+
+    family = "DDGAN"
+    paper = "Xiao et al. 2022, arXiv 2112.07804"
+    network = "generator"
+
+    def __init__(
+        self,
+        *,
+        image_shape: tuple[int, int, int],
+        generator: Mapping[str, Any],
+        discriminator: Mapping[str, Any] | None,
+        latent_size: int = 100,
+        timesteps: int = 4,
+        schedule: str | Mapping[str, Any] = "vp",
+        r1_gamma: float = 0.02,
+        r1_every: int = 15,
+    ) -> None:
+        super().__init__()
+        if r1_every < 1:
+            raise InputError(f"key 'r1_every': found {r1_every}, expected at least 1")
+        self.latent_size, self.r1_gamma, self.r1_every = latent_size, r1_gamma, r1_every
+        self.schedule = choose(SCHEDULES, schedule, "schedule")(timesteps)
+        self.objective = OBJECTIVES["gan"]
+        networks = "genbench.networks"
+        given: dict[str, Any] = {"image_shape": image_shape, "latent_size": latent_size}
+        self.generator = construct(networks, generator, "generator", **given)
+        self.discriminator: nn.Module | None = None
+        if discriminator is not None:
+            self.discriminator = construct(networks, discriminator, "discriminator", **given)
+
+    def real_pair(self, batch: Batch) -> tuple[Images, Images, Timesteps]:
+        """x_s and x_t from q(x_s, x_t | x_0), and t."""
+        t = batch.noise.integers(1, self.schedule.T + 1)
+        x_s = self.schedule.q_sample(batch.x0, t - 1, batch.noise.normal(*batch.x0.shape[1:]))
+        alpha = self.schedule.gather(t) / self.schedule.gather(t - 1)
+        x_t = alpha.sqrt() * x_s + (1 - alpha).sqrt() * batch.noise.normal(*batch.x0.shape[1:])
+        return x_s, x_t, t
+
+    def fake_x_s(self, x_t: Images, t: Timesteps, noise: Noise) -> Images:
+        """x_s from q(x_s | x_t, x0_hat) for a t of every image's own; at s = 0 it is x0_hat itself."""
+        x0_hat = self.predict_x0(x_t, t, noise)
+        # As Schedule.q_posterior; single precision is enough for steps as large as these.
+        abar_t, abar_s = self.schedule.gather(t), self.schedule.gather(t - 1)
+        alpha = abar_t / abar_s
+        mean = (abar_s.sqrt() * (1 - alpha) * x0_hat + alpha.sqrt() * (1 - abar_s) * x_t) / (1 - abar_t)
+        sigma = ((1 - alpha) * (1 - abar_s) / (1 - abar_t)).sqrt()
+        return mean + sigma * noise.normal(*x_t.shape[1:])
+
+    def predict_x0(self, x_t: Images, t: Timesteps, noise: Noise) -> Images:
+        return self.generator(x_t, noise.normal(self.latent_size), t - 1).float()
+
+    def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Scalar]]:
+        discriminator = self.discriminator
+        if discriminator is None:
+            raise InputError("this DDGAN has no discriminator and can only be sampled; expected key 'discriminator'")
+
+        def logits(x_s: Images, x_t: Images, t: Timesteps) -> Logits:
+            return discriminator(x_s, x_t, t - 1).float()
+
+        x_s, x_t, t = self.real_pair(batch)
+        with torch.no_grad():
+            fake_x_s = self.fake_x_s(x_t, t, batch.noise)
+        loss = self.objective.discriminator_loss(logits(x_s, x_t, t), logits(fake_x_s, x_t, t))
+        if self.r1_gamma and step % self.r1_every == 0:
+            # x_t and t are held fixed: the penalty sees a function of x_s alone.
+            penalty = r1_penalty(lambda x: logits(x, x_t, t), x_s, fake_x_s, batch.noise, gamma=self.r1_gamma)
+            batch.metrics["penalty"] = penalty.detach()
+            loss = loss + penalty
+        yield "discriminator", loss
+
+        _, x_t, t = self.real_pair(batch)
+        yield "generator", self.objective.generator_loss(logits(self.fake_x_s(x_t, t, batch.noise), x_t, t))
+
+    def sample(self, noise: Noise, y: Labels | None = None) -> Images:
+        """T network evaluations, each with a fresh z."""
+
+        def predict_x0(x_t: Images, t: int) -> Images:
+            time = torch.full((len(x_t),), t, dtype=torch.int64, device=x_t.device)
+            return self.predict_x0(x_t, time, noise)
+
+        x_T = noise.normal(*self.image_shape)
+        return reverse_process(x_T, range(self.schedule.T, 0, -1), predict_x0, ddpm_step(self.schedule, noise))
+
+    def allows_compile(self) -> bool:
+        return False
