@@ -159,8 +159,8 @@ def test_an_empty_image_set_is_refused():
     ("entry", "message"),
     [
         ("mnist", "data set: found 'mnist', expected a mapping"),
-        ({}, "key 'source': found None; expected one of: cifar10, demo, fashion-mnist, folder, mnist"),
-        ({"source": "minst"}, "key 'source': found 'minst' .did you mean 'mnist'..; expected one of: cifar10, demo"),
+        ({}, "key 'source': found None; expected one of: cifar10, cub, demo, fashion-mnist"),
+        ({"source": "minst"}, "key 'source': found 'minst' .did you mean 'mnist'..; expected one of: cifar10, cub"),
         ({"source": ["mnist"]}, "key 'source': found"),
         ({"source": "demo", "name": "a/b"}, "key 'name': found 'a/b'"),
         ({"source": "demo", "name": ".."}, "key 'name': found '..'"),

@@ -1,6 +1,6 @@
 """The data sets: from an entry of a suite to uint8 images, split into train and test.
 
-One file a source (demo, idx, cifar, folder), each a function whose keyword-only options are the schema of the entry.
+One file a source (demo, idx, cifar, cub, folder), each a function whose keyword-only options are the entry's schema.
 `describe` says what an entry will give before anything is prepared; `prepare` gives it. Nothing here imports torch.
 """
 

@@ -9,6 +9,7 @@ from typing import Any
 from genbench.construction import check_arguments, unknown_name
 from genbench.data.cifar import cifar10
 from genbench.data.classes import keep_classes
+from genbench.data.cub import cub
 from genbench.data.demo import demo
 from genbench.data.description import Dataset, Description
 from genbench.data.folder import folder
@@ -77,5 +78,6 @@ SOURCES: dict[str, Callable[..., Dataset]] = {
     "mnist": mnist,
     "fashion-mnist": fashion_mnist,
     "cifar10": cifar10,
+    "cub": cub,
     "folder": folder,
 }

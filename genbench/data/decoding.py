@@ -18,10 +18,14 @@ class Decoded(NamedTuple):
     """Width and height in the file, before any resize."""
     lossy: bool
     transparent: bool
+    grey: bool
+    """Whether the file is grayscale, whatever the channels of `pixels`."""
 
 
-def decode(content: bytes, image_size: int | None, filter: Filter, channels: Literal[1, 3] | None) -> Decoded:
-    """Decode one image upright (EXIF), transparency laid on white, `channels` as asked or as found.
+def decode(
+    content: bytes, image_size: int | None, filter: Filter, channels: Literal[1, 3] | None, upright: bool = True
+) -> Decoded:
+    """Decode one image `upright` (EXIF), transparency laid on white, `channels` as asked or as found.
 
     `image_size` resizes to a square with PIL's `filter`, without keeping the aspect ratio. Raises ValueError for 16
     bits a channel and for an animation, and whatever PIL raises for a damaged file.
@@ -33,7 +37,8 @@ def decode(content: bytes, image_size: int | None, filter: Filter, channels: Lit
     if getattr(image, "is_animated", False) and image.format != "MPO":
         raise ValueError("an animation, expected a still image")
     lossy = image.format in ("JPEG", "MPO") or (image.format == "WEBP" and _is_lossy_webp(content))
-    ImageOps.exif_transpose(image, in_place=True)
+    if upright:
+        ImageOps.exif_transpose(image, in_place=True)
     grey = image.mode in ("1", "L", "LA", "La")
     transparent = False
     if image.has_transparency_data:
@@ -45,7 +50,7 @@ def decode(content: bytes, image_size: int | None, filter: Filter, channels: Lit
     if image_size is not None and size != (image_size, image_size):
         image = image.resize((image_size, image_size), Image.Resampling[filter.upper()])
     pixels = np.array(image)  # (H, W) or (H, W, 3)
-    return Decoded(pixels.reshape(*pixels.shape[:2], -1), size, lossy, transparent)
+    return Decoded(pixels.reshape(*pixels.shape[:2], -1), size, lossy, transparent, grey)
 
 
 def _is_lossy_webp(content: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 from genbench.data.image_set import ImageSet
@@ -32,5 +33,7 @@ class Dataset(NamedTuple):
     description: Description
     load: Callable[[], dict[str, ImageSet]]
     """Read (and download, if need be) the images: {"train": ..., "test": ...}."""
+    fetch: Callable[[], list[Path]] = list
+    """Have the official files on this machine, downloaded if need be, and checked; returns where they are."""
     class_counts: Mapping[str, tuple[int, int]] | None = None
     """Numbers of train and test images of each class, in the order of the labels; None if only the files tell."""

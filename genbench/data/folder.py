@@ -1,29 +1,20 @@
 """A user's own images: a folder or archive with one folder of PNG, JPEG or WebP files a class."""
 
 import hashlib
-import os
-from collections import Counter, deque
-from collections.abc import Callable, Container, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Sequence
 from functools import partial
-from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import UnidentifiedImageError
-from tqdm import tqdm
-
-from genbench.artifacts import sha256_file, sha256_json
+from genbench.artifacts import sha256_file
 from genbench.data.archives import list_files, read_files
-from genbench.data.decoding import SUFFIXES, Decoded, Filter, decode
+from genbench.data.decoding import SUFFIXES, Filter, decode
 from genbench.data.description import Dataset, Description
 from genbench.data.downloads import existing_path
-from genbench.data.image_set import ImageSet, make_image_set
+from genbench.data.image_files import Layout, decode_or_reason, load_image_files
+from genbench.data.image_set import ImageSet
 from genbench.errors import InputError
-
-BATCH = 64  # images that a thread decodes at a time: small ones take less time than handing them over
 
 
 def folder(
@@ -58,7 +49,7 @@ def folder(
     as_asked = partial(decode, image_size=image_size, filter=filter, channels=channels)
 
     name, content = next(read_files(source, {names[0]}))
-    first = _decode_or_reason(content, as_asked)
+    first = decode_or_reason(content, as_asked)
     if isinstance(first, str):
         raise InputError(f"{source}: {name}: {first}")
     height, width, found_channels = first.pixels.shape
@@ -82,23 +73,20 @@ def folder(
     )
 
     def load() -> dict[str, ImageSet]:
-        return _load(source, layout, as_asked, None if image_size is None else {"size": image_size, "filter": filter})
+        resize = None if image_size is None else {"size": image_size, "filter": filter}
+        whole = None if source.is_dir() else sha256_file(source)
+        return load_image_files(
+            source, layout, as_asked, dataset="folder", origin=source.name, resize=resize, source_sha256=whole
+        )
 
     counts = {split: Counter(label for _, label in files) for split, files in layout.splits.items()}
     class_counts = {
         name: (counts["train"][label], counts["test"][label]) for label, name in enumerate(layout.class_names)
     }
-    return Dataset(description, load, class_counts)
+    return Dataset(description, load, lambda: [source], class_counts)
 
 
-class _Layout(NamedTuple):
-    class_names: tuple[str, ...]
-    splits: dict[str, list[tuple[str, int]]]
-    """(file name, label), sorted by label and name; "train" and "test"."""
-    notes: tuple[str, ...]
-
-
-def _arrange(source: Path, names: Sequence[str], test_fraction: float, split_seed: int) -> _Layout:
+def _arrange(source: Path, names: Sequence[str], test_fraction: float, split_seed: int) -> Layout:
     """Classes and splits, from the names of the images alone."""
     files = [(PurePosixPath(name).parts, name) for name in names]
     if not source.is_dir() and len({parts[0] for parts, _ in files}) == 1 and any(len(parts) > 2 for parts, _ in files):
@@ -132,7 +120,7 @@ def _arrange(source: Path, names: Sequence[str], test_fraction: float, split_see
     }
     if not splits["test"]:
         raise InputError(f"{source}: found {len(names)} images, too few to hold any out; expected 2 or more of a class")
-    return _Layout(tuple(class_names), splits, tuple(notes))
+    return Layout(tuple(class_names), splits, tuple(notes))
 
 
 def _by_class(source: Path, files: Sequence[tuple[tuple[str, ...], str]]) -> dict[str, list[str]]:
@@ -163,106 +151,3 @@ def _split(class_name: str, names: Sequence[str], test_fraction: float, split_se
     ranked = sorted(names, key=rank)
     num_test = min(max(int(len(names) * test_fraction + 0.5), 1), len(names) - 1)
     return ranked[num_test:], ranked[:num_test]
-
-
-def _load(
-    source: Path, layout: _Layout, as_asked: Callable[[bytes], Decoded], resize: dict[str, Any] | None
-) -> dict[str, ImageSet]:
-    rows = {name: (split, row) for split, files in layout.splits.items() for row, (name, _) in enumerate(files)}
-    images: dict[str, NDArray[np.uint8]] = {}
-    digests = {split: [""] * len(files) for split, files in layout.splits.items()}
-    lossy, transparent, stretched = (dict.fromkeys(layout.splits, 0) for _ in range(3))
-    reference: tuple[str, Decoded] | None = None
-    refused: list[str] = []
-
-    for name, decoded, digest in tqdm(
-        _decode_all(source, rows, as_asked), total=len(rows), desc=source.name, unit=" images", disable=None
-    ):
-        if isinstance(decoded, str):
-            refused.append(f"{name} ({decoded})")
-            continue
-        if reference is None:
-            reference = name, decoded
-            for split, files in layout.splits.items():
-                images[split] = np.empty((len(files), *decoded.pixels.shape), dtype=np.uint8)
-        elif decoded.pixels.shape != reference[1].pixels.shape:
-            raise _disagreement(source, *reference, name, decoded)
-        split, row = rows[name]
-        images[split][row] = decoded.pixels
-        digests[split][row] = digest
-        lossy[split] += decoded.lossy
-        transparent[split] += decoded.transparent
-        stretched[split] += resize is not None and decoded.size[0] != decoded.size[1]
-    if refused:
-        more = f", and {len(refused) - 5} more" if len(refused) > 5 else ""
-        raise InputError(
-            f"{source}: {len(refused)} of {len(rows)} images cannot be used: {', '.join(refused[:5])}{more}"
-        )
-
-    archive_sha256 = None if source.is_dir() else sha256_file(source)
-    image_sets = {}
-    for split, files in layout.splits.items():
-        notes = list(layout.notes)
-        if transparent[split]:
-            notes.append(f"images with transparency, laid on white: {transparent[split]}")
-        if stretched[split]:
-            notes.append(f"images that are not square, resized without keeping the aspect ratio: {stretched[split]}")
-        image_sets[split] = make_image_set(
-            images[split],
-            np.array([label for _, label in files], dtype=np.int64),
-            layout.class_names,
-            dataset="folder",
-            split=split,
-            source=f"{len(files):,} image files in {source.name}",
-            source_sha256=archive_sha256
-            or sha256_json([[name, digest] for (name, _), digest in zip(files, digests[split], strict=True)]),
-            lossy=lossy[split] > 0,
-            resize=resize,
-            notes=notes,
-        )
-    return image_sets
-
-
-def _decode_all(
-    source: Path, names: Container[str], as_asked: Callable[[bytes], Decoded]
-) -> Iterator[tuple[str, Decoded | str, str]]:
-    """Yield (name, image or what is wrong with it, SHA-256 of the file) in stored order.
-
-    Files are read in this thread and decoded in others, a bounded number ahead.
-    """
-
-    def decode_batch(batch: list[tuple[str, bytes]]) -> list[tuple[str, Decoded | str, str]]:
-        return [
-            (name, _decode_or_reason(content, as_asked), hashlib.sha256(content).hexdigest()) for name, content in batch
-        ]
-
-    workers = len(os.sched_getaffinity(0))
-    with ThreadPoolExecutor(workers) as pool:
-        pending: deque[Future[list[tuple[str, Decoded | str, str]]]] = deque()
-        files = read_files(source, names)
-        while batch := list(islice(files, BATCH)):
-            pending.append(pool.submit(decode_batch, batch))
-            if len(pending) > 2 * workers:
-                yield from pending.popleft().result()
-        while pending:
-            yield from pending.popleft().result()
-
-
-def _decode_or_reason(content: bytes, as_asked: Callable[[bytes], Decoded]) -> Decoded | str:
-    try:
-        return as_asked(content)
-    except UnidentifiedImageError:
-        return "no PNG, JPEG or WebP image"
-    except Exception as error:  # a damaged file can make PIL raise anything
-        return str(error) or type(error).__name__
-
-
-def _disagreement(source: Path, a: str, first: Decoded, b: str, second: Decoded) -> InputError:
-    channels = [image.pixels.shape[2] for image in (first, second)]
-    if channels[0] != channels[1]:
-        grey, colour = (a, b) if channels[0] == 1 else (b, a)
-        return InputError(f"{source}: {grey} is grayscale and {colour} is in colour; give the option channels: 1 or 3")
-    sizes = ["{}x{}".format(*image.size) for image in (first, second)]
-    return InputError(
-        f"{source}: {a} is {sizes[0]} and {b} is {sizes[1]} (width x height); give the option image_size to resize all"
-    )

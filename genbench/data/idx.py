@@ -129,13 +129,20 @@ def _dataset(files: IdxFiles, data_root: Path, path: str | None) -> Dataset:
                     f"key 'path': found {path!r}, which has no {name}[.gz], nor {files.folder}/{name}[.gz]"
                 )
 
-    def read(name: str) -> bytes:
-        place, sha256 = found[name], files.sha256[name]
-        if place is None:
-            place = root / files.folder / f"{name}.gz"
+    def have(name: str) -> Path:
+        at = found[name] or root / files.folder / f"{name}.gz"
+        if not at.exists():
             urls = [f"{mirror}{name}.gz" for mirror in files.mirrors]
-            download(urls, place, check=lambda temporary: _unpack(temporary, sha256))
-        return _unpack(place, sha256)
+            download(urls, at, check=lambda temporary: _unpack(temporary, files.sha256[name]))
+        return at
+
+    def read(name: str) -> bytes:
+        return _unpack(have(name), files.sha256[name])
+
+    def fetch() -> list[Path]:
+        for name in files.sha256:
+            read(name)
+        return [have(name) for name in files.sha256]
 
     def load() -> dict[str, ImageSet]:
         image_sets = {}
@@ -151,7 +158,7 @@ def _dataset(files: IdxFiles, data_root: Path, path: str | None) -> Dataset:
             )
         return image_sets
 
-    return Dataset(files.description, load, files.class_counts)
+    return Dataset(files.description, load, fetch, files.class_counts)
 
 
 def _find(root: Path, folder: str, name: str) -> Path | None:
