@@ -35,6 +35,22 @@ DDPM = {
         "dropout": 0.1,
     },
 }
+DDGAN = {
+    "class": "ddgan.DDGAN",
+    "latent_size": 8,
+    "r1_every": 3,
+    "generator": {
+        "class": "ncsnpp.Generator",
+        "channels": 8,
+        "channel_mult": [1, 2],
+        "num_res_blocks": 1,
+        "attention_resolutions": [8],
+        "latent_embedding": 16,
+        "latent_layers": 1,
+        "patch_size": 2,
+    },
+    "discriminator": {"class": "ncsnpp.Discriminator", "channels": 8, "time_size": 16, "patch_size": 2},
+}
 MODELS = {
     "gan": GAN,
     "lsgan-r1": GAN | {"objective": "lsgan", "penalty": "r1"},
@@ -42,6 +58,7 @@ MODELS = {
     "vae": VAE,
     "autoencoder": AUTOENCODER,
     "ddpm": DDPM,
+    "ddgan": DDGAN,
 }
 IMAGE_SHAPE = (1, 16, 16)
 

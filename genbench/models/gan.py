@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import torch
+from torch import nn
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -24,7 +25,8 @@ class GAN(Model):
     """z ~ N(0, I), x = G(z). The discriminator moves every step, the generator every `n_critic` steps.
 
     image_size: the networks' own, a multiple of the data's: images are brought to it bilinearly for training, and
-    samples are averaged over squares of pixels (a box filter) on the way back.
+    samples are averaged over squares of pixels (a box filter) on the way back. `discriminator: null` makes a model for
+    sampling alone.
     """
 
     family = "GAN"
@@ -37,7 +39,7 @@ class GAN(Model):
         *,
         image_shape: tuple[int, int, int],
         generator: Mapping[str, Any],
-        discriminator: Mapping[str, Any],
+        discriminator: Mapping[str, Any] | None,
         latent_size: int = 100,
         objective: Literal["gan", "lsgan", "wgan"] = "gan",
         penalty: str | Mapping[str, Any] | None = None,
@@ -59,25 +61,30 @@ class GAN(Model):
         networks = "genbench.networks"
         given: dict[str, Any] = {"image_shape": image_shape, "latent_size": latent_size}
         self.generator = construct(networks, generator, "generator", **given)
-        self.discriminator = construct(networks, discriminator, "discriminator", **given)
+        self.discriminator: nn.Module | None = None
+        if discriminator is not None:
+            self.discriminator = construct(networks, discriminator, "discriminator", **given)
 
     def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Scalar]]:
+        discriminator = self.discriminator
+        if discriminator is None:
+            raise InputError("this GAN has no discriminator and can only be sampled; expected key 'discriminator'")
         real = batch.x0
         if self.image_size is not None:
             real = F.interpolate(real, size=(self.image_size, self.image_size), mode="bilinear")
         with torch.no_grad():
             fake = self.generator(batch.noise.normal(self.latent_size))
-        real_logits, fake_logits = self.discriminator(real), self.discriminator(fake)
+        real_logits, fake_logits = discriminator(real), discriminator(fake)
         loss = self.objective.discriminator_loss(real_logits, fake_logits)
         if self.penalty is not None:
-            penalty = self.penalty(self.discriminator, real, fake, batch.noise)
+            penalty = self.penalty(discriminator, real, fake, batch.noise)
             batch.metrics["penalty"] = penalty.detach()
             loss = loss + penalty
         yield "discriminator", loss
 
         if (step + 1) % self.n_critic == 0:
             fake = self.generator(batch.noise.normal(self.latent_size))
-            yield "generator", self.objective.generator_loss(self.discriminator(fake))
+            yield "generator", self.objective.generator_loss(discriminator(fake))
 
     def draw(self, z: Latents) -> Images:
         """G(z) at the size of the data."""

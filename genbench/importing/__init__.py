@@ -1,0 +1,55 @@
+"""Other projects' checkpoints as files of ours: a model.safetensors that can be sampled like one trained here.
+
+A format is a function from a file to what is in it; its keyword-only parameters are what the file does not say.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from genbench import provenance, weights
+from genbench.artifacts import sha256_file
+from genbench.construction import check_arguments, unknown_name
+from genbench.importing.dcgan import dcgan
+from genbench.importing.ddgan import ddgan
+from genbench.importing.source import Imported
+from genbench.models import build
+
+FORMATS: dict[str, Callable[..., Imported]] = {"dcgan": dcgan, "ddgan": ddgan}
+
+
+def import_checkpoint(
+    format: str, path: str | os.PathLike[str], out: str | os.PathLike[str], **options: Any
+) -> dict[str, Any]:
+    """Write the weights of `path` to `out` as a model of ours; returns the info written beside them.
+
+    format: a key of FORMATS; options: the keyword-only arguments of its function. Raises InputError, naming the file,
+    when that is not of the format, or lacks something that an option must say.
+    """
+    if format not in FORMATS:
+        raise unknown_name("format", format, FORMATS)
+    options = {key: value for key, value in options.items() if value is not None}
+    imported = FORMATS[format](Path(path), **check_arguments(FORMATS[format], options, f"format {format}"))
+    with torch.device("meta"):
+        model = build(imported.model, imported.image_shape, where=str(path))
+    model.load_state_dict(imported.tensors, assign=True)  # a last check that it is complete
+    info = {
+        "model": imported.model,
+        "image_shape": imported.image_shape,
+        "weights": imported.weights,
+        "training": None,
+        "step": None,
+        "seed": None,
+        "data_sha256": None,
+        "imported": {
+            "format": format,
+            "options": options,
+            "files": [{"name": Path(file).name, "sha256": sha256_file(file)} for file in imported.files],
+            "note": f"{imported.note}; how it was trained, and on what, is unknown",
+        },
+        "provenance": provenance.collect("torch", "numpy", "safetensors"),
+    }
+    return {**info, "sha256": weights.save_tensors(out, imported.tensors, info)}

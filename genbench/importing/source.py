@@ -1,0 +1,68 @@
+"""What an imported file holds, and the steps that formats made by torch.save share."""
+
+import argparse
+import os
+import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genbench.errors import InputError
+
+Path = str | os.PathLike[str]
+State = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A model's entry as a suite has it, its image shape (C, H, W) and its weights under our names.
+
+    weights: "ema", "raw", or "unknown" where the file does not tell. note: which of the file's weights were taken.
+    """
+
+    model: dict[str, Any]
+    image_shape: tuple[int, int, int]
+    tensors: State
+    files: Sequence[Path]
+    weights: str
+    note: str
+
+
+def load_torch_file(path: Path) -> Any:
+    """What torch.save wrote, tensors and plain values alone: a file that would run code is refused."""
+    try:
+        with torch.serialization.safe_globals([argparse.Namespace]):  # plain attributes: a training's options
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise InputError(f"{path}: not a PyTorch file of tensors and plain values alone ({reason})") from None
+
+
+def state_of(value: Any, path: Path) -> State:
+    """A state dict in float32, without the prefix `module.` that wrappers for several GPUs put before every name."""
+    if not isinstance(value, Mapping) or not value or not all(isinstance(v, Tensor) for v in value.values()):
+        raise InputError(f"{path}: found no state dict, expected a mapping of names to tensors")
+    state = {str(name).removeprefix("module."): tensor for name, tensor in value.items()}
+    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+
+
+def check_shapes(state: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]], path: Path, what: str) -> None:
+    """Raise InputError that lists missing, unexpected and misshapen tensors, if there are any."""
+
+    def listed(names: Sequence[str]) -> str:
+        return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+    problems = []
+    if missing := [name for name in expected if name not in state]:
+        problems.append(f"missing {listed(missing)}")
+    if unexpected := [name for name in state if name not in expected]:
+        problems.append(f"unexpected {listed(unexpected)}")
+    for name in [name for name in expected if name in state and tuple(state[name].shape) != expected[name]][:3]:
+        problems.append(f"{name}: found shape {tuple(state[name].shape)}, expected {expected[name]}")
+    if problems:
+        raise InputError(f"{path}: not the weights of {what}: {'; '.join(problems)}")
