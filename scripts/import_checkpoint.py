@@ -1,4 +1,4 @@
-"""Turn another project's checkpoint into a model.safetensors, which can be sampled and evaluated like one trained here."""
+"""Turn another project's checkpoint into a model.safetensors, to be sampled and evaluated like one trained here."""
 
 import argparse
 from pathlib import Path

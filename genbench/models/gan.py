@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 import torch
-from torch import nn
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genbench.adversarial import OBJECTIVES, PENALTIES
