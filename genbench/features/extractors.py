@@ -1,10 +1,14 @@
 """Every extractor by its name, with what is known of it before it is loaded."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genbench.construction import unknown_name
-from genbench.features import classifier, efficientnet
+from genbench.errors import InputError
+from genbench.features import classifier, efficientnet, inception
 from genbench.features.extraction import Extractor, ExtractorKind
+from genbench.features.weights import check_sha256, fetch_weights
 from genbench.metrics import metric_keys
 
 if TYPE_CHECKING:
@@ -12,16 +16,48 @@ if TYPE_CHECKING:
 
 EXTRACTORS: dict[str, ExtractorKind] = {
     "classifier": ExtractorKind(dim=128, metrics=metric_keys("classifier", logits=True), load=classifier.load),
-    "efficientnet": ExtractorKind(dim=1280, metrics=metric_keys("efficientnet", logits=False), load=efficientnet.load),
+    "efficientnet": ExtractorKind(
+        dim=efficientnet.DIM, metrics=metric_keys("efficientnet", logits=False), load=efficientnet.load
+    ),
+    "inception-clean": ExtractorKind(
+        dim=inception.DIM,
+        metrics=metric_keys("inception-clean", logits=True),
+        load=inception.load_clean,
+        weights=inception.CLEAN_WEIGHTS,
+    ),
+    "inception-legacy": ExtractorKind(
+        dim=inception.DIM,
+        metrics=metric_keys("inception-legacy", logits=True),
+        load=inception.load_legacy,
+        weights=inception.LEGACY_WEIGHTS,
+    ),
 }
 
 
-def load_extractor(spec: str, device: "torch.device | str" = "cpu") -> Extractor:
+def load_extractor(
+    spec: str,
+    device: "torch.device | str" = "cpu",
+    weights_root: Path | None = None,
+    any_weights: bool = False,
+) -> Extractor:
     """The extractor that `NAME` or `NAME:PATH` stands for, such as `classifier:classifier.safetensors`.
 
-    Raises InputError for an unknown name, and for weights that are missing or damaged.
+    Published weights are looked for in `weights_root`, and downloaded there, unless a PATH is given. A name stands for
+    exactly these weights: never call a number FID unless FID's Inception made it. `any_weights` accepts other ones, of
+    which nothing is known, and appends `-unofficial` to the extractor's name, and so to its metrics' (fd_..., not fid).
+    Raises InputError for an unknown name, and for weights that are missing, damaged or other ones.
     """
     name, _, path = spec.partition(":")
     if name not in EXTRACTORS:
         raise unknown_name("extractor", name, EXTRACTORS)
-    return EXTRACTORS[name].load(path or None, device)
+    kind, official = EXTRACTORS[name], True
+    if kind.weights is not None:
+        path = path or str(fetch_weights(kind.weights, weights_root))
+        try:
+            check_sha256(Path(path), kind.weights)  # before a network is built of them: TorchScript is code
+        except InputError as error:
+            if not any_weights:
+                raise InputError(f"{error}; other weights (--any-weights) give metrics of another name") from None
+            official = False
+    extractor = kind.load(path or None, device)
+    return extractor if official else replace(extractor, name=f"{name}-unofficial")

@@ -11,14 +11,16 @@ from genbench.metrics.definitions import (
     METRICS,
     EvaluationOptions,
     MetricInfo,
+    metric_base,
     metric_info,
+    metric_key,
     metric_keys,
     minimum_samples,
 )
-from genbench.metrics.evaluation import Features, evaluate_features
-from genbench.metrics.frechet import fd, feature_statistics, frechet_distance
+from genbench.metrics.evaluation import Features, evaluate_features, wanted_keys
+from genbench.metrics.frechet import fd, fd_infinity, feature_statistics, frechet_distance
 from genbench.metrics.kernel import kid
-from genbench.metrics.neighbours import precision_recall_density_coverage
+from genbench.metrics.neighbours import memorised, nearest, precision_recall_density_coverage
 from genbench.metrics.scores import class_histogram, classifier_confidence, inception_score
 
 __all__ = [
@@ -32,12 +34,18 @@ __all__ = [
     "classifier_confidence",
     "evaluate_features",
     "fd",
+    "fd_infinity",
     "feature_statistics",
     "frechet_distance",
     "inception_score",
     "kid",
+    "memorised",
+    "metric_base",
     "metric_info",
+    "metric_key",
     "metric_keys",
     "minimum_samples",
+    "nearest",
     "precision_recall_density_coverage",
+    "wanted_keys",
 ]

@@ -10,15 +10,23 @@ from numpy.typing import NDArray
 
 from genbench.errors import InputError
 from genbench.metrics.checks import MetricWarning
-from genbench.metrics.definitions import MANIFOLDS, EvaluationOptions, metric_info, metric_keys, minimum_samples
-from genbench.metrics.frechet import fd
+from genbench.metrics.definitions import (
+    MANIFOLDS,
+    EvaluationOptions,
+    metric_base,
+    metric_info,
+    metric_key,
+    metric_keys,
+    minimum_samples,
+)
+from genbench.metrics.frechet import fd, fd_infinity
 from genbench.metrics.kernel import kid
-from genbench.metrics.neighbours import precision_recall_density_coverage
+from genbench.metrics.neighbours import memorised, nearest, precision_recall_density_coverage
 from genbench.metrics.scores import class_histogram, classifier_confidence, inception_score
 
 log = logging.getLogger(__name__)
 
-HEADLINE_SAMPLES = 10_000  # FD's bias is of the order 1/N: below this its value is marked
+PAPER_SAMPLES = 50_000  # FD's bias is of the order 1/N: values of another number than the papers' are marked
 
 
 @dataclass(frozen=True)
@@ -38,25 +46,45 @@ class Features:
         return str(self.info["extractor"]["name"])
 
 
+def wanted_keys(real: Features, fake: Features, holdout: Features | None, options: EvaluationOptions) -> list[str]:
+    """The keys of the metrics that these features and options ask for, however many images there are."""
+    keys = metric_keys(fake.extractor, real.logits is not None and fake.logits is not None)
+    unwanted = {"memorised"} if holdout is None else set()
+    if options.fd_infinity_sizes == 0:
+        unwanted |= {"fd_infinity", "fid_infinity"}
+    return [key for key in keys if metric_base(key) not in unwanted]
+
+
 def evaluate_features(
-    real: Features, fake: Features, options: EvaluationOptions | None = None, allow_too_few: bool = False
+    real: Features,
+    fake: Features,
+    options: EvaluationOptions | None = None,
+    allow_too_few: bool = False,
+    holdout: Features | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Every metric that the features allow: {key: {"value", "std", "n_real", "n_fake", "note"}}.
 
-    The keys are those of `metric_keys`. `std` is None where a metric has none, `note` a sentence or None.
-    A metric that needs more images than there are raises InputError; `allow_too_few` leaves it out instead.
-    Raises InputError, too, when the two sets do not fit each other, and for features not finite or constant.
+    The keys are those of `metric_keys`. `std` is None where a metric has none, `note` a sentence or None. holdout: the
+    features of test images, when real ones are training images: with them comes `memorised`, and in it "neighbours",
+    the nearest training images of the first samples, {"index", "distance"}.
+    A metric that needs more images than there are raises InputError; `allow_too_few` leaves it out instead, as optional
+    ones always are. Raises InputError, too, when the sets do not fit each other, and for features not finite or
+    constant.
     """
     options = options or EvaluationOptions()
-    if real.extractor != fake.extractor:
-        raise InputError(f"real features come from {real.extractor!r}, generated ones from {fake.extractor!r}")
+    if real.extractor != fake.extractor or (holdout is not None and holdout.extractor != real.extractor):
+        of_holdout = "" if holdout is None else f", of test images from {holdout.extractor!r}"
+        raise InputError(
+            f"real features come from {real.extractor!r}, generated ones from {fake.extractor!r}{of_holdout}"
+        )
     name, dim = real.extractor, real.features.shape[1]
     n_real, n_fake = len(real.features), len(fake.features)
-    keys = metric_keys(name, real.logits is not None and fake.logits is not None)
+    keys = wanted_keys(real, fake, holdout, options)
     enough = {key for key in keys if min(n_real, n_fake) >= minimum_samples([key], dim, options)}
-    if len(enough) < len(keys) and not allow_too_few:
-        least = minimum_samples(keys, dim, options)
-        strictest = next(metric_info(key) for key in keys if minimum_samples([key], dim, options) == least)
+    needed = [key for key in keys if not metric_info(key).optional]
+    if not enough.issuperset(needed) and not allow_too_few:
+        least = minimum_samples(needed, dim, options)
+        strictest = next(metric_info(key) for key in needed if minimum_samples([key], dim, options) == least)
         raise InputError(
             f"{name} features: found {n_real} real and {n_fake} generated images, expected at least {least} "
             f"of both ({strictest.label} needs {strictest.minimum_rule})"
@@ -68,24 +96,42 @@ def evaluate_features(
         log.info("%s: %.6g%s", key, value, "" if std is None else f" +- {std:.2g}")
 
     log.info("%d generated against %d real images, %d-d features of %s", n_fake, n_real, dim, name)
-    if (key := f"fd_{name}") in enough:
+    if (key := metric_key("fd", name)) in enough:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", MetricWarning)
             distance = fd(real.features, fake.features)
         notes = [str(warning.message) for warning in caught if issubclass(warning.category, MetricWarning)]
-        if n_fake < HEADLINE_SAMPLES:
-            notes.append(f"biased upward at so few images: compare only with values from {n_fake}")
+        if n_fake != PAPER_SAMPLES:
+            few = "biased upward at so few images" if n_fake < PAPER_SAMPLES else f"more images than {PAPER_SAMPLES:,}"
+            notes.append(f"{few}: compare only with values from {n_fake:,}")
         record(key, distance, note="; ".join(notes) or None)
 
-    if (key := f"kid_{name}") in enough:
+    if (key := metric_key("fd_infinity", name)) in enough:
+        sizes, seed = options.fd_infinity_sizes, options.fd_infinity_seed
+        record(key, fd_infinity(real.features, fake.features, sizes, seed), note=f"from {sizes} sizes up to {n_fake:,}")
+
+    if (key := metric_key("kid", name)) in enough:
         mean, std = kid(real.features, fake.features, options.kid_subsets, options.kid_subset_size, options.kid_seed)
         record(key, mean, std, f"{options.kid_subsets} subsets of {options.kid_subset_size}")
 
-    if {f"{base}_{name}" for base in MANIFOLDS} <= enough:
+    if {metric_key(metric, name) for metric in MANIFOLDS} <= enough:
         ks = options.precision_k, options.density_k
         values = precision_recall_density_coverage(real.features, fake.features, *ks)
-        for base, value in values.items():
-            record(f"{base}_{name}", value, note=f"k = {ks[0] if base in ('precision', 'recall') else ks[1]}")
+        for metric, value in values.items():
+            k = ks[0] if metric in ("precision", "recall") else ks[1]
+            record(metric_key(metric, name), value, note=f"k = {k}")
+
+    if (key := metric_key("memorised", name)) in enough and holdout is not None:
+        _check_holdout(real, holdout)
+        distances, indices = nearest(real.features, fake.features)
+        share, near_half = memorised(distances, nearest(real.features, holdout.features)[0])
+        record(key, share, note=f"{near_half:.3g} are nearer than the median of {len(holdout.features):,} test images")
+        first = slice(options.neighbours)
+        results[key]["neighbours"] = {"index": indices[first].tolist(), "distance": distances[first].tolist()}
+
+    if (key := metric_key("inception_score", name)) in enough and real.logits is not None and fake.logits is not None:
+        (real_score, _), (score, std) = (inception_score(x, options.splits) for x in (real.logits, fake.logits))
+        record(key, score, std, f"{options.splits} splits; the real images have {real_score:.4g}")
 
     if "classes_found" in enough and real.logits is not None and fake.logits is not None:
         if "classifier_score" in enough:
@@ -97,3 +143,11 @@ def evaluate_features(
         counts = class_histogram(fake.logits)
         record("classes_found", float(np.count_nonzero(counts)), note=f"of {len(counts)}")
     return results
+
+
+def _check_holdout(real: Features, holdout: Features) -> None:
+    least = metric_info("memorised").minimum(0, EvaluationOptions())
+    if len(holdout.features) < least:
+        raise InputError(f"test images: found {len(holdout.features)}, expected at least {least} for `memorised`")
+    if holdout.info.get("images_sha256", "") == real.info.get("images_sha256"):
+        raise InputError("test images: found the training images themselves, expected others")

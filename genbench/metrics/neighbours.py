@@ -1,4 +1,4 @@
-"""Nearest neighbours: fidelity and variety by the manifolds of two sets."""
+"""Nearest neighbours: fidelity and variety by the manifolds of two sets, and what was learnt by heart."""
 
 from typing import Any
 
@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genbench.metrics.checks import check_pair, with_progress
+
+NEAR_QUANTILE = 0.05  # of the test images' distances to training images: nearer than that is suspiciously near
 
 
 def precision_recall_density_coverage(
@@ -44,6 +46,34 @@ def precision_recall_density_coverage(
         "density": balls / (density_k * len(fake)),
         "coverage": float(covered.mean()),
     }
+
+
+def nearest(train: NDArray[Any], features: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Distance (N,) from each of `features` (N, D) to its nearest training sample (M, D), and that one's index (N,).
+
+    By blocks of rows, as the manifolds. Raises InputError on features that are not finite or constant.
+    """
+    check_pair(train, features, least=1)
+    centre = train.mean(axis=0, dtype=np.float64)
+    train, features = ((array - centre).astype(np.float32) for array in (train, features))
+    distances = np.empty(len(features), dtype=np.float32)
+    indices = np.empty(len(features), dtype=np.int64)
+    for rows in with_progress(row_blocks(len(features), len(train)), "nearest training images, block"):
+        squared = squared_distances(features[rows], train)
+        indices[rows] = squared.argmin(axis=1)
+        distances[rows] = np.sqrt(squared.min(axis=1))
+    return distances, indices
+
+
+def memorised(fake_distances: NDArray[Any], test_distances: NDArray[Any]) -> tuple[float, float]:
+    """Shares of generated images as near to a training image as the nearest 5 % of test images, and as the nearer half.
+
+    Arguments: distances to the nearest training image, from `nearest`. A model that learnt the distribution and not the
+    images has about 0.05 and 0.5, as has a second test set; one that copies has 1. Below: samples that are unlike both.
+    Source: the comparison is that of Meehan et al. 2020 (arXiv 2004.05675), section 3, here at two quantiles.
+    """
+    near, middle = np.quantile(test_distances, [NEAR_QUANTILE, 0.5])
+    return float((fake_distances <= near).mean()), float((fake_distances <= middle).mean())
 
 
 def _squared_radii(points: NDArray[np.float32], ks: tuple[int, ...], what: str) -> NDArray[np.float32]:

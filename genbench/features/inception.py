@@ -1,0 +1,114 @@
+"""FID's Inception network in both customs: TensorFlow's "inception-2015-12-05", ported to torch twice.
+
+legacy: pytorch-fid's port, after torch's bilinear resize to 299 x 299, which does not antialias.
+clean: the port that clean-fid uses (a TorchScript archive), after Pillow's bicubic resize of each channel in float32.
+Networks and the order of their operations are those packages' own; here they run on uint8 arrays, whole batches at a
+time, in channels_last memory and with batch normalisation folded into the convolutions, equal up to rounding.
+
+Features are pool3 (2048). Logits are the 1,008 of the last layer without its bias, as the Inception score has them
+("logits_unbiased" in torch-fidelity). Sources: Heusel et al. 2017 (arXiv 1706.08500); Parmar et al. 2022 (arXiv
+2104.11222); Salimans et al. 2016 (arXiv 1606.03498).
+"""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+from genbench.artifacts import sha256_file
+from genbench.errors import InputError
+from genbench.features.extraction import Extractor
+from genbench.features.weights import WeightFile, first_words, read_tensors
+
+if TYPE_CHECKING:
+    import torch
+
+DIM = 2048
+SIZE = 299
+
+LEGACY_WEIGHTS = WeightFile(
+    "pt_inception-2015-12-05-6726825d.pth",
+    [
+        "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth",
+        "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
+    ],
+    "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+)
+CLEAN_WEIGHTS = WeightFile(
+    "inception-2015-12-05.pt",
+    ["https://nvlabs-fi-cdn.nvidia.com/stylegan2-ada-pytorch/pretrained/metrics/inception-2015-12-05.pt"],
+    "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4",
+)
+
+
+def load_legacy(path: str, device: "torch.device | str") -> Extractor:
+    """pytorch-fid's network and resize. path: weights in its format. Raises InputError when they are not."""
+    import torch
+
+    model, output = legacy_network(path)
+    model.to(device).to(memory_format=torch.channels_last)
+    output = output.to(device)
+
+    def network(pixels: "torch.Tensor") -> tuple["torch.Tensor", "torch.Tensor | None"]:
+        images = pixels.permute(0, 3, 1, 2).float() / 255  # (N, C, H, W) in [0, 1]; resized and scaled by the network
+        images = images.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+        features = model(images)[0].flatten(1)
+        return features, features @ output.T
+
+    info = {"resize": f"torch bilinear to {SIZE}"}
+    return Extractor("inception-legacy", DIM, sha256_file(path), network, batch_size=50, info=info)
+
+
+def legacy_network(path: str) -> "tuple[torch.nn.Module, torch.Tensor]":
+    """pytorch-fid's InceptionV3 with the weights at `path`, folded, and the last layer's weights (1008, 2048)."""
+    from pytorch_fid import inception
+    from torch.nn import Identity
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+    from torchvision.models.inception import BasicConv2d
+
+    state = read_tensors(path)
+    try:
+        with patch.object(inception, "load_state_dict_from_url", lambda url, progress: state):  # it would download them
+            model = inception.InceptionV3().eval()
+    except RuntimeError as error:
+        raise InputError(f"{path}: not the weights of pytorch-fid's Inception ({first_words(error)})") from None
+    for module in model.modules():
+        if isinstance(module, BasicConv2d):
+            module.conv, module.bn = fuse_conv_bn_eval(module.conv, module.bn), Identity()
+    return model.requires_grad_(False), state["fc.weight"]
+
+
+def load_clean(path: str, device: "torch.device | str") -> Extractor:
+    """clean-fid's network and resize. path: a TorchScript archive like its own, which is code: verify it first.
+
+    Raises InputError when it is no such archive.
+    """
+    from genbench.features.resizing import resize
+
+    model, output = clean_network(path, device)
+
+    def network(pixels: "torch.Tensor") -> tuple["torch.Tensor", "torch.Tensor | None"]:
+        features = model(resize(pixels, SIZE, SIZE))
+        return features, features @ output.T
+
+    info = {"resize": f"Pillow bicubic to {SIZE}"}
+    return Extractor("inception-clean", DIM, sha256_file(path), network, batch_size=50, info=info)
+
+
+def clean_network(path: str, device: "torch.device | str") -> "tuple[Any, torch.Tensor]":
+    """clean-fid's network from the archive at `path`, frozen, and the last layer's weights (1008, 2048)."""
+    import torch
+    from cleanfid.inception_torchscript import InceptionV3W
+
+    if not Path(path).exists():
+        raise InputError(f"{path}: no such file")
+    try:
+        with tempfile.TemporaryDirectory() as folder:  # clean-fid takes a folder, and knows the file's name in it
+            Path(folder, CLEAN_WEIGHTS.name).symlink_to(Path(path).resolve())
+            model = InceptionV3W(folder, download=False)
+        output = model.base.output.weight.detach().to(device)
+        model = model.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
+        model.layers = torch.jit.freeze(model.layers)
+    except (RuntimeError, AttributeError) as error:
+        raise InputError(f"{path}: not a TorchScript archive like clean-fid's ({first_words(error)})") from None
+    return model, output
