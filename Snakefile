@@ -22,6 +22,7 @@ wildcard_constraints:
     seed=any_of(SUITE["seeds"]),
     checkpoint=r"final|step-\d+",
     sampler=any_of(name for entry in SUITE["models"].values() for name in entry["samplers"]),
+    picture=any_of(name for entry in SUITE["models"].values() for name in entry["pictures"]),
     extractor=any_of(SUITE["evaluation"]["extractors"]),
     split="train|test",
 

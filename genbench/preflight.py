@@ -130,6 +130,9 @@ def check_entry(entry: Mapping[str, Any], image_shape: tuple[int, int, int], whe
     options = {
         name: model.check_sampler(given, f"{where}: samplers: {name}") for name, given in entry["samplers"].items()
     }
+    for name in entry["pictures"]:
+        if name not in model.pictures:
+            raise unknown_name(f"{where}: pictures", name, model.pictures)
     try:
         training = training_cost(model, config)
         samplers = {
@@ -156,7 +159,9 @@ def check_entry(entry: Mapping[str, Any], image_shape: tuple[int, int, int], whe
         "parameters": count_parameters(model),
         "training_flops_per_image": training["flops"] // config.batch_size,
         "training_memory_bytes": training["memory_bytes"],
+        "training_steps": config.steps,
         "checkpoints": list(checkpoints(entry)),
+        "pictures": entry["pictures"],
         "samplers": samplers,
     }
 
@@ -180,11 +185,12 @@ def check_evaluation(suite: Mapping[str, Any], num_classes: int, where: str) -> 
     needed = max(
         minimum_samples(EXTRACTORS[name].metrics, EXTRACTORS[name].dim, options) for name in evaluation["extractors"]
     )
-    if suite["num_samples"] < needed:
-        raise InputError(
-            f"{where}: num_samples: found {suite['num_samples']}, expected at least {needed} for the metrics of "
-            f"{', '.join(evaluation['extractors'])} (evaluation: options can lower this)"
-        )
+    for key in ("num_samples", "snapshot_samples"):
+        if suite[key] < needed:
+            raise InputError(
+                f"{where}: {key}: found {suite[key]}, expected at least {needed} for the metrics of "
+                f"{', '.join(evaluation['extractors'])} (evaluation: options can lower this)"
+            )
 
 
 def preflight(suite: Mapping[str, Any], data_root: str, source: str) -> dict[str, Any]:
@@ -210,6 +216,7 @@ def preflight(suite: Mapping[str, Any], data_root: str, source: str) -> dict[str
             "notes": list(data.notes),
         },
         "num_samples": suite["num_samples"],
+        "snapshot_samples": suite["snapshot_samples"],
         "seeds": suite["seeds"],
         "evaluation": suite["evaluation"],
         "headline": suite["evaluation"]["headline"],

@@ -19,8 +19,10 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":  # `<<: *other` may be given twice, and overridden
+                continue
             key = self.construct_object(key_node, deep=True)
-            if key in seen and key != "<<":
+            if key in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
@@ -99,6 +101,8 @@ def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str,
     suite = check(_read_yaml(path), "suite", str(path))
     overrides = {key: config[key] for key in ("seeds", "num_samples") if config and config.get(key) is not None}
     suite = {"name": path.stem, **suite, **overrides}
+    suite.setdefault("snapshot_samples", suite["num_samples"])
+    suite["snapshot_samples"] = min(suite["snapshot_samples"], suite["num_samples"])
     suite["dataset"] = {"name": suite["dataset"]["source"], **suite["dataset"]}
     for name, entry in suite["models"].items():
         if name == "real":
@@ -106,6 +110,13 @@ def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str,
                 f"{path}: models: found the name 'real', which is kept for the real images; expected another"
             )
         entry.setdefault("label", name)
+        if isinstance(entry["snapshots"], Mapping):
+            steps = entry["training"].get("steps")
+            if not isinstance(steps, int):
+                raise InputError(
+                    f"{path}: models: {name}: snapshots: found {entry['snapshots']}, which needs training: steps"
+                )
+            entry["snapshots"] = list(range(entry["snapshots"]["every"], steps, entry["snapshots"]["every"]))
     return suite
 
 

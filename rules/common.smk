@@ -82,6 +82,11 @@ def sampler_options(wildcards):
     return json.dumps(entry(wildcards)["samplers"][wildcards.sampler])
 
 
+def num_samples(wildcards):
+    """How many images are drawn: fewer at snapshots, if the suite says so."""
+    return SUITE["num_samples" if wildcards.checkpoint == "final" else "snapshot_samples"]
+
+
 def extractor_weights(wildcards):
     """The file of weights that an extractor needs, if it is made here."""
     return f"resources/{DATASET}/classifier.safetensors" if wildcards.extractor == "classifier" else []
@@ -123,4 +128,14 @@ def sample_sets(name):
         for seed in SUITE["seeds"]
         for checkpoint in checkpoints(entry)
         for sampler in entry["samplers"]
+    ]
+
+
+def pictures():
+    """Every picture that a model of the suite draws of itself."""
+    return [
+        f"results/{SUITE['name']}/{model}/seed{seed}/final/pictures/{picture}.png"
+        for model, entry in SUITE["models"].items()
+        for seed in SUITE["seeds"]
+        for picture in entry["pictures"]
     ]

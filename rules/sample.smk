@@ -1,4 +1,4 @@
-# Images from a checkpoint, timed.
+# Images from a checkpoint, timed; and what else a model draws of itself.
 
 
 rule sample:
@@ -27,10 +27,38 @@ rule sample:
     params:
         checkpoint=checkpoint_file,
         sampler=sampler_options,
-        num_samples=SUITE["num_samples"],
+        num_samples=num_samples,
         batch_size=lambda wildcards: entry(wildcards)["sample_batch_size"],
     shell:
         'python "$GENBENCH"/scripts/sample.py --model {params.checkpoint:q} --sampler {params.sampler:q}'
         " --seeds 0:{params.num_samples} --batch-size {params.batch_size} --out {output.samples:q}"
         " --timing {output.timing:q} --grid {output.grid:q} --device {resources.device} --threads {threads}"
+        " 2>&1 | tee -ai {log:q}"
+
+
+rule picture:
+    input:
+        model="results/{suite}/{model}/seed{seed}/model.safetensors",
+        images=f"resources/{DATASET}/test.npz",
+    output:
+        report(
+            "results/{suite}/{model}/seed{seed}/final/pictures/{picture}.png",
+            caption="../report/captions/picture.rst",
+            category="Pictures",
+            labels={"model": "{model}", "seed": "{seed}", "picture": "{picture}"},
+        ),
+    log:
+        "results/{suite}/{model}/seed{seed}/final/logs/{picture}.log",
+    benchmark:
+        "results/{suite}/{model}/seed{seed}/final/benchmarks/{picture}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        gpu=GPU,
+        device=DEVICE,
+        mem_mb=4000,
+    shell:
+        'python "$GENBENCH"/scripts/draw_picture.py --model {input.model:q} --picture {wildcards.picture:q}'
+        " --images {input.images:q} --out {output:q} --device {resources.device} --threads {threads}"
         " 2>&1 | tee -ai {log:q}"

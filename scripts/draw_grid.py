@@ -12,14 +12,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.png")
     args = parser.parse_args()
 
-    import numpy as np
-
     from genbench.data import load_image_set
-    from genbench.grids import grid, save_png
+    from genbench.grids import choose, grid, save_png
 
     images = load_image_set(args.images).images
-    chosen = np.random.Generator(np.random.Philox(key=0)).permutation(len(images))[:100]  # sets are sorted by class
-    save_png(args.out, grid(images[chosen], columns=10))
+    save_png(args.out, grid(images[choose(len(images))[:100]], columns=10))
 
 
 if __name__ == "__main__":

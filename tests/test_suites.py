@@ -147,6 +147,20 @@ def test_published_sizes_are_told_before_training(tmp_path: Path) -> None:
             r"toy.yaml: evaluation: options: unknown key: found 'kid_subsetsize'",
         ),
         ("num_samples", 100, r"toy.yaml: num_samples: found 100, expected at least 1000"),
+        ("snapshot_samples", 90, r"toy.yaml: snapshot_samples: found 90, expected at least 1000"),
+        ("models.vae.snapshots", {"each": 5}, r"toy.yaml: models: vae: snapshots"),
+        ("models.vae.pictures", ["strips"], r"toy.yaml: models: vae: pictures: found 'strips'.*reconstructions"),
+        ("models.ddpm.training.validate_evry", 5, r"toy.yaml: models: ddpm: training: unknown key"),
+        (
+            "models.vae.model.priors",
+            ["standart"],
+            r"toy.yaml: models: vae: model: key 'priors': found \['standart'\], expected a list of one of 'standard'",
+        ),
+        (
+            "models.vae.samplers",
+            {"x": {"prior": "mixture"}},
+            r"toy.yaml: models: vae: samplers: x: key 'prior': found 'mixture', expected one of the model's priors",
+        ),
     ],
 )
 def test_one_wrong_thing_is_one_clear_error(path: str, value: object, message: str, tmp_path: Path) -> None:
@@ -181,6 +195,16 @@ def test_unknown_suites_and_config_keys_are_named(tmp_path: Path) -> None:
         check({"suite": "demo", "device": "tpu"}, "config", "config")
 
 
+def test_snapshots_at_regular_steps_and_with_fewer_samples(tmp_path: Path) -> None:
+    path = tmp_path / "toy.yaml"
+    suite = changed("models.vae.snapshots", {"every": 3}) | {"num_samples": 5000, "snapshot_samples": 2000}
+    path.write_text(yaml.safe_dump(suite))
+    loaded = load_suite(path)
+    assert loaded["models"]["vae"]["snapshots"] == [3, 6, 9]
+    assert loaded["snapshot_samples"] == 2000
+    assert load_suite(path, {"num_samples": 1000})["snapshot_samples"] == 1000
+
+
 def test_the_configuration_wins_over_the_suite(tmp_path: Path) -> None:
     path = tmp_path / "toy.yaml"
     path.write_text(yaml.safe_dump(SUITE))
@@ -188,5 +212,5 @@ def test_the_configuration_wins_over_the_suite(tmp_path: Path) -> None:
     suite = load_suite(path, config)
     assert (suite["seeds"], suite["num_samples"], suite["name"]) == ([3, 4], 1000, "toy")
     assert suite["models"]["vae"] == SUITE["models"]["vae"] | {
-        "label": "vae", "description": "", "snapshots": [], "samplers": {"default": {}}, "sample_batch_size": 500,
+        "label": "vae", "description": "", "snapshots": [], "pictures": [], "samplers": {"default": {}}, "sample_batch_size": 500,
     }  # fmt: skip

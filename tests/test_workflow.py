@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 from entries import MODELS
+from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 TOY = {
@@ -22,12 +23,18 @@ TOY = {
     "description": "The smallest run that goes the whole way.",
     "dataset": {"source": "demo"},
     "num_samples": 160,
+    "snapshot_samples": 150,
     "evaluation": {
         "options": {"kid_subset_size": 50, "kid_subsets": 5},
         "classifier": {"epochs": 1, "min_accuracy": 0.5},
     },
     "models": {
-        "gan": {"model": MODELS["gan"], "training": {"steps": 20, "batch_size": 16}, "sample_batch_size": 50},
+        "gan": {
+            "model": MODELS["gan"],
+            "training": {"steps": 20, "batch_size": 16},
+            "pictures": ["interpolation"],
+            "sample_batch_size": 50,
+        },
         "ddpm": {
             "model": MODELS["ddpm"] | {"denoiser": MODELS["ddpm"]["denoiser"] | {"attention_resolutions": [7]}},
             "training": {"steps": 20, "batch_size": 16, "ema_decay": 0.9},
@@ -98,7 +105,8 @@ def test_the_report_shows_every_model_and_sampler(toy: Path) -> None:
         assert word in page
     assert (toy / "results/report/index.html").stat().st_size > 10_000
     metrics = json.loads((toy / "results/toy/ddpm/seed0/step-10/ddim/metrics.json").read_text())
-    assert metrics["metrics"]["fd_classifier"]["n_fake"] == 160
+    assert metrics["metrics"]["fd_classifier"]["n_fake"] == 150
+    assert Image.open(toy / "results/toy/gan/seed0/final/pictures/interpolation.png").size == (298, 298)
     assert metrics["metrics"]["fd_classifier"]["n_real"] == 4000
     timing = json.loads((toy / "results/toy/ddpm/seed0/final/ddpm/timing.json").read_text())
     assert timing["nfe"] == 3

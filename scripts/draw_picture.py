@@ -1,0 +1,46 @@
+"""Draw what a model can show of itself beside samples, such as reconstructions: ten images in a row."""
+
+import argparse
+from pathlib import Path
+
+from genbench.command_line import add_device_argument, label_log, run
+from genbench.devices import claim_gpu
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", required=True, metavar="FILE", help="model.safetensors or a snapshot")
+    parser.add_argument(
+        "--picture", required=True, metavar="NAME", help="a name in the `pictures` of the model's class"
+    )
+    parser.add_argument("--images", required=True, metavar="FILE.npz", help="held-out images, from prepare_data.py")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE.png")
+    parser.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
+    add_device_argument(parser)
+    args = parser.parse_args()
+
+    label_log(args.out)
+    claim_gpu(args.device)
+    import torch
+
+    from genbench.checkpoint import load_model
+    from genbench.construction import unknown_name
+    from genbench.data import load_image_set
+    from genbench.devices import pick_device
+    from genbench.grids import choose, grid, save_png
+    from genbench.images import to_images, to_pixels
+    from genbench.noise import Noise
+
+    device = pick_device(args.device, args.threads)
+    model, _ = load_model(args.model, device)
+    if args.picture not in model.pictures:
+        raise unknown_name(f"{args.model}: picture", args.picture, model.pictures)
+    images = load_image_set(args.images).images
+    x0 = to_images(torch.from_numpy(images[choose(len(images))[:50]]).to(device))
+    with torch.inference_mode():
+        drawn = getattr(model, args.picture)(Noise(torch.arange(len(x0), device=device)), x0)
+    save_png(args.out, grid(to_pixels(drawn).cpu().numpy(), columns=10))
+
+
+if __name__ == "__main__":
+    run(main)
