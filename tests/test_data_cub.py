@@ -167,7 +167,7 @@ def test_the_archive_is_downloaded_checked_and_kept(tmp_path, official, served, 
     archive = write_archive(folder / "CUB_200_2011.tgz", official, monkeypatch)
     monkeypatch.setattr(cub, "URL", f"{url}CUB_200_2011.tgz")
     dataset = open_dataset({"source": "cub"}, tmp_path / "root")
-    assert dataset.fetch() == [tmp_path / "root" / "CUB_200_2011.tgz"]
+    assert [fetch() for fetch in dataset.fetchers] == [tmp_path / "root" / "CUB_200_2011.tgz"]
     content = archive.read_bytes()
     archive.unlink()
     assert dataset.load()["test"].labels.tolist() == [0, 1, 2]
@@ -183,7 +183,7 @@ def test_a_damaged_archive_is_named(tmp_path, official, monkeypatch):
     path.write_bytes(path.read_bytes()[:-100])
     assert "CUB_200_2011.tgz: found md5 " in refusal(tmp_path)
     with pytest.raises(InputError, match="found md5"):
-        open_dataset({"source": "cub"}, tmp_path).fetch()
+        open_dataset({"source": "cub"}, tmp_path).fetchers[0]()
 
 
 @pytest.mark.parametrize(

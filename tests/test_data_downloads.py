@@ -74,6 +74,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_response(200)
         body = content[start:]
         self.send_header("Content-Length", str(len(body)))
+        if self.path.endswith(".gz"):
+            self.send_header("Content-Encoding", "gzip")  # as some servers have it for a file that is gzipped itself
         self.end_headers()
         if server.cuts:
             body = body[: server.cuts.pop(0)]
@@ -124,6 +126,11 @@ def test_a_file_arrives_under_its_name(server, target):
     assert target.read_bytes() == CONTENT
     assert files(target) == ["birds.tar.gz"]
     assert (server.asked, server.served) == (["a"], len(CONTENT))
+
+
+def test_a_gzipped_file_stays_as_it_is(server, target):
+    download([f"{server.url}a.gz"], target, check)
+    assert target.read_bytes() == CONTENT
 
 
 def test_cut_connections_are_resumed_where_they_were_cut(server, target, waits):

@@ -46,15 +46,15 @@ def cifar10(data_root: Path, *, path: str | None = None) -> Dataset:
     if source is None and path is not None:
         raise InputError(f"key 'path': found {path!r}, which holds neither {ARCHIVE} nor {FOLDER}")
 
-    def fetch() -> list[Path]:
+    def fetch() -> Path:
         if source is not None:
             _read_batches(source)
-            return [source]
+            return source
         download([URL], root / ARCHIVE, check=_read_batches)
-        return [root / ARCHIVE]
+        return root / ARCHIVE
 
     def load() -> dict[str, ImageSet]:
-        (where,) = [source] if source is not None else fetch()
+        where = fetch() if source is None else source
         batches = _read_batches(where)
         image_sets = {}
         for split, names in SPLITS.items():
@@ -71,7 +71,7 @@ def cifar10(data_root: Path, *, path: str | None = None) -> Dataset:
         return image_sets
 
     description = Description("cifar10", "CIFAR-10", 32, 32, 3, 10, 50_000, 10_000)
-    return Dataset(description, load, fetch, dict.fromkeys(CLASS_NAMES, (5000, 1000)))
+    return Dataset(description, load, [fetch], dict.fromkeys(CLASS_NAMES, (5000, 1000)))
 
 
 def _read_batches(path: Path) -> dict[str, bytes]:

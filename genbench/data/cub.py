@@ -50,15 +50,15 @@ def cub(data_root: Path, *, path: str | None = None, image_size: int = 32, split
     if source is not None and source.name == "images.txt":
         source = source.parent
 
-    def fetch() -> list[Path]:
+    def fetch() -> Path:
         if source is None:
             download([URL], root / ARCHIVE, check=_check_archive)
         elif source.is_file():
             _check_archive(source)
-        return [source or root / ARCHIVE]
+        return source or root / ARCHIVE
 
     def load() -> dict[str, ImageSet]:
-        (where,) = fetch()
+        where = fetch()
         return load_image_files(
             where,
             _read_layout(where, split),
@@ -81,7 +81,7 @@ def cub(data_root: Path, *, path: str | None = None, image_size: int = 32, split
         num_test=NUM_TEST,
         notes=(*notes, OVERLAP_NOTE) if split == "all" else tuple(notes),
     )
-    return Dataset(description, load, fetch)
+    return Dataset(description, load, [fetch])
 
 
 def _check_archive(path: Path) -> None:

@@ -1,6 +1,6 @@
 """What a data set's function returns: its description at once, its images when asked."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -33,7 +33,7 @@ class Dataset(NamedTuple):
     description: Description
     load: Callable[[], dict[str, ImageSet]]
     """Read (and download, if need be) the images: {"train": ..., "test": ...}."""
-    fetch: Callable[[], list[Path]] = list
-    """Have the official files on this machine, downloaded if need be, and checked; returns where they are."""
+    fetchers: Sequence[Callable[[], Path]] = ()
+    """One for each official file: have it on this machine, downloaded if need be, and checked; returns its path."""
     class_counts: Mapping[str, tuple[int, int]] | None = None
     """Numbers of train and test images of each class, in the order of the labels; None if only the files tell."""

@@ -1,7 +1,4 @@
-"""Finding a data set's files on this machine, or fetching them from the official source over a network that may fail.
-
-pooch has no resumed downloads, so this asks requests, which is what pooch asks.
-"""
+"""Finding a data set's files on this machine, or fetching them from their publisher over a network that may fail."""
 
 import fcntl
 import logging
@@ -135,7 +132,6 @@ def _fetch(url: str, part: BinaryIO) -> bool:
     from tqdm import tqdm
 
     have = _size(part)
-    # No compression on the way: bytes are counted, and a .gz is to stay one.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     try:
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
@@ -154,6 +150,7 @@ def _fetch(url: str, part: BinaryIO) -> bool:
             total = have + int(length) if length.isdecimal() else None
             log.info("%s: downloading %s bytes from byte %d", url, f"{total:,}" if total else "unknown", have)
             with tqdm(total=total, initial=have, unit="B", unit_scale=True, disable=None) as bar:
+                # Not iter_content: it loses what came last before a cut, and unpacks a .gz that the server calls encoded.
                 for chunk in response.raw.stream(CHUNK, decode_content=False):
                     part.write(chunk)
                     bar.update(len(chunk))

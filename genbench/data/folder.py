@@ -83,7 +83,7 @@ def folder(
     class_counts = {
         name: (counts["train"][label], counts["test"][label]) for label, name in enumerate(layout.class_names)
     }
-    return Dataset(description, load, lambda: [source], class_counts)
+    return Dataset(description, load, class_counts=class_counts)
 
 
 def _arrange(source: Path, names: Sequence[str], test_fraction: float, split_seed: int) -> Layout:

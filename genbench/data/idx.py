@@ -11,6 +11,7 @@ import hashlib
 import math
 import zlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -139,10 +140,9 @@ def _dataset(files: IdxFiles, data_root: Path, path: str | None) -> Dataset:
     def read(name: str) -> bytes:
         return _unpack(have(name), files.sha256[name])
 
-    def fetch() -> list[Path]:
-        for name in files.sha256:
-            read(name)
-        return [have(name) for name in files.sha256]
+    def fetch(name: str) -> Path:
+        read(name)
+        return have(name)
 
     def load() -> dict[str, ImageSet]:
         image_sets = {}
@@ -158,7 +158,7 @@ def _dataset(files: IdxFiles, data_root: Path, path: str | None) -> Dataset:
             )
         return image_sets
 
-    return Dataset(files.description, load, fetch, files.class_counts)
+    return Dataset(files.description, load, [partial(fetch, name) for name in files.sha256], files.class_counts)
 
 
 def _find(root: Path, folder: str, name: str) -> Path | None:
