@@ -3,6 +3,7 @@
 import fcntl
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -149,8 +150,9 @@ def _fetch(url: str, part: BinaryIO) -> bool:
             length = response.headers.get("Content-Length", "")
             total = have + int(length) if length.isdecimal() else None
             log.info("%s: downloading %s bytes from byte %d", url, f"{total:,}" if total else "unknown", have)
-            with tqdm(total=total, initial=have, unit="B", unit_scale=True, disable=None) as bar:
-                # Not iter_content: it loses what came last before a cut, and unpacks a .gz that the server calls encoded.
+            interval = 0.1 if sys.stderr.isatty() else 30  # a log has the bar now and then, and not for small files
+            with tqdm(total=total, initial=have, unit="B", unit_scale=True, mininterval=interval, delay=1) as bar:
+                # Not iter_content: it loses what came last before a cut, and unpacks a .gz that is called encoded.
                 for chunk in response.raw.stream(CHUNK, decode_content=False):
                     part.write(chunk)
                     bar.update(len(chunk))

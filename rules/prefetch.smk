@@ -1,0 +1,15 @@
+# Everything that a suite needs from the network, for clusters whose compute nodes have none.
+
+
+# No output: each time it is asked for, it verifies what is there. No conda: a login node has what preflight needs.
+rule prefetch:
+    log:
+        f"results/{SUITE['name']}/logs/prefetch.log",
+    localrule: True
+    threads: 1
+    params:
+        suite=SUITE_FILE,
+        data_root=config["data_root"],
+    shell:
+        'python "$GENBENCH"/scripts/prefetch.py --suite {params.suite:q} --data-root {params.data_root:q}'
+        " 2>&1 | tee -ai {log:q}"

@@ -1,0 +1,64 @@
+"""Download every data set and every file of weights that a suite needs, so that its jobs need no network.
+
+What is there already is verified, and not fetched again. For every file that can't be had one line says what to do.
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from genbench import command_line
+from genbench.construction import unknown_name
+from genbench.data import open_dataset
+from genbench.errors import InputError
+from genbench.features import EXTRACTORS
+from genbench.features.weights import check_sha256, fetch_weights
+from genbench.suites import load_suite
+
+log = logging.getLogger(__name__)
+
+
+def fetchers(suite: dict[str, Any], data_root: Path) -> Iterator[Callable[[], Path]]:
+    """One for each file: it has the file on this machine, or raises InputError."""
+    yield from open_dataset(suite["dataset"], data_root).fetchers
+    for name in suite["evaluation"]["extractors"]:
+        if name not in EXTRACTORS:
+            raise unknown_name("evaluation: extractors", name, EXTRACTORS)
+        if EXTRACTORS[name].weights is not None:
+            yield partial(have_weights, name)
+
+
+def have_weights(extractor: str) -> Path:
+    file = EXTRACTORS[extractor].weights
+    assert file is not None  # fetchers() has asked
+    path = fetch_weights(file)
+    check_sha256(path, file)
+    return path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--suite", type=Path, required=True, help="a suite's YAML file")
+    parser.add_argument("--data-root", type=Path, default=Path("resources/downloads"), help="where downloads are kept")
+    arguments = parser.parse_args()
+
+    files, failed = 0, 0
+    for fetch in fetchers(load_suite(arguments.suite), arguments.data_root):
+        files += 1
+        try:
+            path = fetch()
+            log.info("here and verified: %s", path)
+        except InputError as error:
+            failed += 1
+            print(f"error: {error}", file=sys.stderr)
+    if failed:
+        sys.exit(2)
+    log.info("%s: all %d files that it needs are here", arguments.suite, files)
+
+
+if __name__ == "__main__":
+    command_line.run(main)
