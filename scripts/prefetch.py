@@ -46,16 +46,16 @@ def main() -> None:
     parser.add_argument("--data-root", type=Path, default=Path("resources/downloads"), help="where downloads are kept")
     arguments = parser.parse_args()
 
-    files, failed = 0, 0
+    files, errors = 0, []
     for fetch in fetchers(load_suite(arguments.suite), arguments.data_root):
         files += 1
         try:
-            path = fetch()
-            log.info("here and verified: %s", path)
+            log.info("here and verified: %s", fetch())
         except InputError as error:
-            failed += 1
-            print(f"error: {error}", file=sys.stderr)
-    if failed:
+            errors.append(error)
+    for error in errors:
+        print(f"error: {error}", file=sys.stderr)
+    if errors:
         sys.exit(2)
     log.info("%s: all %d files that it needs are here", arguments.suite, files)
 

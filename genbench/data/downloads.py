@@ -56,7 +56,8 @@ def download(
                 try:
                     _fetch_checked(url, part, Path(part.name), check)
                 except _FetchError as error:
-                    log.warning("%s: %s: %s", target.name, url, error.reason)
+                    if reasons.get(url) != error.reason:  # once is enough
+                        log.warning("%s: %s: %s", target.name, url, error.reason)
                     reasons[url] = error.reason
                     if not error.again:
                         remaining.remove(url)
@@ -67,6 +68,7 @@ def download(
             if _size(part) > longest:
                 longest, pauses = _size(part), list(PAUSES)
             elif remaining and pauses:
+                log.info("%s: trying again in %g seconds", target.name, pauses[0])
                 time.sleep(pauses.pop(0))
             else:
                 break
@@ -157,7 +159,8 @@ def _fetch(url: str, part: BinaryIO) -> bool:
                     part.write(chunk)
                     bar.update(len(chunk))
     except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
-        raise _FetchError(f"{type(error).__name__} at byte {_size(part):,}", again=True) from None
+        cause = type(getattr(error.args[0], "reason", error) if error.args else error).__name__
+        raise _FetchError(f"{cause} at byte {_size(part):,}" if _size(part) else cause, again=True) from None
     except requests.RequestException as error:  # an address that is none, or redirects without end
         raise _FetchError(type(error).__name__, again=False) from None
     finally:
