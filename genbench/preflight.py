@@ -6,114 +6,81 @@ and the cost of every model is known beforehand.
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
-
 from genbench import provenance
 from genbench.construction import check_arguments, unknown_name
+from genbench.cost import META, sampling_cost, training_cost
 from genbench.data import describe
+from genbench.data.downloads import existing_path
+from genbench.data.given import given_samples
 from genbench.errors import InputError
 from genbench.features import EXTRACTORS
-from genbench.generation import CallCounter
+from genbench.importing import read_checkpoint
 from genbench.metrics import EvaluationOptions, minimum_samples
-from genbench.models import Batch, Model, build, count_parameters
-from genbench.noise import Noise
+from genbench.models import Model, build, count_parameters
 from genbench.recipe import TrainConfig
-from genbench.suites import ROOT, checkpoints
-
-META = torch.device("meta")
+from genbench.suites import GIVEN, ROOT, checkpoints, seeds_of
 
 
-class FlopCounter(TorchDispatchMode):
-    """Adds up the FLOPs of convolutions and matrix products, by torch's own formulas: two a multiplication.
-
-    torch's FlopCounterMode also follows modules, and fails on a loss that differentiates twice.
-    """
-
-    total = 0
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = function(*args, **(kwargs or {}))
-        if (formula := flop_registry.get(function._overloadpacket)) is not None:
-            self.total += formula(*args, **(kwargs or {}), out_val=result)
-        return result
+def _common(entry: Mapping[str, Any], seeds: list[int]) -> dict[str, Any]:
+    """What is told of an entry of any kind."""
+    return {
+        "label": entry["label"],
+        "description": entry["description"],
+        "budget": entry.get("budget"),
+        "seeds": seeds,
+        "checkpoints": list(checkpoints(entry)),
+        "pictures": entry["pictures"],
+    }
 
 
-def _meta_noise(size: int) -> Noise:
-    return Noise(torch.empty(size, dtype=torch.int64, device=META))
-
-
-def training_cost(model: Model, config: TrainConfig) -> dict[str, int]:
-    """FLOPs of one training iteration, and bytes of memory: weights, gradients, Adam's moments, the average, and
-    what autograd keeps of one micro-batch (an upper bound; the allocator adds some, and reuses some)."""
-    size = config.batch_size // config.accumulate
-    kept: dict[int, int] = {}
-    peak = 0
-
-    def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        kept[storage._cdata] = storage.nbytes()  # the storage's own address: views of one tensor count once
-        return tensor
-
-    model.train()
-    x0 = torch.empty(size, *model.image_shape, device=META)
-    with (
-        FlopCounter() as counter,
-        torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor),
-    ):
-        # A step at which every submodule moves: n_critic - 1 for a GAN, found by trying.
-        for step in range(64):
-            before = counter.total
-            batch = Batch(x0, torch.empty(size, dtype=torch.int64, device=META), _meta_noise(size))
-            names = set()
-            for name, loss in model.losses(batch, step):
-                loss.backward(inputs=list(model.get_submodule(name).parameters()))
-                names.add(name)
-                peak = max(peak, sum(kept.values()))
-                kept.clear()
-            if names == set(count_parameters(model)):
-                break
-        flops = counter.total - before
-    weights = 4 * sum(p.numel() for p in model.parameters())
-    model.zero_grad(set_to_none=True)
-    return {"flops": flops * config.accumulate, "memory_bytes": weights * (5 if config.ema_decay else 4) + peak}
-
-
-@contextlib.contextmanager
-def _each_shape_once(module: torch.nn.Module) -> Iterator[list[int]]:
-    """Let `module` compute once for each shape of input and answer from memory afterwards; yields its FLOPs by call."""
-    forward, answers, flops = module.forward, {}, []
-
-    def remembered(*inputs: Any) -> Any:
-        key = tuple(tuple(value.shape) for value in inputs if isinstance(value, Tensor))
-        if key not in answers:
-            with FlopCounter() as counter:
-                answers[key] = forward(*inputs), counter
-        output, counter = answers[key]
-        flops.append(counter.total)
-        return output
-
-    module.forward = remembered
+def check_samples(
+    entry: Mapping[str, Any], image_shape: tuple[int, int, int], count: int, data_root: str, where: str
+) -> dict[str, Any]:
+    """The record of samples that were drawn elsewhere; InputError, beginning with `where`, when they don't serve."""
     try:
-        yield flops
-    finally:
-        del module.forward
+        given_samples(existing_path(entry["samples"], Path(data_root)), count, image_shape)
+    except InputError as error:
+        raise InputError(f"{where}: samples: {error}") from None
+    return {
+        "family": "Given samples",
+        "paper": None,
+        "class": None,
+        "spec": {"samples": entry["samples"]},
+        "parameters": {},
+        "samplers": {GIVEN: {"label": GIVEN, "options": {}, "remarks": ["samples drawn elsewhere"], "nfe": None}},
+    }
 
 
-def sampling_cost(model: Model, options: Mapping[str, Any]) -> dict[str, int]:
-    """NFE and FLOPs of drawing one image. A network called with one shape a thousand times is computed once."""
-    model.eval()
-    network = model.get_submodule(model.network)
-    with torch.no_grad(), _each_shape_once(network) as flops, CallCounter().on(model) as counter:
-        images = model.sample(_meta_noise(1), **options)
-    if tuple(images.shape) != (1, *model.image_shape):
-        raise InputError(f"sample returned shape {tuple(images.shape)}, expected {(1, *model.image_shape)}")
-    return {"nfe": counter.calls, "flops_per_nfe": flops[0] if flops else 0, "flops_per_image": sum(flops)}
+def check_pretrained(
+    entry: Mapping[str, Any], image_shape: tuple[int, int, int], data_root: str, where: str
+) -> dict[str, Any]:
+    """What a published checkpoint is and costs; InputError, beginning with `where`, when it does not serve."""
+    options = {key: value for key, value in entry["pretrained"].items() if key not in ("format", "path")}
+    try:
+        path = existing_path(entry["pretrained"]["path"], Path(data_root))
+        imported = read_checkpoint(entry["pretrained"]["format"], path, **options)
+    except InputError as error:
+        raise InputError(f"{where}: pretrained: {error}") from None
+    if tuple(imported.image_shape) != image_shape:
+        raise InputError(
+            f"{where}: pretrained: found a model of images of shape (C, H, W) = {tuple(imported.image_shape)}, "
+            f"expected {image_shape}, as the data set's"
+        )
+    with META:
+        model = build(imported.model, image_shape, f"{where}: pretrained").to(META)
+    return describe_model(entry, model, where) | {
+        "class": imported.model["class"],
+        "spec": {
+            "pretrained": entry["pretrained"],
+            "model": imported.model,
+            "samplers": entry["samplers"],
+            "sample_batch_size": entry["sample_batch_size"],
+        },
+    }
 
 
 def check_entry(entry: Mapping[str, Any], image_shape: tuple[int, int, int], where: str) -> dict[str, Any]:
@@ -127,14 +94,38 @@ def check_entry(entry: Mapping[str, Any], image_shape: tuple[int, int, int], whe
         model = build(entry["model"], image_shape, f"{where}: model")
     model = model.to(META)
     config.check_model(model, f"{where}: training")
+    described = describe_model(entry, model, where)
+    with _told(where, image_shape):
+        training = training_cost(model, config)
+    return described | {
+        "class": entry["model"]["class"],
+        "spec": {key: entry[key] for key in ("model", "training", "samplers", "sample_batch_size")},
+        "training_steps": config.steps,
+        "training_flops_per_image": training["flops"] // config.batch_size,
+        "training_memory_bytes": training["memory_bytes"],
+    }
+
+
+@contextlib.contextmanager
+def _told(where: str, image_shape: tuple[int, int, int]) -> Iterator[None]:
+    """Errors of a model that runs, as one InputError that begins with `where`."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise InputError(f"{where}: the model does not run on images of shape {image_shape}: {error}") from error
+
+
+def describe_model(entry: Mapping[str, Any], model: Model, where: str) -> dict[str, Any]:
+    """What a model is, and what drawing an image with each of the entry's samplers costs."""
     options = {
         name: model.check_sampler(given, f"{where}: samplers: {name}") for name, given in entry["samplers"].items()
     }
     for name in entry["pictures"]:
         if name not in model.pictures:
             raise unknown_name(f"{where}: pictures", name, model.pictures)
-    try:
-        training = training_cost(model, config)
+    with _told(where, model.image_shape):
         samplers = {
             name: {
                 "label": name,
@@ -144,24 +135,10 @@ def check_entry(entry: Mapping[str, Any], image_shape: tuple[int, int, int], whe
             }
             for name, given in options.items()
         }
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
-    except (RuntimeError, ValueError, TypeError) as error:
-        raise InputError(f"{where}: the model does not run on images of shape {image_shape}: {error}") from error
     return {
-        "label": entry["label"],
-        "description": entry["description"],
-        "budget": entry.get("budget"),
         "family": model.family,
         "paper": model.paper,
-        "class": entry["model"]["class"],
-        "spec": {key: entry[key] for key in ("model", "training", "samplers", "sample_batch_size")},
         "parameters": count_parameters(model),
-        "training_flops_per_image": training["flops"] // config.batch_size,
-        "training_memory_bytes": training["memory_bytes"],
-        "training_steps": config.steps,
-        "checkpoints": list(checkpoints(entry)),
-        "pictures": entry["pictures"],
         "samplers": samplers,
     }
 
@@ -172,6 +149,11 @@ def check_evaluation(suite: Mapping[str, Any], num_classes: int, where: str) -> 
     for name in evaluation["extractors"]:
         if name not in EXTRACTORS:
             raise unknown_name(f"{where}: evaluation: extractors", name, EXTRACTORS)
+        if missing := [package for package in EXTRACTORS[name].packages if find_spec(package) is None]:
+            raise InputError(
+                f"{where}: evaluation: extractors: found {name!r}, whose package {missing[0]} is not installed; "
+                f"expected it from pip install 'genbench[{name}]'"
+            )
     if "classifier" in evaluation["extractors"] and num_classes < 2:
         raise InputError(
             f"{where}: evaluation: extractors: found 'classifier', which needs labels of at least two classes; "
@@ -185,6 +167,8 @@ def check_evaluation(suite: Mapping[str, Any], num_classes: int, where: str) -> 
     needed = max(
         minimum_samples(EXTRACTORS[name].metrics, EXTRACTORS[name].dim, options) for name in evaluation["extractors"]
     )
+    headline_dim = next(kind.dim for kind in EXTRACTORS.values() if evaluation["headline"] in kind.metrics)
+    needed = max(needed, minimum_samples([evaluation["headline"]], headline_dim, options))
     for key in ("num_samples", "snapshot_samples"):
         if suite[key] < needed:
             raise InputError(
@@ -201,6 +185,14 @@ def preflight(suite: Mapping[str, Any], data_root: str, source: str) -> dict[str
         raise InputError(f"{source}: {error}") from None
     image_shape = (data.channels, data.height, data.width)
     check_evaluation(suite, data.num_classes, source)
+
+    def check(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
+        if "samples" in entry:
+            return check_samples(entry, image_shape, suite["num_samples"], data_root, where)
+        if "pretrained" in entry:
+            return check_pretrained(entry, image_shape, data_root, where)
+        return check_entry(entry, image_shape, where)
+
     return {
         "suite": suite["name"],
         "suite_argument": suite["name"] if Path(source).resolve().parent == ROOT / "suites" else source,
@@ -221,7 +213,7 @@ def preflight(suite: Mapping[str, Any], data_root: str, source: str) -> dict[str
         "evaluation": suite["evaluation"],
         "headline": suite["evaluation"]["headline"],
         "models": {
-            name: check_entry(entry, image_shape, f"{source}: models: {name}")
+            name: _common(entry, seeds_of(suite, entry)) | check(entry, f"{source}: models: {name}")
             for name, entry in suite["models"].items()
         },
         "provenance": provenance.collect("torch", "numpy", "snakemake"),

@@ -11,6 +11,7 @@ from genbench.construction import unknown_name
 from genbench.errors import InputError
 
 ROOT = Path(__file__).parents[1]
+GIVEN = "given"  # the sampler's place in the paths of samples that were drawn elsewhere
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -110,6 +111,7 @@ def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str,
                 f"{path}: models: found the name 'real', which is kept for the real images; expected another"
             )
         entry.setdefault("label", name)
+        _check_kind(entry, f"{path}: models: {name}")
         if isinstance(entry["snapshots"], Mapping):
             steps = entry["training"].get("steps")
             if not isinstance(steps, int):
@@ -118,6 +120,31 @@ def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str,
                 )
             entry["snapshots"] = list(range(entry["snapshots"]["every"], steps, entry["snapshots"]["every"]))
     return suite
+
+
+def _check_kind(entry: dict[str, Any], where: str) -> None:
+    """An entry is a model that is trained here, or a published checkpoint, or samples drawn elsewhere."""
+    kinds = [key for key in ("training", "pretrained", "samples") if key in entry]
+    if len(kinds) != 1 or ("model" in entry) != (kinds == ["training"]):
+        found = ", ".join(key for key in ("model", "training", "pretrained", "samples") if key in entry) or "none"
+        raise InputError(
+            f"{where}: found {found} of the keys that say what this is; expected model and training, or pretrained, "
+            "or samples"
+        )
+    useless = {"pretrained": ["snapshots"], "samples": ["snapshots", "pictures"]}.get(kinds[0], [])
+    for key in useless:
+        if entry[key]:
+            raise InputError(f"{where}: {key}: found {entry[key]!r}, but nothing is trained here; expected none")
+    if kinds == ["samples"]:
+        if entry["samplers"] != {"default": {}}:
+            raise InputError(f"{where}: samplers: found {entry['samplers']!r}, but these samples are already drawn")
+        entry["samplers"] = {GIVEN: {}}
+
+
+def seeds_of(suite: Mapping[str, Any], entry: Mapping[str, Any]) -> list[int]:
+    """The training seeds of an entry: the suite's, or the first alone for what is not trained here."""
+    seeds: list[int] = suite["seeds"]
+    return seeds if "training" in entry else seeds[:1]
 
 
 def checkpoints(entry: Mapping[str, Any]) -> Iterator[str]:

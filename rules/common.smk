@@ -8,9 +8,10 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from genbench.data.downloads import existing_path
 from genbench.devices import gpu_indices
 from genbench.errors import InputError
-from genbench.suites import check, checkpoints, find_suite, load_suite
+from genbench.suites import check, checkpoints, find_suite, load_suite, seeds_of
 
 try:
     config.update(check(dict(config), "config", "config"))
@@ -31,12 +32,32 @@ os.environ |= {
     "GENBENCH": workflow.basedir,
     "PYTHONPATH": os.pathsep.join(filter(None, [workflow.basedir, os.getenv("PYTHONPATH")])),
     "GENBENCH_JOBS_PER_GPU": str(config["jobs_per_gpu"]),
+    "GENBENCH_WEIGHTS": config["weights_root"],
 }
 
 
 def any_of(names):
     """A regular expression that matches exactly these names."""
     return "|".join(sorted(re.escape(str(name)) for name in names))
+
+
+def models_with(key):
+    """The names of the models whose entry has `key`, as a regular expression: training, pretrained or samples."""
+    return any_of(name for name, entry in SUITE["models"].items() if key in entry) or "(?!)"
+
+
+def user_path(path, where):
+    """A file or folder that the suite names, as it stands or inside data_root."""
+    try:
+        return str(existing_path(path, Path(config["data_root"])))
+    except InputError as error:
+        raise WorkflowError(f"{SUITE_FILE}: models: {where}: {error}") from None
+
+
+def pretrained_options(wildcards):
+    """The options of a checkpoint's format, as JSON."""
+    given = entry(wildcards)["pretrained"]
+    return json.dumps({key: value for key, value in given.items() if key not in ("format", "path")})
 
 
 def entry(wildcards):
@@ -113,10 +134,13 @@ def sample_features(wildcards):
     return [f"{folder}/{extractor}.npz" for extractor in SUITE["evaluation"]["extractors"]]
 
 
-def trainings(name):
-    """The file `name` of every training of the suite."""
+def trainings(name, *kinds):
+    """The file `name` of every training of the suite, or of the entries of other kinds: pretrained, samples."""
     return [
-        f"results/{SUITE['name']}/{model}/seed{seed}/{name}" for model in SUITE["models"] for seed in SUITE["seeds"]
+        f"results/{SUITE['name']}/{model}/seed{seed}/{name}"
+        for model, entry in SUITE["models"].items()
+        for seed in seeds_of(SUITE, entry)
+        if any(kind in entry for kind in kinds or ("training",))
     ]
 
 
@@ -125,7 +149,7 @@ def sample_sets(name):
     return [
         f"results/{SUITE['name']}/{model}/seed{seed}/{checkpoint}/{sampler}/{name}"
         for model, entry in SUITE["models"].items()
-        for seed in SUITE["seeds"]
+        for seed in seeds_of(SUITE, entry)
         for checkpoint in checkpoints(entry)
         for sampler in entry["samplers"]
     ]
@@ -136,6 +160,6 @@ def pictures():
     return [
         f"results/{SUITE['name']}/{model}/seed{seed}/final/pictures/{picture}.png"
         for model, entry in SUITE["models"].items()
-        for seed in SUITE["seeds"]
+        for seed in seeds_of(SUITE, entry)
         for picture in entry["pictures"]
     ]

@@ -3,7 +3,7 @@
 
 rule report:
     input:
-        trainings=trainings("training.json"),
+        trainings=trainings("training.json", "training", "pretrained"),
         histories=trainings("history.jsonl"),
         timings=sample_sets("timing.json"),
         grids=sample_sets("grid.png"),

@@ -17,6 +17,8 @@ rule sample:
         "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/logs/sample.log",
     benchmark:
         "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/benchmarks/sample.tsv"
+    wildcard_constraints:
+        model=f"{models_with('training')}|{models_with('pretrained')}",
     conda:
         "../envs/torch.yaml"
     threads: 1

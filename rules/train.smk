@@ -1,4 +1,4 @@
-# One training for each model and seed.
+# One training for each model and seed; or a checkpoint or samples from elsewhere.
 
 
 rule train:
@@ -15,6 +15,8 @@ rule train:
     benchmark:
         "results/{suite}/{model}/seed{seed}/benchmarks/train.tsv"
     priority: train_priority
+    wildcard_constraints:
+        model=models_with("training"),
     conda:
         "../envs/torch.yaml"
     threads: 1
@@ -31,3 +33,59 @@ rule train:
         " --seed {wildcards.seed}"
         " --snapshots '{params.snapshots}' --out {output.model:q} --device {resources.device} --threads {threads}"
         " 2>&1 | tee -ai {log:q}"
+
+
+rule import_checkpoint:
+    input:
+        lambda wildcards: user_path(entry(wildcards)["pretrained"]["path"], f"{wildcards.model}: pretrained"),
+    output:
+        model="results/{suite}/{model}/seed{seed}/model.safetensors",
+        training="results/{suite}/{model}/seed{seed}/training.json",
+    log:
+        "results/{suite}/{model}/seed{seed}/logs/import.log",
+    benchmark:
+        "results/{suite}/{model}/seed{seed}/benchmarks/import.tsv"
+    wildcard_constraints:
+        model=models_with("pretrained"),
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+    params:
+        format=lambda wildcards: entry(wildcards)["pretrained"]["format"],
+        options=pretrained_options,
+    shell:
+        'python "$GENBENCH"/scripts/import_checkpoint.py --format {params.format:q} --in {input:q} --out {output.model:q}'
+        " --options {params.options:q} --record {output.training:q} 2>&1 | tee -ai {log:q}"
+
+
+rule import_samples:
+    input:
+        samples=lambda wildcards: user_path(entry(wildcards)["samples"], f"{wildcards.model}: samples"),
+        like=f"resources/{DATASET}/test.npz",
+    output:
+        samples="results/{suite}/{model}/seed{seed}/final/given/samples.npz",
+        timing="results/{suite}/{model}/seed{seed}/final/given/timing.json",
+        grid=report(
+            "results/{suite}/{model}/seed{seed}/final/given/grid.png",
+            caption="../report/captions/given.rst",
+            category="Samples",
+            labels={"model": "{model}", "seed": "{seed}", "checkpoint": "final", "sampler": "given"},
+        ),
+    log:
+        "results/{suite}/{model}/seed{seed}/final/given/logs/import.log",
+    benchmark:
+        "results/{suite}/{model}/seed{seed}/final/given/benchmarks/import.tsv"
+    wildcard_constraints:
+        model=models_with("samples"),
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+    params:
+        count=SUITE["num_samples"],
+    shell:
+        'python "$GENBENCH"/scripts/import_samples.py --in {input.samples:q} --count {params.count} --like {input.like:q}'
+        " --out {output.samples:q} --timing {output.timing:q} --grid {output.grid:q} 2>&1 | tee -ai {log:q}"

@@ -106,7 +106,8 @@ def test_the_report_shows_every_model_and_sampler(toy: Path) -> None:
     assert (toy / "results/report/index.html").stat().st_size > 10_000
     metrics = json.loads((toy / "results/toy/ddpm/seed0/step-10/ddim/metrics.json").read_text())
     assert metrics["metrics"]["fd_classifier"]["n_fake"] == 150
-    assert Image.open(toy / "results/toy/gan/seed0/final/pictures/interpolation.png").size == (298, 298)
+    with Image.open(toy / "results/toy/gan/seed0/final/pictures/interpolation.png") as picture:
+        assert picture.size == (298, 298)
     assert metrics["metrics"]["fd_classifier"]["n_real"] == 4000
     timing = json.loads((toy / "results/toy/ddpm/seed0/final/ddpm/timing.json").read_text())
     assert timing["nfe"] == 3

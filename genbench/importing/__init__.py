@@ -21,21 +21,29 @@ from genbench.models import build
 FORMATS: dict[str, Callable[..., Imported]] = {"dcgan": dcgan, "ddgan": ddgan}
 
 
-def import_checkpoint(
-    format: str, path: str | os.PathLike[str], out: str | os.PathLike[str], **options: Any
-) -> dict[str, Any]:
-    """Write the weights of `path` to `out` as a model of ours; returns the info written beside them.
+def read_checkpoint(format: str, path: str | os.PathLike[str], **options: Any) -> Imported:
+    """What the checkpoint at `path` holds: a model's description and its weights.
 
     format: a key of FORMATS; options: the keyword-only arguments of its function. Raises InputError, naming the file,
     when that is not of the format, or lacks something that an option must say.
     """
     if format not in FORMATS:
         raise unknown_name("format", format, FORMATS)
-    options = {key: value for key, value in options.items() if value is not None}
     imported = FORMATS[format](Path(path), **check_arguments(FORMATS[format], options, f"format {format}"))
     with torch.device("meta"):
         model = build(imported.model, imported.image_shape, where=str(path))
     model.load_state_dict(imported.tensors, assign=True)  # a last check that it is complete
+    return imported
+
+
+def import_checkpoint(
+    format: str, path: str | os.PathLike[str], out: str | os.PathLike[str], **options: Any
+) -> dict[str, Any]:
+    """Write the weights of `path` to `out` as a model of ours; returns the info written beside them.
+
+    Arguments and errors are those of `read_checkpoint`.
+    """
+    imported = read_checkpoint(format, path, **options)
     info = {
         "model": imported.model,
         "image_shape": imported.image_shape,
