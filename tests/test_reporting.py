@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,13 +24,16 @@ from PIL import Image
 from genbench.artifacts import read_json, write_json
 from genbench.errors import InputError
 from genbench.reporting import numerals
-from genbench.reporting.columns import TIME, Column, comparison_columns
+from genbench.reporting.columns import COSTS, DETAILS, TIME, Column, comparison_columns, detail_columns
+from genbench.reporting.curves import CURVE_POINTS, compare_curves, learning_curve, thin
 from genbench.reporting.page import cite, sentence
 from genbench.reporting.pictures import embed, first_row, read_grid, reduce_colours
-from genbench.reporting.plots import CURVE_POINTS, learning_curve, on_front, quality_against_time, thin
+from genbench.reporting.plots import on_front, quality_against_time
+from genbench.reporting.progress import held_out, quality_over_training, snapshot_points
 from genbench.reporting.publish import publish
-from genbench.reporting.report import abbreviate, anchors, flatten
+from genbench.reporting.report import Report, abbreviate, anchors
 from genbench.reporting.results import read_results
+from genbench.reporting.sections import flatten, remarks, shown_checkpoints
 from genbench.reporting.table import Cell, Table, compare, final_rows, letters, mark_best
 
 ROOT = Path(__file__).parent.parent
@@ -87,6 +91,10 @@ PROVENANCE = {
     "command": "sample.py",
     "time": "2025-01-02T03:04:05+00:00",
 }
+CHECKPOINTS = {"ddpm": ["step-300", "final"], "lsgan": ["step-200", "step-400", "final"]}
+PICTURES = {"gan": ["interpolation"], "vae": ["reconstructions", "interpolation"], "ddpm": ["denoising_strip"]}
+PRIOR = "prior: a Gaussian fitted to the latents of the training images"
+STAND_IN = "features of a classifier of this data set, a stand-in for Inception's: no FID"
 DEVICE = "CPU (toy processor, 1 threads)"
 
 
@@ -134,7 +142,9 @@ def write_results(
             },
             "parameters": parameters,
             "training_memory_bytes": 310_000_000,
-            "checkpoints": ["step-300", "final"] if name == "ddpm" else ["final"],
+            "training_steps": 600,
+            "checkpoints": CHECKPOINTS.get(name, ["final"]),
+            "pictures": PICTURES.get(name, []),
         }  # fmt: skip
         entries[name] = reduced | {
             "samplers": {
@@ -144,6 +154,7 @@ def write_results(
                     "nfe": nfe,
                     "flops_per_nfe": 10_000_000,
                     "flops_per_image": nfe * 10_000_000,
+                    "remarks": [PRIOR] if name == "autoencoder" else [],
                 }
                 if optional
                 else {}
@@ -175,12 +186,24 @@ def write_results(
                         "step": step,
                         "losses": {part: 2 * math.exp(-step / 150) + random.normal(0.5, 0.03) for part in parameters},
                         "metrics": {metric: 40 * math.exp(-step / 90) + random.normal(20, 0.3) for metric in logged},
+                        "images_seen": 64 * step,
                     }
                     for step in steps
                 ]
+                lines += [
+                    {
+                        "step": step,
+                        "validation": {metric: 40 * math.exp(-step / 90) + 22 + seed for metric in logged},
+                        "images_seen": 64 * step,
+                    }
+                    for step in range(60, 601, 60)
+                    if logged
+                ]
                 (run / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+                for picture in reduced["pictures"]:
+                    write_grid(run / f"final/pictures/{picture}.png", images[random.permutation(len(images))[:100]])
             for checkpoint in reduced.get("checkpoints", ["final"]):
-                early = 1.0 if checkpoint == "final" else 2.5
+                early, fakes = (1.0, 2000) if checkpoint == "final" else (2.5, 500)
                 for sampler, (nfe, seconds, distance, precision, recall) in samplers.items():
                     place = run / checkpoint / sampler
                     timing = {"seconds_per_50k": seconds, "images_per_second": 50_000 / seconds, "extrapolated": True}
@@ -218,7 +241,12 @@ def write_results(
                         "kid_classifier": "50 subsets of 500",
                     }
                     metrics = {
-                        key: {"value": value, "std": 0.01 if key[:3] == "kid" else None, "n_real": 4000, "n_fake": 2000}
+                        key: {
+                            "value": value,
+                            "std": 0.01 if key[:3] == "kid" else None,
+                            "n_real": 4000,
+                            "n_fake": fakes,
+                        }
                         | {"note": notes.get(key)}
                         for key, value in values.items()
                     }
@@ -229,7 +257,7 @@ def write_results(
                             "extractors": {"classifier": extractor},
                             "reference_sha256": "4e" * 32,
                             "num_real": 4000,
-                            "num_fake": 2000,
+                            "num_fake": fakes,
                             "warnings": ["the covariance has rank 120 of 128"] if name == "gan" else [],
                             "provenance": PROVENANCE,
                         }
@@ -255,6 +283,7 @@ def write_results(
                 "notes": ["toy data set: 4,000 images to train, 1,000 to test"],
             },
             "num_samples": 2000,
+            "snapshot_samples": 500,
             "evaluation": {"extractors": ["classifier"]},
             "provenance": PROVENANCE,
         }
@@ -367,7 +396,7 @@ def test_a_standard_deviation_has_as_many_digits_as_its_mean():
 
 def test_the_tidy_table_has_a_row_for_each_draw_with_the_numbers_of_its_files(demo):
     results = read_results(demo / "preflight.json", demo)
-    assert len(results.rows) == 6 + 2 * 3  # ddpm: two checkpoints, three samplers
+    assert len(results.rows) == 5 + 3 + 2 * 3  # lsgan: three checkpoints; ddpm: two checkpoints, three samplers
     row = results.rows.set_index(["model", "seed", "checkpoint", "sampler"]).loc["ddpm", 0, "step-300", "ddim-25"]
     assert row["fd_classifier"] == 13.9 * 2.5
     assert row["kid_classifier_std"] == 0.01
@@ -451,6 +480,8 @@ def test_what_is_printed_alike_ties_and_so_does_what_is_within_two_standard_devi
     assert marked([0.91234, 0.91198, 0.5], "higher") == [True, True, False]
     assert marked([10.0, 10.9, 11.1], "lower", [0.5, 0.2, 0.2]) == [True, True, False]
     assert marked([10.0, 10.9, 11.1], "lower", [0.1, 0.5, 0.1]) == [True, True, False]
+    assert marked([10.0, 11.0, 20.0], "lower", [0.4, 0.4, 0.0]) == [True, True, False]  # 2·√(0.4² + 0.4²) = 1.13
+    assert marked([10.0, 11.0, 20.0], "lower", [0.4, 0.2, 0.0]) == [True, False, False]  # 2·√(0.4² + 0.2²) = 0.89
 
 
 def test_nothing_is_the_best_where_all_tie():
@@ -493,17 +524,17 @@ def test_several_seeds_give_mean_and_standard_deviation(tmp_path):
 
 def test_notes_stand_where_they_hold(demo):
     table = table_of(demo)
-    assert table.notes["precision_classifier"] == ["k = 3"]
+    assert table.notes["precision_classifier"] == [STAND_IN, "k = 3"]
     gan = next(row for row in table.rows if row.model == "gan")
     assert gan.cells["fd_classifier"].notes == ["the covariance has rank 120 of 128"]
     assert not any(row.cells["fd_classifier"].notes for row in table.rows if row.model != "gan")
-    assert list(table.footnotes.values()) == list("abcd")
+    assert list(table.footnotes.values()) == list("abcdef")
     rows = read_results(demo / "preflight.json", demo).rows
     rows = final_rows(rows.assign(fd_classifier_note=[f"rank {number}; biased" for number in range(len(rows))]))
     table = compare(rows, table.columns)
-    assert table.notes["fd_classifier"] == ["biased"]
+    assert table.notes["fd_classifier"] == [STAND_IN, "biased"]
     assert [row.cells["fd_classifier"].notes[0] for row in table.rows if row.model in ("gan", "lsgan")] == [
-        "rank 1",
+        "rank 3",
         "rank 0",
     ]
     assert [letters(number) for number in (1, 26, 27, 52, 53, 703)] == ["a", "z", "aa", "az", "ba", "aaa"]
@@ -528,12 +559,84 @@ def test_no_time_is_the_best_across_devices(demo):
 
 
 def test_labels_name_the_features_where_there_are_several():
-    columns = comparison_columns(
-        ["fd_classifier", "precision_classifier", "precision_dinov2", "recall_classifier"], "fd_classifier"
+    keys = ["fd_classifier", "fid_clean", "fid_infinity_clean", "kid_clean", "kid_efficientnet"]
+    keys += ["precision_classifier", "precision_dinov2", "recall_classifier", "fd_inception-clean-unofficial"]
+    keys += ["inception_score_clean", "inception_score_legacy"]
+    labels = {column.key: column.label for column in detail_columns(keys, "fd_efficientnet", 50_000)}
+    assert labels == {
+        "fd_efficientnet": "FD-EfficientNet (50k)",
+        "fd_classifier": "FD-classifier (50k)",
+        "fid_clean": "FID (clean, 50k)",
+        "fid_infinity_clean": "FID∞ (clean)",
+        "kid_clean": "KID (clean) ×10³",
+        "kid_efficientnet": "KID-EfficientNet ×10³",
+        "precision_classifier": "Precision-classifier",
+        "precision_dinov2": "Precision-DINOv2",
+        "recall_classifier": "Recall",
+        "fd_inception-clean-unofficial": "FD-inception-clean (other weights, 50k)",
+        "inception_score_clean": "IS (clean)",
+        "inception_score_legacy": "IS (legacy)",
+    } | {column.key: column.label for column in COSTS + DETAILS}
+
+
+def test_the_comparison_has_every_distance_and_other_metrics_in_the_features_of_the_headline():
+    keys = ["fid_clean", "fid_legacy", "fd_efficientnet", "fid_infinity_clean", "fid_infinity_legacy"]
+    keys += ["kid_clean", "kid_legacy", "inception_score_clean", "classifier_score"]
+    columns = [column.label for column in comparison_columns(keys, "fid_legacy", 50_000) if column not in COSTS]
+    assert columns == [
+        *("FID (legacy, 50k)", "FID (clean, 50k)", "FD-EfficientNet (50k)", "FID∞ (legacy)"),
+        *("IS", "Classifier score", "KID ×10³"),
+    ]
+
+
+def test_numbers_that_are_no_fid_or_say_little_are_marked_as_such():
+    def notes(key, **dataset):
+        return " | ".join(comparison_columns([key], key, None, dataset)[0].notes)
+
+    cifar = {"name": "cifar10", "num_classes": 10, "image_shape": [3, 32, 32]}
+    digits = {"name": "mnist", "num_classes": 10, "image_shape": [1, 28, 28]}
+    birds = {"name": "cub", "num_classes": 200, "image_shape": [3, 32, 32]}
+    assert notes("fd_classifier", **digits) == STAND_IN
+    assert "EfficientNet-Lite0" in notes("fd_efficientnet", **cifar)
+    assert "no FID" in notes("fd_inception-legacy-unofficial", **cifar)
+    assert [notes("fid_clean", **dataset) for dataset in (cifar, birds)] == ["", ""]
+    assert "greyscale images are outside" in notes("fid_clean", **digits)
+    assert [bool(notes("inception_score_clean", **dataset)) for dataset in (cifar, birds, digits)] == [0, 1, 1]
+    row = {"family": "GAN", "checkpoint": "final", "sampler": "default", "sampler_label": "default", "seed": 0}
+    scores = {"a": 5.0, "b": 6.0}
+    rows = pd.DataFrame([row | {"model": m, "label": m, "inception_score_clean": scores[m]} for m in scores])
+    best = [
+        [row.cells["inception_score_clean"].best for row in compare(rows, columns).rows]
+        for columns in (comparison_columns([], "inception_score_clean", None, dataset) for dataset in (cifar, birds))
+    ]
+    assert best == [[True, False], [False, False]]
+
+
+def test_remarks_stand_at_the_names_of_their_rows(demo, pages):
+    table = table_of(demo)
+    assert {row.model: row.remarks for row in table.rows if row.remarks} == {"autoencoder": [PRIOR]}
+    assert PRIOR in table.footnotes
+    source = (pages / "demo.html").read_text()
+    mark = f'<sup class="marks"><a href="#note-{table.footnotes[PRIOR]}">{table.footnotes[PRIOR]}</a></sup>'
+    assert re.search(
+        rf'<th scope="row" class="text"><a href="#model-autoencoder">Autoencoder</a>{re.escape(mark)}', source
     )
-    labels = {column.key: column.label for column in columns}
-    assert labels["precision_dinov2"] == "Precision-dinov2"
-    assert labels["recall_classifier"] == "Recall"
+    assert f'<p class="note">{sentence(PRIOR)}</p>' in source
+    rows = pd.read_csv(pages / "demo.csv").set_index("model")["remarks"]
+    assert rows["autoencoder"] == PRIOR
+    assert rows[["vae"]].isna().all()
+    summary = {row["model"]: row["remarks"] for row in read_json(pages / "demo.json")["rows"]}
+    assert (summary["autoencoder"], summary["vae"]) == ([PRIOR], [])
+
+
+def test_a_remark_of_some_samplers_names_them():
+    samplers = {
+        "a": {"label": "A", "remarks": ["x", "y"]},
+        "b": {"label": "B", "remarks": ["x"]},
+        "c": {"remarks": ["x"]},
+    }
+    assert remarks({"samplers": samplers}) == ["x", "A: y"]
+    assert remarks({"samplers": {"default": {}}}) == []
 
 
 # --- Plots and pictures -----------------------------------------------------------------------------------------------
@@ -581,6 +684,99 @@ def test_a_long_curve_is_thinned_to_the_means_of_blocks():
     assert thinned["step"].iloc[0] == 24.5
     assert (thin(curve[:7]).to_numpy() == curve[:7].to_numpy()).all()
     assert learning_curve(curve.assign(seed=0, name="generator", value=math.nan), "Losses") is None
+
+
+def curves_of(demo):
+    """The points of quality over training, and its plots."""
+    results = read_results(demo / "preflight.json", demo)
+    rows, columns = table_of(demo).rows, comparison_columns(results.metrics, "fd_classifier")
+    return snapshot_points(results, columns[0], rows), quality_over_training(results, rows)
+
+
+def test_snapshots_are_compared_over_training_and_finals_from_more_samples_stand_apart(demo):
+    points, plot = curves_of(demo)
+    assert set(points["name"]) == {"LSGAN", "DDPM, ddpm-100", "DDPM, ddim-25", "DDPM, dpm-solver-10"}
+    lsgan = points[points["name"] == "LSGAN"].sort_values("x")
+    assert lsgan["x"].tolist() == [200, 400, 600]
+    assert lsgan["value"].tolist() == [55.8 * 2.5, 55.8 * 2.5, 55.8]
+    assert lsgan["samples"].tolist() == [500, 500, 2000]
+    assert lsgan["apart"].tolist() == [False, False, True]
+    assert "judged by 500 samples each" in plot.caption
+    assert "hollow marks compare with hollow ones only" in plot.caption
+    for svg in map(str, (plot.wide, plot.narrow)):
+        assert ">FD-classifier, lower is better<" in svg
+        assert ">final model, 2k samples<" in svg
+        assert "<title>LSGAN: 55.8 at 600 training steps</title>" in svg
+        assert len(re.findall("<title>", svg)) == 3 + 3 * 2
+
+
+def test_finals_from_as_many_samples_end_their_lines(demo):
+    results = read_results(demo / "preflight.json", demo)
+    results.rows["fd_classifier_n_fake"] = 2000
+    plot = quality_over_training(results, table_of(demo).rows)
+    assert "The last point of a line is the final model." in plot.caption
+    assert "2k samples<" not in plot.wide
+    none = replace(results, rows=final_rows(results.rows))
+    assert quality_over_training(none, table_of(demo).rows) is None
+
+
+def test_held_out_quantities_stand_on_one_axis_against_epochs(demo):
+    results = read_results(demo / "preflight.json", demo)
+    names = {"vae": "VAE", "gan": "GAN", "autoencoder": "Autoencoder"}
+    reconstruction, kl = held_out(results, names)
+    assert [reconstruction.title, kl.title] == ["Reconstruction", "KL divergence"]
+    assert ">epochs<" in reconstruction.wide
+    assert "<title>VAE: 42.5 at 0.96 epochs</title>" in reconstruction.wide  # step 60: 60 * 64 / 4000 epochs
+    assert all(f">{name}<" in reconstruction.wide for name in ("VAE", "Autoencoder"))
+    assert ">Autoencoder<" not in kl.wide
+    without = replace(results, preflight=results.preflight | {"dataset": {"num_train": None}})
+    assert "<title>VAE: 42.5 at 60 training steps</title>" in held_out(without, names)[0].wide
+    assert held_out(results, {"gan": "GAN"}) == []
+
+
+def test_older_histories_have_steps_only(tmp_path):
+    folder = write_results(tmp_path, models={"vae": MODELS["vae"]})
+    path = folder / "vae/seed0/history.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text(
+        "".join(json.dumps(line | {"images_seen": 64.0} if n else line) + "\n" for n, line in enumerate(lines))
+    )
+    for line in lines:
+        del line["images_seen"]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    plot = held_out(read_results(folder / "preflight.json", folder), {"vae": "VAE"})[0]
+    assert ">training steps<" in plot.wide
+
+
+def test_several_seeds_are_thin_lines_around_their_mean():
+    points = pd.DataFrame({"name": "A", "seed": [0, 0, 1, 1], "x": [1.0, 2.0] * 2, "value": [1.0, 2.0, 3.0, 6.0]})
+    svg = str(compare_curves(points, "steps", "FD", (6, 3)))
+    assert re.findall("<title>(.*?)</title>", svg) == ["A: 2.00 at 1 steps", "A: 4.00 at 2 steps"]
+    assert svg.count("opacity: 0.5") == 2
+    assert "opacity: 0.5" not in str(compare_curves(points[:2], "steps", "FD", (6, 3)))
+    assert compare_curves(points.assign(value=math.nan), "steps", "FD", (6, 3)) is None
+
+
+def test_twenty_curves_all_look_different():
+    points = pd.DataFrame({"name": [f"model {n}" for n in range(20)], "seed": 0, "x": 1.0, "value": np.arange(20.0)})
+    svg = str(compare_curves(points, "steps", "FD", (12, 4)))
+    looks = re.findall(r'<path d="([^"]*)"[^>]*style="[^"]*stroke: (var\(--hue-\d\))[^"]*"><title>', svg)
+    assert len(looks) == len(set(looks)) == 20
+
+
+def test_models_of_the_same_name_are_told_apart(tmp_path):
+    twins = dict.fromkeys(("one", "two"), ("Twin", *MODELS["vae"][1:]))
+    folder = write_results(tmp_path, models=twins)
+    plots = Report(read_results(folder / "preflight.json", folder), folder).held_out
+    assert all(f">Twin ({name})<" in plots[0].wide for name in twins)
+
+
+def test_a_section_shows_some_of_many_checkpoints():
+    checkpoints = [f"step-{step}" for step in range(100, 3100, 100)] + ["final"]
+    shown = shown_checkpoints({"checkpoints": checkpoints})
+    assert shown == ["step-100", "step-700", "step-1300", "step-1900", "step-2500", "final"]
+    assert shown_checkpoints({"checkpoints": checkpoints[-3:]}) == checkpoints[-3:]
+    assert shown_checkpoints({}) == ["final"]
 
 
 def test_the_gaps_of_a_grid_become_transparent_and_its_first_row_is_the_first_ten_images(tmp_path):
@@ -650,6 +846,8 @@ def check_page(path: Path) -> Page:
 def test_the_page_has_everything_in_it(pages):
     page = check_page(pages / "demo.html")
     for text in [
+        STAND_IN,
+        PRIOR,
         "Handwritten digits, toy size",
         "FD-classifier (2k)",
         "≈ 1:10:10",
@@ -663,7 +861,8 @@ def test_the_page_has_everything_in_it(pages):
     assert "the covariance has rank 120 of 128" in page.text
     assert "optimizer.betas 0.5, 0.999" in page.text
     assert page.values("aria-sort") == ["ascending"]
-    assert len(page.values("src", "img")) == 2 * (9 + 1) + 12  # strips and grids, with the real images; and checkpoints
+    # Strips and grids, with the real images; checkpoints; pictures.
+    assert len(page.values("src", "img")) == 2 * (9 + 1) + (5 + 3 + 6) + 4
     assert all(page.values("alt", "img"))
 
 
@@ -672,6 +871,40 @@ def test_definitions_stand_at_headings_and_in_their_section(pages):
     assert any("Share of generated images inside the manifold" in title for title in page.values("title", "th"))
     assert "Share of generated images inside the manifold of the real ones." in page.text
     assert f"{11.7!r}" in page.values("title", "span")
+
+
+def test_pictures_have_captions_and_can_be_enlarged(pages):
+    page = check_page(pages / "demo.html")
+    for caption in (
+        "Held-out images, and below each its reconstruction",
+        "The first two latent dimensions",
+        "Denoising strip",
+    ):
+        assert caption in page.text
+    assert {f"picture-{number}" for number in ("1-1",)} <= set(page.values("id"))
+    assert "VAE: Held-out images, and below each its reconstruction" in page.values("alt", "img")
+
+
+def test_curves_of_training_and_of_held_out_images_stand_in_the_section_of_a_model(demo):
+    results = read_results(demo / "preflight.json", demo)
+    curves = dict(next(section for section in Report(results, demo).sections if section.name == "VAE").curves)
+    assert list(curves) == ["Losses", "kl", "reconstruction"]
+    assert all(f">{name}<" in curves["kl"] for name in ("training", "held-out images"))
+
+
+def test_columns_of_snapshots_say_how_many_samples_judged_them(pages):
+    page = check_page(pages / "demo.html")
+    assert "step-200 500 samples" in page.text
+    assert "where the suite asks for" not in page.text
+
+
+def test_a_page_of_twenty_models_with_many_snapshots_is_below_ten_megabytes(tmp_path, monkeypatch):
+    names = [f"model-{number}" for number in range(20)]
+    monkeypatch.setitem(globals(), "CHECKPOINTS", dict.fromkeys(names, ("step-100", "step-200", "final")))
+    monkeypatch.setitem(globals(), "PICTURES", dict.fromkeys(names, ("reconstructions", "interpolation")))
+    path = render(write_results(tmp_path, models={name: (name, *MODELS["vae"][1:]) for name in names})) / "demo.html"
+    assert 2_000_000 < path.stat().st_size < 10_000_000
+    check_page(path)
 
 
 def test_the_index_of_one_suite_is_its_page(pages):
@@ -775,6 +1008,7 @@ def test_templates_that_are_not_there_are_named(demo, tmp_path):
 @pytest.mark.parametrize("path", sorted((ROOT / "report/captions").glob("*.rst")), ids=lambda path: path.stem)
 def test_captions_are_valid_for_the_names_that_a_suite_can_have(path):
     wildcards = SimpleNamespace(suite="demo", model="wgan-gp_", seed="0", checkpoint="step-300_", sampler="ddim+25.0_")
+    wildcards.picture = "reconstructions"
     snakemake = SimpleNamespace(wildcards=wildcards, params={"results": "results/demo"})
     text = (
         jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(path.read_text()).render(snakemake=snakemake)

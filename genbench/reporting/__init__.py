@@ -4,8 +4,12 @@ results   reads every JSON file of a suite into one tidy pandas table
 columns   what is measured: names, definitions, which end is better
 numerals  how numbers are printed
 table     the comparison: means over seeds, the best of each column with its ties, notes
-plots     quality against time and learning curves, as SVG in the page's own colours
-pictures  sample grids as data URIs
+drawing   plots as SVG in the page's own colours
+plots     quality against time
+curves    curves over training
+progress  what is compared over training: snapshots, held-out images
+pictures  sample grids and other pictures as data URIs
+sections  what the page tells about one model
 report    what a suite's page shows, part by part
 page      Jinja2: the page of a suite, and the index over several
 publish   writes them

@@ -1,28 +1,53 @@
 """What the tables show: each quantity with its name, its definition, which end is better, and how it is printed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from genbench.metrics import METRICS, metric_info
+from genbench.metrics import METRICS, metric_base, metric_info
 from genbench.reporting.numerals import Number, count, duration, memory, proportion, significant
 
 # Metrics of the comparison, in its order; the others stand in each model's own section.
-COMPARED = ("fd", "fid", "classifier_score", "inception_score", "kid", "precision", "recall", "density", "coverage")
-DISTANCES = ("fd", "fid")
+COMPARED = (
+    *("fid", "fd", "fid_infinity", "fd_infinity", "inception_score", "classifier_score", "kid"),
+    *("precision", "recall", "density", "coverage", "memorised"),
+)
+DISTANCES = ("fd", "fid")  # biased: a value means something only beside others from as many samples
+INFINITE = ("fd_infinity", "fid_infinity")
 PRINTED: dict[str, Callable[[Number], str]] = {  # otherwise with three significant digits
     "precision": proportion,
     "recall": proportion,
     "density": proportion,
     "coverage": proportion,
+    "memorised": proportion,
     "classifier_confidence": proportion,
     "classifier_confident_share": proportion,
     "classes_found": count,
 }
+FEATURES = {  # how labels name an extractor
+    "classifier": "classifier",
+    "efficientnet": "EfficientNet",
+    "dinov2": "DINOv2",
+    "clean": "clean",
+    "legacy": "legacy",
+}
+INCEPTION = ("clean", "legacy")  # resizes before FID's own network
+STAND_INS = {
+    "classifier": "features of a classifier of this data set, a stand-in for Inception's: no FID",
+    "efficientnet": "features of EfficientNet-Lite0 on ImageNet, a stand-in for Inception's: no FID",
+}
+UNOFFICIAL = "features of weights that are not the published ones: no FID"
+GREYSCALE = "features learned from colour photographs; greyscale images are outside their domain"
+OTHER_CLASSES = "counts classes of ImageNet, which these images do not show: no measure of their quality"
 
 
 @dataclass(frozen=True)
 class Column:
-    """One quantity of the tidy table. Values are printed by `text` after multiplication with `scale`."""
+    """One quantity of the tidy table. Values are printed by `text` after multiplication with `scale`.
+
+    metric: the name in METRICS, for metrics. notes: sentences that hold for all its numbers. doubtful: says so little
+    here that it is shown in grey, and nothing is marked as its best.
+    """
 
     key: str
     label: str
@@ -31,6 +56,9 @@ class Column:
     text: Callable[[Number], str] = significant
     scale: Number = 1
     source: str = ""
+    metric: str = ""
+    notes: tuple[str, ...] = ()
+    doubtful: bool = False
 
 
 TIME = Column(
@@ -75,37 +103,104 @@ DETAILS = [
 ]
 
 
-def base(key: str) -> str:
-    """The metric of a key: fd_classifier is fd, in the features of the extractor `classifier`. Other keys are whole."""
-    metric = key.partition("_")[0]
-    return metric if metric in METRICS and key not in METRICS else key
+def extractor_of(key: str) -> str:
+    """The extractor in a metric's key, which names its features: "" where the metric has its own."""
+    return key.removeprefix(metric_base(key)).removeprefix("_")
 
 
-def metric_columns(keys: Sequence[str], num_samples: int | None = None) -> list[Column]:
+def metric_columns(
+    keys: Sequence[str], num_samples: int | None = None, dataset: Mapping[str, Any] | None = None
+) -> list[Column]:
     """The columns of metrics. A Frechet distance names its features and, since it depends on it, the sample count;
     other metrics name their features only where they stand in several. Raises InputError for an unknown metric."""
+    metrics = [metric_base(key) for key in keys]
     columns = []
-    for key in keys:
-        info = metric_info(key)
-        label, scale = info.label, 1
-        extractor = key.removeprefix(base(key)).removeprefix("_")
-        if extractor and (base(key) in DISTANCES or len([other for other in keys if base(other) == base(key)]) > 1):
-            label = f"{label}-{extractor}"
-        if base(key) in DISTANCES and num_samples:
-            label = f"{label} ({count(num_samples)})"
-        if base(key) == "kid":
+    for key, metric in zip(keys, metrics, strict=True):
+        info, extractor, scale = metric_info(key), extractor_of(key), 1
+        named = extractor and (metric in DISTANCES + INFINITE or metrics.count(metric) > 1)
+        label = name_features(info.label, extractor) if named else info.label
+        if metric in DISTANCES and num_samples:
+            label = (
+                label[:-1] + f", {count(num_samples)})" if label.endswith(")") else f"{label} ({count(num_samples)})"
+            )
+        if metric == "kid":
             label, scale = f"{label} ×10³", 1000
-        text = PRINTED.get(base(key), significant)
-        columns.append(Column(key, label, info.definition, info.direction, text, scale, info.source))
+        columns.append(
+            Column(
+                key,
+                label,
+                info.definition,
+                info.direction,
+                PRINTED.get(metric, significant),
+                scale,
+                info.source,
+                metric,
+                tuple(notes_on(metric, extractor, dataset or {})),
+                doubtful=metric == "inception_score" and not shows_objects(dataset or {}),
+            )
+        )
     return columns
 
 
-def comparison_columns(metrics: Sequence[str], headline: str, num_samples: int | None = None) -> list[Column]:
-    """The columns of the comparison: the headline first, then the other compared metrics, then what they cost."""
-    others = [key for metric in COMPARED for key in metrics if base(key) == metric]
-    return metric_columns(list(dict.fromkeys([headline, *others])), num_samples) + COSTS
+def name_features(label: str, extractor: str) -> str:
+    """A metric's label with its features: FD-EfficientNet, FID (clean), and FD-inception-clean (other weights)."""
+    name = extractor.removesuffix("-unofficial")
+    label = f"{label} ({name})" if name in INCEPTION else f"{label}-{FEATURES.get(name, name)}"
+    return label if name == extractor else f"{label} (other weights)"
 
 
-def detail_columns(metrics: Sequence[str], headline: str, num_samples: int | None = None) -> list[Column]:
+def notes_on(metric: str, extractor: str, dataset: Mapping[str, Any]) -> list[str]:
+    """What a reader must know of every number of a metric in an extractor's features, on images of `dataset`."""
+    notes = [STAND_INS[extractor]] if extractor in STAND_INS else []
+    if extractor.endswith("-unofficial"):
+        notes.append(UNOFFICIAL)
+    if extractor not in ("", "classifier") and (dataset.get("image_shape") or [3])[0] == 1:
+        notes.append(GREYSCALE)
+    if metric == "inception_score" and not shows_objects(dataset):
+        notes.append(OTHER_CLASSES)
+    return notes
+
+
+def shows_objects(dataset: Mapping[str, Any]) -> bool:
+    """Whether a data set shows many kinds of the objects that ImageNet's classes are of, as CIFAR-10 does."""
+    return str(dataset.get("name")).startswith(("cifar", "imagenet")) and (dataset.get("num_classes") or 0) >= 10
+
+
+def comparison_columns(
+    metrics: Sequence[str],
+    headline: str,
+    num_samples: int | None = None,
+    dataset: Mapping[str, Any] | None = None,
+) -> list[Column]:
+    """The columns of the comparison: the headline first, then the other compared metrics, then what they cost.
+
+    Frechet distances stand there in all features, other metrics in those of the headline, if they exist in them.
+    """
+    keys = [headline]
+    for metric in COMPARED:
+        found = [key for key in metrics if metric_base(key) == metric]
+        own = [key for key in found if extractor_of(key) == extractor_of(headline)]
+        keys += found if metric in DISTANCES else own or found
+    return metric_columns(list(dict.fromkeys(keys)), num_samples, dataset) + COSTS
+
+
+def detail_columns(
+    metrics: Sequence[str],
+    headline: str,
+    num_samples: int | None = None,
+    dataset: Mapping[str, Any] | None = None,
+) -> list[Column]:
     """Every quantity, for a model's own section."""
-    return metric_columns(list(dict.fromkeys([headline, *metrics])), num_samples) + COSTS + DETAILS
+    return metric_columns(list(dict.fromkeys([headline, *metrics])), num_samples, dataset) + COSTS + DETAILS
+
+
+def definition_columns(metrics: Sequence[str]) -> list[Column]:
+    """Every quantity once, whatever features it stands in: what is to be defined."""
+    bases = dict.fromkeys(metric_base(key) for key in metrics)
+    defined = [
+        Column(
+            base, METRICS[base].label, METRICS[base].definition, METRICS[base].direction, source=METRICS[base].source
+        )
+        for base in bases
+    ]
+    return defined + COSTS + DETAILS

@@ -13,6 +13,10 @@ from PIL import Image
 from genbench.errors import InputError
 
 COLUMNS = 10  # tiles in a row of grid.png
+CAPTIONS = {  # of the pictures that models draw of themselves, by name
+    "reconstructions": "Held-out images, and below each its reconstruction",
+    "interpolation": "The first two latent dimensions over a 10×10 grid in [-1, 1], the others 0",
+}
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,11 @@ def first_row(grid: Image.Image, image_shape: Sequence[int] | None = None) -> Im
     """The first row of a grid's tiles, which are square if their shape is unknown."""
     height = image_shape[1] if image_shape else grid.width // COLUMNS
     return grid.crop((0, 0, grid.width, min(height, grid.height)))
+
+
+def caption(name: str) -> str:
+    """What a picture shows; where nothing is known of it, its name."""
+    return CAPTIONS.get(name) or name.replace("_", " ").replace("-", " ").capitalize()
 
 
 def embed(image: Image.Image, most_bytes: int = 1 << 30) -> Picture:

@@ -26,7 +26,8 @@ def publish(preflight: Path, results: Path, out_dir: Path, template_dir: Path) -
     report = Report(found, results)
     page = render_report(report, template_dir)
     write_text(out_dir / f"{suite}.html", page)
-    table = found.rows.assign(warnings=[" | ".join(warnings) for warnings in found.rows.get("warnings", [])])
+    lists = {key: found.rows[key].map(" | ".join) for key in ("warnings", "remarks") if key in found.rows}
+    table = found.rows.assign(**lists)
     write_text(out_dir / f"{suite}.csv", table.to_csv(index=False))
     write_json(out_dir / f"{suite}.json", report.summary())
     summaries = read_summaries(out_dir)

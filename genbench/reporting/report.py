@@ -3,7 +3,6 @@
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,42 +10,36 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from genbench.reporting.columns import NFE, PARAMETERS, TIME, Column, base, comparison_columns, detail_columns
-from genbench.reporting.numerals import count, memory
-from genbench.reporting.pictures import Picture, embed, first_row, read_grid
-from genbench.reporting.plots import learning_curve, quality_against_time
+from genbench.reporting.columns import (
+    NFE,
+    PARAMETERS,
+    TIME,
+    Column,
+    comparison_columns,
+    definition_columns,
+    detail_columns,
+)
+from genbench.reporting.pictures import Picture, caption, embed, first_row, read_grid
+from genbench.reporting.plots import quality_against_time
+from genbench.reporting.progress import Comparison, distinct, held_out, quality_over_training
 from genbench.reporting.results import Draw, Results
+from genbench.reporting.sections import (
+    Section,
+    Strip,
+    recipe,
+    remarks,
+    shown_checkpoints,
+    training_curves,
+    training_facts,
+)
 from genbench.reporting.table import Row, Table, compare, final_rows, seen
 
-GRID_BYTES, STRIP_BYTES = 4_500_000, 1_500_000  # all of a page together, before base64 adds a third
+# All of a page together, before base64 adds a third:
+GRID_BYTES, STRIP_BYTES, PICTURE_BYTES = 3_600_000, 1_200_000, 1_200_000
 FORMAT = "genbench-report-1"  # of the summaries that the index reads
 WIDE, NARROW = (12.5, 5.6), (4.9, 5.4)  # inches; the style sheet shows the one that fits
-QUALITY = ("fd", "fid", "classifier_score", "inception_score", "precision", "recall")
-OVERVIEW = (*QUALITY, TIME.key, NFE.key, PARAMETERS.key)  # the columns of the index
-
-
-@dataclass(frozen=True)
-class Strip:
-    """The first samples of a row, or of the real images: for every model the same seeds in the same order."""
-
-    name: str
-    picture: Picture
-    anchor: str = ""  # of the whole grid
-
-
-@dataclass(frozen=True)
-class Section:
-    """What the page tells about one model."""
-
-    name: str
-    anchor: str
-    entry: Mapping[str, Any]
-    facts: Sequence[tuple[str, str]]
-    recipe: Sequence[tuple[str, Sequence[tuple[str, str]]]]
-    numbers: Table
-    curves: Sequence[tuple[str, Markup]]
-    strips: Sequence[Strip]
-    commands: Sequence[str]
+OVERVIEW_METRICS = ("fd", "fid", "classifier_score", "inception_score", "precision", "recall")
+OVERVIEW = (TIME, NFE, PARAMETERS)  # the other columns of the index
 
 
 class Report:
@@ -55,13 +48,14 @@ class Report:
     def __init__(self, results: Results, root: Path) -> None:
         self.results, self.root, self.preflight = results, root, results.preflight
         self.num_samples: int | None = self.preflight.get("num_samples")
-        self.image_shape = (self.preflight.get("dataset") or {}).get("image_shape")
+        self.dataset: Mapping[str, Any] = self.preflight.get("dataset") or {}
+        self.image_shape = self.dataset.get("image_shape")
         self.anchors = anchors(self.preflight["models"])
         self.compared = final_rows(results.rows)
 
     @cached_property
     def table(self) -> Table:
-        columns = comparison_columns(self.results.metrics, self.preflight["headline"], self.num_samples)
+        columns = comparison_columns(self.results.metrics, self.preflight["headline"], self.num_samples, self.dataset)
         return compare(self.compared, columns, self.results.floor, self.num_samples)
 
     @cached_property
@@ -84,6 +78,15 @@ class Report:
             for row, path in paths
         ]
 
+    @property
+    def captioned_sheets(self) -> list[tuple[Strip, str, str]]:
+        """The grids, each with its alternative text and the headline number of its row."""
+        lead = self.table.columns[0]
+        return [
+            (sheet, f"A grid of samples of {sheet.name}", f"{lead.label} {row.cells[lead.key].text}" if row else "")
+            for row, sheet in self.sheets
+        ]
+
     def shown(self) -> Iterator[tuple[Row, Path]]:
         """The rows of the table that have a grid, and the grid of their first seed that has one."""
         for row in self.table.rows:
@@ -97,7 +100,9 @@ class Report:
         return embed(read_grid(path, self.image_shape), share)
 
     def first_samples(self, path: Path) -> Picture:
-        share = STRIP_BYTES // (len(self.results.grids) + len(self.table.rows) + 1)
+        entries = self.preflight["models"].values()
+        strips = sum(len(entry.get("samplers", {})) * len(shown_checkpoints(entry)) for entry in entries)
+        share = STRIP_BYTES // (strips + len(self.table.rows) + 1)
         return embed(first_row(read_grid(path, self.image_shape), self.image_shape), share)
 
     def sheet_anchor(self, row: Row | None) -> str:
@@ -108,7 +113,7 @@ class Report:
         """For the columns that sum a suite up: the best number and whose it is."""
         found = []
         for column in self.table.columns:
-            leads = column == self.table.columns[0] or column == TIME or base(column.key) in ("precision", "recall")
+            leads = column == self.table.columns[0] or column == TIME or column.metric in ("precision", "recall")
             best = [row for row in self.table.rows if row.cells[column.key].best]
             if leads and best:
                 found.append((column, best[0].cells[column.key].text, [row.name for row in best]))
@@ -120,57 +125,77 @@ class Report:
         return [quality_against_time(self.table, size) for size in (WIDE, NARROW)]
 
     @cached_property
-    def losses(self) -> dict[str, Markup]:
+    def progress(self) -> Comparison | None:
+        """The headline metric of the snapshots of all models."""
+        return quality_over_training(self.results, self.table.rows)
+
+    @cached_property
+    def held_out(self) -> list[Comparison]:
+        """What was watched on held-out images, for all models."""
+        return held_out(self.results, distinct({model: self.label(model) for model in self.order}))
+
+    @property
+    def losses(self) -> list[tuple[Section, Markup]]:
         """The loss curves of each model that has a history."""
-        curves = {}
-        for model, history in self.results.histories.items():
-            curve = learning_curve(history[history["kind"] == "losses"], f"Losses of {self.label(model)}")
-            if curve:
-                curves[model] = curve
-        return curves
+        return [(section, curve) for section in self.sections for title, curve in section.curves if title == "Losses"]
 
     def label(self, model: str) -> str:
         return str(self.preflight["models"][model].get("label") or model)
 
+    @property
+    def order(self) -> list[str]:
+        """The models, the best first; those that are not sampled last."""
+        return list(dict.fromkeys([*(row.model for row in self.table.rows), *self.preflight["models"]]))
+
     @cached_property
     def sections(self) -> list[Section]:
-        """A section for each model, the best first."""
-        order = list(dict.fromkeys(row.model for row in self.table.rows))
-        return [self.section(model) for model in dict.fromkeys([*order, *self.preflight["models"]])]
+        """A section for each model."""
+        return [self.section(model) for model in self.order]
 
     def section(self, model: str) -> Section:
         entry = self.preflight["models"][model]
         rows = self.results.rows
         rows = rows[rows["model"] == model] if len(rows) else rows
-        columns = detail_columns(self.results.metrics, self.preflight["headline"], self.num_samples)
-        curves = [("Losses", self.losses[model])] if model in self.losses else []
-        history = self.results.histories.get(model)
-        if history is not None:
-            for name, values in history[history["kind"] == "metrics"].groupby("name", sort=False):
-                curve = learning_curve(values, f"{name} of {self.label(model)}")
-                curves += [(str(name), curve)] if curve else []
+        shown = shown_checkpoints(entry)
+        numbers = rows[rows["checkpoint"].isin(shown)] if len(rows) else rows
+        alike = len(set(seen(numbers, "num_fake"))) <= 1  # otherwise each row says of how many samples it is
+        columns = detail_columns(
+            self.results.metrics, self.preflight["headline"], self.num_samples if alike else None, self.dataset
+        )
         return Section(
             name=self.label(model),
             anchor=self.anchors[model],
             entry=entry,
+            remarks=remarks(entry),
             facts=[(name, text) for name, text in training_facts(entry, rows) if text],
             recipe=recipe(entry.get("spec") or {}),
-            numbers=compare(rows, columns),
-            curves=curves,
-            strips=self.progress(model),
+            numbers=compare(numbers, columns),
+            samples_differ=not alike,
+            left_out=len(entry.get("checkpoints", ["final"])) - len(shown),
+            curves=training_curves(self.results.histories.get(model), self.label(model)),
+            strips=self.first_of_checkpoints(model),
+            pictures=self.pictures(model),
             commands=list(self.commands(model)),
         )
 
-    def progress(self, model: str) -> list[Strip]:
+    def first_of_checkpoints(self, model: str) -> list[Strip]:
         """The first samples of each sampler of a model, at its checkpoints in turn; of its first seed."""
         entry, seed = self.preflight["models"][model], self.preflight["seeds"][0]
         strips = []
         for sampler, option in entry.get("samplers", {}).items():
-            for checkpoint in entry.get("checkpoints", ["final"]):
+            for checkpoint in shown_checkpoints(entry):
                 path = self.results.grids.get(Draw(model, seed, checkpoint, sampler))
                 name = ", ".join([option.get("label") or sampler] + [checkpoint] * (checkpoint != "final"))
                 strips += [Strip(name, self.first_samples(path))] if path else []
         return strips
+
+    def pictures(self, model: str) -> list[Strip]:
+        """The pictures that a model has drawn of itself, each with its caption."""
+        share = PICTURE_BYTES // max(1, sum(map(len, self.results.pictures.values())))
+        return [
+            Strip(caption(name), self.grid(path, share), f"picture-{self.order.index(model) + 1}-{number}")
+            for number, (name, path) in enumerate(self.results.pictures.get(model, {}).items(), start=1)
+        ]
 
     def commands(self, model: str) -> Iterator[str]:
         """What to type to make the rows of a model again."""
@@ -190,7 +215,7 @@ class Report:
     @cached_property
     def definitions(self) -> list[Column]:
         """Every quantity of the page."""
-        return detail_columns(self.results.metrics, self.preflight["headline"])
+        return definition_columns([self.preflight["headline"], *self.results.metrics])
 
     @cached_property
     def stages(self) -> list[dict[str, str]]:
@@ -228,9 +253,14 @@ class Report:
         return len(set(seen(self.results.provenance, "code_sha256")))
 
     @property
+    def snapshots(self) -> bool:
+        """Whether there are results of other checkpoints than those that are compared."""
+        return len(self.results.rows) > len(self.compared)
+
+    @property
     def draws(self) -> list[dict[str, Any]]:
-        """The rows of the tidy table, absent values left out."""
-        return records(self.results.rows)
+        """The compared rows of the tidy table, absent values left out."""
+        return records(self.compared)
 
     def summary(self) -> dict[str, Any]:
         """What the index over all suites needs of this one, as JSON."""
@@ -252,8 +282,8 @@ class Overview:
     def __init__(self, summary: Mapping[str, Any]) -> None:
         self.preflight, self.anchors = summary, summary["anchors"]
         num_samples = summary.get("num_samples")
-        columns = comparison_columns(summary["metrics"], summary["headline"], num_samples)
-        columns = [column for column in columns if base(column.key) in OVERVIEW]
+        columns = comparison_columns(summary["metrics"], summary["headline"], num_samples, summary.get("dataset") or {})
+        columns = [column for column in columns if column.metric in OVERVIEW_METRICS or column in OVERVIEW]
         self.table = compare(pd.DataFrame(summary["rows"]), columns, summary["floor"], num_samples)
         self.quality_plots = [quality_against_time(self.table, size) for size in (WIDE, NARROW)]
         self.strips = [
@@ -274,56 +304,6 @@ def anchors(names: Sequence[str] | Mapping[str, Any]) -> dict[str, str]:
         anchor = "model-" + re.sub(r"[^A-Za-z0-9_.-]+", "-", name)
         found[name] = anchor if anchor not in found.values() else f"{anchor}-{number}"
     return found
-
-
-def recipe(spec: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """A model's entry as tables of (dotted key, value), one for each part of it."""
-    parts = {key: list(flatten(value)) for key, value in spec.items() if isinstance(value, Mapping) and value}
-    if rest := {key: value for key, value in spec.items() if key not in parts}:
-        parts["other"] = list(flatten(rest))
-    return list(parts.items())
-
-
-def flatten(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """(dotted key, text) of every leaf of nested mappings."""
-    if isinstance(value, Mapping) and value:
-        for name, part in value.items():
-            yield from flatten(part, f"{key}.{name}" if key else str(name))
-    elif isinstance(value, Sequence) and not isinstance(value, str):
-        yield key, ", ".join(text for part in value for _, text in flatten(part)) or "none"
-    elif isinstance(value, bool):
-        yield key, "yes" if value else "no"
-    else:
-        yield key, "none" if value is None else "defaults" if value == {} else str(value)
-
-
-def training_facts(entry: Mapping[str, Any], rows: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    """What is worth knowing of how a model was trained, as far as it was recorded."""
-
-    def values(key: str, text: Any = str) -> str:
-        return ", ".join(dict.fromkeys(text(value) for value in seen(rows, key)))
-
-    parts = entry.get("parameters") or {}
-    yield "Parameters", ", ".join(f"{name} {count(number)}" for name, number in parts.items())
-    training = {
-        "steps": values("steps", "{:,.0f}".format),
-        "images a batch": values("training_batch_size", count),
-        "images/s": values("training_images_per_second", count),
-    }
-    yield "Training", ", ".join(f"{text} {unit}" for unit, text in training.items() if text)
-    weights = {"ema": f"moving average, decay {values('ema_decay')}", "raw": "raw, no moving average"}
-    yield "Weights", weights.get(values("weights"), values("weights"))
-    yield "Precision", values("training_precision")
-    if values("training_device") == values("device"):
-        yield "Trained and sampled on", values("device")
-    else:
-        yield "Trained on", values("training_device")
-        yield "Sampled on", values("device")
-    yield "Sampling batch", values("batch_size", count)
-    if memory_bytes := entry.get("training_memory_bytes"):
-        yield "Training memory", f"{memory(memory_bytes)}, estimated"
-    if any(seen(rows, "resumed")):
-        yield "Continued", f"{values('resumed', '{:.0f}'.format)} times after an interruption"
 
 
 def records(rows: pd.DataFrame) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Read what the rules wrote for one suite into one tidy table: a row for each model, seed, checkpoint and sampler."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,9 @@ class Results:
 
     rows: the tidy table; each metric `key` has columns key, key_std, key_n_fake and key_note.
     floor: the same columns for real images against real images, or None.
-    histories: for each model a table of seed, step, kind ("losses" or "metrics"), name, value.
+    histories: for each model a table of seed, step, images_seen (NaN if unknown), kind, name, value; the kinds are
+    "losses", "metrics", and "validation" for those of held-out images.
+    pictures: for each model its pictures by name, of its first seed that has them.
     provenance: one row a file: stage, model, device, and what provenance.collect wrote.
     """
 
@@ -71,6 +74,7 @@ class Results:
     floor: Mapping[str, Any] | None
     histories: Mapping[str, pd.DataFrame]
     grids: Mapping[Draw, Path]
+    pictures: Mapping[str, Mapping[str, Path]]
     real_grid: Path | None
     extractors: Mapping[str, Mapping[str, Any]]
     provenance: pd.DataFrame
@@ -80,13 +84,14 @@ def read_results(preflight_path: Path, root: Path) -> Results:
     """Read the suite of `preflight_path`, whose results lie under `root` (results/{suite}).
 
     Every draw that the preflight names needs its training, timing and metrics: an InputError names the file that is
-    missing. Histories, grids and the row of real images are optional.
+    missing. Histories, grids, pictures and the row of real images are optional.
     """
     preflight = read_record(preflight_path, "suite", "models", "seeds", "headline")
     origins = [origin("preflight", preflight)]
     rows = []
     histories: dict[str, pd.DataFrame] = {}
     grids: dict[Draw, Path] = {}
+    pictures: dict[str, dict[str, Path]] = {}
     metrics: dict[str, None] = {}  # an ordered set
     extractors: dict[str, Mapping[str, Any]] = {}
 
@@ -98,6 +103,9 @@ def read_results(preflight_path: Path, root: Path) -> Results:
             if (run / "history.jsonl").exists():
                 history = read_history(run / "history.jsonl", seed)
                 histories[model] = pd.concat([histories[model], history]) if model in histories else history
+            for name in entry.get("pictures", []):
+                if (path := run / "final/pictures" / f"{name}.png").exists():
+                    pictures.setdefault(model, {}).setdefault(name, path)
             for draw in draws(model, seed, entry):
                 place = run / draw.checkpoint / draw.sampler
                 timing = read_record(place / "timing.json", "seconds_per_50k", "images_per_second")
@@ -124,6 +132,7 @@ def read_results(preflight_path: Path, root: Path) -> Results:
         floor=measured(read_record(real / "metrics.json", "metrics")) if (real / "metrics.json").exists() else None,
         histories=histories,
         grids=grids,
+        pictures=pictures,
         real_grid=real / "grid.png" if (real / "grid.png").exists() else None,
         extractors=extractors,
         provenance=pd.DataFrame(origins),
@@ -142,19 +151,23 @@ def read_record(path: Path, *required: str) -> dict[str, Any]:
 
 
 def read_history(path: Path, seed: int) -> pd.DataFrame:
-    """Read history.jsonl into a table of seed, step, kind, name, value. A step logged twice counts once, the last."""
-    points: dict[tuple[int, str, str], float] = {}
+    """Read history.jsonl into a table of seed, step, images_seen, kind, name, value; see Results.histories.
+
+    A step logged twice counts once, the last.
+    """
+    points: dict[tuple[int, str, str], tuple[float, float]] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
             entry = json.loads(line)
-            for kind in ("losses", "metrics"):
+            for kind in ("losses", "metrics", "validation"):
                 for name, value in entry.get(kind, {}).items():
-                    points[int(entry["step"]), kind, name] = float(value)
+                    seen = float(entry.get("images_seen", math.nan))
+                    points[int(entry["step"]), kind, name] = seen, float(value)
         except (ValueError, KeyError, TypeError, AttributeError):
             raise InputError(f"{path}, line {number}: expected a JSON object with step and losses") from None
     return pd.DataFrame(
-        [(seed, *key, value) for key, value in sorted(points.items())],
-        columns=["seed", "step", "kind", "name", "value"],
+        [(seed, step, seen, kind, name, value) for (step, kind, name), (seen, value) in sorted(points.items())],
+        columns=["seed", "step", "images_seen", "kind", "name", "value"],
     )
 
 
@@ -173,6 +186,7 @@ def describe(model: str, entry: Mapping[str, Any], sampler: str) -> dict[str, An
         "family": entry.get("family") or "Other",
         "sampler_label": option.get("label") or sampler,
         "budget": entry.get("budget"),
+        "remarks": list(option.get("remarks") or []),
         "parameters": sum(entry["parameters"].values()) if entry.get("parameters") else None,
         "nfe": option.get("nfe"),
         "flops_per_nfe": option.get("flops_per_nfe"),

@@ -1,5 +1,6 @@
 """The comparison: means over seeds, the best of each column with its ties, and a note wherever a number needs one."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +25,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One sampler at one checkpoint of one model, over its training seeds; `name` tells it from the other rows."""
+    """One sampler at one checkpoint of one model, over its training seeds; `name` tells it from the other rows.
+
+    samples: how many were judged. remarks: what a reader must know of the row, whatever the column.
+    """
 
     name: str
     model: str
@@ -34,6 +38,8 @@ class Row:
     sampler: str
     sampler_label: str
     budget: str | None
+    samples: int | None
+    remarks: Sequence[str]
     cells: Mapping[str, Cell]
 
 
@@ -55,7 +61,9 @@ class Table:
     def footnotes(self) -> dict[str, str]:
         """The mark of every note, in reading order: a, b, ... z, aa."""
         texts = [note for column in self.columns for note in self.notes[column.key]]
-        for cells in [row.cells for row in self.rows] + [self.floor or {}]:
+        rows = [(row.remarks, row.cells) for row in self.rows]
+        for remarks, cells in [*rows, ((), self.floor or {})]:
+            texts += remarks
             texts += [note for column in self.columns if column.key in cells for note in cells[column.key].notes]
         return {text: letters(number) for number, text in enumerate(dict.fromkeys(texts), start=1)}
 
@@ -94,7 +102,8 @@ def compare(
     seeds = rows["seed"].nunique() if len(rows) else 1
     if seeds > 1:
         remarks.append(
-            f"Mean ± standard deviation over {seeds} training seeds; a smaller difference than two of them is a tie."
+            f"Mean ± standard deviation s over {seeds} training seeds. Numbers that differ by less than "
+            "2·√(s₁² + s₂²), two standard deviations of the difference between two runs, are ties and marked alike."
         )
     if True in seen(rows, "extrapolated") and TIME in columns:
         remarks.append("≈ is extrapolated: fewer than 50,000 images were timed.")
@@ -114,7 +123,8 @@ def summarise(group: pd.DataFrame, several: pd.Series, columns: Sequence[Column]
     """One row from the tidy rows of its seeds. Its warnings stand at the first number, by which rows are judged."""
     first = group.iloc[0]
     warnings = [warning for found in seen(group, "warnings") for warning in found]
-    for fakes in set(seen(group, "num_fake")) - {num_samples}:
+    samples = seen(group, "num_fake")
+    for fakes in sorted(set(samples) - {num_samples}):
         if num_samples is not None:
             warnings.append(f"from {count(fakes)} samples, where the suite asks for {count(num_samples)}")
     cells = {column.key: print_cell(group, column) for column in columns}
@@ -125,6 +135,8 @@ def summarise(group: pd.DataFrame, several: pd.Series, columns: Sequence[Column]
         name=", ".join(first[key] for key, shown in parts.items() if shown),
         **{key: first[key] for key in ("model", "label", "family", "checkpoint", "sampler", "sampler_label")},
         budget=next(iter(seen(group, "budget")), None),
+        samples=int(samples[0]) if samples else None,
+        remarks=list(dict.fromkeys(remark for found in seen(group, "remarks") for remark in found)),
         cells=cells,
     )
 
@@ -149,31 +161,33 @@ def print_cell(group: pd.DataFrame, column: Column) -> Cell:
 
 
 def share_notes(rows: Sequence[Row], columns: Sequence[Column]) -> dict[str, list[str]]:
-    """Take the notes that all numbers of a column have from its cells to the column."""
+    """The notes of each column: its own, and those that all its numbers have, which are taken from its cells."""
     shared = {}
     for column in columns:
         cells = [row.cells[column.key] for row in rows if row.cells[column.key].value is not None]
         first = cells[0].notes if cells else []
-        shared[column.key] = [note for note in first if all(note in cell.notes for cell in cells)]
+        common = [note for note in first if all(note in cell.notes for cell in cells)]
         for cell in cells:
-            cell.notes = [note for note in cell.notes if note not in shared[column.key]]
+            cell.notes = [note for note in cell.notes if note not in common]
+        shared[column.key] = list(dict.fromkeys([*column.notes, *common]))
     return shared
 
 
 def mark_best(cells: Sequence[Cell], column: Column) -> None:
     """Mark the best number and its ties: printed alike or, over several seeds, less than two standard deviations apart.
 
-    Nothing is marked where no end is better, where there is nothing to compare with, or where all tie.
+    The standard deviation is that of the difference between two training runs, one of each row. Nothing is marked
+    where no end is better, where there is nothing to compare with, where all tie, or where a number says little.
     """
     present = sorted((cell for cell in cells if cell.value is not None), key=lambda cell: rank(cell, column))
-    if column.direction is None or not present:
+    if column.direction is None or column.doubtful or not present:
         return
     best = present[0]
     ties = [
         cell
         for cell in present
         if cell.text == best.text
-        or abs(rank(cell, column) - rank(best, column)) < 2 * max(cell.std or 0, best.std or 0)
+        or abs(rank(cell, column) - rank(best, column)) < 2 * math.hypot(cell.std or 0, best.std or 0)
     ]
     for cell in ties if len(ties) < len(present) else []:
         cell.best = True

@@ -1,0 +1,146 @@
+"""Curves over training: of one model, and of several on one axis."""
+
+import warnings
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from genbench.reporting.drawing import (
+    DASHES,
+    HUES,
+    MARKERS,
+    SOFT,
+    STYLE,
+    around,
+    blank,
+    legible,
+    scale_values,
+    to_svg,
+)
+from genbench.reporting.numerals import Number, count, significant
+
+CURVE_POINTS = 200  # more cannot be seen at the size of a curve
+MARKED_POINTS = 20  # more marks would hide the line
+
+
+def learning_curve(history: pd.DataFrame, title: str, size: tuple[Number, Number] = (4.4, 2.4)) -> Markup | None:
+    """Values over the training steps, a line for each name and seed of `history` (seed, step, name, value).
+
+    Long curves are thinned to means over blocks of steps. None if no value is finite.
+    """
+    finite = history[np.isfinite(history["value"])]
+    if finite.empty:
+        return None
+    curves = pd.concat(
+        [
+            thin(curve).assign(name=legible(name, 24), seed=seed)
+            for (name, seed), curve in finite.groupby(["name", "seed"], sort=False)
+        ]
+    )
+    names = list(dict.fromkeys(curves["name"]))
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")
+        figure, axes = blank(size)
+        sns.lineplot(
+            curves,
+            x="step",
+            y="value",
+            hue="name",
+            style="name",
+            units="seed",
+            estimator=None,
+            palette=around(HUES, names),
+            dashes=around(DASHES, names),
+            linewidth=1.4,
+            ax=axes,
+        )
+        axes.set(xlabel="step", ylabel="")
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: count(step)))
+        scale_values(axes, curves["value"].tolist())
+        axes.legend(title=None, fontsize=10, handlelength=1.8)
+        return to_svg(figure, f"{title}: {', '.join(names)} over the training steps")
+
+
+def compare_curves(
+    points: pd.DataFrame, x_label: str, y_label: str, size: tuple[Number, Number], apart: str = ""
+) -> Markup | None:
+    """Curves of several rows on one axis, told apart by colour, dashes and marks; `size` in inches, without the legend.
+
+    points: name, seed, x, value and, optionally, apart. Several seeds are thin lines around their mean. A point that is
+    `apart` is of its curve but can't be compared with it: it is hollow and not joined; the legend calls it as the
+    argument says. None if no value is finite.
+    """
+    points = points[np.isfinite(points["x"]) & np.isfinite(points["value"])]
+    if points.empty:
+        return None
+    points = points if "apart" in points else points.assign(apart=False)
+    names = list(dict.fromkeys(points["name"]))
+    legend_columns = max(1, int(size[0] / (0.7 + 0.085 * max(len(legible(name, 32)) for name in names))))
+    legend_rows = -(-(len(names) + bool(apart)) // legend_columns)
+    handles, tooltips = [], []
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")
+        figure, axes = blank((size[0], size[1] + 0.21 * legend_rows))
+        for number, name in enumerate(names):
+            curve = points[points["name"] == name]
+            handles.append(draw_curve(axes, curve, number))
+            handles[-1].set_label(legible(name, 32))
+            for x, value in zip(*marked(curve), strict=True):
+                tooltips.append(f"{name}: {significant(value)} at {count(x)} {x_label}")
+        if apart:
+            handles.append(Line2D([], [], color=SOFT, marker="o", fillstyle="none", linestyle="none", label=apart))
+        axes.set(xlabel=x_label, ylabel=legible(y_label))
+        axes.xaxis.set_major_locator(MaxNLocator(6 if size[0] > 5 else 4, integer=True))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: count(x)))
+        scale_values(axes, points["value"].tolist())
+        axes.legend(
+            handles=handles, loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=legend_columns, handlelength=2.4
+        )
+        return to_svg(figure, f"{y_label} against {x_label}: {', '.join(names)}", tooltips)
+
+
+def draw_curve(axes: Axes, curve: pd.DataFrame, number: int) -> Line2D:
+    """Draw the curve of one row, the `number`-th; returns what stands for it in a legend."""
+    # From the ninth row on colours come again, but with other marks and dashes.
+    hue, other = HUES[number % len(HUES)], (number + number // len(HUES)) % len(MARKERS)
+    dash: Any = (0, DASHES[other]) if DASHES[other] else "-"
+    joined = curve[~curve["apart"]]
+    if curve["seed"].nunique() > 1:
+        for _, run in joined.groupby("seed"):
+            run = thin(run.sort_values("x"), "x")
+            axes.plot(run["x"], run["value"], color=hue, linewidth=0.6, alpha=0.5)
+    mean = thin(means(joined), "x")
+    axes.plot(mean["x"], mean["value"], color=hue, linestyle=dash, linewidth=1.6)
+    style: dict[str, Any] = {"color": hue, "marker": MARKERS[other], "markersize": 5, "markeredgewidth": 1.3}
+    hollow = means(curve[curve["apart"]])
+    for (x, values), fill in ((marked(joined), "full"), ((hollow["x"], hollow["value"]), "none")):
+        if len(x):
+            axes.plot(x, values, linestyle="none", fillstyle=fill, gid="points", zorder=3, **style)
+    return Line2D([], [], linestyle=dash, linewidth=1.6, **style)
+
+
+def marked(curve: pd.DataFrame) -> tuple[list[Number], list[Number]]:
+    """The points of a curve that have a mark: MARKED_POINTS of its mean over seeds, evenly, and all that are apart."""
+    mean, apart = thin(means(curve[~curve["apart"]]), "x"), means(curve[curve["apart"]])
+    chosen = np.linspace(0, len(mean) - 1, min(len(mean), MARKED_POINTS)).round().astype(int)
+    shown = pd.concat([mean.iloc[chosen], apart])
+    return shown["x"].tolist(), shown["value"].tolist()
+
+
+def means(curve: pd.DataFrame) -> pd.DataFrame:
+    """The mean over seeds at each x, in order."""
+    return curve.groupby("x")["value"].mean().reset_index()
+
+
+def thin(curve: pd.DataFrame, x: str = "step") -> pd.DataFrame:
+    """Means of x and value over blocks, so that at most CURVE_POINTS remain."""
+    block = np.arange(len(curve)) * CURVE_POINTS // max(len(curve), CURVE_POINTS)
+    return curve[[x, "value"]].groupby(block).mean()

@@ -1,0 +1,117 @@
+"""SVG that is part of the page: it speaks with the page's fonts, and its colours change with the theme.
+
+Matplotlib draws with placeholder colours, which `to_svg` replaces by the CSS variables of style.css. Text stays text,
+so that it can be found, copied and read aloud.
+"""
+
+import io
+import re
+from collections.abc import Sequence
+from typing import Any
+from xml.etree import ElementTree
+
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from genbench.reporting.numerals import Number, count
+
+INK, SOFT, LINE = "#010001", "#010002", "#010003"
+HUES = [f"#0200{number:02x}" for number in range(1, 9)]
+MARKERS = ["o", "s", "^", "D", "v", "P", "X", "p"]
+DASHES = ["", (4, 1.5), (1.2, 1.2), (6, 1.5, 1.2, 1.5), (2, 1), (8, 2), (1, 2), (3, 3)]
+VARIABLES = {INK: "var(--ink)", SOFT: "var(--soft)", LINE: "var(--line)"} | {
+    hue: f"var(--hue-{number})" for number, hue in enumerate(HUES, start=1)
+}
+STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "genbench",
+    "text.parse_math": False,  # a dollar sign in a name is a dollar sign
+    "font.size": 11,
+    "text.color": INK,
+    "axes.edgecolor": SOFT,
+    "axes.labelcolor": SOFT,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": LINE,
+    "grid.linewidth": 0.6,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "legend.frameon": False,
+}
+
+
+def blank(size: tuple[Number, Number]) -> tuple[Figure, Axes]:
+    """An empty figure, without the global state of pyplot."""
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)  # measures text
+    return figure, figure.subplots()
+
+
+def scale_values(axes: Axes, values: Sequence[Number]) -> None:
+    """A logarithmic axis for positive values that span more than a factor of twenty, and short numbers."""
+    low, high = min(values), max(values)
+    if low > 0 and high > 20 * low:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 1000 * low else (1,)))
+        axes.yaxis.set_minor_locator(NullLocator())
+    else:
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value) if abs(value) >= 1000 else f"{value:g}"))
+
+
+def around(styles: Sequence[Any], names: Sequence[str]) -> dict[str, Any]:
+    """A style for each name, from the start again when there are more names than styles."""
+    return {name: styles[number % len(styles)] for number, name in enumerate(names)}
+
+
+def legible(text: str, length: int = 48) -> str:
+    """A text that a plot can take: one line, not too long; matplotlib leaves out what begins with an underscore."""
+    text = "".join(letter if letter.isprintable() else " " for letter in text)
+    text = text if len(text) <= length else text[: length - 1] + "…"
+    return f" {text}" if text.startswith("_") else text
+
+
+def to_svg(figure: Figure, description: str, tooltips: Sequence[str] = ()) -> Markup:
+    """The figure as an SVG element of an HTML page. `tooltips` are those of the artists with the gid "points"."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    root = ElementTree.fromstring(buffer.getvalue())
+    for element in root.iter():
+        element.tag = element.tag.partition("}")[2]
+        element.tail = None
+        element.attrib = {key.partition("}")[2] or key: tidy(value) for key, value in element.attrib.items()}
+        element.attrib.pop("clip-path", None)
+    # A page has many plots, whose identifiers would clash: a shape is written out wherever it is used.
+    shapes = {f"#{shape.get('id')}": shape for shape in root.iter("path")}
+    for use in list(root.iter("use")):
+        shape, position = shapes[use.attrib["href"]], f"translate({use.attrib['x']} {use.attrib['y']})"
+        style = f"{shape.get('style', '')}; {use.get('style', '')}"
+        use.tag, use.attrib = "path", {"d": shape.attrib["d"], "transform": position, "style": style}
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if child.tag in ("metadata", "defs"):
+                parent.remove(child)
+    if tooltips:
+        marks = [mark for group in root.iter("g") if group.get("id") == "points" for mark in group.iter("path")]
+        for mark, tooltip in zip(marks, tooltips, strict=True):
+            ElementTree.SubElement(mark, "title").text = legible(tooltip, 200)
+    for element in root.iter():
+        element.attrib.pop("id", None)
+    root.attrib = {"viewBox": root.attrib["viewBox"], "class": "plot", "role": "img"}
+    root.set("aria-label", legible(description, 400))
+    return Markup(ElementTree.tostring(root, encoding="unicode"))
+
+
+def tidy(text: str) -> str:
+    """Shorten the numbers of an attribute, and let the page choose colours and fonts."""
+    text = re.sub(r"#0[12]00\w\w", lambda match: VARIABLES[match[0]], text)
+    text = re.sub(r"font: [^;]*?([\d.]+px)[^;]*", r"font-size: \1", text)  # matplotlib 3.9
+    text = re.sub(r"font-family: [^;]*;?", "", text)
+    return re.sub(r"-?\d+\.\d{3,}", lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), text)

@@ -1,0 +1,142 @@
+"""What is compared over training: the quality of snapshots, and held-out images."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from genbench.reporting.columns import DISTANCES, Column, metric_columns
+from genbench.reporting.curves import compare_curves
+from genbench.reporting.numerals import count
+from genbench.reporting.results import Results
+from genbench.reporting.table import Row
+
+WIDE, NARROW = (12.5, 4.4), (4.9, 3.8)  # inches; the style sheet shows the one that fits
+HALF = (6.1, 3.2)  # two beside each other
+HELD_OUT = {  # of what `validate` gives: a title, and what it is
+    "reconstruction": ("Reconstruction", "squared error of the reconstruction, summed over an image in [-1, 1]"),
+    "kl": ("KL divergence", "KL divergence of the posterior of an image from the prior, in nats"),
+}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The same plot for a wide and for a narrow window, and what it shows."""
+
+    title: str
+    caption: str
+    wide: Markup
+    narrow: Markup
+
+
+def quality_over_training(results: Results, rows: Sequence[Row]) -> Comparison | None:
+    """The headline metric of every snapshot, in the order of `rows`; None where no model has one."""
+    lead = metric_columns([results.preflight["headline"]])[0]
+    points = snapshot_points(results, lead, rows)
+    if points.empty:
+        return None
+    few, final = (numbers(points[points["final"] == kind]["samples"]) for kind in (False, True))
+    apart = bool(points["apart"].any())
+    label = lead.label + (f", {lead.direction} is better" if lead.direction else "")
+    plots = [
+        compare_curves(points, "training steps", label, size, f"final model, {final} samples" if apart else "")
+        for size in (WIDE, NARROW)
+    ]
+    if not (plots[0] and plots[1]):
+        return None
+    caption = "Snapshots during training" + (f", judged by {few} samples each." if few else ".")
+    if apart:
+        caption += f" Hollow marks are the final models, judged by {final} samples:"
+        if lead.metric in DISTANCES:
+            caption += " the distance falls as samples become more, so that hollow marks compare with hollow ones only."
+        else:
+            caption += " they compare with each other only."
+    elif final:
+        caption += " The last point of a line is the final model."
+    return Comparison("Quality over training", caption + seeds_remark(points), plots[0], plots[1])
+
+
+def snapshot_points(results: Results, lead: Column, compared: Sequence[Row]) -> pd.DataFrame:
+    """name, seed, x (step), value, samples, final, apart of every row of models with snapshots.
+
+    The final model is apart where it was judged by another number of samples than its snapshots.
+    """
+    rows = results.rows
+    if rows.empty or lead.key not in rows:
+        return pd.DataFrame()
+    final = rows["checkpoint"] == "final"
+    steps = rows["checkpoint"].str.extract(r"^step-(\d+)$", expand=False).astype(float)
+    models = results.preflight["models"]
+    last = pd.Series([models[model].get("training_steps") for model in rows["model"]], rows.index, dtype=float)
+    last = last.fillna(rows.get("steps", np.nan))
+    names = distinct({(row.model, row.sampler): row.name.removesuffix(f", {row.checkpoint}") for row in compared})
+    samples = rows.get(f"{lead.key}_n_fake", rows.get("num_fake", pd.Series(np.nan, rows.index)))
+    points = pd.DataFrame(
+        {
+            "name": [names[key] for key in zip(rows["model"], rows["sampler"], strict=True)],
+            "seed": rows["seed"],
+            "x": steps.where(~final, last),
+            "value": rows[lead.key].astype(float) * lead.scale,
+            "samples": samples,
+            "final": final,
+        }
+    )
+    points = points[points["name"].isin(points[~final]["name"])]
+    snapshots = set(points[~points["final"]]["samples"].dropna())
+    apart = points["final"] & points["samples"].notna() & ~points["samples"].isin(snapshots)
+    order = {name: number for number, name in enumerate(names.values())}
+    return points.assign(apart=apart).sort_values("name", key=lambda column: column.map(order), kind="stable")
+
+
+def held_out(results: Results, names: Mapping[str, str]) -> list[Comparison]:
+    """Each quantity of held-out images for all models that have it. `names` of the models are in the order of lines.
+
+    Against epochs where it is known how many images each had seen and how many there are, otherwise against steps.
+    """
+    found = [
+        history[history["kind"] == "validation"].rename(columns={"name": "quantity"}).assign(name=name)
+        for model, name in names.items()
+        if (history := results.histories.get(model)) is not None
+    ]
+    found = [history for history in found if len(history)]
+    if not found:
+        return []
+    points = pd.concat(found)
+    images = float((results.preflight.get("dataset") or {}).get("num_train") or np.nan)
+    epochs = bool(np.isfinite(images)) and bool(points["images_seen"].notna().all())
+    points = points.assign(x=points["images_seen"] / images if epochs else points["step"].astype(float))
+    comparisons, present = [], set(points["quantity"])
+    for quantity in [*(known for known in HELD_OUT if known in present), *sorted(present - set(HELD_OUT))]:
+        title, meaning = HELD_OUT.get(quantity, (quantity, ""))
+        chosen = points[points["quantity"] == quantity]
+        plots = [
+            compare_curves(chosen, "epochs" if epochs else "training steps", title.lower(), size)
+            for size in (HALF, NARROW)
+        ]
+        if plots[0] and plots[1]:
+            caption = f"{title}: {meaning}." if meaning else f"{title}."
+            comparisons.append(Comparison(title, caption + seeds_remark(chosen), plots[0], plots[1]))
+    return comparisons
+
+
+def distinct(names: Mapping[Any, str]) -> dict[Any, str]:
+    """The names by their keys, with the key where a name stands for several."""
+    values = list(names.values())
+    return {
+        key: f"{name} ({key if isinstance(key, str) else ', '.join(key)})" if values.count(name) > 1 else name
+        for key, name in names.items()
+    }
+
+
+def numbers(samples: pd.Series) -> str:
+    """The distinct numbers of samples: 10k, or 5k and 10k."""
+    return " and ".join(count(number) for number in sorted(set(samples.dropna())))
+
+
+def seeds_remark(points: pd.DataFrame) -> str:
+    """What thick and thin lines are, where there are several seeds."""
+    several = points["seed"].nunique()
+    return f" Thick lines are means over {several} training seeds, thin ones single seeds." if several > 1 else ""

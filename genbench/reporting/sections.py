@@ -1,0 +1,138 @@
+"""What a page tells about one model: its facts, its recipe, its numbers, curves and pictures."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from genbench.reporting.curves import learning_curve
+from genbench.reporting.numerals import count, memory
+from genbench.reporting.pictures import Picture
+from genbench.reporting.table import Table, seen
+
+MOST_CHECKPOINTS = 6  # of a model that has many snapshots, its section shows these, spread evenly
+
+
+@dataclass(frozen=True)
+class Strip:
+    """The first samples of a row, or of the real images: for every model the same seeds in the same order."""
+
+    name: str
+    picture: Picture
+    anchor: str = ""  # of the whole grid
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the page tells about one model.
+
+    numbers: of the checkpoints shown; samples_differ: whether they are judged by different numbers of samples;
+    left_out: how many checkpoints are not shown.
+    """
+
+    name: str
+    anchor: str
+    entry: Mapping[str, Any]
+    remarks: Sequence[str]
+    facts: Sequence[tuple[str, str]]
+    recipe: Sequence[tuple[str, Sequence[tuple[str, str]]]]
+    numbers: Table
+    samples_differ: bool
+    left_out: int
+    curves: Sequence[tuple[str, Markup]]
+    strips: Sequence[Strip]
+    pictures: Sequence[Strip]
+    commands: Sequence[str]
+
+    @property
+    def captioned_pictures(self) -> list[tuple[Strip, str, str]]:
+        """The pictures, each with its alternative text."""
+        return [(picture, f"{self.name}: {picture.name}", "") for picture in self.pictures]
+
+
+def recipe(spec: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """A model's entry as tables of (dotted key, value), one for each part of it."""
+    parts = {key: list(flatten(value)) for key, value in spec.items() if isinstance(value, Mapping) and value}
+    if rest := {key: value for key, value in spec.items() if key not in parts}:
+        parts["other"] = list(flatten(rest))
+    return list(parts.items())
+
+
+def flatten(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """(dotted key, text) of every leaf of nested mappings."""
+    if isinstance(value, Mapping) and value:
+        for name, part in value.items():
+            yield from flatten(part, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        yield key, ", ".join(text for part in value for _, text in flatten(part)) or "none"
+    elif isinstance(value, bool):
+        yield key, "yes" if value else "no"
+    else:
+        yield key, "none" if value is None else "defaults" if value == {} else str(value)
+
+
+def training_facts(entry: Mapping[str, Any], rows: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """What is worth knowing of how a model was trained, as far as it was recorded."""
+
+    def values(key: str, text: Any = str) -> str:
+        return ", ".join(dict.fromkeys(text(value) for value in seen(rows, key)))
+
+    parts = entry.get("parameters") or {}
+    yield "Parameters", ", ".join(f"{name} {count(number)}" for name, number in parts.items())
+    training = {
+        "steps": values("steps", "{:,.0f}".format),
+        "images a batch": values("training_batch_size", count),
+        "images/s": values("training_images_per_second", count),
+    }
+    yield "Training", ", ".join(f"{text} {unit}" for unit, text in training.items() if text)
+    weights = {"ema": f"moving average, decay {values('ema_decay')}", "raw": "raw, no moving average"}
+    yield "Weights", weights.get(values("weights"), values("weights"))
+    yield "Precision", values("training_precision")
+    if values("training_device") == values("device"):
+        yield "Trained and sampled on", values("device")
+    else:
+        yield "Trained on", values("training_device")
+        yield "Sampled on", values("device")
+    yield "Sampling batch", values("batch_size", count)
+    if memory_bytes := entry.get("training_memory_bytes"):
+        yield "Training memory", f"{memory(memory_bytes)}, estimated"
+    if any(seen(rows, "resumed")):
+        yield "Continued", f"{values('resumed', '{:.0f}'.format)} times after an interruption"
+
+
+def remarks(entry: Mapping[str, Any]) -> list[str]:
+    """What a reader must know of a model's rows: once if it holds for every sampler, else with their names."""
+    found: dict[str, list[str]] = {}
+    for sampler, option in entry.get("samplers", {}).items():
+        for remark in option.get("remarks") or []:
+            found.setdefault(remark, []).append(str(option.get("label") or sampler))
+    everywhere = len(entry.get("samplers", {}))
+    return [
+        remark if len(samplers) == everywhere else f"{', '.join(samplers)}: {remark}"
+        for remark, samplers in found.items()
+    ]
+
+
+def shown_checkpoints(entry: Mapping[str, Any]) -> list[str]:
+    """The checkpoints of a model that its section shows, with the first and the last."""
+    checkpoints = list(entry.get("checkpoints", ["final"]))
+    if len(checkpoints) <= MOST_CHECKPOINTS:
+        return checkpoints
+    last = len(checkpoints) - 1
+    return [checkpoints[round(last * number / (MOST_CHECKPOINTS - 1))] for number in range(MOST_CHECKPOINTS)]
+
+
+def training_curves(history: pd.DataFrame | None, label: str) -> list[tuple[str, Markup]]:
+    """The curves of one model against the steps: its losses, then each quantity, in training and of held-out images."""
+    if history is None:
+        return []
+    losses = history[history["kind"] == "losses"]
+    curves = [("Losses", learning_curve(losses, f"Losses of {label}"))]
+    others = history[history["kind"] != "losses"]
+    for name, values in others.groupby("name", sort=False):
+        if "validation" in set(values["kind"]):
+            values = values.assign(name=values["kind"].map({"metrics": "training", "validation": "held-out images"}))
+        curves.append((str(name), learning_curve(values, f"{name} of {label}")))
+    return [(title, curve) for title, curve in curves if curve]
