@@ -1,11 +1,13 @@
 # Everything that a suite needs from the network, for clusters whose compute nodes have none.
 
 
-# No output: each time it is asked for, it verifies what is there. No conda: a login node has what preflight needs.
+# No output: each time it is asked for, it verifies what is there.
 rule prefetch:
     log:
         f"results/{SUITE['name']}/logs/prefetch.log",
     localrule: True
+    conda:
+        "../envs/metrics.yaml"
     threads: 1
     params:
         suite=SUITE_FILE,
