@@ -193,7 +193,7 @@ def efficientnet() -> Extractor:
     return load_extractor("efficientnet")
 
 
-def test_resizing_is_pillows_own(monkeypatch):
+def test_resizing_is_pillows_own():
     random = np.random.default_rng(0)
     for (height, width), (rows, columns) in {(32, 32): (299, 299), (28, 40): (64, 24), (8, 9): (8, 9)}.items():
         images = random.integers(0, 256, size=(2, height, width, 3), dtype=np.uint8)
@@ -204,6 +204,17 @@ def test_resizing_is_pillows_own(monkeypatch):
                 picture = Image.fromarray(image[:, :, channel].astype(np.float32))
                 expected = np.asarray(picture.resize((columns, rows), Image.Resampling.BICUBIC)).clip(0, 255)
                 np.testing.assert_allclose(resized[channel], expected, atol=1e-4)
+
+
+def test_rounded_resizing_is_that_of_pillows_images_of_bytes():
+    random = np.random.default_rng(0)
+    for size, target in ((32, 224), (28, 224), (300, 224)):
+        images = random.integers(0, 256, size=(4, size, size, 3), dtype=np.uint8)
+        found = resize(torch.from_numpy(images), target, target, rounded=True).permute(0, 2, 3, 1).numpy()
+        pictures = [Image.fromarray(image).resize((target, target), Image.Resampling.BICUBIC) for image in images]
+        differ = np.abs(found - np.stack([np.asarray(picture) for picture in pictures]))
+        assert differ.max() <= 1
+        assert (differ > 0).mean() < 1e-3  # ties
 
 
 def test_gray_images_are_resized_as_three_equal_channels():

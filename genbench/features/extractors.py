@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from genbench.construction import unknown_name
 from genbench.errors import InputError
-from genbench.features import classifier, efficientnet, inception
+from genbench.features import classifier, dinov2, efficientnet, inception
 from genbench.features.extraction import Extractor, ExtractorKind
 from genbench.features.weights import check_sha256, fetch_weights
 from genbench.metrics import metric_keys
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 EXTRACTORS: dict[str, ExtractorKind] = {
     "classifier": ExtractorKind(dim=128, metrics=metric_keys("classifier", logits=True), load=classifier.load),
+    "dinov2": ExtractorKind(
+        dim=dinov2.DIM, metrics=metric_keys("dinov2", logits=False), load=dinov2.load, weights=dinov2.WEIGHTS
+    ),
     "efficientnet": ExtractorKind(
         dim=efficientnet.DIM,
         metrics=metric_keys("efficientnet", logits=False),

@@ -23,9 +23,10 @@ def resize_matrix(size: int, target: int, resample: Image.Resampling = Image.Res
     return np.array(identity.resize((size, target), resample), dtype=np.float32)
 
 
-def resize(pixels: "torch.Tensor", height: int, width: int) -> "torch.Tensor":
-    """Bicubic resize, antialiased when it shrinks, as Pillow's in mode F, clipped to 0..255 and not rounded.
+def resize(pixels: "torch.Tensor", height: int, width: int, rounded: bool = False) -> "torch.Tensor":
+    """Bicubic resize, antialiased when it shrinks, as Pillow's of float images (mode F), clipped to 0..255.
 
+    rounded: to whole levels after rows and after columns, as Pillow does with images of bytes; ties may differ.
     pixels: uint8 (N, H, W, C), C = 1 or 3; gray is repeated to three channels. Returns float32 (N, 3, height, width) in
     0..255, in channels_last memory. Equal to Pillow's to 1e-4 grey levels.
     """
@@ -36,5 +37,9 @@ def resize(pixels: "torch.Tensor", height: int, width: int) -> "torch.Tensor":
         torch.from_numpy(resize_matrix(size, target)).to(images.device)
         for size, target in zip(images.shape[2:], (height, width), strict=True)
     )
-    resized = (rows @ images @ columns.T).clamp_(0, 255)
-    return resized.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+    if rounded:
+        images = (images @ columns.T).add_(0.5).floor_().clamp_(0, 255)
+        images = (rows @ images).add_(0.5).floor_().clamp_(0, 255)
+    else:
+        images = (rows @ images @ columns.T).clamp_(0, 255)
+    return images.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
