@@ -85,7 +85,7 @@ rule import_samples:
     resources:
         mem_mb=4000,
     params:
-        count=SUITE["num_samples"],
+        num_samples=SUITE["num_samples"],
     shell:
-        'python "$GENBENCH"/scripts/import_samples.py --in {input.samples:q} --count {params.count} --like {input.like:q}'
+        'python "$GENBENCH"/scripts/import_samples.py --in {input.samples:q} --count {params.num_samples} --like {input.like:q}'
         " --out {output.samples:q} --timing {output.timing:q} --grid {output.grid:q} 2>&1 | tee -ai {log:q}"

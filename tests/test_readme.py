@@ -43,7 +43,7 @@ def flow(monkeypatch: pytest.MonkeyPatch) -> dict:
     entry = yaml.safe_load(block("yaml", "flow.Flow"))["flow"]
     entry["model"]["velocity"] |= {"channels": 8, "norm_groups": 4}
     entry["training"] |= {"steps": 6, "batch_size": 8}
-    return entry | {"label": "Flow", "description": "", "snapshots": [], "sample_batch_size": 8}
+    return entry | {"label": "Flow", "description": "", "snapshots": [], "pictures": [], "sample_batch_size": 8}
 
 
 def test_the_family_of_the_readme_passes_preflight_trains_and_samples(flow: dict, tmp_path: Path) -> None:
