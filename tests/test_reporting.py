@@ -702,7 +702,7 @@ def test_snapshots_are_compared_over_training_and_finals_from_more_samples_stand
     assert lsgan["samples"].tolist() == [500, 500, 2000]
     assert lsgan["apart"].tolist() == [False, False, True]
     assert "judged by 500 samples each" in plot.caption
-    assert "hollow marks compare with hollow ones only" in plot.caption
+    assert "compare hollow marks with hollow ones only" in plot.caption
     for svg in map(str, (plot.wide, plot.narrow)):
         assert ">FD-classifier, lower is better<" in svg
         assert ">final model, 2k samples<" in svg
@@ -724,7 +724,7 @@ def test_held_out_quantities_stand_on_one_axis_against_epochs(demo):
     results = read_results(demo / "preflight.json", demo)
     names = {"vae": "VAE", "gan": "GAN", "autoencoder": "Autoencoder"}
     reconstruction, kl = held_out(results, names)
-    assert [reconstruction.title, kl.title] == ["Reconstruction", "KL divergence"]
+    assert [reconstruction.title, kl.title] == ["Reconstruction error", "KL divergence"]
     assert ">epochs<" in reconstruction.wide
     assert "<title>VAE: 42.5 at 0.96 epochs</title>" in reconstruction.wide  # step 60: 60 * 64 / 4000 epochs
     assert all(f">{name}<" in reconstruction.wide for name in ("VAE", "Autoencoder"))

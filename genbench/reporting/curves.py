@@ -83,7 +83,8 @@ def compare_curves(
         return None
     points = points if "apart" in points else points.assign(apart=False)
     names = list(dict.fromkeys(points["name"]))
-    legend_columns = max(1, int(size[0] / (0.7 + 0.085 * max(len(legible(name, 32)) for name in names))))
+    longest = max(len(legible(name, 32)) for name in [*names, apart])
+    legend_columns = max(1, int((size[0] - 0.6) / (0.6 + 0.078 * longest)))
     legend_rows = -(-(len(names) + bool(apart)) // legend_columns)
     handles, tooltips = [], []
     with matplotlib.rc_context(STYLE), warnings.catch_warnings():

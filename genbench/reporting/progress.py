@@ -17,8 +17,8 @@ from genbench.reporting.table import Row
 WIDE, NARROW = (12.5, 4.4), (4.9, 3.8)  # inches; the style sheet shows the one that fits
 HALF = (6.1, 3.2)  # two beside each other
 HELD_OUT = {  # of what `validate` gives: a title, and what it is
-    "reconstruction": ("Reconstruction", "squared error of the reconstruction, summed over an image in [-1, 1]"),
-    "kl": ("KL divergence", "KL divergence of the posterior of an image from the prior, in nats"),
+    "reconstruction": ("Reconstruction error", "Squared error of an image in [-1, 1], summed over its pixels."),
+    "kl": ("KL divergence", "KL divergence of the posterior of an image from the prior, in nats."),
 }
 
 
@@ -49,11 +49,9 @@ def quality_over_training(results: Results, rows: Sequence[Row]) -> Comparison |
         return None
     caption = "Snapshots during training" + (f", judged by {few} samples each." if few else ".")
     if apart:
-        caption += f" Hollow marks are the final models, judged by {final} samples:"
-        if lead.metric in DISTANCES:
-            caption += " the distance falls as samples become more, so that hollow marks compare with hollow ones only."
-        else:
-            caption += " they compare with each other only."
+        caption += f" Hollow marks are the final models, judged by {final} samples."
+        caption += " The distance falls as samples become more: compare" if lead.metric in DISTANCES else " Compare"
+        caption += " hollow marks with hollow ones only."
     elif final:
         caption += " The last point of a line is the final model."
     return Comparison("Quality over training", caption + seeds_remark(points), plots[0], plots[1])
@@ -113,12 +111,10 @@ def held_out(results: Results, names: Mapping[str, str]) -> list[Comparison]:
         title, meaning = HELD_OUT.get(quantity, (quantity, ""))
         chosen = points[points["quantity"] == quantity]
         plots = [
-            compare_curves(chosen, "epochs" if epochs else "training steps", title.lower(), size)
-            for size in (HALF, NARROW)
+            compare_curves(chosen, "epochs" if epochs else "training steps", title, size) for size in (HALF, NARROW)
         ]
         if plots[0] and plots[1]:
-            caption = f"{title}: {meaning}." if meaning else f"{title}."
-            comparisons.append(Comparison(title, caption + seeds_remark(chosen), plots[0], plots[1]))
+            comparisons.append(Comparison(title, (meaning or f"{title}.") + seeds_remark(chosen), plots[0], plots[1]))
     return comparisons
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -57,7 +58,7 @@ class Table:
     floor: Mapping[str, Cell] | None
     remarks: Sequence[str]
 
-    @property
+    @cached_property
     def footnotes(self) -> dict[str, str]:
         """The mark of every note, in reading order: a, b, ... z, aa."""
         texts = [note for column in self.columns for note in self.notes[column.key]]
@@ -66,6 +67,11 @@ class Table:
             texts += remarks
             texts += [note for column in self.columns if column.key in cells for note in cells[column.key].notes]
         return {text: letters(number) for number, text in enumerate(dict.fromkeys(texts), start=1)}
+
+    def marks(self, notes: Sequence[str]) -> list[str]:
+        """The marks of some notes, in their order."""
+        marks = self.footnotes
+        return sorted((marks[note] for note in notes), key=lambda mark: (len(mark), mark))
 
 
 def final_rows(rows: pd.DataFrame) -> pd.DataFrame:
