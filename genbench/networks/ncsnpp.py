@@ -309,7 +309,7 @@ class Discriminator(nn.Module):
     """Logits (N,) for pairs x_s, x_t (N, C, H, W) and the network's time t (N,), 0 .. T-1.
 
     `channels` is the width at full resolution: twice the official ngf. Made for 32x32, which three of the four blocks
-    bring to 4x4; a block keeps the sides once they are odd or at most 4, so 28x28 ends at 7x7 and 16x16 at 4x4.
+    bring to 4x4. Sides of at most 4 are kept and odd ones rounded down, so 28x28 ends at 3x3, and 16x16 at 4x4.
     """
 
     def __init__(
@@ -335,7 +335,7 @@ class Discriminator(nn.Module):
         widths = [channels, channels, 2 * channels, 4 * channels, 4 * channels]
         self.blocks = nn.ModuleList()
         for i in range(4):
-            down = i > 0 and min(height, width) > 4 and height % 2 == width % 2 == 0
+            down = i > 0 and min(height, width) > 4
             self.blocks.append(DiscriminatorBlock(widths[i], widths[i + 1], time_size, down))
             if down:
                 height, width = height // 2, width // 2
