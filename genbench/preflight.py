@@ -209,6 +209,7 @@ def preflight(suite: Mapping[str, Any], data_root: str, source: str) -> dict[str
         },
         "num_samples": suite["num_samples"],
         "snapshot_samples": suite["snapshot_samples"],
+        "draws": suite["draws"],
         "seeds": suite["seeds"],
         "evaluation": suite["evaluation"],
         "headline": suite["evaluation"]["headline"],

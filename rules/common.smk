@@ -103,9 +103,14 @@ def sampler_options(wildcards):
     return json.dumps(entry(wildcards)["samplers"][wildcards.sampler])
 
 
+def draws(wildcards):
+    """How often a set of images is drawn with other seeds: of final models alone."""
+    return SUITE["draws"] if wildcards.checkpoint == "final" and "samples" not in entry(wildcards) else 1
+
+
 def num_samples(wildcards):
-    """How many images are drawn: fewer at snapshots, if the suite says so."""
-    return SUITE["num_samples" if wildcards.checkpoint == "final" else "snapshot_samples"]
+    """How many images are drawn, all draws together: fewer at snapshots, if the suite says so."""
+    return draws(wildcards) * SUITE["num_samples" if wildcards.checkpoint == "final" else "snapshot_samples"]
 
 
 def extractor_weights(wildcards):
@@ -126,6 +131,11 @@ def reference_features(split):
         split=split,
         extractor=SUITE["evaluation"]["extractors"],
     )
+
+
+def holdout_features(wildcards):
+    """The features of test images, unless these are among the training images (cub with split: all)."""
+    return [] if SUITE["dataset"].get("split") == "all" else reference_features("test")
 
 
 def sample_features(wildcards):

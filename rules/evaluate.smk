@@ -29,7 +29,7 @@ rule evaluate:
     input:
         real=reference_features("train"),
         fake=sample_features,
-        holdout=reference_features("test"),
+        holdout=holdout_features,
     output:
         report(
             "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/metrics.json",
@@ -47,10 +47,12 @@ rule evaluate:
     resources:
         mem_mb=8000,
     params:
+        draws=draws,
+        holdout=lambda wildcards, input: ["--holdout", *input.holdout] if input.holdout else [],
         options=json.dumps(SUITE["evaluation"]["options"]),
     shell:
-        'python "$GENBENCH"/scripts/evaluate.py --real {input.real:q} --fake {input.fake:q}'
-        " --holdout {input.holdout:q} --options {params.options:q} --out {output:q} 2>&1 | tee -ai {log:q}"
+        'python "$GENBENCH"/scripts/evaluate.py --real {input.real:q} --fake {input.fake:q} --draws {params.draws}'
+        " {params.holdout:q} --options {params.options:q} --out {output:q} 2>&1 | tee -ai {log:q}"
 
 
 rule evaluate_real:

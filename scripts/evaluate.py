@@ -10,7 +10,7 @@ from genbench.command_line import json_argument, run
 from genbench.construction import check_arguments
 from genbench.errors import InputError
 from genbench.features import load_features
-from genbench.metrics import EvaluationOptions, Features, evaluate_features, metric_info, wanted_keys
+from genbench.metrics import EvaluationOptions, Features, evaluate_draws, metric_info, wanted_keys
 
 
 def source(features: Features) -> dict[str, Any]:
@@ -29,6 +29,7 @@ def main() -> None:
         help="of test images, in the same order, when --real is of training images: tells what was learnt by heart",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="metrics.json")
+    parser.add_argument("--draws", type=int, default=1, help="into how many draws with other seeds --fake is dealt out")
     parser.add_argument("--options", type=json_argument, default={}, help='JSON such as {"splits": 10}, or @file')
     parser.add_argument(
         "--allow-too-few", action="store_true", help="leave out a metric that needs more images, rather than fail"
@@ -41,6 +42,8 @@ def main() -> None:
         parser.error(f"--holdout: found {len(holdouts)} files, expected one for each of the {len(args.real)} of --real")
     if not isinstance(args.options, dict):
         parser.error("--options: expected a JSON object")
+    if args.draws < 1:
+        parser.error(f"--draws: found {args.draws}, expected at least 1")
     check_arguments(EvaluationOptions, args.options, "--options")
     options = EvaluationOptions(**args.options)
 
@@ -60,12 +63,12 @@ def main() -> None:
             if result.setdefault(f"{key}_sha256", x.info["images_sha256"]) != x.info["images_sha256"]:
                 raise InputError(f"{path}: features of other images than those of the first pair; expected the same")
         try:
-            metrics = evaluate_features(real, fake, options, args.allow_too_few, holdout)
+            metrics = evaluate_draws(real, fake, args.draws, options, args.allow_too_few, holdout)
         except InputError as error:
             raise InputError(f"{real_path} and {fake_path}: {error}") from None
         result["metrics"] |= metrics
         result["extractors"][real.extractor] = {k: v for k, v in real.info["extractor"].items() if k != "name"}
-        result["num_real"], result["num_fake"] = len(real.features), len(fake.features)
+        result["num_real"], result["num_fake"] = len(real.features), len(fake.features) // args.draws
         result["warnings"] += [f"real images: {warning}" for warning in real.info.get("warnings", [])]
         result["warnings"] += fake.info.get("warnings", [])
         result["warnings"] += [

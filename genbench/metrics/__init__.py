@@ -17,7 +17,7 @@ from genbench.metrics.definitions import (
     metric_keys,
     minimum_samples,
 )
-from genbench.metrics.evaluation import Features, evaluate_features, wanted_keys
+from genbench.metrics.evaluation import Features, evaluate_draws, evaluate_features, wanted_keys
 from genbench.metrics.frechet import fd, fd_infinity, feature_statistics, frechet_distance
 from genbench.metrics.kernel import kid
 from genbench.metrics.neighbours import memorised, nearest, precision_recall_density_coverage
@@ -32,6 +32,7 @@ __all__ = [
     "MetricWarning",
     "class_histogram",
     "classifier_confidence",
+    "evaluate_draws",
     "evaluate_features",
     "fd",
     "fd_infinity",

@@ -145,6 +145,37 @@ def evaluate_features(
     return results
 
 
+def evaluate_draws(
+    real: Features,
+    fake: Features,
+    draws: int,
+    options: EvaluationOptions | None = None,
+    allow_too_few: bool = False,
+    holdout: Features | None = None,
+) -> dict[str, dict[str, Any]]:
+    """`evaluate_features` of each of `draws` equal parts of `fake`, which are draws with other seeds of one model.
+
+    `value` is the mean over the draws, "values" lists them, and "draw_std" is the standard deviation between them
+    (N - 1 in the denominator); `n_fake` is of one draw, and the rest that of the first. Raises InputError, too, when
+    the samples can't be dealt out.
+    """
+    count, rest = divmod(len(fake.features), draws)
+    if rest:
+        raise InputError(f"found {len(fake.features)} generated images, expected a multiple of the {draws} draws")
+
+    def part(draw: int) -> Features:
+        of_draw = slice(draw * count, (draw + 1) * count)
+        return Features(fake.features[of_draw], None if fake.logits is None else fake.logits[of_draw], fake.info)
+
+    parts = [evaluate_features(real, part(draw), options, allow_too_few, holdout) for draw in range(draws)]
+    results = parts[0]
+    if draws > 1:
+        for key, result in results.items():
+            values = [found[key]["value"] for found in parts]
+            result |= {"value": float(np.mean(values)), "values": values, "draw_std": float(np.std(values, ddof=1))}
+    return results
+
+
 def _check_holdout(real: Features, holdout: Features) -> None:
     least = metric_info("memorised").minimum(0, EvaluationOptions())
     if len(holdout.features) < least:
