@@ -32,7 +32,7 @@ from genbench.reporting.plots import on_front, quality_against_time
 from genbench.reporting.progress import held_out, quality_over_training, snapshot_points
 from genbench.reporting.publish import publish
 from genbench.reporting.report import Report, abbreviate, anchors
-from genbench.reporting.results import read_results
+from genbench.reporting.results import LOSSY, read_results
 from genbench.reporting.sections import flatten, remarks, shown_checkpoints
 from genbench.reporting.table import Cell, Table, compare, final_rows, letters, mark_best
 
@@ -416,6 +416,22 @@ def test_the_csv_keeps_every_seed_in_full(tmp_path):
     assert list(values["fd_classifier"]) == [11.7, 12.2]
     assert list(values["kid_classifier"]) == [11.7 / 900] * 2
     assert len(table) == 2 * (2 + 6)
+
+
+def test_samples_drawn_elsewhere_have_a_row_without_training_or_time(tmp_path):
+    folder = write_results(tmp_path, models=FEW, seeds=(0, 1))
+    preflight = read_json(folder / "preflight.json")
+    given = {"seeds": [0], "spec": {"samples": "s.npz"}, "parameters": {}, "description": None}
+    preflight["models"]["gan"] |= given
+    write_json(folder / "preflight.json", preflight)
+    shutil.rmtree(folder / "gan/seed1")
+    (folder / "gan/seed0/training.json").unlink()
+    timing = folder / "gan/seed0/final/default/timing.json"
+    write_json(timing, {"seconds_per_50k": None, "images_per_second": None, "lossy": True})
+    row = next(row for row in table_of(folder).rows if row.model == "gan")
+    assert (row.cells["fd_classifier"].text, row.cells[TIME.key].text) == ("61.3", "–")
+    assert row.remarks == [LOSSY]
+    assert LOSSY in check_page(render(folder) / "demo.html").text
 
 
 @pytest.mark.parametrize(
@@ -898,6 +914,7 @@ def test_columns_of_snapshots_say_how_many_samples_judged_them(pages):
     assert "where the suite asks for" not in page.text
 
 
+@pytest.mark.slow
 def test_a_page_of_twenty_models_with_many_snapshots_is_below_ten_megabytes(tmp_path, monkeypatch):
     names = [f"model-{number}" for number in range(20)]
     monkeypatch.setitem(globals(), "CHECKPOINTS", dict.fromkeys(names, ("step-100", "step-200", "final")))

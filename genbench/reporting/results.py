@@ -44,6 +44,7 @@ TIMING = {
     "seeds": "sample_seeds",
     "samples_sha256": "samples_sha256",
 }
+LOSSY = "samples stored with losses (JPEG), which changes every metric"
 EVALUATION = {"num_real": "num_real", "num_fake": "num_fake", "reference_sha256": "reference_sha256"}
 
 
@@ -83,8 +84,8 @@ class Results:
 def read_results(preflight_path: Path, root: Path) -> Results:
     """Read the suite of `preflight_path`, whose results lie under `root` (results/{suite}).
 
-    Every draw that the preflight names needs its training, timing and metrics: an InputError names the file that is
-    missing. Histories, grids, pictures and the row of real images are optional.
+    Every draw that the preflight names needs its training (unless it was drawn elsewhere), timing and metrics: an
+    InputError names the file that is missing. Histories, grids, pictures and the row of real images are optional.
     """
     preflight = read_record(preflight_path, "suite", "models", "seeds", "headline")
     origins = [origin("preflight", preflight)]
@@ -96,10 +97,11 @@ def read_results(preflight_path: Path, root: Path) -> Results:
     extractors: dict[str, Mapping[str, Any]] = {}
 
     for model, entry in preflight["models"].items():
-        for seed in preflight["seeds"]:
+        given = "samples" in (entry.get("spec") or {})  # drawn elsewhere, so that nobody trained here
+        for seed in entry.get("seeds") or preflight["seeds"]:
             run = root / model / f"seed{seed}"
-            training = read_record(run / "training.json")
-            origins.append(origin("training", training, model))
+            training = {} if given else read_record(run / "training.json")
+            origins += [] if given else [origin("training", training, model)]
             if (run / "history.jsonl").exists():
                 history = read_history(run / "history.jsonl", seed)
                 histories[model] = pd.concat([histories[model], history]) if model in histories else history
@@ -120,9 +122,12 @@ def read_results(preflight_path: Path, root: Path) -> Results:
                     {"suite": preflight["suite"], **draw._asdict()}
                     | describe(model, entry, draw.sampler)
                     | renamed(training, TRAINING)
+                    | renamed(training.get("imported") or {}, {"note": "imported"})
                     | renamed(timing, TIMING)
                     | measured(evaluation)
                 )
+                if timing.get("lossy"):
+                    rows[-1]["remarks"].append(LOSSY)
 
     real = root / "real"
     return Results(

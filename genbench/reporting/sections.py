@@ -87,6 +87,7 @@ def training_facts(entry: Mapping[str, Any], rows: pd.DataFrame) -> Iterator[tup
         "images/s": values("training_images_per_second", count),
     }
     yield "Training", ", ".join(f"{text} {unit}" for unit, text in training.items() if text)
+    yield "Imported", values("imported")
     weights = {"ema": f"moving average, decay {values('ema_decay')}", "raw": "raw, no moving average"}
     yield "Weights", weights.get(values("weights"), values("weights"))
     yield "Precision", values("training_precision")
