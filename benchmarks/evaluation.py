@@ -4,8 +4,8 @@
 
 The peers read PNG files through their own code; genbench reads the same images as an array. Every pair runs through the
 same weights, turn by turn, and the best of `--rounds` counts. Prints seconds (on a CPU, of the processor: other work on
-the machine disturbs them less), the ratio, and how far the figures are apart. Without --weights-dir the weights are random, in the published
-files' formats: as fast as the published ones, and no FID.
+the machine disturbs them less), the ratio, and how far the figures are apart. Without --weights-dir the weights are
+random, in the published files' formats: as fast as the published ones, and no FID.
 """
 
 import argparse

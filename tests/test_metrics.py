@@ -19,18 +19,24 @@ from genbench.metrics import (
     MetricWarning,
     class_histogram,
     classifier_confidence,
+    evaluate_draws,
     evaluate_features,
+    evaluation,
     fd,
+    fd_infinity,
     feature_statistics,
     frechet_distance,
     inception_score,
     kid,
+    memorised,
     metric_info,
     metric_keys,
     minimum_samples,
+    nearest,
     neighbours,
     precision_recall_density_coverage,
 )
+from genbench.metrics.frechet import smallest_size
 
 
 def covariance(random: np.random.Generator, size: int) -> np.ndarray:
@@ -121,6 +127,35 @@ def test_frechet_distance_refuses_shapes_that_do_not_fit():
         frechet_distance(np.zeros(2), np.eye(2), np.zeros(2), np.diag([1.0, np.nan]))
 
 
+def test_fd_infinity_has_no_bias_where_fd_has(random):
+    # Gaussians of 16 dimensions, shifted by 0.1 and 1.1 times as wide: 16 (0.1^2 + 0.1^2).
+    real = random.normal(size=(50_000, 16))
+    fakes = [1.1 * random.normal(size=(800, 16)) + 0.1 for _ in range(10)]
+    at_size = [fd(real, fake) for fake in fakes]
+    extrapolated = [fd_infinity(real, fake) for fake in fakes]
+    assert np.mean(at_size) > 0.32 + 5 * np.std(at_size) / np.sqrt(10)
+    assert abs(np.mean(extrapolated) - 0.32) < 4 * np.std(extrapolated) / np.sqrt(10)
+    assert abs(np.mean(extrapolated) - 0.32) < 0.3 * (np.mean(at_size) - 0.32)
+
+
+def test_fd_infinity_is_a_line_through_fds_of_growing_subsets(real, random):
+    fake = random.normal(size=(400, 16)) + 0.2
+    order = np.random.default_rng(3).permutation(400)
+    sizes = np.linspace(smallest_size(16), 400, 12).round().astype(int)
+    slope = np.polyfit(1 / sizes, [fd(real, fake[order[:size]]) for size in sizes], 1)
+    assert fd_infinity(real, fake, sizes=12, seed=3) == pytest.approx(slope[1], rel=1e-6)
+
+
+def test_fd_infinity_needs_room_and_can_be_left_out(real, fake):
+    with pytest.raises(InputError, match="found 100 samples, expected at least 128"):
+        fd_infinity(real, fake[:100])
+    assert "fd_infinity_classifier" not in evaluate_features(features(real), features(fake[:120]), SMALL)
+    options = EvaluationOptions(kid_subset_size=100, fd_infinity_sizes=0)
+    assert "fd_infinity_classifier" not in evaluate_features(features(real), features(fake), options)
+    with pytest.raises(InputError, match="fd_infinity_sizes: found 5, expected at least 10"):
+        EvaluationOptions(fd_infinity_sizes=5)
+
+
 # --- Kernel distance ---
 
 
@@ -198,6 +233,45 @@ def test_manifold_metrics_do_not_depend_on_the_blocks(real, fake, monkeypatch):
     blocks = neighbours.row_blocks
     monkeypatch.setattr(neighbours, "row_blocks", lambda rows, columns: blocks(rows, columns, elements=7 * columns))
     assert precision_recall_density_coverage(real, fake) == whole
+
+
+def test_nearest_training_samples_are_those_by_their_definition(real, fake, monkeypatch):
+    between = scipy.spatial.distance.cdist(fake, real)
+    blocks = neighbours.row_blocks
+    monkeypatch.setattr(neighbours, "row_blocks", lambda rows, columns: blocks(rows, columns, elements=7 * columns))
+    distances, indices = nearest(real, fake)
+    np.testing.assert_array_equal(indices, between.argmin(axis=1))
+    np.testing.assert_allclose(distances, between.min(axis=1), rtol=1e-4)
+
+
+def test_memorised_is_what_copies_of_the_training_set_are(random):
+    train, test, honest = random.normal(size=(3, 1000, 8))
+    copies = train[:300] + 1e-3 * random.normal(size=(300, 8))
+    of_test = nearest(train, test)[0]
+    assert memorised(nearest(train, honest)[0], of_test) == (
+        pytest.approx(0.05, abs=0.02),
+        pytest.approx(0.5, abs=0.05),
+    )
+    assert memorised(nearest(train, copies)[0], of_test) == (1, 1)
+    mixed = np.concatenate([copies, honest[:300]])
+    assert memorised(nearest(train, mixed)[0], of_test)[0] == pytest.approx(0.5 + 0.05 / 2, abs=0.02)
+    assert memorised(nearest(train, honest + 10)[0], of_test) == (0, 0)
+
+
+def test_memorised_comes_with_test_images_and_names_the_neighbours(real, fake, random):
+    test = random.normal(size=(100, 16)).astype(np.float32)
+    copies = features(np.concatenate([real[5:8], fake]))
+    options = EvaluationOptions(kid_subset_size=100, neighbours=4)
+    found = evaluate_features(features(real), copies, options, holdout=features(test))["memorised_classifier"]
+    assert found["neighbours"]["index"][:3] == [5, 6, 7]
+    assert len(found["neighbours"]["distance"]) == 4
+    assert found["value"] == memorised(nearest(real, copies.features)[0], nearest(real, test)[0])[0]
+    assert "the median of 100 test images" in found["note"]
+    with pytest.raises(InputError, match="test images: found 19, expected at least 20"):
+        evaluate_features(features(real), copies, options, holdout=features(test[:19]))
+    same = Features(real, None, {"extractor": {"name": "classifier"}, "images_sha256": "ab"})
+    with pytest.raises(InputError, match="found the training images themselves"):
+        evaluate_features(same, copies, options, holdout=same)
 
 
 # --- What a classifier says ---
@@ -301,6 +375,16 @@ def test_evaluate_features_gives_every_metric_with_its_numbers_of_images(real, f
     assert found["classes_found"]["note"] == "of 10"
 
 
+def test_another_number_of_images_than_the_papers_is_told(real, fake, monkeypatch):
+    assert evaluation.PAPER_SAMPLES == 50_000
+    for papers, note in ((501, "biased upward at so few images: "), (499, "more images than 499: ")):
+        monkeypatch.setattr(evaluation, "PAPER_SAMPLES", papers)  # 49,999 of 50,000, and faster
+        found = evaluate_features(features(real), features(fake), SMALL)["fd_classifier"]
+        assert found["note"] == f"{note}compare only with values from 500"
+    monkeypatch.setattr(evaluation, "PAPER_SAMPLES", 500)
+    assert evaluate_features(features(real), features(fake), SMALL)["fd_classifier"]["note"] is None
+
+
 def test_nearest_k_is_used_for_all_four_manifold_metrics(real, fake):
     found = evaluate_features(features(real), features(fake), EvaluationOptions(kid_subset_size=100, nearest_k=7))
     expected = precision_recall_density_coverage(real, fake, 7, 7)
@@ -351,3 +435,21 @@ def test_metric_info_resolves_every_key_and_no_other():
     for key in ("fid_classifier", "fid_inception-clean-unofficial", "inception_score_dinov2", "classifier", ""):
         with pytest.raises(InputError, match="is unknown; expected one of fd, fid"):
             metric_info(key)
+
+
+def test_draws_give_means_and_the_deviation_between_them() -> None:
+    rng = np.random.default_rng(5)
+    real = features(rng.normal(size=(400, 4)).astype(np.float32))
+    fake = features(rng.normal(0.2, 1, size=(900, 4)).astype(np.float32))
+    found = evaluate_draws(real, fake, 3, SMALL)
+    parts = [evaluate_features(real, features(fake.features[i : i + 300]), SMALL) for i in (0, 300, 600)]
+    for key, result in found.items():
+        values = [part[key]["value"] for part in parts]
+        assert result["values"] == values
+        assert result["value"] == pytest.approx(sum(values) / 3)
+        assert result["draw_std"] == pytest.approx(np.std(values, ddof=1))
+        assert result["n_fake"] == 300
+    assert found["fd_classifier"]["draw_std"] > 0
+    assert evaluate_draws(real, fake, 1, SMALL) == evaluate_features(real, fake, SMALL)
+    with pytest.raises(InputError, match="found 900 generated images, expected a multiple of the 7 draws"):
+        evaluate_draws(real, fake, 7, SMALL)

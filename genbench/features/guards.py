@@ -11,6 +11,8 @@ from genbench.errors import InputError
 SMALLEST_SPAN = 16  # grey levels between the darkest and the brightest: fewer are no image
 NARROW_SPAN = 128
 FEW_DISTINCT = 0.5
+JPEG_IMAGES = 500  # that are looked at
+JPEG_SCORE = 0.35  # JPEG leaves 0.5 to 0.9; other images, noise and photographs alike, below 0.1, two-level ones 0.25
 
 
 def check_images(images: NDArray[Any]) -> tuple[dict[str, Any], list[str]]:
@@ -18,7 +20,7 @@ def check_images(images: NDArray[Any]) -> tuple[dict[str, Any], list[str]]:
 
     images: uint8 (N, H, W, C) with C = 1 or 3. Raises InputError on another dtype or shape, on values that are all the
     same, that span no range or look like floats cast to bytes, and on images that are all the same. Warnings are for a
-    narrow range and for many duplicates.
+    narrow range, for many duplicates, and for traces of JPEG.
     """
     if images.dtype != np.uint8:
         raise InputError(
@@ -52,6 +54,34 @@ def check_images(images: NDArray[Any]) -> tuple[dict[str, Any], list[str]]:
         warnings.append(f"pixel values span only {low} to {high} of 0 to 255")
     if len(digests) < FEW_DISTINCT * len(images):
         warnings.append(f"only {len(digests)} of {len(images)} images are distinct")
+    if jpeg_score(images) > JPEG_SCORE:
+        warnings.append("the images were JPEG-compressed once: compare them only with images that were, too")
     mean = float(counts @ np.arange(256)) / images.size
     stats = {"min": low, "max": high, "mean": mean, "dtype": str(images.dtype), "distinct": len(digests)}
     return stats, warnings
+
+
+def jpeg_score(images: NDArray[np.uint8]) -> float:
+    """How much the images look like decoded JPEG: about 0 when not, 0.5 to 1 at qualities up to 85 or 90.
+
+    JPEG rounds the cosine transform of each 8 x 8 block to multiples of a step, and decoding leaves them near these.
+    For low frequencies the mean of cos(2 pi c / step), over coefficients c that aren't rounded to zero, is near 1 for
+    the right step and 0 for smooth distributions; the score is the median over frequencies of the largest over steps.
+    Grid positions are those of whole images: a cropped or resized JPEG isn't seen, and clipped drawings may not be.
+    images: uint8 (N, H, W, C). Source: Fan and de Queiroz 2003, "Identification of bitmap compression history".
+    """
+    blocks_down, blocks_across = images.shape[1] // 8, images.shape[2] // 8
+    if not blocks_down or not blocks_across:
+        return 0.0
+    chosen = images[:JPEG_IMAGES, : 8 * blocks_down, : 8 * blocks_across].astype(np.float64)
+    luminance = chosen @ [0.299, 0.587, 0.114] if chosen.shape[3] == 3 else chosen[..., 0]
+    blocks = luminance.reshape(-1, blocks_down, 8, blocks_across, 8).swapaxes(2, 3).reshape(-1, 8, 8)
+    frequency, position = np.mgrid[:8, :8]
+    cosines = np.cos(np.pi * (2 * position + 1) * frequency / 16) * np.where(frequency == 0, 0.125**0.5, 0.5)
+    transformed = cosines @ (blocks - 128) @ cosines.T
+    scores = []
+    for vertical, horizontal in ((0, 1), (1, 0), (1, 1), (0, 2), (2, 0)):
+        values = transformed[:, vertical, horizontal]
+        rounded = [values[np.abs(values) > step / 2] / step for step in range(3, 41)]
+        scores.append(max(float(np.cos(2 * np.pi * x).mean()) if len(x) > 50 else 0.0 for x in rounded))
+    return float(np.median(scores))
