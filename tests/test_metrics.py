@@ -267,8 +267,8 @@ def test_memorised_comes_with_test_images_and_names_the_neighbours(real, fake, r
     assert len(found["neighbours"]["distance"]) == 4
     assert found["value"] == memorised(nearest(real, copies.features)[0], nearest(real, test)[0])[0]
     assert "the median of 100 test images" in found["note"]
-    with pytest.raises(InputError, match="test images: found 19, expected at least 20"):
-        evaluate_features(features(real), copies, options, holdout=features(test[:19]))
+    too_few = evaluate_features(features(real), copies, options, holdout=features(test[:19]))
+    assert "memorised_classifier" not in too_few
     same = Features(real, None, {"extractor": {"name": "classifier"}, "images_sha256": "ab"})
     with pytest.raises(InputError, match="found the training images themselves"):
         evaluate_features(same, copies, options, holdout=same)

@@ -79,8 +79,10 @@ def evaluate_features(
         )
     name, dim = real.extractor, real.features.shape[1]
     n_real, n_fake = len(real.features), len(fake.features)
-    keys = wanted_keys(real, fake, holdout, options)
+    keys, memorised_key = wanted_keys(real, fake, holdout, options), metric_key("memorised", name)
     enough = {key for key in keys if min(n_real, n_fake) >= minimum_samples([key], dim, options)}
+    if holdout is not None and len(holdout.features) < minimum_samples([memorised_key], dim, options):
+        enough.discard(memorised_key)
     needed = [key for key in keys if not metric_info(key).optional]
     if not enough.issuperset(needed) and not allow_too_few:
         least = minimum_samples(needed, dim, options)
@@ -121,13 +123,18 @@ def evaluate_features(
             k = ks[0] if metric in ("precision", "recall") else ks[1]
             record(metric_key(metric, name), value, note=f"k = {k}")
 
-    if (key := metric_key("memorised", name)) in enough and holdout is not None:
-        _check_holdout(real, holdout)
+    if memorised_key in enough and holdout is not None:
+        if holdout.info.get("images_sha256", "") == real.info.get("images_sha256"):
+            raise InputError("test images: found the training images themselves, expected others")
         distances, indices = nearest(real.features, fake.features)
         share, near_half = memorised(distances, nearest(real.features, holdout.features)[0])
-        record(key, share, note=f"{near_half:.3g} are nearer than the median of {len(holdout.features):,} test images")
+        record(
+            memorised_key,
+            share,
+            note=f"{near_half:.3g} are nearer than the median of {len(holdout.features):,} test images",
+        )
         first = slice(options.neighbours)
-        results[key]["neighbours"] = {"index": indices[first].tolist(), "distance": distances[first].tolist()}
+        results[memorised_key]["neighbours"] = {"index": indices[first].tolist(), "distance": distances[first].tolist()}
 
     if (key := metric_key("inception_score", name)) in enough and real.logits is not None and fake.logits is not None:
         (real_score, _), (score, std) = (inception_score(x, options.splits) for x in (real.logits, fake.logits))
@@ -174,11 +181,3 @@ def evaluate_draws(
             values = [found[key]["value"] for found in parts]
             result |= {"value": float(np.mean(values)), "values": values, "draw_std": float(np.std(values, ddof=1))}
     return results
-
-
-def _check_holdout(real: Features, holdout: Features) -> None:
-    least = metric_info("memorised").minimum(0, EvaluationOptions())
-    if len(holdout.features) < least:
-        raise InputError(f"test images: found {len(holdout.features)}, expected at least {least} for `memorised`")
-    if holdout.info.get("images_sha256", "") == real.info.get("images_sha256"):
-        raise InputError("test images: found the training images themselves, expected others")
