@@ -165,6 +165,12 @@ def sample_sets(name):
     ]
 
 
+def neighbours():
+    """The pictures of nearest training images, of every final sample set, where there are test images to compare with."""
+    wanted = holdout_features(None) and SUITE["evaluation"]["options"].get("neighbours", 1)
+    return [path for path in sample_sets("neighbours.png") if "/final/" in path] if wanted else []
+
+
 def pictures():
     """Every picture that a model of the suite draws of itself."""
     return [

@@ -55,6 +55,34 @@ rule evaluate:
         " {params.holdout:q} --options {params.options:q} --out {output:q} 2>&1 | tee -ai {log:q}"
 
 
+rule neighbours:
+    input:
+        metrics="results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/metrics.json",
+        samples="results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/samples.npz",
+        train=f"resources/{DATASET}/train.npz",
+    output:
+        report(
+            "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/neighbours.png",
+            caption="../report/captions/neighbours.rst",
+            category="Pictures",
+            labels={"model": "{model}", "seed": "{seed}", "picture": "nearest training images, {sampler}"},
+        ),
+    log:
+        "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/logs/neighbours.log",
+    benchmark:
+        "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/benchmarks/neighbours.tsv"
+    conda:
+        "../envs/metrics.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+    params:
+        headline=SUITE["evaluation"]["headline"],
+    shell:
+        'python "$GENBENCH"/scripts/draw_neighbours.py --metrics {input.metrics:q} --headline {params.headline:q}'
+        " --samples {input.samples:q} --train {input.train:q} --out {output:q} 2>&1 | tee -ai {log:q}"
+
+
 rule evaluate_real:
     input:
         real=reference_features("train"),

@@ -9,6 +9,7 @@ rule report:
         grids=sample_sets("grid.png"),
         metrics=sample_sets("metrics.json"),
         pictures=pictures(),
+        neighbours=neighbours(),
         real=f"results/{SUITE['name']}/real/metrics.json",
         real_grid=f"results/{SUITE['name']}/real/grid.png",
     output:

@@ -14,9 +14,9 @@ rule train:
         "results/{suite}/{model}/seed{seed}/logs/train.log",
     benchmark:
         "results/{suite}/{model}/seed{seed}/benchmarks/train.tsv"
-    priority: train_priority
     wildcard_constraints:
         model=models_with("training"),
+    priority: train_priority
     conda:
         "../envs/torch.yaml"
     threads: 1

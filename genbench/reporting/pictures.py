@@ -59,6 +59,9 @@ def first_row(grid: Image.Image, image_shape: Sequence[int] | None = None) -> Im
 
 def caption(name: str) -> str:
     """What a picture shows; where nothing is known of it, its name."""
+    if name.startswith("neighbours-"):
+        sampler = name.removeprefix("neighbours-")
+        return f"Samples ({sampler}), and below each the training image that is nearest in the headline's features"
     return CAPTIONS.get(name) or name.replace("_", " ").replace("-", " ").capitalize()
 
 

@@ -116,6 +116,8 @@ def read_results(preflight_path: Path, root: Path) -> Results:
                 origins.append(origin("evaluation", evaluation, model))
                 metrics |= dict.fromkeys(evaluation["metrics"])
                 extractors |= evaluation.get("extractors", {})
+                if draw.checkpoint == "final" and (place / "neighbours.png").exists():
+                    pictures.setdefault(model, {}).setdefault(f"neighbours-{draw.sampler}", place / "neighbours.png")
                 if (place / "grid.png").exists():
                     grids[draw] = place / "grid.png"
                 rows.append(
@@ -205,13 +207,12 @@ def renamed(record: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, An
 
 
 def measured(evaluation: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns that a metrics.json gives: key, key_std, key_n_fake, key_note for each metric, and its warnings."""
+    """The columns that a metrics.json gives: key, key_std, key_n_fake, ... for each metric, and its warnings."""
     columns = renamed(evaluation, EVALUATION)
     for key, metric in evaluation["metrics"].items():
         columns[key] = metric.get("value")
-        columns |= {
-            f"{key}_{field}": metric[field] for field in ("std", "n_fake", "note") if metric.get(field) is not None
-        }
+        fields = ("std", "n_fake", "note", "values", "draw_std")
+        columns |= {f"{key}_{field}": metric[field] for field in fields if metric.get(field) is not None}
     return columns | {"warnings": list(evaluation.get("warnings") or [])}
 
 

@@ -148,14 +148,20 @@ def summarise(group: pd.DataFrame, several: pd.Series, columns: Sequence[Column]
 
 
 def print_cell(group: pd.DataFrame, column: Column) -> Cell:
-    """One number: its mean over seeds, and the standard deviation between them if there are several."""
+    """One number: its mean over seeds, and the standard deviation between them if there are several.
+
+    With one training seed it is that between draws with other sampling seeds, if there are several of these.
+    """
     values = pd.Series(seen(group, column.key), dtype=float)
     if values.empty:
         return Cell()
     mean, std = float(values.mean()), float(values.std()) if len(values) > 1 else None
     text, title = column.text(mean * column.scale), exact(mean)
+    between = [exact(value) for value in values]
+    if std is None and (draws := seen(group, f"{column.key}_values")):
+        std, between = float(seen(group, f"{column.key}_draw_std")[0]), list(map(exact, draws[0]))
     if std is not None:
-        title = f"{title} ± {exact(std)}, from {', '.join(map(exact, values))}"
+        title = f"{title} ± {exact(std)}, from {', '.join(between)}"
         if column.text in (significant, proportion):
             text = plus_minus(text, std * column.scale)
     elif within := seen(group, f"{column.key}_std"):
