@@ -41,7 +41,7 @@ class GaussianMixture(nn.Module):
         self.scale_trils.copy_(torch.linalg.cholesky(torch.from_numpy(fitted.covariances_)))
 
     def sample(self, noise: Noise) -> Latents:
-        """One latent for each seed, (N, D). Every component is computed and one is kept: shapes do not depend on luck."""
+        """One latent for each seed, (N, D). All components are computed and one is kept: shapes depend on no luck."""
         edges = self.weights.cumsum(0)[:-1]
         chosen = (noise.uniform(1) > edges).sum(1)  # (N,)
         eps = noise.normal(self.size)

@@ -10,7 +10,7 @@ from genbench.artifacts import atomic_path
 
 
 def choose(count: int) -> NDArray[np.int64]:
-    """An order of `count` images, always the same: sets are sorted by class, and their first images are no selection."""
+    """An order of `count` images, always the same: sets are sorted by class, so that the first are no selection."""
     return np.random.Generator(np.random.Philox(key=0)).permutation(count)
 
 

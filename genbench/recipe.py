@@ -101,8 +101,8 @@ class TrainConfig:
                 raise InputError(f"{where}: optimizers: found {name!r}, expected one of: {', '.join(names)}")
         if self.validate_every and type(model).validate is Model.validate:
             raise InputError(
-                f"{where}: key 'validate_every': found {self.validate_every}, but {type(model).__name__} has nothing to "
-                "watch on held-out images; expected 0"
+                f"{where}: key 'validate_every': found {self.validate_every}, but {type(model).__name__} has "
+                "nothing to watch on held-out images; expected 0"
             )
         if self.compile and not model.allows_compile():
             raise InputError(f"{where}: key 'compile': found true, but this model differentiates twice; expected false")

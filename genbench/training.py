@@ -247,9 +247,10 @@ def train(
 ) -> None:
     """Train the model of `spec` and write `out`, and beside it history.jsonl, training.json and snapshots/.
 
-    spec: {"model": entry, "training": entry}. images: uint8 (N, H, W, C). held_out: what `validate_every` looks at. While it runs, everything lies in the
-    folder `training` beside `out`, saved at least every `save_seconds`; the results appear at the end, as links
-    to it. A later call with the same arguments goes on from the last save (`fresh` begins anew).
+    spec: {"model": entry, "training": entry}. images: uint8 (N, H, W, C). held_out: what `validate_every` looks at.
+    While it runs, everything lies in the folder `training` beside `out`, saved at least every `save_seconds`; the
+    results appear at the end, as links to it. A later call with the same arguments goes on from the last save (`fresh`
+    begins anew).
     Raises InputError for a bad spec, a damaged save, or a loss that is not finite.
     """
     config = TrainConfig.from_entry(spec["training"])

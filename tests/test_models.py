@@ -184,7 +184,7 @@ def test_a_mixture_finds_separate_groups_and_draws_from_each_in_proportion() -> 
 
 def test_a_larger_image_size_trains_there_and_samples_at_the_size_of_the_data() -> None:
     torch.manual_seed(0)
-    channels, height, width = IMAGE_SHAPE
+    _, height, width = IMAGE_SHAPE
     model = build(MODELS["gan"] | {"image_size": 2 * height}, IMAGE_SHAPE).eval()
     seen = []
     model.discriminator.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].shape[2:]))

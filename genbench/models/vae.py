@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genbench.errors import InputError
 from genbench.densities import GaussianMixture, latent_plane
+from genbench.errors import InputError
 from genbench.models import Batch, Model
 from genbench.networks.autoencoder import Autoencoder
 from genbench.noise import Noise
