@@ -8,13 +8,15 @@ from typing import Any
 from genbench.command_line import json_argument, run
 
 
-def human(value: float) -> str:
-    """1234567 -> 1.23 M, for a terminal."""
-    for unit in ("", "k", "M", "G", "T", "P"):
+def human(value: float | None, unit: str = "") -> str:
+    """A number with three digits and a unit prefix; a dash for what is unknown, as of samples from elsewhere."""
+    if value is None:
+        return "-"
+    for prefix in ("", "k", "M", "G", "T", "P"):
         if value < 1000:
-            return f"{value:.3g} {unit}".strip()
+            return f"{value:.3g} {prefix}{unit}".strip()
         value /= 1000
-    return f"{value:.3g} E"
+    return f"{value:.3g} E{unit}"
 
 
 def show(result: dict[str, Any]) -> None:
@@ -29,11 +31,11 @@ def show(result: dict[str, Any]) -> None:
             table.add_row(
                 name,
                 sampler,
-                human(sum(model["parameters"].values())),
-                human(cost["flops_per_nfe"]),
-                str(cost["nfe"]),
-                human(cost["flops_per_image"]),
-                human(model["training_memory_bytes"]) + "B",
+                human(sum(model["parameters"].values()) or None),
+                human(cost.get("flops_per_nfe")),
+                str(cost["nfe"] or "-"),
+                human(cost.get("flops_per_image")),
+                human(model.get("training_memory_bytes"), "B"),
             )
     Console(width=None if sys.stdout.isatty() else 120).print(table)
 

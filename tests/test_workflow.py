@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from entries import MODELS
@@ -41,6 +42,7 @@ TOY = {
             "samplers": {"ddpm": {"steps": 3}, "ddim": {"step": "ddim", "steps": 2}},
             "snapshots": [10],
         },
+        "elsewhere": {"samples": "elsewhere.npz"},
     },
 }
 
@@ -84,6 +86,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("toy")
     shutil.copy(ROOT / "config.yaml", folder)
     write(folder, TOY)
+    np.savez(folder / "elsewhere.npz", np.random.default_rng(0).integers(0, 256, (170, 28, 28, 1), dtype=np.uint8))
     result = snakemake(folder)
     assert result.returncode == 0, result.stdout[-5000:]
     return folder
@@ -106,6 +109,11 @@ def test_the_report_shows_every_model_and_sampler(toy: Path) -> None:
     assert (toy / "results/report/index.html").stat().st_size > 10_000
     metrics = json.loads((toy / "results/toy/ddpm/seed0/step-10/ddim/metrics.json").read_text())
     assert metrics["metrics"]["fd_classifier"]["n_fake"] == 150
+    elsewhere = json.loads((toy / "results/toy/elsewhere/seed0/final/given/metrics.json").read_text())["metrics"]
+    assert elsewhere["fd_classifier"]["n_fake"] == 160
+    assert "elsewhere" in page
+    with Image.open(toy / "results/toy/gan/seed0/final/default/neighbours.png") as picture:
+        assert picture.size == (298, 298)
     with Image.open(toy / "results/toy/gan/seed0/final/pictures/interpolation.png") as picture:
         assert picture.size == (298, 298)
     assert metrics["metrics"]["fd_classifier"]["n_real"] == 4000
@@ -128,7 +136,8 @@ def test_an_edited_model_alone_is_trained_again(ran: Path) -> None:
     suite = copy.deepcopy(TOY)
     suite["models"]["gan"]["training"]["steps"] = 21
     write(ran, suite)
-    gan = {("train", "gan"): 1, ("sample", "gan"): 1, ("sample_features", "gan"): 1, ("evaluate", "gan"): 1}
+    rules = ("train", "sample", "picture", "sample_features", "evaluate", "neighbours")
+    gan = {(rule, "gan"): 1 for rule in rules}
     assert planned(ran) == gan | {("report", ""): 1, ("all", ""): 1}
     before = {path: path.read_bytes() for path in ran.glob("results/toy/*/seed0/model.safetensors")}
     result = snakemake(ran)
