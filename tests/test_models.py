@@ -141,6 +141,17 @@ def test_kl_against_monte_carlo_and_zero_for_the_prior() -> None:
     assert kl_to_standard_normal(torch.zeros(1, 3), torch.zeros(1, 3)).item() == 0
 
 
+def test_the_kl_divergence_keeps_single_precision_under_autocast() -> None:
+    torch.manual_seed(0)
+    model = build(VAE, IMAGE_SHAPE)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mu, logvar = model.encode(batch().x0)
+    assert mu.dtype == logvar.dtype == torch.float32
+    assert kl_to_standard_normal(torch.full((1, 100), 1e-3), torch.full((1, 100), 1e-3)).item() == pytest.approx(
+        0.5 * 100 * (1e-6 + 5e-7), rel=0.05
+    )
+
+
 def test_vae_loss_is_summed_over_pixels_and_weighted() -> None:
     torch.manual_seed(0)
     model = build(VAE | {"kl_weight": 3.0, "kl_anneal_steps": 10}, IMAGE_SHAPE)

@@ -80,7 +80,7 @@ class VAE(Model):
 
     def encode(self, x: Images) -> tuple[Latents, Latents]:
         """mu and logvar of q(z|x), each (N, latent_size); logvar is minus infinity without noise."""
-        encoded = self.autoencoder.encoder(x)
+        encoded = self.autoencoder.encoder(x).float()  # the KL divergence is a small difference of large terms
         if self.deterministic:
             return encoded, torch.full_like(encoded, -torch.inf)
         mu, logvar = encoded.chunk(2, dim=1)
