@@ -1,7 +1,6 @@
-"""One training loop for every family: the model says what to minimise, the loop does the rest.
+"""A training, from an entry of a suite to its files: saved as it goes, continued after a stop, published whole.
 
-Step k uses the images and the random numbers that belong to (seed, k), so a run that was stopped and continued
-gives bitwise the weights of one that was not (on one device).
+Everything lies in a folder `training` beside the results until it is finished; what a step does is in trainer.py.
 """
 
 import copy
@@ -12,7 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -29,144 +28,11 @@ from genbench.data import ImageSet
 from genbench.devices import device_label
 from genbench.errors import InputError
 from genbench.history import History
-from genbench.models import Model, build, count_parameters
+from genbench.models import build, count_parameters
 from genbench.recipe import TrainConfig
+from genbench.trainer import Trainer
 
 log = logging.getLogger(__name__)
-
-
-def _precision(config: TrainConfig, device: torch.device) -> Callable[[], Any]:
-    """A context for the forward pass; and the float32 mode of the device, set once."""
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = config.precision != "fp32"
-    if config.precision not in ("bf16", "fp16"):
-        return nullcontext
-    dtype = torch.bfloat16 if config.precision == "bf16" else torch.float16
-    return lambda: torch.autocast(device.type, dtype=dtype)
-
-
-class Trainer:
-    """A model, its optimizers and its average, advanced step by step; everything that a resumed run must restore."""
-
-    def __init__(self, model: Model, config: TrainConfig, batches: Batches, seed: int, device: torch.device) -> None:
-        self.model, self.config, self.batches, self.seed, self.device = model, config, batches, seed, device
-        self.step = 0
-        self.autocast = _precision(config, device)
-        self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
-        self.optimizers: dict[str, torch.optim.Optimizer] = {}
-        for name, submodule in model.named_children():
-            if parameters := [p for p in submodule.parameters() if p.requires_grad]:
-                self.optimizers[name] = config.optimizer_for(name).build(parameters)
-        self.ema = copy.deepcopy(model).requires_grad_(False) if config.ema_decay else None
-        if config.compile:
-            for submodule in model.children():
-                submodule.compile()
-
-    @property
-    def result(self) -> Model:
-        """The model to be saved: the average where one is kept."""
-        return self.model if self.ema is None else self.ema
-
-    def advance(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """One iteration; returns its losses and metrics as detached scalars on the device (no synchronisation)."""
-        step, k = self.step, self.config.accumulate
-        torch.manual_seed(
-            int(np.random.SeedSequence([self.seed, step]).generate_state(1, np.uint64)[0] >> 1)
-        )  # dropout
-        self.model.train()
-        batches = self.batches.micro_batches(step)
-        generators = [self.model.losses(batch, step) for batch in batches]
-        losses: dict[str, Tensor] = {}
-        while True:
-            # The micro-batches' generators advance in turn; the submodule moves when all have been differentiated.
-            name, total = None, torch.zeros((), device=self.device)
-            for generator in generators:
-                with self.autocast():
-                    item = next(generator, None)
-                if item is None:
-                    break
-                name, loss = item
-                if name not in self.optimizers:
-                    raise InputError(
-                        f"{type(self.model).__name__}.losses yielded {name!r}, expected a submodule with parameters"
-                    )
-                parameters = self.optimizers[name].param_groups[0]["params"]
-                self.scaler.scale(loss / k).backward(inputs=parameters)
-                total += loss.detach().float() / k
-            if name is None:
-                break
-            losses[name] = total
-            self._update(name)
-        if self.ema is not None:
-            self._average()
-        self.step += 1
-        metrics = {key: sum(b.metrics[key].float() for b in batches) / k for key in batches[0].metrics}
-        return losses, metrics  # type: ignore[return-value]
-
-    @torch.no_grad()
-    def validate(self, held_out: Batches) -> dict[str, float]:
-        """The model's validation on all of `held_out`: means over the images."""
-        training = self.result.training
-        self.result.eval()
-        sums: dict[str, Tensor] = {}
-        count = 0
-        for batch in held_out.validation():
-            size = len(batch.x0)
-            for name, value in self.result.validate(batch).items():
-                sums[name] = sums.get(name, torch.zeros((), device=self.device)) + size * value.float()
-            count += size
-        self.result.train(training)
-        return {name: float(total) / count for name, total in sums.items()}
-
-    def _update(self, name: str) -> None:
-        optimizer = self.optimizers[name]
-        for group in optimizer.param_groups:
-            group["lr"] = self.config.optimizer_for(name).lr_at(self.step, self.config.steps)
-        if self.config.clip_norm is not None:
-            self.scaler.unscale_(optimizer)
-            torch.nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], self.config.clip_norm)
-        self.scaler.step(optimizer)
-        self.scaler.update()
-        optimizer.zero_grad(set_to_none=True)
-
-    @torch.no_grad()
-    def _average(self) -> None:
-        assert self.ema is not None
-        torch._foreach_lerp_(list(self.ema.parameters()), list(self.model.parameters()), 1 - self.config.ema_decay)
-        for average, current in zip(self.ema.buffers(), self.model.buffers(), strict=True):
-            average.copy_(current)
-
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """All that a resumed run needs: tensors by name, and plain values."""
-        tensors = {f"model.{key}": value for key, value in self.model.state_dict().items()}
-        if self.ema is not None:
-            tensors |= {f"ema.{key}": value for key, value in self.ema.state_dict().items()}
-        for name, optimizer in self.optimizers.items():
-            for index, entries in optimizer.state_dict()["state"].items():
-                tensors |= {
-                    f"optimizer.{name}.{index}.{key}": value for key, value in entries.items() if value is not None
-                }
-        return tensors, {"step": self.step, "scaler": self.scaler.state_dict()}
-
-    @torch.no_grad()
-    def restore(self, tensors: Mapping[str, Tensor], info: Mapping[str, Any]) -> None:
-        def part(prefix: str) -> dict[str, Tensor]:
-            return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-
-        self.model.load_state_dict(part("model."))
-        if self.ema is not None:
-            self.ema.load_state_dict(part("ema."))
-        for name, optimizer in self.optimizers.items():
-            parameters = optimizer.param_groups[0]["params"]
-            state: dict[int, dict[str, Tensor]] = {}
-            for key, value in part(f"optimizer.{name}.").items():
-                number, _, entry = key.partition(".")
-                parameter = parameters[int(number)]
-                if value.shape == parameter.shape:  # a fused optimizer takes the moments to lie as the weights do
-                    value = torch.empty_like(parameter).copy_(value)
-                state.setdefault(int(number), {})[entry] = value
-            optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-        self.scaler.load_state_dict(info["scaler"])
-        self.step = info["step"]
 
 
 @contextmanager

@@ -22,7 +22,8 @@ from genbench.images import to_images
 from genbench.models import build
 from genbench.noise import Noise
 from genbench.recipe import OptimizerConfig, TrainConfig
-from genbench.training import Trainer, train
+from genbench.trainer import Trainer
+from genbench.training import train
 
 CPU = torch.device("cpu")
 ROOT = Path(__file__).parents[1]
