@@ -6,7 +6,7 @@ shorter chain is just a shorter list of integers. Sources: Ho et al. 2020 (arXiv
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -49,17 +49,19 @@ class Schedule:
         """abar_t as a number: sampling needs no tensor on the device."""
         return self.alphas_cumprod[t].item()
 
-    def gather(self, t: Timesteps) -> Tensor:
-        """abar_t for a batch of times, float32 (N, 1, 1, 1) on t's device."""
+    def levels(self, t: Timesteps) -> tuple[Tensor, Tensor]:
+        """Signal sqrt(abar_t) and noise sqrt(1 - abar_t) for a batch of times, float32 (N, 1, 1, 1) on t's device."""
         if t.device not in self._tables:  # copied once: a copy at every step would stop the host
             with torch.inference_mode(False):  # whoever asks first, training may ask next
-                self._tables[t.device] = self.alphas_cumprod.to(t.device, torch.float32)
-        return self._tables[t.device][t][:, None, None, None]
+                table = torch.stack([self.alphas_cumprod.sqrt(), (1 - self.alphas_cumprod).sqrt()])
+                self._tables[t.device] = table.to(t.device, torch.float32)  # from float64: 1 - abar_1 is near 0
+        signal, noise = self._tables[t.device][:, t, None, None, None]
+        return signal, noise
 
     def q_sample(self, x0: Images, t: Timesteps, eps: Images) -> Images:
         """x_t for noise eps: sqrt(abar_t) x0 + sqrt(1 - abar_t) eps."""
-        abar_t = self.gather(t)
-        return abar_t.sqrt() * x0 + (1 - abar_t).sqrt() * eps
+        signal, noise = self.levels(t)
+        return signal * x0 + noise * eps
 
     def q_posterior(self, t: int, s: int) -> Posterior:
         """The Gaussian q(x_s | x_t, x_0) for any 0 <= s < t <= T (Ho et al., equations 6 and 7, at s = t - 1)."""
@@ -94,4 +96,30 @@ def vp(T: int, *, beta_min: float = 0.1, beta_max: float = 20.0, eps: float = 1e
     return Schedule.from_betas(-torch.expm1(log_abar.diff()))
 
 
-SCHEDULES: dict[str, Callable[..., Schedule]] = {"linear": linear, "cosine": cosine, "vp": vp}
+def scaled_linear(T: int, *, beta_start: float = 1e-4, beta_end: float = 0.02) -> Schedule:
+    """Betas whose square roots are evenly spaced (Rombach et al. 2022, arXiv 2112.10752)."""
+    ends = math.sqrt(beta_start), math.sqrt(beta_end)
+    return Schedule.from_betas(torch.linspace(*ends, T, dtype=torch.float64, device="cpu") ** 2)
+
+
+def sigmoid(T: int, *, beta_start: float = 1e-4, beta_end: float = 0.02) -> Schedule:
+    """Betas along a logistic curve from -6 to 6, as diffusers' "sigmoid" (from Xu et al. 2022, arXiv 2203.02923)."""
+    rise = torch.sigmoid(torch.linspace(-6, 6, T, dtype=torch.float64, device="cpu"))
+    return Schedule.from_betas(beta_start + (beta_end - beta_start) * rise)
+
+
+def given(T: int, *, values: Sequence[float]) -> Schedule:
+    """The betas themselves, T of them: for checkpoints whose schedule has no name."""
+    if len(values) != T:
+        raise InputError(f"schedule: betas: values: found {len(values)} numbers, expected {T} (timesteps)")
+    return Schedule.from_betas(torch.tensor(values, dtype=torch.float64, device="cpu"))
+
+
+SCHEDULES: dict[str, Callable[..., Schedule]] = {
+    "linear": linear,
+    "cosine": cosine,
+    "scaled_linear": scaled_linear,
+    "sigmoid": sigmoid,
+    "vp": vp,
+    "betas": given,
+}

@@ -10,7 +10,18 @@ import torch
 
 from genbench.errors import InputError
 from genbench.noise import Noise
-from genbench.samplers import ddim_step, ddpm_step, dpm_solver_step, reverse_process, spaced_timesteps
+from genbench.samplers import (
+    STEPS,
+    Prediction,
+    ddim_step,
+    ddpm_step,
+    dpm_solver_step,
+    heun_step,
+    respaced_timesteps,
+    reverse_path,
+    reverse_process,
+    spaced_timesteps,
+)
 from genbench.schedule import SCHEDULES, Schedule, cosine, linear
 
 SHAPE = (3, 8, 8)
@@ -26,14 +37,26 @@ def a_denoiser(schedule: Schedule) -> Callable[[torch.Tensor, int], torch.Tensor
     return eps_hat
 
 
-def our_chain(schedule: Schedule, timesteps: list[int], step: Callable, noise: Noise) -> torch.Tensor:
+def a_variance(x: torch.Tensor, t: int) -> torch.Tensor:
+    """Some v in [-1, 1] that stands for a learned variance."""
+    return torch.sin(3 * x + t)
+
+
+def our_predictor(schedule: Schedule, clip: bool) -> Callable[[torch.Tensor, int], Prediction]:
     eps_hat = a_denoiser(schedule)
 
-    def predict_x0(x_t: torch.Tensor, t: int) -> torch.Tensor:
+    def predict(x_t: torch.Tensor, t: int) -> Prediction:
         abar_t = schedule.alpha_bar(t)
-        return ((x_t - math.sqrt(1 - abar_t) * eps_hat(x_t, t - 1)) / math.sqrt(abar_t)).clamp(-1, 1)
+        x0_hat = (x_t - math.sqrt(1 - abar_t) * eps_hat(x_t, t - 1)) / math.sqrt(abar_t)
+        return Prediction(x0_hat.clamp(-1, 1) if clip else x0_hat, (a_variance(x_t, t - 1) + 1) / 2)
 
-    return reverse_process(noise.normal(*SHAPE), timesteps, predict_x0, step)
+    return predict
+
+
+def our_chain(
+    schedule: Schedule, timesteps: list[int], step: Callable, noise: Noise, clip: bool = True
+) -> torch.Tensor:
+    return reverse_process(noise.normal(*SHAPE), timesteps, our_predictor(schedule, clip), step)
 
 
 def diffusers_chain(schedule: Schedule, scheduler: object, steps: int, draws: Noise, **options: object) -> torch.Tensor:
@@ -42,7 +65,10 @@ def diffusers_chain(schedule: Schedule, scheduler: object, steps: int, draws: No
     x = draws.normal(*SHAPE)
     scheduler.set_timesteps(steps)
     for t in scheduler.timesteps:
-        x = scheduler.step(eps_hat(x, int(t)), int(t), x, **options).prev_sample
+        output = eps_hat(x, int(t))
+        if scheduler.config.get("variance_type") == "learned_range":
+            output = torch.cat([output, a_variance(x, int(t))], dim=1)
+        x = scheduler.step(output, int(t), x, **options).prev_sample
     return x
 
 
@@ -113,7 +139,9 @@ def test_q_sample_has_the_variance_of_the_paper(name: str) -> None:
 
 
 @pytest.mark.parametrize("steps", [1000, 100, 7])
-@pytest.mark.parametrize(("variance", "theirs"), [("small", "fixed_small"), ("large", "fixed_large")])
+@pytest.mark.parametrize(
+    ("variance", "theirs"), [("small", "fixed_small"), ("large", "fixed_large"), ("learned", "learned_range")]
+)
 def test_ddpm_equals_diffusers(steps: int, variance: str, theirs: str, shared_noise: Noise) -> None:
     schedule = linear(1000)
     scheduler = diffusers.DDPMScheduler(beta_schedule="linear", variance_type=theirs, clip_sample=True)
@@ -156,13 +184,72 @@ def test_dpm_solver_equals_diffusers(steps: int) -> None:
         x = scheduler.step(eps_hat(x, int(t)), t, x).prev_sample
     times = [int(t) + 1 for t in scheduler.timesteps]
     assert times == spaced_timesteps(1000, steps, "trailing")
-
-    def predict_x0(x_t: torch.Tensor, t: int) -> torch.Tensor:
-        abar_t = schedule.alpha_bar(t)
-        return (x_t - math.sqrt(1 - abar_t) * eps_hat(x_t, t - 1)) / math.sqrt(abar_t)
-
-    found = reverse_process(noise.normal(*SHAPE), times, predict_x0, dpm_solver_step(schedule, noise))
+    found = our_chain(schedule, times, dpm_solver_step(schedule, noise), noise, clip=False)
     torch.testing.assert_close(found, x, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # inside diffusers
+@pytest.mark.parametrize("steps", [10, 25])
+def test_heun_equals_diffusers(steps: int) -> None:
+    schedule = linear(1000)
+    scheduler = diffusers.HeunDiscreteScheduler(
+        beta_start=1e-4, beta_end=0.02, beta_schedule="linear", timestep_spacing="trailing"
+    )
+    scheduler.set_timesteps(steps)
+    eps_hat = a_denoiser(schedule)
+    noise = Noise(torch.arange(2))
+    x = Noise(torch.arange(2)).normal(*SHAPE)
+    # Theirs works on x_t / sqrt(abar_t): the noise that stands for x_T is scaled the other way round.
+    x = x / math.sqrt(schedule.alpha_bar(1000))
+    for t in scheduler.timesteps:
+        x = scheduler.step(eps_hat(scheduler.scale_model_input(x, t), int(t)), t, x).prev_sample
+    times = spaced_timesteps(1000, steps, "trailing")
+    assert [int(t) + 1 for t in scheduler.timesteps[::2]] == times
+    found = our_chain(schedule, times, heun_step(schedule, noise), noise, clip=False)
+    torch.testing.assert_close(found, x, rtol=1e-4, atol=1e-4)
+
+
+def test_heun_is_of_second_order_and_ddim_of_first() -> None:
+    # Gaussian data of standard deviation 0.5 have a denoiser and an ODE solution in closed form:
+    # along the flow, x_t / sqrt(variance of x_t) is constant.
+    schedule, spread = linear(1000), 0.25
+
+    def marginal(t: int) -> float:
+        return schedule.alpha_bar(t) * spread + 1 - schedule.alpha_bar(t)
+
+    def predict(x_t: torch.Tensor, t: int) -> Prediction:
+        return Prediction(math.sqrt(schedule.alpha_bar(t)) * spread / marginal(t) * x_t)
+
+    x_T = Noise(torch.arange(2)).normal(*SHAPE).double()
+    exact = x_T * math.sqrt(spread / marginal(1000))
+    errors: dict[tuple[str, int], float] = {}
+    for name, make in {"heun": heun_step, "ddim": ddim_step}.items():
+        for steps in (10, 20):
+            times = spaced_timesteps(1000, steps, "trailing")
+            found = reverse_process(x_T, times, predict, make(schedule, Noise(torch.arange(2))))
+            errors[name, steps] = float((found - exact).abs().mean())
+    assert errors["heun", 20] < errors["heun", 10] / 2.5
+    assert errors["heun", 10] < errors["ddim", 20] < errors["ddim", 10]
+
+
+def test_sigma_hat_is_ddpm_with_the_large_variance() -> None:
+    schedule = linear(200)
+    times = spaced_timesteps(200, 20)
+    a, b = Noise(torch.arange(2)), Noise(torch.arange(2))
+    ddim = our_chain(schedule, times, ddim_step(schedule, a, eta="sigma-hat"), a)
+    ddpm = our_chain(schedule, times, ddpm_step(schedule, b, variance="large"), b)
+    torch.testing.assert_close(ddim, ddpm, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("v", "variance"), [(-1.0, "small"), (1.0, "large")])
+def test_learned_variance_reaches_from_the_small_to_the_large_one(v: float, variance: str) -> None:
+    schedule = cosine(50)
+    x_t, x0_hat = torch.randn(2, *SHAPE), torch.randn(2, *SHAPE)
+    prediction = Prediction(x0_hat, torch.full_like(x_t, (v + 1) / 2))
+    a, b = Noise(torch.arange(2)), Noise(torch.arange(2))
+    learned = ddpm_step(schedule, a, variance="learned")(lambda x, t: prediction, x_t, 30, 12)
+    fixed = ddpm_step(schedule, b, variance=variance)(lambda x, t: prediction, x_t, 30, 12)
+    torch.testing.assert_close(learned, fixed)
 
 
 def test_ddim_with_eta_one_is_ddpm_with_the_small_variance() -> None:
@@ -177,8 +264,58 @@ def test_ddim_with_eta_one_is_ddpm_with_the_small_variance() -> None:
 def test_every_step_to_time_zero_returns_the_prediction() -> None:
     schedule, noise = cosine(10), Noise(torch.arange(2))
     x_t, x0_hat = torch.randn(2, *SHAPE), torch.randn(2, *SHAPE)
-    for make in (ddpm_step, ddim_step, dpm_solver_step):
-        torch.testing.assert_close(make(schedule, noise)(x_t, x0_hat, 10, 0), x0_hat, rtol=1e-5, atol=1e-6)
+    for make in STEPS.values():
+        found = make(schedule, noise)(lambda x, t: Prediction(x0_hat), x_t, 10, 0)
+        torch.testing.assert_close(found, x0_hat, rtol=1e-5, atol=1e-6)
+
+
+def test_a_path_ends_in_the_sample() -> None:
+    schedule, times = linear(100), spaced_timesteps(100, 7)
+    a, b = Noise(torch.arange(2)), Noise(torch.arange(2))
+    path = list(reverse_path(a.normal(*SHAPE), times, our_predictor(schedule, True), ddpm_step(schedule, a)))
+    assert len(path) == 7
+    assert torch.equal(path[-1], our_chain(schedule, times, ddpm_step(schedule, b), b))
+
+
+@pytest.mark.parametrize(
+    ("T", "respacing", "times"),
+    [  # computed by hand; OpenAI count from 0
+        (10, "3", [1, 5, 10]),  # 4.5 is rounded to the even 4
+        (9, "3,2,1", [1, 2, 3, 4, 6, 7]),
+        (10, "2,2,2", [1, 4, 5, 7, 8, 10]),  # 10 = 4 + 3 + 3
+        (10, "ddim5", [1, 3, 5, 7, 9]),
+        (4, "4", [1, 2, 3, 4]),
+        (8, "1", [1]),
+    ],
+)
+def test_respacing_in_openais_notation(T: int, respacing: str, times: list[int]) -> None:
+    assert respaced_timesteps(T, respacing) == times[::-1]
+
+
+@pytest.mark.parametrize(
+    ("respacing", "expected"),
+    [("0", "a positive number"), ("5,", "a positive"), ("ddim3,4", "integer stride"), ("ddim7", "integer stride"),
+     ("6,1", "at most 5 times in section 1"), ("ten", "a positive number")],
+)  # fmt: skip
+def test_impossible_respacings_are_refused(respacing: str, expected: str) -> None:
+    with pytest.raises(
+        InputError, match=f"key 'respacing': found '{respacing}' for 10 timesteps, expected .*{expected}"
+    ):
+        respaced_timesteps(10, respacing)
+
+
+@pytest.mark.parametrize("name", ["linear", "cosine"])
+def test_respaced_betas_keep_the_noise_levels(name: str) -> None:
+    schedule = SCHEDULES[name](4000)
+    times = respaced_timesteps(4000, "100")[::-1]
+    abar = torch.tensor([1.0, *(schedule.alpha_bar(t) for t in times)], dtype=torch.float64)
+    shorter = Schedule.from_betas(1 - abar[1:] / abar[:-1])
+    torch.testing.assert_close(shorter.alphas_cumprod, abar, rtol=1e-12, atol=1e-15)
+    # A step of the long chain between kept times is the step of the shorter one.
+    for i in (1, 37, 100):
+        assert schedule.q_posterior(times[i - 1], ([0, *times])[i - 1]) == pytest.approx(
+            shorter.q_posterior(i, i - 1), rel=1e-9, abs=1e-15
+        )
 
 
 @pytest.mark.parametrize("spacing", ["uniform", "quadratic", "linspace", "trailing"])

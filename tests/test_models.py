@@ -239,15 +239,15 @@ def test_a_perfect_prediction_gives_back_x0(prediction: str) -> None:
 
     model.denoiser.register_forward_hook(perfect)
     x_t = model.schedule.q_sample(x0, torch.full((4,), t), eps)
-    torch.testing.assert_close(model.x0_predictor(clip=True)(x_t, t), x0, rtol=0, atol=1e-5)
+    torch.testing.assert_close(model.predictor(clip=True)(x_t, t).x0, x0, rtol=0, atol=1e-5)
     assert (seen[0] == t - 1).all()  # published networks count from 0
 
     # ... and with a perfect network the loss is zero, whatever t was drawn.
     def perfect_for_any_t(module: torch.nn.Module, inputs: tuple, output: torch.Tensor) -> torch.Tensor:
         x_t, time = inputs
-        abar = model.schedule.gather(time + 1)
-        noise = (x_t - abar.sqrt() * x0) / (1 - abar).sqrt()
-        return {"eps": noise, "x0": x0, "v": abar.sqrt() * noise - (1 - abar).sqrt() * x0}[prediction]
+        signal, level = model.schedule.levels(time + 1)
+        noise = (x_t - signal * x0) / level
+        return {"eps": noise, "x0": x0, "v": signal * noise - level * x0}[prediction]
 
     model.denoiser.register_forward_hook(perfect_for_any_t)
     ((_, loss),) = model.losses(Batch(x0, torch.zeros(4, dtype=torch.int64), Noise(torch.arange(4))), 0)

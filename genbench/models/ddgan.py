@@ -15,7 +15,7 @@ from genbench.construction import choose, construct
 from genbench.errors import InputError
 from genbench.models import Batch, Model
 from genbench.noise import Noise
-from genbench.samplers import ddpm_step, reverse_process
+from genbench.samplers import Prediction, ddpm_step, reverse_process
 from genbench.schedule import SCHEDULES
 from genbench.tensors import Images, Labels, Logits, Scalar, Timesteps
 
@@ -60,15 +60,15 @@ class DDGAN(Model):
         """x_s and x_t from q(x_s, x_t | x_0), and t."""
         t = batch.noise.integers(1, self.schedule.T + 1)
         x_s = self.schedule.q_sample(batch.x0, t - 1, batch.noise.normal(*batch.x0.shape[1:]))
-        alpha = self.schedule.gather(t) / self.schedule.gather(t - 1)
-        x_t = alpha.sqrt() * x_s + (1 - alpha).sqrt() * batch.noise.normal(*batch.x0.shape[1:])
+        root_alpha = self.schedule.levels(t)[0] / self.schedule.levels(t - 1)[0]
+        x_t = root_alpha * x_s + (1 - root_alpha**2).sqrt() * batch.noise.normal(*batch.x0.shape[1:])
         return x_s, x_t, t
 
     def fake_x_s(self, x_t: Images, t: Timesteps, noise: Noise) -> Images:
         """x_s from q(x_s | x_t, x0_hat) for a t of every image's own; at s = 0 it is x0_hat itself."""
         x0_hat = self.predict_x0(x_t, t, noise)
         # As Schedule.q_posterior; single precision is enough for steps as large as these.
-        abar_t, abar_s = self.schedule.gather(t), self.schedule.gather(t - 1)
+        abar_t, abar_s = (self.schedule.levels(time)[0] ** 2 for time in (t, t - 1))
         alpha = abar_t / abar_s
         mean = (abar_s.sqrt() * (1 - alpha) * x0_hat + alpha.sqrt() * (1 - abar_s) * x_t) / (1 - abar_t)
         sigma = ((1 - alpha) * (1 - abar_s) / (1 - abar_t)).sqrt()
@@ -102,12 +102,12 @@ class DDGAN(Model):
     def sample(self, noise: Noise, y: Labels | None = None) -> Images:
         """T network evaluations, each with a fresh z."""
 
-        def predict_x0(x_t: Images, t: int) -> Images:
+        def predict(x_t: Images, t: int) -> Prediction:
             time = torch.full((len(x_t),), t, dtype=torch.int64, device=x_t.device)
-            return self.predict_x0(x_t, time, noise)
+            return Prediction(self.predict_x0(x_t, time, noise))
 
         x_T = noise.normal(*self.image_shape)
-        return reverse_process(x_T, range(self.schedule.T, 0, -1), predict_x0, ddpm_step(self.schedule, noise))
+        return reverse_process(x_T, range(self.schedule.T, 0, -1), predict, ddpm_step(self.schedule, noise))
 
     def allows_compile(self) -> bool:
         return False

@@ -2,30 +2,53 @@
 
 The network sees x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps and predicts eps, x_0, or
 v = sqrt(abar_t) eps - sqrt(1 - abar_t) x_0 (Salimans & Ho 2022, arXiv 2202.00512). Every sampler works from the
-x0_hat that follows: see genbench/samplers.py.
+x0_hat that follows: see genbench/samplers.py. Improved diffusion (Nichol & Dhariwal 2021, arXiv 2102.09672) also
+learns the variance of each step, from the variational bound: see genbench/likelihood.py.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from functools import cached_property
+from typing import Any, ClassVar, Literal
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from genbench.construction import check_arguments, choose, construct
 from genbench.errors import InputError
+from genbench.likelihood import VariationalBound
 from genbench.models import Batch, Model
 from genbench.noise import Noise
-from genbench.samplers import STEPS, PredictX0, Step, reverse_process, spaced_timesteps
+from genbench.samplers import (
+    STEPS,
+    Predict,
+    Prediction,
+    Step,
+    respaced_timesteps,
+    reverse_path,
+    reverse_process,
+    spaced_timesteps,
+)
 from genbench.schedule import SCHEDULES
-from genbench.tensors import Images, Labels, Scalar
+from genbench.tensors import Images, Labels, PerImage, Scalar, Timesteps
+from genbench.time_samplers import TIME_SAMPLERS
 
 
 class Diffusion(Model):
-    """L_simple: the mean squared error of the prediction at a uniformly drawn t in 1..T."""
+    """L_simple, L_hybrid or L_vlb at a drawn t in 1..T.
+
+    learned_variance: the network's second half of channels, v in [-1, 1], places the log variance of a step between
+    its smallest and largest value; it learns from the bound alone, so loss must be "hybrid" or "vlb".
+    time_input: what the network is told of t: the index t - 1; "rescaled" to 1000 steps, (t - 1) 1000 / T (OpenAI's
+    rescale_timesteps); or the fraction t / T.
+    loss: "simple" is the mean squared error of the prediction; "hybrid" adds 0.001 L_vlb, which there moves the
+    variance alone; "vlb" is the bound, T times the term at t, in bits per dimension.
+    """
 
     family = "Diffusion"
     paper = "Ho et al. 2020, arXiv 2006.11239"
     network = "denoiser"
+    pictures: ClassVar[tuple[str, ...]] = ("denoising",)
 
     def __init__(
         self,
@@ -35,72 +58,178 @@ class Diffusion(Model):
         timesteps: int = 1000,
         schedule: str | Mapping[str, Any] = "linear",
         prediction: Literal["eps", "v", "x0"] = "eps",
+        learned_variance: bool = False,
+        time_input: Literal["index", "rescaled", "fraction"] = "index",
+        loss: Literal["simple", "hybrid", "vlb"] = "simple",
+        time_sampler: str | Mapping[str, Any] = "uniform",
     ) -> None:
         super().__init__()
+        if learned_variance and loss == "simple":
+            raise InputError(
+                "key 'loss': found 'simple', which does not teach the variance that 'learned_variance' asks for; "
+                "expected 'hybrid' or 'vlb'"
+            )
+        if loss == "hybrid" and not learned_variance:
+            raise InputError(
+                "key 'loss': found 'hybrid', whose bound moves a learned variance alone; expected "
+                "'learned_variance: true', or 'simple' or 'vlb'"
+            )
         self.schedule = choose(SCHEDULES, schedule, "schedule")(timesteps)
-        self.prediction = prediction
-        self.denoiser = construct("genbench.networks", denoiser, "denoiser", image_shape=image_shape)
+        self.prediction, self.learned_variance = prediction, learned_variance
+        self.time_input, self.loss = time_input, loss
+        self.time_sampler = choose(TIME_SAMPLERS, time_sampler, "time_sampler")(timesteps)
+        given: dict[str, Any] = {"image_shape": image_shape}
+        if learned_variance:
+            given["out_channels"] = 2 * image_shape[0]
+        self.denoiser = construct("genbench.networks", denoiser, "denoiser", **given)
+
+    # --- Training -----------------------------------------------------------------------------------------------------
 
     def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Scalar]]:
-        t = batch.noise.integers(1, self.schedule.T + 1)
+        t, weights = self.time_sampler.draw(batch.noise)
         eps = batch.noise.normal(*batch.x0.shape[1:])
         x_t = self.schedule.q_sample(batch.x0, t, eps)
-        if self.prediction == "eps":
-            target = eps
-        elif self.prediction == "x0":
-            target = batch.x0
+        output, v = self.evaluate(x_t, t)
+        parts: dict[str, PerImage] = {}
+        if self.loss != "vlb":
+            parts["simple"] = F.mse_loss(output, self.target(batch.x0, t, eps), reduction="none").flatten(1).mean(1)
+        if self.loss != "simple":
+            # In L_hybrid the mean is held fixed: the bound teaches the variance, L_simple the mean.
+            x0_hat = self.x0_hat(output.detach() if self.loss == "hybrid" else output, x_t, t)
+            term = self.bound.term(Prediction(x0_hat, v), batch.x0, x_t, t)
+            parts["bound"] = term * (self.schedule.T * (1e-3 if self.loss == "hybrid" else 1))
+        total = torch.stack(list(parts.values())).sum(0)
+        self.time_sampler.observe(t, total)
+        if len(parts) > 1:
+            batch.metrics.update({name: (weights * part).mean().detach() for name, part in parts.items()})
+        yield "denoiser", (weights * total).mean()
+
+    def evaluate(self, x_t: Images, t: Timesteps) -> tuple[Images, Images | None]:
+        """What the network says: its prediction, and the fraction (v + 1) / 2 of a learned variance."""
+        if self.time_input == "index":
+            time = t - 1
+        elif self.time_input == "rescaled":
+            time = (t - 1).float() * (1000 / self.schedule.T)
         else:
-            abar_t = self.schedule.gather(t)
-            target = abar_t.sqrt() * eps - (1 - abar_t).sqrt() * batch.x0
-        yield "denoiser", F.mse_loss(self.denoiser(x_t, t - 1).float(), target)
+            time = t.float() / self.schedule.T
+        output = self.denoiser(x_t, time).float()
+        if not self.learned_variance:
+            return output, None
+        prediction, v = output.chunk(2, dim=1)
+        return prediction, (v + 1) / 2
 
-    def x0_predictor(self, clip: bool) -> PredictX0:
-        """(x_t, t) -> x0_hat from what the network predicts, clipped to [-1, 1] if asked."""
+    def target(self, x0: Images, t: Timesteps, eps: Images) -> Images:
+        """What the network's prediction is compared with."""
+        if self.prediction == "eps":
+            return eps
+        if self.prediction == "x0":
+            return x0
+        signal, noise = self.schedule.levels(t)
+        return signal * eps - noise * x0
 
-        def predict_x0(x_t: Images, t: int) -> Images:
-            abar_t = self.schedule.alpha_bar(t)
-            time = torch.full((len(x_t),), t - 1, dtype=torch.int64, device=x_t.device)
-            prediction = self.denoiser(x_t, time).float()
-            if self.prediction == "eps":
-                x0_hat = (x_t - (1 - abar_t) ** 0.5 * prediction) / abar_t**0.5
-            elif self.prediction == "x0":
-                x0_hat = prediction
-            else:
-                x0_hat = abar_t**0.5 * x_t - (1 - abar_t) ** 0.5 * prediction
-            return x0_hat.clamp(-1, 1) if clip else x0_hat
+    def x0_hat(self, output: Images, x_t: Images, t: Timesteps) -> Images:
+        """x0_hat that follows from the network's prediction, not clipped."""
+        if self.prediction == "x0":
+            return output
+        signal, noise = self.schedule.levels(t)
+        return (x_t - noise * output) / signal if self.prediction == "eps" else signal * x_t - noise * output
 
-        return predict_x0
+    @property
+    def variance(self) -> Literal["small", "learned"]:
+        """The variance of a step unless a sampler's option says otherwise."""
+        return "learned" if self.learned_variance else "small"
+
+    @cached_property
+    def bound(self) -> VariationalBound:
+        return VariationalBound(self.schedule, self.variance)
+
+    # --- Sampling -----------------------------------------------------------------------------------------------------
+
+    def predictor(self, clip: bool) -> Predict:
+        """(x_t, t) -> x0_hat, clipped to [-1, 1] if asked, and the fraction of a learned variance."""
+
+        def predict(x_t: Images, t: int) -> Prediction:
+            time = torch.full((len(x_t),), t, dtype=torch.int64, device=x_t.device)
+            output, fraction = self.evaluate(x_t, time)
+            x0_hat = self.x0_hat(output, x_t, time)
+            return Prediction(x0_hat.clamp(-1, 1) if clip else x0_hat, fraction)
+
+        return predict
+
+    def timesteps(self, steps: int | None, spacing: str, respacing: str | None) -> list[int]:
+        """The times of 1..T to visit, descending."""
+        T = self.schedule.T
+        if respacing is not None:
+            if steps is not None:
+                raise InputError(f"key 'respacing': found beside steps: {steps}, expected one of the two")
+            return respaced_timesteps(T, respacing)
+        return spaced_timesteps(T, T if steps is None else steps, spacing)
+
+    def step(self, name: str, noise: Noise, variance: str | None, eta: float | str | None) -> Step:
+        """The sampler's step with its options."""
+        if variance == "learned" and not self.learned_variance:
+            raise InputError("key 'variance': found 'learned', expected small or large: this model has not learned any")
+        if name == "ddpm" and variance is None:
+            variance = self.variance
+        options = {key: value for key, value in {"variance": variance, "eta": eta}.items() if value is not None}
+        return STEPS[name](self.schedule, noise, **options)
 
     def sample(
         self,
         noise: Noise,
         y: Labels | None = None,
         *,
-        step: Literal["ddpm", "ddim", "dpm-solver++"] = "ddpm",
+        step: Literal["ddpm", "ddim", "dpm-solver++", "heun"] = "ddpm",
         steps: int | None = None,
         spacing: Literal["uniform", "quadratic", "linspace", "trailing"] = "uniform",
+        respacing: str | None = None,
         clip: bool = True,
-        variance: Literal["small", "large"] | None = None,
-        eta: float | None = None,
+        variance: Literal["small", "large", "learned"] | None = None,
+        eta: float | Literal["sigma-hat"] | None = None,
     ) -> Images:
-        """`steps` of the T times (default all), chosen by `spacing`. variance goes with ddpm, eta with ddim."""
-        options = {key: value for key, value in {"variance": variance, "eta": eta}.items() if value is not None}
-        take: Step = STEPS[step](self.schedule, noise, **options)
+        """`steps` of the T times (default all) chosen by `spacing`, or `respacing` in OpenAI's notation.
+
+        variance goes with ddpm (default: learned where the model has learned it, else small), eta with ddim.
+        """
+        take = self.step(step, noise, variance, eta)
         x_T = noise.normal(*self.image_shape)
-        timesteps = spaced_timesteps(self.schedule.T, self.schedule.T if steps is None else steps, spacing)
-        return reverse_process(x_T, timesteps, self.x0_predictor(clip), take)
+        return reverse_process(x_T, self.timesteps(steps, spacing, respacing), self.predictor(clip), take)
 
     def check_sampler(self, options: Mapping[str, Any], where: str) -> dict[str, Any]:
         options = super().check_sampler(options, where)
-        step = options.get("step", "ddpm")
-        given = {key: options[key] for key in ("variance", "eta") if options.get(key) is not None}
-        check_arguments(STEPS[step], given, f"{where}: {step}")
+        name, variance, eta = options.get("step", "ddpm"), options.get("variance"), options.get("eta")
+        given = {key: value for key, value in {"variance": variance, "eta": eta}.items() if value is not None}
+        check_arguments(STEPS[name], given, f"{where}: {name}")
         try:
-            STEPS[step](self.schedule, Noise(torch.zeros(0, dtype=torch.int64, device="cpu")), **given)
-            steps = options.get("steps")
-            spaced_timesteps(
-                self.schedule.T, self.schedule.T if steps is None else steps, options.get("spacing", "uniform")
-            )
+            self.step(name, Noise(torch.zeros(0, dtype=torch.int64, device="cpu")), variance, eta)
+            self.timesteps(options.get("steps"), options.get("spacing", "uniform"), options.get("respacing"))
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
         return options
+
+    def denoising(self, noise: Noise, x0: Images) -> Images:
+        """Five samples on their way from noise to data: a row of ten each, after every tenth of all T steps."""
+        few = Noise(noise.seeds[:5])
+        times = self.timesteps(None, "uniform", None)
+        step = self.step("ddpm", few, None, None)
+        path = reverse_path(few.normal(*self.image_shape), times, self.predictor(clip=True), step)
+        shown = [-(-tenth * len(times) // 10) for tenth in range(1, 11)]  # rounded up: a short chain repeats pictures
+        kept = {number: x for number, x in enumerate(path, start=1) if number in shown}
+        return torch.stack([kept[number] for number in shown], dim=1).flatten(0, 1).clamp(-1, 1)
+
+    # --- Likelihood ---------------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def bits_per_dim(self, x0: Images, noise: Noise, *, steps: int | None = None) -> tuple[PerImage, Tensor]:
+        """The variational bound on -log2 p(x0) per value of x0, in its parts: the prior's (N,), and the steps' (N, S).
+
+        steps: of the T times, evenly spaced (default all); the columns go with `timesteps(steps, "linspace", None)`.
+        """
+        bound = VariationalBound(self.schedule, self.variance, self.timesteps(steps, "linspace", None))
+        predict = self.predictor(clip=True)
+        terms = []
+        for t in bound.times:
+            time = torch.full((len(x0),), t, dtype=torch.int64, device=x0.device)
+            x_t = self.schedule.q_sample(x0, time, noise.normal(*x0.shape[1:]))
+            terms.append(bound.term(predict(x_t, t), x0, x_t, time))
+        return bound.prior(x0), torch.stack(terms, dim=1)

@@ -2,8 +2,9 @@
 
 Defaults are Ho et al.'s network for CIFAR-10, 35,746,307 parameters. Others are reached by options: OpenAI's
 improved-diffusion (`scale_shift_norm`, `num_heads`, `time_embedding`), diffusers' UNet2DModel (`head_channels`,
-`norm_eps`). `patch_size` folds p x p pixels into channels before the first layer and unfolds them after the last,
-which makes a network on small images several times cheaper.
+`norm_eps`, `frequency_shift`, `up_attention_resolutions`, `middle_attention`). `patch_size` folds p x p pixels into
+channels before the first layer and unfolds them after the last, which makes a network on small images several times
+cheaper.
 """
 
 import math
@@ -15,19 +16,25 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genbench.errors import InputError
-from genbench.tensors import Images, Timesteps
+from genbench.tensors import Images, Outputs, Timesteps
 
 Embedding = Tensor  # (N, 4 * channels)
 
 
-def sinusoidal_embedding(t: Timesteps, size: int, order: Literal["sin-cos", "cos-sin"]) -> Tensor:
-    """Sines and cosines of t at `size` / 2 frequencies from 1 down to 1/10000: (N, size), float32.
+def sinusoidal_embedding(
+    t: Timesteps, size: int, order: Literal["sin-cos", "cos-sin"], shift: float | None = None
+) -> Tensor:
+    """Sines and cosines of t at `size` / 2 frequencies 10000^(-i / (size / 2 - shift)): (N, size), float32.
 
-    "sin-cos" is Ho et al.'s, whose last frequency is exactly 1/10000; "cos-sin" is OpenAI's, which stops before it.
+    "sin-cos" is Ho et al.'s, with shift 1: the last frequency is exactly 1/10000. "cos-sin" is OpenAI's, with shift 0,
+    which stops before it. The order of operations is that of OpenAI and diffusers, bit for bit: at t = 1000 a rounding
+    error of a frequency is one of 1e-4 in its angle.
     """
     half = size // 2
-    last = half - 1 if order == "sin-cos" else half
-    frequencies = torch.exp(-math.log(10000) / last * torch.arange(half, dtype=torch.float32, device=t.device))
+    if shift is None:
+        shift = 1 if order == "sin-cos" else 0
+    exponents = -math.log(10000) * torch.arange(half, dtype=torch.float32, device=t.device) / (half - shift)
+    frequencies = torch.exp(exponents)
     angles = t.float()[:, None] * frequencies
     parts = [angles.sin(), angles.cos()]
     return torch.cat(parts if order == "sin-cos" else parts[::-1], dim=1)
@@ -42,12 +49,17 @@ def _zero(module: nn.Conv2d) -> nn.Conv2d:
 
 
 class Attention(nn.Module):
-    """Self-attention over positions, residual; (N, C, H, W) to the same. The 3C outputs of `qkv` are q, k, v."""
+    """Self-attention over positions, residual; (N, C, H, W) to the same. The 3C outputs of `qkv` are q, k, v.
 
-    def __init__(self, channels: int, num_heads: int, groups: int, eps: float) -> None:
+    groups: of the normalisation before it; None leaves it out.
+    """
+
+    def __init__(self, channels: int, num_heads: int, groups: int | None, eps: float) -> None:
         super().__init__()
+        if channels % num_heads:
+            raise InputError(f"UNet: key 'num_heads': found {num_heads}, which does not divide {channels} channels")
         self.num_heads = num_heads
-        self.norm = nn.GroupNorm(groups, channels, eps=eps)
+        self.norm = nn.GroupNorm(groups, channels, eps=eps) if groups else nn.Identity()
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.out = _zero(nn.Conv2d(channels, channels, 1))
 
@@ -73,6 +85,7 @@ class Block(nn.Module):
         eps: float,
         scale_shift_norm: bool,
         num_heads: int | None,
+        attention_norm: bool = True,
     ) -> None:
         super().__init__()
         self.scale_shift_norm = scale_shift_norm
@@ -83,7 +96,8 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.conv2 = _zero(nn.Conv2d(out_channels, out_channels, 3, padding=1))
         self.skip = nn.Conv2d(in_channels, out_channels, 1) if in_channels != out_channels else nn.Identity()
-        self.attention = Attention(out_channels, num_heads, groups, eps) if num_heads else nn.Identity()
+        attention_groups = groups if attention_norm else None
+        self.attention = Attention(out_channels, num_heads, attention_groups, eps) if num_heads else nn.Identity()
 
     def forward(self, x: Tensor, embedding: Embedding) -> Tensor:
         h = self.conv1(F.silu(self.norm1(x)))
@@ -121,10 +135,13 @@ class Upsample(nn.Module):
 
 
 class UNet(nn.Module):
-    """Predicts (N, out_channels, H, W) from x_t (N, C, H, W) and the network's time t (N,), 0 .. T-1.
+    """Predicts (N, out_channels, H, W) from x_t (N, C, H, W) and the network's time t (N,), such as 0 .. T-1.
 
-    attention_resolutions: sides of feature maps (after folding) that get attention; the middle always has it.
-    num_heads, or head_channels for as many heads as that width allows.
+    channel_mult: the levels' widths as multiples of `channels`, each an integer number of channels.
+    attention_resolutions: sides of feature maps (after folding) that get attention, on the way down and, unless
+    up_attention_resolutions are others, up. middle_attention "bare" has no normalisation before it, which diffusers
+    leaves out together with scale_shift_norm. num_heads, or head_channels for as many heads as that width allows.
+    frequency_shift: of the embedding of t; by default 1 for "sin-cos" and 0 for "cos-sin".
     """
 
     def __init__(
@@ -133,9 +150,11 @@ class UNet(nn.Module):
         image_shape: tuple[int, int, int],
         out_channels: int | None = None,
         channels: int = 128,
-        channel_mult: Sequence[int] = (1, 2, 2, 2),
+        channel_mult: Sequence[float] = (1, 2, 2, 2),
         num_res_blocks: int = 2,
         attention_resolutions: Sequence[int] = (16,),
+        up_attention_resolutions: Sequence[int] | None = None,
+        middle_attention: Literal["normed", "bare", "none"] = "normed",
         num_heads: int = 1,
         head_channels: int | None = None,
         dropout: float = 0.1,
@@ -144,6 +163,7 @@ class UNet(nn.Module):
         scale_shift_norm: bool = False,
         downsample_padding: Literal["asymmetric", "symmetric"] = "asymmetric",
         time_embedding: Literal["sin-cos", "cos-sin"] = "sin-cos",
+        frequency_shift: float | None = None,
         patch_size: int = 1,
     ) -> None:
         super().__init__()
@@ -154,13 +174,29 @@ class UNet(nn.Module):
                 f"UNet: image side {size} is not divisible by {factor} (patch_size x 2^(levels - 1)); "
                 "expected fewer levels in channel_mult, or another patch_size"
             )
-        if any(channels * mult % norm_groups for mult in channel_mult):
+        level_widths = [round(channels * mult) for mult in channel_mult]
+        for mult, level_width in zip(channel_mult, level_widths, strict=True):
+            if abs(channels * mult - level_width) > 1e-6 * channels:
+                raise InputError(
+                    f"UNet: key 'channel_mult': found {mult}, which times {channels} channels is not an integer"
+                )
+        if any(level_width % norm_groups for level_width in [channels, *level_widths]):
             raise InputError(f"UNet: key 'norm_groups': found {norm_groups}, which does not divide channels {channels}")
-        self.channels, self.patch_size, self.time_order = channels, patch_size, time_embedding
+        self.channels, self.patch_size = channels, patch_size
+        self.time_order, self.frequency_shift = time_embedding, frequency_shift
         folded, resolution = patch_size**2, size // patch_size
         embedding_size = 4 * channels
+        if up_attention_resolutions is None:
+            up_attention_resolutions = attention_resolutions
 
-        def block(in_channels: int, out_channels: int, attention: bool) -> Block:
+        def heads(width: int) -> int:
+            if head_channels is None:
+                return num_heads
+            if width % head_channels:
+                raise InputError(f"UNet: key 'head_channels': found {head_channels}, which does not divide {width}")
+            return width // head_channels
+
+        def block(in_channels: int, out_channels: int, attention: bool, attention_norm: bool = True) -> Block:
             return Block(
                 in_channels,
                 out_channels,
@@ -169,7 +205,8 @@ class UNet(nn.Module):
                 groups=norm_groups,
                 eps=norm_eps,
                 scale_shift_norm=scale_shift_norm,
-                num_heads=(out_channels // head_channels if head_channels else num_heads) if attention else None,
+                num_heads=heads(out_channels) if attention else None,
+                attention_norm=attention_norm,
             )
 
         self.time_mlp = nn.Sequential(
@@ -179,22 +216,27 @@ class UNet(nn.Module):
 
         width, widths = channels, [channels]  # widths: what the down path leaves for the up path
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
-        for level, mult in enumerate(channel_mult):
+        for level, level_width in enumerate(level_widths):
             for _ in range(num_res_blocks):
-                self.down.append(block(width, channels * mult, resolution in attention_resolutions))
-                width = channels * mult
+                self.down.append(block(width, level_width, resolution in attention_resolutions))
+                width = level_width
                 widths.append(width)
-            if level < len(channel_mult) - 1:
+            if level < len(level_widths) - 1:
                 self.down.append(Downsample(width, downsample_padding))
                 widths.append(width)
                 resolution //= 2
 
-        self.middle = nn.ModuleList([block(width, width, True), block(width, width, False)])
+        self.middle = nn.ModuleList(
+            [
+                block(width, width, middle_attention != "none", attention_norm=middle_attention == "normed"),
+                block(width, width, False),
+            ]
+        )
 
-        for level, mult in reversed(list(enumerate(channel_mult))):
+        for level, level_width in reversed(list(enumerate(level_widths))):
             for _ in range(num_res_blocks + 1):
-                self.up.append(block(width + widths.pop(), channels * mult, resolution in attention_resolutions))
-                width = channels * mult
+                self.up.append(block(width + widths.pop(), level_width, resolution in up_attention_resolutions))
+                width = level_width
             if level > 0:
                 self.up.append(Upsample(width))
                 resolution *= 2
@@ -202,8 +244,8 @@ class UNet(nn.Module):
         self.norm_out = nn.GroupNorm(norm_groups, width, eps=norm_eps)
         self.conv_out = _zero(nn.Conv2d(width, (out_channels or image_channels) * folded, 3, padding=1))
 
-    def forward(self, x_t: Images, t: Timesteps) -> Images:
-        embedding = self.time_mlp(sinusoidal_embedding(t, self.channels, self.time_order))
+    def forward(self, x_t: Images, t: Timesteps) -> Outputs:
+        embedding = self.time_mlp(sinusoidal_embedding(t, self.channels, self.time_order, self.frequency_shift))
         h = self.conv_in(F.pixel_unshuffle(x_t, self.patch_size) if self.patch_size > 1 else x_t)
         skips = [h]
         for layer in self.down:
