@@ -73,16 +73,26 @@ def training_cost(model: Model, config: TrainConfig) -> dict[str, int]:
     return {"flops": flops * config.accumulate, "memory_bytes": weights * (5 if config.ema_decay else 4) + peak}
 
 
+class _StillNoise(Noise):
+    """Numbers of the right shape at no cost: always the same."""
+
+    def bits(self, count: int) -> Tensor:
+        self.draws += 1
+        return torch.full((len(self), count), 2**30, device=self.device)
+
+
 @contextlib.contextmanager
 def _each_shape_once(module: torch.nn.Module) -> Iterator[list[int]]:
-    """Let `module` compute once for each shape of input and answer from memory afterwards; yields its FLOPs by call."""
+    """Let `module`, on the meta device, compute once for each shape of input; afterwards, and for inputs that are not
+    on the meta device, zeros stand for its answers. Yields its FLOPs by call."""
     forward, answers, flops = module.forward, {}, []
 
     def remembered(*inputs: Any) -> Any:
-        key = tuple(tuple(value.shape) for value in inputs if isinstance(value, Tensor))
+        key = tuple((*value.shape, value.device) for value in inputs if isinstance(value, Tensor))
         if key not in answers:
             with FlopCounter() as counter:
-                answers[key] = forward(*inputs), counter
+                output = forward(*(value.to(META) if isinstance(value, Tensor) else value for value in inputs))
+            answers[key] = torch.zeros_like(output, device=inputs[0].device), counter
         output, counter = answers[key]
         flops.append(counter.total)
         return output
@@ -94,12 +104,46 @@ def _each_shape_once(module: torch.nn.Module) -> Iterator[list[int]]:
         del module.forward
 
 
-def sampling_cost(model: Model, options: Mapping[str, Any]) -> dict[str, int]:
-    """NFE and FLOPs of drawing one image. A network called with one shape a thousand times is computed once."""
+@contextlib.contextmanager
+def _on_cpu_but(network: torch.nn.Module, model: Model) -> Iterator[None]:
+    """Zeros on the CPU for all tensors of `model`, which is on the meta device, outside `network`."""
+    kept = []
+    for module in set(model.modules()) - set(network.modules()):
+        dictionaries: tuple[Any, ...] = (module._parameters, module._buffers)
+        for tensors in dictionaries:
+            for name, value in tensors.items():
+                if value is not None:
+                    kept.append((tensors, name, value))
+                    tensors[name] = torch.zeros_like(value, device="cpu")
+    try:
+        yield
+    finally:
+        for tensors, name, value in kept:
+            tensors[name] = value
+
+
+def sampling_costs(model: Model, samplers: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+    """NFE and FLOPs of drawing one image with `model`, which is on the meta device, for each sampler's options.
+
+    The network is computed there, once for each shape; what lies between its calls, a thousand times perhaps, runs on
+    the CPU, where a small operation is some fifty times cheaper than on the meta device.
+    """
     model.eval()
     network = model.get_submodule(model.network)
-    with torch.no_grad(), _each_shape_once(network) as flops, CallCounter().on(model) as counter:
-        images = model.sample(_meta_noise(1), **options)
-    if tuple(images.shape) != (1, *model.image_shape):
-        raise InputError(f"sample returned shape {tuple(images.shape)}, expected {(1, *model.image_shape)}")
-    return {"nfe": counter.calls, "flops_per_nfe": flops[0] if flops else 0, "flops_per_image": sum(flops)}
+    with torch.no_grad(), _each_shape_once(network) as flops:
+
+        def cost(options: Mapping[str, Any], device: torch.device) -> dict[str, int]:
+            flops.clear()
+            noise = _StillNoise(torch.zeros(1, dtype=torch.int64, device=device))
+            with CallCounter().on(model) as counter:
+                images = model.sample(noise, **options)
+            if tuple(images.shape) != (1, *model.image_shape):
+                raise InputError(f"sample returned shape {tuple(images.shape)}, expected {(1, *model.image_shape)}")
+            first = flops[0] if flops else 0
+            return {"nfe": counter.calls, "flops_per_nfe": first, "flops_per_image": sum(flops)}
+
+        try:
+            with _on_cpu_but(network, model):
+                return {name: cost(options, torch.device("cpu")) for name, options in samplers.items()}
+        except RuntimeError:  # sampling uses the network's tensors beside calling it
+            return {name: cost(options, META) for name, options in samplers.items()}

@@ -5,6 +5,7 @@ and the cost of every model is known beforehand.
 """
 
 import contextlib
+import inspect
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,16 +13,19 @@ from typing import Any
 
 from genbench import provenance
 from genbench.construction import check_arguments, unknown_name
-from genbench.cost import META, sampling_cost, training_cost
+from genbench.cost import META, sampling_costs, training_cost
 from genbench.data import describe
 from genbench.data.downloads import existing_path
 from genbench.data.given import given_samples
+from genbench.data.hub import LOCATION_KEYS, pretrained_path
 from genbench.errors import InputError
 from genbench.features import EXTRACTORS
 from genbench.importing import read_checkpoint
+from genbench.likelihood import check_likelihood
 from genbench.metrics import EvaluationOptions, minimum_samples
 from genbench.models import Model, build, count_parameters
 from genbench.recipe import TrainConfig
+from genbench.schedule import Schedule
 from genbench.suites import GIVEN, ROOT, checkpoints, seeds_of
 
 
@@ -59,9 +63,9 @@ def check_pretrained(
     entry: Mapping[str, Any], image_shape: tuple[int, int, int], data_root: str, where: str
 ) -> dict[str, Any]:
     """What a published checkpoint is and costs; InputError, beginning with `where`, when it does not serve."""
-    options = {key: value for key, value in entry["pretrained"].items() if key not in ("format", "path")}
+    options = {key: value for key, value in entry["pretrained"].items() if key not in ("format", *LOCATION_KEYS)}
     try:
-        path = existing_path(entry["pretrained"]["path"], Path(data_root))
+        path = pretrained_path(entry["pretrained"], Path(data_root))
         imported = read_checkpoint(entry["pretrained"]["format"], path, **options)
     except InputError as error:
         raise InputError(f"{where}: pretrained: {error}") from None
@@ -117,6 +121,25 @@ def _told(where: str, image_shape: tuple[int, int, int]) -> Iterator[None]:
         raise InputError(f"{where}: the model does not run on images of shape {image_shape}: {error}") from error
 
 
+def noise_schedule(model: Model) -> dict[str, Any]:
+    """The schedule of a model that has one, at about a hundred times, as {"noise_schedule": ...}.
+
+    Its `default` is the name of the family's own schedule, where the model's entry gives none.
+    """
+    schedule = getattr(model, "schedule", None)
+    if not isinstance(schedule, Schedule):
+        return {}
+    times = sorted({round(part * schedule.T / 100) for part in range(101)})
+    parameter = inspect.signature(type(model)).parameters.get("schedule")
+    described = {
+        "T": schedule.T,
+        "default": parameter.default if parameter and isinstance(parameter.default, str) else None,
+        "t": times,
+        "alphas_cumprod": [schedule.alpha_bar(t) for t in times],
+    }
+    return {"noise_schedule": described}
+
+
 def describe_model(entry: Mapping[str, Any], model: Model, where: str) -> dict[str, Any]:
     """What a model is, and what drawing an image with each of the entry's samplers costs."""
     options = {
@@ -125,21 +148,20 @@ def describe_model(entry: Mapping[str, Any], model: Model, where: str) -> dict[s
     for name in entry["pictures"]:
         if name not in model.pictures:
             raise unknown_name(f"{where}: pictures", name, model.pictures)
+    if "likelihood" in entry:
+        check_likelihood(model, entry["likelihood"].get("steps"), f"{where}: likelihood")
     with _told(where, model.image_shape):
-        samplers = {
-            name: {
-                "label": name,
-                "options": given,
-                "remarks": model.remarks(given),
-                **sampling_cost(model, given),
-            }
-            for name, given in options.items()
-        }
+        costs = sampling_costs(model, options)
+    samplers = {
+        name: {"label": name, "options": given, "remarks": model.remarks(given), **costs[name]}
+        for name, given in options.items()
+    }
     return {
         "family": model.family,
         "paper": model.paper,
         "parameters": count_parameters(model),
         "samplers": samplers,
+        **noise_schedule(model),
     }
 
 

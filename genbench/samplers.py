@@ -8,7 +8,7 @@ without noise.
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Literal, NamedTuple
 
 import torch
@@ -96,7 +96,8 @@ def respaced_timesteps(T: int, respacing: str) -> list[int]:
         if count > length:
             raise bad(f"at most {length} times in section {section + 1}")
         stride = (length - 1) / (count - 1) if count > 1 else 1.0
-        times += [start + round(i * stride) for i in range(count)]
+        # Summed, not multiplied, as OpenAI does: at a half, the sum's rounding error decides.
+        times += [start + round(place) for place in accumulate([stride] * (count - 1), initial=0.0)]
         start += length
     return times[::-1]
 

@@ -131,9 +131,9 @@ def _check_kind(entry: dict[str, Any], where: str) -> None:
             f"{where}: found {found} of the keys that say what this is; expected model and training, or pretrained, "
             "or samples"
         )
-    useless = {"pretrained": ["snapshots"], "samples": ["snapshots", "pictures"]}.get(kinds[0], [])
+    useless = {"pretrained": ["snapshots"], "samples": ["snapshots", "pictures", "likelihood"]}.get(kinds[0], [])
     for key in useless:
-        if entry[key]:
+        if entry.get(key):
             raise InputError(f"{where}: {key}: found {entry[key]!r}, but nothing is trained here; expected none")
     if kinds == ["samples"]:
         if entry["samplers"] != {"default": {}}:

@@ -9,6 +9,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from genbench.data.downloads import existing_path
+from genbench.data.hub import LOCATION_KEYS
 from genbench.devices import gpu_indices
 from genbench.errors import InputError
 from genbench.suites import check, checkpoints, find_suite, load_suite, seeds_of
@@ -54,10 +55,25 @@ def user_path(path, where):
         raise WorkflowError(f"{SUITE_FILE}: models: {where}: {error}") from None
 
 
+def pretrained_file(wildcards):
+    """A published checkpoint on this machine; none for what the job itself fetches."""
+    given = entry(wildcards)["pretrained"]
+    return [] if "hub" in given else user_path(given["path"], f"{wildcards.model}: pretrained")
+
+
+def pretrained_source(wildcards, input):
+    """Where a published checkpoint is, as arguments of scripts/import_checkpoint.py."""
+    given = entry(wildcards)["pretrained"]
+    if "hub" not in given:
+        return f"--in {shlex.quote(str(input))}"
+    hub = shlex.quote(f"{given['hub']}@{given['revision']}")
+    return f"--hub {hub} --data-root {shlex.quote(config['data_root'])}"
+
+
 def pretrained_options(wildcards):
     """The options of a checkpoint's format, as JSON."""
     given = entry(wildcards)["pretrained"]
-    return json.dumps({key: value for key, value in given.items() if key not in ("format", "path")})
+    return json.dumps({key: value for key, value in given.items() if key not in ("format", *LOCATION_KEYS)})
 
 
 def entry(wildcards):
@@ -178,4 +194,14 @@ def pictures():
         for model, entry in SUITE["models"].items()
         for seed in seeds_of(SUITE, entry)
         for picture in entry["pictures"]
+    ]
+
+
+def likelihoods():
+    """The likelihood of every model whose entry asks for it."""
+    return [
+        f"results/{SUITE['name']}/{model}/seed{seed}/final/likelihood.json"
+        for model, entry in SUITE["models"].items()
+        for seed in seeds_of(SUITE, entry)
+        if "likelihood" in entry
     ]

@@ -83,6 +83,39 @@ rule neighbours:
         " --samples {input.samples:q} --train {input.train:q} --out {output:q} 2>&1 | tee -ai {log:q}"
 
 
+rule likelihood:
+    input:
+        model="results/{suite}/{model}/seed{seed}/model.safetensors",
+        images=f"resources/{DATASET}/test.npz",
+    output:
+        report(
+            "results/{suite}/{model}/seed{seed}/final/likelihood.json",
+            caption="../report/captions/likelihood.rst",
+            category="Metrics",
+            labels={"model": "{model}", "seed": "{seed}", "checkpoint": "final", "sampler": "bits per dimension"},
+        ),
+    log:
+        "results/{suite}/{model}/seed{seed}/final/logs/likelihood.log",
+    benchmark:
+        "results/{suite}/{model}/seed{seed}/final/benchmarks/likelihood.tsv"
+    wildcard_constraints:
+        model=models_with("likelihood"),
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        gpu=GPU,
+        device=DEVICE,
+        mem_mb=8000,
+    params:
+        limit=lambda wildcards: entry(wildcards)["likelihood"]["images"],
+        steps=lambda wildcards: entry(wildcards)["likelihood"].get("steps", "all"),
+    shell:
+        'python "$GENBENCH"/scripts/evaluate_likelihood.py --model {input.model:q} --images {input.images:q}'
+        " --limit {params.limit} --steps {params.steps} --out {output:q} --device {resources.device} --threads {threads}"
+        " 2>&1 | tee -ai {log:q}"
+
+
 rule evaluate_real:
     input:
         real=reference_features("train"),

@@ -8,6 +8,7 @@ rule report:
         timings=sample_sets("timing.json"),
         grids=sample_sets("grid.png"),
         metrics=sample_sets("metrics.json"),
+        likelihoods=likelihoods(),
         pictures=pictures(),
         neighbours=neighbours(),
         real=f"results/{SUITE['name']}/real/metrics.json",

@@ -292,6 +292,12 @@ def test_respacing_in_openais_notation(T: int, respacing: str, times: list[int])
     assert respaced_timesteps(T, respacing) == times[::-1]
 
 
+def test_respacing_rounds_halves_as_openai_does() -> None:
+    # 38 strides of 999 / 76 sum to 499.4999...: OpenAI counts that as 499, our time 500.
+    assert 500 in respaced_timesteps(1000, "77")
+    assert 501 not in respaced_timesteps(1000, "77")
+
+
 @pytest.mark.parametrize(
     ("respacing", "expected"),
     [("0", "a positive number"), ("5,", "a positive"), ("ddim3,4", "integer stride"), ("ddim7", "integer stride"),

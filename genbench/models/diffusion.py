@@ -3,7 +3,7 @@
 The network sees x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps and predicts eps, x_0, or
 v = sqrt(abar_t) eps - sqrt(1 - abar_t) x_0 (Salimans & Ho 2022, arXiv 2202.00512). Every sampler works from the
 x0_hat that follows: see genbench/samplers.py. Improved diffusion (Nichol & Dhariwal 2021, arXiv 2102.09672) also
-learns the variance of each step, from the variational bound: see genbench/likelihood.py.
+learns the variance of each step, from the variational bound: see genbench/variational_bound.py.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,7 +16,6 @@ from torch.nn import functional as F
 
 from genbench.construction import check_arguments, choose, construct
 from genbench.errors import InputError
-from genbench.likelihood import VariationalBound
 from genbench.models import Batch, Model
 from genbench.noise import Noise
 from genbench.samplers import (
@@ -32,6 +31,7 @@ from genbench.samplers import (
 from genbench.schedule import SCHEDULES
 from genbench.tensors import Images, Labels, PerImage, Scalar, Timesteps
 from genbench.time_samplers import TIME_SAMPLERS
+from genbench.variational_bound import VariationalBound
 
 
 class Diffusion(Model):
@@ -95,7 +95,8 @@ class Diffusion(Model):
             parts["simple"] = F.mse_loss(output, self.target(batch.x0, t, eps), reduction="none").flatten(1).mean(1)
         if self.loss != "simple":
             # In L_hybrid the mean is held fixed: the bound teaches the variance, L_simple the mean.
-            x0_hat = self.x0_hat(output.detach() if self.loss == "hybrid" else output, x_t, t)
+            output = output.detach() if self.loss == "hybrid" else output
+            x0_hat = self.x0_hat(output, x_t, *self.schedule.levels(t))
             term = self.bound.term(Prediction(x0_hat, v), batch.x0, x_t, t)
             parts["bound"] = term * (self.schedule.T * (1e-3 if self.loss == "hybrid" else 1))
         total = torch.stack(list(parts.values())).sum(0)
@@ -127,11 +128,10 @@ class Diffusion(Model):
         signal, noise = self.schedule.levels(t)
         return signal * eps - noise * x0
 
-    def x0_hat(self, output: Images, x_t: Images, t: Timesteps) -> Images:
-        """x0_hat that follows from the network's prediction, not clipped."""
+    def x0_hat(self, output: Images, x_t: Images, signal: Tensor | float, noise: Tensor | float) -> Images:
+        """x0_hat that follows from the network's prediction at the levels of x_t, not clipped."""
         if self.prediction == "x0":
             return output
-        signal, noise = self.schedule.levels(t)
         return (x_t - noise * output) / signal if self.prediction == "eps" else signal * x_t - noise * output
 
     @property
@@ -151,7 +151,8 @@ class Diffusion(Model):
         def predict(x_t: Images, t: int) -> Prediction:
             time = torch.full((len(x_t),), t, dtype=torch.int64, device=x_t.device)
             output, fraction = self.evaluate(x_t, time)
-            x0_hat = self.x0_hat(output, x_t, time)
+            abar_t = self.schedule.alpha_bar(t)
+            x0_hat = self.x0_hat(output, x_t, abar_t**0.5, (1 - abar_t) ** 0.5)
             return Prediction(x0_hat.clamp(-1, 1) if clip else x0_hat, fraction)
 
         return predict

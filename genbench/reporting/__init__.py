@@ -8,6 +8,8 @@ drawing   plots as SVG in the page's own colours
 plots     quality against time
 curves    curves over training
 progress  what is compared over training: snapshots, held-out images
+sampling  what the number of steps and their noise do to a model's samples
+diffusion noise schedules, and the terms of the bound on the likelihood
 pictures  sample grids and other pictures as data URIs
 sections  what the page tells about one model
 report    what a suite's page shows, part by part

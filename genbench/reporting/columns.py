@@ -90,6 +90,13 @@ PARAMETERS = Column(
 TRAINING_TIME = Column("training_seconds", "Training time", "wall-clock time of training", text=duration)
 IMAGES_SEEN = Column("images_seen", "Images seen", "training images processed: steps times batch size", text=count)
 COSTS = [TIME, RATE, NFE, PARAMETERS, TRAINING_TIME, IMAGES_SEEN]
+BITS_PER_DIM = Column(
+    "bits_per_dim",
+    "Bits/dim",
+    "variational bound on the negative log-likelihood of held-out images, in bits for each value of a pixel",
+    "lower",
+    source="Nichol and Dhariwal 2021, arXiv 2102.09672",
+)
 
 DETAILS = [
     Column("latency_batch1_seconds", "Latency", "time to draw a single image (batch size 1)", text=duration),
@@ -171,17 +178,20 @@ def comparison_columns(
     headline: str,
     num_samples: int | None = None,
     dataset: Mapping[str, Any] | None = None,
+    likelihood: bool = False,
 ) -> list[Column]:
     """The columns of the comparison: the headline first, then the other compared metrics, then what they cost.
 
     Frechet distances stand there in all features, other metrics in those of the headline, if they exist in them.
+    likelihood: with bits per dimension, which only some families have.
     """
     keys = [headline]
     for metric in COMPARED:
         found = [key for key in metrics if metric_base(key) == metric]
         own = [key for key in found if extractor_of(key) == extractor_of(headline)]
         keys += found if metric in DISTANCES else own or found
-    return metric_columns(list(dict.fromkeys(keys)), num_samples, dataset) + COSTS
+    bits = [BITS_PER_DIM] if likelihood else []
+    return metric_columns(list(dict.fromkeys(keys)), num_samples, dataset) + bits + COSTS
 
 
 def detail_columns(
@@ -189,12 +199,14 @@ def detail_columns(
     headline: str,
     num_samples: int | None = None,
     dataset: Mapping[str, Any] | None = None,
+    likelihood: bool = False,
 ) -> list[Column]:
     """Every quantity, for a model's own section."""
-    return metric_columns(list(dict.fromkeys([headline, *metrics])), num_samples, dataset) + COSTS + DETAILS
+    bits = [BITS_PER_DIM] if likelihood else []
+    return metric_columns(list(dict.fromkeys([headline, *metrics])), num_samples, dataset) + bits + COSTS + DETAILS
 
 
-def definition_columns(metrics: Sequence[str]) -> list[Column]:
+def definition_columns(metrics: Sequence[str], likelihood: bool = False) -> list[Column]:
     """Every quantity once, whatever features it stands in: what is to be defined."""
     bases = dict.fromkeys(metric_base(key) for key in metrics)
     defined = [
@@ -203,4 +215,4 @@ def definition_columns(metrics: Sequence[str]) -> list[Column]:
         )
         for base in bases
     ]
-    return defined + COSTS + DETAILS
+    return defined + ([BITS_PER_DIM] if likelihood else []) + COSTS + DETAILS

@@ -1,6 +1,8 @@
 """Curves over training: of one model, and of several on one axis."""
 
+import math
 import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib
@@ -10,7 +12,7 @@ import seaborn as sns
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from genbench.reporting.drawing import (
     DASHES,
@@ -28,6 +30,7 @@ from genbench.reporting.numerals import Number, count, significant
 
 CURVE_POINTS = 200  # more cannot be seen at the size of a curve
 MARKED_POINTS = 20  # more marks would hide the line
+FEW_PLACES = 12  # on a logarithmic axis, so few places get ticks of their own
 
 
 def learning_curve(history: pd.DataFrame, title: str, size: tuple[Number, Number] = (4.4, 2.4)) -> Markup | None:
@@ -70,13 +73,21 @@ def learning_curve(history: pd.DataFrame, title: str, size: tuple[Number, Number
 
 
 def compare_curves(
-    points: pd.DataFrame, x_label: str, y_label: str, size: tuple[Number, Number], apart: str = ""
+    points: pd.DataFrame,
+    x_label: str,
+    y_label: str,
+    size: tuple[Number, Number],
+    apart: str = "",
+    *,
+    log_x: bool = False,
+    ticks: Mapping[Number, str] | None = None,
 ) -> Markup | None:
     """Curves of several rows on one axis, told apart by colour, dashes and marks; `size` in inches, without the legend.
 
-    points: name, seed, x, value and, optionally, apart. Several seeds are thin lines around their mean. A point that is
-    `apart` is of its curve but can't be compared with it: it is hollow and not joined; the legend calls it as the
-    argument says. None if no value is finite.
+    points: name, seed, x, value and, optionally, apart and std. Several seeds are thin lines around their mean; std is
+    drawn as a bar. A point that is `apart` is of its curve but can't be compared with it: it is hollow and not joined;
+    the legend calls it as the argument says. ticks: names of the places on the x axis, if these are all there are. None
+    if no value is finite.
     """
     points = points[np.isfinite(points["x"]) & np.isfinite(points["value"])]
     if points.empty:
@@ -95,13 +106,20 @@ def compare_curves(
             handles.append(draw_curve(axes, curve, number))
             handles[-1].set_label(legible(name, 32))
             for x, value in zip(*marked(curve), strict=True):
-                tooltips.append(f"{name}: {significant(value)} at {count(x)} {x_label}")
+                place = f"{x_label} {ticks[x]}" if ticks else f"{count(x)} {x_label}"
+                tooltips.append(f"{name}: {significant(value)} at {place}")
         if apart:
             handles.append(Line2D([], [], color=SOFT, marker="o", fillstyle="none", linestyle="none", label=apart))
         axes.set(xlabel=x_label, ylabel=legible(y_label))
-        axes.xaxis.set_major_locator(MaxNLocator(6 if size[0] > 5 else 4, integer=True))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: count(x)))
-        scale_values(axes, points["value"].tolist())
+        if ticks:
+            axes.set_xticks(list(ticks), list(ticks.values()))
+        elif log_x:
+            scale_log_x(axes, points["x"].tolist())
+        else:
+            axes.xaxis.set_major_locator(MaxNLocator(6 if size[0] > 5 else 4, integer=True))
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: count(x)))
+        bars = points["std"].fillna(0) if "std" in points else 0 * points["value"]
+        scale_values(axes, [*points["value"] - bars, *points["value"] + bars])
         axes.legend(
             handles=handles, loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=legend_columns, handlelength=2.4
         )
@@ -122,10 +140,30 @@ def draw_curve(axes: Axes, curve: pd.DataFrame, number: int) -> Line2D:
     axes.plot(mean["x"], mean["value"], color=hue, linestyle=dash, linewidth=1.6)
     style: dict[str, Any] = {"color": hue, "marker": MARKERS[other], "markersize": 5, "markeredgewidth": 1.3}
     hollow = means(curve[curve["apart"]])
+    barred = curve[curve["std"].notna()] if "std" in curve else curve[:0]
+    if len(barred):
+        axes.errorbar(barred["x"], barred["value"], barred["std"], fmt="none", ecolor=hue, elinewidth=1.2, capsize=3)
     for (x, values), fill in ((marked(joined), "full"), ((hollow["x"], hollow["value"]), "none")):
         if len(x):
             axes.plot(x, values, linestyle="none", fillstyle=fill, gid="points", zorder=3, **style)
     return Line2D([], [], linestyle=dash, linewidth=1.6, **style)
+
+
+def scale_log_x(axes: Axes, places: Sequence[Number]) -> None:
+    """A logarithmic x axis. If places are few, the ticks are there, where there is room: most frequent ones first."""
+    axes.set_xscale("log")
+    distinct = sorted(set(places), key=lambda place: (-list(places).count(place), place))
+    if len(distinct) <= FEW_PLACES:
+        room = 0.07 * math.log(max(distinct) / min(distinct))
+        shown: list[Number] = []
+        for place in distinct:
+            if all(abs(math.log(place / other)) > room for other in shown):
+                shown.append(place)
+        axes.xaxis.set_major_locator(FixedLocator(shown))
+    else:
+        axes.xaxis.set_major_locator(LogLocator())
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: count(x)))
 
 
 def marked(curve: pd.DataFrame) -> tuple[list[Number], list[Number]]:

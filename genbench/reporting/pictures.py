@@ -16,6 +16,7 @@ COLUMNS = 10  # tiles in a row of grid.png
 CAPTIONS = {  # of the pictures that models draw of themselves, by name
     "reconstructions": "Held-out images, and below each its reconstruction",
     "interpolation": "The first two latent dimensions over a 10×10 grid in [-1, 1], the others 0",
+    "denoising": "From noise to images: a sample in each row, seen after every tenth of the way",
 }
 
 
@@ -55,6 +56,14 @@ def first_row(grid: Image.Image, image_shape: Sequence[int] | None = None) -> Im
     """The first row of a grid's tiles, which are square if their shape is unknown."""
     height = image_shape[1] if image_shape else grid.width // COLUMNS
     return grid.crop((0, 0, grid.width, min(height, grid.height)))
+
+
+def first_tiles(grid: Image.Image, count: int, image_shape: Sequence[int] | None = None) -> Image.Image:
+    """The first `count` tiles of a grid's first row, which are square if their shape is unknown."""
+    row = first_row(grid, image_shape)
+    width = image_shape[2] if image_shape else row.height
+    gap = max(0, (row.width - COLUMNS * width) // (COLUMNS - 1))
+    return row.crop((0, 0, min(row.width, count * (width + gap) - gap), row.height))
 
 
 def caption(name: str) -> str:

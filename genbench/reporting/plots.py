@@ -36,7 +36,7 @@ def quality_against_time(table: Table, size: tuple[Number, Number]) -> Markup | 
             "seconds": [row.cells[TIME.key].value for row in rows],
             "quality": [scaled(row.cells[lead.key], lead) for row in rows],
             "family": [legible(row.family, 24) for row in rows],
-            "label": [legible(row.name) for row in rows],
+            "label": [legible(row.name, min(48, int(7 * size[0]))) for row in rows],
             "front": on_front(rows, table),
         }
     )
@@ -129,6 +129,7 @@ def label_points(axes: Axes, points: pd.DataFrame, taken: Sequence[BboxBase]) ->
     ordered = points.sort_values("front", ascending=False, kind="stable")
     for text, x, y, front in zip(*(ordered[key] for key in ("label", "seconds", "quality", "front")), strict=True):
         label = axes.annotate(text, (x, y), (0, 0), textcoords="offset points", fontsize=10, va="center")
+        label.set_in_layout(False)  # room for long ones on both sides would leave none for the plot
         boxes, covered = {}, {}
         for side in sides:
             label.set(position=side[:2], ha=side[2])

@@ -24,12 +24,13 @@ HELD_OUT = {  # of what `validate` gives: a title, and what it is
 
 @dataclass(frozen=True)
 class Comparison:
-    """The same plot for a wide and for a narrow window, and what it shows."""
+    """The same plot for a wide and for a narrow window, and what it shows; `full` where it takes the page's width."""
 
     title: str
     caption: str
     wide: Markup
     narrow: Markup
+    full: bool = False
 
 
 def quality_over_training(results: Results, rows: Sequence[Row]) -> Comparison | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
+from PIL import Image
 
 from genbench.reporting.columns import (
     NFE,
@@ -19,10 +20,12 @@ from genbench.reporting.columns import (
     definition_columns,
     detail_columns,
 )
-from genbench.reporting.pictures import Picture, caption, embed, first_row, read_grid
+from genbench.reporting.diffusion import bound_terms, noise_schedules
+from genbench.reporting.pictures import Picture, caption, embed, first_row, first_tiles, read_grid
 from genbench.reporting.plots import quality_against_time
 from genbench.reporting.progress import Comparison, distinct, held_out, quality_over_training
 from genbench.reporting.results import Draw, Results
+from genbench.reporting.sampling import Study, arrange, quality_plots, settings
 from genbench.reporting.sections import (
     Section,
     Strip,
@@ -35,7 +38,8 @@ from genbench.reporting.sections import (
 from genbench.reporting.table import Row, Table, compare, final_rows, seen
 
 # All of a page together, before base64 adds a third:
-GRID_BYTES, STRIP_BYTES, PICTURE_BYTES = 3_300_000, 1_100_000, 1_100_000
+GRID_BYTES, STRIP_BYTES, PICTURE_BYTES, STUDY_BYTES = 3_300_000, 1_100_000, 1_100_000, 600_000
+STUDY_TILES = 5  # samples of each setting in the matrix of a study
 FORMAT = "genbench-report-1"  # of the summaries that the index reads
 WIDE, NARROW = (12.5, 5.6), (4.9, 5.4)  # inches; the style sheet shows the one that fits
 OVERVIEW_METRICS = ("fd", "fid", "classifier_score", "inception_score", "precision", "recall")
@@ -55,7 +59,9 @@ class Report:
 
     @cached_property
     def table(self) -> Table:
-        columns = comparison_columns(self.results.metrics, self.preflight["headline"], self.num_samples, self.dataset)
+        columns = comparison_columns(
+            self.results.metrics, self.preflight["headline"], self.num_samples, self.dataset, self.likelihood
+        )
         return compare(self.compared, columns, self.results.floor, self.num_samples)
 
     @cached_property
@@ -139,6 +145,39 @@ class Report:
         """The loss curves of each model that has a history."""
         return [(section, curve) for section in self.sections for title, curve in section.curves if title == "Losses"]
 
+    @property
+    def likelihood(self) -> bool:
+        """Whether any model has bits per dimension."""
+        return "bits_per_dim" in self.results.rows
+
+    @cached_property
+    def diffusion(self) -> list[Comparison]:
+        """The noise schedules of all models, and the terms of their bounds."""
+        names = distinct({model: self.label(model) for model in self.order})
+        plots = noise_schedules(self.preflight["models"], names), bound_terms(self.results.bound_terms, names)
+        return [plot for plot in plots if plot]
+
+    @cached_property
+    def studies(self) -> list[Study]:
+        """The models whose samplers differ in steps or in noise, enough to be compared."""
+        lead, grids = self.table.columns[0], {(row.model, row.sampler): path for row, path in self.shown()}
+        studies = []
+        for model in self.order:
+            rows = [row for row in self.table.rows if row.model == model]
+            chosen = settings(self.preflight["models"][model], rows)
+            if plots := quality_plots(chosen, lead):
+                share = STUDY_BYTES // max(1, len(self.table.rows))
+                pictures = [
+                    (setting, embed(self.first_of_grid(path), share))
+                    for setting in chosen
+                    if (path := grids.get((model, setting.row.sampler)))
+                ]
+                studies.append(Study(self.label(model), self.anchors[model], plots, arrange(pictures)))
+        return studies
+
+    def first_of_grid(self, path: Path) -> Image.Image:
+        return first_tiles(read_grid(path, self.image_shape), STUDY_TILES, self.image_shape)
+
     def label(self, model: str) -> str:
         return str(self.preflight["models"][model].get("label") or model)
 
@@ -160,7 +199,11 @@ class Report:
         numbers = rows[rows["checkpoint"].isin(shown)] if len(rows) else rows
         alike = len(set(seen(numbers, "num_fake"))) <= 1  # otherwise each row says of how many samples it is
         columns = detail_columns(
-            self.results.metrics, self.preflight["headline"], self.num_samples if alike else None, self.dataset
+            self.results.metrics,
+            self.preflight["headline"],
+            self.num_samples if alike else None,
+            self.dataset,
+            self.likelihood,
         )
         return Section(
             name=self.label(model),
@@ -215,7 +258,7 @@ class Report:
     @cached_property
     def definitions(self) -> list[Column]:
         """Every quantity of the page."""
-        return definition_columns([self.preflight["headline"], *self.results.metrics])
+        return definition_columns([self.preflight["headline"], *self.results.metrics], self.likelihood)
 
     @cached_property
     def stages(self) -> list[dict[str, str]]:

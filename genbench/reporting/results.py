@@ -66,6 +66,7 @@ class Results:
     histories: for each model a table of seed, step, images_seen (NaN if unknown), kind, name, value; the kinds are
     "losses", "metrics", and "validation" for those of held-out images.
     pictures: for each model its pictures by name, of its first seed that has them.
+    bound_terms: for each model with a likelihood a table of seed, t, value (bits per dimension), t rising.
     provenance: one row a file: stage, model, device, and what provenance.collect wrote.
     """
 
@@ -76,6 +77,7 @@ class Results:
     histories: Mapping[str, pd.DataFrame]
     grids: Mapping[Draw, Path]
     pictures: Mapping[str, Mapping[str, Path]]
+    bound_terms: Mapping[str, pd.DataFrame]
     real_grid: Path | None
     extractors: Mapping[str, Mapping[str, Any]]
     provenance: pd.DataFrame
@@ -85,7 +87,8 @@ def read_results(preflight_path: Path, root: Path) -> Results:
     """Read the suite of `preflight_path`, whose results lie under `root` (results/{suite}).
 
     Every draw that the preflight names needs its training (unless it was drawn elsewhere), timing and metrics: an
-    InputError names the file that is missing. Histories, grids, pictures and the row of real images are optional.
+    InputError names the file that is missing. Histories, likelihoods, grids, pictures and the row of real images are
+    optional.
     """
     preflight = read_record(preflight_path, "suite", "models", "seeds", "headline")
     origins = [origin("preflight", preflight)]
@@ -93,6 +96,7 @@ def read_results(preflight_path: Path, root: Path) -> Results:
     histories: dict[str, pd.DataFrame] = {}
     grids: dict[Draw, Path] = {}
     pictures: dict[str, dict[str, Path]] = {}
+    bound_terms: dict[str, pd.DataFrame] = {}
     metrics: dict[str, None] = {}  # an ordered set
     extractors: dict[str, Mapping[str, Any]] = {}
 
@@ -108,6 +112,12 @@ def read_results(preflight_path: Path, root: Path) -> Results:
             for name in entry.get("pictures", []):
                 if (path := run / "final/pictures" / f"{name}.png").exists():
                     pictures.setdefault(model, {}).setdefault(name, path)
+            likelihood: dict[str, Any] = {}
+            if (run / "final/likelihood.json").exists():
+                likelihood = read_record(run / "final/likelihood.json", "bits_per_dim")
+                origins.append(origin("likelihood", likelihood, model))
+                terms = read_terms(run / "final/likelihood.json", likelihood, seed)
+                bound_terms[model] = pd.concat([bound_terms[model], terms]) if model in bound_terms else terms
             for draw in draws(model, seed, entry):
                 place = run / draw.checkpoint / draw.sampler
                 timing = read_record(place / "timing.json", "seconds_per_50k", "images_per_second")
@@ -127,6 +137,7 @@ def read_results(preflight_path: Path, root: Path) -> Results:
                     | renamed(training.get("imported") or {}, {"note": "imported"})
                     | renamed(timing, TIMING)
                     | measured(evaluation)
+                    | (bounded(likelihood) if draw.checkpoint == "final" else {})
                 )
                 if timing.get("lossy"):
                     rows[-1]["remarks"].append(LOSSY)
@@ -140,6 +151,7 @@ def read_results(preflight_path: Path, root: Path) -> Results:
         histories=histories,
         grids=grids,
         pictures=pictures,
+        bound_terms=bound_terms,
         real_grid=real / "grid.png" if (real / "grid.png").exists() else None,
         extractors=extractors,
         provenance=pd.DataFrame(origins),
@@ -178,6 +190,15 @@ def read_history(path: Path, seed: int) -> pd.DataFrame:
     )
 
 
+def read_terms(path: Path, likelihood: Mapping[str, Any], seed: int) -> pd.DataFrame:
+    """The terms of a likelihood.json, if it has some, as seed, t, value; `path` is named where they don't fit."""
+    terms = likelihood.get("terms") or {}
+    t, values = terms.get("t") or [], terms.get("bits_per_dim") or []
+    if len(t) != len(values):
+        raise InputError(f"{path}: terms: found {len(t)} times and {len(values)} values, expected as many of both")
+    return pd.DataFrame({"seed": seed, "t": t, "value": values}).astype({"t": float, "value": float}).sort_values("t")
+
+
 def draws(model: str, seed: int, entry: Mapping[str, Any]) -> Iterator[Draw]:
     """Every draw from one training run of a preflight entry."""
     for checkpoint in entry.get("checkpoints", ["final"]):
@@ -214,6 +235,17 @@ def measured(evaluation: Mapping[str, Any]) -> dict[str, Any]:
         fields = ("std", "n_fake", "note", "values", "draw_std")
         columns |= {f"{key}_{field}": metric[field] for field in fields if metric.get(field) is not None}
     return columns | {"warnings": list(evaluation.get("warnings") or [])}
+
+
+def bounded(likelihood: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that a likelihood.json gives: bits per dimension, their standard error, and of what they are."""
+    names = {"bits_per_dim": "bits_per_dim", "standard_error": "bits_per_dim_std"}
+    parts = []
+    if images := likelihood.get("images"):
+        parts.append(" ".join(filter(None, [f"{images:,}", likelihood.get("split"), "images"])))
+    if steps := likelihood.get("steps"):
+        parts.append(f"{steps:,} steps")
+    return renamed(likelihood, names) | ({"bits_per_dim_note": f"from {' and '.join(parts)}"} if parts else {})
 
 
 def origin(stage: str, record: Mapping[str, Any], model: str | None = None) -> dict[str, Any]:
