@@ -10,6 +10,7 @@ import yaml
 from entries import MODELS
 
 from genbench.errors import InputError
+from genbench.models import build, count_parameters
 from genbench.preflight import preflight
 from genbench.suites import check, find_suite, load_suite
 
@@ -85,19 +86,27 @@ def test_preflight_counts_parameters_flops_and_nfe(tmp_path: Path) -> None:
     assert result["vae"]["samplers"]["default"]["flops_per_image"] == 2 * (linear + transposed + last)
 
 
-def test_published_sizes_are_told_before_training(tmp_path: Path) -> None:
-    entry = {"class": "diffusion.Diffusion", "denoiser": {"class": "unet.UNet", "channel_mult": [1, 2, 2]}}
-    result = checked(tmp_path, changed("models.ddpm.model", entry) | {"num_samples": 1000})
-    with torch.device("meta"):
-        from genbench.models import build
-
-        expected = sum(p.numel() for p in build(entry, (1, 28, 28)).parameters())
-    assert result["models"]["ddpm"]["parameters"] == {"denoiser": expected}
+def test_the_networks_of_cifar10s_diffusion_models_have_the_published_sizes() -> None:
+    models = load_suite(ROOT / "suites/cifar10.yaml")["models"]
+    sizes = {}
+    for name in ("ddpm", "ddpm-tutorial", "iddpm-simple", "iddpm-hybrid", "iddpm-vlb"):
+        with torch.device("meta"):
+            sizes[name] = count_parameters(build(models[name]["model"], (3, 32, 32)))["denoiser"]
+    assert sizes == {
+        "ddpm": 35_746_307,
+        "ddpm-tutorial": 113_673_219,
+        "iddpm-simple": 52_542_979,
+        "iddpm-hybrid": 52_546_438,
+        "iddpm-vlb": 52_546_438,
+    }
 
 
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
+        ("models.vae.likelihood", {}, "models: vae: likelihood: found a model of class VAE, which bounds no likelihood"),
+        ("models.ddpm.likelihood", {"steps": 5000}, "ddpm: likelihood: key 'steps': found 5000, expected 1 to 20"),
+        ("models.ddpm.likelihood", {"image": 5}, r"likelihood: unknown key: found 'image' \(did you mean 'images'"),
         ("titel", "x", r"toy.yaml: unknown key: found 'titel' \(did you mean 'title'\?\)"),
         ("title", ..., r"toy.yaml: key 'title' is missing"),
         ("models", {}, r"toy.yaml: models: "),

@@ -41,6 +41,8 @@ TOY = {
             "training": {"steps": 20, "batch_size": 16, "ema_decay": 0.9},
             "samplers": {"ddpm": {"steps": 3}, "ddim": {"step": "ddim", "steps": 2}},
             "snapshots": [10],
+            "pictures": ["denoising"],
+            "likelihood": {"images": 20, "steps": 4},
         },
         "elsewhere": {"samples": "elsewhere.npz"},
     },
@@ -116,6 +118,15 @@ def test_the_report_shows_every_model_and_sampler(toy: Path) -> None:
         assert picture.size == (298, 298)
     with Image.open(toy / "results/toy/gan/seed0/final/pictures/interpolation.png") as picture:
         assert picture.size == (298, 298)
+    with Image.open(toy / "results/toy/ddpm/seed0/final/pictures/denoising.png") as picture:
+        assert picture.size[0] == 298
+        assert picture.size[1] < 298  # five rows of ten
+    likelihood = json.loads((toy / "results/toy/ddpm/seed0/final/likelihood.json").read_text())
+    assert likelihood["images"] == 20
+    assert likelihood["split"] == "test"
+    assert likelihood["terms"]["t"] == [20, 14, 7, 1]
+    terms = likelihood["prior"] + sum(likelihood["terms"]["bits_per_dim"])
+    assert terms == pytest.approx(likelihood["bits_per_dim"])
     assert metrics["metrics"]["fd_classifier"]["n_real"] == 4000
     timing = json.loads((toy / "results/toy/ddpm/seed0/final/ddpm/timing.json").read_text())
     assert timing["nfe"] == 3
