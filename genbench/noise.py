@@ -18,10 +18,9 @@ _MASK = 0xFFFFFFFF
 
 
 def _multiply(a: int, x: Tensor) -> tuple[Tensor, Tensor]:
-    """High and low 32 bits of a * x, both below 2^32; x (int64) is split so that no product leaves 63 bits."""
-    low = (x & 0xFFFF) * a  # < 2^48
-    high = (x >> 16) * a + (low >> 16)  # < 2^49
-    return high >> 16, ((high & 0xFFFF) << 16) | (low & 0xFFFF)
+    """High and low 32 bits of a * x, both below 2^32. An int64 product wraps around, and so keeps all of its 64 bits."""
+    product = x * a
+    return (product >> 32) & _MASK, product & _MASK
 
 
 def philox(
