@@ -71,6 +71,39 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
+def _claim(folder: Path, fingerprint: str) -> None:
+    """Make `folder` that of the training `fingerprint`: another's files go to `folder`/previous, its own come back.
+
+    One previous training is kept, finished or not, so that an edit of a suite and its undoing cost nothing. Whenever
+    this is interrupted, the next call completes it: the file that names a training always moves last.
+    """
+    stamp, previous, returning = folder / "fingerprint", folder / "previous", folder / "returning"
+
+    def move(source: Path, target: Path) -> None:
+        target.mkdir(exist_ok=True)
+        files = [path for path in source.iterdir() if path.is_file() and path.name not in ("lock", stamp.name)]
+        for path in [*files, source / stamp.name]:
+            if path.exists():
+                os.replace(path, target / path.name)
+
+    def bring_back() -> None:
+        if returning.exists():
+            move(returning, folder)
+            returning.rmdir()
+
+    bring_back()
+    if stamp.exists() and stamp.read_text() != fingerprint:
+        if (previous / stamp.name).exists():
+            if (previous / stamp.name).read_text() == fingerprint:
+                os.replace(previous, returning)
+            else:
+                shutil.rmtree(previous)
+        log.info("another training of this model, by another entry, data set or device, is kept in %s", previous)
+        move(folder, previous)
+        bring_back()
+    stamp.write_text(fingerprint)
+
+
 def _publish(source: Path, target: Path) -> None:
     """Make `target` the same file as `source` (a hard link costs no space), whole or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -130,6 +163,7 @@ def train(
     )
     folder = out.parent / "training"
     with _locked(folder):
+        _claim(folder, fingerprint)
         done_path = folder / "done.json"
         done = {"fingerprint": fingerprint, "code": provenance.code_sha256()}
         names = [f"{snapshot}.safetensors" for snapshot in snapshots]
@@ -200,8 +234,6 @@ def _run(
             sums = tensors, info["history"]
             seconds_before, resumed = info["seconds"], info["resumed"] + 1
             log.info("continuing from step %d of %d", trainer.step, config.steps)
-        else:
-            log.info("the saved state is of another configuration, data set or device: starting from step 0")
         del tensors
     history = History(folder / "history.jsonl", trainer.step)
     history.restore(*sums)

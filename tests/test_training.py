@@ -330,6 +330,44 @@ def test_another_configuration_starts_anew(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "training.json").read_text())["resumed"] == 0
 
 
+def test_an_edit_and_its_undoing_lose_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = run(tmp_path / "whole", VAE, STEPS)
+    other = VAE | {"kl_weight": 2.0}
+    advance, begun = Trainer.advance, []
+
+    def unplug(self: Trainer) -> object:
+        begun.append(self.step)
+        if self.step == 17:
+            raise Unplugged
+        return advance(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "advance", unplug)
+        for entry in (VAE, other, VAE, other):
+            begun.clear()
+            with pytest.raises(Unplugged):
+                run(tmp_path / "cut", entry, STEPS, save_seconds=0.0)
+    assert begun == [17]  # the second time, it goes on where it was
+    assert equal(run(tmp_path / "cut", VAE, STEPS), whole)
+    run(tmp_path / "cut", other, STEPS)
+
+    def fail(self: Trainer) -> object:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(Trainer, "advance", fail)
+    assert equal(run(tmp_path / "cut", VAE, STEPS), whole)  # finished before: nothing to train
+    kept = {path.name for path in (tmp_path / "cut/training").iterdir()}
+    assert kept == {
+        "lock",
+        "fingerprint",
+        "done.json",
+        "history.jsonl",
+        "model.safetensors",
+        "training.json",
+        "previous",
+    }
+
+
 @pytest.mark.parametrize("damage", ["truncate", "flip"])
 def test_a_damaged_save_is_named(damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     advance = Trainer.advance
