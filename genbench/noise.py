@@ -18,7 +18,7 @@ _MASK = 0xFFFFFFFF
 
 
 def _multiply(a: int, x: Tensor) -> tuple[Tensor, Tensor]:
-    """High and low 32 bits of a * x, both below 2^32. An int64 product wraps around, and so keeps all of its 64 bits."""
+    """High and low 32 bits of a * x, both below 2^32: an int64 product wraps around, and keeps its 64 bits."""
     product = x * a
     return (product >> 32) & _MASK, product & _MASK
 

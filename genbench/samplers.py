@@ -53,6 +53,7 @@ def spaced_timesteps(T: int, steps: int, spacing: str = "uniform") -> list[int]:
     quadratic: 1 + floor(i^2 c) that ends near 0.8 T, which the DDIM paper uses for CIFAR-10.
     linspace: evenly from 1 to T, both included, rounded (OpenAI's respacing by a number).
     trailing: rounded multiples of T / steps, which ends at T (Lin et al. 2024, arXiv 2305.08891).
+    truncated: the last ones, steps to 1, for samples that need not start from pure noise.
     """
     if not 1 <= steps <= T:
         raise InputError(f"key 'steps': found {steps}, expected 1 to {T} (the model's timesteps)")
@@ -66,8 +67,12 @@ def spaced_timesteps(T: int, steps: int, spacing: str = "uniform") -> list[int]:
         times = [1 + round(i * (T - 1) / max(steps - 1, 1)) for i in range(steps)]
     elif spacing == "trailing":
         times = [round((i + 1) * T / steps) for i in range(steps)]
+    elif spacing == "truncated":
+        times = list(range(1, steps + 1))
     else:
-        raise InputError(f"key 'spacing': found {spacing!r}, expected uniform, quadratic, linspace or trailing")
+        raise InputError(
+            f"key 'spacing': found {spacing!r}, expected uniform, quadratic, linspace, trailing or truncated"
+        )
     return sorted(set(times), reverse=True)
 
 
@@ -206,3 +211,33 @@ STEPS: dict[str, Callable[..., Step]] = {
     "dpm-solver++": dpm_solver_step,
     "heun": heun_step,
 }
+
+
+# --- Without noise: cold diffusion (Bansal et al. 2022, arXiv 2208.09392) -------------------------------------------------
+
+Degrade = Callable[[Images, int], Images]  # (x_0, t) -> D(x_0, t)
+
+
+def cold_step(degrade: Degrade) -> Step:
+    """x_s = x_t - D(x0_hat, t) + D(x0_hat, s), algorithm 2: what x0_hat misses at t is not lost at s.
+
+    Exact for any D if x0_hat = x_0, and for any x0_hat if D(x, t) = x + t e with e the same for all x.
+    """
+
+    def step(predict: Predict, x_t: Images, t: int, s: int) -> Images:
+        x0_hat = predict(x_t, t).x0
+        return x_t - degrade(x0_hat, t) + degrade(x0_hat, s)
+
+    return step
+
+
+def naive_cold_step(degrade: Degrade) -> Step:
+    """x_s = D(x0_hat, s), algorithm 1: the errors of x0_hat add up."""
+
+    def step(predict: Predict, x_t: Images, t: int, s: int) -> Images:
+        return degrade(predict(x_t, t).x0, s)
+
+    return step
+
+
+COLD_STEPS: dict[str, Callable[[Degrade], Step]] = {"improved": cold_step, "naive": naive_cold_step}

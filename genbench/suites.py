@@ -119,6 +119,9 @@ def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str,
                     f"{path}: models: {name}: snapshots: found {entry['snapshots']}, which needs training: steps"
                 )
             entry["snapshots"] = list(range(entry["snapshots"]["every"], steps, entry["snapshots"]["every"]))
+    for name, entry in suite["models"].items():
+        if "first_stage" in entry:
+            _insert_first_stage(suite["models"], entry, f"{path}: models: {name}")
     return suite
 
 
@@ -139,6 +142,18 @@ def _check_kind(entry: dict[str, Any], where: str) -> None:
         if entry["samplers"] != {"default": {}}:
             raise InputError(f"{where}: samplers: found {entry['samplers']!r}, but these samples are already drawn")
         entry["samplers"] = {GIVEN: {}}
+
+
+def _insert_first_stage(models: Mapping[str, Any], entry: dict[str, Any], where: str) -> None:
+    """Copy the description of the model that an entry's `first_stage` names into the entry's own, as `vae`."""
+    name = entry["first_stage"]
+    if name not in models:
+        raise unknown_name(f"{where}: first_stage", name, models)
+    if "training" not in entry or "training" not in models[name] or "first_stage" in models[name]:
+        raise InputError(f"{where}: first_stage: found {name!r}, expected a model that is trained here, by itself")
+    if "vae" in entry["model"]:
+        raise InputError(f"{where}: model: found 'vae' beside first_stage, expected one of the two")
+    entry["model"] = {**entry["model"], "vae": models[name]["model"]}
 
 
 def seeds_of(suite: Mapping[str, Any], entry: Mapping[str, Any]) -> list[int]:

@@ -28,7 +28,7 @@ from genbench.data import ImageSet
 from genbench.devices import device_label
 from genbench.errors import InputError
 from genbench.history import History
-from genbench.models import build, count_parameters
+from genbench.models import Model, build, count_parameters
 from genbench.recipe import TrainConfig
 from genbench.trainer import Trainer
 
@@ -140,6 +140,7 @@ def train(
     out: Path,
     snapshots: Sequence[int] = (),
     held_out: ImageSet | None = None,
+    first_stage: Path | None = None,
     device: torch.device,
     save_seconds: float = 60.0,
     fresh: bool = False,
@@ -147,6 +148,7 @@ def train(
     """Train the model of `spec` and write `out`, and beside it history.jsonl, training.json and snapshots/.
 
     spec: {"model": entry, "training": entry}. images: uint8 (N, H, W, C). held_out: what `validate_every` looks at.
+    first_stage: the trained model that a model of two stages builds upon (see Model.first_stage).
     While it runs, everything lies in the folder `training` beside `out`, saved at least every `save_seconds`; the
     results appear at the end, as links to it. A later call with the same arguments goes on from the last save (`fresh`
     begins anew).
@@ -157,9 +159,12 @@ def train(
         raise InputError(f"snapshots: found {sorted(snapshots)}, expected steps from 0 to {config.steps - 1}")
     if config.validate_every and held_out is None:
         raise InputError(f"training: key 'validate_every': found {config.validate_every}, but no held-out images")
-    watched = [held_out.info["sha256"]] if config.validate_every and held_out is not None else []
+    others = [held_out.info["sha256"]] if config.validate_every and held_out is not None else []
+    stage = weights.load_tensors(first_stage) if first_stage is not None else None
+    if stage is not None:
+        others.append(stage[1]["sha256"])
     fingerprint = sha256_json(
-        [spec["model"], asdict(config), data_sha256, seed, sorted(snapshots), device.type, *watched]
+        [spec["model"], asdict(config), data_sha256, seed, sorted(snapshots), device.type, *others]
     )
     folder = out.parent / "training"
     with _locked(folder):
@@ -180,6 +185,7 @@ def train(
                 seed,
                 sorted(snapshots),
                 held_out,
+                stage,
                 device,
                 folder,
                 fingerprint,
@@ -196,6 +202,26 @@ def train(
         _publish(folder / "model.safetensors", out)
 
 
+def _load_first_stage(
+    model: Model, spec: Mapping[str, Any], stage: tuple[dict[str, Tensor], dict[str, Any]] | None
+) -> None:
+    """Give a model of two stages the weights of the first; InputError if they are missing or of another model."""
+    name = model.first_stage
+    if (name is None) != (stage is None):
+        raise InputError(
+            f"first stage: found {'none' if stage is None else 'one'}, expected "
+            f"{'none' if name is None else f'the trained {name} of {type(model).__name__}'}"
+        )
+    if name is None or stage is None:
+        return
+    tensors, info = stage
+    if info["model"] != spec["model"][name]:
+        raise InputError(f"first stage: found a model {info['model']}, expected {spec['model'][name]}")
+    part = model.get_submodule(name)
+    part.load_state_dict(tensors)
+    part.requires_grad_(False)
+
+
 def _run(
     spec: Mapping[str, Any],
     config: TrainConfig,
@@ -205,6 +231,7 @@ def _run(
     seed: int,
     snapshots: Sequence[int],
     held_out: ImageSet | None,
+    stage: tuple[dict[str, Tensor], dict[str, Any]] | None,
     device: torch.device,
     folder: Path,
     fingerprint: str,
@@ -217,6 +244,7 @@ def _run(
     with torch.device(device):
         model = build(spec["model"], image_shape)
     config.check_model(model)
+    _load_first_stage(model, spec, stage)
     model = model.to(memory_format=torch.channels_last)  # as the images are stored; the faster layout for convolutions
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)

@@ -15,6 +15,7 @@ def main() -> None:
     )
     parser.add_argument("--data", required=True, metavar="FILE.npz", help="training images, from prepare_data.py")
     parser.add_argument("--held-out", metavar="FILE.npz", help="images that training: validate_every looks at")
+    parser.add_argument("--first-stage", type=Path, metavar="model.safetensors", help="for models of two stages")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, required=True, metavar="model.safetensors")
     parser.add_argument("--snapshots", default="", metavar="STEP,STEP,...", help="steps at which to keep the model too")
@@ -46,6 +47,7 @@ def main() -> None:
         out=args.out,
         snapshots=[int(step) for step in args.snapshots.split(",") if step],
         held_out=load_image_set(args.held_out) if args.held_out else None,
+        first_stage=args.first_stage,
         device=device,
         save_seconds=args.save_seconds,
         fresh=args.fresh,

@@ -7,7 +7,7 @@ apply at once.
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -40,6 +40,7 @@ class Model(nn.Module, ABC):
     family: ClassVar[str]  # for tables, such as "GAN"
     paper: ClassVar[str]  # source: authors, year, arXiv id
     network: ClassVar[str]  # the submodule whose calls while sampling are counted as NFE
+    first_stage: ClassVar[str | None] = None  # the submodule whose weights come from the training of another entry
     pictures: ClassVar[tuple[str, ...]] = ()  # methods (noise, x0) -> images (N, C, H, W), shown ten in a row
     image_shape: tuple[int, int, int]  # (C, H, W)
 
@@ -51,9 +52,10 @@ class Model(nn.Module, ABC):
         """
 
     @abstractmethod
-    def sample(self, noise: Noise, y: Labels | None = None) -> Images:
+    def sample(self, noise: Noise, y: Tensor | None = None) -> Images:
         """Draw one image for each seed in `noise`: (N, C, H, W), about [-1, 1].
 
+        y: for each seed, what `condition` says: an image (N, C, H, W) in [-1, 1], or a label (N,).
         Families add keyword-only options: they are the schema of a sampler's entry in a suite.
         """
 
@@ -67,6 +69,10 @@ class Model(nn.Module, ABC):
     def after_training(self, batches: Iterator[Images]) -> None:
         """Fit what is fitted once the weights are fixed, such as a density of latents. Runs on the weights to be
         saved, with the training images in batches, in order."""
+
+    def condition(self, options: Mapping[str, Any]) -> Literal["nothing", "images", "labels"]:
+        """What `sample` is to be given as y with these options, out of the data set's test split."""
+        return "nothing"
 
     def check_sampler(self, options: Mapping[str, Any], where: str) -> dict[str, Any]:
         """Check and return the options of `sample`; InputError begins with `where`."""

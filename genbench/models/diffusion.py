@@ -29,7 +29,7 @@ from genbench.samplers import (
     spaced_timesteps,
 )
 from genbench.schedule import SCHEDULES
-from genbench.tensors import Images, Labels, PerImage, Scalar, Timesteps
+from genbench.tensors import Images, Labels, Outputs, PerImage, Scalar, Timesteps
 from genbench.time_samplers import TIME_SAMPLERS
 from genbench.variational_bound import VariationalBound
 
@@ -89,7 +89,7 @@ class Diffusion(Model):
         t, weights = self.time_sampler.draw(batch.noise)
         eps = batch.noise.normal(*batch.x0.shape[1:])
         x_t = self.schedule.q_sample(batch.x0, t, eps)
-        output, v = self.evaluate(x_t, t)
+        output, v = self.evaluate(x_t, t, self.condition_on(batch))
         parts: dict[str, PerImage] = {}
         if self.loss != "vlb":
             parts["simple"] = F.mse_loss(output, self.target(batch.x0, t, eps), reduction="none").flatten(1).mean(1)
@@ -105,7 +105,19 @@ class Diffusion(Model):
             batch.metrics.update({name: (weights * part).mean().detach() for name, part in parts.items()})
         yield "denoiser", (weights * total).mean()
 
-    def evaluate(self, x_t: Images, t: Timesteps) -> tuple[Images, Images | None]:
+    def condition_on(self, batch: Batch) -> Tensor | None:
+        """What the network is told beside x_t and t while it learns: nothing, in the unconditional model."""
+        return None
+
+    def draw_condition(self, noise: Noise) -> Tensor | None:
+        """The same for new samples."""
+        return None
+
+    def call(self, x_t: Images, time: Timesteps, c: Tensor | None) -> Outputs:
+        """The network's answer; c is what it is told beside them."""
+        return self.denoiser(x_t, time)
+
+    def evaluate(self, x_t: Images, t: Timesteps, c: Tensor | None = None) -> tuple[Images, Images | None]:
         """What the network says: its prediction, and the fraction (v + 1) / 2 of a learned variance."""
         if self.time_input == "index":
             time = t - 1
@@ -113,7 +125,7 @@ class Diffusion(Model):
             time = (t - 1).float() * (1000 / self.schedule.T)
         else:
             time = t.float() / self.schedule.T
-        output = self.denoiser(x_t, time).float()
+        output = self.call(x_t, time, c).float()
         if not self.learned_variance:
             return output, None
         prediction, v = output.chunk(2, dim=1)
@@ -145,12 +157,12 @@ class Diffusion(Model):
 
     # --- Sampling -----------------------------------------------------------------------------------------------------
 
-    def predictor(self, clip: bool) -> Predict:
+    def predictor(self, clip: bool, c: Tensor | None = None) -> Predict:
         """(x_t, t) -> x0_hat, clipped to [-1, 1] if asked, and the fraction of a learned variance."""
 
         def predict(x_t: Images, t: int) -> Prediction:
             time = torch.full((len(x_t),), t, dtype=torch.int64, device=x_t.device)
-            output, fraction = self.evaluate(x_t, time)
+            output, fraction = self.evaluate(x_t, time, c)
             abar_t = self.schedule.alpha_bar(t)
             x0_hat = self.x0_hat(output, x_t, abar_t**0.5, (1 - abar_t) ** 0.5)
             return Prediction(x0_hat.clamp(-1, 1) if clip else x0_hat, fraction)
@@ -182,7 +194,7 @@ class Diffusion(Model):
         *,
         step: Literal["ddpm", "ddim", "dpm-solver++", "heun"] = "ddpm",
         steps: int | None = None,
-        spacing: Literal["uniform", "quadratic", "linspace", "trailing"] = "uniform",
+        spacing: Literal["uniform", "quadratic", "linspace", "trailing", "truncated"] = "uniform",
         respacing: str | None = None,
         clip: bool = True,
         variance: Literal["small", "large", "learned"] | None = None,
@@ -208,12 +220,13 @@ class Diffusion(Model):
             raise InputError(f"{where}: {error}") from None
         return options
 
-    def denoising(self, noise: Noise, x0: Images) -> Images:
+    def denoising(self, noise: Noise, x0: Images) -> Tensor:
         """Five samples on their way from noise to data: a row of ten each, after every tenth of all T steps."""
         few = Noise(noise.seeds[:5])
         times = self.timesteps(None, "uniform", None)
         step = self.step("ddpm", few, None, None)
-        path = reverse_path(few.normal(*self.image_shape), times, self.predictor(clip=True), step)
+        x_T = few.normal(*self.image_shape)
+        path = reverse_path(x_T, times, self.predictor(True, self.draw_condition(few)), step)
         shown = [-(-tenth * len(times) // 10) for tenth in range(1, 11)]  # rounded up: a short chain repeats pictures
         kept = {number: x for number, x in enumerate(path, start=1) if number in shown}
         return torch.stack([kept[number] for number in shown], dim=1).flatten(0, 1).clamp(-1, 1)

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from genbench.construction import construct
 from genbench.densities import GaussianMixture, latent_plane
 from genbench.errors import InputError
 from genbench.models import Batch, Model
-from genbench.networks.autoencoder import Autoencoder
 from genbench.noise import Noise
 from genbench.tensors import Images, Labels, Latents, Scalar
 
@@ -32,6 +32,8 @@ class VAE(Model):
     or KL: an autoencoder. priors: where z can be drawn from when sampling: N(0, I) ("standard"), or a density fitted
     to the training images' mu once training is over (Ghosh et al. 2020, arXiv 1903.12436), which an autoencoder
     needs: one Gaussian ("gaussian") or a mixture of `mixture_components` ("mixture"), with full covariances.
+    autoencoder: the network, `channels` wide unless it says otherwise. output: the decoder's last step; "sigmoid" is
+    scaled to [-1, 1], and then kl_weight 4 is 1 for errors of values in [0, 1].
     """
 
     family = "VAE"
@@ -45,10 +47,11 @@ class VAE(Model):
         image_shape: tuple[int, int, int],
         latent_size: int = 128,
         channels: int = 32,
+        autoencoder: Mapping[str, Any] | None = None,
         kl_weight: float = 1.0,
         kl_anneal_steps: int = 0,
         deterministic: bool = False,
-        output: Literal["linear", "tanh"] = "linear",
+        output: Literal["linear", "tanh", "sigmoid"] = "linear",
         priors: Sequence[Prior] = ("standard",),
         mixture_components: int = 10,
     ) -> None:
@@ -64,11 +67,13 @@ class VAE(Model):
             )
         self.latent_size, self.deterministic, self.priors, self.output = latent_size, deterministic, priors, output
         self.kl_weight, self.kl_anneal_steps = kl_weight, kl_anneal_steps
-        self.autoencoder = Autoencoder(
+        self.autoencoder = construct(
+            "genbench.networks",
+            autoencoder or {"class": "autoencoder.Autoencoder", "channels": channels},
+            "autoencoder",
             image_shape=image_shape,
             latent_size=latent_size,
             out_features=latent_size * (1 if deterministic else 2),
-            channels=channels,
         )
         components = {"gaussian": 1, "mixture": mixture_components}
         self.densities = nn.ModuleDict(
@@ -88,7 +93,9 @@ class VAE(Model):
 
     def decode(self, z: Latents) -> Images:
         x = self.autoencoder.decoder(z)
-        return x.tanh() if self.output == "tanh" else x
+        if self.output == "linear":
+            return x
+        return x.tanh() if self.output == "tanh" else 2 * x.sigmoid() - 1
 
     def _terms(self, batch: Batch) -> dict[str, Tensor]:
         """The reconstruction error and, of a VAE, the KL divergence: means over the batch."""

@@ -148,6 +148,7 @@ class UNet(nn.Module):
         self,
         *,
         image_shape: tuple[int, int, int],
+        in_channels: int | None = None,
         out_channels: int | None = None,
         channels: int = 128,
         channel_mult: Sequence[float] = (1, 2, 2, 2),
@@ -212,7 +213,7 @@ class UNet(nn.Module):
         self.time_mlp = nn.Sequential(
             nn.Linear(channels, embedding_size), nn.SiLU(), nn.Linear(embedding_size, embedding_size)
         )
-        self.conv_in = nn.Conv2d(image_channels * folded, channels, 3, padding=1)
+        self.conv_in = nn.Conv2d((in_channels or image_channels) * folded, channels, 3, padding=1)
 
         width, widths = channels, [channels]  # widths: what the down path leaves for the up path
         self.down, self.up = nn.ModuleList(), nn.ModuleList()

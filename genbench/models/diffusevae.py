@@ -1,0 +1,120 @@
+"""DiffuseVAE (Pandey et al. 2022, arXiv 2201.00308): a VAE draws a blurred image, a diffusion model sharpens it.
+
+The VAE is trained first and held fixed. The network of the diffusion model sees its image x_hat beside x_t: as further
+channels (formulation 1), and also added to x_t (formulation 2). The paper writes formulation 2 as a process around
+x_hat, x_t = sqrt(abar_t) x_0 + x_hat + sqrt(1 - abar_t) eps. Everything in it but the network is a function of
+x_t - x_hat, which is the process of DDPM: so that is what is walked here, with any sampler, and no x_hat is left in the
+sample.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from genbench.construction import construct
+from genbench.errors import InputError
+from genbench.models import Batch
+from genbench.models.diffusion import Diffusion
+from genbench.models.vae import VAE, Prior
+from genbench.noise import Noise
+from genbench.samplers import reverse_process
+from genbench.tensors import Images, Outputs, Timesteps
+
+
+class DiffuseVAE(Diffusion):
+    """vae: the description of the first stage, whose weights come from its own training and do not move.
+
+    The images that the denoiser learns from are drawn from q(z|x), not its mean. Options of Diffusion otherwise.
+    """
+
+    family = "DiffuseVAE"
+    paper = "Pandey et al. 2022, arXiv 2201.00308"
+    first_stage = "vae"
+    pictures = ("denoising", "refinement")
+    bits_per_dim = None  # type: ignore[assignment]  # the bound is of p(x | x_hat), not of p(x)
+
+    def __init__(
+        self,
+        *,
+        image_shape: tuple[int, int, int],
+        vae: Mapping[str, Any],
+        denoiser: Mapping[str, Any],
+        formulation: Literal[1, 2] = 1,
+        timesteps: int = 1000,
+        schedule: str | Mapping[str, Any] = "linear",
+        prediction: Literal["eps", "v", "x0"] = "eps",
+    ) -> None:
+        super().__init__(
+            image_shape=image_shape,
+            denoiser={**denoiser, "in_channels": 2 * image_shape[0]},
+            timesteps=timesteps,
+            schedule=schedule,
+            prediction=prediction,
+        )
+        self.formulation = formulation
+        self.vae: VAE = construct("genbench.models", vae, "vae", VAE, image_shape=image_shape)
+        self.vae.requires_grad_(False)
+        if self.vae.deterministic:
+            raise InputError("key 'vae': found an autoencoder (deterministic), expected a VAE")
+
+    # --- Training -----------------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def condition_on(self, batch: Batch) -> Images:
+        mu, logvar = self.vae.encode(batch.x0)
+        z = mu + torch.exp(0.5 * logvar) * batch.noise.normal(self.vae.latent_size)
+        return self.vae.decode(z).float().clamp(-1, 1)
+
+    def draw_condition(self, noise: Noise, prior: Prior | None = None) -> Images:
+        return self.vae.sample(noise, prior=prior).clamp(-1, 1)
+
+    def call(self, x_t: Images, time: Timesteps, c: Tensor | None) -> Outputs:
+        assert c is not None
+        return self.denoiser(torch.cat([x_t + c if self.formulation == 2 else x_t, c], dim=1), time)
+
+    # --- Sampling -----------------------------------------------------------------------------------------------------
+
+    def sample(
+        self,
+        noise: Noise,
+        y: Tensor | None = None,
+        *,
+        prior: Prior | None = None,
+        temperature: float = 1.0,
+        step: Literal["ddpm", "ddim", "dpm-solver++", "heun"] = "ddpm",
+        steps: int | None = None,
+        spacing: Literal["uniform", "quadratic", "linspace", "trailing", "truncated"] = "uniform",
+        respacing: str | None = None,
+        clip: bool = True,
+        variance: Literal["small", "large", "learned"] | None = None,
+        eta: float | Literal["sigma-hat"] | None = None,
+    ) -> Images:
+        """Those of Diffusion; `prior` is the VAE's (see VAE.sample), and x_T is scaled by `temperature`.
+
+        x_T is the first draw, as in Diffusion: the same seeds start both from the same noise.
+        """
+        take = self.step(step, noise, variance, eta)
+        x_T = temperature * noise.normal(*self.image_shape)
+        x_hat = self.draw_condition(noise, prior)
+        return reverse_process(x_T, self.timesteps(steps, spacing, respacing), self.predictor(clip, x_hat), take)
+
+    def check_sampler(self, options: Mapping[str, Any], where: str) -> dict[str, Any]:
+        options = super().check_sampler(options, where)
+        self.vae.check_sampler({"prior": options["prior"]} if "prior" in options else {}, where)
+        if not options.get("temperature", 1.0) > 0:
+            raise InputError(f"{where}: key 'temperature': found {options['temperature']}, expected a positive number")
+        return options
+
+    def remarks(self, options: Mapping[str, Any]) -> list[str]:
+        prior = options.get("prior")
+        return [f"first stage: {remark}" for remark in self.vae.remarks({"prior": prior} if prior else {})]
+
+    def refinement(self, noise: Noise, x0: Images) -> Tensor:
+        """Ten images of the first stage in a row, and what the second makes of them in the row below."""
+        few = Noise(noise.seeds[:10])
+        x_T, x_hat = few.normal(*self.image_shape), self.draw_condition(few)
+        take = self.step("ddpm", few, None, None)
+        refined = reverse_process(x_T, self.timesteps(None, "uniform", None), self.predictor(True, x_hat), take)
+        return torch.cat([x_hat, refined.clamp(-1, 1)])
