@@ -41,6 +41,9 @@ class Diffusion(Model):
     its smallest and largest value; it learns from the bound alone, so loss must be "hybrid" or "vlb".
     time_input: what the network is told of t: the index t - 1; "rescaled" to 1000 steps, (t - 1) 1000 / T (OpenAI's
     rescale_timesteps); or the fraction t / T.
+    num_classes: of labels that the network is told, by a linear layer into its embedding of time: class indices, or
+    several of them at once as a row of zeros and ones. label_dropout: the share of images learnt without, which
+    `guidance` needs (Ho & Salimans 2022, arXiv 2207.12598).
     loss: "simple" is the mean squared error of the prediction; "hybrid" adds 0.001 L_vlb, which there moves the
     variance alone; "vlb" is the bound, T times the term at t, in bits per dimension.
     """
@@ -62,8 +65,15 @@ class Diffusion(Model):
         time_input: Literal["index", "rescaled", "fraction"] = "index",
         loss: Literal["simple", "hybrid", "vlb"] = "simple",
         time_sampler: str | Mapping[str, Any] = "uniform",
+        num_classes: int = 0,
+        label_dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        if label_dropout and not (num_classes and 0 <= label_dropout < 1):
+            raise InputError(
+                f"key 'label_dropout': found {label_dropout} with {num_classes} classes, expected a share from 0 to "
+                "below 1, of a model with num_classes"
+            )
         if learned_variance and loss == "simple":
             raise InputError(
                 "key 'loss': found 'simple', which does not teach the variance that 'learned_variance' asks for; "
@@ -77,10 +87,13 @@ class Diffusion(Model):
         self.schedule = choose(SCHEDULES, schedule, "schedule")(timesteps)
         self.prediction, self.learned_variance = prediction, learned_variance
         self.time_input, self.loss = time_input, loss
+        self.num_classes, self.label_dropout = num_classes, label_dropout
         self.time_sampler = choose(TIME_SAMPLERS, time_sampler, "time_sampler")(timesteps)
         given: dict[str, Any] = {"image_shape": image_shape}
         if learned_variance:
             given["out_channels"] = 2 * image_shape[0]
+        if num_classes:
+            given["num_classes"] = num_classes
         self.denoiser = construct("genbench.networks", denoiser, "denoiser", **given)
 
     # --- Training -----------------------------------------------------------------------------------------------------
@@ -106,16 +119,25 @@ class Diffusion(Model):
         yield "denoiser", (weights * total).mean()
 
     def condition_on(self, batch: Batch) -> Tensor | None:
-        """What the network is told beside x_t and t while it learns: nothing, in the unconditional model."""
-        return None
+        """What the network is told beside x_t and t while it learns: the labels, if it has classes."""
+        if not self.num_classes:
+            return None
+        labels = self.multi_hot(batch.y)
+        return labels * (batch.noise.uniform(1) >= self.label_dropout) if self.label_dropout else labels
 
     def draw_condition(self, noise: Noise) -> Tensor | None:
-        """The same for new samples."""
-        return None
+        """The same for new samples whose labels nobody gives: the classes in turn."""
+        return self.multi_hot(noise.seeds % self.num_classes) if self.num_classes else None
+
+    def multi_hot(self, y: Labels) -> Tensor:
+        """Zeros and ones, float32 (N, num_classes), of class indices (N,) or of what is multi-hot already."""
+        if y.ndim == 1:
+            return (y[:, None] == torch.arange(self.num_classes, device=y.device)).float()
+        return y.float()
 
     def call(self, x_t: Images, time: Timesteps, c: Tensor | None) -> Outputs:
         """The network's answer; c is what it is told beside them."""
-        return self.denoiser(x_t, time)
+        return self.denoiser(x_t, time) if c is None else self.denoiser(x_t, time, c)
 
     def evaluate(self, x_t: Images, t: Timesteps, c: Tensor | None = None) -> tuple[Images, Images | None]:
         """What the network says: its prediction, and the fraction (v + 1) / 2 of a learned variance."""
@@ -157,12 +179,17 @@ class Diffusion(Model):
 
     # --- Sampling -----------------------------------------------------------------------------------------------------
 
-    def predictor(self, clip: bool, c: Tensor | None = None) -> Predict:
-        """(x_t, t) -> x0_hat, clipped to [-1, 1] if asked, and the fraction of a learned variance."""
+    def predictor(self, clip: bool, c: Tensor | None = None, guidance: float = 0.0) -> Predict:
+        """(x_t, t) -> x0_hat, clipped to [-1, 1] if asked, and the fraction of a learned variance.
+
+        guidance w moves the prediction by w times its difference to the one without labels, a second evaluation.
+        """
 
         def predict(x_t: Images, t: int) -> Prediction:
             time = torch.full((len(x_t),), t, dtype=torch.int64, device=x_t.device)
             output, fraction = self.evaluate(x_t, time, c)
+            if guidance and c is not None:
+                output = output + guidance * (output - self.evaluate(x_t, time, torch.zeros_like(c))[0])
             abar_t = self.schedule.alpha_bar(t)
             x0_hat = self.x0_hat(output, x_t, abar_t**0.5, (1 - abar_t) ** 0.5)
             return Prediction(x0_hat.clamp(-1, 1) if clip else x0_hat, fraction)
@@ -199,26 +226,37 @@ class Diffusion(Model):
         clip: bool = True,
         variance: Literal["small", "large", "learned"] | None = None,
         eta: float | Literal["sigma-hat"] | None = None,
+        guidance: float = 0.0,
     ) -> Images:
         """`steps` of the T times (default all) chosen by `spacing`, or `respacing` in OpenAI's notation.
 
-        variance goes with ddpm (default: learned where the model has learned it, else small), eta with ddim.
+        variance goes with ddpm (default: learned where the model has learned it, else small), eta with ddim, guidance
+        with a label_dropout. y: labels, of a model with classes; without them, seed i has class i mod num_classes.
         """
         take = self.step(step, noise, variance, eta)
         x_T = noise.normal(*self.image_shape)
-        return reverse_process(x_T, self.timesteps(steps, spacing, respacing), self.predictor(clip), take)
+        c = self.draw_condition(noise) if y is None or not self.num_classes else self.multi_hot(y)
+        predict = self.predictor(clip, c, guidance)
+        return reverse_process(x_T, self.timesteps(steps, spacing, respacing), predict, take)
 
     def check_sampler(self, options: Mapping[str, Any], where: str) -> dict[str, Any]:
         options = super().check_sampler(options, where)
         name, variance, eta = options.get("step", "ddpm"), options.get("variance"), options.get("eta")
         given = {key: value for key, value in {"variance": variance, "eta": eta}.items() if value is not None}
         check_arguments(STEPS[name], given, f"{where}: {name}")
+        if options.get("guidance") and not self.label_dropout:
+            raise InputError(
+                f"{where}: key 'guidance': found {options['guidance']}, but label_dropout is 0; expected 0"
+            )
         try:
             self.step(name, Noise(torch.zeros(0, dtype=torch.int64, device="cpu")), variance, eta)
             self.timesteps(options.get("steps"), options.get("spacing", "uniform"), options.get("respacing"))
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
         return options
+
+    def condition(self, options: Mapping[str, Any]) -> Literal["nothing", "images", "labels"]:
+        return "labels" if self.num_classes else "nothing"
 
     def denoising(self, noise: Noise, x0: Images) -> Tensor:
         """Five samples on their way from noise to data: a row of ten each, after every tenth of all T steps."""

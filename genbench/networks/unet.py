@@ -141,7 +141,8 @@ class UNet(nn.Module):
     attention_resolutions: sides of feature maps (after folding) that get attention, on the way down and, unless
     up_attention_resolutions are others, up. middle_attention "bare" has no normalisation before it, which diffusers
     leaves out together with scale_shift_norm. num_heads, or head_channels for as many heads as that width allows.
-    frequency_shift: of the embedding of t; by default 1 for "sin-cos" and 0 for "cos-sin".
+    frequency_shift: of the embedding of t; by default 1 for "sin-cos" and 0 for "cos-sin". num_classes: of labels
+    (N, num_classes) of zeros and ones, which a linear layer adds to that embedding.
     """
 
     def __init__(
@@ -166,6 +167,7 @@ class UNet(nn.Module):
         time_embedding: Literal["sin-cos", "cos-sin"] = "sin-cos",
         frequency_shift: float | None = None,
         patch_size: int = 1,
+        num_classes: int = 0,
     ) -> None:
         super().__init__()
         image_channels, size, _ = image_shape
@@ -213,6 +215,7 @@ class UNet(nn.Module):
         self.time_mlp = nn.Sequential(
             nn.Linear(channels, embedding_size), nn.SiLU(), nn.Linear(embedding_size, embedding_size)
         )
+        self.label_embedding = nn.Linear(num_classes, embedding_size) if num_classes else None
         self.conv_in = nn.Conv2d((in_channels or image_channels) * folded, channels, 3, padding=1)
 
         width, widths = channels, [channels]  # widths: what the down path leaves for the up path
@@ -245,8 +248,10 @@ class UNet(nn.Module):
         self.norm_out = nn.GroupNorm(norm_groups, width, eps=norm_eps)
         self.conv_out = _zero(nn.Conv2d(width, (out_channels or image_channels) * folded, 3, padding=1))
 
-    def forward(self, x_t: Images, t: Timesteps) -> Outputs:
+    def forward(self, x_t: Images, t: Timesteps, labels: Tensor | None = None) -> Outputs:
         embedding = self.time_mlp(sinusoidal_embedding(t, self.channels, self.time_order, self.frequency_shift))
+        if self.label_embedding is not None and labels is not None:
+            embedding = embedding + self.label_embedding(labels)
         h = self.conv_in(F.pixel_unshuffle(x_t, self.patch_size) if self.patch_size > 1 else x_t)
         skips = [h]
         for layer in self.down:
