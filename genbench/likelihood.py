@@ -26,7 +26,7 @@ class HasLikelihood(Protocol):
 
 def check_likelihood(model: object, steps: int | None, where: str) -> list[int]:
     """The times of the bound's terms. InputError, beginning with `where`, where there are none, or not so many."""
-    if not isinstance(model, HasLikelihood) or getattr(model, "num_classes", 0):
+    if not isinstance(model, HasLikelihood) or getattr(model, "num_classes", None):
         raise InputError(
             f"{where}: found a model of class {type(model).__name__}, which bounds no likelihood of an image; "
             "expected a diffusion model without classes"

@@ -101,6 +101,12 @@ def held_out(wildcards):
     return f"resources/{DATASET}/test.npz" if entry(wildcards)["training"].get("validate_every") else []
 
 
+def first_stage(wildcards):
+    """The trained first stage of a model of two."""
+    name = entry(wildcards).get("first_stage")
+    return f"results/{wildcards.suite}/{name}/seed{wildcards.seed}/model.safetensors" if name else []
+
+
 def checkpoint_input(wildcards):
     """What holds the weights of a checkpoint: the final model's file, or the folder of snapshots."""
     folder = f"results/{wildcards.suite}/{wildcards.model}/seed{wildcards.seed}"
@@ -117,6 +123,13 @@ def checkpoint_file(wildcards, input):
 def sampler_options(wildcards):
     """The options of a sampler, as JSON."""
     return json.dumps(entry(wildcards)["samplers"][wildcards.sampler])
+
+
+def condition_input(wildcards):
+    """The split that a sampler starts from, if it does. A job is planned without its model, which has the last word
+    (Model.condition), so the name of the mode must tell: scripts/sample.py fails where the two disagree."""
+    given = entry(wildcards)["samplers"][wildcards.sampler]
+    return f"resources/{DATASET}/test.npz" if given.get("mode") == "reconstruct" else []
 
 
 def draws(wildcards):

@@ -5,6 +5,7 @@ rule train:
     input:
         data=f"resources/{DATASET}/train.npz",
         held_out=held_out,
+        first_stage=first_stage,
     output:
         model="results/{suite}/{model}/seed{seed}/model.safetensors",
         history="results/{suite}/{model}/seed{seed}/history.jsonl",
@@ -28,8 +29,10 @@ rule train:
         spec=train_spec,
         snapshots=train_snapshots,
         held_out=lambda wildcards, input: f"--held-out {input.held_out}" if input.held_out else "",
+        first_stage=lambda wildcards, input: f"--first-stage {input.first_stage}" if input.first_stage else "",
     shell:
         'python "$GENBENCH"/scripts/train.py --spec {params.spec:q} --data {input.data:q} {params.held_out}'
+        " {params.first_stage}"
         " --seed {wildcards.seed}"
         " --snapshots '{params.snapshots}' --out {output.model:q} --device {resources.device} --threads {threads}"
         " 2>&1 | tee -ai {log:q}"
@@ -37,7 +40,7 @@ rule train:
 
 rule import_checkpoint:
     input:
-        lambda wildcards: user_path(entry(wildcards)["pretrained"]["path"], f"{wildcards.model}: pretrained"),
+        pretrained_file,
     output:
         model="results/{suite}/{model}/seed{seed}/model.safetensors",
         training="results/{suite}/{model}/seed{seed}/training.json",
@@ -54,9 +57,10 @@ rule import_checkpoint:
         mem_mb=8000,
     params:
         format=lambda wildcards: entry(wildcards)["pretrained"]["format"],
+        source=pretrained_source,
         options=pretrained_options,
     shell:
-        'python "$GENBENCH"/scripts/import_checkpoint.py --format {params.format:q} --in {input:q} --out {output.model:q}'
+        'python "$GENBENCH"/scripts/import_checkpoint.py --format {params.format:q} {params.source} --out {output.model:q}'
         " --options {params.options:q} --record {output.training:q} 2>&1 | tee -ai {log:q}"
 
 

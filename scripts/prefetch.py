@@ -14,6 +14,7 @@ from typing import Any
 from genbench import command_line
 from genbench.construction import unknown_name
 from genbench.data import open_dataset
+from genbench.data.hub import pretrained_path
 from genbench.errors import InputError
 from genbench.features import EXTRACTORS
 from genbench.features.weights import check_sha256, fetch_weights
@@ -25,11 +26,21 @@ log = logging.getLogger(__name__)
 def fetchers(suite: dict[str, Any], data_root: Path) -> Iterator[Callable[[], Path]]:
     """One for each file: it has the file on this machine, or raises InputError."""
     yield from open_dataset(suite["dataset"], data_root).fetchers
+    for name, entry in suite["models"].items():
+        if "hub" in entry.get("pretrained", {}):
+            yield partial(have_checkpoint, entry["pretrained"], data_root, f"models: {name}: pretrained")
     for name in suite["evaluation"]["extractors"]:
         if name not in EXTRACTORS:
             raise unknown_name("evaluation: extractors", name, EXTRACTORS)
         if EXTRACTORS[name].weights is not None:
             yield partial(have_weights, name)
+
+
+def have_checkpoint(given: dict[str, Any], data_root: Path, where: str) -> Path:
+    try:
+        return pretrained_path(given, data_root)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
 
 
 def have_weights(extractor: str) -> Path:

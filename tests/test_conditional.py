@@ -45,8 +45,6 @@ def test_an_index_and_its_row_of_zeros_and_one_are_the_same_label() -> None:
     assert torch.equal(by_index, by_rows)
     assert not torch.equal(by_index, other)
     assert torch.equal(in_turn, given)
-    assert model.condition({}) == "labels"
-    assert build(MODELS["ddpm"], IMAGE_SHAPE).condition({}) == "nothing"
 
 
 def test_labels_are_dropped_as_often_as_asked() -> None:

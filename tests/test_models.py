@@ -2,6 +2,7 @@
 
 import copy
 import math
+from pathlib import Path
 
 import diffusers
 import pytest
@@ -10,6 +11,7 @@ from entries import AUTOENCODER, IMAGE_SHAPE, MODELS, VAE
 
 from genbench.densities import GaussianMixture, latent_plane
 from genbench.errors import InputError
+from genbench.importing.diffusers import from_official
 from genbench.models import Batch, build, count_parameters
 from genbench.models.vae import kl_to_standard_normal
 from genbench.networks.unet import UNet
@@ -292,52 +294,6 @@ DIFFUSERS_CONFIGURATIONS = {
 }  # fmt: skip
 
 
-def from_diffusers(theirs: dict[str, torch.Tensor], ours: UNet, layers_per_block: int = 2) -> dict[str, torch.Tensor]:
-    """diffusers' UNet2DModel weights under our names: blocks in the order of the forward pass."""
-    renamed: dict[str, torch.Tensor] = {}
-
-    def copy_tensors(prefix: str, to: str, names: dict[str, str]) -> None:
-        for a, b in names.items():
-            for kind in ("weight", "bias"):
-                if f"{prefix}.{a}.{kind}" in theirs:
-                    value = theirs[f"{prefix}.{a}.{kind}"]
-                    renamed[f"{to}.{b}.{kind}"] = value
-
-    def copy_block(prefix: str, attention: str, to: str) -> None:
-        copy_tensors(prefix, to, {"norm1": "norm1", "conv1": "conv1", "time_emb_proj": "embedding", "norm2": "norm2"}
-                     | {"conv2": "conv2", "conv_shortcut": "skip"})  # fmt: skip
-        if f"{attention}.to_q.weight" in theirs:
-            copy_tensors(attention, f"{to}.attention", {"group_norm": "norm"})
-            for kind in ("weight", "bias"):
-                qkv = torch.cat([theirs[f"{attention}.to_{x}.{kind}"] for x in "qkv"])
-                out = theirs[f"{attention}.to_out.0.{kind}"]
-                shape = (..., None, None) if kind == "weight" else (...,)
-                renamed[f"{to}.attention.qkv.{kind}"] = qkv[shape]
-                renamed[f"{to}.attention.out.{kind}"] = out[shape]
-
-    copy_tensors("time_embedding", "time_mlp", {"linear_1": "0", "linear_2": "2"})
-    for a, b in {"conv_in": "conv_in", "conv_norm_out": "norm_out", "conv_out": "conv_out"}.items():
-        for kind in ("weight", "bias"):
-            renamed[f"{b}.{kind}"] = theirs[f"{a}.{kind}"]
-    for path, blocks in (("down", ours.down), ("up", ours.up)):
-        per_level = layers_per_block + (path == "up")
-        level = layer = 0
-        for i, module in enumerate(blocks):
-            prefix = f"{path}_blocks.{level}"
-            if layer < per_level:
-                copy_block(f"{prefix}.resnets.{layer}", f"{prefix}.attentions.{layer}", f"{path}.{i}")
-                layer += 1
-            else:
-                copy_tensors(f"{prefix}.{path}samplers.0", f"{path}.{i}", {"conv": "conv"})
-            if layer == per_level and (
-                i + 1 == len(blocks) or not hasattr(blocks[i + 1], "conv") or hasattr(module, "conv")
-            ):
-                level, layer = level + 1, 0
-    copy_block("mid_block.resnets.0", "mid_block.attentions.0", "middle.0")
-    copy_block("mid_block.resnets.1", "-", "middle.1")
-    return renamed
-
-
 @pytest.mark.parametrize("name", DIFFUSERS_CONFIGURATIONS)
 def test_unet_equals_diffusers_weight_for_weight(name: str) -> None:
     theirs_options, ours_options = DIFFUSERS_CONFIGURATIONS[name]
@@ -345,7 +301,7 @@ def test_unet_equals_diffusers_weight_for_weight(name: str) -> None:
     theirs = diffusers.UNet2DModel(sample_size=32, in_channels=3, out_channels=3, **theirs_options).eval()
     with torch.device("meta"):
         ours = UNet(image_shape=(3, 32, 32), **ours_options)
-    ours.load_state_dict(from_diffusers(theirs.state_dict(), ours), assign=True)
+    ours.load_state_dict(from_official(theirs.state_dict(), ours, Path(name), "a UNet2DModel"), assign=True)
     ours.eval()
     x, t = torch.randn(2, 3, 32, 32), torch.tensor([3, 977])
     with torch.no_grad():
@@ -377,6 +333,12 @@ def test_unet_equals_diffusers_weight_for_weight(name: str) -> None:
             "generator: unknown key: found 'width'",
         ),
         (MODELS["ddpm"] | {"denoiser": {"class": "unet.UNet", "channel_mult": [1] * 6}}, "not divisible by 32"),
+        (
+            MODELS["ddpm"] | {"denoiser": {"class": "unet.UNet", "channel_mult": [1, 1.51]}},
+            "channel_mult.: found 1.51",
+        ),
+        (MODELS["ddpm"] | {"denoiser": {"class": "unet.UNet", "num_heads": 3}}, "found 3, which does not divide 128"),
+        (MODELS["ddpm"] | {"denoiser": {"class": "unet.UNet", "head_channels": 48}}, "found 48, which .* divide 128"),
     ],
 )
 def test_wrong_entries_are_named(entry: dict, message: str) -> None:

@@ -18,7 +18,11 @@ from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}  # where conda-forge's name is not the index's
+CONDA_NAMES = {
+    "pytorch": "torch",
+    "matplotlib-base": "matplotlib",
+    "huggingface_hub": "huggingface-hub",
+}  # where conda-forge's name is not the index's
 
 
 def resolve(sources: list[str], pinned: list[str], constraints: list[str], upgrade: bool = False) -> list[str]:

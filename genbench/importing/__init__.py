@@ -1,6 +1,6 @@
 """Other projects' checkpoints as files of ours: a model.safetensors that can be sampled like one trained here.
 
-A format is a function from a file to what is in it; its keyword-only parameters are what the file does not say.
+A format is a function from a file or folder to what is in it; its keyword-only parameters are what that does not say.
 """
 
 import os
@@ -15,10 +15,17 @@ from genbench.artifacts import sha256_file
 from genbench.construction import check_arguments, unknown_name
 from genbench.importing.dcgan import dcgan
 from genbench.importing.ddgan import ddgan
+from genbench.importing.diffusers import diffusers
+from genbench.importing.improved_diffusion import improved_diffusion
 from genbench.importing.source import Imported
 from genbench.models import build
 
-FORMATS: dict[str, Callable[..., Imported]] = {"dcgan": dcgan, "ddgan": ddgan}
+FORMATS: dict[str, Callable[..., Imported]] = {
+    "dcgan": dcgan,
+    "ddgan": ddgan,
+    "diffusers": diffusers,
+    "improved-diffusion": improved_diffusion,
+}
 
 
 def read_checkpoint(format: str, path: str | os.PathLike[str], **options: Any) -> Imported:
@@ -37,13 +44,19 @@ def read_checkpoint(format: str, path: str | os.PathLike[str], **options: Any) -
 
 
 def import_checkpoint(
-    format: str, path: str | os.PathLike[str], out: str | os.PathLike[str], **options: Any
+    format: str,
+    path: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    source: str | None = None,
+    **options: Any,
 ) -> dict[str, Any]:
     """Write the weights of `path` to `out` as a model of ours; returns the info written beside them.
 
-    Arguments and errors are those of `read_checkpoint`.
+    source: where `path` was fetched from, for the record. Other arguments, and errors, are those of `read_checkpoint`.
     """
     imported = read_checkpoint(format, path, **options)
+    origin = f", from {source}" if source else ""
     info = {
         "model": imported.model,
         "image_shape": imported.image_shape,
@@ -55,8 +68,9 @@ def import_checkpoint(
         "imported": {
             "format": format,
             "options": options,
+            "source": source,
             "files": [{"name": Path(file).name, "sha256": sha256_file(file)} for file in imported.files],
-            "note": f"{imported.note}; how it was trained, and on what, is unknown",
+            "note": f"{imported.note}{origin}; how it was trained, and on what, is unknown",
         },
         "provenance": provenance.collect("torch", "numpy", "safetensors"),
     }

@@ -1,4 +1,4 @@
-"""What an imported file holds, and the steps that formats made by torch.save share."""
+"""What an imported file holds, and the steps that several formats share."""
 
 import argparse
 import os
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
 from genbench.errors import InputError
@@ -40,6 +42,16 @@ def load_torch_file(path: Path) -> Any:
     except Exception as error:  # bytes that are no pickle can raise anything
         reason = str(error).strip().partition("\n")[0]
         raise InputError(f"{path}: not a PyTorch file of tensors and plain values alone ({reason})") from None
+
+
+def load_safetensors_file(path: Path) -> State:
+    """The tensors of a safetensors file."""
+    try:
+        return load_file(path, device="cpu")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise InputError(f"{path}: not a readable safetensors file ({error})") from None
 
 
 def state_of(value: Any, path: Path) -> State:

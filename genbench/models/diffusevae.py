@@ -76,7 +76,7 @@ class DiffuseVAE(Diffusion):
 
     # --- Sampling -----------------------------------------------------------------------------------------------------
 
-    def sample(
+    def sample(  # type: ignore[override]  # without guidance: no labels
         self,
         noise: Noise,
         y: Tensor | None = None,

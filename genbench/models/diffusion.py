@@ -255,9 +255,6 @@ class Diffusion(Model):
             raise InputError(f"{where}: {error}") from None
         return options
 
-    def condition(self, options: Mapping[str, Any]) -> Literal["nothing", "images", "labels"]:
-        return "labels" if self.num_classes else "nothing"
-
     def denoising(self, noise: Noise, x0: Images) -> Tensor:
         """Five samples on their way from noise to data: a row of ten each, after every tenth of all T steps."""
         few = Noise(noise.seeds[:5])

@@ -1,0 +1,182 @@
+"""U-Nets of OpenAI's improved diffusion (Nichol & Dhariwal 2021, arXiv 2102.09672), as their training saves them.
+
+A file is a state dict, from whose names and shapes the network follows. What the command line said of the process is
+not in it. Their attention keeps q, k and v of one head together, ours those of all heads.
+"""
+
+import pathlib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from genbench.errors import InputError
+from genbench.importing.source import Imported, Path, State, check_shapes, load_torch_file, state_of
+from genbench.models import build
+from genbench.models.diffusion import Diffusion
+from genbench.networks.unet import Attention, Block, Downsample, UNet
+
+_BLOCK = {
+    "norm1": "in_layers.0",
+    "conv1": "in_layers.2",
+    "embedding": "emb_layers.1",
+    "norm2": "out_layers.0",
+    "conv2": "out_layers.3",
+    "skip": "skip_connection",
+}
+_ATTENTION = {"norm": "norm", "qkv": "qkv", "out": "proj_out"}
+
+
+def _layers(unet: UNet) -> Iterator[tuple[str, str]]:
+    """(our name, the authors' name) of every layer."""
+
+    def block(ours: str, residual: str, attention: str) -> Iterator[tuple[str, str]]:
+        yield from ((f"{ours}.{a}", f"{residual}.{b}") for a, b in _BLOCK.items())
+        yield from ((f"{ours}.attention.{a}", f"{attention}.{b}") for a, b in _ATTENTION.items())
+
+    yield from (("time_mlp.0", "time_embed.0"), ("time_mlp.2", "time_embed.2"), ("conv_in", "input_blocks.0.0"))
+    for i, module in enumerate(unet.down):
+        theirs = f"input_blocks.{i + 1}"
+        if isinstance(module, Downsample):
+            yield f"down.{i}.conv", f"{theirs}.0.op"
+        else:
+            yield from block(f"down.{i}", f"{theirs}.0", f"{theirs}.1")
+    yield from block("middle.0", "middle_block.0", "middle_block.1")
+    yield from block("middle.1", "middle_block.2", "")
+    number, place = -1, 0
+    for i, module in enumerate(unet.up):
+        if isinstance(module, Block):
+            number, place = number + 1, 2 if isinstance(module.attention, Attention) else 1
+            yield from block(f"up.{i}", f"output_blocks.{number}.0", f"output_blocks.{number}.1")
+        else:  # in theirs, the last part of the block before it
+            yield f"up.{i}.conv", f"output_blocks.{number}.{place}.conv"
+    yield from (("norm_out", "out.0"), ("conv_out", "out.2"))
+
+
+def official_names(unet: UNet) -> dict[str, str]:
+    """Our parameters, and the authors' tensors."""
+    ours = unet.state_dict()
+    return {
+        f"{name}.{kind}": f"{theirs}.{kind}"
+        for name, theirs in _layers(unet)
+        for kind in ("weight", "bias")
+        if f"{name}.{kind}" in ours
+    }
+
+
+def official_shapes(unet: UNet) -> dict[str, tuple[int, ...]]:
+    """The authors' state dict: names and shapes. Attention has convolutions in one dimension."""
+    ours = unet.state_dict()
+    return {
+        theirs: tuple(ours[name].shape[: 3 if ".attention." in name else 4])
+        for name, theirs in official_names(unet).items()
+    }
+
+
+def from_official(state: Mapping[str, Tensor], unet: UNet, num_heads: int, path: Path) -> State:
+    """The authors' tensors under our names and in our order; InputError where they do not fit `unet`."""
+    check_shapes(state, official_shapes(unet), path, "a U-Net of improved diffusion with as many blocks")
+    ours, tensors = unet.state_dict(), {}
+    for name, theirs in official_names(unet).items():
+        value = state[theirs]
+        if ".qkv." in name:  # (heads, 3, C / heads) to (3, heads, C / heads)
+            value = value.unflatten(0, (num_heads, 3, -1)).transpose(0, 1)
+        tensors[name] = value.reshape(ours[name].shape)
+    return tensors
+
+
+def _denoiser(state: State, image_size: int, num_heads: int, path: Path) -> dict[str, Any]:
+    """The entry of the network that the names and shapes of its tensors tell of."""
+    try:
+        channels = state["input_blocks.0.0.weight"].shape[0]
+        levels: list[list[str]] = [[]]  # the blocks of each level
+        number = 1
+        while any(name.startswith(f"input_blocks.{number}.") for name in state):
+            if f"input_blocks.{number}.0.op.weight" in state:
+                levels.append([])
+            else:
+                levels[-1].append(f"input_blocks.{number}")
+            number += 1
+        first = [level[0] for level in levels]
+        widths = [state[f"{block}.0.out_layers.3.weight"].shape[0] for block in first]
+        attention = [f"{block}.1.qkv.weight" in state for block in first]
+        return {
+            "class": "unet.UNet",
+            "channels": channels,
+            "channel_mult": [width // channels if width % channels == 0 else width / channels for width in widths],
+            "num_res_blocks": len(levels[0]),
+            "attention_resolutions": [image_size >> level for level, there in enumerate(attention) if there],
+            "num_heads": num_heads,
+            "dropout": 0.0,
+            "norm_eps": 1e-5,
+            "scale_shift_norm": state[f"{first[0]}.0.emb_layers.1.weight"].shape[0] == 2 * widths[0],
+            "downsample_padding": "symmetric",
+            "time_embedding": "cos-sin",
+        }
+    except (KeyError, IndexError) as error:
+        raise InputError(
+            f"{path}: not the weights of a U-Net of improved diffusion: no {error} among {len(state)} tensors; "
+            "expected keys such as input_blocks.0.0.weight and input_blocks.1.0.in_layers.0.weight"
+        ) from None
+
+
+def _check_unconditional(state: State, path: Path) -> bool:
+    """Whether the network of an unconditional model also learns the variance. InputError for other models."""
+    if "label_emb.weight" in state:
+        classes = state["label_emb.weight"].shape[0]
+        raise InputError(
+            f"{path}: found label_emb.weight, a model conditioned on {classes} classes; expected an unconditional one"
+        )
+    if not {"input_blocks.0.0.weight", "out.2.weight"} <= state.keys():
+        return False  # _denoiser tells
+    channels, out_channels = state["input_blocks.0.0.weight"].shape[1], state["out.2.weight"].shape[0]
+    if channels > 4 or out_channels not in (channels, 2 * channels):
+        raise InputError(
+            f"{path}: found a network from {channels} to {out_channels} channels, expected from those of an image to "
+            "as many, or twice as many with a learned variance (a model for super-resolution is not built here)"
+        )
+    return out_channels == 2 * channels
+
+
+def improved_diffusion(
+    path: Path,
+    *,
+    image_size: int,
+    timesteps: int,
+    schedule: Literal["linear", "cosine"],
+    num_heads: int = 4,
+    rescale_timesteps: bool = True,
+    prediction: Literal["eps", "x0"] = "eps",
+) -> Imported:
+    """An unconditional model; options are those of the authors' command, with their defaults where these are safe.
+
+    timesteps is --diffusion_steps and schedule --noise_schedule: no default, since another value draws noise.
+    """
+    for key, value in {"image_size": image_size, "timesteps": timesteps, "num_heads": num_heads}.items():
+        if value < 1:
+            raise InputError(f"{path}: option {key}: found {value}, expected a positive number")
+    state = state_of(load_torch_file(path), path)
+    learned_variance = _check_unconditional(state, path)
+    entry: dict[str, Any] = {
+        "class": "diffusion.Diffusion",
+        "timesteps": timesteps,
+        "schedule": {"name": "cosine"},
+        "prediction": prediction,
+        "time_input": "rescaled" if rescale_timesteps else "index",
+        **({"learned_variance": True, "loss": "hybrid"} if learned_variance else {}),
+        "denoiser": _denoiser(state, image_size, num_heads, path),
+    }
+    if schedule == "linear":  # theirs keeps the noise at the end when T is not 1000
+        ends = {"beta_start": 1e-4 * 1000 / timesteps, "beta_end": 0.02 * 1000 / timesteps}
+        entry["schedule"] = {"name": "linear", **ends}
+    image_shape = (state["input_blocks.0.0.weight"].shape[1], image_size, image_size)
+    with torch.device("meta"):
+        model = build(entry, image_shape, where=str(path))
+    assert isinstance(model, Diffusion)
+    found = from_official(state, model.denoiser, num_heads, path)
+    name = pathlib.Path(path).name
+    weights = "ema" if name.startswith("ema_") else "raw" if re.fullmatch(r"model\d+\.pt", name) else "unknown"
+    tensors = {f"denoiser.{key}": value for key, value in found.items()}
+    return Imported(entry, image_shape, tensors, [path], weights, f"{name}, trained by improved diffusion")
