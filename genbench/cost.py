@@ -11,7 +11,7 @@ from torch.utils.flop_counter import flop_registry
 
 from genbench.errors import InputError
 from genbench.generation import CallCounter
-from genbench.models import Batch, Model, count_parameters
+from genbench.models import Batch, Model
 from genbench.noise import Noise
 from genbench.recipe import TrainConfig
 
@@ -50,6 +50,7 @@ def training_cost(model: Model, config: TrainConfig) -> dict[str, int]:
         return tensor
 
     model.train()
+    learning = {name for name, part in model.named_children() if any(p.requires_grad for p in part.parameters())}
     x0 = torch.empty(size, *model.image_shape, device=META)
     with (
         FlopCounter() as counter,
@@ -65,7 +66,7 @@ def training_cost(model: Model, config: TrainConfig) -> dict[str, int]:
                 names.add(name)
                 peak = max(peak, sum(kept.values()))
                 kept.clear()
-            if names == set(count_parameters(model)):
+            if names == learning:
                 break
         flops = counter.total - before
     weights = 4 * sum(p.numel() for p in model.parameters())
@@ -79,6 +80,16 @@ class _StillNoise(Noise):
     def bits(self, count: int) -> Tensor:
         self.draws += 1
         return torch.full((len(self), count), 2**30, device=self.device)
+
+
+def _stand_in(model: Model, options: Mapping[str, Any], device: torch.device) -> Tensor | None:
+    """Zeros for the one image or label that `model` wants to be given with these options, if any."""
+    kind = model.condition(options)
+    if kind == "nothing":
+        return None
+    if kind == "images":
+        return torch.zeros(1, *model.image_shape, device=device)
+    return torch.zeros(1, dtype=torch.int64, device=device)
 
 
 @contextlib.contextmanager
@@ -136,7 +147,7 @@ def sampling_costs(model: Model, samplers: Mapping[str, Mapping[str, Any]]) -> d
             flops.clear()
             noise = _StillNoise(torch.zeros(1, dtype=torch.int64, device=device))
             with CallCounter().on(model) as counter:
-                images = model.sample(noise, **options)
+                images = model.sample(noise, _stand_in(model, options, device), **options)
             if tuple(images.shape) != (1, *model.image_shape):
                 raise InputError(f"sample returned shape {tuple(images.shape)}, expected {(1, *model.image_shape)}")
             first = flops[0] if flops else 0

@@ -2,7 +2,8 @@
 
 Seeds are cut into batches at multiples of the batch size, and a batch is always computed whole. So image i is
 computed in the same batch, at the same place, whichever range of seeds is asked for and however many processes
-share it: any split gives the same bits on one kind of device.
+share it: any split gives the same bits on one kind of device. A model that starts from given images or labels gets,
+for seed i, row i of them, beginning again after the last.
 """
 
 import json
@@ -12,20 +13,24 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from genbench import provenance
 from genbench.artifacts import atomic_path, sha256_json, write_json
+from genbench.data import ImageSet
 from genbench.devices import device_label
-from genbench.images import to_pixels
+from genbench.errors import InputError
+from genbench.images import to_images, to_pixels
 from genbench.models import Model
 from genbench.noise import Noise
-from genbench.tensors import Pixels
+from genbench.tensors import Pixels, Seeds
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +52,46 @@ class CallCounter:
             handle.remove()
 
 
-def sample_pixels(model: Model, seeds: torch.Tensor, options: Mapping[str, Any]) -> Pixels:
+@dataclass(frozen=True, eq=False)
+class Condition:
+    """What a model is given for each seed: uint8 images (N, H, W, C), or labels, on the model's device."""
+
+    rows: Tensor
+    record: dict[str, Any]  # for timing.json: which rows they are
+
+    def of(self, seeds: Seeds) -> Tensor:
+        """Row `seed` modulo N for each seed; images as (N, C, H, W) in [-1, 1]."""
+        rows = self.rows[seeds % len(self.rows)]
+        return to_images(rows) if rows.dtype == torch.uint8 else rows
+
+
+def find_condition(
+    model: Model, options: Mapping[str, Any], split: ImageSet | None, device: torch.device
+) -> Condition | None:
+    """What `model` wants to be given with these options of its sampler, out of a split of its data set."""
+    kind = model.condition(options)
+    if kind == "nothing":
+        return None
+    if split is None:
+        raise InputError(
+            f"sampler: found options with which the model starts from given {kind}, expected --condition FILE.npz, "
+            "a split from prepare_data.py"
+        )
+    channels, height, width = model.image_shape
+    if kind == "images" and split.images.shape[1:] != (height, width, channels):
+        raise InputError(
+            f"condition: found images of shape (H, W, C) = {split.images.shape[1:]}, expected "
+            f"{(height, width, channels)}, as the model's"
+        )
+    rows = torch.from_numpy(split.images if kind == "images" else split.labels).to(device)
+    return Condition(rows, {"kind": kind, **{key: split.info[key] for key in ("dataset", "split", "sha256")}})
+
+
+def sample_pixels(model: Model, seeds: Seeds, options: Mapping[str, Any], condition: Condition | None = None) -> Pixels:
     """One batch: uint8 (N, H, W, C) for N seeds, on the model's device."""
     with torch.inference_mode():
-        return to_pixels(model.sample(Noise(seeds), **options))
+        y = condition.of(seeds) if condition else None
+        return to_pixels(model.sample(Noise(seeds), y, **options))
 
 
 def batch_starts(seeds: range, batch_size: int) -> range:
@@ -96,6 +137,7 @@ def generate(
     batch_size: int,
     device: torch.device,
     parts_folder: Path,
+    condition: Condition | None = None,
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Images (N, H, W, C) uint8 for `seeds`, in order, and the record of how long they took.
 
@@ -104,7 +146,8 @@ def generate(
     """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    fingerprint = sha256_json([info["sha256"], dict(options), batch_size, device.type, provenance.code_sha256()])
+    given = condition.record if condition else None
+    fingerprint = sha256_json([info["sha256"], dict(options), batch_size, device.type, provenance.code_sha256(), given])
     parts = Parts(parts_folder, fingerprint)
     counter = CallCounter()
     starts = batch_starts(seeds, batch_size)
@@ -114,7 +157,7 @@ def generate(
     def timed(batch: torch.Tensor) -> tuple[Pixels, float]:
         _synchronize(device)
         started = time.perf_counter()
-        pixels = sample_pixels(model, batch, options)
+        pixels = sample_pixels(model, batch, options, condition)
         _synchronize(device)
         return pixels, time.perf_counter() - started
 
@@ -168,6 +211,7 @@ def generate(
         "peak_memory_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
         "seeds": f"{seeds.start}:{seeds.stop}",
         "options": dict(options),
+        "condition": given,
         "model_sha256": info["sha256"],
     }
     return result, timing

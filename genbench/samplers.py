@@ -213,7 +213,7 @@ STEPS: dict[str, Callable[..., Step]] = {
 }
 
 
-# --- Without noise: cold diffusion (Bansal et al. 2022, arXiv 2208.09392) -------------------------------------------------
+# --- Without noise: cold diffusion (Bansal et al. 2022, arXiv 2208.09392) ---------------------------------------------
 
 Degrade = Callable[[Images, int], Images]  # (x_0, t) -> D(x_0, t)
 

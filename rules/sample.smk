@@ -4,6 +4,7 @@
 rule sample:
     input:
         model=checkpoint_input,
+        condition=condition_input,
     output:
         samples="results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/samples.npz",
         timing="results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/timing.json",
@@ -29,10 +30,12 @@ rule sample:
     params:
         checkpoint=checkpoint_file,
         sampler=sampler_options,
+        condition=lambda wildcards, input: ["--condition", input.condition] if input.condition else [],
         num_samples=num_samples,
         batch_size=lambda wildcards: entry(wildcards)["sample_batch_size"],
     shell:
         'python "$GENBENCH"/scripts/sample.py --model {params.checkpoint:q} --sampler {params.sampler:q}'
+        " {params.condition:q}"
         " --seeds 0:{params.num_samples} --batch-size {params.batch_size} --out {output.samples:q}"
         " --timing {output.timing:q} --grid {output.grid:q} --device {resources.device} --threads {threads}"
         " 2>&1 | tee -ai {log:q}"

@@ -4,8 +4,6 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-
 from genbench import command_line, provenance
 from genbench.artifacts import atomic_path, write_json
 from genbench.data import ImageSet, open_dataset, save_image_set
@@ -13,10 +11,8 @@ from genbench.data import ImageSet, open_dataset, save_image_set
 
 def summary(image_set: ImageSet) -> dict[str, object]:
     """Shape and number of images of each class, and the image set's own info."""
-    counts = np.bincount(image_set.labels, minlength=len(image_set.class_names))
-    per_class = dict(zip(image_set.class_names, counts.tolist(), strict=True))
     return {"num_images": len(image_set.images), "shape": list(image_set.images.shape[1:])} | {
-        "per_class": per_class,
+        "per_class": image_set.class_counts(),
         **image_set.info,
     }
 

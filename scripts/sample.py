@@ -15,6 +15,9 @@ def main() -> None:
     parser.add_argument(
         "--sampler", type=json_argument, default={}, help="JSON options of the model's sampler, or @file"
     )
+    parser.add_argument(
+        "--condition", metavar="FILE.npz", help="images or labels to start from, by seed, if the sampler does so"
+    )
     parser.add_argument("--seeds", type=range_argument, default=range(50_000), metavar="START:STOP")
     parser.add_argument("--batch-size", type=int, default=500)
     parser.add_argument("--out", type=Path, required=True, metavar="samples.npz")
@@ -33,16 +36,25 @@ def main() -> None:
     from genbench import provenance
     from genbench.artifacts import array_sha256, atomic_path, write_json
     from genbench.checkpoint import load_model
+    from genbench.data import load_image_set
     from genbench.devices import pick_device
-    from genbench.generation import generate
+    from genbench.generation import find_condition, generate
     from genbench.grids import grid, save_png
 
     device = pick_device(args.device, args.threads)
     model, info = load_model(args.model, device)
     options = model.check_sampler(args.sampler, f"{args.model}: sampler")
+    condition = find_condition(model, options, load_image_set(args.condition) if args.condition else None, device)
     parts = args.out.with_name(args.out.stem + ".parts")
     images, timing = generate(
-        model, info, options, seeds=args.seeds, batch_size=args.batch_size, device=device, parts_folder=parts
+        model,
+        info,
+        options,
+        seeds=args.seeds,
+        batch_size=args.batch_size,
+        device=device,
+        parts_folder=parts,
+        condition=condition,
     )
     timing["samples_sha256"] = array_sha256(images)
     timing["provenance"] = provenance.collect("torch", "numpy", "safetensors")

@@ -31,6 +31,11 @@ def main() -> None:
 
     device = pick_device(args.device, args.threads)
     train, test = load_image_set(args.data_train), load_image_set(args.data_test)
+    if train.multi_label:
+        raise InputError(
+            f"{args.data_train}: found images with several labels, expected one class each; use another extractor "
+            "than 'classifier', and train_object_classifier.py"
+        )
     if train.class_names != test.class_names or train.images.shape[1:] != test.images.shape[1:]:
         raise InputError(f"{args.data_train} and {args.data_test}: expected the same classes and size of images")
     started = time.perf_counter()

@@ -51,6 +51,13 @@ DDGAN = {
     },
     "discriminator": {"class": "ncsnpp.Discriminator", "channels": 8, "time_size": 16, "patch_size": 2},
 }
+COLD = {
+    "class": "cold.ColdDiffusion",
+    "degradation": {"name": "rows", "timesteps": 4},
+    "restorer": {"class": "plain_cnn.PlainCNN", "hidden_channels": [4, 4]},
+    "time_input": "fraction",
+    "mixture_components": 2,
+}
 MODELS = {
     "gan": GAN,
     "lsgan-r1": GAN | {"objective": "lsgan", "penalty": "r1"},
@@ -59,6 +66,7 @@ MODELS = {
     "autoencoder": AUTOENCODER,
     "ddpm": DDPM,
     "ddgan": DDGAN,
+    "cold": COLD,
 }
 IMAGE_SHAPE = (1, 16, 16)
 

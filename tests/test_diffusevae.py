@@ -42,7 +42,7 @@ def batch(size: int = 4) -> Batch:
 
 def test_networks_have_the_published_sizes() -> None:
     vae = {"class": "vae.VAE", "latent_size": 512, "autoencoder": {"class": "bottleneck.Autoencoder"}}
-    # The authors' option attention_resolutions "16" counts halvings, of which there are 8 at most: it adds no attention.
+    # The authors' attention_resolutions "16" counts halvings, of which there are 8 at most: it adds no attention.
     unet = {"class": "unet.UNet", "attention_resolutions": [], "num_heads": 8, "dropout": 0.3}
     sizes = {}
     for name, wider in {"paper's configuration": {}, "72M": {"channels": 160, "num_res_blocks": 3}}.items():

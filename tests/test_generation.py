@@ -15,8 +15,9 @@ from entries import IMAGE_SHAPE, MODELS, blobs
 
 from genbench import generation
 from genbench.checkpoint import load_model
+from genbench.data.image_set import ImageSet, make_image_set, save_image_set
 from genbench.errors import InputError
-from genbench.generation import batch_starts, generate
+from genbench.generation import batch_starts, find_condition, generate
 from genbench.grids import grid
 from genbench.images import to_images, to_pixels
 from genbench.training import train
@@ -25,7 +26,7 @@ CPU = torch.device("cpu")
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(scope="module", params=["gan", "autoencoder", "ddpm"])
+@pytest.fixture(scope="module", params=["gan", "autoencoder", "ddpm", "cold"])
 def model_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of each kind, trained for five steps."""
     out = tmp_path_factory.mktemp(request.param) / "model.safetensors"
@@ -54,6 +55,101 @@ def test_another_batch_size_gives_the_same_images_within_a_grey_level(model_file
     difference = np.abs(a.astype(int) - b.astype(int))
     assert difference.max() <= 1
     assert (difference > 0).mean() < 0.01
+
+
+# --- Models that start from given images ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cold_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("cold") / "model.safetensors"
+    spec = {"model": MODELS["cold"], "training": {"steps": 30, "batch_size": 16, "optimizer": {"lr": 1e-3}}}
+    train(spec, *blobs(64), data_sha256="d", seed=0, out=out, device=CPU)
+    return out
+
+
+@pytest.fixture(scope="module")
+def split() -> ImageSet:
+    """Eleven test images: a number that no batch size of the tests divides."""
+    names = ["a", "b", "c", "d"]
+    return make_image_set(*blobs(11, 1), names, dataset="blobs", split="test", source="-", source_sha256="-")
+
+
+def reconstruct(
+    path: Path, split: ImageSet, seeds: range, folder: Path, batch_size: int = 8
+) -> tuple[np.ndarray, dict]:
+    model, info = load_model(path)
+    options = {"mode": "reconstruct"}
+    condition = find_condition(model, options, split, CPU)
+    return generate(
+        model, info, options, seeds=seeds, batch_size=batch_size, device=CPU, parts_folder=folder, condition=condition
+    )
+
+
+def test_seed_i_starts_from_row_i_whatever_the_split_of_the_seeds_and_the_batch_size(
+    cold_file: Path, split: ImageSet, tmp_path: Path
+) -> None:
+    whole, timing = reconstruct(cold_file, split, range(30), tmp_path / "whole")
+    for a, b in pairwise((0, 8, 13, 14, 30)):
+        assert np.array_equal(reconstruct(cold_file, split, range(a, b), tmp_path / f"{a}-{b}")[0], whole[a:b])
+    other, _ = reconstruct(cold_file, split, range(30), tmp_path / "other", batch_size=5)
+    assert np.abs(other.astype(int) - whole).max() <= 1
+    assert np.abs(whole[:11].astype(int) - whole[11:22]).max() <= 1  # after the last row, the first
+    # Rows are averaged in the degraded image, four together, and restored to it: their means are the given image's.
+    means = [images.reshape(-1, 4, 4 * 16).mean(2) for images in (whole[:11].astype(float), split.images)]
+    assert np.abs(means[0] - means[1]).max() < 8
+    assert np.abs(means[0] - np.roll(means[1], 1, axis=0)).max() > 30
+    assert timing["condition"] == {
+        "kind": "images", "dataset": "blobs", "split": "test", "sha256": split.info["sha256"],
+    }  # fmt: skip
+    assert timing["nfe"] == 4
+
+
+def test_kept_batches_of_other_given_images_are_not_used(cold_file: Path, split: ImageSet, tmp_path: Path) -> None:
+    names = split.class_names
+    other = make_image_set(*blobs(11, 2), names, dataset="blobs", split="test", source="-", source_sha256="-")
+    a, _ = reconstruct(cold_file, split, range(8), tmp_path / "parts")
+    b, _ = reconstruct(cold_file, other, range(8), tmp_path / "parts")
+    assert not np.array_equal(a, b)
+
+
+def test_labels_are_given_by_seed_too(cold_file: Path, split: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, _ = load_model(cold_file)
+    assert find_condition(model, {}, split, CPU) is None
+    monkeypatch.setattr(model, "condition", lambda options: "labels")
+    condition = find_condition(model, {}, split, CPU)
+    assert condition is not None
+    assert condition.of(torch.arange(9, 13)).tolist() == [*split.labels[9:], *split.labels[:2]]
+
+
+def test_given_images_must_be_there_and_fit(cold_file: Path, split: ImageSet) -> None:
+    model, _ = load_model(cold_file)
+    with pytest.raises(InputError, match=r"starts from given images, expected --condition FILE\.npz"):
+        find_condition(model, {"mode": "reconstruct"}, None, CPU)
+    images, labels = blobs(3, size=20)
+    large = make_image_set(images, labels, split.class_names, dataset="b", split="test", source="", source_sha256="")
+    with pytest.raises(InputError, match=r"condition: found images of shape .*\(20, 20, 1\), expected \(16, 16, 1\)"):
+        find_condition(model, {"mode": "reconstruct"}, large, CPU)
+
+
+@pytest.mark.slow
+def test_the_script_reads_the_given_images(cold_file: Path, split: ImageSet, tmp_path: Path) -> None:
+    save_image_set(tmp_path / "test.npz", split)
+    command = [sys.executable, str(ROOT / "scripts/sample.py"), "--model", str(cold_file), "--device", "cpu"]
+    command += ["--sampler", '{"mode": "reconstruct"}', "--seeds", "0:5", "--batch-size", "5", "--threads", "1"]
+    command += ["--out", str(tmp_path / "s.npz")]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    bad = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert (bad.returncode, bad.stderr.count("\n")) == (2, 1)
+    assert "expected --condition" in bad.stderr
+    command += ["--condition", str(tmp_path / "test.npz")]
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    with np.load(tmp_path / "s.npz", allow_pickle=False) as samples:
+        assert json.loads(str(samples["info"]))["condition"]["sha256"] == split.info["sha256"]
+        assert samples["arr_0"].shape == (5, 16, 16, 1)
+
+
+# --- The record -------------------------------------------------------------------------------------------------------
 
 
 def test_nfe_is_counted_and_timing_is_complete(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from genbench.suites import load_suite
 PATH = Path(__file__).parents[1] / "suites/mnist.yaml"
 CNN = {"default": (16, 32, 32, 16), "light": (16, 64, 16), "more_capacity": (64, 128, 256, 128, 64)}
 CNN |= dict.fromkeys(("testing", "testing2"), CNN["default"])
+COLD = {"cold_7": (7, CNN["default"]), "cold_28": (28, CNN["default"]), "cold_more_capacity": (7, CNN["more_capacity"])}
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,21 @@ def test_the_project_s_sets_train_for_100_epochs_with_snapshots_every_20(name: s
     assert (few["step"], few["steps"]) == ("ddim", 50)
 
 
+@pytest.mark.parametrize("name", COLD)
+def test_the_project_s_cold_sets_train_as_its_others_do(name: str, suite: dict[str, Any]) -> None:
+    entry, default = suite["models"][name], suite["models"]["default"]
+    timesteps, widths = COLD[name]
+    model = entry["model"]
+    assert model["degradation"] == {"name": "rows", "timesteps": timesteps, "order": "random", "seed": 0}
+    assert (tuple(model["restorer"]["hidden_channels"]), model["loss"]) == (widths, "l2")
+    assert (entry["training"], entry["snapshots"]) == (default["training"], default["snapshots"])
+    assert entry["samplers"] == {
+        "generate": {"mode": "generate"},
+        "reconstruct": {"mode": "reconstruct"},
+        "reconstruct-naive": {"mode": "reconstruct", "algorithm": "naive"},
+    }
+
+
 def test_the_set_that_is_our_own_says_so(suite: dict[str, Any]) -> None:
     assert "genbench's own" in suite["models"]["testing2"]["description"]
     assert not [name for name in CNN if name != "testing2" and "own" in suite["models"][name]["description"]]
@@ -54,10 +70,12 @@ def test_sizes_are_those_of_the_descriptions(checked: dict[str, Any]) -> None:
     sizes = {name: checked[name]["parameters"]["denoiser"] for name in CNN}
     small = dict.fromkeys(("default", "light", "testing", "testing2"), 291_217)
     assert sizes == small | {"more_capacity": 5_067_457}
+    cold = {name: checked[name]["parameters"]["restorer"] for name in COLD}
+    assert cold == dict.fromkeys(("cold_7", "cold_28"), 291_217) | {"cold_more_capacity": 5_067_457}
 
 
 def test_preflight_tells_the_schedules_and_what_they_leave_of_an_image(checked: dict[str, Any]) -> None:
-    told = {name: entry["noise_schedule"] for name, entry in checked.items()}
+    told = {name: entry["noise_schedule"] for name, entry in checked.items() if not name.startswith("cold_")}
     assert {name: schedule["T"] for name, schedule in told.items()} == {
         **dict.fromkeys(("default", "light", "more_capacity", "unet"), 1000),
         **dict.fromkeys(("testing", "testing2"), 100),

@@ -104,7 +104,7 @@ def test_the_networks_of_cifar10s_diffusion_models_have_the_published_sizes() ->
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("models.vae.likelihood", {}, "models: vae: likelihood: found a model of class VAE, which bounds no likelihood of"),
+        ("models.vae.likelihood", {}, "vae: likelihood: found a model of class VAE, which bounds no likelihood of"),
         ("models.ddpm.likelihood", {"steps": 5000}, "ddpm: likelihood: key 'steps': found 5000, expected 1 to 20"),
         ("models.ddpm.likelihood", {"image": 5}, r"likelihood: unknown key: found 'image' \(did you mean 'images'"),
         ("titel", "x", r"toy.yaml: unknown key: found 'titel' \(did you mean 'title'\?\)"),

@@ -1,7 +1,8 @@
 """The data sets: from an entry of a suite to uint8 images, split into train and test.
 
-One file a source (demo, idx, cifar, cub, folder), each a function whose keyword-only options are the entry's schema.
-`describe` says what an entry will give before anything is prepared; `prepare` gives it. Nothing here imports torch.
+One file a source (demo, idx, cifar, cub, shapes, iclevr, folder), each a function whose keyword-only options are the
+entry's schema. `describe` says what an entry will give before anything is prepared; `prepare` gives it. Nothing here
+imports torch.
 """
 
 from genbench.data.datasets import SOURCES, describe, open_dataset, prepare

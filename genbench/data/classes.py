@@ -23,6 +23,10 @@ def keep_classes(dataset: Dataset, classes: Any, where: str) -> Dataset:
     key = f"{where}: key 'classes'"
     if not isinstance(classes, (list, tuple)) or not classes:
         raise InputError(f"{key}: found {classes!r}, expected a list of class names")
+    if dataset.description.multi_label:
+        raise InputError(
+            f"{key}: found {classes!r}, but an image of this data set has several labels; leave the key out"
+        )
     for name in classes:
         if classes.count(name) > 1:
             raise InputError(f"{key}: found {name!r} {classes.count(name)} times, expected it once")

@@ -13,8 +13,10 @@ from genbench.data.cub import cub
 from genbench.data.demo import demo
 from genbench.data.description import Dataset, Description
 from genbench.data.folder import folder
+from genbench.data.iclevr import iclevr
 from genbench.data.idx import fashion_mnist, mnist
 from genbench.data.image_set import ImageSet
+from genbench.data.shapes import shapes
 from genbench.errors import InputError
 
 COMMON_KEYS = ("name", "label", "classes")  # that every entry may have, whatever its source
@@ -79,5 +81,7 @@ SOURCES: dict[str, Callable[..., Dataset]] = {
     "fashion-mnist": fashion_mnist,
     "cifar10": cifar10,
     "cub": cub,
+    "shapes": shapes,
+    "iclevr": iclevr,
     "folder": folder,
 }

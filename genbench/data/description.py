@@ -25,6 +25,8 @@ class Description:
     num_train: int | None
     num_test: int | None
     notes: tuple[str, ...] = ()
+    multi_label: bool = False
+    """Whether an image has several labels at once, as zeros and ones, rather than one class."""
 
 
 class Dataset(NamedTuple):

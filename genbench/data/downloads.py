@@ -19,14 +19,14 @@ TIMEOUT = 30  # seconds without a byte
 CHUNK = 1 << 16
 
 
-def existing_path(path: str, data_root: Path) -> Path:
+def existing_path(path: str, data_root: Path, key: str = "path") -> Path:
     """The file or folder at a user's `path`: as it stands, or inside `data_root`. InputError when in neither."""
     given = Path(path).expanduser()
     for place in (given, data_root / given):
         if place.exists():
             return place
     also = "" if given.is_absolute() else f", nor {data_root / given}"
-    raise InputError(f"key 'path': found {path!r}, and there is no such file or folder{also}")
+    raise InputError(f"key {key!r}: found {path!r}, and there is no such file or folder{also}")
 
 
 def first_existing(places: Sequence[Path]) -> Path | None:

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections import Counter, deque
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -27,8 +27,8 @@ class Layout(NamedTuple):
     """Which files make which split, in which order. A file may be in several."""
 
     class_names: tuple[str, ...]
-    splits: dict[str, list[tuple[str, int]]]
-    """(file name, label) of each image; "train" and "test"."""
+    splits: Mapping[str, Sequence[tuple[str, int | tuple[int, ...]]]]
+    """(file name, label, or a zero or one for each class) of each image; "train" and "test"."""
     notes: tuple[str, ...]
 
 

@@ -23,7 +23,8 @@ KEYS = ("images", "labels", "class_names", "info")
 class ImageSet:
     """One split of a data set.
 
-    images: uint8 (N, H, W, C), C = 1 or 3, N > 0; labels: int64 (N,), indexes into class_names.
+    images: uint8 (N, H, W, C), C = 1 or 3, N > 0; labels: int64 (N,), indexes into class_names, or (N, classes), ones
+    for the classes that an image has, zeros for the others.
     info, which JSON can hold: dataset, split, source (where from, in words), source_sha256, lossy (whether any image
     was decoded from JPEG or lossy WebP), resize ({"size", "filter"} or None), notes, and sha256 (`array_sha256`
     of images and labels).
@@ -38,10 +39,28 @@ class ImageSet:
     def __post_init__(self) -> None:
         _check_arrays(self.images, self.labels, len(self.class_names))
 
+    @property
+    def multi_label(self) -> bool:
+        """Whether the labels are zeros and ones, several for an image, instead of indexes of classes."""
+        return self.labels.ndim == 2
+
+    def class_counts(self) -> dict[str, int]:
+        """Number of images of each class."""
+        counts = (
+            self.labels.sum(axis=0) if self.multi_label else np.bincount(self.labels, minlength=len(self.class_names))
+        )
+        return dict(zip(self.class_names, counts.tolist(), strict=True))
+
 
 def _check_arrays(images: NDArray[Any], labels: NDArray[Any], num_classes: int) -> None:
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3) or 0 in images.shape:
         raise InputError(f"images: found {images.dtype} {images.shape}, expected uint8 (N, H, W, 1 or 3)")
+    if labels.dtype == np.int64 and labels.ndim == 2:
+        if labels.shape != (len(images), num_classes):
+            raise InputError(f"labels: found int64 {labels.shape}, expected int64 {(len(images), num_classes)}")
+        if labels.min() < 0 or labels.max() > 1:
+            raise InputError(f"labels: found {labels.min()} to {labels.max()}, expected zeros and ones")
+        return
     if labels.dtype != np.int64 or labels.shape != images.shape[:1]:
         raise InputError(f"labels: found {labels.dtype} {labels.shape}, expected int64 ({len(images)},)")
     if labels.min() < 0 or labels.max() >= num_classes:

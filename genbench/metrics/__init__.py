@@ -21,6 +21,7 @@ from genbench.metrics.evaluation import Features, evaluate_draws, evaluate_featu
 from genbench.metrics.frechet import fd, fd_infinity, feature_statistics, frechet_distance
 from genbench.metrics.kernel import kid
 from genbench.metrics.neighbours import memorised, nearest, precision_recall_density_coverage
+from genbench.metrics.object_accuracy import ObjectCounts, count_objects, object_accuracy, wilson_interval
 from genbench.metrics.scores import class_histogram, classifier_confidence, inception_score
 
 __all__ = [
@@ -30,8 +31,10 @@ __all__ = [
     "Features",
     "MetricInfo",
     "MetricWarning",
+    "ObjectCounts",
     "class_histogram",
     "classifier_confidence",
+    "count_objects",
     "evaluate_draws",
     "evaluate_features",
     "fd",
@@ -47,6 +50,8 @@ __all__ = [
     "metric_keys",
     "minimum_samples",
     "nearest",
+    "object_accuracy",
     "precision_recall_density_coverage",
     "wanted_keys",
+    "wilson_interval",
 ]

@@ -237,4 +237,37 @@ METRICS: dict[str, MetricInfo] = {
         minimum_rule="one",
         source="genbench",
     ),
+    "object_accuracy": MetricInfo(
+        label="Object accuracy",
+        definition="share of the objects asked for that are among the k likeliest of their image (k: how many it was "
+        "asked for) by a classifier of objects; all images together",
+        direction="higher",
+        minimum=lambda dim, options: 1,
+        minimum_rule="one",
+        source="evaluation of iCLEVR, NYCU course on deep learning, 2024",
+    ),
+    "object_colour_wrong": MetricInfo(
+        label="Colour wrong",
+        definition="share of the objects asked for in whose place the classifier sees the same shape in another colour",
+        direction="lower",
+        minimum=lambda dim, options: 1,
+        minimum_rule="one",
+        source="genbench",
+    ),
+    "object_shape_wrong": MetricInfo(
+        label="Shape wrong",
+        definition="share of the objects asked for in whose place the classifier sees another shape in the same colour",
+        direction="lower",
+        minimum=lambda dim, options: 1,
+        minimum_rule="one",
+        source="genbench",
+    ),
+    "object_missing": MetricInfo(
+        label="Missing",
+        definition="share of the objects asked for in whose place the classifier sees nothing of their shape or colour",
+        direction="lower",
+        minimum=lambda dim, options: 1,
+        minimum_rule="one",
+        source="genbench",
+    ),
 }

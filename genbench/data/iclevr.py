@@ -1,0 +1,90 @@
+"""iCLEVR as the NYCU course on deep learning gives it out: 18,009 scenes of one to three of 24 objects.
+
+A. El-Nouby et al., Tell, Draw, and Repeat, ICCV 2019, arXiv 1811.09845. The images are the course's and can't be
+downloaded; without them, the data set `shapes` renders scenes for the same label sets.
+"""
+
+from functools import partial
+from pathlib import Path
+
+from genbench.data.archives import list_files
+from genbench.data.decoding import decode
+from genbench.data.description import Dataset, Description
+from genbench.data.downloads import existing_path
+from genbench.data.image_files import Layout, load_image_files
+from genbench.data.image_set import ImageSet
+from genbench.data.objects import OBJECTS, check_objects, hold_out, multi_hot, read_labels
+from genbench.errors import InputError
+
+IMAGES, OBJECT_FILE, TRAIN_FILE, TEST_FILES = "iclevr", "objects.json", "train.json", ("test.json", "new_test.json")
+
+
+def iclevr(
+    data_root: Path, *, path: str, image_size: int = 64, test_fraction: float = 0.1, split_seed: int = 0
+) -> Dataset:
+    """The images of train.json in colour, resized to `image_size` squared without keeping the aspect ratio.
+
+    path: a folder with iclevr/*.png, train.json, test.json, new_test.json and objects.json.
+    test_fraction, split_seed: the share of the scenes that is held out; a scene's three images stay together.
+
+    Labels are zeros and ones for the 24 objects, in the order of objects.json; images are in the order of train.json.
+    """
+    if image_size < 1:
+        raise InputError(f"key 'image_size': found {image_size}, expected at least 1")
+    if not 0 < test_fraction < 1:
+        raise InputError(f"key 'test_fraction': found {test_fraction}, expected a number between 0 and 1")
+    root = existing_path(path, data_root)
+    expected = f"iclevr's layout: the folder {IMAGES} and {', '.join((TRAIN_FILE, *TEST_FILES, OBJECT_FILE))}"
+    absent = [name for name in (IMAGES, TRAIN_FILE, *TEST_FILES, OBJECT_FILE) if not (root / name).exists()]
+    if absent:
+        raise InputError(f"{root}: found no {absent[0]}, expected {expected}")
+    check_objects(root / OBJECT_FILE)
+    for name in TEST_FILES:
+        read_labels(root / name)
+    labels = read_labels(root / TRAIN_FILE)
+    if labels.names is None:
+        raise InputError(f"{root / TRAIN_FILE}: found a list, expected a mapping of image names to lists of objects")
+    present = set(list_files(root / IMAGES))
+    missing = [name for name in labels.names if name not in present]
+    if missing:
+        raise InputError(
+            f"{root / IMAGES}: {len(missing):,} of the {len(labels.names):,} images of {TRAIN_FILE} are missing, "
+            f"such as {missing[0]}"
+        )
+    try:
+        rows = hold_out(labels.scenes(), test_fraction, split_seed)
+    except InputError as error:
+        raise InputError(f"{root / TRAIN_FILE}: {error}") from None
+
+    notes = (
+        f"resized to {image_size}x{image_size} (bilinear), the aspect ratio not kept",
+        f"held out for test: {test_fraction:g} of the scenes (split_seed {split_seed})",
+    )
+    hot = [tuple(row) for row in multi_hot(labels.sets).tolist()]
+    names = labels.names
+    splits = {split: [(names[row], hot[row]) for row in members] for split, members in rows.items()}
+    description = Description(
+        name="iclevr",
+        label="iCLEVR",
+        height=image_size,
+        width=image_size,
+        channels=3,
+        num_classes=len(OBJECTS),
+        num_train=len(rows["train"]),
+        num_test=len(rows["test"]),
+        notes=notes,
+        multi_label=True,
+    )
+
+    def load() -> dict[str, ImageSet]:
+        return load_image_files(
+            root / IMAGES,
+            Layout(OBJECTS, splits, notes),
+            # Bilinear, as torchvision's Resize in the course's code.
+            partial(decode, image_size=image_size, filter="bilinear", channels=3),
+            dataset="iclevr",
+            origin=f"the folder {IMAGES}",
+            resize={"size": image_size, "filter": "bilinear"},
+        )
+
+    return Dataset(description, load)

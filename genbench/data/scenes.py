@@ -1,0 +1,355 @@
+"""A ray caster for scenes like CLEVR's: cubes, spheres and cylinders in eight colours on a grey floor, in NumPy.
+
+After J. Johnson et al., CLEVR, CVPR 2017, arXiv 1612.06890, whose colours these are. Every solid is convex, so that a
+ray's way through it is an interval, found in closed form; the same function finds what the camera sees and what lies
+in shadow. One key light with an extent, a weak fill light, and a sky.
+
+Pixels are made by +, -, *, / and square roots alone, which IEEE 754 rounds in one way: a scene has the same bytes on
+every machine. That is why a turn is drawn as (cos, sin) of a rational parameter, and gamma is 2.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from math import sqrt
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genbench.data.objects import OBJECTS, SHAPES, colour_of, shape_of
+from genbench.errors import InputError
+
+Array = NDArray[np.float32]
+Vector = tuple[float, float, float]
+
+RGB = (  # CLEVR's, in the order of COLOURS
+    (87, 87, 87),
+    (173, 35, 35),
+    (42, 75, 215),
+    (29, 105, 20),
+    (129, 74, 25),
+    (129, 38, 192),
+    (41, 208, 208),
+    (255, 238, 51),
+)
+RADII = {"cube": 0.64, "sphere": 0.76, "cylinder": 0.68}  # half of an edge for the cube; half of the height for all
+FOOTPRINTS = {"cube": 0.64 * sqrt(2), "sphere": 0.76, "cylinder": 0.68}
+LARGEST_SCENE = 5  # objects
+GAP = 1.12  # between centres, in sums of footprints
+VISIBLE = 0.85  # the least share of a solid's pixels that the others may leave to be seen
+LOOK_SIZE = 32  # the side of the picture in which that is counted
+ATTEMPTS = 2000
+FOCAL_LENGTH = 3.55  # half the image's width at distance 1 is 1
+MARGIN = 0.96  # of that half, within which a solid's bounding sphere has to be
+SAMPLES = ((0.375, 0.125), (0.875, 0.375), (0.125, 0.625), (0.625, 0.875))  # in a pixel: no two in a row or column
+EPSILON = 1e-3  # how far above a surface a shadow ray begins
+FLOOR = 0.42
+KEY, FILL, SKY, BOUNCE, SHINE = 1.08, 0.1, 0.4, 0.1, 0.35
+
+
+@dataclass(frozen=True)
+class Solid:
+    """One object: its index in OBJECTS, where it stands, its radius, and the cosine and sine of its turn."""
+
+    label: int
+    x: float
+    y: float
+    radius: float
+    turn: tuple[float, float]
+
+    @property
+    def shape(self) -> str:
+        return SHAPES[shape_of(self.label)]
+
+    @property
+    def centre(self) -> Vector:
+        return self.x, self.y, self.radius
+
+    @property
+    def footprint(self) -> float:
+        return FOOTPRINTS[self.shape] * self.radius / RADII[self.shape]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Solids, the camera's place and what it looks at, and the direction towards the key light."""
+
+    solids: tuple[Solid, ...]
+    camera: Vector
+    target: Vector
+    light: Vector
+
+    def showing(self, labels: Sequence[int]) -> "Scene":
+        """The same scene with these of its objects alone."""
+        return replace(self, solids=tuple(solid for solid in self.solids if solid.label in labels))
+
+
+def draw_scene(labels: Sequence[int], seed: int, index: int) -> Scene:
+    """The scene number `index` of `seed` with the objects `labels`: camera, light, places and turns are drawn.
+
+    No two solids touch, all are inside the picture, and of each at least VISIBLE is seen. Depends on the arguments
+    alone. Raises InputError for more than LARGEST_SCENE objects.
+    """
+    if not 1 <= len(labels) <= LARGEST_SCENE:
+        raise InputError(f"scene: found {len(labels)} objects, expected 1 to {LARGEST_SCENE}")
+    random = np.random.Generator(np.random.Philox(key=[seed, index]))
+
+    def around(centre: float, jitter: float) -> float:
+        return centre + jitter * (2 * random.random() - 1)
+
+    for _ in range(ATTEMPTS):
+        camera = around(0, 1.2), around(-8.2, 0.35), around(7.0, 0.35)
+        target = around(0, 0.12), around(0.1, 0.12), 0.35
+        light = _unit((around(-0.75, 0.25), around(-0.55, 0.2), 1.15))
+        solids: list[Solid] = []
+        for label in labels:
+            half = 2 * random.random() - 1  # the tangent of half the turn: from -90 to 90 degrees
+            solid = Solid(
+                label,
+                around(0, 2.3),
+                around(0.1, 2.5),
+                RADII[SHAPES[shape_of(label)]] * around(1, 0.06),
+                ((1 - half * half) / (1 + half * half), 2 * half / (1 + half * half)),
+            )
+            if any(_touch(solid, other) for other in solids):
+                break
+            solids.append(solid)
+        scene = Scene(tuple(solids), camera, target, light)
+        if len(solids) == len(labels) and _all_framed(scene) and min(visible_shares(scene)) >= VISIBLE:
+            return scene
+    names = ", ".join(OBJECTS[label] for label in labels)
+    raise InputError(f"scene {index} of seed {seed}: found no place for {names} in {ATTEMPTS} attempts")
+
+
+def visible_shares(scene: Scene) -> list[float]:
+    """Of each solid, the share of its pixels that no other solid hides, counted in a picture of LOOK_SIZE squared."""
+    rays = _camera_rays(scene, LOOK_SIZE, ((0.5, 0.5),))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        nears = [_hit(*_interval(solid.shape, *_to_local(solid, scene.camera, rays))) for solid in scene.solids]
+    nearest = np.minimum.reduce(nears)
+    shares = []
+    for near in nears:
+        alone = np.isfinite(near)
+        shares.append(int((alone & (near == nearest)).sum()) / max(int(alone.sum()), 1))
+    return shares
+
+
+def render(scene: Scene, image_size: int) -> NDArray[np.uint8]:
+    """A picture of the scene, uint8 (image_size, image_size, 3), by four rays a pixel."""
+    rays = _camera_rays(scene, image_size, SAMPLES)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        colour = _shade(scene, rays)
+    levels = [(channel[0] + channel[1] + channel[2] + channel[3]) / np.float32(len(SAMPLES)) for channel in colour]
+    return np.stack(
+        [(np.sqrt(level) * np.float32(255) + np.float32(0.5)).astype(np.uint8) for level in levels], axis=-1
+    )
+
+
+class Picture(NamedTuple):
+    """What to draw: the scene of this number and of these objects, of which some are shown."""
+
+    scene: int
+    objects: tuple[int, ...]
+    shown: tuple[int, ...]
+
+
+def render_all(pictures: Sequence[Picture], seed: int, image_size: int) -> Iterator[NDArray[np.uint8]]:
+    """Render pictures on all cores, in order; each is the same alone and among others."""
+
+    def one(picture: Picture) -> NDArray[np.uint8]:
+        return render(draw_scene(picture.objects, seed, picture.scene).showing(picture.shown), image_size)
+
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        yield from pool.map(one, pictures)
+
+
+def _unit(v: Vector) -> Vector:
+    length = sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2])
+    return v[0] / length, v[1] / length, v[2] / length
+
+
+def _cross(a: Vector, b: Vector) -> Vector:
+    return a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
+
+
+def _touch(a: Solid, b: Solid) -> bool:
+    apart = GAP * (a.footprint + b.footprint)
+    return (a.x - b.x) ** 2 + (a.y - b.y) ** 2 < apart * apart
+
+
+def _frame(scene: Scene) -> tuple[Vector, Vector, Vector]:
+    """The camera's unit vectors: right, up, forward."""
+    (cx, cy, cz), (tx, ty, tz) = scene.camera, scene.target
+    forward = _unit((tx - cx, ty - cy, tz - cz))
+    right = _unit((forward[1], -forward[0], 0.0))
+    return right, _cross(right, forward), forward
+
+
+def _all_framed(scene: Scene) -> bool:
+    right, up, forward = _frame(scene)
+    cx, cy, cz = scene.camera
+    for solid in scene.solids:
+        centre = solid.x - cx, solid.y - cy, solid.radius - cz
+        across, above, depth = (sum(p * q for p, q in zip(centre, axis, strict=True)) for axis in (right, up, forward))
+        reach = MARGIN * depth / FOCAL_LENGTH - solid.footprint
+        if abs(across) > reach or abs(above) > reach:
+            return False
+    return True
+
+
+Rays = tuple[Array, Array, Array]  # the components of origins or directions, which broadcast
+
+
+def _camera_rays(scene: Scene, size: int, samples: Sequence[tuple[float, float]]) -> Rays:
+    """Directions from the camera through every pixel's samples, (samples, size, size), not normalised."""
+    places = np.arange(size, dtype=np.float32)
+    offsets = np.array(samples, dtype=np.float32)
+    u = (places[None, None, :] + offsets[:, 0, None, None]) * np.float32(2 / size) - np.float32(1)
+    v = np.float32(1) - (places[None, :, None] + offsets[:, 1, None, None]) * np.float32(2 / size)
+    right, up, forward = _frame(scene)
+    x, y, z = (
+        u * np.float32(right[i]) + v * np.float32(up[i]) + np.float32(FOCAL_LENGTH * forward[i]) for i in range(3)
+    )
+    return x, y, z
+
+
+def _to_local(solid: Solid, origin: Vector | Rays, direction: Vector | Rays) -> tuple[Rays, Rays]:
+    """A ray in the solid's own coordinates, in which it is the unit cube, sphere or cylinder around 0."""
+    c, s, scale = np.float32(solid.turn[0]), np.float32(solid.turn[1]), np.float32(1 / solid.radius)
+    x, y, z = (
+        np.atleast_1d(np.asarray(o, np.float32)) - np.float32(p) for o, p in zip(origin, solid.centre, strict=True)
+    )
+    dx, dy, dz = (np.atleast_1d(np.asarray(d, np.float32)) for d in direction)
+    return (
+        ((c * x + s * y) * scale, (c * y - s * x) * scale, z * scale),
+        ((c * dx + s * dy) * scale, (c * dy - s * dx) * scale, dz * scale),
+    )
+
+
+def _interval(shape: str, origin: Rays, direction: Rays) -> tuple[Array, Array]:
+    """Where rays enter and leave a unit solid, in lengths of `direction`; nothing is inside where near >= far."""
+    (x, y, z), (dx, dy, dz) = origin, direction
+    if shape == "cube":
+        (x0, x1), (y0, y1), (z0, z1) = _slab(x, dx), _slab(y, dy), _slab(z, dz)
+        return np.maximum(np.maximum(x0, y0), z0), np.minimum(np.minimum(x1, y1), z1)
+    if shape == "sphere":
+        return _quadric(dx * dx + dy * dy + dz * dz, x * dx + y * dy + z * dz, x * x + y * y + z * z)
+    (a0, a1), (z0, z1) = _quadric(dx * dx + dy * dy, x * dx + y * dy, x * x + y * y), _slab(z, dz)
+    return np.maximum(a0, z0), np.minimum(a1, z1)
+
+
+def _slab(x: Array, dx: Array) -> tuple[Array, Array]:
+    """Where rays are between the planes -1 and 1."""
+    inverse = np.float32(1) / dx
+    a, b = (np.float32(-1) - x) * inverse, (np.float32(1) - x) * inverse
+    return np.minimum(a, b), np.maximum(a, b)
+
+
+def _quadric(a: Array, b: Array, c: Array) -> tuple[Array, Array]:
+    """Where a t^2 + 2 b t + c < 1; not-a-number, which is never less or more, where it nowhere is."""
+    inverse = np.float32(1) / a
+    root = np.sqrt(b * b - a * (c - np.float32(1)))
+    return (-b - root) * inverse, (root - b) * inverse
+
+
+def _hit(near: Array, far: Array) -> Array:
+    """The distance of what a camera ray hits, infinite where it misses."""
+    return np.where(near < far, near, np.float32(np.inf))
+
+
+def _shade(scene: Scene, rays: Rays) -> list[Array]:
+    """Linear red, green and blue of every ray, in [0, 1]."""
+    depth = np.float32(-scene.camera[2]) / rays[2]  # of the floor: the camera sees no horizon
+    seen = np.full(depth.shape, -1, dtype=np.int8)
+    for number, solid in enumerate(scene.solids):
+        near = _hit(*_interval(solid.shape, *_to_local(solid, scene.camera, rays)))
+        closer = near < depth
+        np.copyto(depth, near, where=closer)
+        seen[closer] = number
+
+    px, py, pz = (np.float32(c) + depth * d for c, d in zip(scene.camera, rays, strict=True))
+    nx, ny, nz = np.zeros_like(depth), np.zeros_like(depth), np.ones_like(depth)
+    # The floor fades with the distance from its middle, and darkens where a solid hides the sky from it.
+    falloff = np.float32(FLOOR) / (np.float32(1) + np.float32(0.012) * (px * px + py * py))
+    albedo = [falloff.copy() for _ in range(3)]
+    open_sky = np.ones_like(depth)
+    for solid in scene.solids:
+        r2 = np.float32(solid.radius * solid.radius)
+        d2 = (px - np.float32(solid.x)) ** 2 + (py - np.float32(solid.y)) ** 2 + r2
+        open_sky -= np.float32(0.75) * r2 / d2 * np.sqrt(r2 / d2)
+    np.maximum(open_sky, np.float32(0.1), out=open_sky)
+    shine = np.zeros_like(depth)
+    for number, solid in enumerate(scene.solids):
+        at = seen == number
+        nx[at], ny[at], nz[at] = _normals(solid, (px[at], py[at], pz[at]))
+        for channel, level in zip(albedo, RGB[colour_of(solid.label)], strict=True):
+            channel[at] = (level / 255) ** 2
+        open_sky[at] = 1
+        shine[at] = SHINE
+
+    lx, ly, lz = _lights(scene.light)
+    lit = _lit(scene, (px, py, pz), (nx, ny, nz), (lx, ly, lz))
+    key = np.maximum(nx * lx + ny * ly + nz * lz, np.float32(0)) * lit
+    fill = np.maximum(nx * np.float32(0.8) - ny * np.float32(0.5) + nz * np.float32(0.33), np.float32(0))
+    half = np.float32(0.5) * nz
+    sky = (np.float32(SKY) * (np.float32(0.5) + half) + np.float32(BOUNCE) * (np.float32(0.5) - half)) * open_sky
+    light = np.float32(KEY) * key + np.float32(FILL) * fill * open_sky + sky
+    gleam = shine * lit * _gleam(rays, (nx, ny, nz), (lx, ly, lz))
+    return [np.minimum(channel * light + gleam, np.float32(1)) for channel in albedo]
+
+
+def _normals(solid: Solid, points: Rays) -> Rays:
+    """Unit normals at points of the surface of a solid."""
+    (x, y, z), _ = _to_local(solid, points, (0.0, 0.0, 0.0))
+    zero = np.zeros_like(x)
+    if solid.shape == "sphere":
+        length = np.sqrt(x * x + y * y + z * z)
+        local = x / length, y / length, z / length
+    elif solid.shape == "cylinder":
+        radius = np.sqrt(x * x + y * y)
+        cap = np.abs(z) > radius
+        local = np.where(cap, zero, x / radius), np.where(cap, zero, y / radius), np.where(cap, np.sign(z), zero)
+    else:
+        ax, ay, az = np.abs(x), np.abs(y), np.abs(z)
+        top, side = (az >= ax) & (az >= ay), ax >= ay
+        local = (
+            np.where(~top & side, np.sign(x), zero),
+            np.where(~top & ~side, np.sign(y), zero),
+            np.where(top, np.sign(z), zero),
+        )
+    c, s = np.float32(solid.turn[0]), np.float32(solid.turn[1])
+    return c * local[0] - s * local[1], s * local[0] + c * local[1], local[2]
+
+
+def _lights(light: Vector) -> Rays:
+    """Directions towards four points of the key light, one for each sample of a pixel: the edge of a shadow is soft."""
+    lights = [
+        _unit((light[0] + dx, light[1] + dy, light[2]))
+        for dx, dy in ((-0.06, 0.02), (0.02, 0.06), (0.06, -0.02), (-0.02, -0.06))
+    ]
+    x, y, z = np.array(lights, dtype=np.float32).T.reshape(3, -1, 1, 1)
+    return x, y, z
+
+
+def _lit(scene: Scene, points: Rays, normals: Rays, lights: Rays) -> Array:
+    """1 where the key light reaches a point, 0 in shadow."""
+    x, y, z = (p + np.float32(EPSILON) * n for p, n in zip(points, normals, strict=True))
+    dark = np.zeros(x.shape, dtype=bool)
+    for solid in scene.solids:
+        near, far = _interval(solid.shape, *_to_local(solid, (x, y, z), lights))
+        dark |= (near < far) & (far > np.float32(EPSILON))
+    return np.where(dark, np.float32(0), np.float32(1))
+
+
+def _gleam(rays: Rays, normals: Rays, lights: Rays) -> Array:
+    """The highlight, by Blinn's half vector to the power of 32."""
+    dx, dy, dz = rays
+    inverse = np.float32(1) / np.sqrt(dx * dx + dy * dy + dz * dz)
+    hx, hy, hz = (light - d * inverse for light, d in zip(lights, rays, strict=True))
+    cosine = normals[0] * hx + normals[1] * hy + normals[2] * hz
+    cosine = np.maximum(cosine / np.sqrt(hx * hx + hy * hy + hz * hz), np.float32(0))
+    for _ in range(5):
+        cosine = cosine * cosine
+    return cosine

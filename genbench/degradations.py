@@ -1,0 +1,161 @@
+"""Degradations D(x, t) of images, without noise, from D(x, 0) = x to D(x, T), for cold diffusion.
+
+Averaging of rows or columns, as in a course's project, and the Gaussian blur of Bansal et al. 2022 (arXiv 2208.09392).
+All are linear in x. What little can be left of an image at T are the combinations of a few images, the modes: numbers
+few enough to fit a density to.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from genbench.errors import InputError
+from genbench.tensors import Images, Latents, Timesteps
+
+NEGLIGIBLE = 1e-3  # what D(., T) shrinks more than this can't be told from the noise of 0.002 that breaks symmetry
+Order = Literal["centre-out", "out-centre", "random"]
+
+
+class Degradation(nn.Module):
+    """D: images (N, C, H, W) in [-1, 1] and times 0..T, one for all or (N,), to images of the same shape."""
+
+    T: int
+    modes: Tensor  # (K, H, W), orthonormal: every D(x, T), a channel alone, is a combination of them
+
+    def forward(self, x0: Images, t: Timesteps | int) -> Images:
+        raise NotImplementedError
+
+    def describe(self, x_T: Images) -> Latents:
+        """The coefficients of the modes in each channel: (N, C K)."""
+        return torch.einsum("nchw,khw->nck", x_T, self.modes).flatten(1)
+
+    def compose(self, z: Latents) -> Images:
+        """The images x_T with such coefficients: the inverse of `describe`."""
+        return torch.einsum("nck,khw->nchw", z.unflatten(1, (-1, len(self.modes))), self.modes)
+
+
+class Averaging(Degradation):
+    """The first t of T equal blocks of neighbouring rows (or columns), in a fixed order, each replaced by its mean.
+
+    D is idempotent and nested: D(D(x, s), t) = D(x, max(s, t)). The order is a buffer, saved with the model.
+    """
+
+    ranks: Tensor  # (H,) or (W,): the step, of 0..T-1, in which a row or column is averaged
+
+    def __init__(self, image_shape: tuple[int, int, int], axis: int, timesteps: int, order: Order, seed: int) -> None:
+        super().__init__()
+        _, *sides = image_shape
+        side = sides[axis - 2]
+        if timesteps < 1 or side % timesteps:
+            raise InputError(
+                f"degradation: key 'timesteps': found {timesteps}, expected a divisor of the image's side {side}: "
+                "a step averages as many neighbours, by one mean, as make up the side"
+            )
+        self.T, self.axis = timesteps, axis
+        ranks = np.repeat(np.argsort(block_order(timesteps, order, seed)), side // timesteps)
+        self.register_buffer("ranks", torch.tensor(ranks.tolist()))
+        blocks = np.repeat(np.eye(timesteps), side // timesteps, axis=1)  # (T, side), 1 inside a block
+        modes = np.broadcast_to(np.expand_dims(blocks, 4 - axis), (timesteps, *sides))
+        self.register_buffer("modes", torch.tensor(modes / np.sqrt(np.prod(sides) / timesteps), dtype=torch.float32))
+
+    def forward(self, x0: Images, t: Timesteps | int) -> Images:
+        across = 5 - self.axis
+        means = x0.mean(across).unflatten(2, (self.T, -1)).mean(3)  # (N, C, T)
+        means = means.repeat_interleave(len(self.ranks) // self.T, dim=2)  # (N, C, H or W)
+        averaged = self.ranks < (t if isinstance(t, int) else t.view(-1, 1, 1))
+        return torch.where(averaged.unsqueeze(across - 4), means.unsqueeze(across), x0)
+
+
+def block_order(count: int, order: Order, seed: int) -> np.ndarray:
+    """The blocks 0..count-1 in the order in which they are averaged; `seed` is of the random order alone."""
+    if order == "random":
+        return np.random.Generator(np.random.Philox(key=seed)).permutation(count)
+    outward = np.argsort(np.abs(np.arange(count) - (count - 1) / 2), kind="stable")  # of two as near, the upper first
+    return outward if order == "centre-out" else outward[::-1]
+
+
+def rows(image_shape: tuple[int, int, int], *, timesteps: int = 7, order: Order = "random", seed: int = 0) -> Averaging:
+    """T blocks of H / T rows: on MNIST T = 28 averages row by row, T = 7 four rows at a time by a mean in common."""
+    return Averaging(image_shape, 2, timesteps, order, seed)
+
+
+def columns(
+    image_shape: tuple[int, int, int], *, timesteps: int = 7, order: Order = "random", seed: int = 0
+) -> Averaging:
+    """T blocks of W / T columns, as `rows`."""
+    return Averaging(image_shape, 3, timesteps, order, seed)
+
+
+class Blur(Degradation):
+    """t Gaussian blurs one after another, step i of 1..T with a standard deviation of std + (i - 1) std_growth pixels.
+
+    The defaults are Bansal et al.'s for MNIST (from their code: 20 steps, an 11x11 kernel, the image continued
+    periodically); for CIFAR-10 they take 50 steps, std 0.35, std_growth 0.01 and padding "reflect".
+    """
+
+    left: Tensor  # (T + 1, H, H): D(x, t) = left[t] x right[t]^T
+    right: Tensor  # (T + 1, W, W)
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        *,
+        timesteps: int = 20,
+        kernel_size: int = 11,
+        std: float = 7.0,
+        std_growth: float = 0.0,
+        padding: Literal["circular", "reflect"] = "circular",
+    ) -> None:
+        super().__init__()
+        _, *sides = image_shape
+        if timesteps < 1 or std <= 0 or std_growth < 0:
+            raise InputError(
+                f"degradation: found timesteps {timesteps}, std {std} and std_growth {std_growth}, expected at least "
+                "one step, a positive std and no negative growth"
+            )
+        if kernel_size % 2 == 0 or not 1 <= kernel_size // 2 < min(sides):
+            raise InputError(
+                f"degradation: key 'kernel_size': found {kernel_size}, expected an odd number from 3 to "
+                f"{2 * min(sides) - 1}"
+            )
+        self.T = timesteps
+        stds = [std + i * std_growth for i in range(timesteps)]
+        left, right = (blur_matrices(side, kernel_size, stds, padding) for side in sides)
+        self.register_buffer("left", torch.tensor(left, dtype=torch.float32))
+        self.register_buffer("right", torch.tensor(right, dtype=torch.float32))
+        # D(., T) has the singular values s_i s_j: what is left of an image are the pairs of vectors with large ones.
+        (u, s, _), (v, r, _) = np.linalg.svd(left[-1]), np.linalg.svd(right[-1])
+        kept = np.argwhere(np.outer(s, r) > NEGLIGIBLE)  # (K, 2)
+        modes = np.stack([np.outer(u[:, i], v[:, j]) for i, j in kept])
+        self.register_buffer("modes", torch.tensor(modes, dtype=torch.float32))
+
+    def forward(self, x0: Images, t: Timesteps | int) -> Images:
+        if isinstance(t, int) and t == 0:
+            return x0
+        left, right = self.left[t].unsqueeze(-3), self.right[t].unsqueeze(-3)  # (1, H, H), or (N, 1, H, H)
+        with torch.autocast("cuda" if x0.is_cuda else "cpu", enabled=False):
+            return left @ x0 @ right.mT
+
+
+def blur_matrices(side: int, kernel_size: int, stds: list[float], padding: str) -> np.ndarray:
+    """The blurs of a line of `side` pixels after 0, 1, ... steps: (len(stds) + 1, side, side), float64."""
+    offsets = np.arange(kernel_size) - kernel_size // 2
+    places = np.arange(side)[:, None] + offsets  # (side, kernel_size): the pixels that go into each pixel
+    if padding == "circular":
+        places %= side
+    else:
+        places = np.abs(places)  # as 2 1 0 1 2: the outermost pixel is not repeated
+        places = np.minimum(places, 2 * (side - 1) - places)
+    blurs = [np.eye(side)]
+    for std in stds:
+        kernel = np.exp(-0.5 * (offsets / std) ** 2)
+        step = np.zeros((side, side))
+        np.add.at(step, (np.arange(side)[:, None], places), kernel / kernel.sum())
+        blurs.append(step @ blurs[-1])
+    return np.stack(blurs)
+
+
+DEGRADATIONS: dict[str, Callable[..., Degradation]] = {"rows": rows, "columns": columns, "blur": Blur}

@@ -1,0 +1,146 @@
+"""Does an image show the objects that it was asked for? Pooled top-k accuracy by a classifier of objects.
+
+The NYCU course's evaluation of iCLEVR: an image asked for with k objects is given the k that score highest, and the
+accuracy is the number of hits over the number of objects, of all images together.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genbench.errors import InputError
+
+QUANTILE = 1.959964  # of the normal distribution, for intervals of 95 %
+
+
+class ObjectCounts(NamedTuple):
+    """How many of `objects` were hit, and the others by what stands in their place; the four add up to `objects`."""
+
+    hits: int
+    colour_wrong: int
+    shape_wrong: int
+    missing: int
+
+    @property
+    def objects(self) -> int:
+        return sum(self)
+
+    @property
+    def accuracy(self) -> float:
+        return self.hits / self.objects
+
+
+def count_objects(
+    scores: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]], num_colours: int
+) -> ObjectCounts:
+    """Count the objects of images that are among the k of highest score, k being the image's number of objects.
+
+    scores: (N, K), higher is likelier. labels: zeros and ones (N, K); object j has colour j % num_colours and shape
+    j // num_colours. An object that is not found is paired with one that was found instead, so that as many pairs as
+    possible agree in something: `colour_wrong` if that has its shape, `shape_wrong` if it has its colour, `missing` if
+    it has neither. Raises InputError for arrays that do not fit, scores that are not finite, and images of no object.
+    """
+    _check(scores, labels)
+    hits = colour_wrong = shape_wrong = missing = 0
+    ranked = np.argsort(-scores, axis=1, kind="stable")  # of equal scores, the first counts as the highest
+    for order, hot in zip(ranked, labels, strict=True):
+        asked = set(np.flatnonzero(hot).tolist())
+        found = set(order[: len(asked)].tolist())
+        hits += len(asked & found)
+        if asked == found:
+            continue
+        by_shape, by_colour = _pair(sorted(asked - found), sorted(found - asked), num_colours)
+        colour_wrong += by_shape
+        shape_wrong += by_colour
+        missing += len(asked - found) - by_shape - by_colour
+    return ObjectCounts(hits, colour_wrong, shape_wrong, missing)
+
+
+def _pair(absent: Sequence[int], instead: Sequence[int], num_colours: int) -> tuple[int, int]:
+    """How many objects can be paired with one of the same shape, and how many others with one of the same colour.
+
+    Of the pairings that explain as many, one with most shapes in common.
+    """
+
+    @cache
+    def best(row: int, left: frozenset[int]) -> tuple[int, int]:  # (pairs that agree in something, in their shape)
+        if row == len(absent):
+            return 0, 0
+        found = []
+        for other in left:
+            pairs, shapes = best(row + 1, left - {other})
+            same_shape = absent[row] // num_colours == other // num_colours
+            agree = same_shape or absent[row] % num_colours == other % num_colours
+            found.append((pairs + agree, shapes + same_shape))
+        return max(found)
+
+    pairs, shapes = best(0, frozenset(instead))
+    return shapes, pairs - shapes
+
+
+def wilson_interval(hits: int, total: int, quantile: float = QUANTILE) -> tuple[float, float]:
+    """The interval of a binomial share that E. B. Wilson gave in 1927, doi 10.2307/2276774; of 95 % by default."""
+    if not 0 <= hits <= total or total < 1:
+        raise InputError(f"interval: found {hits} hits of {total}, expected 0 to the total, of at least 1")
+    share, z2 = hits / total, quantile**2 / total
+    middle = share + z2 / 2
+    half = np.sqrt(share * (1 - share) * z2 + z2**2 / 4)
+    return max(0.0, float((middle - half) / (1 + z2))), min(1.0, float((middle + half) / (1 + z2)))
+
+
+def object_accuracy(
+    scores: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]], num_colours: int, draws: int = 1
+) -> dict[str, dict[str, Any]]:
+    """Accuracy and errors of `draws` sets of images with the same labels: {key: {"value", "n_fake", "note", ...}}.
+
+    scores: (draws x N, K), the sets one after another; labels: (N, K). `value` is over all draws together, which is
+    the mean over them; "interval" holds the 95 % Wilson interval of all objects pooled, which takes them for
+    independent. With more draws than one, "values" lists them and "draw_std" is the standard deviation between them
+    (N - 1 in the denominator). Raises InputError as `count_objects`, and for another number of scores.
+    """
+    if draws < 1 or len(scores) != draws * len(labels):
+        raise InputError(
+            f"found {len(scores)} images, expected {draws * len(labels)}: {len(labels)} label sets, {draws} draws"
+        )
+    counts = [count_objects(part, labels, num_colours) for part in np.split(scores, draws)]
+    objects = counts[0].objects
+    results: dict[str, dict[str, Any]] = {}
+    for key, field in KEYS.items():
+        values: Sequence[int] = [getattr(count, field) for count in counts]
+        total = draws * objects
+        results[key] = {
+            "value": sum(values) / total,
+            "std": None,
+            "n_real": None,
+            "n_fake": len(labels),
+            "interval": list(wilson_interval(sum(values), total)),
+            "note": f"{sum(values)} of {total} objects" + (f" in {draws} draws of {objects}" if draws > 1 else ""),
+        }
+        if draws > 1:
+            shares = [value / objects for value in values]
+            results[key] |= {"values": shares, "draw_std": float(np.std(shares, ddof=1))}
+    return results
+
+
+KEYS = {  # of results, and the field of ObjectCounts
+    "object_accuracy": "hits",
+    "object_colour_wrong": "colour_wrong",
+    "object_shape_wrong": "shape_wrong",
+    "object_missing": "missing",
+}
+
+
+def _check(scores: NDArray[Any], labels: NDArray[Any]) -> None:
+    if scores.ndim != 2 or scores.shape != labels.shape or not len(labels):
+        raise InputError(f"scores and labels: found shapes {scores.shape} and {labels.shape}, expected (N, K) twice")
+    if not np.isfinite(scores).all():
+        raise InputError("scores: found values that are not finite")
+    if not np.isin(labels, (0, 1)).all():
+        raise InputError(f"labels: found {labels.min()} to {labels.max()}, expected zeros and ones")
+    if not labels.any(axis=1).all():
+        raise InputError(
+            f"labels: found no object in image {int(np.flatnonzero(~labels.any(axis=1))[0])}, expected one"
+        )

@@ -1,0 +1,150 @@
+"""Cold diffusion (Bansal et al. 2022, arXiv 2208.09392): learn to undo a degradation that has no noise in it.
+
+A network R restores x_0 from x_t = D(x_0, t): see genbench/degradations.py. Sampling restores and degrades again, a
+little less each time: see `cold_step` and `naive_cold_step` of genbench/samplers.py. It starts from degraded real
+images ("reconstruct"), which is not generation, or from draws of a density that is fitted to degraded training images
+("generate"). Such a draw is as symmetric as any degraded image; a little noise tells R pixels apart.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from genbench.construction import choose, construct
+from genbench.degradations import DEGRADATIONS
+from genbench.densities import GaussianMixture
+from genbench.errors import InputError
+from genbench.models import Batch, Model
+from genbench.noise import Noise
+from genbench.samplers import COLD_STEPS, Prediction, reverse_path
+from genbench.tensors import Images, Latents, Scalar, Timesteps
+
+NOISE_LEVEL = 0.002  # Bansal et al., for images in [-1, 1]
+
+
+class ColdDiffusion(Model):
+    """The mean absolute ("l1") or squared ("l2") error of R(D(x_0, t), t) at t drawn uniformly from 1..T.
+
+    degradation: a name of DEGRADATIONS, or a mapping with `name` and its options. time_input: what R is told of t: the
+    index t - 1, or the fraction t / T. mixture_components: of the density of x_T that `generate` draws from.
+    """
+
+    family = "Cold diffusion"
+    paper = "Bansal et al. 2022, arXiv 2208.09392"
+    network = "restorer"
+    pictures: ClassVar[tuple[str, ...]] = ("restoration", "generation")
+
+    def __init__(
+        self,
+        *,
+        image_shape: tuple[int, int, int],
+        restorer: Mapping[str, Any],
+        degradation: str | Mapping[str, Any] = "rows",
+        loss: Literal["l1", "l2"] = "l1",
+        time_input: Literal["index", "fraction"] = "index",
+        mixture_components: int = 10,
+    ) -> None:
+        super().__init__()
+        if mixture_components < 1:
+            raise InputError(f"key 'mixture_components': found {mixture_components}, expected at least 1")
+        self.loss, self.time_input = loss, time_input
+        self.degradation = choose(DEGRADATIONS, degradation, "degradation")(image_shape)
+        self.density = GaussianMixture(mixture_components, image_shape[0] * len(self.degradation.modes))
+        self.restorer = construct("genbench.networks", restorer, "restorer", image_shape=image_shape)
+
+    # --- Training -----------------------------------------------------------------------------------------------------
+
+    def restore(self, x_t: Images, t: Timesteps) -> Images:
+        """R(x_t, t)."""
+        time = t - 1 if self.time_input == "index" else t.float() / self.degradation.T
+        return self.restorer(x_t, time).float()
+
+    def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Scalar]]:
+        t = batch.noise.integers(1, self.degradation.T + 1)
+        x0_hat = self.restore(self.degradation(batch.x0, t), t)
+        yield "restorer", (F.l1_loss if self.loss == "l1" else F.mse_loss)(x0_hat, batch.x0)
+
+    def after_training(self, batches: Iterator[Images]) -> None:
+        self.density.fit(torch.cat([self.describe(x0) for x0 in batches]))
+
+    def describe(self, x0: Images) -> Latents:
+        """What little is left of x_0 at T."""
+        return self.degradation.describe(self.degradation(x0, self.degradation.T))
+
+    # --- Sampling -----------------------------------------------------------------------------------------------------
+
+    def restore_path(self, x_T: Images, algorithm: str = "improved") -> Iterator[Images]:
+        """x_s for s = T - 1 to 0."""
+
+        def predict(x_t: Images, t: int) -> Prediction:
+            time = torch.full((len(x_t),), t, dtype=torch.int64, device=x_t.device)
+            return Prediction(self.restore(x_t, time))
+
+        return reverse_path(x_T, range(self.degradation.T, 0, -1), predict, COLD_STEPS[algorithm](self.degradation))
+
+    def draw_x_T(self, noise: Noise, noise_level: float) -> Images:
+        """Degraded images that never were: from the density, and normal noise with the standard deviation given."""
+        x_T = self.degradation.compose(self.density.sample(noise)).clamp(-1, 1)
+        return x_T + noise_level * noise.normal(*x_T.shape[1:])
+
+    def sample(
+        self,
+        noise: Noise,
+        y: Tensor | None = None,
+        *,
+        mode: Literal["generate", "reconstruct"] = "generate",
+        algorithm: Literal["improved", "naive"] = "improved",
+        noise_level: float | None = None,
+    ) -> Images:
+        """mode "reconstruct" starts from D(y, T) of the images y, one for each seed; "generate" from the density.
+
+        noise_level: standard deviation of the noise that breaks the symmetry, in generate alone; 0.002 by default.
+        """
+        if mode == "generate":
+            x_T = self.draw_x_T(noise, NOISE_LEVEL if noise_level is None else noise_level)
+        elif y is None:
+            raise InputError("mode 'reconstruct' starts from images: found none, expected y (--condition FILE.npz)")
+        else:
+            x_T = self.degradation(y, self.degradation.T)
+        *_, x0 = self.restore_path(x_T, algorithm)
+        return x0
+
+    def condition(self, options: Mapping[str, Any]) -> Literal["nothing", "images", "labels"]:
+        return "images" if options.get("mode") == "reconstruct" else "nothing"
+
+    def check_sampler(self, options: Mapping[str, Any], where: str) -> dict[str, Any]:
+        options = super().check_sampler(options, where)
+        level = options.get("noise_level")
+        if level is not None and (options.get("mode") == "reconstruct" or level < 0):
+            raise InputError(f"{where}: key 'noise_level': found {level}, expected at least 0, and mode generate")
+        return options
+
+    def remarks(self, options: Mapping[str, Any]) -> list[str]:
+        if options.get("mode") == "reconstruct":
+            return [
+                "starts from degraded test images: reconstruction, not generation",
+                "distances are of these reconstructed test images to the training images",
+            ]
+        components, numbers = self.density.components, self.density.size
+        density = "a Gaussian" if components == 1 else f"a mixture of {components} Gaussians"
+        left = "number that is" if numbers == 1 else f"{numbers} numbers that are"
+        return [f"x_T: {density} fitted to the {left} left of a degraded training image"]
+
+    # --- Pictures -----------------------------------------------------------------------------------------------------
+
+    def restoration(self, noise: Noise, x0: Images) -> Tensor:
+        """Five images, a row each: degraded from t = 0 to T in five pictures, and back again in five."""
+        x0, T = x0[:5], self.degradation.T
+        degraded = [self.degradation(x0, round(T * part / 4)) for part in range(5)]
+        path = [degraded[-1], *self.restore_path(degraded[-1])]
+        restored = [path[T - round(T * part / 5)] for part in (4, 3, 2, 1, 0)]
+        return torch.stack([*degraded, *restored], dim=1).flatten(0, 1).clamp(-1, 1)
+
+    def generation(self, noise: Noise, x0: Images) -> Tensor:
+        """Five samples, a row each: from x_T, drawn from the density, to x_0 in ten pictures."""
+        x_T, T = self.draw_x_T(Noise(noise.seeds[:5]), NOISE_LEVEL), self.degradation.T
+        path = [x_T, *self.restore_path(x_T)]
+        return torch.stack([path[round(T * part / 9)] for part in range(10)], dim=1).flatten(0, 1).clamp(-1, 1)
