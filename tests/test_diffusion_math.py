@@ -232,6 +232,22 @@ def test_heun_is_of_second_order_and_ddim_of_first() -> None:
     assert errors["heun", 10] < errors["ddim", 20] < errors["ddim", 10]
 
 
+def test_heun_does_not_carry_a_small_error_over_a_long_first_step() -> None:
+    # A cosine schedule starts at sigma = 2e4. A prediction that is wrong by 0.01 everywhere must not matter much.
+    schedule, x0 = cosine(1000), torch.full((2, *SHAPE), 0.3)
+    wrong = 0.01 * torch.randn(2, *SHAPE, generator=torch.Generator().manual_seed(0))
+    times, noise = spaced_timesteps(1000, 5, "trailing"), Noise(torch.arange(2))
+    calls: list[int] = []
+
+    def predict(x_t: torch.Tensor, t: int) -> Prediction:
+        calls.append(t)
+        return Prediction(x0 + wrong * math.sin(t))
+
+    found = reverse_process(noise.normal(*SHAPE), times, predict, heun_step(schedule, noise))
+    assert float((found - x0).abs().max()) < 0.1
+    assert calls == [1000, 800, 600, 600, 400, 400, 200, 200]
+
+
 def test_sigma_hat_is_ddpm_with_the_large_variance() -> None:
     schedule = linear(200)
     times = spaced_timesteps(200, 20)
