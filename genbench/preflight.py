@@ -153,7 +153,13 @@ def describe_model(entry: Mapping[str, Any], model: Model, where: str) -> dict[s
     with _told(where, model.image_shape):
         costs = sampling_costs(model, options)
     samplers = {
-        name: {"label": name, "options": given, "remarks": model.remarks(given), **costs[name]}
+        name: {
+            "label": name,
+            "options": given,
+            "remarks": model.remarks(given),
+            "generates": model.condition(given) != "images",
+            **costs[name],
+        }
         for name, given in options.items()
     }
     return {

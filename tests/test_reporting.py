@@ -571,6 +571,20 @@ def test_a_row_from_another_number_of_samples_says_so(demo):
     assert said["vae"] == []
 
 
+def test_reconstructions_of_real_images_are_never_the_best(demo):
+    results = read_results(demo / "preflight.json", demo)
+    columns = comparison_columns(results.metrics, "fd_classifier")
+    first, *others = compare(final_rows(results.rows), columns).rows
+    second = next(row for row in others if row.model != first.model)
+    rows = results.rows.assign(generates=results.rows["model"] != first.model)
+    table = compare(final_rows(rows), columns)
+    assert table.rows[0].name == second.name
+    assert table.rows[0].cells["fd_classifier"].best
+    given = [row for row in table.rows if row.model == first.model]
+    assert table.rows[-len(given) :] == given
+    assert not any(cell.best for row in given for cell in row.cells.values())
+
+
 def test_no_time_is_the_best_across_devices(demo):
     results = read_results(demo / "preflight.json", demo)
     rows = results.rows.assign(device=["GPU"] + [DEVICE] * (len(results.rows) - 1))

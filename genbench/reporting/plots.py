@@ -24,11 +24,12 @@ TICKS |= {3600 * hours: f"{hours} h" for hours in (10, 100, 1000)}
 def quality_against_time(table: Table, size: tuple[Number, Number]) -> Markup | None:
     """The first column of `table` against the time to sample 50,000 images, with the Pareto front. `size` in inches.
 
-    A point for each row, families told by colour and shape; rows on the front are labelled, others where there is
-    room. None without two rows that have both numbers.
+    A point for each row of new images, families told by colour and shape; rows on the front are labelled, others
+    where there is room. None without two rows that have both numbers.
     """
     lead = table.columns[0]
-    rows = [row for row in table.rows if None not in (row.cells[lead.key].value, row.cells[TIME.key].value)]
+    both = [row for row in table.rows if None not in (row.cells[lead.key].value, row.cells[TIME.key].value)]
+    rows = [row for row in both if row.generates]
     if len(rows) < 2:
         return None
     points = pd.DataFrame(

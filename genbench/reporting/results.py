@@ -215,6 +215,7 @@ def describe(model: str, entry: Mapping[str, Any], sampler: str) -> dict[str, An
         "sampler_label": option.get("label") or sampler,
         "budget": entry.get("budget"),
         "remarks": list(option.get("remarks") or []),
+        "generates": option.get("generates", True),
         "parameters": sum(entry["parameters"].values()) if entry.get("parameters") else None,
         "nfe": option.get("nfe"),
         "flops_per_nfe": option.get("flops_per_nfe"),

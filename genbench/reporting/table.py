@@ -28,7 +28,8 @@ class Cell:
 class Row:
     """One sampler at one checkpoint of one model, over its training seeds; `name` tells it from the other rows.
 
-    samples: how many were judged. remarks: what a reader must know of the row, whatever the column.
+    samples: how many were judged. remarks: what a reader must know of the row, whatever the column. generates: whether
+    its images are new; one that starts from real images comes after the others, and is never the best.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Row:
     samples: int | None
     remarks: Sequence[str]
     cells: Mapping[str, Cell]
+    generates: bool = True
 
 
 @dataclass(frozen=True)
@@ -99,10 +101,10 @@ def compare(
         groups = rows.groupby(["model", "checkpoint", "sampler"], sort=False)
         compared = [summarise(group, several.loc[group.index[0]], columns, num_samples) for _, group in groups]
     lead, devices = columns[0], sorted(set(seen(rows, "device")))
-    compared.sort(key=lambda row: rank(row.cells[lead.key], lead))
+    compared.sort(key=lambda row: (not row.generates, rank(row.cells[lead.key], lead)))
     for column in columns:
         if len(devices) <= 1 or column not in (TIME, RATE):
-            mark_best([row.cells[column.key] for row in compared], column)
+            mark_best([row.cells[column.key] for row in compared if row.generates], column)
 
     remarks = []
     seeds = rows["seed"].nunique() if len(rows) else 1
@@ -144,6 +146,7 @@ def summarise(group: pd.DataFrame, several: pd.Series, columns: Sequence[Column]
         samples=int(samples[0]) if samples else None,
         remarks=list(dict.fromkeys(remark for found in seen(group, "remarks") for remark in found)),
         cells=cells,
+        generates=bool(first.get("generates", True)),
     )
 
 
