@@ -1,4 +1,4 @@
-# genbench: data -> train -> sample -> features -> metrics -> report, for every model of one suite.
+# genbench: data -> train -> sample -> features -> metrics -> report, for every model of every suite.
 from snakemake.utils import min_version
 
 min_version("9.20")
@@ -13,27 +13,31 @@ include: "rules/data.smk"
 include: "rules/train.smk"
 include: "rules/sample.smk"
 include: "rules/evaluate.smk"
+include: "rules/objects.smk"
 include: "rules/report.smk"
 
 
 wildcard_constraints:
-    suite=re.escape(SUITE["name"]),
-    dataset=re.escape(DATASET),
-    model=any_of(SUITE["models"]),
-    seed=any_of(SUITE["seeds"]),
+    suite=any_of(SUITES),
+    dataset=any_of({suite["dataset"]["name"] for suite in SUITES.values()}),
+    model=any_of({name for suite in SUITES.values() for name in suite["models"]}),
+    seed=any_of({seed for suite in SUITES.values() for seed in suite["seeds"]}),
     checkpoint=r"final|step-\d+",
-    sampler=any_of(name for entry in SUITE["models"].values() for name in entry["samplers"]),
-    picture=any_of(name for entry in SUITE["models"].values() for name in entry["pictures"]),
-    extractor=any_of(SUITE["evaluation"]["extractors"]),
+    sampler=everywhere(lambda entry: entry["samplers"]),
+    picture=everywhere(lambda entry: entry["pictures"]),
+    extractor=any_of({name for suite in SUITES.values() for name in suite["evaluation"]["extractors"]}),
+    labels=any_of(
+        {name for suite in SUITES.values() for name in suite["evaluation"].get("objects", {}).get("labels", ())}
+    ),
     split="train|test",
 
 
 onstart:
-    # Every entry of the suite is checked before any job starts. This is no rule: as an input of the trainings its file,
+    # Every entry of every suite is checked before any job starts. This is no rule: as an input of the trainings its file,
     # new whenever the suite is edited, would make Snakemake train every model again, or (ancient) overlook the edit.
     shell(
-        "{sys.executable:q} {workflow.basedir:q}/scripts/preflight.py --suite {SUITE_FILE:q} --overrides {OVERRIDES:q}"
-        " --data-root {config[data_root]:q} --out {PREFLIGHT:q}"
+        "{sys.executable:q} {workflow.basedir:q}/scripts/preflight.py --suite {SUITE_FILES:q} --overrides {OVERRIDES:q}"
+        " --data-root {config[data_root]:q} --results results"
     )
 
 

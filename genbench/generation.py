@@ -25,6 +25,8 @@ from tqdm import tqdm
 from genbench import provenance
 from genbench.artifacts import atomic_path, sha256_json, write_json
 from genbench.data import ImageSet
+from genbench.data.objects import Labels as LabelSets
+from genbench.data.objects import multi_hot
 from genbench.devices import device_label
 from genbench.errors import InputError
 from genbench.images import to_images, to_pixels
@@ -66,25 +68,29 @@ class Condition:
 
 
 def find_condition(
-    model: Model, options: Mapping[str, Any], split: ImageSet | None, device: torch.device
+    model: Model, options: Mapping[str, Any], given: ImageSet | LabelSets | None, device: torch.device
 ) -> Condition | None:
-    """What `model` wants to be given with these options of its sampler, out of a split of its data set."""
+    """What `model` wants to be given with these options of its sampler: of a split of its data set, or label sets."""
     kind = model.condition(options)
     if kind == "nothing":
         return None
-    if split is None:
+    if given is None:
         raise InputError(
-            f"sampler: found options with which the model starts from given {kind}, expected --condition FILE.npz, "
-            "a split from prepare_data.py"
+            f"sampler: found options with which the model starts from given {kind}, expected --condition FILE, "
+            "a split from prepare_data.py" + (" or label sets as JSON" if kind == "labels" else "")
         )
+    if not isinstance(given, ImageSet):
+        if kind != "labels":
+            raise InputError(f"condition: found label sets, but the model starts from given {kind}")
+        return Condition(torch.from_numpy(multi_hot(given.sets)).to(device), {"kind": kind, "sets": given.sets})
     channels, height, width = model.image_shape
-    if kind == "images" and split.images.shape[1:] != (height, width, channels):
+    if kind == "images" and given.images.shape[1:] != (height, width, channels):
         raise InputError(
-            f"condition: found images of shape (H, W, C) = {split.images.shape[1:]}, expected "
+            f"condition: found images of shape (H, W, C) = {given.images.shape[1:]}, expected "
             f"{(height, width, channels)}, as the model's"
         )
-    rows = torch.from_numpy(split.images if kind == "images" else split.labels).to(device)
-    return Condition(rows, {"kind": kind, **{key: split.info[key] for key in ("dataset", "split", "sha256")}})
+    rows = torch.from_numpy(given.images if kind == "images" else given.labels).to(device)
+    return Condition(rows, {"kind": kind, **{key: given.info[key] for key in ("dataset", "split", "sha256")}})
 
 
 def sample_pixels(model: Model, seeds: Seeds, options: Mapping[str, Any], condition: Condition | None = None) -> Pixels:

@@ -14,8 +14,9 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
+from torchvision.models.resnet import BasicBlock, ResNet
 from tqdm import tqdm
 
 from genbench.artifacts import sha256_file
@@ -23,6 +24,7 @@ from genbench.classifier import shifted
 from genbench.data.objects import OBJECTS
 from genbench.errors import InputError
 from genbench.images import to_images
+from genbench.tensors import Images
 from genbench.weights import load_tensors, save_tensors
 
 log = logging.getLogger(__name__)
@@ -31,12 +33,26 @@ COURSE_SIZE = 64  # the side of the images that the course's weights were traine
 BATCH = 250
 
 
-def make_network(num_classes: int) -> nn.Module:
-    """torchvision's ResNet-18: images (N, 3, H, W) in [-1, 1], of any size, to logits (N, num_classes)."""
-    from torchvision.models import resnet18
+class ObjectClassifier(ResNet):
+    """torchvision's ResNet-18: images (N, 3, H, W) in [-1, 1], of any size, to logits (N, num_classes).
 
-    # Residual branches that begin at zero learn sooner; weights that are loaded overwrite that.
-    return resnet18(weights=None, num_classes=num_classes, zero_init_residual=True)
+    Images below 64 pixels a side are enlarged to that (bilinear): the network's first layers reduce them by four.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        # Residual branches that begin at zero learn sooner; weights that are loaded overwrite that.
+        super().__init__(BasicBlock, [2, 2, 2, 2], num_classes=num_classes, zero_init_residual=True)
+
+    def features(self, images: Images) -> Tensor:
+        """The mean over space of the last layer's activations, (N, 512), non-negative."""
+        if images.shape[-1] < COURSE_SIZE:
+            images = F.interpolate(images, size=COURSE_SIZE, mode="bilinear", align_corners=False)
+        x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return self.avgpool(x).flatten(1)
+
+    def forward(self, images: Images) -> Tensor:
+        return self.fc(self.features(images))
 
 
 def train_object_classifier(
@@ -50,7 +66,7 @@ def train_object_classifier(
     max_shift: int = 2,
     precision: Literal["fp32", "bf16"] = "fp32",
     device: torch.device | str = "cpu",
-) -> nn.Module:
+) -> ObjectClassifier:
     """Train on images (N, H, W, 3) uint8 with zeros and ones (N, K), by Adam and one cycle of the learning rate.
 
     Images are mirrored and shifted at random. precision: of the forward and backward passes; bf16 takes half the
@@ -61,11 +77,11 @@ def train_object_classifier(
     random = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = make_network(labels.shape[1])
+        network = ObjectClassifier(labels.shape[1])
     # Outputs begin at the objects' log odds: learning how rare they are took the first epoch otherwise.
     share = torch.from_numpy(labels.mean(axis=0)).float().clamp(0.01, 0.99)
     network.get_parameter("fc.bias").data.copy_(share.logit())
-    network.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    network.to(device, memory_format=torch.channels_last).train()
     data, targets = torch.from_numpy(pixels).to(device), torch.from_numpy(labels.astype(np.float32)).to(device)
 
     count = len(pixels)
@@ -101,22 +117,22 @@ def train_object_classifier(
 
 
 @torch.inference_mode()
-def object_scores(network: nn.Module, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+def object_scores(network: ObjectClassifier, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The network's logits for images (N, H, W, 3) uint8, float32 (N, K), whatever the batch."""
     device = next(network.parameters()).device
     parts = [network(to_images(torch.from_numpy(part).to(device))).cpu() for part in _batches(pixels)]
     return torch.cat(parts).float().numpy()
 
 
-def save_object_classifier(path: str | os.PathLike[str], network: nn.Module, info: Mapping[str, Any]) -> str:
+def save_object_classifier(path: str | os.PathLike[str], network: ObjectClassifier, info: Mapping[str, Any]) -> str:
     """Write weights and JSON-able `info` as safetensors, atomically; returns the SHA-256 of the weights."""
-    num_classes = int(network.fc.out_features)  # type: ignore[union-attr, arg-type]
+    num_classes = int(network.fc.out_features)
     return save_tensors(path, network.state_dict(), {**info, "object_classifier": {"num_classes": num_classes}})
 
 
 def load_object_classifier(
     path: str | os.PathLike[str], device: torch.device | str = "cpu"
-) -> tuple[nn.Module, dict[str, Any]]:
+) -> tuple[ObjectClassifier, dict[str, Any]]:
     """Rebuild what `save_object_classifier` wrote, or the course's checkpoint.pth, in eval mode; and its info.
 
     info: `sha256` (of the weights, or of the course's file), `class_names`, `image_size`, and `accuracy`, its own, None
@@ -135,13 +151,13 @@ def load_object_classifier(
         state, found = load_tensors(path, device)
         if "object_classifier" not in found:
             raise InputError(f"{path}: no classifier of objects; expected one written by train_object_classifier.py")
-    network = make_network(found["object_classifier"]["num_classes"])
+    network = ObjectClassifier(found["object_classifier"]["num_classes"])
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
         words = " ".join(str(error).split())[:200]
         raise InputError(f"{path}: not the weights of a ResNet-18 with an output for each object ({words})") from None
-    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.to(device, memory_format=torch.channels_last)
     return network.eval().requires_grad_(False), found
 
 

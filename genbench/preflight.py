@@ -14,10 +14,11 @@ from typing import Any
 from genbench import provenance
 from genbench.construction import check_arguments, unknown_name
 from genbench.cost import META, sampling_costs, training_cost
-from genbench.data import describe
+from genbench.data import Description, describe
 from genbench.data.downloads import existing_path
 from genbench.data.given import given_samples
 from genbench.data.hub import LOCATION_KEYS, pretrained_path
+from genbench.data.objects import labels_path, parse_labels, read_labels
 from genbench.errors import InputError
 from genbench.features import EXTRACTORS
 from genbench.importing import read_checkpoint
@@ -59,9 +60,7 @@ def check_samples(
     }
 
 
-def check_pretrained(
-    entry: Mapping[str, Any], image_shape: tuple[int, int, int], data_root: str, where: str
-) -> dict[str, Any]:
+def check_pretrained(entry: Mapping[str, Any], data: Description, data_root: str, where: str) -> dict[str, Any]:
     """What a published checkpoint is and costs; InputError, beginning with `where`, when it does not serve."""
     options = {key: value for key, value in entry["pretrained"].items() if key not in ("format", *LOCATION_KEYS)}
     try:
@@ -69,13 +68,14 @@ def check_pretrained(
         imported = read_checkpoint(entry["pretrained"]["format"], path, **options)
     except InputError as error:
         raise InputError(f"{where}: pretrained: {error}") from None
-    if tuple(imported.image_shape) != image_shape:
+    if tuple(imported.image_shape) != data.image_shape:
         raise InputError(
             f"{where}: pretrained: found a model of images of shape (C, H, W) = {tuple(imported.image_shape)}, "
-            f"expected {image_shape}, as the data set's"
+            f"expected {data.image_shape}, as the data set's"
         )
     with META:
-        model = build(imported.model, image_shape, f"{where}: pretrained").to(META)
+        model = build(imported.model, data.image_shape, f"{where}: pretrained").to(META)
+    check_labels(model, data, f"{where}: pretrained")
     return describe_model(entry, model, where) | {
         "class": imported.model["class"],
         "spec": {
@@ -87,7 +87,17 @@ def check_pretrained(
     }
 
 
-def check_entry(entry: Mapping[str, Any], image_shape: tuple[int, int, int], where: str) -> dict[str, Any]:
+def check_labels(model: Model, data: Description, where: str) -> None:
+    """Check that a model that is told labels is told those of the data set."""
+    classes, several = getattr(model, "num_classes", 0), getattr(model, "multi_label", False)
+    if classes and (classes, several) != (data.num_classes, data.multi_label):
+        raise InputError(
+            f"{where}: found num_classes: {classes} and multi_label: {str(several).lower()}, but an image of "
+            f"{data.name!r} has {'some' if data.multi_label else 'one'} of {data.num_classes} labels"
+        )
+
+
+def check_entry(entry: Mapping[str, Any], data: Description, where: str) -> dict[str, Any]:
     """What a model's entry will be and cost. Raises InputError, beginning with `where`, for anything wrong in it."""
     config = TrainConfig.from_entry(entry["training"], f"{where}: training")
     if late := [step for step in entry["snapshots"] if step >= config.steps]:
@@ -95,11 +105,12 @@ def check_entry(entry: Mapping[str, Any], image_shape: tuple[int, int, int], whe
             f"{where}: snapshots: found step {late[0]}, expected steps below training: steps {config.steps}"
         )
     with META:
-        model = build(entry["model"], image_shape, f"{where}: model")
+        model = build(entry["model"], data.image_shape, f"{where}: model")
+    check_labels(model, data, f"{where}: model")
     model = model.to(META)
     config.check_model(model, f"{where}: training")
     described = describe_model(entry, model, where)
-    with _told(where, image_shape):
+    with _told(where, data.image_shape):
         training = training_cost(model, config)
     return described | {
         "class": entry["model"]["class"],
@@ -171,7 +182,22 @@ def describe_model(entry: Mapping[str, Any], model: Model, where: str) -> dict[s
     }
 
 
-def check_evaluation(suite: Mapping[str, Any], num_classes: int, where: str) -> None:
+def check_objects(objects: Mapping[str, Any], data: Description, data_root: Path, where: str) -> None:
+    """Check the files of label sets, and that the data set's labels are these objects."""
+    if not data.multi_label:
+        raise InputError(f"{where}: found it for {data.name!r}, expected a data set whose images have several labels")
+    try:
+        for name in objects["labels"].values():
+            read_labels(labels_path(name, data_root))
+        if "shown" in objects:
+            parse_labels(objects["shown"], "shown")
+        if "evaluator" in objects:
+            existing_path(objects["evaluator"], data_root)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def check_evaluation(suite: Mapping[str, Any], data: Description, data_root: Path, where: str) -> None:
     """Check extractors, options, and that there will be as many samples as the metrics need."""
     evaluation = suite["evaluation"]
     for name in evaluation["extractors"]:
@@ -182,21 +208,34 @@ def check_evaluation(suite: Mapping[str, Any], num_classes: int, where: str) -> 
                 f"{where}: evaluation: extractors: found {name!r}, whose package {missing[0]} is not installed; "
                 f"expected it from pip install 'genbench[{name}]'"
             )
-    if "classifier" in evaluation["extractors"] and num_classes < 2:
+    if "classifier" in evaluation["extractors"] and (data.num_classes < 2 or data.multi_label):
         raise InputError(
-            f"{where}: evaluation: extractors: found 'classifier', which needs labels of at least two classes; "
-            f"the data set has {num_classes}"
+            f"{where}: evaluation: extractors: found 'classifier', which needs one label of at least two classes; "
+            + (
+                "images of the data set have several at once: expected 'objects'"
+                if data.multi_label
+                else f"the data set has {data.num_classes}"
+            )
         )
+    if "objects" in evaluation["extractors"] and not data.multi_label:
+        raise InputError(
+            f"{where}: evaluation: extractors: found 'objects', which needs a data set whose images have several labels"
+        )
+    objects = evaluation.get("objects")
+    if objects:
+        check_objects(objects, data, data_root, f"{where}: evaluation: objects")
     check_arguments(EvaluationOptions, evaluation["options"], f"{where}: evaluation: options")
     options = EvaluationOptions(**evaluation["options"])
-    keys = [key for name in evaluation["extractors"] for key in EXTRACTORS[name].metrics]
+    accuracies = [f"object_accuracy_{name}" for name in objects["labels"]] if objects else []
+    keys = [*accuracies, *(key for name in evaluation["extractors"] for key in EXTRACTORS[name].metrics)]
     if evaluation["headline"] not in keys:
         raise unknown_name(f"{where}: evaluation: headline", evaluation["headline"], keys)
     needed = max(
         minimum_samples(EXTRACTORS[name].metrics, EXTRACTORS[name].dim, options) for name in evaluation["extractors"]
     )
-    headline_dim = next(kind.dim for kind in EXTRACTORS.values() if evaluation["headline"] in kind.metrics)
-    needed = max(needed, minimum_samples([evaluation["headline"]], headline_dim, options))
+    for kind in EXTRACTORS.values():
+        if evaluation["headline"] in kind.metrics:
+            needed = max(needed, minimum_samples([evaluation["headline"]], kind.dim, options))
     for key in ("num_samples", "snapshot_samples"):
         if suite[key] < needed:
             raise InputError(
@@ -211,15 +250,14 @@ def preflight(suite: Mapping[str, Any], data_root: str, source: str) -> dict[str
         data = describe(suite["dataset"], data_root)
     except InputError as error:
         raise InputError(f"{source}: {error}") from None
-    image_shape = (data.channels, data.height, data.width)
-    check_evaluation(suite, data.num_classes, source)
+    check_evaluation(suite, data, Path(data_root), source)
 
     def check(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
         if "samples" in entry:
-            return check_samples(entry, image_shape, suite["num_samples"], data_root, where)
+            return check_samples(entry, data.image_shape, suite["num_samples"], data_root, where)
         if "pretrained" in entry:
-            return check_pretrained(entry, image_shape, data_root, where)
-        return check_entry(entry, image_shape, where)
+            return check_pretrained(entry, data, data_root, where)
+        return check_entry(entry, data, where)
 
     return {
         "suite": suite["name"],
@@ -229,7 +267,7 @@ def preflight(suite: Mapping[str, Any], data_root: str, source: str) -> dict[str
         "dataset": {
             "name": data.name,
             "label": data.label,
-            "image_shape": image_shape,
+            "image_shape": data.image_shape,
             "num_classes": data.num_classes,
             "num_train": data.num_train,
             "num_test": data.num_test,

@@ -1,6 +1,6 @@
 """Suites: a YAML file for each benchmark, checked against schemas/suite.schema.yaml and completed with its defaults."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from genbench.construction import unknown_name
 from genbench.errors import InputError
 
 ROOT = Path(__file__).parents[1]
+KINDS = ("training", "pretrained", "samples")  # of entries: one of these keys says what it is
 GIVEN = "given"  # the sampler's place in the paths of samples that were drawn elsewhere
 
 
@@ -125,11 +126,44 @@ def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str,
     return suite
 
 
+def load_suites(names: str | Sequence[str], config: Mapping[str, Any]) -> dict[Path, dict[str, Any]]:
+    """The suites of a run, by their files. Raises InputError for two of one name, and for one name of two data sets."""
+    suites: dict[Path, dict[str, Any]] = {}
+    for name in [names] if isinstance(names, str) else names:
+        path = find_suite(name)
+        suite = load_suite(path, config)
+        for other, known in suites.items():
+            if known["name"] == suite["name"]:
+                raise InputError(f"{path}: found a second suite of the name {suite['name']!r}, as {other}'s")
+            for model in known["models"].keys() & suite["models"].keys():
+                if kind_of(known["models"][model]) != kind_of(suite["models"][model]):
+                    raise InputError(f"{path}: models: {model}: found another kind than in {other}; run them in turn")
+            if known["dataset"]["name"] == suite["dataset"]["name"] and prepared(known) != prepared(suite):
+                raise InputError(
+                    f"{path}: dataset: found the name {suite['dataset']['name']!r}, as in {other}, for other data or "
+                    "another classifier; expected a `name` of its own"
+                )
+        suites[path] = suite
+    return suites
+
+
+def kind_of(entry: Mapping[str, Any]) -> str:
+    """What an entry is: training, pretrained or samples."""
+    return next(key for key in KINDS if key in entry)
+
+
+def prepared(suite: Mapping[str, Any]) -> dict[str, Any]:
+    """All that resources/{dataset} depends on: the data, and how its classifiers are trained."""
+    evaluation = suite["evaluation"]
+    own = {"classifier": evaluation["classifier"], "objects": evaluation.get("objects", {}).get("classifier", {})}
+    return {"dataset": suite["dataset"], **own}
+
+
 def _check_kind(entry: dict[str, Any], where: str) -> None:
     """An entry is a model that is trained here, or a published checkpoint, or samples drawn elsewhere."""
-    kinds = [key for key in ("training", "pretrained", "samples") if key in entry]
+    kinds = [key for key in KINDS if key in entry]
     if len(kinds) != 1 or ("model" in entry) != (kinds == ["training"]):
-        found = ", ".join(key for key in ("model", "training", "pretrained", "samples") if key in entry) or "none"
+        found = ", ".join(key for key in ("model", *KINDS) if key in entry) or "none"
         raise InputError(
             f"{where}: found {found} of the keys that say what this is; expected model and training, or pretrained, "
             "or samples"

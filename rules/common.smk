@@ -1,4 +1,4 @@
-# The suite, and pure functions from wildcards to paths and parameters.
+# The suites of this run, and pure functions from wildcards to paths and parameters.
 import json
 import os
 import re
@@ -10,20 +10,21 @@ from snakemake.exceptions import WorkflowError
 
 from genbench.data.downloads import existing_path
 from genbench.data.hub import LOCATION_KEYS
+from genbench.data.objects import labels_path
 from genbench.devices import gpu_indices
 from genbench.errors import InputError
-from genbench.suites import check, checkpoints, find_suite, load_suite, seeds_of
+from genbench.metrics import metric_key
+from genbench.suites import check, checkpoints, load_suites, seeds_of
 
 try:
     config.update(check(dict(config), "config", "config"))
-    SUITE_FILE = find_suite(config["suite"])
-    SUITE = load_suite(SUITE_FILE, config)
+    FILES = {suite["name"]: (path, suite) for path, suite in load_suites(config["suite"], config).items()}
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
-OVERRIDES = json.dumps({key: SUITE[key] for key in ("seeds", "num_samples")})
-PREFLIGHT = f"results/{SUITE['name']}/preflight.json"
-DATASET = SUITE["dataset"]["name"]
+SUITE_FILES = [path for path, _ in FILES.values()]
+SUITES = {name: suite for name, (_, suite) in FILES.items()}
+OVERRIDES = json.dumps({key: config[key] for key in ("seeds", "num_samples")})
 DEVICE = config["device"]
 # A GPU is asked for only where one will be used: otherwise gpu=1 would run CPU jobs one after another.
 GPU = 1 if DEVICE == "cuda" or (DEVICE == "auto" and gpu_indices()) else 0
@@ -44,7 +45,35 @@ def any_of(names):
 
 def models_with(key):
     """The names of the models whose entry has `key`, as a regular expression: training, pretrained or samples."""
-    return any_of(name for name, entry in SUITE["models"].items() if key in entry) or "(?!)"
+    names = [name for suite in SUITES.values() for name, entry in suite["models"].items() if key in entry]
+    return any_of(set(names)) or "(?!)"
+
+
+def everywhere(names):
+    """A regular expression that matches exactly the names that this function finds in the suites' models."""
+    return any_of({name for suite in SUITES.values() for entry in suite["models"].values() for name in names(entry)})
+
+
+def suite_of(wildcards):
+    """The suite of a result, or one with the data set of a resource: they agree on all that it depends on."""
+    if hasattr(wildcards, "suite"):
+        return SUITES[wildcards.suite]
+    return next(suite for suite in SUITES.values() if suite["dataset"]["name"] == wildcards.dataset)
+
+
+def evaluation(wildcards):
+    """How a suite evaluates."""
+    return suite_of(wildcards)["evaluation"]
+
+
+def resource(name):
+    """An input function: the file `name` of the suite's data set."""
+    return lambda wildcards: f"resources/{suite_of(wildcards)['dataset']['name']}/{name}"
+
+
+def flags(options):
+    """Options of a script on its command line."""
+    return " ".join(f"--{key.replace('_', '-')} {value}" for key, value in sorted(options.items()))
 
 
 def user_path(path, where):
@@ -52,13 +81,13 @@ def user_path(path, where):
     try:
         return str(existing_path(path, Path(config["data_root"])))
     except InputError as error:
-        raise WorkflowError(f"{SUITE_FILE}: models: {where}: {error}") from None
+        raise WorkflowError(f"{where}: {error}") from None
 
 
 def pretrained_file(wildcards):
     """A published checkpoint on this machine; none for what the job itself fetches."""
     given = entry(wildcards)["pretrained"]
-    return [] if "hub" in given else user_path(given["path"], f"{wildcards.model}: pretrained")
+    return [] if "hub" in given else user_path(given["path"], f"{place(wildcards)}: pretrained")
 
 
 def pretrained_source(wildcards, input):
@@ -78,7 +107,12 @@ def pretrained_options(wildcards):
 
 def entry(wildcards):
     """The suite's entry of a model."""
-    return SUITE["models"][wildcards.model]
+    return SUITES[wildcards.suite]["models"][wildcards.model]
+
+
+def place(wildcards):
+    """Where that entry stands, for errors."""
+    return f"{FILES[wildcards.suite][0]}: models: {wildcards.model}"
 
 
 def train_spec(wildcards):
@@ -98,7 +132,7 @@ def train_snapshots(wildcards):
 
 def held_out(wildcards):
     """The held-out images, if a training looks at them."""
-    return f"resources/{DATASET}/test.npz" if entry(wildcards)["training"].get("validate_every") else []
+    return resource("test.npz")(wildcards) if entry(wildcards)["training"].get("validate_every") else []
 
 
 def first_stage(wildcards):
@@ -127,24 +161,27 @@ def sampler_options(wildcards):
 
 def condition_input(wildcards):
     """The split that a sampler starts from, if it does. A job is planned without its model, which has the last word
-    (Model.condition), so the name of the mode must tell: scripts/sample.py fails where the two disagree."""
-    given = entry(wildcards)["samplers"][wildcards.sampler]
-    return f"resources/{DATASET}/test.npz" if given.get("mode") == "reconstruct" else []
+    (Model.condition), so these keys must tell: scripts/sample.py fails where the two disagree."""
+    reconstructs = entry(wildcards)["samplers"][wildcards.sampler].get("mode") == "reconstruct"
+    labelled = entry(wildcards).get("model", {}).get("multi_label")
+    return resource("test.npz")(wildcards) if reconstructs or labelled else []
 
 
 def draws(wildcards):
     """How often a set of images is drawn with other seeds: of final models alone."""
-    return SUITE["draws"] if wildcards.checkpoint == "final" and "samples" not in entry(wildcards) else 1
+    return suite_of(wildcards)["draws"] if wildcards.checkpoint == "final" and "samples" not in entry(wildcards) else 1
 
 
 def num_samples(wildcards):
     """How many images are drawn, all draws together: fewer at snapshots, if the suite says so."""
-    return draws(wildcards) * SUITE["num_samples" if wildcards.checkpoint == "final" else "snapshot_samples"]
+    key = "num_samples" if wildcards.checkpoint == "final" else "snapshot_samples"
+    return draws(wildcards) * suite_of(wildcards)[key]
 
 
 def extractor_weights(wildcards):
     """The file of weights that an extractor needs, if it is made here."""
-    return f"resources/{DATASET}/classifier.safetensors" if wildcards.extractor == "classifier" else []
+    made = {"classifier": "classifier.safetensors", "objects": "object_classifier.safetensors"}
+    return resource(made[wildcards.extractor])(wildcards) if wildcards.extractor in made else []
 
 
 def extractor_argument(wildcards, input):
@@ -153,68 +190,111 @@ def extractor_argument(wildcards, input):
 
 
 def reference_features(split):
-    """The features of a split of the data set, one file for each extractor."""
-    return expand(
-        "resources/{dataset}/features/{split}-{extractor}.npz",
-        dataset=DATASET,
-        split=split,
-        extractor=SUITE["evaluation"]["extractors"],
-    )
+    """An input function: the features of a split of the data set, one file for each extractor."""
+    return lambda wildcards: [
+        resource(f"features/{split}-{extractor}.npz")(wildcards) for extractor in evaluation(wildcards)["extractors"]
+    ]
+
+
+def has_holdout(suite):
+    """Whether test images are other images than the training's (not in cub with split: all)."""
+    return suite["dataset"].get("split") != "all"
 
 
 def holdout_features(wildcards):
-    """The features of test images, unless these are among the training images (cub with split: all)."""
-    return [] if SUITE["dataset"].get("split") == "all" else reference_features("test")
+    """The features of test images, where these are not among the training images."""
+    return reference_features("test")(wildcards) if has_holdout(suite_of(wildcards)) else []
 
 
 def sample_features(wildcards):
     """The features of a sample set, one file for each extractor."""
     folder = "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/features".format(**wildcards)
-    return [f"{folder}/{extractor}.npz" for extractor in SUITE["evaluation"]["extractors"]]
+    return [f"{folder}/{extractor}.npz" for extractor in evaluation(wildcards)["extractors"]]
 
 
-def trainings(name, *kinds):
-    """The file `name` of every training of the suite, or of the entries of other kinds: pretrained, samples."""
+def neighbour_metric(wildcards):
+    """The metric in whose features neighbours are looked for: the headline, if it has features."""
+    headline, extractors = evaluation(wildcards)["headline"], evaluation(wildcards)["extractors"]
+    return metric_key("fd", extractors[0]) if headline.startswith("object_accuracy") else headline
+
+
+def objects(wildcards):
+    """How the objects of conditional samples are looked for."""
+    return evaluation(wildcards)["objects"]
+
+
+def object_labels(wildcards):
+    """A file of label sets."""
+    try:
+        return str(labels_path(objects(wildcards)["labels"][wildcards.labels], Path(config["data_root"])))
+    except InputError as error:
+        raise WorkflowError(f"{FILES[wildcards.suite][0]}: evaluation: objects: {error}") from None
+
+
+def object_evaluator(wildcards):
+    """The classifier of objects: the course's, or the data set's own."""
+    given = objects(wildcards).get("evaluator")
+    where = f"{FILES[wildcards.suite][0]}: evaluation: objects: evaluator"
+    return user_path(given, where) if given else resource("object_classifier.safetensors")(wildcards)
+
+
+def shown_labels(wildcards):
+    """The label sets that pictures show, as an argument of scripts/draw_picture.py."""
+    shown = evaluation(wildcards).get("objects", {}).get("shown")
+    return ["--labels", json.dumps(shown)] if shown else []
+
+
+def runs(suite, *kinds):
+    """The folder and the entry of every training of a suite, and of entries of other kinds: pretrained, samples."""
     return [
-        f"results/{SUITE['name']}/{model}/seed{seed}/{name}"
-        for model, entry in SUITE["models"].items()
-        for seed in seeds_of(SUITE, entry)
-        if any(kind in entry for kind in kinds or ("training",))
+        (f"results/{suite['name']}/{model}/seed{seed}", entry)
+        for model, entry in suite["models"].items()
+        for seed in seeds_of(suite, entry)
+        if any(kind in entry for kind in kinds)
     ]
 
 
+def trainings(name, *kinds):
+    """An input function: the file `name` of every run."""
+    return lambda wildcards: [f"{folder}/{name}" for folder, _ in runs(suite_of(wildcards), *kinds)]
+
+
 def sample_sets(name):
-    """The file `name` of every sample set of the suite."""
-    return [
-        f"results/{SUITE['name']}/{model}/seed{seed}/{checkpoint}/{sampler}/{name}"
-        for model, entry in SUITE["models"].items()
-        for seed in seeds_of(SUITE, entry)
+    """An input function: the file `name` of every sample set of the suite."""
+    return lambda wildcards: [
+        f"{folder}/{checkpoint}/{sampler}/{name}"
+        for folder, entry in runs(suite_of(wildcards), "training", "pretrained", "samples")
         for checkpoint in checkpoints(entry)
         for sampler in entry["samplers"]
     ]
 
 
-def neighbours():
+def neighbours(wildcards):
     """The pictures of nearest training images, of every final sample set, where there are test images to compare with."""
-    wanted = holdout_features(None) and SUITE["evaluation"]["options"].get("neighbours", 1)
-    return [path for path in sample_sets("neighbours.png") if "/final/" in path] if wanted else []
+    wanted = evaluation(wildcards)["options"].get("neighbours", 1)
+    found = sample_sets("neighbours.png")(wildcards) if wanted and has_holdout(suite_of(wildcards)) else []
+    return [path for path in found if "/final/" in path]
 
 
-def pictures():
+def object_results(wildcards):
+    """The accuracy of objects, of every sample set of a model that is told what to show, for every file of labels."""
+    return [
+        f"{folder}/{checkpoint}/{sampler}/objects/{labels}.json"
+        for folder, entry in runs(suite_of(wildcards), "training")
+        if entry["model"].get("multi_label")
+        for checkpoint in checkpoints(entry)
+        for sampler in entry["samplers"]
+        for labels in evaluation(wildcards).get("objects", {}).get("labels", ())
+    ]
+
+
+def pictures(wildcards):
     """Every picture that a model of the suite draws of itself."""
-    return [
-        f"results/{SUITE['name']}/{model}/seed{seed}/final/pictures/{picture}.png"
-        for model, entry in SUITE["models"].items()
-        for seed in seeds_of(SUITE, entry)
-        for picture in entry["pictures"]
-    ]
+    found = runs(suite_of(wildcards), "training", "pretrained")
+    return [f"{folder}/final/pictures/{picture}.png" for folder, entry in found for picture in entry["pictures"]]
 
 
-def likelihoods():
+def likelihoods(wildcards):
     """The likelihood of every model whose entry asks for it."""
-    return [
-        f"results/{SUITE['name']}/{model}/seed{seed}/final/likelihood.json"
-        for model, entry in SUITE["models"].items()
-        for seed in seeds_of(SUITE, entry)
-        if "likelihood" in entry
-    ]
+    found = runs(suite_of(wildcards), "training", "pretrained")
+    return [f"{folder}/final/likelihood.json" for folder, entry in found if "likelihood" in entry]

@@ -16,7 +16,7 @@ rule prepare_data:
     resources:
         mem_mb=4000,
     params:
-        dataset=json.dumps(SUITE["dataset"]),
+        dataset=lambda wildcards: json.dumps(suite_of(wildcards)["dataset"]),
         data_root=config["data_root"],
         out=subpath(output.info, parent=True),
     shell:
@@ -42,9 +42,7 @@ rule train_classifier:
         device=DEVICE,
         mem_mb=4000,
     params:
-        options=" ".join(
-            f"--{key.replace('_', '-')} {value}" for key, value in sorted(SUITE["evaluation"]["classifier"].items())
-        ),
+        options=lambda wildcards: flags(evaluation(wildcards)["classifier"]),
     shell:
         'python "$GENBENCH"/scripts/train_classifier.py --data-train {input.train:q} --data-test {input.test:q}'
         " --out {output:q} {params.options} --device {resources.device} --threads {threads} 2>&1 | tee -ai {log:q}"

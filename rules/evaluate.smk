@@ -49,7 +49,7 @@ rule evaluate:
     params:
         draws=draws,
         holdout=lambda wildcards, input: ["--holdout", *input.holdout] if input.holdout else [],
-        options=json.dumps(SUITE["evaluation"]["options"]),
+        options=lambda wildcards: json.dumps(evaluation(wildcards)["options"]),
     shell:
         'python "$GENBENCH"/scripts/evaluate.py --real {input.real:q} --fake {input.fake:q} --draws {params.draws}'
         " {params.holdout:q} --options {params.options:q} --out {output:q} 2>&1 | tee -ai {log:q}"
@@ -59,7 +59,7 @@ rule neighbours:
     input:
         metrics="results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/metrics.json",
         samples="results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/samples.npz",
-        train=f"resources/{DATASET}/train.npz",
+        train=resource("train.npz"),
     output:
         report(
             "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/neighbours.png",
@@ -77,7 +77,7 @@ rule neighbours:
     resources:
         mem_mb=4000,
     params:
-        headline=SUITE["evaluation"]["headline"],
+        headline=neighbour_metric,
     shell:
         'python "$GENBENCH"/scripts/draw_neighbours.py --metrics {input.metrics:q} --headline {params.headline:q}'
         " --samples {input.samples:q} --train {input.train:q} --out {output:q} 2>&1 | tee -ai {log:q}"
@@ -86,7 +86,7 @@ rule neighbours:
 rule likelihood:
     input:
         model="results/{suite}/{model}/seed{seed}/model.safetensors",
-        images=f"resources/{DATASET}/test.npz",
+        images=resource("test.npz"),
     output:
         report(
             "results/{suite}/{model}/seed{seed}/final/likelihood.json",
@@ -132,7 +132,7 @@ rule evaluate_real:
     resources:
         mem_mb=8000,
     params:
-        options=json.dumps(SUITE["evaluation"]["options"]),
+        options=lambda wildcards: json.dumps(evaluation(wildcards)["options"]),
     shell:
         'python "$GENBENCH"/scripts/evaluate.py --real {input.real:q} --fake {input.fake:q} --allow-too-few'
         " --options {params.options:q} --out {output:q} 2>&1 | tee -ai {log:q}"
@@ -140,7 +140,7 @@ rule evaluate_real:
 
 rule real_grid:
     input:
-        f"resources/{DATASET}/test.npz",
+        resource("test.npz"),
     output:
         "results/{suite}/real/grid.png",
     log:

@@ -1,4 +1,4 @@
-# The evaluator of conditional models: a classifier of the data set's objects, trained on other scenes than it is tested on.
+# Conditional models: images for given label sets, and whether a classifier finds the objects in them.
 
 
 rule train_object_classifier:
@@ -19,36 +19,77 @@ rule train_object_classifier:
         device=DEVICE,
         mem_mb=4000,
     params:
-        options=" ".join(
-            f"--{key.replace('_', '-')} {value}"
-            for key, value in sorted(SUITE["evaluation"].get("objects", {}).get("classifier", {}).items())
-        ),
+        options=lambda wildcards: flags(evaluation(wildcards).get("objects", {}).get("classifier", {})),
     shell:
         'python "$GENBENCH"/scripts/train_object_classifier.py --data-train {input.train:q} --data-test {input.test:q}'
         " --out {output:q} {params.options} --device {resources.device} --threads {threads} 2>&1 | tee -ai {log:q}"
 
 
+rule sample_objects:
+    input:
+        model=checkpoint_input,
+        labels=object_labels,
+    output:
+        samples="results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/objects/{labels}.npz",
+        grid=report(
+            "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/objects/{labels}.png",
+            caption="../report/captions/objects.rst",
+            category="Pictures",
+            labels={"model": "{model}", "seed": "{seed}", "picture": "{labels}, {sampler}, {checkpoint}"},
+        ),
+    log:
+        "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/logs/sample_objects-{labels}.log",
+    benchmark:
+        "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/benchmarks/sample_objects-{labels}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    resources:
+        gpu=GPU,
+        device=DEVICE,
+        mem_mb=8000,
+    params:
+        checkpoint=checkpoint_file,
+        sampler=sampler_options,
+        draws=lambda wildcards: objects(wildcards)["draws"],
+    shell:
+        'python "$GENBENCH"/scripts/sample.py --model {params.checkpoint:q} --sampler {params.sampler:q}'
+        " --condition {input.labels:q} --draws {params.draws}"
+        " --out {output.samples:q} --grid {output.grid:q} --device {resources.device} --threads {threads}"
+        " 2>&1 | tee -ai {log:q}"
+
+
 rule evaluate_objects:
     input:
-        evaluator=f"resources/{DATASET}/object_classifier.safetensors",
+        evaluator=object_evaluator,
         samples="results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/objects/{labels}.npz",
+        labels=object_labels,
     output:
-        "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/objects/{labels}.json",
+        report(
+            "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/objects/{labels}.json",
+            caption="../report/captions/objects.rst",
+            category="Metrics",
+            labels={
+                "model": "{model}",
+                "seed": "{seed}",
+                "checkpoint": "{checkpoint}",
+                "sampler": "{sampler}, {labels}",
+            },
+        ),
     log:
         "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/logs/evaluate_objects-{labels}.log",
     benchmark:
         "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/benchmarks/evaluate_objects-{labels}.tsv"
     conda:
-        "../envs/metrics.yaml"
+        "../envs/torch.yaml"
     threads: 1
     resources:
         gpu=GPU,
         device=DEVICE,
         mem_mb=4000,
     params:
-        labels=lambda wildcards: SUITE["evaluation"]["objects"]["labels"][wildcards.labels],
-        draws=lambda wildcards: SUITE["evaluation"]["objects"].get("draws", 5),
+        draws=lambda wildcards: objects(wildcards)["draws"],
     shell:
         'python "$GENBENCH"/scripts/evaluate_objects.py --evaluator {input.evaluator:q} --samples {input.samples:q}'
-        " --labels {params.labels:q} --draws {params.draws} --out {output:q} --device {resources.device}"
+        " --labels {input.labels:q} --draws {params.draws} --out {output:q} --device {resources.device}"
         " --threads {threads} 2>&1 | tee -ai {log:q}"

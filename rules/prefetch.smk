@@ -1,17 +1,17 @@
-# Everything that a suite needs from the network, for clusters whose compute nodes have none.
+# Everything that the suites need from the network, for clusters whose compute nodes have none.
 
 
 # No output: each time it is asked for, it verifies what is there.
 rule prefetch:
     log:
-        f"results/{SUITE['name']}/logs/prefetch.log",
+        "results/logs/prefetch.log",
     localrule: True
     conda:
         "../envs/metrics.yaml"
     threads: 1
     params:
-        suite=SUITE_FILE,
+        suites=SUITE_FILES,
         data_root=config["data_root"],
     shell:
-        'python "$GENBENCH"/scripts/prefetch.py --suite {params.suite:q} --data-root {params.data_root:q}'
+        'python "$GENBENCH"/scripts/prefetch.py --suite {params.suites:q} --data-root {params.data_root:q}'
         " 2>&1 | tee -ai {log:q}"

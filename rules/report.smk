@@ -1,47 +1,69 @@
-# Tables, plots and pages from everything above.
+# Tables, plots and pages from everything above: one for each suite, and the first that people see.
 
 
 rule report:
     input:
         trainings=trainings("training.json", "training", "pretrained"),
-        histories=trainings("history.jsonl"),
+        histories=trainings("history.jsonl", "training"),
         timings=sample_sets("timing.json"),
         grids=sample_sets("grid.png"),
         metrics=sample_sets("metrics.json"),
-        likelihoods=likelihoods(),
-        pictures=pictures(),
-        neighbours=neighbours(),
-        real=f"results/{SUITE['name']}/real/metrics.json",
-        real_grid=f"results/{SUITE['name']}/real/grid.png",
+        objects=object_results,
+        likelihoods=likelihoods,
+        pictures=pictures,
+        neighbours=neighbours,
+        real="results/{suite}/real/metrics.json",
+        real_grid="results/{suite}/real/grid.png",
     output:
-        index=report(
-            "results/report/index.html",
-            caption="../report/captions/index.rst",
-            category="Overview",
-            labels={"page": "all suites"},
-        ),
         page=report(
-            f"results/report/{SUITE['name']}.html",
+            "results/report/{suite}.html",
             caption="../report/captions/index.rst",
             category="Overview",
-            labels={"page": SUITE["name"]},
+            labels={"page": "{suite}"},
         ),
-        table=f"results/report/{SUITE['name']}.csv",
-        summary=f"results/report/{SUITE['name']}.json",
+        table="results/report/{suite}.csv",
+        summary="results/report/{suite}.json",
     log:
-        f"results/{SUITE['name']}/logs/report.log",
+        "results/{suite}/logs/report.log",
     benchmark:
-        f"results/{SUITE['name']}/benchmarks/report.tsv"
+        "results/{suite}/benchmarks/report.tsv"
     conda:
         "../envs/report.yaml"
     threads: 1
     resources:
         mem_mb=4000,
     params:
-        preflight=PREFLIGHT,
-        suite=json.dumps(SUITE),
-        out=subpath(output.index, parent=True),
+        preflight="results/{suite}/preflight.json",
+        suite=lambda wildcards: json.dumps(suite_of(wildcards)),
+        out=subpath(output.page, parent=True),
         templates=Path(workflow.basedir) / "report",
     shell:
         'python "$GENBENCH"/scripts/render_report.py --preflight {params.preflight:q}'
         " --template-dir {params.templates:q} --out-dir {params.out:q} 2>&1 | tee -ai {log:q}"
+
+
+rule index:
+    input:
+        expand("results/report/{suite}.{kind}", suite=SUITES, kind=["html", "json"]),
+    output:
+        report(
+            "results/report/index.html",
+            caption="../report/captions/index.rst",
+            category="Overview",
+            labels={"page": "all suites"},
+        ),
+    log:
+        "results/logs/index.log",
+    benchmark:
+        "results/benchmarks/index.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+    params:
+        out=subpath(output[0], parent=True),
+        templates=Path(workflow.basedir) / "report",
+    shell:
+        'python "$GENBENCH"/scripts/render_index.py --report {params.out:q} --template-dir {params.templates:q}'
+        " 2>&1 | tee -ai {log:q}"

@@ -44,7 +44,7 @@ rule sample:
 rule picture:
     input:
         model="results/{suite}/{model}/seed{seed}/model.safetensors",
-        images=f"resources/{DATASET}/test.npz",
+        images=resource("test.npz"),
     output:
         report(
             "results/{suite}/{model}/seed{seed}/final/pictures/{picture}.png",
@@ -63,7 +63,9 @@ rule picture:
         gpu=GPU,
         device=DEVICE,
         mem_mb=4000,
+    params:
+        labels=shown_labels,
     shell:
         'python "$GENBENCH"/scripts/draw_picture.py --model {input.model:q} --picture {wildcards.picture:q}'
-        " --images {input.images:q} --out {output:q} --device {resources.device} --threads {threads}"
+        " --images {input.images:q} {params.labels:q} --out {output:q} --device {resources.device} --threads {threads}"
         " 2>&1 | tee -ai {log:q}"

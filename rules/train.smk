@@ -3,7 +3,7 @@
 
 rule train:
     input:
-        data=f"resources/{DATASET}/train.npz",
+        data=resource("train.npz"),
         held_out=held_out,
         first_stage=first_stage,
     output:
@@ -66,8 +66,8 @@ rule import_checkpoint:
 
 rule import_samples:
     input:
-        samples=lambda wildcards: user_path(entry(wildcards)["samples"], f"{wildcards.model}: samples"),
-        like=f"resources/{DATASET}/test.npz",
+        samples=lambda wildcards: user_path(entry(wildcards)["samples"], f"{place(wildcards)}: samples"),
+        like=resource("test.npz"),
     output:
         samples="results/{suite}/{model}/seed{seed}/final/given/samples.npz",
         timing="results/{suite}/{model}/seed{seed}/final/given/timing.json",
@@ -89,7 +89,7 @@ rule import_samples:
     resources:
         mem_mb=4000,
     params:
-        num_samples=SUITE["num_samples"],
+        num_samples=lambda wildcards: suite_of(wildcards)["num_samples"],
     shell:
         'python "$GENBENCH"/scripts/import_samples.py --in {input.samples:q} --count {params.num_samples} --like {input.like:q}'
         " --out {output.samples:q} --timing {output.timing:q} --grid {output.grid:q} 2>&1 | tee -ai {log:q}"

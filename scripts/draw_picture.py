@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from genbench.command_line import add_device_argument, label_log, run
+from genbench.command_line import add_device_argument, json_argument, label_log, run
 from genbench.devices import claim_gpu
 
 
@@ -14,6 +14,12 @@ def main() -> None:
         "--picture", required=True, metavar="NAME", help="a name in the `pictures` of the model's class"
     )
     parser.add_argument("--images", required=True, metavar="FILE.npz", help="held-out images, from prepare_data.py")
+    parser.add_argument(
+        "--labels",
+        type=json_argument,
+        metavar="JSON",
+        help='lists of objects such as [["red cube", "gray sphere"]], in turn, instead of the images\' own',
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.png")
     parser.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
     add_device_argument(parser)
@@ -21,24 +27,33 @@ def main() -> None:
 
     label_log(args.out)
     claim_gpu(args.device)
+    import numpy as np
     import torch
 
     from genbench.checkpoint import load_model
     from genbench.construction import unknown_name
     from genbench.data import load_image_set
+    from genbench.data.objects import OBJECTS, multi_hot, parse_labels
     from genbench.devices import pick_device
     from genbench.grids import choose, grid, save_png
     from genbench.images import to_images, to_pixels
+    from genbench.models import Batch
     from genbench.noise import Noise
 
     device = pick_device(args.device, args.threads)
     model, _ = load_model(args.model, device)
     if args.picture not in model.pictures:
         raise unknown_name(f"{args.model}: picture", args.picture, model.pictures)
-    images = load_image_set(args.images).images
-    x0 = to_images(torch.from_numpy(images[choose(len(images))[:50]]).to(device))
+    data = load_image_set(args.images)
+    chosen = choose(len(data.images))[:50]
+    labels = data.labels[chosen]
+    if args.labels:
+        sets = parse_labels(args.labels, "--labels").sets
+        labels = np.resize(multi_hot(sets), (len(chosen), len(OBJECTS)))
+    x0 = to_images(torch.from_numpy(data.images[chosen]).to(device))
+    batch = Batch(x0, torch.from_numpy(labels).to(device), Noise(torch.arange(len(x0), device=device)))
     with torch.inference_mode():
-        drawn = getattr(model, args.picture)(Noise(torch.arange(len(x0), device=device)), x0)
+        drawn = getattr(model, args.picture)(batch)
     save_png(args.out, grid(to_pixels(drawn).cpu().numpy(), columns=10))
 
 

@@ -53,12 +53,12 @@ def have_weights(extractor: str) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--suite", type=Path, required=True, help="a suite's YAML file")
+    parser.add_argument("--suite", type=Path, nargs="+", required=True, help="YAML files of suites")
     parser.add_argument("--data-root", type=Path, default=Path("resources/downloads"), help="where downloads are kept")
     arguments = parser.parse_args()
 
     files, errors = 0, []
-    for fetch in fetchers(load_suite(arguments.suite), arguments.data_root):
+    for fetch in (each for path in arguments.suite for each in fetchers(load_suite(path), arguments.data_root)):
         files += 1
         try:
             log.info("here and verified: %s", fetch())
@@ -68,7 +68,7 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
     if errors:
         sys.exit(2)
-    log.info("%s: all %d files that it needs are here", arguments.suite, files)
+    log.info("%s: all %d files that are needed are here", ", ".join(map(str, arguments.suite)), files)
 
 
 if __name__ == "__main__":

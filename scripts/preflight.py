@@ -1,4 +1,4 @@
-"""Check a suite: build, run and sample every model once without memory or data, and say what each will cost."""
+"""Check suites: build, run and sample every model once without memory or data, and say what each will cost."""
 
 import argparse
 import sys
@@ -42,22 +42,23 @@ def show(result: dict[str, Any]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--suite", required=True, metavar="FILE", help="a suite, such as suites/demo.yaml")
+    parser.add_argument("--suite", required=True, nargs="+", metavar="FILE", help="such as suites/demo.yaml")
     parser.add_argument(
         "--overrides", type=json_argument, default={}, help='JSON such as {"num_samples": 1000}, or @file'
     )
     parser.add_argument("--data-root", default="resources/downloads", metavar="DIR", help="where raw data sets are")
-    parser.add_argument("--out", metavar="FILE.json")
+    parser.add_argument("--results", type=Path, metavar="DIR", help="write DIR/SUITE/preflight.json")
     args = parser.parse_args()
 
     from genbench.artifacts import write_json
     from genbench.preflight import preflight
     from genbench.suites import load_suite
 
-    result = preflight(load_suite(Path(args.suite), args.overrides), args.data_root, args.suite)
-    if args.out:
-        write_json(args.out, result)
-    show(result)
+    for path in args.suite:
+        result = preflight(load_suite(Path(path), args.overrides), args.data_root, path)
+        if args.results:
+            write_json(args.results / result["suite"] / "preflight.json", result)
+        show(result)
 
 
 if __name__ == "__main__":

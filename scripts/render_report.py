@@ -1,4 +1,4 @@
-"""Render the page of a suite, its table as CSV, and the index over all suites."""
+"""Render the page of a suite, and its table as CSV."""
 
 import argparse
 from pathlib import Path

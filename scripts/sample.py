@@ -16,18 +16,29 @@ def main() -> None:
         "--sampler", type=json_argument, default={}, help="JSON options of the model's sampler, or @file"
     )
     parser.add_argument(
-        "--condition", metavar="FILE.npz", help="images or labels to start from, by seed, if the sampler does so"
+        "--condition",
+        type=Path,
+        metavar="FILE",
+        help="images or labels to start from, by seed, if the sampler does so: a prepared split, or label sets as JSON",
     )
     parser.add_argument("--seeds", type=range_argument, default=range(50_000), metavar="START:STOP")
+    parser.add_argument(
+        "--draws",
+        type=int,
+        help="of all label sets given by --condition, a batch each, instead of --seeds and --batch-size",
+    )
     parser.add_argument("--batch-size", type=int, default=500)
     parser.add_argument("--out", type=Path, required=True, metavar="samples.npz")
     parser.add_argument("--timing", type=Path, metavar="FILE.json", help="seconds, images/s, NFE, device")
-    parser.add_argument("--grid", metavar="FILE.png", help="a picture of the first 100 samples")
+    parser.add_argument(
+        "--grid", metavar="FILE.png", help="a picture of the first 100 samples, or one of each label set"
+    )
     parser.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
     add_device_argument(parser)
     args = parser.parse_args()
-    if args.batch_size < 1:
-        parser.error(f"--batch-size: found {args.batch_size}, expected at least 1")
+    for key, value in (("--batch-size", args.batch_size), ("--draws", args.draws)):
+        if value is not None and value < 1:
+            parser.error(f"{key}: found {value}, expected at least 1")
 
     label_log(args.out)
     claim_gpu(args.device)
@@ -36,7 +47,8 @@ def main() -> None:
     from genbench import provenance
     from genbench.artifacts import array_sha256, atomic_path, write_json
     from genbench.checkpoint import load_model
-    from genbench.data import load_image_set
+    from genbench.data import ImageSet, load_image_set
+    from genbench.data.objects import Labels, read_labels
     from genbench.devices import pick_device
     from genbench.generation import find_condition, generate
     from genbench.grids import grid, save_png
@@ -44,14 +56,23 @@ def main() -> None:
     device = pick_device(args.device, args.threads)
     model, info = load_model(args.model, device)
     options = model.check_sampler(args.sampler, f"{args.model}: sampler")
-    condition = find_condition(model, options, load_image_set(args.condition) if args.condition else None, device)
+    seeds, batch_size, shown, columns = args.seeds, args.batch_size, 100, 10
+    given: ImageSet | Labels | None = None
+    if args.condition and args.condition.suffix == ".json":
+        given = read_labels(args.condition)
+        shown, columns = len(given.sets), 8
+        if args.draws:
+            seeds, batch_size = range(args.draws * len(given.sets)), len(given.sets)
+    elif args.condition:
+        given = load_image_set(args.condition)
+    condition = find_condition(model, options, given, device)
     parts = args.out.with_name(args.out.stem + ".parts")
     images, timing = generate(
         model,
         info,
         options,
-        seeds=args.seeds,
-        batch_size=args.batch_size,
+        seeds=seeds,
+        batch_size=batch_size,
         device=device,
         parts_folder=parts,
         condition=condition,
@@ -59,11 +80,11 @@ def main() -> None:
     timing["samples_sha256"] = array_sha256(images)
     timing["provenance"] = provenance.collect("torch", "numpy", "safetensors")
     if args.grid:
-        save_png(args.grid, grid(images[:100], columns=10))
+        save_png(args.grid, grid(images[:shown], columns=columns))
     if args.timing:
         write_json(args.timing, timing)
     with atomic_path(args.out) as temporary:
-        np.savez(temporary, arr_0=images, seeds=np.arange(args.seeds.start, args.seeds.stop), info=json.dumps(timing))
+        np.savez(temporary, arr_0=images, seeds=np.arange(seeds.start, seeds.stop), info=json.dumps(timing))
     shutil.rmtree(parts)
 
 

@@ -274,12 +274,13 @@ def test_what_the_table_says(model: ColdDiffusion) -> None:
 def test_strips_go_down_to_T_and_back(model: ColdDiffusion) -> None:
     x = blob_images(8)
     model.restorer = Oracle(x[:5])
-    strips = model.restoration(Noise(torch.arange(8)), x).unflatten(0, (5, 10))
+    batch = Batch(x, torch.zeros(8, dtype=torch.int64), Noise(torch.arange(8)))
+    strips = model.restoration(batch).unflatten(0, (5, 10))
     assert torch.equal(strips[:, 0], x[:5])
     assert torch.equal(strips[:, 9], x[:5])
     assert torch.equal(strips[:, 4], model.degradation(x[:5], 4))
     assert [int((row == row[..., :1]).all(-1).sum() // 4) for row in strips[0]] == [0, 1, 2, 3, 4, 3, 2, 2, 1, 0]
-    strips = model.generation(Noise(torch.arange(8)), x).unflatten(0, (5, 10))
+    strips = model.generation(batch).unflatten(0, (5, 10))
     assert strips[:, 0].std(3).max() < 0.01
     assert torch.equal(strips[:, 9], model.sample(Noise(torch.arange(5))).clamp(-1, 1))
 

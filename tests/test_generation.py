@@ -16,6 +16,7 @@ from entries import IMAGE_SHAPE, MODELS, blobs
 from genbench import generation
 from genbench.checkpoint import load_model
 from genbench.data.image_set import ImageSet, make_image_set, save_image_set
+from genbench.data.objects import parse_labels
 from genbench.errors import InputError
 from genbench.generation import batch_starts, find_condition, generate
 from genbench.grids import grid
@@ -122,9 +123,22 @@ def test_labels_are_given_by_seed_too(cold_file: Path, split: ImageSet, monkeypa
     assert condition.of(torch.arange(9, 13)).tolist() == [*split.labels[9:], *split.labels[:2]]
 
 
+def test_label_sets_are_given_by_seed_and_to_models_of_labels_alone(
+    cold_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, _ = load_model(cold_file)
+    sets = parse_labels([["gray cube", "yellow cylinder"], ["red cube"]], "here")
+    with pytest.raises(InputError, match="found label sets, but the model starts from given images"):
+        find_condition(model, {"mode": "reconstruct"}, sets, CPU)
+    monkeypatch.setattr(model, "condition", lambda options: "labels")
+    condition = find_condition(model, {}, sets, CPU)
+    assert condition is not None
+    assert [row.nonzero().flatten().tolist() for row in condition.of(torch.arange(3))] == [[0, 23], [1], [0, 23]]
+
+
 def test_given_images_must_be_there_and_fit(cold_file: Path, split: ImageSet) -> None:
     model, _ = load_model(cold_file)
-    with pytest.raises(InputError, match=r"starts from given images, expected --condition FILE\.npz"):
+    with pytest.raises(InputError, match=r"starts from given images, expected --condition FILE, a split"):
         find_condition(model, {"mode": "reconstruct"}, None, CPU)
     images, labels = blobs(3, size=20)
     large = make_image_set(images, labels, split.class_names, dataset="b", split="test", source="", source_sha256="")

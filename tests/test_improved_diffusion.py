@@ -247,7 +247,7 @@ def test_the_history_travels_with_the_model() -> None:
 def test_a_strip_goes_from_noise_to_the_sample(T: int) -> None:
     model = diffusion(timesteps=T).eval()
     with torch.no_grad():
-        strip = model.denoising(Noise(torch.arange(9)), batch(2).x0)
+        strip = model.denoising(batch(9))
         samples = model.sample(Noise(torch.arange(5)))
     assert strip.shape == (50, *SHAPE)
     torch.testing.assert_close(strip[9::10], samples.clamp(-1, 1))  # the last of every row

@@ -214,7 +214,7 @@ def test_interpolations_and_reconstructions_are_grids() -> None:
     torch.manual_seed(0)
     x0 = Noise(torch.arange(20)).normal(*IMAGE_SHAPE).clamp(-1, 1)
     model = build(AUTOENCODER, IMAGE_SHAPE).eval()
-    rows = model.reconstructions(Noise(torch.arange(20)), x0)
+    rows = model.reconstructions(Batch(x0, torch.zeros(20, dtype=torch.int64), Noise(torch.arange(20))))
     assert torch.equal(rows[:10], x0[:10])
     assert torch.equal(rows[20:30], x0[10:])
     assert len(rows) == 40

@@ -17,8 +17,8 @@ from genbench.data.objects import COLOURS, INDEX, LABEL_SETS, OBJECTS, multi_hot
 from genbench.errors import InputError
 from genbench.metrics import METRICS, count_objects, metric_info, object_accuracy, wilson_interval
 from genbench.object_classifier import (
+    ObjectClassifier,
     load_object_classifier,
-    make_network,
     object_scores,
     save_object_classifier,
     train_object_classifier,
@@ -117,8 +117,10 @@ def test_draws_are_pooled_and_compared():
     assert accuracy["value"] == pytest.approx(8 / 9)
     assert accuracy["values"] == pytest.approx([1, 2 / 3, 1])
     assert accuracy["draw_std"] == pytest.approx(np.std([1, 2 / 3, 1], ddof=1))
-    assert accuracy["interval"] == pytest.approx(wilson_interval(8, 9))
-    assert (accuracy["n_fake"], accuracy["note"]) == (2, "8 of 9 objects in 3 draws of 3")
+    low, high = wilson_interval(8, 9)
+    assert accuracy["interval"] == [low, high]
+    assert accuracy["n_fake"] == 2
+    assert accuracy["note"] == f"8 of 9 objects in 3 draws of 3, 95 % interval {low:.3f} to {high:.3f}"
     assert results["object_shape_wrong"]["value"] == pytest.approx(1 / 9)
     assert sum(result["value"] for result in results.values()) == pytest.approx(1)
     assert all(metric_info(key) is METRICS[key] for key in results)
@@ -158,14 +160,14 @@ class Small(nn.Module):
 
 @pytest.fixture
 def small(monkeypatch):
-    monkeypatch.setattr(object_classifier, "make_network", Small)
+    monkeypatch.setattr(object_classifier, "ObjectClassifier", Small)
 
 
 @pytest.fixture(scope="module")
 def evaluator():
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        return make_network(24).eval()
+        return ObjectClassifier(24).eval()
 
 
 INFO = {"accuracy": 0.5, "interval": [0.4, 0.6], "class_names": list(OBJECTS), "image_size": 16}
@@ -209,7 +211,7 @@ def test_the_evaluators_file_gives_it_back(data, evaluator, tmp_path):
 
 
 def test_the_courses_checkpoint_ranks_as_its_own_network_does(evaluator, tmp_path):
-    course = make_network(24)
+    course = ObjectClassifier(24)
     course.load_state_dict(evaluator.state_dict())
     course.fc = nn.Sequential(course.fc, nn.Sigmoid())
     course.eval()
@@ -280,7 +282,7 @@ def test_the_scripts_train_and_evaluate(small, script, tmp_path, data):
     printed = script("evaluate_objects", *given, "--labels", labels, "--draws", 2)
     result = json.loads((tmp_path / "accuracy.json").read_text())
     assert sum(metric["value"] for metric in result["metrics"].values()) == pytest.approx(1)
-    assert result["metrics"]["object_accuracy"]["note"].endswith("of 12 objects in 2 draws of 6")
+    assert result["metrics"]["object_accuracy"]["note"].partition(", ")[0].endswith("of 12 objects in 2 draws of 6")
     assert result["evaluator"]["accuracy"] == pytest.approx(float(printed.rpartition(": ")[2]), abs=1e-4)
     assert result["num_fake"] == 3
     refused = script("evaluate_objects", *given, "--labels", labels, code=2)

@@ -11,10 +11,12 @@ import yaml
 from entries import IMAGE_SHAPE, blobs
 
 from genbench.checkpoint import load_model
+from genbench.data.description import Description
 from genbench.noise import Noise
 from genbench.preflight import check_entry
 from genbench.training import train
 
+DATA = Description("blobs", "Blobs", *IMAGE_SHAPE[1:], IMAGE_SHAPE[0], 4, 32, 8)
 README = (Path(__file__).parents[1] / "README.md").read_text()
 IMPORTS = """
 from collections.abc import Iterator, Mapping
@@ -47,7 +49,7 @@ def flow(monkeypatch: pytest.MonkeyPatch) -> dict:
 
 
 def test_the_family_of_the_readme_passes_preflight_trains_and_samples(flow: dict, tmp_path: Path) -> None:
-    found = check_entry(flow, IMAGE_SHAPE, "README.md")
+    found = check_entry(flow, DATA, "README.md")
     assert {name: cost["nfe"] for name, cost in found["samplers"].items()} == {"euler-50": 50, "euler-10": 10}
     out = tmp_path / "model.safetensors"
     train(flow, *blobs(32), data_sha256="d", seed=0, out=out, device=torch.device("cpu"))

@@ -31,7 +31,7 @@ from genbench.reporting.page import cite, sentence
 from genbench.reporting.pictures import embed, first_row, first_tiles, read_grid, reduce_colours
 from genbench.reporting.plots import on_front, quality_against_time
 from genbench.reporting.progress import held_out, quality_over_training, snapshot_points
-from genbench.reporting.publish import publish
+from genbench.reporting.publish import publish, publish_index
 from genbench.reporting.report import Report, abbreviate, anchors
 from genbench.reporting.results import LOSSY, read_results
 from genbench.reporting.sampling import SIGMA_HAT_SIGN, settings
@@ -309,6 +309,7 @@ def render(folder: Path) -> Path:
     """Publish the results of a suite; returns the folder of pages."""
     out = folder.parent / "report"
     publish(folder / "preflight.json", folder, out, ROOT / "report")
+    publish_index(out, ROOT / "report")
     return out
 
 
@@ -1339,7 +1340,7 @@ def test_templates_that_are_not_there_are_named(demo, tmp_path):
 @pytest.mark.parametrize("path", sorted((ROOT / "report/captions").glob("*.rst")), ids=lambda path: path.stem)
 def test_captions_are_valid_for_the_names_that_a_suite_can_have(path):
     wildcards = SimpleNamespace(suite="demo", model="wgan-gp_", seed="0", checkpoint="step-300_", sampler="ddim+25.0_")
-    wildcards.picture = "reconstructions"
+    wildcards.picture, wildcards.labels = "reconstructions", "new_test"
     snakemake = SimpleNamespace(wildcards=wildcards, params={"results": "results/demo"})
     text = (
         jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(path.read_text()).render(snakemake=snakemake)

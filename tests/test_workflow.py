@@ -47,12 +47,38 @@ TOY = {
         "elsewhere": {"samples": "elsewhere.npz"},
     },
 }
+THINGS = {
+    "title": "Toy things",
+    "dataset": {"source": "shapes", "name": "things", "image_size": 16, "scenes": 30},
+    "num_samples": 520,
+    "evaluation": {
+        "extractors": ["objects"],
+        "headline": "object_accuracy_few",
+        "options": {"kid_subset_size": 20, "kid_subsets": 5, "fd_infinity_sizes": 0},
+        "objects": {
+            "labels": {"few": "few.json"},
+            "draws": 2,
+            "shown": [["red cube", "gray sphere"]],
+            "classifier": {"epochs": 1, "min_accuracy": 0},
+        },
+    },
+    "models": {
+        "ddpm": {
+            "model": MODELS["ddpm"] | {"num_classes": 24, "multi_label": True},
+            "training": {"steps": 5, "batch_size": 16},
+            "samplers": {"ddim": {"step": "ddim", "steps": 2}},
+            "snapshots": [3],
+            "pictures": ["denoising"],
+        }
+    },
+}
+FEW = [["gray cube"], ["red sphere", "yellow cylinder"], ["cyan cube", "blue cube", "green sphere"]]
 
 
 def command(*arguments: str, suite: str = "toy.yaml", device: str = "cpu") -> list[str]:
     snakemake = [sys.executable, "-m", "snakemake", *arguments, "--snakefile", str(ROOT / "Snakefile")]
     options = ["--cores", "2", "--resources", "gpu=1", "--profile", str(ROOT / "profiles/default")]
-    return [*snakemake, *options, "--config", f"suite={suite}", f"device={device}"]
+    return [*snakemake, *options, "--config", f"suite={suite}", f"device={device}"]  # suite: one, or [a, b]
 
 
 def snakemake(folder: Path, *arguments: str, **options: str) -> subprocess.CompletedProcess[str]:
@@ -149,7 +175,7 @@ def test_an_edited_model_alone_is_trained_again(ran: Path) -> None:
     write(ran, suite)
     rules = ("train", "sample", "picture", "sample_features", "evaluate", "neighbours")
     gan = {(rule, "gan"): 1 for rule in rules}
-    assert planned(ran) == gan | {("report", ""): 1, ("all", ""): 1}
+    assert planned(ran) == gan | {("report", ""): 1, ("index", ""): 1, ("all", ""): 1}
     before = {path: path.read_bytes() for path in ran.glob("results/toy/*/seed0/model.safetensors")}
     result = snakemake(ran)
     assert result.returncode == 0, result.stdout[-5000:]
@@ -166,6 +192,55 @@ def test_a_new_sampler_trains_nothing(ran: Path) -> None:
     found = planned(ran)
     assert not [rule for rule, _ in found if rule == "train"]
     assert found["sample", "ddpm"] == found["evaluate", "ddpm"] == 2  # at step 10 and at the end
+
+
+@pytest.mark.slow
+def test_a_second_suite_of_objects_on_request_joins_the_first(ran: Path) -> None:
+    (ran / "things.yaml").write_text(yaml.safe_dump(THINGS))
+    (ran / "few.json").write_text(json.dumps(FEW))
+    before = {path: path.stat().st_mtime_ns for path in ran.glob("results/toy/**/metrics.json")}
+    result = snakemake(ran, suite="[toy.yaml, things.yaml]")
+    assert result.returncode == 0, result.stdout[-5000:]
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+    folder = ran / "results/things/ddpm/seed0"
+    for checkpoint in ("step-3", "final"):
+        accuracy = json.loads((folder / checkpoint / "ddim/objects/few.json").read_text())
+        assert accuracy["metrics"]["object_accuracy"]["note"].startswith(
+            f"{round(12 * accuracy['metrics']['object_accuracy']['value'])} of 12 objects in 2 draws of 6"
+        )
+    with np.load(folder / "final/ddim/objects/few.npz") as samples:
+        assert samples["arr_0"].shape == (6, 16, 16, 3)
+        assert not np.array_equal(samples["arr_0"][:3], samples["arr_0"][3:])
+    timing = json.loads((folder / "final/ddim/timing.json").read_text())
+    assert (timing["condition"]["kind"], timing["condition"]["split"]) == ("labels", "test")
+    index, page = ((ran / f"results/report/{name}.html").read_text() for name in ("index", "things"))
+    assert "Toy things" in index
+    assert "Toy &lt;b&gt;suite&lt;/b&gt;" in index
+    assert "Object accuracy (few)" in page
+    assert "of the evaluator, on held-out real images" in page
+    assert "One image for each label set of few (ddim)" in page
+    table = (ran / "results/report/things.csv").read_text()
+    assert "object_colour_wrong_few" in table.partition("\n")[0]
+    assert "Nothing to be done" in snakemake(ran, suite="[toy.yaml, things.yaml]").stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"dataset": {"source": "demo", "label": "Others"}},
+            "dataset: found the name 'demo', as in toy.yaml, for other",
+        ),
+        ({"models": {"gan": {"samples": "elsewhere.npz"}}}, "models: gan: found another kind than in toy.yaml"),
+    ],
+)
+def test_suites_that_cannot_run_together_are_told(change: dict, message: str, toy: Path) -> None:
+    (toy / "second.yaml").write_text(yaml.safe_dump(TOY | change))
+    result = snakemake(toy, "--dry-run", suite="[toy.yaml, second.yaml]")
+    assert result.returncode != 0
+    assert f"second.yaml: {message}" in result.stdout
 
 
 @pytest.mark.slow

@@ -28,6 +28,11 @@ class Description:
     multi_label: bool = False
     """Whether an image has several labels at once, as zeros and ones, rather than one class."""
 
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        return self.channels, self.height, self.width
+
 
 class Dataset(NamedTuple):
     """A data set whose options have been checked."""

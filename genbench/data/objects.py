@@ -68,14 +68,19 @@ def read_labels(path: Path) -> Labels:
     Raises InputError, naming the file and the place in it, for another form, an unknown object, an object twice in one
     image, and an image of none.
     """
-    content = read_json(path)
+    return parse_labels(read_json(path), str(path))
+
+
+def parse_labels(content: Any, where: str) -> Labels:
+    """The same from what such a file holds; InputError begins with `where`."""
     if not isinstance(content, (list, dict)) or not content:
         raise InputError(
-            f"{path}: found {_shown(content)}, expected a list of lists of objects, or a mapping of image names to them"
+            f"{where}: found {_shown(content)}, expected a list of lists of objects, or a mapping of image names to "
+            "them"
         )
     entries = content.items() if isinstance(content, dict) else enumerate(content)
     sets = tuple(
-        _read_set(value, f"{path}: {key if isinstance(key, str) else f'entry {key}'}") for key, value in entries
+        _read_set(value, f"{where}: {key if isinstance(key, str) else f'entry {key}'}") for key, value in entries
     )
     return Labels(sets, tuple(content) if isinstance(content, dict) else None)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from genbench.construction import unknown_name
 from genbench.errors import InputError
-from genbench.features import classifier, dinov2, efficientnet, inception
+from genbench.features import classifier, dinov2, efficientnet, inception, objects
 from genbench.features.extraction import Extractor, ExtractorKind
 from genbench.features.weights import check_sha256, fetch_weights
 from genbench.metrics import metric_keys
@@ -37,6 +37,7 @@ EXTRACTORS: dict[str, ExtractorKind] = {
         load=inception.load_legacy,
         weights=inception.LEGACY_WEIGHTS,
     ),
+    "objects": ExtractorKind(dim=objects.DIM, metrics=metric_keys("objects", logits=False), load=objects.load),
 }
 
 

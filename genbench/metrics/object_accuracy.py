@@ -111,13 +111,16 @@ def object_accuracy(
     for key, field in KEYS.items():
         values: Sequence[int] = [getattr(count, field) for count in counts]
         total = draws * objects
+        low, high = wilson_interval(sum(values), total)
         results[key] = {
             "value": sum(values) / total,
             "std": None,
             "n_real": None,
             "n_fake": len(labels),
-            "interval": list(wilson_interval(sum(values), total)),
-            "note": f"{sum(values)} of {total} objects" + (f" in {draws} draws of {objects}" if draws > 1 else ""),
+            "interval": [low, high],
+            "note": f"{sum(values)} of {total} objects"
+            + (f" in {draws} draws of {objects}" if draws > 1 else "")
+            + f", 95 % interval {low:.3f} to {high:.3f}",
         }
         if draws > 1:
             shares = [value / objects for value in values]

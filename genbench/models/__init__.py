@@ -41,7 +41,7 @@ class Model(nn.Module, ABC):
     paper: ClassVar[str]  # source: authors, year, arXiv id
     network: ClassVar[str]  # the submodule whose calls while sampling are counted as NFE
     first_stage: ClassVar[str | None] = None  # the submodule whose weights come from the training of another entry
-    pictures: ClassVar[tuple[str, ...]] = ()  # methods (noise, x0) -> images (N, C, H, W), shown ten in a row
+    pictures: ClassVar[tuple[str, ...]] = ()  # methods (Batch) -> images (N, C, H, W), shown ten in a row
     image_shape: tuple[int, int, int]  # (C, H, W)
 
     @abstractmethod

@@ -135,16 +135,16 @@ class ColdDiffusion(Model):
 
     # --- Pictures -----------------------------------------------------------------------------------------------------
 
-    def restoration(self, noise: Noise, x0: Images) -> Tensor:
+    def restoration(self, batch: Batch) -> Tensor:
         """Five images, a row each: degraded from t = 0 to T in five pictures, and back again in five."""
-        x0, T = x0[:5], self.degradation.T
+        x0, T = batch.x0[:5], self.degradation.T
         degraded = [self.degradation(x0, round(T * part / 4)) for part in range(5)]
         path = [degraded[-1], *self.restore_path(degraded[-1])]
         restored = [path[T - round(T * part / 5)] for part in (4, 3, 2, 1, 0)]
         return torch.stack([*degraded, *restored], dim=1).flatten(0, 1).clamp(-1, 1)
 
-    def generation(self, noise: Noise, x0: Images) -> Tensor:
+    def generation(self, batch: Batch) -> Tensor:
         """Five samples, a row each: from x_T, drawn from the density, to x_0 in ten pictures."""
-        x_T, T = self.draw_x_T(Noise(noise.seeds[:5]), NOISE_LEVEL), self.degradation.T
+        x_T, T = self.draw_x_T(Noise(batch.noise.seeds[:5]), NOISE_LEVEL), self.degradation.T
         path = [x_T, *self.restore_path(x_T)]
         return torch.stack([path[round(T * part / 9)] for part in range(10)], dim=1).flatten(0, 1).clamp(-1, 1)

@@ -67,7 +67,7 @@ class DiffuseVAE(Diffusion):
         z = mu + torch.exp(0.5 * logvar) * batch.noise.normal(self.vae.latent_size)
         return self.vae.decode(z).float().clamp(-1, 1)
 
-    def draw_condition(self, noise: Noise, prior: Prior | None = None) -> Images:
+    def draw_condition(self, noise: Noise, y: Tensor | None = None, prior: Prior | None = None) -> Images:
         return self.vae.sample(noise, prior=prior).clamp(-1, 1)
 
     def call(self, x_t: Images, time: Timesteps, c: Tensor | None) -> Outputs:
@@ -97,7 +97,7 @@ class DiffuseVAE(Diffusion):
         """
         take = self.step(step, noise, variance, eta)
         x_T = temperature * noise.normal(*self.image_shape)
-        x_hat = self.draw_condition(noise, prior)
+        x_hat = self.draw_condition(noise, prior=prior)
         return reverse_process(x_T, self.timesteps(steps, spacing, respacing), self.predictor(clip, x_hat), take)
 
     def check_sampler(self, options: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -111,9 +111,9 @@ class DiffuseVAE(Diffusion):
         prior = options.get("prior")
         return [f"first stage: {remark}" for remark in self.vae.remarks({"prior": prior} if prior else {})]
 
-    def refinement(self, noise: Noise, x0: Images) -> Tensor:
+    def refinement(self, batch: Batch) -> Tensor:
         """Ten images of the first stage in a row, and what the second makes of them in the row below."""
-        few = Noise(noise.seeds[:10])
+        few = Noise(batch.noise.seeds[:10])
         x_T, x_hat = few.normal(*self.image_shape), self.draw_condition(few)
         take = self.step("ddpm", few, None, None)
         refined = reverse_process(x_T, self.timesteps(None, "uniform", None), self.predictor(True, x_hat), take)

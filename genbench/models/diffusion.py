@@ -42,8 +42,8 @@ class Diffusion(Model):
     time_input: what the network is told of t: the index t - 1; "rescaled" to 1000 steps, (t - 1) 1000 / T (OpenAI's
     rescale_timesteps); or the fraction t / T.
     num_classes: of labels that the network is told, by a linear layer into its embedding of time: class indices, or
-    several of them at once as a row of zeros and ones. label_dropout: the share of images learnt without, which
-    `guidance` needs (Ho & Salimans 2022, arXiv 2207.12598).
+    several of them at once as a row of zeros and ones, if `multi_label`. label_dropout: the share of images learnt
+    without, which `guidance` needs (Ho & Salimans 2022, arXiv 2207.12598).
     loss: "simple" is the mean squared error of the prediction; "hybrid" adds 0.001 L_vlb, which there moves the
     variance alone; "vlb" is the bound, T times the term at t, in bits per dimension.
     """
@@ -66,6 +66,7 @@ class Diffusion(Model):
         loss: Literal["simple", "hybrid", "vlb"] = "simple",
         time_sampler: str | Mapping[str, Any] = "uniform",
         num_classes: int = 0,
+        multi_label: bool = False,
         label_dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -74,6 +75,8 @@ class Diffusion(Model):
                 f"key 'label_dropout': found {label_dropout} with {num_classes} classes, expected a share from 0 to "
                 "below 1, of a model with num_classes"
             )
+        if multi_label and not num_classes:
+            raise InputError("key 'multi_label': found true with 0 classes, expected num_classes beside it")
         if learned_variance and loss == "simple":
             raise InputError(
                 "key 'loss': found 'simple', which does not teach the variance that 'learned_variance' asks for; "
@@ -87,7 +90,7 @@ class Diffusion(Model):
         self.schedule = choose(SCHEDULES, schedule, "schedule")(timesteps)
         self.prediction, self.learned_variance = prediction, learned_variance
         self.time_input, self.loss = time_input, loss
-        self.num_classes, self.label_dropout = num_classes, label_dropout
+        self.num_classes, self.multi_label, self.label_dropout = num_classes, multi_label, label_dropout
         self.time_sampler = choose(TIME_SAMPLERS, time_sampler, "time_sampler")(timesteps)
         given: dict[str, Any] = {"image_shape": image_shape}
         if learned_variance:
@@ -125,9 +128,11 @@ class Diffusion(Model):
         labels = self.multi_hot(batch.y)
         return labels * (batch.noise.uniform(1) >= self.label_dropout) if self.label_dropout else labels
 
-    def draw_condition(self, noise: Noise) -> Tensor | None:
-        """The same for new samples whose labels nobody gives: the classes in turn."""
-        return self.multi_hot(noise.seeds % self.num_classes) if self.num_classes else None
+    def draw_condition(self, noise: Noise, y: Labels | None = None) -> Tensor | None:
+        """The same for new samples: their labels y, or the classes in turn where nobody gives any."""
+        if not self.num_classes:
+            return None
+        return self.multi_hot(noise.seeds % self.num_classes if y is None else y)
 
     def multi_hot(self, y: Labels) -> Tensor:
         """Zeros and ones, float32 (N, num_classes), of class indices (N,) or of what is multi-hot already."""
@@ -235,8 +240,7 @@ class Diffusion(Model):
         """
         take = self.step(step, noise, variance, eta)
         x_T = noise.normal(*self.image_shape)
-        c = self.draw_condition(noise) if y is None or not self.num_classes else self.multi_hot(y)
-        predict = self.predictor(clip, c, guidance)
+        predict = self.predictor(clip, self.draw_condition(noise, y), guidance)
         return reverse_process(x_T, self.timesteps(steps, spacing, respacing), predict, take)
 
     def check_sampler(self, options: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -255,13 +259,17 @@ class Diffusion(Model):
             raise InputError(f"{where}: {error}") from None
         return options
 
-    def denoising(self, noise: Noise, x0: Images) -> Tensor:
+    def condition(self, options: Mapping[str, Any]) -> Literal["nothing", "images", "labels"]:
+        return "labels" if self.multi_label else "nothing"
+
+    def denoising(self, batch: Batch) -> Tensor:
         """Five samples on their way from noise to data: a row of ten each, after every tenth of all T steps."""
-        few = Noise(noise.seeds[:5])
+        few = Noise(batch.noise.seeds[:5])
         times = self.timesteps(None, "uniform", None)
         step = self.step("ddpm", few, None, None)
         x_T = few.normal(*self.image_shape)
-        path = reverse_path(x_T, times, self.predictor(True, self.draw_condition(few)), step)
+        c = self.draw_condition(few, batch.y[:5] if self.multi_label else None)
+        path = reverse_path(x_T, times, self.predictor(True, c), step)
         shown = [-(-tenth * len(times) // 10) for tenth in range(1, 11)]  # rounded up: a short chain repeats pictures
         kept = {number: x for number, x in enumerate(path, start=1) if number in shown}
         return torch.stack([kept[number] for number in shown], dim=1).flatten(0, 1).clamp(-1, 1)

@@ -93,9 +93,9 @@ class GAN(Model):
     def sample(self, noise: Noise, y: Labels | None = None) -> Images:
         return self.draw(noise.normal(self.latent_size))
 
-    def interpolation(self, noise: Noise, x0: Images) -> Tensor:
+    def interpolation(self, batch: Batch) -> Tensor:
         """The first two latents over a 10x10 grid in [-1, 1], the others zero."""
-        return self.draw(latent_plane(self.latent_size, x0.device))
+        return self.draw(latent_plane(self.latent_size, batch.x0.device))
 
     def remarks(self, options: Mapping[str, Any]) -> list[str]:
         if self.image_size is None:

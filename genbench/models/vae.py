@@ -145,11 +145,12 @@ class VAE(Model):
         density = "a Gaussian" if components == 1 else f"a mixture of {components} Gaussians"
         return [f"prior: {density} fitted to the latents of the training images"]
 
-    def reconstructions(self, noise: Noise, x0: Images) -> Tensor:
-        """Ten of `x0` in a row, and the decoded means of their latents in the row below."""
+    def reconstructions(self, batch: Batch) -> Tensor:
+        """Ten images in a row, and the decoded means of their latents in the row below."""
+        x0 = batch.x0
         rows = zip(x0.split(10), self.decode(self.encode(x0)[0]).split(10), strict=True)
         return torch.cat([row for pair in rows for row in pair])
 
-    def interpolation(self, noise: Noise, x0: Images) -> Tensor:
+    def interpolation(self, batch: Batch) -> Tensor:
         """The first two latents over a 10x10 grid in [-1, 1], the others zero."""
-        return self.decode(latent_plane(self.latent_size, x0.device))
+        return self.decode(latent_plane(self.latent_size, batch.x0.device))

@@ -9,9 +9,11 @@ from genbench.reporting.numerals import Number, count, duration, memory, proport
 
 # Metrics of the comparison, in its order; the others stand in each model's own section.
 COMPARED = (
+    "object_accuracy",
     *("fid", "fd", "fid_infinity", "fd_infinity", "inception_score", "classifier_score", "kid"),
     *("precision", "recall", "density", "coverage", "memorised"),
 )
+OBJECTS = ("object_accuracy", "object_colour_wrong", "object_shape_wrong", "object_missing")  # by file of label sets
 DISTANCES = ("fd", "fid")  # biased: a value means something only beside others from as many samples
 INFINITE = ("fd_infinity", "fid_infinity")
 PRINTED: dict[str, Callable[[Number], str]] = {  # otherwise with three significant digits
@@ -23,9 +25,11 @@ PRINTED: dict[str, Callable[[Number], str]] = {  # otherwise with three signific
     "classifier_confidence": proportion,
     "classifier_confident_share": proportion,
     "classes_found": count,
+    **dict.fromkeys(OBJECTS, proportion),
 }
 FEATURES = {  # how labels name an extractor
     "classifier": "classifier",
+    "objects": "objects",
     "efficientnet": "EfficientNet",
     "dinov2": "DINOv2",
     "clean": "clean",
@@ -34,6 +38,7 @@ FEATURES = {  # how labels name an extractor
 INCEPTION = ("clean", "legacy")  # resizes before FID's own network
 STAND_INS = {
     "classifier": "features of a classifier of this data set, a stand-in for Inception's: no FID",
+    "objects": "features of a classifier of this data set's objects, a stand-in for Inception's: no FID",
     "efficientnet": "features of EfficientNet-Lite0 on ImageNet, a stand-in for Inception's: no FID",
 }
 UNOFFICIAL = "features of weights that are not the published ones: no FID"
@@ -124,8 +129,9 @@ def metric_columns(
     columns = []
     for key, metric in zip(keys, metrics, strict=True):
         info, extractor, scale = metric_info(key), extractor_of(key), 1
-        named = extractor and (metric in DISTANCES + INFINITE or metrics.count(metric) > 1)
+        named = extractor and (metric in DISTANCES + INFINITE + OBJECTS or metrics.count(metric) > 1)
         label = name_features(info.label, extractor) if named else info.label
+        label = f"{info.label} ({extractor})" if metric in OBJECTS else label
         if metric in DISTANCES and num_samples:
             label = (
                 label[:-1] + f", {count(num_samples)})" if label.endswith(")") else f"{label} ({count(num_samples)})"
@@ -189,7 +195,7 @@ def comparison_columns(
     for metric in COMPARED:
         found = [key for key in metrics if metric_base(key) == metric]
         own = [key for key in found if extractor_of(key) == extractor_of(headline)]
-        keys += found if metric in DISTANCES else own or found
+        keys += found if metric in DISTANCES + OBJECTS else own or found
     bits = [BITS_PER_DIM] if likelihood else []
     return metric_columns(list(dict.fromkeys(keys)), num_samples, dataset) + bits + COSTS
 

@@ -71,6 +71,9 @@ def caption(name: str) -> str:
     if name.startswith("neighbours-"):
         sampler = name.removeprefix("neighbours-")
         return f"Samples ({sampler}), and below each the training image that is nearest in the headline's features"
+    if name.startswith("objects-"):
+        _, labels, sampler = name.split("-", 2)
+        return f"One image for each label set of {labels} ({sampler})"
     return CAPTIONS.get(name) or name.replace("_", " ").replace("-", " ").capitalize()
 
 

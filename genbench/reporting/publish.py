@@ -15,24 +15,37 @@ log = logging.getLogger(__name__)
 
 
 def publish(preflight: Path, results: Path, out_dir: Path, template_dir: Path) -> None:
-    """Write {suite}.html, {suite}.csv (the tidy table in full), {suite}.json (what the index needs) and index.html.
+    """Write {suite}.html, {suite}.csv (the tidy table in full) and {suite}.json (what the index needs).
 
-    The index of a single suite is that suite's page. Raises InputError, which names the file, for what is missing.
+    Raises InputError, which names the file, for what is missing.
     """
     found = read_results(preflight, results)
     suite = str(found.preflight["suite"])
     if Path(suite).name != suite or suite == "index":
         raise InputError(f"{preflight}: suite: found {suite!r}, expected a name that can be a file's, and not 'index'")
     report = Report(found, results)
-    page = render_report(report, template_dir)
-    write_text(out_dir / f"{suite}.html", page)
+    write_text(out_dir / f"{suite}.html", render_report(report, template_dir))
     lists = {key: found.rows[key].map(" | ".join) for key in ("warnings", "remarks") if key in found.rows}
     table = found.rows.assign(**lists)
     write_text(out_dir / f"{suite}.csv", table.to_csv(index=False))
     write_json(out_dir / f"{suite}.json", report.summary())
+    log.info("%s: %d rows; the page is %s", suite, len(found.rows), out_dir / f"{suite}.html")
+
+
+def publish_index(out_dir: Path, template_dir: Path) -> None:
+    """Write index.html over all suites that have been published in a folder; of a single one, that suite's page.
+
+    Raises InputError for a folder without any.
+    """
     summaries = read_summaries(out_dir)
-    write_text(out_dir / "index.html", page if len(summaries) == 1 else render_index(summaries, template_dir))
-    log.info("%s: %d rows; the page is %s", suite, len(found.rows), out_dir / "index.html")
+    if not summaries:
+        raise InputError(f"{out_dir}: found no suite's summary, expected SUITE.json from render_report.py")
+    if len(summaries) == 1:
+        page = (out_dir / f"{summaries[0]['suite']}.html").read_text(encoding="utf-8")
+    else:
+        page = render_index(summaries, template_dir)
+    write_text(out_dir / "index.html", page)
+    log.info("the first page of %d suites is %s", len(summaries), out_dir / "index.html")
 
 
 def read_summaries(out_dir: Path) -> list[Mapping[str, Any]]:

@@ -99,6 +99,7 @@ def read_results(preflight_path: Path, root: Path) -> Results:
     bound_terms: dict[str, pd.DataFrame] = {}
     metrics: dict[str, None] = {}  # an ordered set
     extractors: dict[str, Mapping[str, Any]] = {}
+    ceiling: dict[str, Any] = {}
 
     for model, entry in preflight["models"].items():
         given = "samples" in (entry.get("spec") or {})  # drawn elsewhere, so that nobody trained here
@@ -126,6 +127,15 @@ def read_results(preflight_path: Path, root: Path) -> Results:
                 origins.append(origin("evaluation", evaluation, model))
                 metrics |= dict.fromkeys(evaluation["metrics"])
                 extractors |= evaluation.get("extractors", {})
+                found = list(object_results(place, preflight))
+                for labels, accuracy in found:
+                    origins.append(origin("object accuracy", accuracy, model))
+                    metrics |= dict.fromkeys(f"{key}_{labels}" for key in accuracy["metrics"])
+                    evaluation["metrics"] |= {f"{key}_{labels}": value for key, value in accuracy["metrics"].items()}
+                    ceiling |= bounded_by(accuracy, labels)
+                    if draw.checkpoint == "final" and (place / f"objects/{labels}.png").exists():
+                        name = f"objects-{labels}-{draw.sampler}"
+                        pictures.setdefault(model, {}).setdefault(name, place / f"objects/{labels}.png")
                 if draw.checkpoint == "final" and (place / "neighbours.png").exists():
                     pictures.setdefault(model, {}).setdefault(f"neighbours-{draw.sampler}", place / "neighbours.png")
                 if (place / "grid.png").exists():
@@ -142,12 +152,14 @@ def read_results(preflight_path: Path, root: Path) -> Results:
                 if timing.get("lossy"):
                     rows[-1]["remarks"].append(LOSSY)
 
-    real = root / "real"
+    real, floor = root / "real", None
+    if (real / "metrics.json").exists():
+        floor = measured(read_record(real / "metrics.json", "metrics")) | ceiling
     return Results(
         preflight=preflight,
         rows=pd.DataFrame(rows),
         metrics=list(metrics),
-        floor=measured(read_record(real / "metrics.json", "metrics")) if (real / "metrics.json").exists() else None,
+        floor=floor,
         histories=histories,
         grids=grids,
         pictures=pictures,
@@ -156,6 +168,22 @@ def read_results(preflight_path: Path, root: Path) -> Results:
         extractors=extractors,
         provenance=pd.DataFrame(origins),
     )
+
+
+def object_results(place: Path, preflight: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The accuracies of a sample set's objects that are there, by their file of label sets."""
+    for labels in ((preflight.get("evaluation") or {}).get("objects") or {}).get("labels", ()):
+        path = place / f"objects/{labels}.json"
+        if path.exists():
+            yield labels, read_record(path, "metrics", "evaluator")
+
+
+def bounded_by(accuracy: Mapping[str, Any], labels: str) -> dict[str, Any]:
+    """The evaluator's own accuracy on real images that it was not trained on, as a column of the row of real images."""
+    if accuracy["evaluator"].get("accuracy") is None:
+        return {}
+    key = f"object_accuracy_{labels}"
+    return {key: accuracy["evaluator"]["accuracy"], f"{key}_note": "of the evaluator, on held-out real images"}
 
 
 def read_record(path: Path, *required: str) -> dict[str, Any]:
