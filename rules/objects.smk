@@ -81,7 +81,7 @@ rule evaluate_objects:
     benchmark:
         "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/benchmarks/evaluate_objects-{labels}.tsv"
     conda:
-        "../envs/torch.yaml"
+        "../envs/metrics.yaml"
     threads: 1
     resources:
         gpu=GPU,

@@ -131,9 +131,9 @@ def test_what_is_there_and_damaged_is_told(tmp_path, published, monkeypatch, cap
 def test_the_target_runs_each_time_it_is_asked_for(tmp_path):
     shutil.copy(ROOT / "config.yaml", tmp_path)
     command = [sys.executable, "-m", "snakemake", "prefetch", "--snakefile", ROOT / "Snakefile", "--cores", "1"]
-    log = tmp_path / "results/demo/logs/prefetch.log"
+    log = tmp_path / "results/logs/prefetch.log"
     for _ in range(2):
         job = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
         assert job.returncode == 0, job.stderr
-        assert "suites/demo.yaml: all 0 files that it needs are here" in log.read_text()
+        assert "suites/demo-shapes.yaml: all 0 files that are needed are here" in log.read_text()
         log.unlink()

@@ -287,7 +287,7 @@ def test_efficientnet_says_how_to_install_it(monkeypatch):
 
 
 def test_preflight_asks_for_the_package_and_for_as_many_images_as_the_headline_needs(monkeypatch):
-    data = describe({"source": "demo"})
+    data = describe({"source": "demo"}, Path())
     suite = {"num_samples": 2000, "snapshot_samples": 2000}
     suite["evaluation"] = {"extractors": ["efficientnet"], "options": {}, "headline": "fd_efficientnet"}
     check_evaluation(suite, data, Path(), "suite")

@@ -1,6 +1,7 @@
 """The report: numbers from files to table to page; hostile names stay text; nothing is loaded from anywhere."""
 
 import base64
+import copy
 import hashlib
 import io
 import json
@@ -1009,6 +1010,30 @@ def test_several_seeds_have_bars_and_one_has_none(tmp_path):
     assert "Bars are ± one standard deviation over seeds." in several.caption
     bars = [len(re.findall(r"stroke-width: 1\.2\b", str(plot.wide))) for plot in (single, several)]
     assert bars == [0, len(OPTIONS)]
+
+
+def test_models_are_compared_over_steps_by_the_first_sampler_of_each_kind(tmp_path):
+    options = {f"ddim-{steps}-0.0": OPTIONS[f"ddim-{steps}-0.0"] for steps in DDIM_TABLE}
+    options |= {"ddim-50-1.0": OPTIONS["ddim-50-1.0"]}  # noise is another line of a study, and none here
+    folder = write_study(tmp_path, options)
+    assert report_of(folder).speed is None  # one model: its study shows it
+    preflight = read_json(folder / "preflight.json")
+    other = copy.deepcopy(preflight["models"]["ddim"]) | {"label": "DiffuseVAE"}
+    other["samplers"] = {"mixture-10": other["samplers"]["ddim-10-0.0"]} | other["samplers"]
+    preflight["models"]["diffusevae"] = other
+    write_json(folder / "preflight.json", preflight)
+    shutil.copytree(folder / "ddim", folder / "diffusevae")
+    place = folder / "diffusevae/seed0/final"
+    shutil.copytree(place / "ddim-10-0.0", place / "mixture-10")
+    metrics = read_json(place / "mixture-10/metrics.json")
+    metrics["metrics"]["fd_classifier"]["value"] = 5.55
+    write_json(place / "mixture-10/metrics.json", metrics)
+    speed = report_of(folder).speed
+    for svg in map(str, (speed.wide, speed.narrow)):
+        assert "<title>DDIM, DDIM: 13.4 at 10 sampling steps</title>" in svg
+        assert "<title>DiffuseVAE, DDIM: 5.55 at 10 sampling steps</title>" in svg
+        assert "<title>DiffuseVAE, DDIM: 4.67 at 50 sampling steps</title>" in svg
+        assert len(re.findall("<title>", svg)) == 6
 
 
 def test_samples_of_a_study_stand_side_by_side_from_the_same_seeds(tmp_path):

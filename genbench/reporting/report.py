@@ -25,7 +25,7 @@ from genbench.reporting.pictures import Picture, caption, embed, first_row, firs
 from genbench.reporting.plots import quality_against_time
 from genbench.reporting.progress import Comparison, distinct, held_out, quality_over_training
 from genbench.reporting.results import Draw, Results
-from genbench.reporting.sampling import Study, arrange, quality_plots, settings
+from genbench.reporting.sampling import Setting, Study, arrange, quality_plots, settings
 from genbench.reporting.sections import (
     Section,
     Strip,
@@ -35,6 +35,7 @@ from genbench.reporting.sections import (
     training_curves,
     training_facts,
 )
+from genbench.reporting.speed import quality_against_steps
 from genbench.reporting.table import Row, Table, compare, final_rows, seen
 
 # All of a page together, before base64 adds a third:
@@ -158,13 +159,28 @@ class Report:
         return [plot for plot in plots if plot]
 
     @cached_property
+    def settings(self) -> dict[str, list[Setting]]:
+        """The samplers that take steps, of each model, the best model first."""
+        models = self.preflight["models"]
+        return {
+            model: settings(models[model], [row for row in self.table.rows if row.model == model])
+            for model in self.order
+        }
+
+    @cached_property
+    def speed(self) -> Comparison | None:
+        """What fewer sampling steps cost each model."""
+        names = distinct({model: self.label(model) for model in self.order})
+        return quality_against_steps(
+            {names[model]: chosen for model, chosen in self.settings.items()}, self.table.columns[0]
+        )
+
+    @cached_property
     def studies(self) -> list[Study]:
         """The models whose samplers differ in steps or in noise, enough to be compared."""
         lead, grids = self.table.columns[0], {(row.model, row.sampler): path for row, path in self.shown()}
         studies = []
-        for model in self.order:
-            rows = [row for row in self.table.rows if row.model == model]
-            chosen = settings(self.preflight["models"][model], rows)
+        for model, chosen in self.settings.items():
             if plots := quality_plots(chosen, lead):
                 share = STUDY_BYTES // max(1, len(self.table.rows))
                 pictures = [

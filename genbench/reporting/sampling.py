@@ -25,9 +25,10 @@ NAMES = {"ddpm": "DDPM", "ddim": "DDIM", "dpm-solver++": "DPM-Solver++", "heun":
 
 @dataclass(frozen=True)
 class Setting:
-    """What the sampler of a row is: its kind in words, its number of steps S, and eta where it has one (DDIM)."""
+    """The sampler of a row: its step, that with what tells it from others, S, and eta where it has one (DDIM)."""
 
     row: Row
+    stepper: str
     kind: str
     steps: int
     eta: float | str | None
@@ -81,7 +82,8 @@ def settings(entry: Mapping[str, Any], rows: Sequence[Row]) -> list[Setting]:
         told = [words for key, words in extra.items() if any(other.get(key) != words for other in alike)]
         eta = given.get("eta")
         eta = 0.0 if eta is None and stepper == "ddim" else eta
-        listed.append(Setting(row, " ".join([NAMES.get(stepper, stepper), *told]), steps, eta))
+        name = NAMES.get(stepper, stepper)
+        listed.append(Setting(row, name, " ".join([name, *told]), steps, eta))
     return listed
 
 

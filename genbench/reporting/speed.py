@@ -1,0 +1,63 @@
+"""Speed against quality across models: what fewer sampling steps cost each, from the same seeds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pandas as pd
+
+from genbench.reporting.columns import Column
+from genbench.reporting.curves import compare_curves
+from genbench.reporting.progress import NARROW, WIDE, Comparison
+from genbench.reporting.sampling import FEWEST_STEPS, Setting
+
+FEWEST_MODELS = 2
+CAPTION = (
+    "Quality against the number of sampling steps, on a logarithmic scale: a line for each model and kind of step, all "
+    "from the same seeds. Where a model has several such samplers with that many steps, the one that its suite lists "
+    "first is shown."
+)
+
+
+def quality_against_steps(settings: Mapping[str, Sequence[Setting]], lead: Column) -> Comparison | None:
+    """The headline `lead` against S, for all models whose samplers have three numbers of steps or more.
+
+    settings: the samplers of each model, by its name, in the suite's order. A line is of one kind of step, DDIM without
+    noise (eta = 0) only. None where fewer than two models can be compared.
+    """
+    points = pd.DataFrame(
+        [point for name, chosen in settings.items() for point in line_points(name, chosen, lead)],
+        columns=["name", "model", "seed", "x", "value", "std"],
+    ).astype({"std": float})
+    several = points.groupby("name")["x"].transform("nunique") >= FEWEST_STEPS
+    points = points[several] if len(points) else points
+    if points["model"].nunique() < FEWEST_MODELS:
+        return None
+    plots = [compare_curves(points, "sampling steps", lead.label, size, log_x=True) for size in (WIDE, NARROW)]
+    if not (plots[0] and plots[1]):
+        return None
+    comparison = Comparison("Speed against quality", CAPTION, plots[0], plots[1], full=True)
+    return (
+        replace(comparison, caption=f"{CAPTION} {lead.direction.capitalize()} is better.")
+        if lead.direction
+        else comparison
+    )
+
+
+def line_points(name: str, chosen: Sequence[Setting], lead: Column) -> list[dict[str, object]]:
+    """The points of a model: for each kind of step and each S, the first of its samplers."""
+    first: dict[tuple[str, int], Setting] = {}
+    for setting in chosen:
+        if setting.eta in (None, 0):
+            first.setdefault((setting.stepper, setting.steps), setting)
+    return [
+        {
+            "name": f"{name}, {stepper}",
+            "model": name,
+            "seed": 0,
+            "x": float(steps),
+            "value": cell.value * lead.scale,
+            "std": cell.std * lead.scale if cell.std is not None else None,
+        }
+        for (stepper, steps), setting in first.items()
+        if (cell := setting.row.cells[lead.key]).value is not None
+    ]
