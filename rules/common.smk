@@ -25,9 +25,6 @@ except InputError as error:
 SUITE_FILES = [path for path, _ in FILES.values()]
 SUITES = {name: suite for name, (_, suite) in FILES.items()}
 OVERRIDES = json.dumps({key: config[key] for key in ("seeds", "num_samples")})
-DEVICE = config["device"]
-# A GPU is asked for only where one will be used: otherwise gpu=1 would run CPU jobs one after another.
-GPU = 1 if DEVICE == "cuda" or (DEVICE == "auto" and gpu_indices()) else 0
 
 # Jobs inherit these: where the scripts are, and the package also in an environment in which it is not installed.
 os.environ |= {
@@ -36,6 +33,27 @@ os.environ |= {
     "GENBENCH_JOBS_PER_GPU": str(config["jobs_per_gpu"]),
     "GENBENCH_WEIGHTS": config["weights_root"],
 }
+
+
+def elsewhere():
+    """Whether jobs run on other machines than this one, which can't say whether those have GPUs: a cluster or a cloud."""
+    planned = workflow.dryrun and workflow.resource_settings.nodes is not None  # --jobs: of a cluster
+    return workflow.non_local_exec or workflow.remote_exec or planned
+
+
+def device(wildcards):
+    """What a job computes on. Elsewhere auto means a GPU: a job without one shall fail, and not take weeks on a CPU."""
+    return "cuda" if config["device"] == "auto" and elsewhere() else config["device"]
+
+
+def gpu(wildcards):
+    """How many GPUs a job asks for: none where it will use a CPU, since gpu=1 would run such jobs one after another."""
+    return int(device(wildcards) == "cuda" or (device(wildcards) == "auto" and bool(gpu_indices())))
+
+
+def growing(first):
+    """A resource function: `first`, and as much again with each further attempt at a job that failed."""
+    return lambda wildcards, attempt: attempt * first
 
 
 def any_of(names):

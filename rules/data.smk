@@ -14,7 +14,8 @@ rule prepare_data:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
+        runtime=growing(120),
     params:
         dataset=lambda wildcards: json.dumps(suite_of(wildcards)["dataset"]),
         data_root=config["data_root"],
@@ -38,9 +39,10 @@ rule train_classifier:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        gpu=GPU,
-        device=DEVICE,
-        mem_mb=4000,
+        gpu=gpu,
+        device=device,
+        mem_mb=growing(4000),
+        runtime=growing(120),
     params:
         options=lambda wildcards: flags(evaluation(wildcards)["classifier"]),
     shell:
@@ -62,9 +64,10 @@ rule reference_features:
         "../envs/metrics.yaml"
     threads: 1
     resources:
-        gpu=GPU,
-        device=DEVICE,
-        mem_mb=4000,
+        gpu=gpu,
+        device=device,
+        mem_mb=growing(4000),
+        runtime=growing(120),
     params:
         extractor=extractor_argument,
     shell:

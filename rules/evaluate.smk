@@ -15,9 +15,10 @@ rule sample_features:
         "../envs/metrics.yaml"
     threads: 1
     resources:
-        gpu=GPU,
-        device=DEVICE,
-        mem_mb=4000,
+        gpu=gpu,
+        device=device,
+        mem_mb=growing(4000),
+        runtime=growing(120),
     params:
         extractor=extractor_argument,
     shell:
@@ -45,7 +46,8 @@ rule evaluate:
         "../envs/metrics.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
+        mem_mb=growing(8000),
+        runtime=growing(120),
     params:
         draws=draws,
         holdout=lambda wildcards, input: ["--holdout", *input.holdout] if input.holdout else [],
@@ -75,7 +77,8 @@ rule neighbours:
         "../envs/metrics.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         headline=neighbour_metric,
     shell:
@@ -104,9 +107,10 @@ rule likelihood:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        gpu=GPU,
-        device=DEVICE,
-        mem_mb=8000,
+        gpu=gpu,
+        device=device,
+        mem_mb=growing(8000),
+        runtime=growing(720),
     params:
         limit=lambda wildcards: entry(wildcards)["likelihood"]["images"],
         steps=lambda wildcards: entry(wildcards)["likelihood"].get("steps", "all"),
@@ -130,7 +134,8 @@ rule evaluate_real:
         "../envs/metrics.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
+        mem_mb=growing(8000),
+        runtime=growing(120),
     params:
         options=lambda wildcards: json.dumps(evaluation(wildcards)["options"]),
     shell:
@@ -147,10 +152,12 @@ rule real_grid:
         "results/{suite}/real/logs/grid.log",
     benchmark:
         "results/{suite}/real/benchmarks/grid.tsv"
+    localrule: True
     conda:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     shell:
         'python "$GENBENCH"/scripts/draw_grid.py --images {input:q} --out {output:q} 2>&1 | tee -ai {log:q}'

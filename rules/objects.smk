@@ -15,9 +15,10 @@ rule train_object_classifier:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        gpu=GPU,
-        device=DEVICE,
-        mem_mb=4000,
+        gpu=gpu,
+        device=device,
+        mem_mb=growing(4000),
+        runtime=growing(240),
     params:
         options=lambda wildcards: flags(evaluation(wildcards).get("objects", {}).get("classifier", {})),
     shell:
@@ -45,9 +46,10 @@ rule sample_objects:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        gpu=GPU,
-        device=DEVICE,
-        mem_mb=8000,
+        gpu=gpu,
+        device=device,
+        mem_mb=growing(8000),
+        runtime=growing(240),
     params:
         checkpoint=checkpoint_file,
         sampler=sampler_options,
@@ -84,9 +86,10 @@ rule evaluate_objects:
         "../envs/metrics.yaml"
     threads: 1
     resources:
-        gpu=GPU,
-        device=DEVICE,
-        mem_mb=4000,
+        gpu=gpu,
+        device=device,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         draws=lambda wildcards: objects(wildcards)["draws"],
     shell:

@@ -9,6 +9,9 @@ rule prefetch:
     conda:
         "../envs/metrics.yaml"
     threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(240),
     params:
         suites=SUITE_FILES,
         data_root=config["data_root"],

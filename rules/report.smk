@@ -27,19 +27,22 @@ rule report:
         "results/{suite}/logs/report.log",
     benchmark:
         "results/{suite}/benchmarks/report.tsv"
+    localrule: True
     conda:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         preflight="results/{suite}/preflight.json",
+        results=subpath(input.real, ancestor=2),
         suite=lambda wildcards: json.dumps(suite_of(wildcards)),
         out=subpath(output.page, parent=True),
         templates=Path(workflow.basedir) / "report",
     shell:
         'python "$GENBENCH"/scripts/render_report.py --preflight {params.preflight:q}'
-        " --template-dir {params.templates:q} --out-dir {params.out:q} 2>&1 | tee -ai {log:q}"
+        " --results {params.results:q} --template-dir {params.templates:q} --out-dir {params.out:q} 2>&1 | tee -ai {log:q}"
 
 
 rule index:
@@ -56,11 +59,13 @@ rule index:
         "results/logs/index.log",
     benchmark:
         "results/benchmarks/index.tsv"
+    localrule: True
     conda:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
+        runtime=growing(10),
     params:
         out=subpath(output[0], parent=True),
         templates=Path(workflow.basedir) / "report",

@@ -24,9 +24,10 @@ rule sample:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        gpu=GPU,
-        device=DEVICE,
-        mem_mb=8000,
+        gpu=gpu,
+        device=device,
+        mem_mb=growing(8000),
+        runtime=growing(720),
     params:
         checkpoint=checkpoint_file,
         sampler=sampler_options,
@@ -60,9 +61,10 @@ rule picture:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        gpu=GPU,
-        device=DEVICE,
-        mem_mb=4000,
+        gpu=gpu,
+        device=device,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         labels=shown_labels,
     shell:

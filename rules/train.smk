@@ -22,9 +22,10 @@ rule train:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        gpu=GPU,
-        device=DEVICE,
-        mem_mb=8000,
+        gpu=gpu,
+        device=device,
+        mem_mb=growing(8000),
+        runtime=growing(1440),
     params:
         spec=train_spec,
         snapshots=train_snapshots,
@@ -54,7 +55,8 @@ rule import_checkpoint:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=8000,
+        mem_mb=growing(8000),
+        runtime=growing(30),
     params:
         format=lambda wildcards: entry(wildcards)["pretrained"]["format"],
         source=pretrained_source,
@@ -87,7 +89,8 @@ rule import_samples:
         "../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         num_samples=lambda wildcards: suite_of(wildcards)["num_samples"],
     shell:

@@ -1,5 +1,6 @@
 """Which tests a machine can run, and the surroundings of them all."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -23,12 +24,28 @@ def has_slurm() -> bool:
     return (
         shutil.which("sinfo") is not None
         and subprocess.run(["timeout", "5", "sinfo"], capture_output=True).returncode == 0
+        and importlib.util.find_spec("snakemake_executor_plugin_slurm") is not None
     )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for marker, available in {"gpu": has_cuda, "slurm": has_slurm}.items():
-        marked = [item for item in items if marker in item.keywords]
-        if marked and not available():
-            for item in marked:
-                item.add_marker(pytest.mark.skip(reason=f"this machine has no {marker}"))
+def has_conda_packages() -> bool:
+    return importlib.util.find_spec("rattler") is not None and importlib.util.find_spec("rattler_build") is not None
+
+
+AVAILABLE = {"gpu": has_cuda, "slurm": has_slurm, "conda": has_conda_packages}
+ON_REQUEST = {"slurm", "conda"}  # `pytest -m slurm`: nobody wants plain `pytest` to submit jobs to a cluster
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for marker, available in AVAILABLE.items():
+        marked = [item for item in items if item.get_closest_marker(marker)]
+        if not marked:
+            continue
+        if marker in ON_REQUEST and marker not in config.option.markexpr:
+            reason = f"on request: -m {marker}"
+        elif not available():
+            reason = f"this machine has no {marker}, see CONTRIBUTING.md"
+        else:
+            continue
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason=reason))

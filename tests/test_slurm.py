@@ -1,0 +1,134 @@
+"""A toy suite through a real Slurm: `pytest -m slurm`, which tests/slurm/run.sh does on a Slurm of its own.
+
+Its GPUs may be stand-ins: jobs ask for them, and compute on the CPU.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from entries import MODELS
+
+ROOT = Path(__file__).parents[1]
+TRAINING = {"steps": 20, "batch_size": 16}
+SUITE = {
+    "title": "On a cluster",
+    "dataset": {"source": "demo"},
+    "num_samples": 160,
+    "evaluation": {
+        "options": {"kid_subset_size": 50, "kid_subsets": 5},
+        "classifier": {"epochs": 1, "min_accuracy": 0.5},
+    },
+    "models": {
+        "gan": {"model": MODELS["gan"], "training": TRAINING | {"steps": 1500}, "sample_batch_size": 50},
+        "vae": {"model": MODELS["vae"], "training": TRAINING},
+    },
+}
+PARTITIONS = {"partitions": {"gpu": {"max_gpu": 2}, "cpu": {"max_gpu": 0}}}
+OPTIONS = [
+    *("--profile", str(ROOT / "profiles/slurm")),
+    *("--slurm-partition-config", "partitions.yaml"),
+    *("--slurm-status-command", "squeue", "--slurm-no-account"),  # a cluster without accounts
+    *("--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "2"),
+    *("--latency-wait", "20", "--slurm-keep-successful-logs"),
+    *("--set-resources", "train:gpu=1", "sample:gpu=1"),  # though config says cpu, as there is no real GPU
+    *("--precommand", "env | grep CUDA_VISIBLE_DEVICES; true"),
+    *("--config", "suite=cluster.yaml", "device=cpu"),
+]
+
+pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+def slurm(*command: str) -> str:
+    return subprocess.run(["timeout", "10", *command], capture_output=True, text=True, check=True).stdout
+
+
+def job_records(folder: Path) -> list[dict[str, str]]:
+    """What Slurm knows of every job of this folder, by its own names."""
+    lines = slurm("scontrol", "show", "job", "--oneliner").splitlines()
+    records = [dict(re.findall(r"(\w+)=(\S+)", line)) for line in lines]
+    return [record for record in records if record.get("WorkDir") == str(folder)]
+
+
+def jobs_of(records: list[dict[str, str]], rule: str, model: str = "") -> list[dict[str, str]]:
+    """The jobs of a rule, the first submitted first: the executor's comment is rule_NAME_wildcards_VALUES."""
+    found = [record for record in records if re.match(rf"(rule|group)_{rule}\b.*{model}", record.get("Comment", ""))]
+    return sorted(found, key=lambda record: int(record["JobId"]))
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, list[dict[str, str]]]:
+    """The folder, Snakemake's output and Slurm's records of a run in which a training was cancelled once."""
+    folder = tmp_path_factory.mktemp("cluster")
+    shutil.copy(ROOT / "config.yaml", folder)
+    (folder / "cluster.yaml").write_text(yaml.safe_dump(SUITE))
+    (folder / "partitions.yaml").write_text(yaml.safe_dump(PARTITIONS))
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), *OPTIONS]
+    with (folder / "output.log").open("w") as output:
+        process = subprocess.Popen(
+            command, cwd=folder, stdout=output, stderr=output, env=os.environ | {"GENBENCH_SAVE_SECONDS": "0.5"}
+        )
+        state = folder / "results/cluster/gan/seed0/training/state.safetensors"
+        while process.poll() is None and not state.exists():
+            time.sleep(0.2)
+        for job in jobs_of(job_records(folder), "train", "gan"):
+            slurm("scancel", job["JobId"])  # as at the end of its time
+        process.wait()
+    text = (folder / "output.log").read_text()
+    assert process.returncode == 0, text[-10_000:]
+    return folder, text, job_records(folder)
+
+
+def test_the_report_is_made(cluster):
+    folder, _, _ = cluster
+    assert (folder / "results/report/index.html").stat().st_size > 10_000
+    page = (folder / "results/report/cluster.html").read_text()
+    assert all(model in page for model in SUITE["models"])
+
+
+def test_a_cancelled_training_comes_back_with_more_memory_and_time_and_goes_on(cluster):
+    folder, _, records = cluster
+    first, second = jobs_of(records, "train", "gan")
+    assert (first["JobState"], second["JobState"]) == ("CANCELLED", "COMPLETED")
+    assert (first["TimeLimit"], second["TimeLimit"]) == ("1-00:00:00", "2-00:00:00")
+    assert (first["MinMemoryNode"], second["MinMemoryNode"]) == ("8000M", "16000M")
+    training = json.loads((folder / "results/cluster/gan/seed0/training.json").read_text())
+    assert (training["steps"], training["resumed"]) == (1500, 1)
+
+
+def test_jobs_that_ask_for_a_gpu_get_one_and_others_do_not(cluster):
+    folder, _, records = cluster
+    seen = set()
+    for record in records:
+        log = Path(record["StdOut"]).read_text()
+        devices = re.search(r"^CUDA_VISIBLE_DEVICES=(\S*)$", log, re.MULTILINE)
+        asks = re.match(r"rule_(train|sample)_wildcards", record["Comment"]) is not None
+        assert (devices is not None) == asks, record["Comment"]
+        assert record["Partition"] == ("gpu" if asks else "cpu")
+        assert (record.get("TresPerJob") == "gres:gpu:1") == asks
+        seen |= {devices[1]} if devices else set()
+    assert seen <= {"0", "1"}
+    assert len(seen) >= 1
+    timing = json.loads((folder / "results/cluster/gan/seed0/final/default/timing.json").read_text())
+    assert timing["device"].startswith("CPU")  # told, not assumed
+
+
+def test_an_evaluation_and_its_picture_are_one_job_and_pages_are_none(cluster):
+    _, text, records = cluster
+    comments = [record["Comment"] for record in records]
+    assert sum(comment.startswith("group_evaluation") for comment in comments) == len(SUITE["models"])
+    assert not re.findall(r"rule_(?:evaluate_wild|neighbours|report|index|real_grid)", " ".join(comments))
+    assert text.count("localrule report:") == 1
+
+
+def test_a_second_run_has_nothing_to_do(cluster):
+    folder, _, _ = cluster
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), *OPTIONS]
+    assert "Nothing to be done" in subprocess.run(command, cwd=folder, capture_output=True, text=True).stderr
