@@ -55,11 +55,23 @@ def quality_over_training(results: Results, rows: Sequence[Row]) -> Comparison |
         caption += " hollow marks with hollow ones only."
     elif final:
         caption += " The last point of a line is the final model."
+    caption += epoch_remark(results, points)
     return Comparison("Quality over training", caption + seeds_remark(points), plots[0], plots[1])
 
 
+def epoch_remark(results: Results, points: pd.DataFrame) -> str:
+    """How many steps are an epoch, where that is known and the same for all points."""
+    images = (results.preflight.get("dataset") or {}).get("num_train")
+    sizes = set(points["batch_size"])
+    return (
+        f" An epoch is {images / sizes.pop():,.0f} steps."
+        if images and len(sizes) == 1 and points["batch_size"].notna().all()
+        else ""
+    )
+
+
 def snapshot_points(results: Results, lead: Column, compared: Sequence[Row]) -> pd.DataFrame:
-    """name, seed, x (step), value, samples, final, apart of every row of models with snapshots.
+    """name, seed, x (step), value, samples, batch_size, final, apart of every row of models with snapshots.
 
     The final model is apart where it was judged by another number of samples than its snapshots.
     """
@@ -80,6 +92,7 @@ def snapshot_points(results: Results, lead: Column, compared: Sequence[Row]) -> 
             "x": steps.where(~final, last),
             "value": rows[lead.key].astype(float) * lead.scale,
             "samples": samples,
+            "batch_size": rows.get("training_batch_size", pd.Series(np.nan, rows.index)),
             "final": final,
         }
     )

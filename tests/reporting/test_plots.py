@@ -100,6 +100,7 @@ def test_snapshots_are_compared_over_training_and_finals_from_more_samples_stand
     assert lsgan["apart"].tolist() == [False, False, True]
     assert "judged by 500 samples each" in plot.caption
     assert "compare hollow marks with hollow ones only" in plot.caption
+    assert "An epoch is 62 steps." in plot.caption  # 4000 / 64
     for svg in map(str, (plot.wide, plot.narrow)):
         assert ">FD-classifier, lower is better<" in svg
         assert ">final model, 2k samples<" in svg
@@ -113,6 +114,8 @@ def test_finals_from_as_many_samples_end_their_lines(demo):
     plot = quality_over_training(results, table_of(demo).rows)
     assert "The last point of a line is the final model." in plot.caption
     assert "2k samples<" not in plot.wide
+    results.rows["training_batch_size"] = [64, 32] * (len(results.rows) // 2) + [64] * (len(results.rows) % 2)
+    assert "An epoch" not in quality_over_training(results, table_of(demo).rows).caption
     none = replace(results, rows=final_rows(results.rows))
     assert quality_over_training(none, table_of(demo).rows) is None
 
