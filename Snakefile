@@ -42,8 +42,12 @@ onstart:
 
 
 onsuccess:
-    if Path("results/report/index.html").exists():
-        print(f"The report: {Path('results/report/index.html').resolve()}", file=sys.stderr)
+    if REPORT.exists() and REPORT.stat().st_mtime >= STARTED:  # not where the run was asked for something else
+        print(outcome.made(REPORT.parent, SUITES), file=sys.stderr)
+
+
+onerror:
+    print(outcome.failed(failed_jobs()), file=sys.stderr)
 
 
 localrules:
@@ -53,4 +57,4 @@ localrules:
 rule all:
     default_target: True
     input:
-        "results/report/index.html",
+        REPORT,

@@ -16,10 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from genbench.errors import InputError
 from genbench.images import to_images
+from genbench.progress import Progress
 from genbench.tensors import Images, Pixels
 from genbench.weights import load_tensors, save_tensors
 
@@ -93,7 +93,7 @@ def train_classifier(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=epochs * batches)
     with (
         torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True),
-        tqdm(total=epochs * batches, desc="classifier", unit="step", disable=None) as bar,
+        Progress(epochs * batches, "steps", name="classifier") as progress,
     ):
         for epoch in range(epochs):
             for indices in torch.randperm(count, generator=random).split(batch_size)[:batches]:
@@ -104,7 +104,7 @@ def train_classifier(
                 loss.backward()
                 optimizer.step()
                 schedule.step()
-                bar.update()
+                progress.update()
             log.info("classifier: epoch %d of %d, loss %.4f", epoch + 1, epochs, loss.item())
     return classifier.eval()
 

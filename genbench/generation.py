@@ -9,7 +9,6 @@ for seed i, row i of them, beginning again after the last.
 import json
 import logging
 import shutil
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,7 +19,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from genbench import provenance
 from genbench.artifacts import atomic_path, sha256_json, write_json
@@ -32,6 +30,7 @@ from genbench.errors import InputError
 from genbench.images import to_images, to_pixels
 from genbench.models import Model
 from genbench.noise import Noise
+from genbench.progress import Progress
 from genbench.tensors import Pixels, Seeds
 
 log = logging.getLogger(__name__)
@@ -158,7 +157,6 @@ def generate(
     counter = CallCounter()
     starts = batch_starts(seeds, batch_size)
     images, times, computed, io_seconds = [], [], 0, 0.0
-    last_line = time.monotonic()
 
     def timed(batch: torch.Tensor) -> tuple[Pixels, float]:
         _synchronize(device)
@@ -168,7 +166,7 @@ def generate(
         return pixels, time.perf_counter() - started
 
     first_seconds = None
-    with tqdm(total=len(starts) * batch_size, unit="image", disable=None, dynamic_ncols=True) as bar:
+    with Progress(len(starts) * batch_size, "images") as progress:
         for start in starts:
             part = parts.load(start)
             if part is None:
@@ -183,11 +181,7 @@ def generate(
             batch_images, seconds = part
             images.append(batch_images)
             times.append(seconds)
-            bar.update(batch_size)
-            now = time.monotonic()
-            if now - last_line > 10 and not sys.stderr.isatty():
-                log.info("%d of %d images", len(images) * batch_size, len(starts) * batch_size)
-                last_line = now
+            progress.update(batch_size)
     warm = [seconds for seconds in times if np.isfinite(seconds)]
     if not warm:  # a single batch: once more, warm
         warm = [timed(torch.arange(starts[0], starts[0] + batch_size, device=device))[1]]
@@ -196,9 +190,15 @@ def generate(
         timed(one)  # the kernels for another shape
     with counter.on(model):
         _, latency = timed(one)
+    seconds_per_image = float(np.sum(warm)) / (len(warm) * batch_size)
+    log.info(
+        "%s images at %.3g a second, %d evaluations of the network each",
+        f"{len(seeds):,}",
+        1 / seconds_per_image,
+        counter.calls,
+    )
     offset = seeds.start - starts[0]
     result = np.concatenate(images)[offset : offset + len(seeds)]
-    seconds_per_image = float(np.sum(warm)) / (len(warm) * batch_size)
     timing = {
         "num_images": len(seeds),
         "timed_images": len(warm) * batch_size,

@@ -5,11 +5,11 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from genbench.errors import InputError
 from genbench.images import to_images
 from genbench.noise import Noise
+from genbench.progress import Progress
 from genbench.tensors import Images, PerImage
 
 
@@ -54,7 +54,7 @@ def bits_per_dim(
             f"{tuple(model.image_shape)}"
         )
     priors, terms = [], []
-    with tqdm(total=len(images), unit="image", disable=None, dynamic_ncols=True) as bar, torch.inference_mode():
+    with Progress(len(images), "images") as progress, torch.inference_mode():
         for start in range(0, len(images), batch_size):
             x0 = to_images(torch.from_numpy(images[start : start + batch_size]).to(device))
             prior, steps_terms = model.bits_per_dim(
@@ -62,7 +62,7 @@ def bits_per_dim(
             )
             priors.append(prior.double().cpu())
             terms.append(steps_terms.double().cpu())
-            bar.update(len(x0))
+            progress.update(len(x0))
     prior, by_step = torch.cat(priors), torch.cat(terms)
     total = prior + by_step.sum(1)
     return {

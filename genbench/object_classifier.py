@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 from torchvision.models.resnet import BasicBlock, ResNet
-from tqdm import tqdm
 
 from genbench.artifacts import sha256_file
 from genbench.classifier import shifted
 from genbench.data.objects import OBJECTS
 from genbench.errors import InputError
 from genbench.images import to_images
+from genbench.progress import Progress
 from genbench.tensors import Images
 from genbench.weights import load_tensors, save_tensors
 
@@ -93,7 +93,7 @@ def train_object_classifier(
     )
     with (
         torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True),
-        tqdm(total=epochs * batches, desc="object classifier", unit="step", disable=None) as bar,
+        Progress(epochs * batches, "steps", name="object classifier") as progress,
     ):
         for epoch in range(epochs):
             total = 0.0
@@ -111,7 +111,7 @@ def train_object_classifier(
                 optimizer.step()
                 schedule.step()
                 total += loss.item()
-                bar.update()
+                progress.update()
             log.info("object classifier: epoch %d of %d, loss %.4f", epoch + 1, epochs, total / batches)
     return network.eval()
 

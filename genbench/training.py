@@ -8,7 +8,6 @@ import logging
 import os
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +18,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from genbench import provenance, weights
 from genbench.artifacts import read_json, sha256_json, write_json
@@ -29,6 +27,7 @@ from genbench.devices import device_label
 from genbench.errors import InputError
 from genbench.history import History
 from genbench.models import Model, build, count_parameters
+from genbench.progress import Progress, clock
 from genbench.recipe import TrainConfig
 from genbench.trainer import Trainer
 
@@ -265,7 +264,7 @@ def _run(
         del tensors
     history = History(folder / "history.jsonl", trainer.step)
     history.restore(*sums)
-    started = last_save = last_line = time.monotonic()
+    started = last_save = time.monotonic()
 
     def seconds() -> float:
         return seconds_before + time.monotonic() - started
@@ -308,13 +307,13 @@ def _run(
     first_step = trainer.step
     with (
         _stop_on_signal() as stopped,
-        tqdm(total=config.steps, initial=first_step, unit="step", disable=None, dynamic_ncols=True) as bar,
+        Progress(config.steps, "steps", initial=first_step) as progress,
     ):
         while trainer.step < config.steps:
             if trainer.step in snapshots:
                 save_model(folder / f"{trainer.step}.safetensors")
             history.add(trainer.step, *trainer.advance())
-            bar.update()
+            progress.update()
             now = time.monotonic()
             if trainer.step % config.log_every == 0 or trainer.step == config.steps:
                 check_finite()
@@ -327,13 +326,7 @@ def _run(
                     images_per_second=round(speed, 2),
                 )
                 text = ", ".join(f"{name} {value:.4g}" for name, value in line["losses"].items())
-                bar.set_postfix_str(f"{text}, {speed:.0f} images/s")
-                if now - last_line > 10 and not sys.stderr.isatty():
-                    left = (config.steps - trainer.step) * config.batch_size / speed
-                    log.info(
-                        "step %d/%d: %s; %.0f images/s, %s left", trainer.step, config.steps, text, speed, _clock(left)
-                    )
-                    last_line = now
+                progress.note(f"{text}, {speed:,.0f} images/s")
             if validation is not None and config.validate_every and trainer.step % config.validate_every == 0:
                 found = trainer.validate(validation)
                 images_seen = trainer.step * config.batch_size
@@ -370,10 +363,4 @@ def _run(
             "provenance": provenance.collect("torch", "numpy", "safetensors"),
         },
     )
-    log.info("trained %d steps in %s", config.steps, _clock(total))
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}"
+    log.info("trained %s steps in %s", f"{config.steps:,}", clock(total))

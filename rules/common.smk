@@ -4,6 +4,7 @@ import os
 import re
 import shlex
 import sys
+import time
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -14,6 +15,7 @@ from genbench.data.objects import labels_path
 from genbench.devices import gpu_indices
 from genbench.errors import InputError
 from genbench.metrics import metric_key
+from genbench.reporting import outcome
 from genbench.suites import check, checkpoints, load_suites, seeds_of
 
 try:
@@ -22,6 +24,8 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
+STARTED = time.time()
+REPORT = Path("results/report/index.html")
 SUITE_FILES = [path for path, _ in FILES.values()]
 SUITES = {name: suite for name, (_, suite) in FILES.items()}
 OVERRIDES = json.dumps({key: config[key] for key in ("seeds", "num_samples")})
@@ -54,6 +58,15 @@ def gpu(wildcards):
 def growing(first):
     """A resource function: `first`, and as much again with each further attempt at a job that failed."""
     return lambda wildcards, attempt: attempt * first
+
+
+def failed_jobs():
+    """The jobs that failed, for the message at the end. Snakemake offers no public way to them."""
+    failed = getattr(workflow.scheduler, "failed", ())
+    jobs = [single for job in failed for single in (job.jobs if job.is_group() else [job])]
+    return [
+        outcome.FailedJob(job.rule.name, job.message.partition(" ")[2], list(job.log)) for job in jobs if job.message
+    ]
 
 
 def any_of(names):

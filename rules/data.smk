@@ -20,6 +20,8 @@ rule prepare_data:
         dataset=lambda wildcards: json.dumps(suite_of(wildcards)["dataset"]),
         data_root=config["data_root"],
         out=subpath(output.info, parent=True),
+    message:
+        "prepare_data {wildcards.dataset}"
     shell:
         'python "$GENBENCH"/scripts/prepare_data.py --dataset {params.dataset:q} --data-root {params.data_root:q}'
         " --out {params.out:q} 2>&1 | tee -ai {log:q}"
@@ -45,6 +47,8 @@ rule train_classifier:
         runtime=growing(120),
     params:
         options=lambda wildcards: flags(evaluation(wildcards)["classifier"]),
+    message:
+        "train_classifier {wildcards.dataset}"
     shell:
         'python "$GENBENCH"/scripts/train_classifier.py --data-train {input.train:q} --data-test {input.test:q}'
         " --out {output:q} {params.options} --device {resources.device} --threads {threads} 2>&1 | tee -ai {log:q}"
@@ -70,6 +74,8 @@ rule reference_features:
         runtime=growing(120),
     params:
         extractor=extractor_argument,
+    message:
+        "reference_features {wildcards.dataset} {wildcards.split} {wildcards.extractor}"
     shell:
         'python "$GENBENCH"/scripts/extract_features.py --images {input.images:q} --extractor {params.extractor:q}'
         " --out {output:q} --device {resources.device} --threads {threads} 2>&1 | tee -ai {log:q}"

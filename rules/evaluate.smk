@@ -21,6 +21,8 @@ rule sample_features:
         runtime=growing(120),
     params:
         extractor=extractor_argument,
+    message:
+        "sample_features {wildcards.suite}/{wildcards.model}/seed{wildcards.seed}/{wildcards.checkpoint}/{wildcards.sampler} {wildcards.extractor}"
     shell:
         'python "$GENBENCH"/scripts/extract_features.py --images {input.images:q} --extractor {params.extractor:q}'
         " --out {output:q} --device {resources.device} --threads {threads} 2>&1 | tee -ai {log:q}"
@@ -52,6 +54,8 @@ rule evaluate:
         draws=draws,
         holdout=lambda wildcards, input: ["--holdout", *input.holdout] if input.holdout else [],
         options=lambda wildcards: json.dumps(evaluation(wildcards)["options"]),
+    message:
+        "evaluate {wildcards.suite}/{wildcards.model}/seed{wildcards.seed}/{wildcards.checkpoint}/{wildcards.sampler}"
     shell:
         'python "$GENBENCH"/scripts/evaluate.py --real {input.real:q} --fake {input.fake:q} --draws {params.draws}'
         " {params.holdout:q} --options {params.options:q} --out {output:q} 2>&1 | tee -ai {log:q}"
@@ -81,6 +85,8 @@ rule neighbours:
         runtime=growing(60),
     params:
         headline=neighbour_metric,
+    message:
+        "neighbours {wildcards.suite}/{wildcards.model}/seed{wildcards.seed}/{wildcards.checkpoint}/{wildcards.sampler}"
     shell:
         'python "$GENBENCH"/scripts/draw_neighbours.py --metrics {input.metrics:q} --headline {params.headline:q}'
         " --samples {input.samples:q} --train {input.train:q} --out {output:q} 2>&1 | tee -ai {log:q}"
@@ -114,6 +120,8 @@ rule likelihood:
     params:
         limit=lambda wildcards: entry(wildcards)["likelihood"]["images"],
         steps=lambda wildcards: entry(wildcards)["likelihood"].get("steps", "all"),
+    message:
+        "likelihood {wildcards.suite}/{wildcards.model}/seed{wildcards.seed}"
     shell:
         'python "$GENBENCH"/scripts/evaluate_likelihood.py --model {input.model:q} --images {input.images:q}'
         " --limit {params.limit} --steps {params.steps} --out {output:q} --device {resources.device} --threads {threads}"
@@ -138,6 +146,8 @@ rule evaluate_real:
         runtime=growing(120),
     params:
         options=lambda wildcards: json.dumps(evaluation(wildcards)["options"]),
+    message:
+        "evaluate_real {wildcards.suite}/real"
     shell:
         'python "$GENBENCH"/scripts/evaluate.py --real {input.real:q} --fake {input.fake:q} --allow-too-few'
         " --options {params.options:q} --out {output:q} 2>&1 | tee -ai {log:q}"
@@ -159,5 +169,7 @@ rule real_grid:
     resources:
         mem_mb=growing(2000),
         runtime=growing(10),
+    message:
+        "real_grid {wildcards.suite}/real"
     shell:
         'python "$GENBENCH"/scripts/draw_grid.py --images {input:q} --out {output:q} 2>&1 | tee -ai {log:q}'

@@ -21,6 +21,8 @@ rule train_object_classifier:
         runtime=growing(240),
     params:
         options=lambda wildcards: flags(evaluation(wildcards).get("objects", {}).get("classifier", {})),
+    message:
+        "train_object_classifier {wildcards.dataset}"
     shell:
         'python "$GENBENCH"/scripts/train_object_classifier.py --data-train {input.train:q} --data-test {input.test:q}'
         " --out {output:q} {params.options} --device {resources.device} --threads {threads} 2>&1 | tee -ai {log:q}"
@@ -54,6 +56,8 @@ rule sample_objects:
         checkpoint=checkpoint_file,
         sampler=sampler_options,
         draws=lambda wildcards: objects(wildcards)["draws"],
+    message:
+        "sample_objects {wildcards.suite}/{wildcards.model}/seed{wildcards.seed}/{wildcards.checkpoint}/{wildcards.sampler} {wildcards.labels}"
     shell:
         'python "$GENBENCH"/scripts/sample.py --model {params.checkpoint:q} --sampler {params.sampler:q}'
         " --condition {input.labels:q} --draws {params.draws}"
@@ -92,6 +96,8 @@ rule evaluate_objects:
         runtime=growing(60),
     params:
         draws=lambda wildcards: objects(wildcards)["draws"],
+    message:
+        "evaluate_objects {wildcards.suite}/{wildcards.model}/seed{wildcards.seed}/{wildcards.checkpoint}/{wildcards.sampler} {wildcards.labels}"
     shell:
         'python "$GENBENCH"/scripts/evaluate_objects.py --evaluator {input.evaluator:q} --samples {input.samples:q}'
         " --labels {input.labels:q} --draws {params.draws} --out {output:q} --device {resources.device}"

@@ -15,6 +15,8 @@ rule prefetch:
     params:
         suites=SUITE_FILES,
         data_root=config["data_root"],
+    message:
+        "prefetch"
     shell:
         'python "$GENBENCH"/scripts/prefetch.py --suite {params.suites:q} --data-root {params.data_root:q}'
         " 2>&1 | tee -ai {log:q}"

@@ -40,6 +40,8 @@ rule report:
         suite=lambda wildcards: json.dumps(suite_of(wildcards)),
         out=subpath(output.page, parent=True),
         templates=Path(workflow.basedir) / "report",
+    message:
+        "report {wildcards.suite}"
     shell:
         'python "$GENBENCH"/scripts/render_report.py --preflight {params.preflight:q}'
         " --results {params.results:q} --template-dir {params.templates:q} --out-dir {params.out:q} 2>&1 | tee -ai {log:q}"
@@ -69,6 +71,8 @@ rule index:
     params:
         out=subpath(output[0], parent=True),
         templates=Path(workflow.basedir) / "report",
+    message:
+        "index"
     shell:
         'python "$GENBENCH"/scripts/render_index.py --report {params.out:q} --template-dir {params.templates:q}'
         " 2>&1 | tee -ai {log:q}"

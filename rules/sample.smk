@@ -34,6 +34,8 @@ rule sample:
         condition=lambda wildcards, input: ["--condition", input.condition] if input.condition else [],
         num_samples=num_samples,
         batch_size=lambda wildcards: entry(wildcards)["sample_batch_size"],
+    message:
+        "sample {wildcards.suite}/{wildcards.model}/seed{wildcards.seed}/{wildcards.checkpoint}/{wildcards.sampler}"
     shell:
         'python "$GENBENCH"/scripts/sample.py --model {params.checkpoint:q} --sampler {params.sampler:q}'
         " {params.condition:q}"
@@ -67,6 +69,8 @@ rule picture:
         runtime=growing(60),
     params:
         labels=shown_labels,
+    message:
+        "picture {wildcards.suite}/{wildcards.model}/seed{wildcards.seed} {wildcards.picture}"
     shell:
         'python "$GENBENCH"/scripts/draw_picture.py --model {input.model:q} --picture {wildcards.picture:q}'
         " --images {input.images:q} {params.labels:q} --out {output:q} --device {resources.device} --threads {threads}"

@@ -31,6 +31,8 @@ rule train:
         snapshots=train_snapshots,
         held_out=lambda wildcards, input: f"--held-out {input.held_out}" if input.held_out else "",
         first_stage=lambda wildcards, input: f"--first-stage {input.first_stage}" if input.first_stage else "",
+    message:
+        "train {wildcards.suite}/{wildcards.model}/seed{wildcards.seed}"
     shell:
         'python "$GENBENCH"/scripts/train.py --spec {params.spec:q} --data {input.data:q} {params.held_out}'
         " {params.first_stage}"
@@ -61,6 +63,8 @@ rule import_checkpoint:
         format=lambda wildcards: entry(wildcards)["pretrained"]["format"],
         source=pretrained_source,
         options=pretrained_options,
+    message:
+        "import_checkpoint {wildcards.suite}/{wildcards.model}/seed{wildcards.seed}"
     shell:
         'python "$GENBENCH"/scripts/import_checkpoint.py --format {params.format:q} {params.source} --out {output.model:q}'
         " --options {params.options:q} --record {output.training:q} 2>&1 | tee -ai {log:q}"
@@ -93,6 +97,8 @@ rule import_samples:
         runtime=growing(30),
     params:
         num_samples=lambda wildcards: suite_of(wildcards)["num_samples"],
+    message:
+        "import_samples {wildcards.suite}/{wildcards.model}/seed{wildcards.seed}"
     shell:
         'python "$GENBENCH"/scripts/import_samples.py --in {input.samples:q} --count {params.num_samples} --like {input.like:q}'
         " --out {output.samples:q} --timing {output.timing:q} --grid {output.grid:q} 2>&1 | tee -ai {log:q}"

@@ -6,7 +6,7 @@ from typing import Any
 
 from genbench import provenance
 from genbench.artifacts import write_json
-from genbench.command_line import json_argument, run
+from genbench.command_line import json_argument, label_log, run
 from genbench.construction import check_arguments
 from genbench.errors import InputError
 from genbench.features import load_features
@@ -46,6 +46,7 @@ def main() -> None:
         parser.error(f"--draws: found {args.draws}, expected at least 1")
     check_arguments(EvaluationOptions, args.options, "--options")
     options = EvaluationOptions(**args.options)
+    label_log(args.out)
 
     result: dict[str, Any] = {"metrics": {}, "extractors": {}, "warnings": []}
     for real_path, fake_path, holdout_path in zip(args.real, args.fake, holdouts, strict=True):

@@ -1,11 +1,14 @@
 """How many of the objects that a conditional model was asked for do its samples show, by a classifier of objects?"""
 
 import argparse
+import logging
 from pathlib import Path
 from typing import Any
 
-from genbench.command_line import add_device_argument, run
+from genbench.command_line import add_device_argument, label_log, run
 from genbench.devices import claim_gpu
+
+log = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -23,6 +26,7 @@ def main() -> None:
     if args.draws < 1:
         parser.error(f"--draws: found {args.draws}, expected at least 1")
 
+    label_log(args.out)
     claim_gpu(args.device)
     from genbench import provenance
     from genbench.artifacts import array_sha256, sha256_file, write_json
@@ -76,7 +80,7 @@ def main() -> None:
     write_json(args.out, result)
     found = result["metrics"]["object_accuracy"]
     real = "unknown" if ceiling is None else f"{ceiling:.4f}"
-    print(f"object accuracy {found['value']:.4f} ({found['note']}); the evaluator's own on real images: {real}")
+    log.info("object accuracy %.4f (%s); the evaluator's own on real images: %s", found["value"], found["note"], real)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from genbench.command_line import add_device_argument, run
+from genbench.command_line import add_device_argument, label_log, run
 from genbench.devices import claim_gpu
 
 
@@ -30,6 +30,7 @@ def main() -> None:
     if args.batch_size is not None and args.batch_size < 1:
         parser.error(f"--batch-size: found {args.batch_size}, expected at least 1")
 
+    label_log(args.out)
     claim_gpu(args.device)
     from genbench import provenance
     from genbench.artifacts import array_sha256

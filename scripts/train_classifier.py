@@ -1,11 +1,14 @@
 """Train the classifier of one data set, an evaluator where Inception does not fit, and measure its test accuracy."""
 
 import argparse
+import logging
 import time
 from pathlib import Path
 
-from genbench.command_line import add_device_argument, run
+from genbench.command_line import add_device_argument, label_log, run
 from genbench.devices import claim_gpu
+
+log = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -22,6 +25,7 @@ def main() -> None:
     if args.epochs < 1:
         parser.error(f"--epochs: found {args.epochs}, expected at least 1")
 
+    label_log(args.out)
     claim_gpu(args.device)
     from genbench import provenance
     from genbench.classifier import accuracy, save_classifier, train_classifier
@@ -44,7 +48,7 @@ def main() -> None:
     )
     seconds = time.perf_counter() - started
     test_accuracy = accuracy(classifier, test.images, test.labels)
-    print(f"test accuracy {test_accuracy:.4f} after {args.epochs} epochs, {seconds:.0f} s")
+    log.info("classifier: test accuracy %.4f after %d epochs, %.0f s", test_accuracy, args.epochs, seconds)
     if args.min_accuracy is not None and test_accuracy < args.min_accuracy:
         raise InputError(
             f"{args.data_train}: the classifier reaches a test accuracy of {test_accuracy:.4f}, expected at least "

@@ -1,11 +1,14 @@
 """Train the classifier of a data set's objects, the evaluator of conditional models, and measure its own accuracy."""
 
 import argparse
+import logging
 import time
 from pathlib import Path
 
-from genbench.command_line import add_device_argument, run
+from genbench.command_line import add_device_argument, label_log, run
 from genbench.devices import claim_gpu
+
+log = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -25,6 +28,7 @@ def main() -> None:
     if args.epochs < 1:
         parser.error(f"--epochs: found {args.epochs}, expected at least 1")
 
+    label_log(args.out)
     claim_gpu(args.device)
     from genbench import provenance
     from genbench.data import load_image_set
@@ -55,7 +59,7 @@ def main() -> None:
     seconds = time.perf_counter() - started
     counts = count_objects(object_scores(network, test.images), test.labels, len(COLOURS))
     low, high = wilson_interval(counts.hits, counts.objects)
-    print(
+    log.info(
         f"top-k accuracy {counts.accuracy:.4f} ({counts.hits} of {counts.objects} objects, 95 % interval {low:.4f} to "
         f"{high:.4f}) on {len(test.images)} held-out images after {args.epochs} epochs, {seconds:.0f} s"
     )

@@ -99,11 +99,8 @@ def write(folder: Path, suite: dict) -> None:
 def planned(folder: Path, *arguments: str) -> Counter[tuple[str, str]]:
     """What a dry run would do: (rule, model), counted; rules that belong to no model have model ""."""
     output = snakemake(folder, "--dry-run", *arguments).stdout
-    jobs = re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)", output, re.MULTILINE)
-    found = Counter()
-    for rule, body in jobs:
-        model = re.search(r"wildcards: .*\bmodel=([\w-]+)", body)
-        found[rule, model[1] if model else ""] += 1
+    jobs = re.findall(r"^(?:(?:local)?rule (\w+):|Job \d+: (\w+)(?: [\w-]+/([\w-]+)/seed)?)", output, re.MULTILINE)
+    found = Counter((silent or rule, model) for silent, rule, model in jobs)
     assert found or "Nothing to be done" in output, output
     return found
 
@@ -117,6 +114,8 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.savez(folder / "elsewhere.npz", np.random.default_rng(0).integers(0, 256, (170, 28, 28, 1), dtype=np.uint8))
     result = snakemake(folder)
     assert result.returncode == 0, result.stdout[-5000:]
+    assert re.search(r"^toy: Toy <b>suite</b> \(3 models, 4 rows\)\n  1\. .*FD-classifier \(160\) ", result.stdout, re.M)
+    assert f"The report:  {folder / 'results/report/index.html'}\n" in result.stdout
     return folder
 
 
@@ -313,4 +312,5 @@ def test_cuda_without_a_gpu_is_one_clear_error(ran: Path) -> None:
     result = snakemake(ran, "results/toy/gan/seed0/model.safetensors", device="cuda")
     assert result.returncode != 0
     assert "error: device: found 'cuda', but torch sees no CUDA GPU" in result.stdout
+    assert f"Failed: train toy/gan/seed0\n  its log: {ran / 'results/toy/gan/seed0/logs/train.log'}\n" in result.stdout
     assert "Traceback" not in result.stdout

@@ -3,7 +3,6 @@
 import fcntl
 import logging
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from genbench.errors import InputError
+from genbench.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +132,6 @@ def _fetch(url: str, part: BinaryIO) -> bool:
     """Append to the part what it lacks of the file at `url`; returns whether any of it was there before."""
     import requests  # only a job that downloads pays for it
     import urllib3
-    from tqdm import tqdm
 
     have = _size(part)
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
@@ -152,12 +151,11 @@ def _fetch(url: str, part: BinaryIO) -> bool:
             length = response.headers.get("Content-Length", "")
             total = have + int(length) if length.isdecimal() else None
             log.info("%s: downloading %s bytes from byte %d", url, f"{total:,}" if total else "unknown", have)
-            interval = 0.1 if sys.stderr.isatty() else 30  # a log has the bar now and then, and not for small files
-            with tqdm(total=total, initial=have, unit="B", unit_scale=True, mininterval=interval, delay=1) as bar:
+            with Progress(total, "bytes", initial=have) as progress:
                 # Not iter_content: it loses what came last before a cut, and unpacks a .gz that is called encoded.
                 for chunk in response.raw.stream(CHUNK, decode_content=False):
                     part.write(chunk)
-                    bar.update(len(chunk))
+                    progress.update(len(chunk))
     except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
         cause = type(getattr(error.args[0], "reason", error) if error.args else error).__name__
         raise _FetchError(f"{cause} at byte {_size(part):,}" if _size(part) else cause, again=True) from None

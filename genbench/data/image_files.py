@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from PIL import UnidentifiedImageError
-from tqdm import tqdm
 
 from genbench.artifacts import sha256_json
 from genbench.data.archives import read_files
 from genbench.data.decoding import Decoded
 from genbench.data.image_set import ImageSet, make_image_set
 from genbench.errors import InputError
+from genbench.progress import Progress
 
 BATCH = 64  # images that a thread decodes at a time: small ones take less time than handing them over
 
@@ -58,9 +58,8 @@ def load_image_files(
     refused: list[str] = []
     missing = set(places)
 
-    for name, decoded, digest in tqdm(
-        _decode_all(source, places, as_asked), total=len(places), desc=source.name, unit=" images", disable=None
-    ):
+    progress = Progress(len(places), "images", name=source.name)
+    for name, decoded, digest in progress.over(_decode_all(source, places, as_asked)):
         missing.discard(name)
         if isinstance(decoded, str):
             refused.append(f"{name} ({decoded})")

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from genbench.artifacts import sha256_json
 from genbench.data.description import Dataset, Description
@@ -18,6 +17,7 @@ from genbench.data.image_set import ImageSet, make_image_set
 from genbench.data.objects import LABEL_SETS, OBJECTS, LabelSet, hold_out, labels_path, multi_hot, read_labels
 from genbench.data.scenes import LARGEST_SCENE, Picture, render_all
 from genbench.errors import InputError
+from genbench.progress import Progress
 
 SCENES, STEPS = 6003, 3
 RENDERER = 1  # to be raised when the same scenes get other pixels
@@ -151,7 +151,7 @@ def _pictures(sets: Sequence[LabelSet], groups: Sequence[Sequence[int]]) -> dict
 
 def _render(pictures: Sequence[Picture], seed: int, image_size: int, split: str) -> NDArray[np.uint8]:
     images = np.empty((len(pictures), image_size, image_size, 3), dtype=np.uint8)
-    rendered = render_all(pictures, seed, image_size)
-    for row, image in enumerate(tqdm(rendered, total=len(pictures), desc=split, unit=" images", disable=None)):
+    progress = Progress(len(pictures), "images", name=split)
+    for row, image in enumerate(progress.over(render_all(pictures, seed, image_size))):
         images[row] = image
     return images

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from genbench.errors import InputError
 from genbench.features.weights import WeightFile
+from genbench.progress import Progress
 
 if TYPE_CHECKING:
     import torch
@@ -65,7 +66,6 @@ def extract(
     Raises InputError when the extractor takes other images, and for features that are not finite.
     """
     import torch
-    from tqdm import tqdm
 
     if extractor.image_shape is not None and images.shape[1:] != extractor.image_shape:
         raise InputError(
@@ -83,7 +83,7 @@ def extract(
             torch.inference_mode(),
             torch.autocast(device.type, enabled=False),
             torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False),
-            tqdm(total=len(images), desc=extractor.name, unit="image", disable=None) as bar,
+            Progress(len(images), "images", name=extractor.name) as progress,
         ):
             for start in range(0, len(images), batch_size):
                 batch = torch.from_numpy(images[start : start + batch_size]).to(device)
@@ -93,7 +93,7 @@ def extract(
                     if key not in found:
                         found[key] = np.empty((len(images), value.shape[1]), dtype=np.float32)
                     found[key][start : start + len(value)] = value.float().cpu().numpy()
-                bar.update(len(batch))
+                progress.update(len(batch))
     finally:
         torch.set_float32_matmul_precision(precision)
     for key, array in found.items():

@@ -15,4 +15,5 @@ sections  what the page tells about one model
 report    what a suite's page shows, part by part
 page      Jinja2: the page of a suite, and the index over several
 publish   writes them
+outcome   what a run says when it ends
 """

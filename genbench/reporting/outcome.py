@@ -1,0 +1,89 @@
+"""What a run says when it ends: the best of each suite and where to look, or what failed and how to go on.
+
+Read from results/report/SUITE.json, without pandas: it stands between a user and the prompt.
+"""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any, NamedTuple
+
+from genbench.artifacts import read_json
+from genbench.reporting.columns import NFE, TIME, metric_columns
+from genbench.reporting.numerals import count
+
+SHOWN = 3  # rows of each suite
+
+
+class FailedJob(NamedTuple):
+    """A job that failed: its rule, the label of what it was to make, and its logs."""
+
+    rule: str
+    label: str
+    logs: Sequence[str]
+
+
+def ranking(summary: Mapping[str, Any]) -> list[tuple[str, dict[str, float]]]:
+    """The rows of a suite's summary, best first by its headline: names, and means over training seeds.
+
+    As in the report's table, what starts from real images comes last.
+    """
+    headline = metric_columns([summary["headline"]])[0]
+    draws: dict[tuple[str, str, str], list[Mapping[str, Any]]] = defaultdict(list)
+    for row in summary["rows"]:
+        draws[row["model"], row["checkpoint"], row["sampler"]].append(row)
+    several = {model: sum(other == model for other, _, _ in draws) > 1 for model, _, _ in draws}
+    sign = -1 if headline.direction == "higher" else 1
+    ranked = []
+    for (model, _, _), rows in draws.items():
+        first = rows[0]
+        name = f"{first['label']}, {first['sampler_label']}" if several[model] else first["label"]
+        means = {
+            key: fmean(row[key] for row in rows if key in row)
+            for key in (headline.key, NFE.key, TIME.key)
+            if any(key in row for row in rows)
+        }
+        last = not first.get("generates", True), headline.key not in means
+        ranked.append((*last, sign * means.get(headline.key, 0.0), name, means))
+    return [(name, means) for *_, name, means in sorted(ranked, key=lambda row: row[:3])]
+
+
+def made(report: Path, suites: Iterable[str]) -> str:
+    """What the run has made of its suites: their best rows, and the pages to open. `report` is results/report."""
+    lines = []
+    for suite in suites:
+        path = report / f"{suite}.json"
+        if not path.exists():
+            continue
+        summary = read_json(path)
+        headline = metric_columns([summary["headline"]], summary.get("num_samples"), summary.get("dataset"))[0]
+        rows = ranking(summary)
+        models = len({row["model"] for row in summary["rows"]})
+        counts = f"{models} {'model' if models == 1 else 'models'}, {len(rows)} {'row' if len(rows) == 1 else 'rows'}"
+        lines += ["", f"{suite}: {summary['title']} ({counts})"]
+        best = [(name, means) for name, means in rows if headline.key in means][:SHOWN]
+        width = max([len(name) for name, _ in best], default=0)
+        for place, (name, means) in enumerate(best, start=1):
+            parts = [f"{headline.label} {headline.text(means[headline.key] * headline.scale)}"]
+            parts += [f"{TIME.text(means[TIME.key])} for 50k images"] if TIME.key in means else []
+            parts += [f"NFE {count(means[NFE.key])}"] if NFE.key in means else []
+            lines.append(f"  {place}. {name:<{width}}  {', '.join(parts)}")
+    lines += ["", f"The report:  {report.resolve() / 'index.html'}"]
+    tables = ", ".join(f"{suite}.csv" for suite in suites if (report / f"{suite}.csv").exists())
+    return "\n".join([*lines, f"Its numbers: {tables} beside it"] if tables else lines)
+
+
+def failed(jobs: Iterable[FailedJob]) -> str:
+    """Which jobs failed, where their logs are, and how to go on; no jobs: the run was stopped."""
+    lines = [""]
+    for job in sorted(jobs):
+        lines.append(f"Failed: {job.rule} {job.label}".rstrip())
+        lines += [f"  its log: {os.path.abspath(log)}" for log in job.logs]
+    if len(lines) == 1:
+        lines.append("Stopped before the end.")
+    lines.append(
+        "What is finished is kept, and a training goes on from its last save: run the same command again to continue."
+    )
+    return "\n".join(lines)
