@@ -13,20 +13,20 @@ from typing import Any, Literal
 from genbench.errors import InputError
 
 
-def _words(annotation: Any) -> str:
+def words(annotation: Any) -> str:
     """An annotation as a user reads it: `int`, `one of 'gan', 'lsgan'`, `a list of int`."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if annotation in (None, types.NoneType):
         return "null"
     if origin in (types.UnionType, typing.Union):
-        return " or ".join(_words(argument) for argument in arguments)
+        return " or ".join(words(argument) for argument in arguments)
     if origin is Literal:
         return "one of " + ", ".join(repr(argument) for argument in arguments)
     if origin in (tuple, list, Sequence):
         return (
-            f"a list of {_words(arguments[0])}"
+            f"a list of {words(arguments[0])}"
             if origin is not tuple or ... in arguments
-            else (f"a list of {len(arguments)} values ({', '.join(_words(argument) for argument in arguments)})")
+            else (f"a list of {len(arguments)} values ({', '.join(words(argument) for argument in arguments)})")
         )
     if origin is Mapping or annotation is Mapping:
         return "a mapping"
@@ -96,7 +96,7 @@ def check_arguments(
             hint = ""
             if isinstance(value, str) and "e" in value.lower() and not _is_text(value):
                 hint = " (YAML reads 2e-4 as a string; write 2.0e-4)"
-            raise InputError(f"{where}: key {key!r}: found {value!r}{hint}, expected {_words(hints[key])}")
+            raise InputError(f"{where}: key {key!r}: found {value!r}{hint}, expected {words(hints[key])}")
     return {key: _converted(value, hints.get(key)) for key, value in arguments.items()}
 
 

@@ -114,7 +114,9 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.savez(folder / "elsewhere.npz", np.random.default_rng(0).integers(0, 256, (170, 28, 28, 1), dtype=np.uint8))
     result = snakemake(folder)
     assert result.returncode == 0, result.stdout[-5000:]
-    assert re.search(r"^toy: Toy <b>suite</b> \(3 models, 4 rows\)\n  1\. .*FD-classifier \(160\) ", result.stdout, re.M)
+    assert re.search(
+        r"^toy: Toy <b>suite</b> \(3 models, 4 rows\)\n  1\. .*FD-classifier \(160\) ", result.stdout, re.M
+    )
     assert f"The report:  {folder / 'results/report/index.html'}\n" in result.stdout
     return folder
 

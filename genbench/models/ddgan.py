@@ -23,8 +23,10 @@ from genbench.tensors import Images, Labels, Logits, Scalar, Timesteps
 class DDGAN(Model):
     """s = t - 1, with t drawn uniformly from 1..T for every image, anew for the discriminator and the generator.
 
+    `discriminator: null` makes a model for sampling alone.
+
     r1_gamma, r1_every: the R1 penalty of the discriminator, with respect to x_s, every so many iterations (and not
-    multiplied by their number, as in the authors' runs). `discriminator: null` makes a model for sampling alone.
+    multiplied by their number, as in the authors' runs).
     """
 
     family = "DDGAN"

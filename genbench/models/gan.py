@@ -23,9 +23,10 @@ from genbench.tensors import Images, Labels, Latents, Scalar
 class GAN(Model):
     """z ~ N(0, I), x = G(z). The discriminator moves every step, the generator every `n_critic` steps.
 
+    `discriminator: null` makes a model for sampling alone.
+
     image_size: the networks' own, a multiple of the data's: images are brought to it bilinearly for training, and
-    samples are averaged over squares of pixels (a box filter) on the way back. `discriminator: null` makes a model for
-    sampling alone.
+    samples are averaged over squares of pixels (a box filter) on the way back.
     """
 
     family = "GAN"

@@ -1,0 +1,308 @@
+"""Write the parts of docs/ that are read from the code: every key of a suite, every metric. `--check` compares alone.
+
+A part stands between `<!-- written by tools/document.py: NAME -->` and `<!-- end -->`; all else is left as it is. Keys
+come from schemas/*.yaml and from the signatures that a suite's entries are checked against, their meanings from the
+docstrings there, where `key: what it is.` or `` `key` `` says so.
+"""
+
+import argparse
+import importlib
+import inspect
+import itertools
+import pkgutil
+import re
+import sys
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from genbench import models, networks
+from genbench.adversarial import PENALTIES
+from genbench.command_line import run
+from genbench.construction import words
+from genbench.data.datasets import SOURCES
+from genbench.degradations import DEGRADATIONS
+from genbench.errors import InputError
+from genbench.features import EXTRACTORS
+from genbench.importing import FORMATS
+from genbench.metrics import METRICS, EvaluationOptions
+from genbench.recipe import OptimizerConfig, TrainConfig
+from genbench.samplers import spaced_timesteps
+from genbench.schedule import SCHEDULES
+from genbench.time_samplers import TIME_SAMPLERS
+
+ROOT = Path(__file__).parents[1]
+BEGIN, END = "<!-- written by tools/document.py: {} -->", "<!-- end -->"
+# Constructor arguments that the program fills in: of the data set, or of the model that a network is part of.
+FILLED = ("image_shape", "latent_size", "out_features", "in_channels", "out_channels", "num_classes")
+
+
+def cell(text: str) -> str:
+    """A text as it stands in a table's cell."""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def code(value: Any) -> str:
+    """A value as YAML has it, as code."""
+    value = list(value) if isinstance(value, tuple) else value
+    text = yaml.safe_dump(value, default_flow_style=True, width=1000).strip()
+    return f"`{text.removesuffix('...').strip()}`"
+
+
+def sentence(text: str) -> str:
+    """With a capital at its beginning, unless that is a symbol such as x0_hat, and a full stop at its end."""
+    text = " ".join(text.split())
+    word = re.match(r"(a|[a-z]{2,})(?=[ ,;-])", text)
+    text = text[:1].upper() + text[1:] if word else text
+    return text if not text or text.endswith((".", ":", "?")) else f"{text}."
+
+
+def table(rows: list[tuple[str, ...]], *head: str) -> Iterator[str]:
+    yield f"| {' | '.join(head)} |"
+    yield f"|{' --- |' * len(head)}"
+    for row in rows:
+        yield f"| {' | '.join(map(cell, row))} |"
+    yield ""
+
+
+# --- Functions and classes whose keyword-only parameters are an entry's keys ------------------------------------------
+
+
+def meanings(docstring: str, names: list[str]) -> tuple[str, dict[str, str]]:
+    """A docstring without its `key: what it is.` parts, and these parts by key. A blank line ends such a part."""
+    keys = "|".join(map(re.escape, names))
+    head = (
+        re.compile(rf"(?:(?<=[.;]\s)|(?<=\A)|(?<=\n))((?:{keys})(?:, (?:{keys}))*):\s")
+        if names
+        else re.compile(r"(?!)")
+    )
+    rest, found = [], {}
+    for paragraph in re.split(r"\n\s*\n", docstring):
+        starts = list(head.finditer(paragraph))
+        rest.append(paragraph[: starts[0].start()] if starts else paragraph)
+        for start, following in itertools.zip_longest(starts, starts[1:]):
+            text = paragraph[start.end() : following.start() if following else len(paragraph)]
+            for name in start[1].split(", "):
+                found[name] = sentence(text)
+    return "\n\n".join(" ".join(part.split()) for part in rest if part.strip()), found
+
+
+def parameters(function: Callable[..., Any], filled: tuple[str, ...] = ()) -> dict[str, inspect.Parameter]:
+    """The keyword-only parameters that a suite gives."""
+    found = inspect.signature(function).parameters
+    return {name: p for name, p in found.items() if p.kind is p.KEYWORD_ONLY and name not in filled}
+
+
+def default_of(parameter: inspect.Parameter) -> Any:
+    """A default; that of a dataclass may be made by a factory, which the signature does not show."""
+    return {} if type(parameter.default).__name__ == "_HAS_DEFAULT_FACTORY_CLASS" else parameter.default
+
+
+class Glossary:
+    """The meanings of glossary.yaml, with a note of those that were needed."""
+
+    def __init__(self) -> None:
+        self.meanings = yaml.safe_load((ROOT / "tools/glossary.yaml").read_text(encoding="utf-8"))
+        self.used: set[str] = set()
+
+    def meaning(self, place: str, key: str) -> str:
+        """What `key` means at `place`. Raises InputError for one that nothing explains."""
+        for name in (f"{place}.{key}", key):
+            if name in self.meanings:
+                self.used.add(name)
+                return str(self.meanings[name])
+        raise InputError(
+            f"{place}: key {key!r} has no meaning, expected one in its docstring or in tools/glossary.yaml"
+        )
+
+    def check(self) -> None:
+        """InputError for meanings that nothing needed."""
+        if unused := sorted(set(self.meanings) - self.used):
+            raise InputError(f"tools/glossary.yaml: nothing needs {', '.join(unused)}")
+
+
+GLOSSARY = Glossary()
+
+
+def describe(
+    function: Callable[..., Any], place: str, *, filled: tuple[str, ...] = (), docstring: str | None = None
+) -> Iterator[str]:
+    """What a function or class does, and a table of its keys. `place` is its name in the glossary."""
+    given = parameters(function, filled)
+    text, found = meanings(inspect.cleandoc(docstring or function.__doc__ or ""), list(given))
+    if text:
+        yield from (sentence(text), "")
+    hints = typing.get_type_hints(function.__init__ if inspect.isclass(function) else function)
+    rows = []
+    for name, parameter in given.items():
+        required = parameter.default is parameter.empty
+        default = "required" if required else code(default_of(parameter))
+        rows.append((f"`{name}`", words(hints[name]), default, found.get(name) or GLOSSARY.meaning(place, name)))
+    if rows:
+        yield from table(rows, "key", "value", "default", "what it is")
+
+
+def classes(package: Any, base: type) -> dict[str, type]:
+    """The classes of a package that an entry can name, by dotted path."""
+    found = {}
+    for module in pkgutil.iter_modules(package.__path__):
+        loaded = importlib.import_module(f"{package.__name__}.{module.name}")
+        for name, value in vars(loaded).items():
+            own = inspect.isclass(value) and value.__module__ == loaded.__name__ and not name.startswith("_")
+            if own and issubclass(value, base) and "image_shape" in inspect.signature(value).parameters:
+                found[f"{module.name}.{name}"] = value
+    return found
+
+
+def named(functions: Mapping[str, Callable[..., Any]], **options: Any) -> Iterator[str]:
+    """A small closed set, each with its own keys."""
+    for name, function in functions.items():
+        yield from (f"#### `{name}`", "")
+        yield from describe(function, name, **options)
+
+
+# --- Schemas ----------------------------------------------------------------------------------------------------------
+
+
+def kind(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
+    """What a value may be, in words."""
+    if "$ref" in schema:
+        return "a name"
+    if "enum" in schema:
+        return "one of " + ", ".join(f"`{value}`" for value in schema["enum"])
+    if "oneOf" in schema:
+        return " or ".join(kind(part, definitions) for part in schema["oneOf"])
+    found = str(schema.get("type"))
+    if found == "array":
+        inner = kind(schema.get("items", {}), definitions)
+        return "a list" if inner == "None" else f"a list, of each {inner}"
+    simple = {
+        "integer": "an integer",
+        "number": "a number",
+        "string": "a string",
+        "object": "a mapping",
+        "null": "null",
+    }
+    low, high = schema.get("minimum"), schema.get("maximum")
+    limits = (f" from {low}" if low is not None else "") + (f" to {high}" if high is not None else "")
+    return simple.get(found, found) + limits
+
+
+def keys(schema: Mapping[str, Any], definitions: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, ...]]:
+    """A row for every key of a schema, all the way down."""
+    required = schema.get("required", ())
+    for name, part in schema.get("properties", {}).items():
+        default = "required" if name in required else code(part["default"]) if "default" in part else ""
+        if "description" not in part:
+            raise InputError(f"schemas: key '{path}{name}' has no description, expected one")
+        yield f"`{path}{name}`", kind(part, definitions), default, sentence(str(part["description"]))
+        yield from keys(part, definitions, f"{path}{name}.")
+        others = part.get("additionalProperties")
+        if isinstance(others, Mapping):
+            yield from keys(others, definitions, f"{path}{name}.NAME.")
+
+
+def schema_keys(name: str) -> Iterator[str]:
+    schema = yaml.safe_load((ROOT / "schemas" / f"{name}.schema.yaml").read_text(encoding="utf-8"))
+    yield from table(list(keys(schema, schema.get("$defs", {}))), "key", "value", "default", "what it is")
+
+
+# --- The parts --------------------------------------------------------------------------------------------------------
+
+
+def all_models() -> Iterator[str]:
+    for path, found in classes(models, models.Model).items():
+        yield from (f"### `{path}`", "", f"{found.family} ({found.paper}).", "")
+        yield from describe(found, path, filled=("image_shape",))
+        if parameters(found.sample):
+            yield from ("Options of its samplers:", "")
+            yield from describe(found.sample, path, docstring=inspect.getdoc(found.sample) or "")
+        if found.pictures:
+            drawn = [
+                (f"`{name}`", sentence(inspect.getdoc(getattr(found, name)) or "")) for name in sorted(found.pictures)
+            ]
+            yield from table(drawn, "picture", "what it shows")
+
+
+def all_networks() -> Iterator[str]:
+    import torch
+
+    for path, found in classes(networks, torch.nn.Module).items():
+        yield from (f"### `{path}`", "")
+        yield from describe(found, path, filled=FILLED)
+
+
+def all_metrics() -> Iterator[str]:
+    arrow = {"lower": "lower is better", "higher": "higher is better", None: ""}
+    rows = [
+        (f"`{key}`", info.label, f"{info.definition}; {arrow[info.direction]}", info.minimum_rule, info.source)
+        for key, info in METRICS.items()
+    ]
+    yield from table(rows, "key", "name", "definition", "images needed", "source")
+
+
+def all_extractors() -> Iterator[str]:
+    rows = []
+    for name, found in EXTRACTORS.items():
+        if found.weights is not None:
+            weights = "downloaded, verified"
+        elif found.packages:
+            weights = f"come with a package: the extra `{name}`"
+        else:
+            weights = "trained here, on the data set"
+        rows.append((f"`{name}`", str(found.dim), weights, ", ".join(f"`{key}`" for key in found.metrics)))
+    yield from table(rows, "extractor", "features", "weights", "metrics")
+
+
+PARTS: dict[str, Callable[[], Iterator[str]]] = {
+    "configuration": lambda: schema_keys("config"),
+    "suite": lambda: schema_keys("suite"),
+    "training": lambda: describe(TrainConfig, "TrainConfig"),
+    "optimizer": lambda: describe(OptimizerConfig, "OptimizerConfig"),
+    "models": all_models,
+    "networks": all_networks,
+    "schedules": lambda: named(SCHEDULES),
+    "spacings": lambda: describe(spaced_timesteps, "spacing"),
+    "time samplers": lambda: named(TIME_SAMPLERS),
+    "penalties": lambda: named(PENALTIES),
+    "degradations": lambda: named(DEGRADATIONS),
+    "data sets": lambda: named(SOURCES),
+    "formats": lambda: named(FORMATS),
+    "evaluation options": lambda: describe(EvaluationOptions, "EvaluationOptions"),
+    "metrics": all_metrics,
+    "extractors": all_extractors,
+}
+
+
+def written(text: str, where: str) -> str:
+    """A document with its parts written anew."""
+
+    def replace(match: re.Match[str]) -> str:
+        if match[1] not in PARTS:
+            raise InputError(f"{where}: found the part {match[1]!r}, expected one of: {', '.join(PARTS)}")
+        return "\n".join([BEGIN.format(match[1]), "", *PARTS[match[1]](), END])
+
+    return re.sub(BEGIN.format("([^>]*?)") + r"\n.*?" + END, replace, text, flags=re.DOTALL)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a document is out of date")
+    args = parser.parse_args()
+    stale = []
+    for path in sorted((ROOT / "docs").glob("*.md")):
+        text = path.read_text(encoding="utf-8")
+        if (new := written(text, path.name)) != text:
+            stale.append(path.name)
+            if not args.check:
+                path.write_text(new, encoding="utf-8")
+    GLOSSARY.check()
+    if stale and args.check:
+        sys.exit(f"out of date: {', '.join(stale)}; run tools/document.py")
+
+
+if __name__ == "__main__":
+    run(main)
