@@ -19,6 +19,7 @@ from entries import MODELS
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
+DOCUMENT = (ROOT / "docs/results.md").read_text(encoding="utf-8")
 TOY = {
     "title": "Toy <b>suite</b>",
     "description": "The smallest run that goes the whole way.",
@@ -316,3 +317,33 @@ def test_cuda_without_a_gpu_is_one_clear_error(ran: Path) -> None:
     assert "error: device: found 'cuda', but torch sees no CUDA GPU" in result.stdout
     assert f"Failed: train toy/gan/seed0\n  its log: {ran / 'results/toy/gan/seed0/logs/train.log'}\n" in result.stdout
     assert "Traceback" not in result.stdout
+
+
+def documented(heading: str) -> set[str]:
+    """The keys that docs/results.md lists under a heading."""
+    (section,) = re.findall(rf"^### {re.escape(heading)}\n(.*?)(?=^##|\Z)", DOCUMENT, re.MULTILINE | re.DOTALL)
+    rows = [line for line in section.splitlines() if line.startswith("| `")]
+    return {key for row in rows for key in re.findall(r"`(\w+)`", row.split(" | ")[0])}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("heading", "file", "place"),
+    [
+        ("`training.json`", "ddpm/seed0/training.json", []),
+        ("`timing.json`", "ddpm/seed0/final/ddim/timing.json", []),
+        ("`metrics.json`", "ddpm/seed0/final/ddim/metrics.json", []),
+        ("A metric", "ddpm/seed0/final/ddim/metrics.json", ["metrics", "fd_classifier"]),
+        ("`preflight.json`", "preflight.json", []),
+        ("A model in `preflight.json`", "preflight.json", ["models", "ddpm"]),
+        ("`likelihood.json`", "ddpm/seed0/final/likelihood.json", []),
+        ("`provenance`", "ddpm/seed0/training.json", ["provenance"]),
+        ("`history.jsonl`", "ddpm/seed0/history.jsonl", []),
+    ],
+)
+def test_results_have_the_keys_that_the_document_lists(toy: Path, heading: str, file: str, place: list[str]) -> None:
+    text = (toy / "results/toy" / file).read_text()
+    found = json.loads(text.splitlines()[0] if file.endswith(".jsonl") else text)
+    for key in place:
+        found = found[key]
+    assert documented(heading) == set(found)
