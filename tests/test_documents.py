@@ -30,7 +30,6 @@ ELSEWHERE = {
     "uv run pytest": "a step of .ci/run, which takes the line from the README",
     "uv run pre-commit install": "changes the checkout's hooks; the hooks are the linters of .ci/run",
     "bash .ci/run": "it is what CI runs",
-    "uv run tools/document.py": "test_documents_written_from_the_code_are_up_to_date, and a step of .ci/run",
 }
 
 
@@ -48,7 +47,7 @@ def commands() -> dict[str, str]:
 
 COMMANDS = commands()
 SNAKEMAKE = [line for line in COMMANDS if line.startswith("uv run snakemake ")]
-SCRIPTS = [line for line in COMMANDS if re.match(r"uv run( --no-project)?( python)? (scripts|tools)/\w+\.py ", line)]
+SCRIPTS = [line for line in COMMANDS if re.match(r"uv run( --no-project)?( python)? (scripts|tools)/\w+\.py( |$)", line)]
 
 
 def test_every_command_is_run_by_a_test_or_says_by_what() -> None:
