@@ -47,7 +47,8 @@ def commands() -> dict[str, str]:
 
 COMMANDS = commands()
 SNAKEMAKE = [line for line in COMMANDS if line.startswith("uv run snakemake ")]
-SCRIPTS = [line for line in COMMANDS if re.match(r"uv run( --no-project)?( python)? (scripts|tools)/\w+\.py( |$)", line)]
+RUN_BY_PYTHON = re.compile(r"uv run( --no-project)?( python)? (scripts|tools)/\w+\.py( |$)")
+SCRIPTS = [line for line in COMMANDS if RUN_BY_PYTHON.match(line)]
 
 
 def test_every_command_is_run_by_a_test_or_says_by_what() -> None:
