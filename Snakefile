@@ -37,7 +37,7 @@ onstart:
     # new whenever the suite is edited, would make Snakemake train every model again, or (ancient) overlook the edit.
     shell(
         "{sys.executable:q} {workflow.basedir:q}/scripts/preflight.py --suite {SUITE_FILES:q} --overrides {OVERRIDES:q}"
-        " --data-root {config[data_root]:q} --results results"
+        " --data-root={config[data_root]:q} --results results"
     )
 
 

@@ -3,7 +3,8 @@
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,15 @@ from numpy.typing import NDArray
 
 from genbench.errors import InputError
 
+RECORD_SHA256 = "record_sha256"  # the key of a record's own hash
+
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success flush it to disk and rename it over `path`.
 
     The temporary name keeps the suffix of `path`, since some writers choose the format by it. On an
-    exception the temporary file is removed and `path` is left as it was.
+    exception the temporary file is removed and `path` is left as it was; an OSError, such as of a full disk, names it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,30 +32,59 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        if error.errno is not None and error.filename in (None, str(temporary)):
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
-    """Write `value` as indented JSON, atomically. Not-a-number is refused (ValueError): JSON has none."""
+    """Write `value` as indented JSON, atomically; an object with a hash that `read_json` checks and takes away again.
+
+    Not-a-number is refused (ValueError): JSON has none.
+    """
+    if isinstance(value, Mapping):
+        value = json.loads(json.dumps(value, allow_nan=False))  # as it will be read
+        value[RECORD_SHA256] = sha256_json(value)
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
-    """Read a JSON file; an InputError names the file when it is missing or broken."""
+    """Read a JSON file; an InputError names the file when it is missing or broken, or was changed since we wrote it."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid JSON ({error})") from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not valid JSON ({error}); if genbench wrote it, {repair(path)}") from None
+    if isinstance(value, dict) and RECORD_SHA256 in value:  # not in a user's own file
+        expected = value.pop(RECORD_SHA256)
+        if (found := sha256_json(value)) != expected:
+            raise InputError(
+                f"{path}: damaged, or changed by hand: found SHA-256 {found}, expected {expected}; {repair(path)}"
+            )
+    return value
+
+
+def repair(path: str | os.PathLike[str]) -> str:
+    """What to do about a damaged file that genbench has made, for the end of an error."""
+    return f"delete it and run again, so that it is made anew: rm {shlex.quote(str(path))}"
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:
     """SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_sha256(path: str | os.PathLike[str], expected: str) -> None:
+    """Raise InputError unless there is a file of ours at `path` with this hash."""
+    found = sha256_file(path) if Path(path).exists() else None
+    if found != expected:
+        raise InputError(f"{path}: damaged: found SHA-256 {found}, expected {expected}; {repair(path)}")
 
 
 def sha256_json(value: Any) -> str:

@@ -59,9 +59,10 @@ def run(main: Callable[[], None]) -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
-    except OSError as error:
-        if error.filename is None and error.errno is None:
+    except OSError as error:  # such as a full disk
+        if error.errno is None:
             raise
-        traceback.print_exc(limit=-3)
+        if error.filename is None:  # where it happened is all that tells what it is about
+            traceback.print_exc(limit=-3)
         print(f"error: {error.filename or 'input/output'}: {error.strerror}", file=sys.stderr)
         sys.exit(2)

@@ -6,7 +6,6 @@ share it: any split gives the same bits on one kind of device. A model that star
 for seed i, row i of them, beginning again after the last.
 """
 
-import json
 import logging
 import shutil
 import time
@@ -21,7 +20,8 @@ import torch
 from torch import Tensor
 
 from genbench import provenance
-from genbench.artifacts import atomic_path, sha256_json, write_json
+from genbench.arrays import read_npz
+from genbench.artifacts import array_sha256, atomic_path, sha256_json
 from genbench.data import ImageSet
 from genbench.data.objects import Labels as LabelSets
 from genbench.data.objects import multi_hot
@@ -114,23 +114,37 @@ class Parts:
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
         self.folder = folder
-        stamp = folder / "fingerprint.json"
-        if folder.exists() and not (stamp.exists() and json.loads(stamp.read_text()) == fingerprint):
+        stamp = folder / "fingerprint"
+        if folder.exists() and not (stamp.exists() and stamp.read_text(errors="replace") == fingerprint):
             shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(stamp, fingerprint)
+        with atomic_path(stamp) as temporary:
+            temporary.write_text(fingerprint)
 
     def load(self, start: int) -> tuple[np.ndarray, float] | None:
         """The images of the batch that starts at seed `start`, and the seconds they took."""
         path = self.folder / f"{start}.npz"
         if not path.exists():
             return None
-        with np.load(path, allow_pickle=False) as part:
-            return part["images"], float(part["seconds"])
+        try:
+            part = read_npz(path, ("images", "seconds", "sha256"))
+            if part.keys() < {"images", "seconds", "sha256"} or str(part["sha256"]) != self._sha256(start, part):
+                raise InputError(f"{path}: damaged")
+        except InputError as error:
+            log.warning("drawing images from seed %d on again, since %s", start, error)
+            path.unlink()
+            return None
+        return part["images"], float(part["seconds"])
 
     def save(self, start: int, images: np.ndarray, seconds: float) -> None:
+        part = {"images": images, "seconds": np.array(seconds)}
         with atomic_path(self.folder / f"{start}.npz") as temporary:
-            np.savez(temporary, images=images, seconds=seconds)
+            sha256 = np.array(self._sha256(start, part))
+            np.savez(temporary, images=part["images"], seconds=part["seconds"], sha256=sha256)
+
+    @staticmethod
+    def _sha256(start: int, part: Mapping[str, np.ndarray]) -> str:
+        return array_sha256(np.array(start), part["images"], part["seconds"])
 
 
 def generate(

@@ -1,7 +1,9 @@
 """What a training has been through, line by line."""
 
+import hashlib
 import json
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ class History:
 
     def __init__(self, path: Path, step: int) -> None:
         self.path = path
-        lines = path.read_text().splitlines() if path.exists() else []
+        lines = path.read_text(errors="replace").splitlines() if path.exists() else []
         kept = [line for line in lines if _step_of(line) <= step]
         with atomic_path(path) as temporary:  # a new file: the old one may be linked to as a published result
             temporary.write_text("".join(line + "\n" for line in kept))
@@ -60,8 +62,18 @@ class History:
 
     def append(self, **line: Any) -> None:
         """Write a line of its own, such as a validation's."""
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        try:
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:  # of a full disk, which names no file
+            error.filename = str(self.path)
+            raise
+
+    def sha256(self) -> str:
+        """SHA-256 of the lines so far, which are on the disk from then on, whatever happens to the machine."""
+        with open(self.path, "rb") as file:
+            os.fsync(file.fileno())
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _step_of(line: str) -> float:

@@ -6,7 +6,6 @@ course's own weights. Its top-k accuracy on real images that it was not trained 
 
 import logging
 import os
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +24,7 @@ from genbench.errors import InputError
 from genbench.images import to_images
 from genbench.progress import Progress
 from genbench.tensors import Images
-from genbench.weights import load_tensors, save_tensors
+from genbench.weights import load_tensors, load_torch_file, save_tensors
 
 log = logging.getLogger(__name__)
 
@@ -183,13 +182,7 @@ def _read_course(path: str | os.PathLike[str]) -> dict[str, Tensor]:
 
     Nothing in the file is executed (weights_only).
     """
-    try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        words = " ".join(str(error).split())[:200]
-        raise InputError(f"{path}: not a file of torch weights, or damaged ({words})") from None
+    content: Any = load_torch_file(path)
     state = content.get("model") if isinstance(content, dict) else None
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise InputError(f"{path}: found no weights at the key 'model', expected the course's checkpoint.pth")

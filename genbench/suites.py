@@ -1,5 +1,6 @@
 """Suites: a YAML file for each benchmark, checked against schemas/suite.schema.yaml and completed with its defaults."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -69,17 +70,23 @@ def _explain(error: jsonschema.ValidationError, source: str) -> InputError:
     if error.validator == "type":
         return InputError(f"{where}: found {error.instance!r}, expected {error.validator_value}")
     if error.validator == "pattern":
-        return InputError(
-            f"{where}: found {error.instance!r}, expected letters and digits, and _ + . - after the first"
-        )
+        return InputError(f"{where}: found {error.instance!r}, expected {error.schema['title']}")
     return InputError(f"{where}: {error.message}")
+
+
+# JSON knows no difference between 10 and 10.0, but a path does (seed0.0), and so do the scripts.
+_Validator = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    ),
+)
 
 
 def check(value: Any, schema_name: str, source: str) -> dict[str, Any]:
     """Check `value` against schemas/{schema_name}.schema.yaml and fill in defaults; InputError begins with `source`."""
     schema = _read_yaml(ROOT / "schemas" / f"{schema_name}.schema.yaml")
-    validator = jsonschema.Draft202012Validator(schema)
-    error = jsonschema.exceptions.best_match(validator.iter_errors(value))
+    error = jsonschema.exceptions.best_match(_Validator(schema).iter_errors(value))
     if error is not None:
         raise _explain(error, source)
     return _complete(value, schema)
@@ -87,6 +94,8 @@ def check(value: Any, schema_name: str, source: str) -> dict[str, Any]:
 
 def find_suite(name: str) -> Path:
     """The file of a suite: suites/{name}.yaml, or a path as it stands."""
+    if name.startswith("-"):
+        raise InputError(f"config: key 'suite': found {name!r}, expected a path that no script takes for an option")
     if name.endswith((".yaml", ".yml")) or "/" in name:
         return Path(name)
     known = {path.stem: path for path in (ROOT / "suites").glob("*.yaml")}
@@ -100,6 +109,8 @@ def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str,
 
     Raises InputError that names file, entry and key.
     """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_+.-]*", path.stem):  # it names the suite's folders
+        raise InputError(f"suite: found the file {str(path)!r}, expected letters and digits in its name, and _ + . -")
     suite = check(_read_yaml(path), "suite", str(path))
     overrides = {key: config[key] for key in ("seeds", "num_samples") if config and config.get(key) is not None}
     suite = {"name": path.stem, **suite, **overrides}

@@ -6,6 +6,7 @@ Everything lies in a folder `training` beside the results until it is finished; 
 import copy
 import logging
 import os
+import shlex
 import shutil
 import signal
 import time
@@ -20,12 +21,13 @@ import torch
 from torch import Tensor
 
 from genbench import provenance, weights
-from genbench.artifacts import read_json, sha256_json, write_json
+from genbench.artifacts import atomic_path, check_sha256, read_json, sha256_json, write_json
 from genbench.batches import Batches
 from genbench.data import ImageSet
 from genbench.devices import device_label
 from genbench.errors import InputError
 from genbench.history import History
+from genbench.locks import locked
 from genbench.models import Model, build, count_parameters
 from genbench.progress import Progress, clock
 from genbench.recipe import TrainConfig
@@ -51,25 +53,6 @@ def _stop_on_signal() -> Iterator[Callable[[], int | None]]:
             signal.signal(number, handler)
 
 
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the training's folder; wait for another process that trains the same model (an orphan of a killed run)."""
-    import fcntl
-
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            log.info("process %s is training this very model; waiting for it to finish", file.read().strip() or "?")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
-
-
 def _claim(folder: Path, fingerprint: str) -> None:
     """Make `folder` that of the training `fingerprint`: another's files go to `folder`/previous, its own come back.
 
@@ -91,16 +74,18 @@ def _claim(folder: Path, fingerprint: str) -> None:
             returning.rmdir()
 
     bring_back()
-    if stamp.exists() and stamp.read_text() != fingerprint:
+    if stamp.exists() and stamp.read_text(errors="replace") != fingerprint:
         if (previous / stamp.name).exists():
-            if (previous / stamp.name).read_text() == fingerprint:
+            if (previous / stamp.name).read_text(errors="replace") == fingerprint:
                 os.replace(previous, returning)
             else:
                 shutil.rmtree(previous)
         log.info("another training of this model, by another entry, data set or device, is kept in %s", previous)
         move(folder, previous)
         bring_back()
-    stamp.write_text(fingerprint)
+    if not stamp.exists():
+        with atomic_path(stamp) as temporary:  # half of it would be another training's
+            temporary.write_text(fingerprint)
 
 
 def _publish(source: Path, target: Path) -> None:
@@ -118,11 +103,15 @@ def _publish(source: Path, target: Path) -> None:
 
 def _is_finished(done_path: Path, done: Mapping[str, Any], names: Sequence[str]) -> bool:
     """Whether the folder of `done_path` holds the undamaged results of the training that `done` identifies."""
-    if not done_path.exists() or read_json(done_path) != done:
+    if not done_path.exists():
         return False
     try:
+        if read_json(done_path) != done:
+            return False
         for name in names:
             weights.load_tensors(done_path.with_name(name))
+        training = read_json(done_path.with_name("training.json"))
+        check_sha256(done_path.with_name("history.jsonl"), training["history_sha256"])
     except InputError as error:
         log.warning("training again, since %s", error)
         return False
@@ -166,7 +155,9 @@ def train(
         [spec["model"], asdict(config), data_sha256, seed, sorted(snapshots), device.type, *others]
     )
     folder = out.parent / "training"
-    with _locked(folder):
+    with locked(folder / "lock", "training this very model"):
+        for left in folder.glob(".*.tmp*"):  # by a process that was killed while it saved
+            left.unlink()
         _claim(folder, fingerprint)
         done_path = folder / "done.json"
         done = {"fingerprint": fingerprint, "code": provenance.code_sha256()}
@@ -263,6 +254,11 @@ def _run(
             log.info("continuing from step %d of %d", trainer.step, config.steps)
         del tensors
     history = History(folder / "history.jsonl", trainer.step)
+    if trainer.step and history.sha256() != info["history_sha256"]:
+        raise InputError(
+            f"{history.path}: damaged: not as it was at step {trainer.step}, to which {state_path} goes back; "
+            f"to train anew, delete that: rm {shlex.quote(str(state_path))}"
+        )
     history.restore(*sums)
     started = last_save = time.monotonic()
 
@@ -282,6 +278,7 @@ def _run(
         tensors, info = trainer.state()
         sums, counts = history.state()
         info |= {"history": counts, "fingerprint": fingerprint, "seconds": seconds(), "resumed": resumed}
+        info["history_sha256"] = history.sha256()
         weights.save_tensors(state_path, tensors | sums, info)
 
     def save_model(path: Path) -> str:
@@ -360,6 +357,7 @@ def _run(
             "peak_memory_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
             "data_sha256": data_sha256,
             "model_sha256": sha256,
+            "history_sha256": history.sha256(),
             "provenance": provenance.collect("torch", "numpy", "safetensors"),
         },
     )

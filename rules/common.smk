@@ -2,7 +2,6 @@
 import json
 import os
 import re
-import shlex
 import sys
 import time
 from pathlib import Path
@@ -103,8 +102,8 @@ def resource(name):
 
 
 def flags(options):
-    """Options of a script on its command line."""
-    return " ".join(f"--{key.replace('_', '-')} {value}" for key, value in sorted(options.items()))
+    """Options of a script on its command line, for {params...:q}, which quotes each."""
+    return [f"--{key.replace('_', '-')}={value}" for key, value in sorted(options.items())]
 
 
 def user_path(path, where):
@@ -122,12 +121,11 @@ def pretrained_file(wildcards):
 
 
 def pretrained_source(wildcards, input):
-    """Where a published checkpoint is, as arguments of scripts/import_checkpoint.py."""
+    """Where a published checkpoint is, as arguments of scripts/import_checkpoint.py, for {params...:q}."""
     given = entry(wildcards)["pretrained"]
     if "hub" not in given:
-        return f"--in {shlex.quote(str(input))}"
-    hub = shlex.quote(f"{given['hub']}@{given['revision']}")
-    return f"--hub {hub} --data-root {shlex.quote(config['data_root'])}"
+        return [f"--in={input[0]}"]
+    return [f"--hub={given['hub']}@{given['revision']}", f"--data-root={config['data_root']}"]
 
 
 def pretrained_options(wildcards):
@@ -157,8 +155,9 @@ def train_priority(wildcards):
 
 
 def train_snapshots(wildcards):
-    """The steps at which the model is kept, comma-separated."""
-    return ",".join(map(str, sorted(entry(wildcards)["snapshots"])))
+    """The steps at which the model is kept, as arguments of scripts/train.py, for {params...:q}."""
+    steps = sorted(entry(wildcards)["snapshots"])
+    return ["--snapshots", ",".join(map(str, steps))] if steps else []
 
 
 def held_out(wildcards):

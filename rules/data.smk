@@ -23,7 +23,7 @@ rule prepare_data:
     message:
         "prepare_data {wildcards.dataset}"
     shell:
-        'python "$GENBENCH"/scripts/prepare_data.py --dataset {params.dataset:q} --data-root {params.data_root:q}'
+        'python "$GENBENCH"/scripts/prepare_data.py --dataset {params.dataset:q} --data-root={params.data_root:q}'
         " --out {params.out:q} 2>&1 | tee -ai {log:q}"
 
 
@@ -51,7 +51,7 @@ rule train_classifier:
         "train_classifier {wildcards.dataset}"
     shell:
         'python "$GENBENCH"/scripts/train_classifier.py --data-train {input.train:q} --data-test {input.test:q}'
-        " --out {output:q} {params.options} --device {resources.device} --threads {threads} 2>&1 | tee -ai {log:q}"
+        " --out {output:q} {params.options:q} --device {resources.device} --threads {threads} 2>&1 | tee -ai {log:q}"
 
 
 rule reference_features:

@@ -88,7 +88,7 @@ rule neighbours:
     message:
         "neighbours {wildcards.suite}/{wildcards.model}/seed{wildcards.seed}/{wildcards.checkpoint}/{wildcards.sampler}"
     shell:
-        'python "$GENBENCH"/scripts/draw_neighbours.py --metrics {input.metrics:q} --headline {params.headline:q}'
+        'python "$GENBENCH"/scripts/draw_neighbours.py --metrics {input.metrics:q} --headline={params.headline:q}'
         " --samples {input.samples:q} --train {input.train:q} --out {output:q} 2>&1 | tee -ai {log:q}"
 
 

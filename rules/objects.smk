@@ -25,7 +25,7 @@ rule train_object_classifier:
         "train_object_classifier {wildcards.dataset}"
     shell:
         'python "$GENBENCH"/scripts/train_object_classifier.py --data-train {input.train:q} --data-test {input.test:q}'
-        " --out {output:q} {params.options} --device {resources.device} --threads {threads} 2>&1 | tee -ai {log:q}"
+        " --out {output:q} {params.options:q} --device {resources.device} --threads {threads} 2>&1 | tee -ai {log:q}"
 
 
 rule sample_objects:
@@ -60,7 +60,7 @@ rule sample_objects:
         "sample_objects {wildcards.suite}/{wildcards.model}/seed{wildcards.seed}/{wildcards.checkpoint}/{wildcards.sampler} {wildcards.labels}"
     shell:
         'python "$GENBENCH"/scripts/sample.py --model {params.checkpoint:q} --sampler {params.sampler:q}'
-        " --condition {input.labels:q} --draws {params.draws}"
+        " --condition={input.labels:q} --draws {params.draws}"
         " --out {output.samples:q} --grid {output.grid:q} --device {resources.device} --threads {threads}"
         " 2>&1 | tee -ai {log:q}"
 
@@ -99,6 +99,6 @@ rule evaluate_objects:
     message:
         "evaluate_objects {wildcards.suite}/{wildcards.model}/seed{wildcards.seed}/{wildcards.checkpoint}/{wildcards.sampler} {wildcards.labels}"
     shell:
-        'python "$GENBENCH"/scripts/evaluate_objects.py --evaluator {input.evaluator:q} --samples {input.samples:q}'
-        " --labels {input.labels:q} --draws {params.draws} --out {output:q} --device {resources.device}"
+        'python "$GENBENCH"/scripts/evaluate_objects.py --evaluator={input.evaluator:q} --samples {input.samples:q}'
+        " --labels={input.labels:q} --draws {params.draws} --out {output:q} --device {resources.device}"
         " --threads {threads} 2>&1 | tee -ai {log:q}"

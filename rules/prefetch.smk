@@ -18,5 +18,5 @@ rule prefetch:
     message:
         "prefetch"
     shell:
-        'python "$GENBENCH"/scripts/prefetch.py --suite {params.suites:q} --data-root {params.data_root:q}'
+        'python "$GENBENCH"/scripts/prefetch.py --suite {params.suites:q} --data-root={params.data_root:q}'
         " 2>&1 | tee -ai {log:q}"

@@ -29,15 +29,15 @@ rule train:
     params:
         spec=train_spec,
         snapshots=train_snapshots,
-        held_out=lambda wildcards, input: f"--held-out {input.held_out}" if input.held_out else "",
-        first_stage=lambda wildcards, input: f"--first-stage {input.first_stage}" if input.first_stage else "",
+        held_out=lambda wildcards, input: ["--held-out", input.held_out] if input.held_out else [],
+        first_stage=lambda wildcards, input: ["--first-stage", input.first_stage] if input.first_stage else [],
     message:
         "train {wildcards.suite}/{wildcards.model}/seed{wildcards.seed}"
     shell:
-        'python "$GENBENCH"/scripts/train.py --spec {params.spec:q} --data {input.data:q} {params.held_out}'
-        " {params.first_stage}"
+        'python "$GENBENCH"/scripts/train.py --spec {params.spec:q} --data {input.data:q} {params.held_out:q}'
+        " {params.first_stage:q}"
         " --seed {wildcards.seed}"
-        " --snapshots '{params.snapshots}' --out {output.model:q} --device {resources.device} --threads {threads}"
+        " {params.snapshots:q} --out {output.model:q} --device {resources.device} --threads {threads}"
         " 2>&1 | tee -ai {log:q}"
 
 
@@ -66,7 +66,7 @@ rule import_checkpoint:
     message:
         "import_checkpoint {wildcards.suite}/{wildcards.model}/seed{wildcards.seed}"
     shell:
-        'python "$GENBENCH"/scripts/import_checkpoint.py --format {params.format:q} {params.source} --out {output.model:q}'
+        'python "$GENBENCH"/scripts/import_checkpoint.py --format {params.format:q} {params.source:q} --out {output.model:q}'
         " --options {params.options:q} --record {output.training:q} 2>&1 | tee -ai {log:q}"
 
 
@@ -100,5 +100,5 @@ rule import_samples:
     message:
         "import_samples {wildcards.suite}/{wildcards.model}/seed{wildcards.seed}"
     shell:
-        'python "$GENBENCH"/scripts/import_samples.py --in {input.samples:q} --count {params.num_samples} --like {input.like:q}'
+        'python "$GENBENCH"/scripts/import_samples.py --in={input.samples:q} --count {params.num_samples} --like {input.like:q}'
         " --out {output.samples:q} --timing {output.timing:q} --grid {output.grid:q} 2>&1 | tee -ai {log:q}"

@@ -52,6 +52,7 @@ def main() -> None:
     from genbench.devices import pick_device
     from genbench.generation import find_condition, generate
     from genbench.grids import grid, save_png
+    from genbench.locks import locked
 
     device = pick_device(args.device, args.threads)
     model, info = load_model(args.model, device)
@@ -67,25 +68,26 @@ def main() -> None:
         given = load_image_set(args.condition)
     condition = find_condition(model, options, given, device)
     parts = args.out.with_name(args.out.stem + ".parts")
-    images, timing = generate(
-        model,
-        info,
-        options,
-        seeds=seeds,
-        batch_size=batch_size,
-        device=device,
-        parts_folder=parts,
-        condition=condition,
-    )
-    timing["samples_sha256"] = array_sha256(images)
-    timing["provenance"] = provenance.collect("torch", "numpy", "safetensors")
-    if args.grid:
-        save_png(args.grid, grid(images[:shown], columns=columns))
-    if args.timing:
-        write_json(args.timing, timing)
-    with atomic_path(args.out) as temporary:
-        np.savez(temporary, arr_0=images, seeds=np.arange(seeds.start, seeds.stop), info=json.dumps(timing))
-    shutil.rmtree(parts)
+    with locked(args.out.with_name(f".{args.out.stem}.lock"), f"drawing {args.out}"):
+        images, timing = generate(
+            model,
+            info,
+            options,
+            seeds=seeds,
+            batch_size=batch_size,
+            device=device,
+            parts_folder=parts,
+            condition=condition,
+        )
+        timing["samples_sha256"] = array_sha256(images)
+        timing["provenance"] = provenance.collect("torch", "numpy", "safetensors")
+        if args.grid:
+            save_png(args.grid, grid(images[:shown], columns=columns))
+        if args.timing:
+            write_json(args.timing, timing)
+        with atomic_path(args.out) as temporary:
+            np.savez(temporary, arr_0=images, seeds=np.arange(seeds.start, seeds.stop), info=json.dumps(timing))
+        shutil.rmtree(parts)
 
 
 if __name__ == "__main__":

@@ -103,7 +103,7 @@ def test_a_truncated_file_is_found(tmp_path, kept):
     path = tmp_path / "train.npz"
     save_image_set(path, toy_image_set())
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(InputError, match=r"train\.npz: damaged.*rm "):
+    with pytest.raises(InputError, match=r"train\.npz: not an npz file, or damaged.*rm "):
         load_image_set(path)
 
 
@@ -122,11 +122,11 @@ def test_pixels_changed_behind_the_hash_are_found(tmp_path):
         ({"images": np.zeros((2, 4, 5), dtype=np.uint8)}, r"images: found uint8 \(2, 4, 5\)"),
         ({"labels": np.zeros(2, dtype=np.int32)}, r"labels: found int32 \(2,\), expected int64 \(2,\)"),
         ({"labels": np.zeros(3, dtype=np.int64)}, r"labels: found int64 \(3,\), expected int64 \(2,\)"),
-        ({"labels": np.array([0, 2])}, "labels: found 0 to 2, expected 0 to 1$"),
+        ({"labels": np.array([0, 2])}, "labels: found 0 to 2, expected 0 to 1"),
         ({"labels": np.array([-1, 0])}, "labels: found -1 to 0"),
         ({"class_names": np.array([1, 2])}, "class_names"),
         ({"info": np.array("{not json")}, "Expecting property name"),
-        ({"info": None}, "found images, labels, class_names, expected images, labels, class_names, info"),
+        ({"info": None}, "the key 'info' is missing"),
         ({"info": np.array([{}], dtype=object)}, "Object arrays cannot be loaded"),
     ],
 )
@@ -138,7 +138,7 @@ def test_a_file_that_is_no_image_set_is_refused(tmp_path, changes, message):
         "info": np.array("{}"),
     } | changes
     np.savez(tmp_path / "a.npz", **{key: value for key, value in arrays.items() if value is not None})
-    with pytest.raises(InputError, match=r"a\.npz: (not an image set: .*|damaged.*)" + message):
+    with pytest.raises(InputError, match=r"a\.npz: (not an npz file, or )?damaged.*" + message):
         load_image_set(tmp_path / "a.npz")
 
 

@@ -306,7 +306,7 @@ def test_weights_of_another_network_and_damaged_ones_are_refused(tmp_path):
         with pytest.raises(InputError, match=rf"weights\.pth: .*{message}"):
             load_extractor(f"efficientnet:{path}")
     path.write_bytes(path.read_bytes()[:300])
-    with pytest.raises(InputError, match=r"weights\.pth: not a file of torch weights, or damaged"):
+    with pytest.raises(InputError, match=r"weights\.pth: not a PyTorch file of tensors and plain values, or damaged"):
         load_extractor(f"efficientnet:{path}")
 
 

@@ -235,7 +235,7 @@ def test_files_of_something_else_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"b\.pth: not the weights of a ResNet-18"):
         load_object_classifier(tmp_path / "b.pth")
     (tmp_path / "c.pth").write_bytes(b"no")
-    with pytest.raises(InputError, match=r"c\.pth: not a file of torch weights"):
+    with pytest.raises(InputError, match=r"c\.pth: not a PyTorch file"):
         load_object_classifier(tmp_path / "c.pth")
 
 

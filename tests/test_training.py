@@ -388,7 +388,7 @@ def test_a_damaged_save_is_named(damage: str, tmp_path: Path, monkeypatch: pytes
     else:
         content[-100] ^= 1
     state.write_bytes(content)
-    with pytest.raises(InputError, match=r"state.safetensors: .*rm '"):
+    with pytest.raises(InputError, match=r"state.safetensors: .*rm /"):
         run(tmp_path, VAE, STEPS)
 
 

@@ -170,7 +170,7 @@ def named(functions: Mapping[str, Callable[..., Any]], **options: Any) -> Iterat
 def kind(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
     """What a value may be, in words."""
     if "$ref" in schema:
-        return "a name"
+        return f"a {schema['$ref'].rsplit('/', 1)[-1]}"
     if "enum" in schema:
         return "one of " + ", ".join(f"`{value}`" for value in schema["enum"])
     if "oneOf" in schema:

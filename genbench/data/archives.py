@@ -13,6 +13,10 @@ from pathlib import Path, PurePosixPath
 
 from genbench.errors import InputError
 
+LARGEST = (
+    1 << 30
+)  # bytes of a file in an archive, unpacked: a few kilobytes can be packed so that they unpack to any number
+
 
 def list_files(path: Path) -> list[str]:
     """Names (relative, with /) of the files at `path`, in stored order (a folder's sorted), less hidden ones.
@@ -44,12 +48,14 @@ def read_files(path: Path, names: Container[str]) -> Iterator[tuple[str, bytes]]
             with zipfile.ZipFile(path) as archive:
                 for info in archive.infolist():
                     if not info.is_dir() and (name := _safe_name(path, info.filename)) in names:
+                        _check_size(path, name, info.file_size)  # and no more than that is unpacked
                         yield name, archive.read(info)
         else:
             # As a stream: seeking back by one byte in a compressed tar can mean unpacking it from the start.
             with tarfile.open(path, "r|*", tarinfo=_StrictTarInfo) as tar:
                 for member in tar:
                     if member.isreg() and (name := _safe_name(path, member.name)) in names:
+                        _check_size(path, name, member.size)
                         file = tar.extractfile(member)
                         assert file is not None  # it is a regular file
                         yield name, file.read()
@@ -101,6 +107,7 @@ def _list_zip(path: Path) -> list[str]:
                 raise InputError(f"{path}: {name} is a link; pack the files themselves")
             if info.flag_bits & 1:
                 raise InputError(f"{path}: {name} is encrypted")
+            _check_size(path, name, info.file_size)
             names.append(name)
     return names
 
@@ -115,6 +122,7 @@ def _list_tar(path: Path) -> list[str]:
             if not member.isreg():
                 kind = "a link" if member.issym() or member.islnk() else "a device"
                 raise InputError(f"{path}: {name} is {kind}; pack the files themselves (tar --dereference)")
+            _check_size(path, name, member.size)
             names.append(name)
         assert tar.fileobj is not None  # it is open
         while tar.fileobj.read(1 << 20):
@@ -141,6 +149,11 @@ def _safe_name(path: Path, raw: str) -> str:
     if name.is_absolute() or ".." in name.parts or (name.parts and name.parts[0].endswith(":")):
         raise InputError(f"{path}: holds {raw!r}, which leads out of the archive; it is not to be trusted")
     return name.as_posix()
+
+
+def _check_size(path: Path, name: str, size: int) -> None:
+    if size > LARGEST:
+        raise InputError(f"{path}: {name} has {size:,} bytes unpacked, more than the {LARGEST:,} that are read")
 
 
 def _is_hidden(name: str) -> bool:

@@ -21,6 +21,8 @@ CHUNK = 1 << 16
 
 def existing_path(path: str, data_root: Path, key: str = "path") -> Path:
     """The file or folder at a user's `path`: as it stands, or inside `data_root`. InputError when in neither."""
+    if "\0" in path:
+        raise InputError(f"key {key!r}: found {path!r}, expected a path without control characters")
     given = Path(path).expanduser()
     for place in (given, data_root / given):
         if place.exists():
@@ -137,6 +139,10 @@ def _fetch(url: str, part: BinaryIO) -> bool:
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
     try:
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+            hops = [one.url for one in (*response.history, response)]
+            if url.startswith("https:") and not all(hop.startswith("https:") for hop in hops):
+                # Not everything that is fetched has a checksum of its own: a hub's list of files has none.
+                raise _FetchError("redirected away from https", again=False)
             status, content_range = response.status_code, response.headers.get("Content-Range", "")
             if have and status == 416 and content_range == f"bytes */{have}":
                 return True  # complete already, and interrupted before its check

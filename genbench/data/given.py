@@ -1,8 +1,6 @@
 """Samples that were drawn elsewhere: an npz as OpenAI's scripts write it, or a folder or archive of images."""
 
 import re
-import zipfile
-import zlib
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from genbench.arrays import read_npz
 from genbench.artifacts import array_sha256
 from genbench.data.archives import list_files
 from genbench.data.decoding import SUFFIXES, decode
@@ -46,19 +45,11 @@ def given_samples(
 
 
 def _read_arrays(path: Path) -> NDArray[Any]:
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            for key in ("arr_0", "images"):
-                if key in arrays:
-                    images: NDArray[Any] = arrays[key]
-                    if images.ndim != 4:
-                        raise InputError(f"{path}: {key}: found shape {images.shape}, expected (N, H, W, C)")
-                    return images
-            raise InputError(f"{path}: found the keys {', '.join(arrays)}; expected arr_0 (OpenAI's) or images")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"{path}: not an npz file, or damaged ({error})") from None
+    for key, images in read_npz(path, ("arr_0", "images")).items():
+        if images.ndim != 4:
+            raise InputError(f"{path}: {key}: found shape {images.shape}, expected (N, H, W, C)")
+        return images
+    raise InputError(f"{path}: found neither of the keys arr_0 (OpenAI's) and images")
 
 
 def _read_files(path: Path, count: int) -> tuple[NDArray[np.uint8], bool]:

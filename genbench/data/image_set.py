@@ -2,9 +2,6 @@
 
 import json
 import os
-import shlex
-import zipfile
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genbench.artifacts import array_sha256, atomic_path
+from genbench.arrays import read_npz
+from genbench.artifacts import array_sha256, atomic_path, repair
 from genbench.errors import InputError
 
 KEYS = ("images", "labels", "class_names", "info")
@@ -116,35 +114,18 @@ def load_image_set(path: str | os.PathLike[str]) -> ImageSet:
     Raises InputError naming the file when it is missing, is no image set, or is damaged (and how to make it again).
     """
     path = Path(path)
-    repair = f"delete it and run again, so that it is prepared anew: rm {shlex.quote(str(path))}"
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
-            missing = [key for key in KEYS if key not in arrays]
-            if missing:
-                raise InputError(f"{path}: not an image set: found {', '.join(arrays)}, expected {', '.join(KEYS)}")
-            images, labels, class_names, info_json = (arrays[key] for key in KEYS)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except InputError:
-        raise
-    except (
-        OSError,
-        ValueError,
-        EOFError,
-        AttributeError,
-        NotImplementedError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        raise InputError(f"{path}: damaged, or not an image set ({error}); {repair}") from None
+    arrays = read_npz(path, KEYS, ours=True)
+    if missing := [key for key in KEYS if key not in arrays]:
+        raise InputError(f"{path}: damaged, or not an image set: the key {missing[0]!r} is missing; {repair(path)}")
+    images, labels, class_names, info_json = arrays.values()
     try:
         info = json.loads(str(info_json))
         if class_names.ndim != 1 or class_names.dtype.kind != "U" or not isinstance(info, dict):
             raise InputError("class_names or info: expected a list of strings and a JSON object")
         _check_arrays(images, labels, len(class_names))
     except ValueError as error:  # InputError is one
-        raise InputError(f"{path}: not an image set: {error}") from None
+        raise InputError(f"{path}: damaged, or not an image set: {error}; {repair(path)}") from None
     found = array_sha256(images, labels)
     if found != info.get("sha256"):
-        raise InputError(f"{path}: damaged: found sha256 {found}, expected {info.get('sha256')}; {repair}")
+        raise InputError(f"{path}: damaged: found sha256 {found}, expected {info.get('sha256')}; {repair(path)}")
     return ImageSet(images, labels, tuple(map(str, class_names)), info)

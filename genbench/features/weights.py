@@ -1,7 +1,6 @@
 """Files of published weights: found or fetched, verified, and read without running anything in them."""
 
 import os
-import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,12 +74,9 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, "torch.Tensor"]:
     """
     import torch
 
-    try:
-        state: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        raise InputError(f"{path}: not a file of torch weights, or damaged ({first_words(error)})") from None
+    from genbench.weights import load_torch_file
+
+    state: Any = load_torch_file(path)
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise InputError(f"{path}: not a file of torch weights: found {type(state).__name__}, expected named tensors")
     return state

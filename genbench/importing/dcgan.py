@@ -8,8 +8,9 @@ from typing import Any
 import torch
 
 from genbench.errors import InputError
-from genbench.importing.source import Imported, Path, State, check_shapes, load_torch_file, state_of
+from genbench.importing.source import Imported, Path, State, check_shapes, state_of
 from genbench.models import build
+from genbench.weights import load_torch_file
 
 
 def dcgan(path: Path, *, discriminator: str | None = None, image_size: int | None = None) -> Imported:

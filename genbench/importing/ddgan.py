@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from genbench.errors import InputError
-from genbench.importing.source import Imported, Path, State, check_shapes, load_torch_file, state_of
+from genbench.importing.source import Imported, Path, State, check_shapes, state_of
 from genbench.models import build
 from genbench.networks import ncsnpp
+from genbench.weights import load_torch_file
 
 # Options of the authors' training that change the networks or the chain, and are not seen in shapes.
 FIXED = {

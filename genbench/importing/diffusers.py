@@ -24,12 +24,12 @@ from genbench.importing.source import (
     State,
     check_shapes,
     load_safetensors_file,
-    load_torch_file,
     state_of,
 )
 from genbench.models import build
 from genbench.models.diffusion import Diffusion
 from genbench.networks.unet import Block, UNet
+from genbench.weights import load_torch_file
 
 PREDICTIONS = {"epsilon": "eps", "v_prediction": "v", "sample": "x0"}
 SCHEDULERS = (  # those of the discrete variance-preserving process; they differ in how they sample

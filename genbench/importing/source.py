@@ -1,12 +1,10 @@
 """What an imported file holds, and the steps that several formats share."""
 
-import argparse
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
@@ -30,18 +28,6 @@ class Imported:
     files: Sequence[Path]
     weights: str
     note: str
-
-
-def load_torch_file(path: Path) -> Any:
-    """What torch.save wrote, tensors and plain values alone: a file that would run code is refused."""
-    try:
-        with torch.serialization.safe_globals([argparse.Namespace]):  # plain attributes: a training's options
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except Exception as error:  # bytes that are no pickle can raise anything
-        reason = str(error).strip().partition("\n")[0]
-        raise InputError(f"{path}: not a PyTorch file of tensors and plain values alone ({reason})") from None
 
 
 def load_safetensors_file(path: Path) -> State:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from genbench.artifacts import read_json
+from genbench.artifacts import check_sha256, read_json
 from genbench.errors import InputError
 
 # The fields of each file that become columns, and the columns' names where they differ.
@@ -108,6 +108,8 @@ def read_results(preflight_path: Path, root: Path) -> Results:
             training = {} if given else read_record(run / "training.json")
             origins += [] if given else [origin("training", training, model)]
             if (run / "history.jsonl").exists():
+                if "history_sha256" in training:
+                    check_sha256(run / "history.jsonl", training["history_sha256"])
                 history = read_history(run / "history.jsonl", seed)
                 histories[model] = pd.concat([histories[model], history]) if model in histories else history
             for name in entry.get("pictures", []):

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import jinja2
 import made_up
@@ -194,3 +195,27 @@ def test_captions_are_valid_for_the_names_that_a_suite_can_have(path):
     )
     body = publish_parts(text, writer="html", settings_overrides={"halt_level": 2})["body"]
     assert "{" not in body
+
+
+def poisoned(value: Any, text: str) -> Any:
+    """`value` with every string in it replaced, but for those that say which files there are."""
+    if isinstance(value, dict):
+        kept = ("suite", "headline", "checkpoints", "pictures", "extractors", "mode", "step")
+        return {key: part if key in kept else poisoned(part, text) for key, part in value.items()}
+    if isinstance(value, list):
+        return [poisoned(part, text) for part in value]
+    return text if isinstance(value, str) else value
+
+
+SCRIPT = "javascript:alert(1)//' onmouseover='alert(1)' x='--><!--><script>alert(1)</script> arXiv 2006.11239</a><u>"
+
+
+@pytest.mark.parametrize("text", [EVIL, SCRIPT])
+def test_every_string_of_every_record_is_text(tmp_path, text):
+    folder = write_results(tmp_path, models={name: MODELS[name] for name in ("gan", "ddpm")})
+    for path in folder.rglob("*.json"):
+        write_json(path, poisoned(read_json(path), text))
+    out = render(folder)
+    for name in ("demo.html", "index.html"):
+        page = check_page(out / name)
+        assert " ".join(text.replace("\x00", "\ufffd").split()) in page.text.replace("\x00", "\ufffd")

@@ -1,0 +1,420 @@
+"""Disturb runs of the toy suite at random, continue them, and compare what comes out with an undisturbed run.
+
+A fault is survived when the continued run ends with the same results to the bit, or when the damage is named, with the
+file and the command that repairs it, and that command then leads to the same results. Anything else is lost.
+One line of JSON for each fault: what was done, when, what it hit, and the outcome.
+
+    python tests/faults/harness.py --work /tmp/faults --out faults.jsonl --kills 100 --minutes 120
+"""
+
+import argparse
+import json
+import os
+import random
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from toy_run import contents, prepare, run, start, unlock
+
+from genbench.errors import InputError
+from genbench.weights import load_tensors
+
+SIGNALS = {"SIGTERM": signal.SIGTERM, "SIGKILL": signal.SIGKILL}
+GAN = "results/toy/gan/seed0"
+GAN_METRICS = [f"{GAN}/final/default/metrics.json"]
+
+
+class Lost(Exception):  # noqa: N818
+    """A fault that was not survived."""
+
+
+class Harness:
+    """The undisturbed run, and where the disturbed ones go."""
+
+    def __init__(self, work: Path, out: Path, seed: int, pause: float | None) -> None:
+        self.work, self.out, self.random = work, out, random.Random(seed)
+        self.whole, self.seconds, self.rounds = work / "whole", 0.0, 0
+        if not (work / "expected.json").exists():
+            shutil.rmtree(work, ignore_errors=True)
+            prepare(self.whole)
+            started = time.monotonic()
+            status, output = run(self.whole)
+            if status:
+                raise SystemExit(f"the undisturbed run failed:\n{output[-3000:]}")
+            expected = {"seconds": time.monotonic() - started, "contents": contents(self.whole)}
+            (work / "expected.json").write_text(json.dumps(expected, indent=2))
+        expected = json.loads((work / "expected.json").read_text())
+        self.expected, self.seconds = expected["contents"], expected["seconds"]
+        self.pause = pause or self.seconds / 8
+
+    def record(self, **values: Any) -> None:
+        with open(self.out, "a") as file:
+            file.write(json.dumps({"time": time.strftime("%H:%M:%S"), **values}) + "\n")
+
+    def folder(self, source: str) -> Path:
+        """A new folder: `empty` but for raw data, `prepared` with data and reference features, or `whole`."""
+        self.rounds += 1
+        folder = self.work / f"round-{os.getpid()}-{self.rounds}"
+        shutil.rmtree(folder, ignore_errors=True)
+        if source == "empty":
+            prepare(folder)
+        else:
+            shutil.copytree(self.whole, folder, symlinks=True)
+            if source == "prepared":
+                shutil.rmtree(folder / "results")
+        return folder
+
+    def compare(self, folder: Path) -> None:
+        """Raise Lost unless the results in `folder` are those of the undisturbed run."""
+        try:
+            found = contents(folder)
+        except InputError as error:
+            raise Lost(f"a result cannot be read: {error}") from None
+        differing = sorted(path for path in self.expected if found.get(path) != self.expected[path])
+        if differing or found.keys() - self.expected.keys():
+            raise Lost(f"differ: {differing}; new: {sorted(found.keys() - self.expected.keys())}")
+
+    def finish(self, folder: Path, repairs: int = 4) -> list[str]:
+        """Continue the run in `folder` to its end; repairs on the way, as the errors say, are returned."""
+        named = []
+        for _ in range(repairs + 1):
+            status, output = run(folder)
+            if "Directory cannot be locked" in output or "LockException" in output:
+                unlock(folder)
+                continue
+            if status == 0:
+                self.compare(folder)
+                return named
+            errors = [line for line in output.splitlines() if line.startswith("error: ")]
+            if not errors or "Traceback" in output:
+                raise Lost(f"no clear error: {output[-1500:]}")
+            told = re.search(r"\brm (\S+|'[^']+')$", errors[0])
+            if told is None:
+                raise Lost(f"no command that repairs it: {errors[0]}")
+            named.append(errors[0])
+            subprocess.run(["rm", *shlex.split(told[1])], cwd=folder, check=True)
+        raise Lost(f"not repaired after {repairs} attempts: {named}")
+
+
+# --- Kills ------------------------------------------------------------------------------------------------------------
+
+
+def scripts_of(snakemake: subprocess.Popen[str]) -> list[psutil.Process]:
+    """The jobs that run: python processes of this snakemake; of a job with ranks, every rank."""
+    try:
+        children = psutil.Process(snakemake.pid).children(recursive=True)
+        return [child for child in children if any("scripts/" in word for word in child.cmdline()[1:2])]
+    except psutil.NoSuchProcess:
+        return []
+
+
+def name_of(process: psutil.Process) -> str:
+    """Which script, for which model: what a kill hit."""
+    words = process.cmdline()
+    out = next((words[i + 1] for i, word in enumerate(words[:-1]) if word in ("--out", "--results")), "")
+    return f"{Path(words[1]).stem} {out}"
+
+
+def kills(harness: Harness, wanted: int, deadline: float) -> int:
+    """One run from its beginning to its end, killed at random times on the way; returns the number of kills."""
+    choose = harness.random
+    source = choose.choice(["empty", "prepared"])
+    folder, hits = harness.folder(source), []
+    limit = min(wanted, choose.randint(6, 14))
+    log = folder / "kills.log"
+    try:
+        while len(hits) < limit and time.monotonic() < deadline:
+            unlocked = start(folder, "--unlock", log=log)
+            unlocked.wait()
+            process = start(folder, "--retries", "20", log=log)
+            while len(hits) < limit:
+                time.sleep(choose.uniform(0, harness.pause))
+                if process.poll() is not None:
+                    break
+                victim = choose.choices(["a job", "snakemake", "everything"], [8, 1, 1])[0]
+                how = choose.choice(list(SIGNALS))
+                jobs = scripts_of(process)
+                if victim == "a job" and not jobs:
+                    continue
+                at = round(time.time(), 2)
+                try:
+                    hit = ", ".join(name_of(job) for job in jobs) or "between jobs"
+                    if victim == "a job":
+                        job = choose.choice(jobs)
+                        hit = name_of(job)
+                        job.send_signal(SIGNALS[how])
+                    elif victim == "snakemake":
+                        process.send_signal(SIGNALS[how])
+                    else:
+                        os.killpg(process.pid, SIGNALS[how])
+                except (psutil.NoSuchProcess, ProcessLookupError, IndexError):
+                    continue  # it had just ended
+                hits.append({"fault": "kill", "how": how, "victim": victim, "hit": hit, "at": at, "from": source})
+                if victim != "a job":
+                    break
+            if process.poll() is None and len(hits) >= limit and hits[-1]["victim"] == "a job":
+                process.wait()
+                break
+            process.wait()
+            if process.returncode == 0:
+                break
+        unlock(folder)
+        harness.finish(folder)
+        outcome = "same bits"
+    except Lost as lost:
+        outcome = f"LOST: {lost}"
+        shutil.copytree(folder, harness.work / "lost" / folder.name, symlinks=True)
+    for hit in hits:
+        harness.record(**hit, outcome=outcome)
+    shutil.rmtree(folder)
+    return len(hits)
+
+
+# --- Damaged files ----------------------------------------------------------------------------------------------------
+
+
+def interrupted(harness: Harness, rule: str) -> Path:
+    """A folder in which the GAN's training, or its sampling, was stopped halfway."""
+    kept = harness.work / f"interrupted-{rule}"
+    if not kept.exists():
+        folder = harness.folder("whole")
+        if rule == "train":
+            shutil.rmtree(folder / "results/toy/gan")
+            waits_for = folder / GAN / "training/state.safetensors"
+        else:
+            shutil.rmtree(folder / GAN / "final")
+            waits_for = folder / GAN / "final/default/samples.parts/30.npz"
+        process = start(folder, log=folder / "kills.log", targets=GAN_METRICS)
+        while not waits_for.exists():
+            if process.poll() is not None:
+                raise SystemExit(f"{rule}: finished before it could be interrupted; see {folder / 'kills.log'}")
+            time.sleep(0.005)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        time.sleep(0.5)
+        unlock(folder)
+        folder.rename(kept)
+    copy = harness.folder("whole")
+    shutil.rmtree(copy)
+    shutil.copytree(kept, copy, symlinks=True)
+    return copy
+
+
+# The file that is damaged, from which folder, and the results that are removed so that it is read again.
+DAMAGED: dict[str, tuple[str, str, list[str]]] = {
+    "save": ("train", f"{GAN}/training/state.safetensors", []),
+    "history of a save": ("train", f"{GAN}/training/history.jsonl", []),
+    "fingerprint of a save": ("train", f"{GAN}/training/fingerprint", []),
+    "kept batch": ("sample", f"{GAN}/final/default/samples.parts/0.npz", []),
+    "fingerprint of batches": ("sample", f"{GAN}/final/default/samples.parts/fingerprint", []),
+    "model": ("whole", f"{GAN}/model.safetensors", [f"{GAN}/final"]),
+    "finished training": ("whole", f"{GAN}/training/model.safetensors", [f"{GAN}/model.safetensors"]),
+    "record of a finished training": ("whole", f"{GAN}/training/done.json", [f"{GAN}/model.safetensors"]),
+    "samples": ("whole", f"{GAN}/final/default/samples.npz", [f"{GAN}/final/default/features"]),
+    "features": (
+        "whole",
+        f"{GAN}/final/default/features/classifier.npz",
+        [f"{GAN}/final/default/metrics.json"],
+    ),
+    "reference features": ("whole", "resources/blobs/features/train-classifier.npz", ["results/toy/real"]),
+    "classifier": ("whole", "resources/blobs/classifier.safetensors", [f"{GAN}/final/default/features"]),
+    "prepared data": ("whole", "resources/blobs/train.npz", ["results/toy/gan"]),
+    "prepared test images": ("whole", "resources/blobs/test.npz", ["resources/blobs/features"]),
+    "data archive": ("whole", "blobs.zip", ["resources/blobs"]),
+}
+
+
+def damage(harness: Harness, kind: str) -> None:
+    """Truncate a file, or flip one of its bits; run on."""
+    source, name, removed = DAMAGED[kind]
+    folder = harness.folder("whole") if source == "whole" else interrupted(harness, source)
+    path = folder / name
+    content = bytearray(path.read_bytes())
+    path.unlink()  # it may be linked to
+    before = os.stat(folder / "toy.yaml").st_mtime_ns
+    how = harness.random.choice(["truncated", "bit flipped", "bit flipped"])
+    place = harness.random.randrange(len(content))
+    if how == "truncated":
+        path.write_bytes(content[:place])
+    else:
+        content[place] ^= 1 << harness.random.randrange(8)
+        path.write_bytes(content)
+    if source == "whole" and not name.endswith("done.json"):
+        os.utime(path, ns=(before, before))  # as a disk would do it, without telling Snakemake
+    for other in removed:
+        shutil.rmtree(folder / other) if (folder / other).is_dir() else (folder / other).unlink()
+    try:
+        if kind == "data archive":
+            status, output = run(folder)
+            errors = [line for line in output.splitlines() if line.startswith("error: ")]
+            if status == 0:
+                harness.compare(folder)
+                named = []
+            elif not errors or "blobs.zip" not in errors[0] or "Traceback" in output:
+                raise Lost(f"no clear error: {output[-1500:]}")
+            else:
+                named = errors
+                shutil.copy(harness.whole / "blobs.zip", path)  # its owner's: nobody else has another
+                harness.finish(folder)
+        else:
+            named = harness.finish(folder)
+        outcome = f"named, repaired, same bits: {named[0]}" if named else "same bits"
+    except Lost as lost:
+        outcome = f"LOST: {lost}"
+        shutil.copytree(folder, harness.work / "lost" / folder.name, symlinks=True)
+    harness.record(fault="damage", file=kind, how=how, at=f"byte {place} of {len(content)}", outcome=outcome)
+    shutil.rmtree(folder)
+
+
+# --- A full disk, a jumping clock, two at once ------------------------------------------------------------------------
+
+
+@contextmanager
+def small_disk(folder: Path, megabytes: int) -> Iterator[None]:
+    """`folder` on a file system of its own; needs root."""
+    folder.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+        folder.rmdir()
+
+
+def full_disk(harness: Harness) -> None:
+    """Fill the disk under a training that was halfway, continue, make room, continue."""
+    source = interrupted(harness, "train")
+    folder = harness.work / f"disk-{os.getpid()}"
+    with small_disk(folder, 200):
+        shutil.copytree(source, folder / "run", symlinks=True)
+        run_folder, filler = folder / "run", folder / "filler"
+        free = harness.random.choice([100, 300, 1000]) << 10
+        room = shutil.disk_usage(folder).free
+        with open(filler, "wb") as file:
+            file.write(bytes(max(room - free, 0)))
+        state = run_folder / GAN / "training/state.safetensors"
+        before = load_tensors(state)[1]["step"]
+        status, output = run(run_folder, targets=GAN_METRICS)
+        errors = [line for line in output.splitlines() if line.startswith("error: ")]
+        try:
+            if status == 0:
+                outcome = f"same bits with {free >> 10} KiB left"
+            else:
+                if "No space left on device" not in output:
+                    raise Lost(f"no clear error: {output[-1500:]}")
+                if state.exists() and load_tensors(state)[1]["step"] < before:
+                    raise Lost("the save is older than before")
+                outcome = f"named, continued, same bits: {errors[0] if errors else 'by Snakemake'}"
+            filler.unlink()
+            unlock(run_folder)
+            harness.finish(run_folder)
+        except (Lost, InputError) as lost:
+            outcome = f"LOST: {lost}"
+        harness.record(fault="full disk", left=f"{free >> 10} KiB", outcome=outcome)
+    shutil.rmtree(source)
+
+
+def jumping_clock(harness: Harness) -> None:
+    """The clock jumps by hours to years, back and forth, while jobs run (libfaketime; not the machine's own)."""
+    library = next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
+    if library is None:
+        return
+    folder = harness.folder("prepared")
+    clock = folder / "clock"
+    clock.write_text("+0")
+    faked = {
+        "LD_PRELOAD": str(library),
+        "FAKETIME_TIMESTAMP_FILE": str(clock),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+    process = start(folder, log=folder / "kills.log", **faked)
+    jumps: Counter[str] = Counter()
+    while process.poll() is None:
+        jump = harness.random.choice(["+0", "+2h", "-2h", "+400d", "-400d"])
+        (folder / "clock.new").write_text(jump)
+        (folder / "clock.new").rename(clock)
+        jumps[jump] += 1
+        time.sleep(harness.random.uniform(0.5, 5))
+    try:
+        outcome = "same bits" if process.returncode == 0 else "continued, same bits"
+        harness.finish(folder)
+    except Lost as lost:
+        outcome = f"LOST: {lost}; {(folder / 'kills.log').read_text()[-1000:]}"
+    harness.record(fault="jumping clock", jumps=dict(jumps), outcome=outcome)
+    shutil.rmtree(folder)
+
+
+def two_at_once(harness: Harness) -> None:
+    """Two runs of one folder, started together or one after the other."""
+    folder = harness.folder("prepared")
+    first = start(folder, log=folder / "first.log")
+    pause = harness.random.choice([0.0, harness.random.uniform(0, harness.seconds / 2)])
+    time.sleep(pause)
+    second = start(folder, log=folder / "second.log")
+    statuses = [first.wait(), second.wait()]
+    told = [log for log in ("first.log", "second.log") if "cannot be locked" in (folder / log).read_text()]
+    try:
+        if sum(status == 0 for status in statuses) + len(told) < 2:
+            raise Lost(f"statuses {statuses}, told of the lock: {told}")
+        harness.finish(folder)
+        outcome = f"{'one was told of the lock, ' if told else ''}same bits"
+    except Lost as lost:
+        outcome = f"LOST: {lost}"
+        shutil.copytree(folder, harness.work / "lost" / folder.name, symlinks=True)
+    harness.record(fault="two at once", pause=round(pause, 2), outcome=outcome)
+    shutil.rmtree(folder)
+
+
+OTHERS: dict[str, Callable[[Harness], None]] = {
+    "disk": full_disk,
+    "clock": jumping_clock,
+    "twice": two_at_once,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True, help="a folder for the runs")
+    parser.add_argument("--out", type=Path, required=True, help="a line of JSON for each fault is added to it")
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--damage", nargs="*", default=list(DAMAGED), metavar="FILE", help=", ".join(DAMAGED))
+    parser.add_argument("--others", nargs="*", default=list(OTHERS), metavar="FAULT", help=", ".join(OTHERS))
+    parser.add_argument("--repeat", type=int, default=1, help="how often every damage and every other fault is done")
+    parser.add_argument("--minutes", type=float, default=600, help="begin nothing new after this time")
+    parser.add_argument("--pause", type=float, help="most seconds between two kills (an eighth of a whole run)")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    deadline = time.monotonic() + 60 * args.minutes
+    harness = Harness(args.work.resolve(), args.out.resolve(), args.seed, args.pause)
+    todo: list[Callable[[], Any]] = [lambda kind=kind: damage(harness, kind) for kind in args.damage] * args.repeat
+    todo += [lambda other=other: OTHERS[other](harness) for other in args.others] * args.repeat
+    done = 0
+    while (done < args.kills or todo) and time.monotonic() < deadline:
+        if done < args.kills:
+            done += kills(harness, args.kills - done, deadline)
+        if todo:
+            todo.pop(0)()
+    lines = [json.loads(line) for line in args.out.read_text().splitlines()]
+    counts = Counter((line["fault"], line["outcome"].partition(":")[0]) for line in lines)
+    for (fault, outcome), count in sorted(counts.items()):
+        print(f"{fault}: {outcome}: {count}")
+    sys.exit(any(line["outcome"].startswith("LOST") for line in lines))
+
+
+if __name__ == "__main__":
+    main()
