@@ -8,6 +8,12 @@ configfile: "config.yaml"
 
 
 include: "rules/common.smk"
+
+
+# Used with `--sdm apptainer` alone; every rule's own environment (conda) with `--sdm conda`.
+container: config["container"]
+
+
 include: "rules/prefetch.smk"
 include: "rules/data.smk"
 include: "rules/train.smk"

@@ -28,11 +28,11 @@ def has_slurm() -> bool:
     )
 
 
-def has_conda_packages() -> bool:
-    return importlib.util.find_spec("rattler") is not None and importlib.util.find_spec("rattler_build") is not None
+def has_rattler() -> bool:
+    return importlib.util.find_spec("rattler") is not None
 
 
-AVAILABLE = {"gpu": has_cuda, "slurm": has_slurm, "conda": has_conda_packages}
+AVAILABLE = {"gpu": has_cuda, "slurm": has_slurm, "conda": has_rattler}
 ON_REQUEST = {"slurm", "conda"}  # `pytest -m slurm`: nobody wants plain `pytest` to submit jobs to a cluster
 
 

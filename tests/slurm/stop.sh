@@ -1,7 +1,12 @@
 #!/usr/bin/env bash
 # stop.sh FOLDER: end the Slurm that start.sh FOLDER began.
 set -uo pipefail
-SLURM_CONF=$1/slurm.conf timeout 10 scancel --user "$(id -un)" 2>/dev/null
+export SLURM_CONF=$1/slurm.conf
+timeout 10 scancel --user "$(id -un)" 2>/dev/null
+for _ in $(seq 30); do  # a job's last process outlives slurmd if it cannot tell it that it ended
+  [ -z "$(timeout 5 squeue --noheader 2>/dev/null)" ] && break
+  sleep 0.5
+done
 for daemon in slurmd slurmctld munged; do
   [ -s "$1/$daemon.pid" ] && kill "$(cat "$1/$daemon.pid")"
 done

@@ -1,0 +1,27 @@
+# The environment of pyproject.toml, at its pins, with Snakemake: for docker, Kubernetes and, through apptainer, clusters.
+# The workflow itself is not inside: it is mounted, or sent by Snakemake. How to build and use it: docs/cloud.md.
+# PyTorch brings the CUDA libraries; the base has the CUDA runtime and what the NVIDIA container toolkit looks for.
+FROM nvidia/cuda:13.0.2-base-ubuntu24.04
+
+# git: the commit is part of every record. The compiler: torch.compile.
+# hadolint ignore=DL3008
+RUN apt-get update \
+ && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
+      ca-certificates gcc git libc6-dev python3 python3-dev python3-venv \
+ && rm -rf /var/lib/apt/lists/*
+
+ENV UV_PROJECT_ENVIRONMENT=/opt/venv UV_PYTHON=/usr/bin/python3 UV_NO_CACHE=1
+WORKDIR /opt/genbench
+COPY pyproject.toml README.md ./
+# pip: Snakemake's cloud executors install the storage plugin with it when a job starts.
+RUN python3 -m venv /opt/uv \
+ && /opt/uv/bin/pip install --no-cache-dir uv==0.13.9 \
+ && /opt/uv/bin/uv sync --no-dev --no-install-project \
+ && /opt/uv/bin/uv pip install --python /opt/venv/bin/python pip==25.3
+
+# Any user may run it, also one without a home.
+ENV PATH=/opt/venv/bin:$PATH XDG_CACHE_HOME=/tmp/cache
+RUN useradd --uid 1001 --create-home genbench && install -d -o genbench /work
+USER 1001
+WORKDIR /work
+CMD ["snakemake", "--help"]
