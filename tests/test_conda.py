@@ -20,7 +20,7 @@ ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
 SUITE = {
     "title": "Small",
     "dataset": {"source": "demo"},
-    "models": {"gan": {"model": MODELS["gan"], "training": {"steps": 1}}},
+    "models": {"gan": {"model": MODELS["gan"], "training": {"steps": 1, "batch_size": 16}}},
 }
 
 pytestmark = [pytest.mark.conda, pytest.mark.slow, pytest.mark.timeout(900)]

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 SUITE = {
     "title": "Small",
     "dataset": {"source": "demo"},
-    "models": {"gan": {"model": MODELS["gan"], "training": {"steps": 1}}},
+    "models": {"gan": {"model": MODELS["gan"], "training": {"steps": 1, "batch_size": 16}}},
 }
 # Notes what it is asked for, and runs the command that follows the image outside any container.
 APPTAINER = """#!/bin/sh
