@@ -157,16 +157,19 @@ def generate(
     device: torch.device,
     parts_folder: Path,
     condition: Condition | None = None,
+    precision: str = "fp32",
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Images (N, H, W, C) uint8 for `seeds`, in order, and the record of how long they took.
 
     The clock runs from noise to uint8 on the device, synchronised; the first batch warms up and is left out of the
     speed when there are others. Finished batches are kept in `parts_folder` until the caller removes it.
+    precision: what the model computes in, for the record.
     """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     given = condition.record if condition else None
-    fingerprint = sha256_json([info["sha256"], dict(options), batch_size, device.type, provenance.code_sha256(), given])
+    made_by = info["sha256"], dict(options), precision, batch_size, device.type, provenance.code_sha256(), given
+    fingerprint = sha256_json(made_by)
     parts = Parts(parts_folder, fingerprint)
     counter = CallCounter()
     starts = batch_starts(seeds, batch_size)
@@ -226,7 +229,7 @@ def generate(
         "batch_size": batch_size,
         "nfe": counter.calls,
         "device": device_label(device),
-        "precision": "fp32",
+        "precision": precision,
         "threads": torch.get_num_threads(),
         "peak_memory_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
         "seeds": f"{seeds.start}:{seeds.stop}",

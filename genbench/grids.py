@@ -25,6 +25,11 @@ def grid(pixels: NDArray[np.uint8], columns: int, gap: int = 2) -> NDArray[np.ui
     return sheet
 
 
+def blank(height: int, width: int, channels: int = 3) -> NDArray[np.uint8]:
+    """A white picture, for where there is none: (height, width, 3)."""
+    return np.full((height, width, 3), 255, np.uint8)
+
+
 def save_png(path: str | os.PathLike[str], pixels: NDArray[np.uint8]) -> None:
     """Write uint8 (H, W, 3) as PNG, atomically."""
     with atomic_path(path) as temporary:

@@ -25,9 +25,10 @@ from genbench.importing import read_checkpoint
 from genbench.likelihood import check_likelihood
 from genbench.metrics import EvaluationOptions, minimum_samples
 from genbench.models import Model, build, count_parameters
+from genbench.quantisation import check_scheme
 from genbench.recipe import TrainConfig
 from genbench.schedule import Schedule
-from genbench.suites import GIVEN, ROOT, checkpoints, seeds_of
+from genbench.suites import GIVEN, QUANTISATION, ROOT, checkpoints, seeds_of
 
 
 def _common(entry: Mapping[str, Any], seeds: list[int]) -> dict[str, Any]:
@@ -153,23 +154,28 @@ def noise_schedule(model: Model) -> dict[str, Any]:
 
 def describe_model(entry: Mapping[str, Any], model: Model, where: str) -> dict[str, Any]:
     """What a model is, and what drawing an image with each of the entry's samplers costs."""
-    options = {
-        name: model.check_sampler(given, f"{where}: samplers: {name}") for name, given in entry["samplers"].items()
-    }
+    options, schemes = {}, {}
+    for name, given in entry["samplers"].items():
+        given = dict(given)
+        if (scheme := given.pop(QUANTISATION, None)) is not None:
+            check_scheme(model, scheme, f"{where}: {QUANTISATION}")
+            schemes[name] = {"scheme": scheme, "sampler": entry[QUANTISATION]["sampler"]}
+        options[name] = model.check_sampler(given, f"{where}: samplers: {name}")
     for name in entry["pictures"]:
         if name not in model.pictures:
             raise unknown_name(f"{where}: pictures", name, model.pictures)
     if "likelihood" in entry:
         check_likelihood(model, entry["likelihood"].get("steps"), f"{where}: likelihood")
     with _told(where, model.image_shape):
-        costs = sampling_costs(model, options)
+        costs = sampling_costs(model, {name: given for name, given in options.items() if name not in schemes})
     samplers = {
         name: {
             "label": name,
             "options": given,
             "remarks": model.remarks(given),
             "generates": model.condition(given) != "images",
-            **costs[name],
+            "quantisation": schemes.get(name),
+            **costs[schemes[name]["sampler"] if name in schemes else name],
         }
         for name, given in options.items()
     }

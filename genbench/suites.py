@@ -13,6 +13,7 @@ from genbench.errors import InputError
 
 ROOT = Path(__file__).parents[1]
 KINDS = ("training", "pretrained", "samples")  # of entries: one of these keys says what it is
+QUANTISATION = "quantisation"  # in an entry; and in the options of the samplers that it adds, where it is a scheme
 GIVEN = "given"  # the sampler's place in the paths of samples that were drawn elsewhere
 
 
@@ -69,6 +70,8 @@ def _explain(error: jsonschema.ValidationError, source: str) -> InputError:
         return InputError(f"{where}: key {missing[0]!r} is missing")
     if error.validator == "type":
         return InputError(f"{where}: found {error.instance!r}, expected {error.validator_value}")
+    if error.validator == "enum":
+        return unknown_name(where, error.instance, map(str, error.validator_value))
     if error.validator == "pattern":
         return InputError(f"{where}: found {error.instance!r}, expected {error.schema['title']}")
     return InputError(f"{where}: {error.message}")
@@ -124,6 +127,7 @@ def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str,
             )
         entry.setdefault("label", name)
         _check_kind(entry, f"{path}: models: {name}")
+        _add_quantised_samplers(entry, f"{path}: models: {name}")
         if isinstance(entry["snapshots"], Mapping):
             steps = entry["training"].get("steps")
             if not isinstance(steps, int):
@@ -179,7 +183,9 @@ def _check_kind(entry: dict[str, Any], where: str) -> None:
             f"{where}: found {found} of the keys that say what this is; expected model and training, or pretrained, "
             "or samples"
         )
-    useless = {"pretrained": ["snapshots"], "samples": ["snapshots", "pictures", "likelihood"]}.get(kinds[0], [])
+    useless = {"pretrained": ["snapshots"], "samples": ["snapshots", "pictures", "likelihood", "quantisation"]}.get(
+        kinds[0], []
+    )
     for key in useless:
         if entry.get(key):
             raise InputError(f"{where}: {key}: found {entry[key]!r}, but nothing is trained here; expected none")
@@ -199,6 +205,31 @@ def _insert_first_stage(models: Mapping[str, Any], entry: dict[str, Any], where:
     if "vae" in entry["model"]:
         raise InputError(f"{where}: model: found 'vae' beside first_stage, expected one of the two")
     entry["model"] = {**entry["model"], "vae": models[name]["model"]}
+
+
+def _add_quantised_samplers(entry: dict[str, Any], where: str) -> None:
+    """Add a sampler for each scheme of an entry's `quantisation`: the same options, and the scheme under that key."""
+    samplers = entry["samplers"]
+    for name, options in samplers.items():
+        if QUANTISATION in options:
+            raise InputError(
+                f"{where}: samplers: {name}: found {QUANTISATION!r}, expected it beside samplers: "
+                f"{QUANTISATION}: {{sampler: {name}, schemes: [...]}}"
+            )
+    if QUANTISATION not in entry:
+        return
+    reference = entry[QUANTISATION]["sampler"]
+    if reference not in samplers:
+        raise unknown_name(f"{where}: {QUANTISATION}: sampler", reference, samplers)
+    added = {
+        f"{reference}-{scheme}": {**samplers[reference], QUANTISATION: scheme}
+        for scheme in entry[QUANTISATION]["schemes"]
+    }
+    if taken := sorted(added.keys() & samplers.keys()):
+        raise InputError(
+            f"{where}: samplers: found {taken[0]!r}, the name of a quantised {reference!r}; expected another"
+        )
+    entry["samplers"] = samplers | added
 
 
 def seeds_of(suite: Mapping[str, Any], entry: Mapping[str, Any]) -> list[int]:

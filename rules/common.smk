@@ -15,7 +15,7 @@ from genbench.devices import gpu_indices
 from genbench.errors import InputError
 from genbench.metrics import metric_key
 from genbench.reporting import outcome
-from genbench.suites import check, checkpoints, load_suites, seeds_of
+from genbench.suites import QUANTISATION, check, checkpoints, load_suites, seeds_of
 
 try:
     config.update(check(dict(config), "config", "config"))
@@ -197,6 +197,12 @@ def condition_input(wildcards):
     return resource("test.npz")(wildcards) if reconstructs or labelled else []
 
 
+def reference_samples(wildcards):
+    """The samples of the float32 network that those of a quantised one are compared with."""
+    folder = "results/{suite}/{model}/seed{seed}/{checkpoint}".format(**wildcards)
+    return f"{folder}/{entry(wildcards)[QUANTISATION]['sampler']}/samples.npz"
+
+
 def draws(wildcards):
     """How often a set of images is drawn with other seeds: of final models alone."""
     return suite_of(wildcards)["draws"] if wildcards.checkpoint == "final" and "samples" not in entry(wildcards) else 1
@@ -296,6 +302,17 @@ def sample_sets(name):
         for folder, entry in runs(suite_of(wildcards), "training", "pretrained", "samples")
         for checkpoint in checkpoints(entry)
         for sampler in entry["samplers"]
+    ]
+
+
+def paired(wildcards):
+    """The comparison of every sample set of a quantised network with that of the network in float32."""
+    return [
+        f"{folder}/{checkpoint}/{sampler}/paired.json"
+        for folder, entry in runs(suite_of(wildcards), "training", "pretrained")
+        for checkpoint in checkpoints(entry)
+        for sampler, options in entry["samplers"].items()
+        if QUANTISATION in options
     ]
 
 

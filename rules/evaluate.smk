@@ -61,6 +61,26 @@ rule evaluate:
         " {params.holdout:q} --options {params.options:q} --out {output:q} 2>&1 | tee -ai {log:q}"
 
 
+rule compare_quantised:
+    input:
+        samples="results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/samples.npz",
+        reference=reference_samples,
+    output:
+        "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/paired.json",
+    log:
+        "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/logs/compare_quantised.log",
+    benchmark:
+        "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/benchmarks/compare_quantised.tsv"
+    conda:
+        "../envs/metrics.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+    shell:
+        'python "$GENBENCH"/scripts/compare_samples.py --samples {input.samples:q} --reference {input.reference:q}'
+        " --out {output:q} 2>&1 | tee -ai {log:q}"
+
+
 rule neighbours:
     input:
         metrics="results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/metrics.json",

@@ -8,6 +8,7 @@ rule report:
         timings=sample_sets("timing.json"),
         grids=sample_sets("grid.png"),
         metrics=sample_sets("metrics.json"),
+        paired=paired,
         objects=object_results,
         likelihoods=likelihoods,
         pictures=pictures,

@@ -22,9 +22,13 @@ def main() -> None:
     from genbench.data import load_image_set
     from genbench.errors import InputError
     from genbench.features import load_images
-    from genbench.grids import grid, save_png
+    from genbench.grids import blank, grid, save_png
 
-    metrics = read_json(args.metrics)["metrics"]
+    evaluation = read_json(args.metrics)
+    if "unavailable" in evaluation:  # nothing was drawn: the report says why
+        save_png(args.out, blank(*load_image_set(args.train).images.shape[1:]))
+        return
+    metrics = evaluation["metrics"]
     found = {key: metric for key, metric in metrics.items() if "neighbours" in metric}
     if not found:
         raise InputError(f"{args.metrics}: found no nearest training images; expected an evaluation with --holdout")

@@ -51,6 +51,9 @@ def main() -> None:
     result: dict[str, Any] = {"metrics": {}, "extractors": {}, "warnings": []}
     for real_path, fake_path, holdout_path in zip(args.real, args.fake, holdouts, strict=True):
         real, fake = load_features(real_path), load_features(fake_path)
+        if reason := fake.info.get("unavailable"):  # nothing was drawn: the report says why
+            result["unavailable"] = reason
+            continue
         holdout = load_features(holdout_path) if holdout_path else None
         for path, x in ((fake_path, fake), (holdout_path, holdout)):
             if x is not None and source(x) != source(real):

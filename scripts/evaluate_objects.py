@@ -40,7 +40,10 @@ def main() -> None:
     device = pick_device(args.device, args.threads)
     labels_file = labels_path(args.labels, Path())
     labels = read_labels(labels_file)
-    images, _ = load_images(args.samples)
+    images, images_info = load_images(args.samples)
+    if reason := images_info.get("unavailable"):  # nothing was drawn: the report says why
+        write_json(args.out, {"metrics": {}, "evaluator": {}, "unavailable": reason})
+        return
     expected = args.draws * len(labels.sets)
     if len(images) != expected:
         raise InputError(

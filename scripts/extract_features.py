@@ -32,6 +32,8 @@ def main() -> None:
 
     label_log(args.out)
     claim_gpu(args.device)
+    import numpy as np
+
     from genbench import provenance
     from genbench.artifacts import array_sha256
     from genbench.devices import device_label, pick_device
@@ -40,7 +42,12 @@ def main() -> None:
     from genbench.metrics import Features
 
     device = pick_device(args.device, args.threads)
-    images, _ = load_images(args.images)
+    images, images_info = load_images(args.images)
+    if reason := images_info.get("unavailable"):  # nothing was drawn: the report says why
+        name = args.extractor.partition(":")[0]
+        info = {"extractor": {"name": name, "sha256": None}, "images_sha256": None, "unavailable": reason}
+        save_features(args.out, Features(np.empty((0, 0), np.float32), None, info))
+        return
     extractor = load_extractor(args.extractor, device, args.weights_dir, args.any_weights)
     try:
         stats, warnings = check_images(images)

@@ -2,18 +2,25 @@
 
 import argparse
 import json
+import logging
 import shutil
 from pathlib import Path
 
 from genbench.command_line import add_device_argument, json_argument, label_log, range_argument, run
 from genbench.devices import claim_gpu
 
+log = logging.getLogger(__name__)
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", required=True, metavar="FILE", help="model.safetensors or a snapshot")
     parser.add_argument(
-        "--sampler", type=json_argument, default={}, help="JSON options of the model's sampler, or @file"
+        "--sampler",
+        type=json_argument,
+        default={},
+        metavar="JSON",
+        help="options of the model's sampler, and a scheme as quantisation, such as bf16, if wanted; or @file",
     )
     parser.add_argument(
         "--condition",
@@ -43,19 +50,21 @@ def main() -> None:
     label_log(args.out)
     claim_gpu(args.device)
     import numpy as np
+    import torch
 
     from genbench import provenance
     from genbench.artifacts import array_sha256, atomic_path, write_json
     from genbench.checkpoint import load_model
     from genbench.data import ImageSet, load_image_set
     from genbench.data.objects import Labels, read_labels
-    from genbench.devices import pick_device
+    from genbench.devices import device_label, pick_device
     from genbench.generation import find_condition, generate
-    from genbench.grids import grid, save_png
+    from genbench.grids import blank, grid, save_png
     from genbench.locks import locked
 
     device = pick_device(args.device, args.threads)
     model, info = load_model(args.model, device)
+    scheme = args.sampler.pop("quantisation", None) if isinstance(args.sampler, dict) else None
     options = model.check_sampler(args.sampler, f"{args.model}: sampler")
     seeds, batch_size, shown, columns = args.seeds, args.batch_size, 100, 10
     given: ImageSet | Labels | None = None
@@ -67,27 +76,45 @@ def main() -> None:
     elif args.condition:
         given = load_image_set(args.condition)
     condition = find_condition(model, options, given, device)
+    quantised, reason = None, None
+    if scheme is not None:
+        from genbench.quantisation import CALIBRATION_IMAGES, UnavailableError, check_scheme, quantise
+
+        check_scheme(model, scheme, f"{args.model}: sampler: quantisation")
+        y = condition.of(torch.arange(CALIBRATION_IMAGES, device=device)) if condition else None
+        try:
+            quantised = quantise(model, scheme, device, options, y)
+        except UnavailableError as error:  # no failure: the row says so, and the run goes on
+            reason = str(error)
+            log.warning("%s is not available: %s", scheme, reason)
     parts = args.out.with_name(args.out.stem + ".parts")
     with locked(args.out.with_name(f".{args.out.stem}.lock"), f"drawing {args.out}"):
-        images, timing = generate(
-            model,
-            info,
-            options,
-            seeds=seeds,
-            batch_size=batch_size,
-            device=device,
-            parts_folder=parts,
-            condition=condition,
-        )
+        if reason is None:
+            images, timing = generate(
+                model,
+                info,
+                options,
+                seeds=seeds,
+                batch_size=batch_size,
+                device=device,
+                parts_folder=parts,
+                condition=condition,
+                precision=scheme or "fp32",
+            )
+        else:
+            channels, height, width = model.image_shape
+            images, seeds = np.empty((0, height, width, channels), np.uint8), range(0)
+            timing = {"unavailable": reason, "precision": scheme, "device": device_label(device), "options": options}
+        timing["quantisation"] = quantised
         timing["samples_sha256"] = array_sha256(images)
-        timing["provenance"] = provenance.collect("torch", "numpy", "safetensors")
+        timing["provenance"] = provenance.collect("torch", "numpy", "safetensors", *["torchao"] * (scheme is not None))
         if args.grid:
-            save_png(args.grid, grid(images[:shown], columns=columns))
+            save_png(args.grid, grid(images[:shown], columns=columns) if len(images) else blank(*images.shape[1:]))
         if args.timing:
             write_json(args.timing, timing)
         with atomic_path(args.out) as temporary:
             np.savez(temporary, arr_0=images, seeds=np.arange(seeds.start, seeds.stop), info=json.dumps(timing))
-        shutil.rmtree(parts)
+        shutil.rmtree(parts, ignore_errors=reason is not None)
 
 
 if __name__ == "__main__":

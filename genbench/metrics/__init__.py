@@ -22,6 +22,7 @@ from genbench.metrics.frechet import fd, fd_infinity, feature_statistics, freche
 from genbench.metrics.kernel import kid
 from genbench.metrics.neighbours import memorised, nearest, precision_recall_density_coverage
 from genbench.metrics.object_accuracy import ObjectCounts, count_objects, object_accuracy, wilson_interval
+from genbench.metrics.paired import psnr
 from genbench.metrics.scores import class_histogram, classifier_confidence, inception_score
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "nearest",
     "object_accuracy",
     "precision_recall_density_coverage",
+    "psnr",
     "wanted_keys",
     "wilson_interval",
 ]

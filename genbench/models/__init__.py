@@ -78,6 +78,13 @@ class Model(nn.Module, ABC):
         """Check and return the options of `sample`; InputError begins with `where`."""
         return check_arguments(self.sample, options, where)
 
+    def calibrate(self, noise: Noise, y: Tensor | None = None, **options: Any) -> None:
+        """Run the network on what it meets while `sample` draws with these options, at all of its times.
+
+        For those who watch its activations. Arguments are those of `sample`, whose way leads through all times here.
+        """
+        self.sample(noise, y, **options)
+
     def remarks(self, options: Mapping[str, Any]) -> list[str]:
         """What a reader of the table must know of images drawn with these options of `sample`."""
         return []

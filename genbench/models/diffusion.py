@@ -7,6 +7,7 @@ learns the variance of each step, from the variational bound: see genbench/varia
 """
 
 from collections.abc import Iterator, Mapping
+from copy import copy
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
@@ -258,6 +259,16 @@ class Diffusion(Model):
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
         return options
+
+    def calibrate(self, noise: Noise, y: Labels | None = None, **options: Any) -> None:
+        """Draw samples x_0, then let the network see x_t from q(x_t | x_0) at t = 1..T, each t with one of them."""
+        again = copy(noise)
+        x0 = self.sample(noise, y, **options)
+        again.normal(*self.image_shape)  # x_T, the first draw of `sample`: what follows is as there
+        c = self.draw_condition(again, y, **{key: options[key] for key in options if key == "prior"})  # DiffuseVAE's
+        count = -(-self.schedule.T // len(x0)) * len(x0)  # whole batches
+        for t in (torch.arange(count, device=x0.device) % self.schedule.T + 1).split(len(x0)):
+            self.evaluate(self.schedule.q_sample(x0, t, noise.normal(*self.image_shape)), t, c)
 
     def condition(self, options: Mapping[str, Any]) -> Literal["nothing", "images", "labels"]:
         return "labels" if self.multi_label else "nothing"

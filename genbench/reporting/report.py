@@ -24,6 +24,7 @@ from genbench.reporting.diffusion import bound_terms, noise_schedules
 from genbench.reporting.pictures import Picture, caption, embed, first_row, first_tiles, read_grid
 from genbench.reporting.plots import quality_against_time
 from genbench.reporting.progress import Comparison, distinct, held_out, quality_over_training
+from genbench.reporting.quantisation import Schemes, scheme_table
 from genbench.reporting.results import Draw, Results
 from genbench.reporting.sampling import Setting, Study, arrange, quality_plots, settings
 from genbench.reporting.sections import (
@@ -157,6 +158,11 @@ class Report:
         names = distinct({model: self.label(model) for model in self.order})
         plots = noise_schedules(self.preflight["models"], names), bound_terms(self.results.bound_terms, names)
         return [plot for plot in plots if plot]
+
+    @cached_property
+    def schemes(self) -> Schemes | None:
+        """The quantised networks beside those in float32."""
+        return scheme_table(self.compared, self.preflight["models"], self.table.columns[0])
 
     @cached_property
     def settings(self) -> dict[str, list[Setting]]:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from genbench.artifacts import check_sha256, read_json
 from genbench.errors import InputError
+from genbench.reporting.quantisation import add_differences, paired_columns
 
 # The fields of each file that become columns, and the columns' names where they differ.
 TRAINING = {
@@ -123,7 +124,9 @@ def read_results(preflight_path: Path, root: Path) -> Results:
                 bound_terms[model] = pd.concat([bound_terms[model], terms]) if model in bound_terms else terms
             for draw in draws(model, seed, entry):
                 place = run / draw.checkpoint / draw.sampler
-                timing = read_record(place / "timing.json", "seconds_per_50k", "images_per_second")
+                timing = read_record(place / "timing.json")
+                if "unavailable" not in timing:
+                    timing = read_record(place / "timing.json", "seconds_per_50k", "images_per_second")
                 evaluation = read_record(place / "metrics.json", "metrics")
                 origins.append(origin("sampling", timing, model))
                 origins.append(origin("evaluation", evaluation, model))
@@ -138,9 +141,10 @@ def read_results(preflight_path: Path, root: Path) -> Results:
                     if draw.checkpoint == "final" and (place / f"objects/{labels}.png").exists():
                         name = f"objects-{labels}-{draw.sampler}"
                         pictures.setdefault(model, {}).setdefault(name, place / f"objects/{labels}.png")
-                if draw.checkpoint == "final" and (place / "neighbours.png").exists():
+                drawn = "unavailable" not in timing
+                if drawn and draw.checkpoint == "final" and (place / "neighbours.png").exists():
                     pictures.setdefault(model, {}).setdefault(f"neighbours-{draw.sampler}", place / "neighbours.png")
-                if (place / "grid.png").exists():
+                if drawn and (place / "grid.png").exists():
                     grids[draw] = place / "grid.png"
                 rows.append(
                     {"suite": preflight["suite"], **draw._asdict()}
@@ -148,18 +152,21 @@ def read_results(preflight_path: Path, root: Path) -> Results:
                     | renamed(training, TRAINING)
                     | renamed(training.get("imported") or {}, {"note": "imported"})
                     | renamed(timing, TIMING)
+                    | paired_columns(place, timing)
                     | measured(evaluation)
                     | (bounded(likelihood) if draw.checkpoint == "final" else {})
                 )
                 if timing.get("lossy"):
                     rows[-1]["remarks"].append(LOSSY)
+                if not drawn:
+                    rows[-1]["remarks"].append(f"not drawn: {timing['unavailable']}")
 
     real, floor = root / "real", None
     if (real / "metrics.json").exists():
         floor = measured(read_record(real / "metrics.json", "metrics")) | ceiling
     return Results(
         preflight=preflight,
-        rows=pd.DataFrame(rows),
+        rows=add_differences(pd.DataFrame(rows), list(metrics)),
         metrics=list(metrics),
         floor=floor,
         histories=histories,
@@ -239,7 +246,8 @@ def draws(model: str, seed: int, entry: Mapping[str, Any]) -> Iterator[Draw]:
 def describe(model: str, entry: Mapping[str, Any], sampler: str) -> dict[str, Any]:
     """What the preflight knows of a row: names to show, budget, cost."""
     option = entry["samplers"][sampler]
-    return {
+    quantised = option.get("quantisation")
+    return ({"quantisation": quantised["scheme"], "reference_sampler": quantised["sampler"]} if quantised else {}) | {
         "label": entry.get("label") or model,
         "family": entry.get("family") or "Other",
         "sampler_label": option.get("label") or sampler,

@@ -63,7 +63,8 @@ def eta_sign(eta: float | str) -> str:
 
 
 def settings(entry: Mapping[str, Any], rows: Sequence[Row]) -> list[Setting]:
-    """The samplers of a model's `rows` in the suite's order; of its preflight `entry` only those that take steps.
+    """The samplers of a model's `rows` in the suite's order; of its preflight `entry` only those that take steps, with
+    the network in float32.
 
     The options that differ between samplers of one kind are told with it.
     """
@@ -71,7 +72,8 @@ def settings(entry: Mapping[str, Any], rows: Sequence[Row]) -> list[Setting]:
     found = [
         (row, given, steps)
         for row in sorted(rows, key=lambda row: list(samplers).index(row.sampler))
-        if (steps := number_of_steps(given := samplers[row.sampler].get("options") or {}, entry, row)) is not None
+        if not samplers[row.sampler].get("quantisation")
+        and (steps := number_of_steps(given := samplers[row.sampler].get("options") or {}, entry, row)) is not None
     ]
     first = "ddpm" if entry.get("noise_schedule") else str(entry.get("family") or "sampler")  # the family's own step
     steppers = [str(given.get("step") or first) for _, given, _ in found]
