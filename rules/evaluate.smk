@@ -75,7 +75,10 @@ rule compare_quantised:
         "../envs/metrics.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
+        runtime=growing(30),
+    message:
+        "compare {wildcards.suite}/{wildcards.model}/seed{wildcards.seed}/{wildcards.checkpoint}/{wildcards.sampler}"
     shell:
         'python "$GENBENCH"/scripts/compare_samples.py --samples {input.samples:q} --reference {input.reference:q}'
         " --out {output:q} 2>&1 | tee -ai {log:q}"

@@ -54,12 +54,9 @@ class Schemes:
 
 def paired_columns(place: Path, timing: Mapping[str, Any]) -> dict[str, Any]:
     """What the folder of a sample set tells of a quantised network, as columns; empty for others."""
-    found = {key: timing[key] for key in ("unavailable",) if timing.get(key)}
-    record = timing.get("quantisation") or {}
-    found |= {
-        key: record[key] for key in ("network_bytes", "network_bytes_fp32", "conversion_seconds") if key in record
-    }
-    if record:
+    found = {"unavailable": timing["unavailable"]} if "unavailable" in timing else {}
+    if record := timing.get("quantisation"):
+        found |= {key: record[key] for key in ("network_bytes", "network_bytes_fp32", "conversion_seconds")}
         found["calibration_seconds"] = (record.get("calibration") or {}).get("seconds")
     if timing.get("latency_batch1_seconds") and timing.get("nfe"):
         found["latency_per_nfe_seconds"] = timing["latency_batch1_seconds"] / timing["nfe"]
@@ -94,20 +91,18 @@ def scheme_table(rows: pd.DataFrame, models: Mapping[str, Any], lead: Column) ->
     """
     if "quantisation" not in rows:
         return None
-    shown = rows[rows["quantisation"].notna()]
-    references = {(row["model"], row["reference_sampler"]) for _, row in shown.iterrows()}
-    is_reference = [(row["model"], row["sampler"]) in references for _, row in rows.iterrows()]
+    references = set(zip(rows["model"], rows["reference_sampler"], strict=True))
+    is_reference = [pair in references for pair in zip(rows["model"], rows["sampler"], strict=True)]
+    rows = rows[rows["quantisation"].notna() | pd.Series(is_reference, index=rows.index)]
     columns = [SIZE, LATENCY, RATE, PSNR, lead]
     if f"{lead.key}_delta" in rows:
         name, text = f"Δ {lead.label}", "the same minus that of the float32 network"
         columns.append(replace(lead, key=f"{lead.key}_delta", label=name, definition=text, direction=None))
-    compared = compare(rows[rows["quantisation"].notna() | is_reference], columns)
-    listed = {model: list(entry.get("samplers", {})) for model, entry in models.items()}
-    ordered = sorted(
-        compared.rows, key=lambda row: (list(models).index(row.model), listed[row.model].index(row.sampler))
-    )
+    compared = compare(rows, columns)
+    listed = [(model, name) for model, entry in models.items() for name in entry.get("samplers", {})]
+    places = {of_row: place for place, of_row in enumerate(listed)}
     found = []
-    for row in ordered:
+    for row in sorted(compared.rows, key=lambda row: places[row.model, row.sampler]):
         first = rows[(rows["model"] == row.model) & (rows["sampler"] == row.sampler)].iloc[0]
         scheme, reason = first["quantisation"], first.get("unavailable")
         found.append(Quantised(row, scheme if pd.notna(scheme) else "fp32", reason if pd.notna(reason) else None))

@@ -1,0 +1,254 @@
+"""Quantised networks: close to the float32 one, smaller on disk, the same seeds; and rows that say what is missing."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from entries import IMAGE_SHAPE, MODELS
+from torch import nn
+
+from genbench import quantisation
+from genbench.artifacts import write_json
+from genbench.errors import InputError
+from genbench.images import to_pixels
+from genbench.metrics import psnr
+from genbench.models import Model, build
+from genbench.noise import Noise
+from genbench.preflight import preflight
+from genbench.quantisation import SCHEMES, UnavailableError, quantise
+from genbench.suites import load_suite
+from genbench.weights import save_tensors
+
+CPU = torch.device("cpu")
+ROOT = Path(__file__).parents[1]
+DDIM = {"step": "ddim", "steps": 4}
+
+
+def made(name: str = "ddpm", wide: bool = True, **keys: object) -> Model:
+    """A model whose layers, the last included, have random weights: wide enough for scales to weigh little."""
+    entry = MODELS[name] | keys
+    if wide and name == "ddpm":
+        entry["denoiser"] = entry["denoiser"] | {"channels": 32, "norm_groups": 8}
+    torch.manual_seed(0)
+    model = build(entry, IMAGE_SHAPE).eval().requires_grad_(False)
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.xavier_uniform_(layer.weight)
+    return model
+
+
+def drawn(model: Model, **options: object) -> np.ndarray:
+    with torch.inference_mode():
+        return to_pixels(model.sample(Noise(torch.arange(20)), **options)).numpy()
+
+
+def quantised(scheme: str, model: Model, **options: object) -> dict:
+    try:
+        return quantise(model, scheme, CPU, options)
+    except UnavailableError as error:
+        pytest.skip(str(error))
+
+
+# The bounds are what rounding to so many bits may do to random networks, whose errors nothing has trained away.
+@pytest.mark.parametrize(
+    ("scheme", "least", "share"),
+    [("bf16", 35, 0.55), ("fp16", 45, 0.55), ("int8-weights", 30, 0.4), ("int8-static", 20, 0.4)],
+)
+def test_images_stay_close_and_files_shrink(scheme: str, least: float, share: float) -> None:
+    reference = drawn(made(), **DDIM)
+    model = made()
+    record = quantised(scheme, model, **DDIM)
+    ratios = psnr(drawn(model, **DDIM), reference)
+    assert least < ratios.mean() < 80, ratios.mean()  # quantised indeed: not the same bits
+    assert record["network_bytes"] < share * record["network_bytes_fp32"]
+    again = made()
+    quantised(scheme, again, **DDIM)
+    assert np.array_equal(drawn(again, **DDIM), drawn(model, **DDIM))
+
+
+def test_half_precision_is_autocast_bit_for_bit() -> None:
+    reference, model = made(), made()
+    quantised("bf16", model, **DDIM)
+    with torch.autocast("cpu", torch.bfloat16):
+        expected = drawn(reference, **DDIM)
+    assert np.array_equal(drawn(model, **DDIM), expected)
+
+
+@pytest.mark.parametrize("scheme", ["bf16", "int8-weights", "int8-static"])
+def test_other_networks(scheme: str) -> None:
+    reference, model = drawn(made("ddgan")), made("ddgan")
+    record = quantised(scheme, model)
+    assert psnr(drawn(model), reference).mean() > 15
+    assert record["network_bytes"] < record["network_bytes_fp32"]
+
+
+@pytest.mark.parametrize("steps", [2, 20])
+def test_calibration_covers_all_times(steps: int) -> None:
+    model, seen = made(wide=False, timesteps=150), []
+    model.denoiser.register_forward_pre_hook(lambda _, given: seen.append(given))
+    with torch.inference_mode():
+        model.calibrate(Noise(torch.arange(64), key=1), step="ddim", steps=steps)
+    times = torch.cat([t for _, t in seen])
+    assert set(times.tolist()) == set(range(150))  # the network is told t - 1
+    images = torch.cat([x for x, _ in seen[steps:]])  # after the samples themselves
+    noisy, clean = (images[times[64 * steps :] == t].std().item() for t in (149, 0))
+    assert abs(noisy - 1) < 0.15  # what it sees at T is noise, and near t = 0 a sample
+    assert abs(clean - noisy) > 0.01
+
+
+def test_a_missing_library_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torchao.quantization", None)
+    with pytest.raises(UnavailableError, match="torchao is not installed"):
+        quantise(made(), "int8-weights", CPU, DDIM)
+
+
+def test_plain_tensors_of_quantised_ones() -> None:
+    weight = torch.tensor([[1.0, -2.0], [0.5, 0.25]])
+    per_channel = torch.quantize_per_channel(weight, torch.tensor([0.1, 0.01]), torch.tensor([0, 0]), 0, torch.qint8)
+    found = dict(quantisation.plain_tensors("", {"a": {"weight": per_channel}, "b": (weight, None), "c": torch.qint8}))
+    assert found.keys() == {"a.weight.int", "a.weight.scale", "a.weight.zero", "b.0"}
+    assert found["a.weight.int"].dtype == torch.int8
+    assert found["a.weight.int"].tolist() == [[10, -20], [50, 25]]
+
+
+# --- From one image to another ----------------------------------------------------------------------------------------
+
+
+def test_psnr() -> None:
+    images = np.zeros((3, 4, 4, 1), np.uint8)
+    other = images.copy()
+    other[0] = 255  # an error as large as the peak
+    other[1] = 51  # a fifth of it
+    assert psnr(images, other) == pytest.approx([0, 20 * np.log10(5), 20 * np.log10(255) + 10 * np.log10(16)])
+    with pytest.raises(InputError, match="found images of shapes"):
+        psnr(images, other[:2])
+
+
+# --- Suites -----------------------------------------------------------------------------------------------------------
+
+
+def suite_file(folder: Path, **entry: object) -> Path:
+    denoiser = MODELS["ddpm"]["denoiser"] | {"attention_resolutions": [7]}
+    model = {
+        "model": MODELS["ddpm"] | {"denoiser": denoiser},
+        "training": {"steps": 3, "batch_size": 8},
+        "samplers": {"ddim": DDIM},
+    }
+    suite = {
+        "title": "Toy",
+        "dataset": {"source": "demo"},
+        "num_samples": 200,
+        "evaluation": {"options": {"kid_subset_size": 50}},
+        "models": {"ddpm": model | entry},
+    }
+    path = folder / "toy.yaml"
+    path.write_text(yaml.safe_dump(suite))
+    return path
+
+
+def test_a_suite_adds_a_sampler_for_each_scheme(tmp_path: Path) -> None:
+    path = suite_file(tmp_path, quantisation={"sampler": "ddim", "schemes": list(SCHEMES)})
+    suite = load_suite(path)
+    samplers = suite["models"]["ddpm"]["samplers"]
+    assert list(samplers) == ["ddim", *(f"ddim-{scheme}" for scheme in SCHEMES)]
+    assert samplers["ddim-bf16"] == {**DDIM, "quantisation": "bf16"}
+    found = preflight(suite, "none", str(path))["models"]["ddpm"]["samplers"]
+    assert found["ddim-bf16"]["quantisation"] == {"scheme": "bf16", "sampler": "ddim"}
+    assert found["ddim-bf16"]["options"] == found["ddim"]["options"] == DDIM
+    assert found["ddim-bf16"]["nfe"] == 4
+    assert found["ddim"]["quantisation"] is None
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (
+            {"quantisation": {"sampler": "ddim", "schemes": ["int8-weight"]}},
+            "quantisation: schemes: 0: found 'int8-weight' (did you mean 'int8-weights'?); expected one of: bf16, fp16",
+        ),
+        ({"quantisation": {"sampler": "dim", "schemes": ["bf16"]}}, "quantisation: sampler: found 'dim' (did you mean"),
+        ({"quantisation": {"sampler": "ddim"}}, "quantisation: key 'schemes' is missing"),
+        ({"samplers": {"ddim": {"quantisation": "bf16"}}}, "samplers: ddim: found 'quantisation', expected it beside"),
+        (
+            {"samplers": {"a": {}, "a-bf16": {}}, "quantisation": {"sampler": "a", "schemes": ["bf16"]}},
+            "samplers: found 'a-bf16', the name of a quantised 'a'",
+        ),
+    ],
+)
+def test_wrong_keys(tmp_path: Path, entry: dict, message: str) -> None:
+    path = suite_file(tmp_path, **entry)
+    with pytest.raises(InputError) as caught:
+        load_suite(path)
+    assert str(caught.value).startswith(f"{path}: models: ddpm: ")
+    assert message in str(caught.value)
+
+
+# --- Scripts ----------------------------------------------------------------------------------------------------------
+
+
+def script(name: str, *arguments: object, without: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a script, with a package hidden from it if asked."""
+    code = f"import sys; sys.modules[{without!r}] = None; " if without else ""
+    code += "import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    command = [sys.executable, "-c", code, str(ROOT / "scripts" / name), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=200)
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "model.safetensors"
+    entry = MODELS["ddpm"]
+    save_tensors(path, build(entry, IMAGE_SHAPE).state_dict(), {"model": entry, "image_shape": IMAGE_SHAPE})
+    return path
+
+
+def sample(model_file: Path, out: Path, seeds: str, without: str = "", **options: object) -> dict:
+    arguments = ["--model", model_file, "--sampler", json.dumps(DDIM | options), "--seeds", seeds, "--batch-size", 10]
+    places = ["--out", out / "samples.npz", "--timing", out / "timing.json", "--grid", out / "grid.png"]
+    result = script("sample.py", *arguments, *places, "--device", "cpu", "--threads", 1, without=without)
+    assert result.returncode == 0, result.stderr
+    return json.loads((out / "timing.json").read_text())
+
+
+@pytest.mark.slow
+def test_pairs_of_samples(model_file: Path, tmp_path: Path) -> None:
+    plain = sample(model_file, tmp_path / "fp32", "0:20", without="torchao")
+    half = sample(model_file, tmp_path / "bf16", "0:20", quantisation="bf16")
+    sample(model_file, tmp_path / "others", "10:30", quantisation="bf16")
+    missing = sample(model_file, tmp_path / "int8", "0:20", without="torchao.quantization", quantisation="int8-weights")
+    assert (plain["precision"], plain["quantisation"]) == ("fp32", None)
+    assert (half["precision"], half["quantisation"]["scheme"]) == ("bf16", "bf16")
+    assert half["seeds"] == plain["seeds"] == "0:20"
+    assert half["nfe"] == plain["nfe"] == 4
+
+    def compare(name: str) -> subprocess.CompletedProcess[str]:
+        samples, out = tmp_path / name / "samples.npz", tmp_path / name / "paired.json"
+        return script(
+            "compare_samples.py", "--samples", samples, "--reference", tmp_path / "fp32/samples.npz", "--out", out
+        )
+
+    assert compare("bf16").returncode == 0
+    paired = json.loads((tmp_path / "bf16/paired.json").read_text())
+    assert paired["num_images"] == 20
+    assert paired["psnr"] > 30
+    refused = compare("others")
+    assert refused.returncode == 2
+    assert "seeds: found '10:30', expected '0:20'" in refused.stderr
+
+    # The library that is missing is said in every file after the samples, and nothing fails.
+    assert "torchao is not installed" in missing["unavailable"]
+    assert compare("int8").returncode == 0
+    assert json.loads((tmp_path / "int8/paired.json").read_text())["unavailable"] == missing["unavailable"]
+    features, metrics = tmp_path / "features.npz", tmp_path / "metrics.json"
+    images = ["--images", tmp_path / "int8/samples.npz", "--extractor", "classifier:none", "--out", features]
+    assert script("extract_features.py", *images, "--device", "cpu").returncode == 0
+    pair = ["--real", features, "--fake", features, "--out", metrics]
+    assert script("evaluate.py", *pair).returncode == 0
+    found = json.loads(metrics.read_text())
+    assert (found["metrics"], found["unavailable"]) == ({}, missing["unavailable"])
+    write_json(metrics, found)
