@@ -225,6 +225,8 @@ def test_pairs_of_samples(model_file: Path, tmp_path: Path) -> None:
     assert (half["precision"], half["quantisation"]["scheme"]) == ("bf16", "bf16")
     assert half["seeds"] == plain["seeds"] == "0:20"
     assert half["nfe"] == plain["nfe"] == 4
+    halves = [np.load(tmp_path / name / "samples.npz")["arr_0"] for name in ("bf16", "others")]
+    assert np.array_equal(halves[0][10:], halves[1][:10])  # seeds 10 to 19, of another range
 
     def compare(name: str) -> subprocess.CompletedProcess[str]:
         samples, out = tmp_path / name / "samples.npz", tmp_path / name / "paired.json"
