@@ -1,7 +1,7 @@
 """Quantised networks: close to the float32 one, smaller on disk, the same seeds; and rows that say what is missing."""
 
 import json
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from entries import IMAGE_SHAPE, MODELS
+from entries import IMAGE_SHAPE, MODELS, blobs
+from PIL import Image
 from torch import nn
 
 from genbench import quantisation
-from genbench.artifacts import write_json
+from genbench.data.image_set import make_image_set, save_image_set
 from genbench.errors import InputError
 from genbench.images import to_pixels
 from genbench.metrics import psnr
@@ -191,12 +192,15 @@ def test_wrong_keys(tmp_path: Path, entry: dict, message: str) -> None:
 # --- Scripts ----------------------------------------------------------------------------------------------------------
 
 
-def script(name: str, *arguments: object, without: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a script, with a package hidden from it if asked."""
-    code = f"import sys; sys.modules[{without!r}] = None; " if without else ""
-    code += "import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
-    command = [sys.executable, "-c", code, str(ROOT / "scripts" / name), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=200)
+def script(name: str, *arguments: object) -> int:
+    """Run a script here, where torch is imported already; returns its exit status."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [str(ROOT / "scripts" / name), *map(str, arguments)])
+        try:
+            runpy.run_path(sys.argv[0], run_name="__main__")
+        except SystemExit as stop:
+            return int(stop.code or 0)
+    return 0
 
 
 @pytest.fixture(scope="module")
@@ -207,20 +211,22 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def sample(model_file: Path, out: Path, seeds: str, without: str = "", **options: object) -> dict:
+def sample(model_file: Path, out: Path, seeds: str, **options: object) -> dict:
     arguments = ["--model", model_file, "--sampler", json.dumps(DDIM | options), "--seeds", seeds, "--batch-size", 10]
     places = ["--out", out / "samples.npz", "--timing", out / "timing.json", "--grid", out / "grid.png"]
-    result = script("sample.py", *arguments, *places, "--device", "cpu", "--threads", 1, without=without)
-    assert result.returncode == 0, result.stderr
+    assert script("sample.py", *arguments, *places, "--device", "cpu") == 0
     return json.loads((out / "timing.json").read_text())
 
 
-@pytest.mark.slow
-def test_pairs_of_samples(model_file: Path, tmp_path: Path) -> None:
-    plain = sample(model_file, tmp_path / "fp32", "0:20", without="torchao")
+def compare(folder: Path, name: str) -> int:
+    samples, out = folder / name / "samples.npz", folder / name / "paired.json"
+    return script("compare_samples.py", "--samples", samples, "--reference", folder / "fp32/samples.npz", "--out", out)
+
+
+def test_pairs_of_samples(model_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plain = sample(model_file, tmp_path / "fp32", "0:20")
     half = sample(model_file, tmp_path / "bf16", "0:20", quantisation="bf16")
     sample(model_file, tmp_path / "others", "10:30", quantisation="bf16")
-    missing = sample(model_file, tmp_path / "int8", "0:20", without="torchao.quantization", quantisation="int8-weights")
     assert (plain["precision"], plain["quantisation"]) == ("fp32", None)
     assert (half["precision"], half["quantisation"]["scheme"]) == ("bf16", "bf16")
     assert half["seeds"] == plain["seeds"] == "0:20"
@@ -228,29 +234,36 @@ def test_pairs_of_samples(model_file: Path, tmp_path: Path) -> None:
     halves = [np.load(tmp_path / name / "samples.npz")["arr_0"] for name in ("bf16", "others")]
     assert np.array_equal(halves[0][10:], halves[1][:10])  # seeds 10 to 19, of another range
 
-    def compare(name: str) -> subprocess.CompletedProcess[str]:
-        samples, out = tmp_path / name / "samples.npz", tmp_path / name / "paired.json"
-        return script(
-            "compare_samples.py", "--samples", samples, "--reference", tmp_path / "fp32/samples.npz", "--out", out
-        )
-
-    assert compare("bf16").returncode == 0
+    assert compare(tmp_path, "bf16") == 0
     paired = json.loads((tmp_path / "bf16/paired.json").read_text())
     assert paired["num_images"] == 20
     assert paired["psnr"] > 30
-    refused = compare("others")
-    assert refused.returncode == 2
-    assert "seeds: found '10:30', expected '0:20'" in refused.stderr
+    assert compare(tmp_path, "others") == 2
+    assert "seeds: found '10:30', expected '0:20'" in capsys.readouterr().err
 
-    # The library that is missing is said in every file after the samples, and nothing fails.
-    assert "torchao is not installed" in missing["unavailable"]
-    assert compare("int8").returncode == 0
-    assert json.loads((tmp_path / "int8/paired.json").read_text())["unavailable"] == missing["unavailable"]
-    features, metrics = tmp_path / "features.npz", tmp_path / "metrics.json"
-    images = ["--images", tmp_path / "int8/samples.npz", "--extractor", "classifier:none", "--out", features]
-    assert script("extract_features.py", *images, "--device", "cpu").returncode == 0
-    pair = ["--real", features, "--fake", features, "--out", metrics]
-    assert script("evaluate.py", *pair).returncode == 0
+
+def test_what_is_missing_is_said_by_every_file_and_fails_nothing(
+    model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "torchao", None)
+    monkeypatch.setitem(sys.modules, "torchao.quantization", None)
+    sample(model_file, tmp_path / "fp32", "0:20")
+    reason = sample(model_file, tmp_path / "int8", "0:20", quantisation="int8-weights")["unavailable"]
+    assert "torchao is not installed" in reason
+    assert compare(tmp_path, "int8") == 0
+    assert json.loads((tmp_path / "int8/paired.json").read_text())["unavailable"] == reason
+    features, metrics, picture = (tmp_path / name for name in ("features.npz", "metrics.json", "neighbours.png"))
+    samples = tmp_path / "int8/samples.npz"
+    images = ["--images", samples, "--extractor", "classifier:none", "--out", features, "--device", "cpu"]
+    assert script("extract_features.py", *images) == 0
+    assert script("evaluate.py", "--real", features, "--fake", features, "--out", metrics) == 0
     found = json.loads(metrics.read_text())
-    assert (found["metrics"], found["unavailable"]) == ({}, missing["unavailable"])
-    write_json(metrics, found)
+    assert (found["metrics"], found["unavailable"]) == ({}, reason)
+    train = tmp_path / "train.npz"
+    save_image_set(
+        train, make_image_set(*blobs(4), list("abcd"), dataset="-", split="train", source="-", source_sha256="-")
+    )
+    shown = ["--metrics", metrics, "--headline", "fd_classifier", "--samples", samples, "--train", train]
+    assert script("draw_neighbours.py", *shown, "--out", picture) == 0
+    with Image.open(picture) as blank:
+        assert blank.size == (16, 16)
