@@ -66,22 +66,22 @@ def paired_columns(place: Path, timing: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def add_differences(rows: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
-    """Rows with {metric}_delta for each Frechet distance of a quantised network: minus that of the float32 network.
+def add_differences(rows: Sequence[dict[str, Any]], metrics: Sequence[str]) -> None:
+    """Add {metric}_delta of each Frechet distance to the rows of quantised networks: minus that of the float32 one.
 
-    The latter also get their network's size from the former.
+    The float32 network's row gets the size of its file, which theirs know.
     """
-    if "reference_sampler" not in rows:
-        return rows
-    rows, by_draw = rows.copy(), {tuple(row[key] for key in DRAW): index for index, row in rows.iterrows()}
-    for index, row in rows[rows["reference_sampler"].notna()].iterrows():
+    by_draw = {tuple(row[key] for key in DRAW): row for row in rows}
+    for row in rows:
+        if "reference_sampler" not in row:
+            continue
         reference = by_draw[row["model"], row["seed"], row["checkpoint"], row["reference_sampler"]]
         for metric in metrics:
-            if metric.startswith(("fd_", "fid_")):
-                rows.loc[index, f"{metric}_delta"] = row[metric] - rows.loc[reference, metric]
-        if "network_bytes_fp32" in rows and pd.notna(row["network_bytes_fp32"]):
-            rows.loc[reference, "network_bytes"] = row["network_bytes_fp32"]
-    return rows
+            value, other = row.get(metric), reference.get(metric)
+            if metric.startswith(("fd_", "fid_")) and value is not None and other is not None:
+                row[f"{metric}_delta"] = value - other
+        if "network_bytes_fp32" in row:
+            reference["network_bytes"] = row["network_bytes_fp32"]
 
 
 def scheme_table(rows: pd.DataFrame, models: Mapping[str, Any], lead: Column) -> Schemes | None:

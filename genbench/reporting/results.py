@@ -161,12 +161,13 @@ def read_results(preflight_path: Path, root: Path) -> Results:
                 if not drawn:
                     rows[-1]["remarks"].append(f"not drawn: {timing['unavailable']}")
 
+    add_differences(rows, list(metrics))
     real, floor = root / "real", None
     if (real / "metrics.json").exists():
         floor = measured(read_record(real / "metrics.json", "metrics")) | ceiling
     return Results(
         preflight=preflight,
-        rows=add_differences(pd.DataFrame(rows), list(metrics)),
+        rows=pd.DataFrame(rows),
         metrics=list(metrics),
         floor=floor,
         histories=histories,
