@@ -347,7 +347,7 @@ def test_no_value_of_a_suite_reaches_a_shell(tmp_path: Path) -> None:
     folder = tmp_path / place
     folder.mkdir()
     random = np.random.default_rng(0)
-    for name in range(60):
+    for name in range(320):
         (folder / "images" / place / str(name % 2)).mkdir(parents=True, exist_ok=True)
         pixels = random.integers(0, 100, (16, 16), dtype=np.uint8)
         pixels[: 8 if name % 2 else 16] += 150
@@ -361,7 +361,7 @@ def test_no_value_of_a_suite_reaches_a_shell(tmp_path: Path) -> None:
             "name": "mine",
             "label": SHELL,
             "path": f"images/{place}",
-            "test_fraction": 0.4,
+            "test_fraction": 0.5,
         },
         "num_samples": 140,
         "evaluation": {
@@ -374,7 +374,7 @@ def test_no_value_of_a_suite_reaches_a_shell(tmp_path: Path) -> None:
                 "description": SHELL + "\nand\ttwo lines",
                 "budget": SHELL,
                 "model": MODELS["gan"],
-                "training": {"steps": 2, "batch_size": 8},
+                "training": {"steps": 20, "batch_size": 16},
             },
             "elsewhere": {"label": f"-{SHELL}", "samples": f"-{place}.npz"},
         },

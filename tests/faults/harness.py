@@ -12,6 +12,7 @@ import json
 import os
 import random
 import re
+import runpy
 import shlex
 import shutil
 import signal
@@ -28,14 +29,17 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from toy_run import contents, prepare, run, start, unlock
+import toy_run
+from toy_run import contents, jobs, prepare, run, start, unlock
 
+import genbench.features
+import genbench.generation
+import genbench.training  # noqa: F401 - what forked jobs use
 from genbench.errors import InputError
 from genbench.weights import load_tensors
 
 SIGNALS = {"SIGTERM": signal.SIGTERM, "SIGKILL": signal.SIGKILL}
 GAN = "results/toy/gan/seed0"
-GAN_METRICS = [f"{GAN}/final/default/metrics.json"]
 
 
 class Lost(Exception):  # noqa: N818
@@ -45,7 +49,7 @@ class Lost(Exception):  # noqa: N818
 class Harness:
     """The undisturbed run, and where the disturbed ones go."""
 
-    def __init__(self, work: Path, out: Path, seed: int, pause: float | None) -> None:
+    def __init__(self, work: Path, out: Path, seed: int, pause: float | None, quick: bool) -> None:
         self.work, self.out, self.random = work, out, random.Random(seed)
         self.whole, self.seconds, self.rounds = work / "whole", 0.0, 0
         if not (work / "expected.json").exists():
@@ -60,6 +64,9 @@ class Harness:
         expected = json.loads((work / "expected.json").read_text())
         self.expected, self.seconds = expected["contents"], expected["seconds"]
         self.pause = pause or self.seconds / 8
+        self.quick = quick
+        self.plan = jobs(self.whole)  # of a finished run: what is not there yet is listed without its command
+        self.job_seconds: dict[str, float] = {}
 
     def record(self, **values: Any) -> None:
         with open(self.out, "a") as file:
@@ -78,6 +85,19 @@ class Harness:
                 shutil.rmtree(folder / "results")
         return folder
 
+    def run(self, folder: Path) -> tuple[int, str]:
+        """Continue the run in `folder`: exit status and output. Without Snakemake, what is missing is made in turn."""
+        if not self.quick:
+            unlock(folder)
+            return run(folder)
+        (folder / "job.log").unlink(missing_ok=True)
+        for words, outputs in self.plan:
+            if not all((folder / output).exists() for output in outputs):
+                remove(folder, outputs)
+                if status := os.waitpid(fork(folder, words), 0)[1]:
+                    return status, (folder / "job.log").read_text(errors="replace")
+        return 0, ""
+
     def compare(self, folder: Path) -> None:
         """Raise Lost unless the results in `folder` are those of the undisturbed run."""
         try:
@@ -92,10 +112,7 @@ class Harness:
         """Continue the run in `folder` to its end; repairs on the way, as the errors say, are returned."""
         named = []
         for _ in range(repairs + 1):
-            status, output = run(folder)
-            if "Directory cannot be locked" in output or "LockException" in output:
-                unlock(folder)
-                continue
+            status, output = self.run(folder)
             if status == 0:
                 self.compare(folder)
                 return named
@@ -138,8 +155,7 @@ def kills(harness: Harness, wanted: int, deadline: float) -> int:
     log = folder / "kills.log"
     try:
         while len(hits) < limit and time.monotonic() < deadline:
-            unlocked = start(folder, "--unlock", log=log)
-            unlocked.wait()
+            unlock(folder)
             process = start(folder, "--retries", "20", log=log)
             while len(hits) < limit:
                 time.sleep(choose.uniform(0, harness.pause))
@@ -172,7 +188,6 @@ def kills(harness: Harness, wanted: int, deadline: float) -> int:
             process.wait()
             if process.returncode == 0:
                 break
-        unlock(folder)
         harness.finish(folder)
         outcome = "same bits"
     except Lost as lost:
@@ -182,6 +197,77 @@ def kills(harness: Harness, wanted: int, deadline: float) -> int:
         harness.record(**hit, outcome=outcome)
     shutil.rmtree(folder)
     return len(hits)
+
+
+def quick_kills(harness: Harness, wanted: int) -> int:
+    """The jobs of one run in turn, without Snakemake, each killed at random times until it ends.
+
+    A job is forked from this process, which has imported what it needs: so kills are many, and hit work instead of
+    imports. What Snakemake would do after a kill, delete the outputs, is done here.
+    """
+    choose, folder, hits = harness.random, harness.folder("empty"), []
+    try:
+        for words, outputs in harness.plan:
+            seconds = harness.job_seconds.get(words[0], 1.0)
+            left = choose.randint(0, 8)  # kills of this job at most
+            while True:
+                started = time.monotonic()
+                child = fork(folder, words)
+                status: int | None = None
+                if left and len(hits) < wanted:
+                    time.sleep(choose.uniform(0, 1.2 * seconds))
+                    how, (done, status) = choose.choice(list(SIGNALS)), os.waitpid(child, os.WNOHANG)
+                    if not done:
+                        os.kill(child, SIGNALS[how])
+                        status = os.waitpid(child, 0)[1]
+                        out = next((words[i + 1] for i, word in enumerate(words) if word == "--out"), "")
+                        at = round(time.monotonic() - started, 3)
+                        hit = f"{Path(words[0]).stem} {out}"
+                        hits.append({"fault": "kill", "how": how, "victim": "a job, forked", "hit": hit, "at": at})
+                        if status:
+                            left -= 1
+                            remove(folder, outputs)
+                            continue
+                else:
+                    status = os.waitpid(child, 0)[1]
+                    harness.job_seconds[words[0]] = time.monotonic() - started
+                if status:
+                    raise Lost(f"{words[0]} ended with {status}: {(folder / 'job.log').read_text()[-1000:]}")
+                break
+        harness.compare(folder)
+        outcome = "same bits"
+    except Lost as lost:
+        outcome = f"LOST: {lost}"
+        shutil.copytree(folder, harness.work / "lost" / folder.name, symlinks=True)
+    for hit in hits:
+        harness.record(**hit, outcome=outcome)
+    shutil.rmtree(folder)
+    return len(hits)
+
+
+def remove(folder: Path, names: list[str]) -> None:
+    """What Snakemake does to the outputs of a job that it did not see finish, and before one begins."""
+    for path in (folder / name for name in names):
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def fork(folder: Path, words: list[str]) -> int:
+    """Begin the job of these words; the number of its process."""
+    if child := os.fork():
+        return child
+    status = 70
+    try:
+        os.chdir(folder)
+        log = os.open("job.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        sys.argv = [str(toy_run.ROOT / words[0]), *words[1:]]
+        runpy.run_path(sys.argv[0], run_name="__main__")
+        status = 0
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    finally:
+        os._exit(status)
 
 
 # --- Damaged files ----------------------------------------------------------------------------------------------------
@@ -195,18 +281,18 @@ def interrupted(harness: Harness, rule: str) -> Path:
         if rule == "train":
             shutil.rmtree(folder / "results/toy/gan")
             waits_for = folder / GAN / "training/state.safetensors"
+            history = folder / GAN / "training/history.jsonl"
         else:
             shutil.rmtree(folder / GAN / "final")
             waits_for = folder / GAN / "final/default/samples.parts/30.npz"
-        process = start(folder, log=folder / "kills.log", targets=GAN_METRICS)
-        while not waits_for.exists():
-            if process.poll() is not None:
-                raise SystemExit(f"{rule}: finished before it could be interrupted; see {folder / 'kills.log'}")
-            time.sleep(0.005)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        time.sleep(0.5)
-        unlock(folder)
+        words = next(words for words, outputs in harness.plan if outputs[0].startswith(GAN) and rule in words[0])
+        child = fork(folder, words)
+        while not waits_for.exists() or (rule == "train" and history.stat().st_size < 1000):
+            if os.waitpid(child, os.WNOHANG) != (0, 0):
+                raise SystemExit(f"{rule}: ended before it could be interrupted: {(folder / 'job.log').read_text()}")
+            time.sleep(0.001)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
         folder.rename(kept)
     copy = harness.folder("whole")
     shutil.rmtree(copy)
@@ -259,7 +345,7 @@ def damage(harness: Harness, kind: str) -> None:
         shutil.rmtree(folder / other) if (folder / other).is_dir() else (folder / other).unlink()
     try:
         if kind == "data archive":
-            status, output = run(folder)
+            status, output = harness.run(folder)
             errors = [line for line in output.splitlines() if line.startswith("error: ")]
             if status == 0:
                 harness.compare(folder)
@@ -308,7 +394,7 @@ def full_disk(harness: Harness) -> None:
             file.write(bytes(max(room - free, 0)))
         state = run_folder / GAN / "training/state.safetensors"
         before = load_tensors(state)[1]["step"]
-        status, output = run(run_folder, targets=GAN_METRICS)
+        status, output = harness.run(run_folder)
         errors = [line for line in output.splitlines() if line.startswith("error: ")]
         try:
             if status == 0:
@@ -320,7 +406,6 @@ def full_disk(harness: Harness) -> None:
                     raise Lost("the save is older than before")
                 outcome = f"named, continued, same bits: {errors[0] if errors else 'by Snakemake'}"
             filler.unlink()
-            unlock(run_folder)
             harness.finish(run_folder)
         except (Lost, InputError) as lost:
             outcome = f"LOST: {lost}"
@@ -331,7 +416,7 @@ def full_disk(harness: Harness) -> None:
 def jumping_clock(harness: Harness) -> None:
     """The clock jumps by hours to years, back and forth, while jobs run (libfaketime; not the machine's own)."""
     library = next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
-    if library is None:
+    if library is None or harness.quick:
         return
     folder = harness.folder("prepared")
     clock = folder / "clock"
@@ -359,8 +444,32 @@ def jumping_clock(harness: Harness) -> None:
     shutil.rmtree(folder)
 
 
+def two_jobs_at_once(harness: Harness) -> None:
+    """Every job of a run twice at a time, as an orphan of a killed Snakemake and the job of the next one."""
+    folder, waits = harness.folder("empty"), 0
+    try:
+        for words, _ in harness.plan:
+            first = fork(folder, words)
+            time.sleep(harness.random.uniform(0, 3))
+            second = fork(folder, words)
+            statuses = [os.waitpid(child, 0)[1] for child in (first, second)]
+            if any(statuses):
+                raise Lost(f"{words[0]}: statuses {statuses}: {(folder / 'job.log').read_text()[-1500:]}")
+        waits = (folder / "job.log").read_text().count("waiting for it to finish")
+        harness.compare(folder)
+        outcome = "same bits"
+    except Lost as lost:
+        outcome = f"LOST: {lost}"
+        shutil.copytree(folder, harness.work / "lost" / folder.name, symlinks=True)
+    harness.record(fault="two jobs at once", jobs=len(harness.plan), waits=waits, outcome=outcome)
+    shutil.rmtree(folder)
+
+
 def two_at_once(harness: Harness) -> None:
     """Two runs of one folder, started together or one after the other."""
+    if harness.quick:
+        two_jobs_at_once(harness)
+        return
     folder = harness.folder("prepared")
     first = start(folder, log=folder / "first.log")
     pause = harness.random.choice([0.0, harness.random.uniform(0, harness.seconds / 2)])
@@ -392,6 +501,8 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="a folder for the runs")
     parser.add_argument("--out", type=Path, required=True, help="a line of JSON for each fault is added to it")
     parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--quick-kills", type=int, default=300, help="of jobs alone, without Snakemake")
+    parser.add_argument("--quick", action="store_true", help="without Snakemake also for the damage and other faults")
     parser.add_argument("--damage", nargs="*", default=list(DAMAGED), metavar="FILE", help=", ".join(DAMAGED))
     parser.add_argument("--others", nargs="*", default=list(OTHERS), metavar="FAULT", help=", ".join(OTHERS))
     parser.add_argument("--repeat", type=int, default=1, help="how often every damage and every other fault is done")
@@ -400,11 +511,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     deadline = time.monotonic() + 60 * args.minutes
-    harness = Harness(args.work.resolve(), args.out.resolve(), args.seed, args.pause)
+    harness = Harness(args.work.resolve(), args.out.resolve(), args.seed, args.pause, args.quick)
     todo: list[Callable[[], Any]] = [lambda kind=kind: damage(harness, kind) for kind in args.damage] * args.repeat
     todo += [lambda other=other: OTHERS[other](harness) for other in args.others] * args.repeat
-    done = 0
-    while (done < args.kills or todo) and time.monotonic() < deadline:
+    done = quick = 0
+    while (done < args.kills or quick < args.quick_kills or todo) and time.monotonic() < deadline:
+        if quick < args.quick_kills:
+            quick += quick_kills(harness, args.quick_kills - quick)
         if done < args.kills:
             done += kills(harness, args.kills - done, deadline)
         if todo:

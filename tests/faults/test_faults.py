@@ -219,9 +219,20 @@ def test_one_process_waits_for_the_other_and_a_dead_one_holds_nothing(tmp_path: 
 @pytest.mark.timeout(600)
 def test_the_harness_kills_and_damages_a_run_and_loses_nothing(tmp_path: Path) -> None:
     command = [sys.executable, Path(__file__).with_name("harness.py"), "--work", tmp_path / "work"]
-    command += ["--out", tmp_path / "faults.jsonl", "--kills", "3", "--damage", "save", "samples", "--others"]
+    command += [
+        "--out",
+        tmp_path / "faults.jsonl",
+        "--kills",
+        "2",
+        "--quick-kills",
+        "8",
+        "--damage",
+        "save",
+        "samples",
+        "--others",
+    ]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=os.environ | {"PYTHONPATH": ""})
     assert done.returncode == 0, done.stdout + done.stderr
     faults = [json.loads(line) for line in (tmp_path / "faults.jsonl").read_text().splitlines()]
-    assert sum(fault["fault"] == "kill" for fault in faults) == 3
+    assert sum(fault["fault"] == "kill" for fault in faults) == 10
     assert sum(fault["fault"] == "damage" for fault in faults) == 2

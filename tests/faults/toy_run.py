@@ -1,9 +1,11 @@
 """A run so small that it can be disturbed a hundred times, and what two runs of it must have in common."""
 
+import csv
 import hashlib
 import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 import zipfile
@@ -51,7 +53,8 @@ TARGETS = [
     "results/toy/real/metrics.json",
 ]
 # Not a matter of what was computed, but of when, where and how fast, and of how often it was interrupted.
-PASSING = {"provenance", "seconds", "images_per_second", "resumed", "peak_memory_bytes", "device", "platform", "time"}
+PASSING = {"provenance", "seconds", "images_per_second", "resumed", "peak_memory_bytes", "device", "time"}
+PASSING |= {"history_sha256"}  # of lines that have seconds in them; what else they say is compared
 
 
 def prepare(folder: Path) -> None:
@@ -105,7 +108,28 @@ def run(folder: Path, *arguments: str, targets: list[str] = TARGETS, **more: str
 
 def unlock(folder: Path) -> None:
     """What Snakemake asks for after it was killed."""
-    run(folder, "--unlock")
+    if any((folder / ".snakemake/locks").glob("*")):
+        run(folder, "--unlock")
+
+
+def jobs(folder: Path) -> list[tuple[list[str], list[str]]]:
+    """Every job of a run, in an order in which they can be done: the words of its command, and its outputs."""
+    listed = subprocess.run(
+        command("--detailed-summary"), cwd=folder, env=environment(), capture_output=True, text=True, check=True
+    )
+    rows = list(csv.DictReader(io.StringIO(listed.stdout), delimiter="\t", quoting=csv.QUOTE_NONE))
+    outputs: dict[str, list[str]] = {}
+    inputs: dict[str, set[str]] = {}
+    for row in rows:
+        outputs.setdefault(row["shellcmd"], []).append(row["output_file"])
+        inputs[row["shellcmd"]] = set(row["input-file(s)"].split(","))
+    order: list[str] = []
+    made = {output for files in outputs.values() for output in files}
+    while len(order) < len(outputs):
+        order += [shell for shell in outputs if shell not in order and not inputs[shell] & made]
+        made -= {output for shell in order for output in outputs[shell]}
+    words = [shlex.split(shell.replace('"$GENBENCH"/', "").partition(" 2>&1 |")[0]) for shell in order]
+    return [(line[1:], outputs[shell]) for line, shell in zip(words, order, strict=True)]
 
 
 def lasting(value: Any) -> Any:
