@@ -181,6 +181,7 @@ def describe_model(entry: Mapping[str, Any], model: Model, where: str) -> dict[s
     }
     return {
         "family": model.family,
+        "about": model.about,
         "paper": model.paper,
         "parameters": count_parameters(model),
         "samplers": samplers,

@@ -24,6 +24,15 @@ rule report:
         ),
         table="results/report/{suite}.csv",
         summary="results/report/{suite}.json",
+        comparison=multiext("results/report/{suite}/comparison", ".csv", ".json", ".tex", ".md"),
+        plots=report(
+            directory("results/report/{suite}/plots"),
+            patterns=["{plot}.svg"],
+            caption="../report/captions/plots.rst",
+            category="Plots",
+            subcategory="{suite}",
+            labels={"plot": "{plot}"},
+        ),
     log:
         "results/{suite}/logs/report.log",
     benchmark:

@@ -32,7 +32,11 @@ def has_rattler() -> bool:
     return importlib.util.find_spec("rattler") is not None
 
 
-AVAILABLE = {"gpu": has_cuda, "slurm": has_slurm, "conda": has_rattler}
+def has_browser() -> bool:
+    return all(Path(f"/usr/bin/{name}").exists() for name in ("chromium", "chromedriver"))
+
+
+AVAILABLE = {"browser": has_browser, "gpu": has_cuda, "slurm": has_slurm, "conda": has_rattler}
 ON_REQUEST = {"slurm", "conda"}  # `pytest -m slurm`: nobody wants plain `pytest` to submit jobs to a cluster
 
 

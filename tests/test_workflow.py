@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections import Counter
 from pathlib import Path
 
@@ -128,6 +129,17 @@ def ran(toy: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "copy"
     shutil.copytree(toy, folder, symlinks=True)
     return folder
+
+
+@pytest.mark.slow
+def test_snakemakes_own_report_holds_the_page_and_its_plots(ran: Path) -> None:
+    result = snakemake(ran, "--report", "report.zip")
+    assert result.returncode == 0, result.stdout[-5000:]
+    with zipfile.ZipFile(ran / "report.zip") as archive:
+        files = {Path(name).name: archive.read(name) for name in archive.namelist()}
+    for name in ("toy.html", "index.html"):
+        assert files[name] == (ran / "results/report" / name).read_bytes()
+    assert any(name.endswith("quality-against-time.svg") for name in files)
 
 
 @pytest.mark.slow

@@ -39,6 +39,7 @@ class Model(nn.Module, ABC):
 
     family: ClassVar[str]  # for tables, such as "GAN"
     paper: ClassVar[str]  # source: authors, year, arXiv id
+    about: ClassVar[str] = ""  # what the family is, in two sentences for the readers of a report
     network: ClassVar[str]  # the submodule whose calls while sampling are counted as NFE
     first_stage: ClassVar[str | None] = None  # the submodule whose weights come from the training of another entry
     pictures: ClassVar[tuple[str, ...]] = ()  # methods (Batch) -> images (N, C, H, W), shown ten in a row

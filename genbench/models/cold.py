@@ -33,6 +33,10 @@ class ColdDiffusion(Model):
     """
 
     family = "Cold diffusion"
+    about = (
+        "A network learns to undo a degradation without noise, such as a blur; images are restored and degraded a "
+        "little less, again and again. New images start from draws of a density fitted to fully degraded ones."
+    )
     paper = "Bansal et al. 2022, arXiv 2208.09392"
     network = "restorer"
     pictures: ClassVar[tuple[str, ...]] = ("restoration", "generation")

@@ -30,6 +30,10 @@ class DDGAN(Model):
     """
 
     family = "DDGAN"
+    about = (
+        "Noise is removed in a few large steps, each of them the work of a conditional GAN. That unites the coverage "
+        "of diffusion models with a number of network evaluations that can be counted on one hand."
+    )
     paper = "Xiao et al. 2022, arXiv 2112.07804"
     network = "generator"
 

@@ -50,6 +50,10 @@ class Diffusion(Model):
     """
 
     family = "Diffusion"
+    about = (
+        "A network learns to remove a little noise from an image; walking back step by step from pure noise makes a "
+        "new one. One trained network serves many samplers, which trade the number of steps for quality."
+    )
     paper = "Ho et al. 2020, arXiv 2006.11239"
     network = "denoiser"
     pictures: ClassVar[tuple[str, ...]] = ("denoising",)

@@ -30,6 +30,11 @@ class GAN(Model):
     """
 
     family = "GAN"
+    about = (
+        "A generator turns noise into images in a single pass, and a discriminator learns to tell them from real "
+        "ones; each is trained against the other. What the discriminator's answer is compared with, and how it is "
+        "kept smooth, is what distinguishes GAN, LSGAN and WGAN-GP."
+    )
     paper = "Goodfellow et al. 2014, arXiv 1406.2661"
     network = "generator"
     pictures = ("interpolation",)

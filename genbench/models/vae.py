@@ -37,6 +37,11 @@ class VAE(Model):
     """
 
     family = "VAE"
+    about = (
+        "An encoder describes an image by a few numbers and a decoder makes it again from them, while the codes are "
+        "kept near a simple prior. New images are decoded draws of that prior: fast, with a known bound on the "
+        "likelihood, and smooth."
+    )
     paper = "Kingma & Welling 2014, arXiv 1312.6114"
     network = "autoencoder.decoder"
     pictures = ("reconstructions", "interpolation")

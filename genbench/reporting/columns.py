@@ -51,7 +51,7 @@ class Column:
     """One quantity of the tidy table. Values are printed by `text` after multiplication with `scale`.
 
     metric: the name in METRICS, for metrics. notes: sentences that hold for all its numbers. doubtful: says so little
-    here that it is shown in grey, and nothing is marked as its best.
+    here that it is shown in grey, and nothing is marked as its best. group: the heading over several columns.
     """
 
     key: str
@@ -64,14 +64,25 @@ class Column:
     metric: str = ""
     notes: tuple[str, ...] = ()
     doubtful: bool = False
+    group: str = "Quality"
 
 
+SAMPLING, TRAINING = "Sampling", "Training"
 TIME = Column(
     "seconds_per_50k",
     "Time for 50k",
     "time from noise to 50,000 images (uint8, on the device), after warm-up, without input and output",
     "lower",
     duration,
+    group=SAMPLING,
+)
+PER_IMAGE = Column(
+    "seconds_per_image",
+    "Time per image",
+    "the time for 50,000 images divided by their number: in batches, not the latency of a single one",
+    "lower",
+    duration,
+    group=SAMPLING,
 )
 RATE = Column(
     "images_per_second",
@@ -79,22 +90,44 @@ RATE = Column(
     "images sampled in a second, timed in the same way",
     "higher",
     count,
+    group=SAMPLING,
 )
 NFE = Column(
     "nfe",
     "NFE",
     "number of function evaluations: how often a network is called to draw a batch of images, counted while sampling",
     text=count,
+    group=SAMPLING,
+)
+FLOPS = Column(
+    "flops_per_image",
+    "FLOPs per image",
+    "floating-point operations to draw one image: of matrix products and convolutions, by the networks' shapes",
+    text=count,
+    group=SAMPLING,
+)
+MEMORY = Column(
+    "peak_memory_bytes",
+    "Peak memory",
+    "most GPU memory held while sampling; it is not measured on CPUs",
+    text=memory,
+    group=SAMPLING,
 )
 PARAMETERS = Column(
     "parameters",
     "Parameters",
     "weights of all networks of a model, with those that only training needs, such as a discriminator",
     text=count,
+    group=TRAINING,
 )
-TRAINING_TIME = Column("training_seconds", "Training time", "wall-clock time of training", text=duration)
-IMAGES_SEEN = Column("images_seen", "Images seen", "training images processed: steps times batch size", text=count)
-COSTS = [TIME, RATE, NFE, PARAMETERS, TRAINING_TIME, IMAGES_SEEN]
+TRAINING_TIME = Column(
+    "training_seconds", "Training time", "wall-clock time of training", text=duration, group=TRAINING
+)
+IMAGES_SEEN = Column(
+    "images_seen", "Images seen", "training images processed: steps times batch size", text=count, group=TRAINING
+)
+COSTS = [TIME, PER_IMAGE, NFE, FLOPS, MEMORY, PARAMETERS, TRAINING_TIME, IMAGES_SEEN]
+SPEEDS = (TIME, PER_IMAGE, RATE)  # of the device
 BITS_PER_DIM = Column(
     "bits_per_dim",
     "Bits/dim",
@@ -104,14 +137,13 @@ BITS_PER_DIM = Column(
 )
 
 DETAILS = [
+    RATE,
     Column("latency_batch1_seconds", "Latency", "time to draw a single image (batch size 1)", text=duration),
     Column("warmup_seconds", "Warm-up", "first batches, compilation included; not part of the timing", text=duration),
     Column("io_seconds", "Input and output", "time to write the images; not part of the timing", text=duration),
-    Column("peak_memory_bytes", "Peak memory", "most memory held while sampling", text=memory),
     Column(
         "flops_per_nfe", "FLOPs per NFE", "floating-point operations of one network call, for one image", text=count
     ),
-    Column("flops_per_image", "FLOPs per image", "floating-point operations to draw one image", text=count),
 ]
 
 

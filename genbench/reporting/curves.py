@@ -9,7 +9,6 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
@@ -20,6 +19,7 @@ from genbench.reporting.drawing import (
     MARKERS,
     SOFT,
     STYLE,
+    Plot,
     around,
     blank,
     legible,
@@ -33,7 +33,7 @@ MARKED_POINTS = 20  # more marks would hide the line
 FEW_PLACES = 12  # on a logarithmic axis, so few places get ticks of their own
 
 
-def learning_curve(history: pd.DataFrame, title: str, size: tuple[Number, Number] = (4.4, 2.4)) -> Markup | None:
+def learning_curve(history: pd.DataFrame, title: str, size: tuple[Number, Number] = (4.4, 2.4)) -> Plot | None:
     """Values over the training steps, a line for each name and seed of `history` (seed, step, name, value).
 
     Long curves are thinned to means over blocks of steps. None if no value is finite.
@@ -81,7 +81,7 @@ def compare_curves(
     *,
     log_x: bool = False,
     ticks: Mapping[Number, str] | None = None,
-) -> Markup | None:
+) -> Plot | None:
     """Curves of several rows on one axis, told apart by colour, dashes and marks; `size` in inches, without the legend.
 
     points: name, seed, x, value and, optionally, apart and std. Several seeds are thin lines around their mean; std is

@@ -9,11 +9,10 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pandas as pd
-from markupsafe import Markup
 from matplotlib.lines import Line2D
 
 from genbench.reporting.curves import compare_curves
-from genbench.reporting.drawing import HUES, INK, MARKERS, STYLE, blank, legible, to_svg
+from genbench.reporting.drawing import HUES, INK, MARKERS, STYLE, Plot, blank, legible, to_svg
 from genbench.reporting.numerals import Number
 from genbench.reporting.progress import HALF, NARROW, Comparison, seeds_remark
 
@@ -65,7 +64,7 @@ def noise_schedules(models: Mapping[str, Any], labels: Mapping[str, str]) -> Com
     return Comparison("Noise schedules", caption, wide, narrow)
 
 
-def draw_schedules(schedules: list[NoiseSchedule], size: tuple[Number, Number]) -> Markup:
+def draw_schedules(schedules: list[NoiseSchedule], size: tuple[Number, Number]) -> Plot:
     """The plot of `noise_schedules`; its legend names each schedule, T, and the models, on several lines if need be."""
     letters = int((size[0] - 0.9) / 0.078)
     named = [f"{schedule.name}, T = {schedule.T:,}: {' · '.join(schedule.models)}" for schedule in schedules]

@@ -1,15 +1,18 @@
-"""SVG that is part of the page: it speaks with the page's fonts, and its colours change with the theme.
+"""Plots, as SVG that is part of the page and as files for a paper.
 
-Matplotlib draws with placeholder colours, which `to_svg` replaces by the CSS variables of style.css. Text stays text,
-so that it can be found, copied and read aloud.
+Matplotlib draws in the colours of the light theme of style.css. On the page `to_svg` replaces them by its CSS
+variables, so that they change with the theme. Text stays text, so that it can be found, copied and read aloud.
 """
 
 import io
+import logging
 import re
+import warnings
 from collections.abc import Sequence
 from typing import Any
 from xml.etree import ElementTree
 
+import matplotlib
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -18,15 +21,18 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 
 from genbench.reporting.numerals import Number, count
 
-INK, SOFT, LINE = "#010001", "#010002", "#010003"
-HUES = [f"#0200{number:02x}" for number in range(1, 9)]
+INK, SOFT, LINE = "#1a1d21", "#5b636d", "#dde1e6"
+HUES = ["#1f6fb4", "#c2570c", "#2a8a58", "#a63d8f", "#8a6d1a", "#b3303b", "#1a8a94", "#6a5acd"]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "p"]
 DASHES = ["", (4, 1.5), (1.2, 1.2), (6, 1.5, 1.2, 1.5), (2, 1), (8, 2), (1, 2), (3, 3)]
 VARIABLES = {INK: "var(--ink)", SOFT: "var(--soft)", LINE: "var(--line)"} | {
     hue: f"var(--hue-{number})" for number, hue in enumerate(HUES, start=1)
 }
+COLOURS = {variable: colour for colour, variable in VARIABLES.items()}
+FONTS = "Arial, Helvetica, 'Liberation Sans', 'DejaVu Sans', sans-serif"  # of SVG files; on a page, the page's
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
+    "pdf.fonttype": 42,  # fonts that journals accept
     "svg.hashsalt": "genbench",
     "text.parse_math": False,  # a dollar sign in a name is a dollar sign
     "font.size": 11,
@@ -45,6 +51,12 @@ STYLE: dict[Any, Any] = {
     "ytick.major.size": 0,
     "legend.frameon": False,
 }
+
+
+class Plot(Markup):
+    """An SVG element of a page, and the figure that it was made from."""
+
+    figure: Figure
 
 
 def blank(size: tuple[Number, Number]) -> tuple[Figure, Axes]:
@@ -78,7 +90,7 @@ def legible(text: str, length: int = 48) -> str:
     return f" {text}" if text.startswith("_") else text
 
 
-def to_svg(figure: Figure, description: str, tooltips: Sequence[str] = ()) -> Markup:
+def to_svg(figure: Figure, description: str, tooltips: Sequence[str] = ()) -> Plot:
     """The figure as an SVG element of an HTML page. `tooltips` are those of the artists with the gid "points"."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
@@ -106,12 +118,32 @@ def to_svg(figure: Figure, description: str, tooltips: Sequence[str] = ()) -> Ma
         element.attrib.pop("id", None)
     root.attrib = {"viewBox": root.attrib["viewBox"], "class": "plot", "role": "img"}
     root.set("aria-label", legible(description, 400))
-    return Markup(ElementTree.tostring(root, encoding="unicode"))
+    plot = Plot(ElementTree.tostring(root, encoding="unicode"))
+    plot.figure = figure
+    return plot
+
+
+def svg_file(plot: Plot) -> str:
+    """A plot as an SVG file, in the colours of the light theme."""
+    svg = re.sub(r"var\(--[\w-]+\)", lambda match: COLOURS[match[0]], plot)
+    width, height = svg.partition('viewBox="0 0 ')[2].partition('"')[0].split()
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}pt" height="{height}pt" font-family="{FONTS}" '
+    return svg.replace("<svg ", head, 1)
+
+
+def pdf_file(plot: Plot) -> bytes:
+    """A plot as a PDF file, the same whenever it is written."""
+    buffer = io.BytesIO()
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every font that it makes smaller
+    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")
+        plot.figure.savefig(buffer, format="pdf", transparent=True, metadata={"CreationDate": None})
+    return buffer.getvalue()
 
 
 def tidy(text: str) -> str:
     """Shorten the numbers of an attribute, and let the page choose colours and fonts."""
-    text = re.sub(r"#0[12]00\w\w", lambda match: VARIABLES[match[0]], text)
+    text = re.sub(r"#[0-9a-f]{6}", lambda match: VARIABLES.get(match[0], match[0]), text)
     text = re.sub(r"font: [^;]*?([\d.]+px)[^;]*", r"font-size: \1", text)  # matplotlib 3.9
     text = re.sub(r"font-family: [^;]*;?", "", text)
     return re.sub(r"-?\d+\.\d{3,}", lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), text)

@@ -15,7 +15,8 @@ from markupsafe import Markup, escape
 
 from genbench.errors import InputError
 from genbench.reporting.numerals import count
-from genbench.reporting.report import Overview, Report
+from genbench.reporting.overview import joint_table, overviews_of
+from genbench.reporting.report import Report
 
 
 def render_report(report: Report, template_dir: Path) -> str:
@@ -25,15 +26,15 @@ def render_report(report: Report, template_dir: Path) -> str:
 
 def render_index(summaries: Sequence[Mapping[str, Any]], template_dir: Path) -> str:
     """The page over several suites."""
-    suites = [Overview(summary) for summary in summaries]
-    return environment(template_dir).get_template("index.html.j2").render(suites=suites)
+    suites = overviews_of(summaries)
+    return environment(template_dir).get_template("index.html.j2").render(suites=suites, table=joint_table(suites))
 
 
 def environment(template_dir: Path) -> jinja2.Environment:
     """Templates that escape everything, with the style sheet and the script to be placed in the page."""
     try:
         style = (template_dir / "style.css").read_text(encoding="utf-8")
-        script = (template_dir / "sort.js").read_text(encoding="utf-8")
+        script = (template_dir / "page.js").read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise InputError(f"{error.filename}: no such file; expected the report's templates there") from None
     jinja = jinja2.Environment(
@@ -47,13 +48,24 @@ def environment(template_dir: Path) -> jinja2.Environment:
         "script": Markup(script),
         "script_sha256": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     }
-    jinja.filters |= {"sentence": sentence, "inside": inside, "cite": cite, "count": count}
+    filters = (data_uri, sentence, inside, stopped, cite, count)
+    jinja.filters |= {function.__name__: function for function in filters}
     return jinja
+
+
+def data_uri(text: str) -> str:
+    """A text file as an address that holds it."""
+    return "data:text/plain;charset=utf-8;base64," + base64.b64encode(text.encode(errors="replace")).decode()
 
 
 def sentence(text: str) -> str:
     """With a capital at its beginning and a full stop at its end."""
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?", "…")) else ".") if text else ""
+
+
+def stopped(text: str) -> str:
+    """With a full stop at its end."""
+    return text + ("" if text.endswith((".", "!", "?", "…")) else ".")
 
 
 def inside(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Quality against the time to sample: the plot that sums a suite up."""
+"""Quality against what it costs: the plots that sum a suite up."""
 
 import warnings
 from collections.abc import Sequence
@@ -7,38 +7,44 @@ from itertools import pairwise
 import matplotlib
 import pandas as pd
 import seaborn as sns
-from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 from matplotlib.transforms import Bbox, BboxBase
 
-from genbench.reporting.columns import TIME, Column
-from genbench.reporting.drawing import HUES, MARKERS, SOFT, STYLE, around, blank, legible, scale_values, to_svg
+from genbench.reporting.columns import NFE, TIME, TRAINING_TIME, Column
+from genbench.reporting.curves import scale_log_x
+from genbench.reporting.drawing import HUES, MARKERS, SOFT, STYLE, Plot, around, blank, legible, scale_values, to_svg
 from genbench.reporting.numerals import Number, significant
 from genbench.reporting.table import Cell, Row, Table, rank
 
 TICKS = {0.001: "1 ms", 0.01: "10 ms", 0.1: "0.1 s", 1: "1 s", 10: "10 s", 60: "1 min", 600: "10 min", 3600: "1 h"}
 TICKS |= {3600 * hours: f"{hours} h" for hours in (10, 100, 1000)}
+AXES = {TIME: "time to sample 50,000 images", NFE: "network evaluations (NFE)", TRAINING_TIME: "time to train"}
 
 
-def quality_against_time(table: Table, size: tuple[Number, Number]) -> Markup | None:
-    """The first column of `table` against the time to sample 50,000 images, with the Pareto front. `size` in inches.
+def quality_against_cost(table: Table, size: tuple[Number, Number], cost: Column = TIME) -> Plot | None:
+    """The first column of `table` against a cost of AXES, with the Pareto front. `size` in inches.
 
-    A point for each row of new images, families told by colour and shape; rows on the front are labelled, others
-    where there is room. None without two rows that have both numbers.
+    A point for each row of new images, or against the cost of training for the best row of each model; families are
+    told by colour and shape; rows on the front are labelled, others where there is room. None without two rows that
+    have both numbers, or where all cost the same.
     """
     lead = table.columns[0]
-    both = [row for row in table.rows if None not in (row.cells[lead.key].value, row.cells[TIME.key].value)]
+    both = [row for row in table.rows if None not in (row.cells[lead.key].value, row.cells[cost.key].value)]
     rows = [row for row in both if row.generates]
-    if len(rows) < 2:
+    if cost == TRAINING_TIME:
+        rows = list({row.model: row for row in reversed(rows)}.values())[::-1]
+    if len({row.cells[cost.key].value for row in rows}) < 2:
         return None
     points = pd.DataFrame(
         {
-            "seconds": [row.cells[TIME.key].value for row in rows],
+            "cost": [row.cells[cost.key].value for row in rows],
             "quality": [scaled(row.cells[lead.key], lead) for row in rows],
             "family": [legible(row.family, 24) for row in rows],
-            "label": [legible(row.name, min(48, int(7 * size[0]))) for row in rows],
-            "front": on_front(rows, table),
+            "label": [
+                legible(row.label if cost == TRAINING_TIME else row.name, min(48, int(7 * size[0]))) for row in rows
+            ],
+            "front": on_front(rows, table, cost),
         }
     )
     families = sorted(set(points["family"]))
@@ -49,7 +55,7 @@ def quality_against_time(table: Table, size: tuple[Number, Number]) -> Markup | 
         figure, axes = blank(size)
         sns.scatterplot(
             points,
-            x="seconds",
+            x="cost",
             y="quality",
             hue="family",
             style="family",
@@ -65,17 +71,17 @@ def quality_against_time(table: Table, size: tuple[Number, Number]) -> Markup | 
         axes.collections[0].set_gid("points")
         axes.set_xscale("log")
         axes.margins(x=0.1, y=0.12)
-        scale_time(axes, points["seconds"].tolist())
+        (scale_log_x if cost == NFE else scale_time)(axes, points["cost"].tolist())
         scale_values(axes, points["quality"].tolist())
-        front = points[points["front"]].sort_values("seconds")
-        axes.step(front["seconds"], front["quality"], where="post", color=SOFT, linewidth=1, zorder=2)
-        axes.set_xlabel("time to sample 50,000 images")
+        front = points[points["front"]].sort_values("cost")
+        axes.step(front["cost"], front["quality"], where="post", color=SOFT, linewidth=1, zorder=2)
+        axes.set_xlabel(AXES[cost])
         axes.set_ylabel(legible(lead.label) + (f", {lead.direction} is better" if lead.direction else ""))
         axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=max(1, legend_columns), handletextpad=0.1)
         taken = [] if floor is None else [draw_floor(axes, floor)]
         label_points(axes, points, taken)
-        tooltips = [f"{row.name}: {row.cells[lead.key].text}, {row.cells[TIME.key].text}" for row in rows]
-        return to_svg(figure, f"{lead.label} against the time to sample 50,000 images", tooltips)
+        tooltips = [f"{row.name}: {row.cells[lead.key].text}, {row.cells[cost.key].text}" for row in rows]
+        return to_svg(figure, f"{lead.label} against the {AXES[cost]}: {', '.join(row.name for row in rows)}", tooltips)
 
 
 def scaled(cell: Cell, column: Column) -> Number | None:
@@ -83,10 +89,10 @@ def scaled(cell: Cell, column: Column) -> Number | None:
     return None if cell.value is None else cell.value * column.scale
 
 
-def on_front(rows: Sequence[Row], table: Table) -> list[bool]:
-    """Whether each row is on the Pareto front: no other is as good and as fast, and better in one of the two."""
+def on_front(rows: Sequence[Row], table: Table, cost: Column = TIME) -> list[bool]:
+    """Whether each row is on the Pareto front: no other is as good and as cheap, and better in one of the two."""
     lead = table.columns[0]
-    costs = [(rank(row.cells[lead.key], lead), rank(row.cells[TIME.key], TIME)) for row in rows]
+    costs = [(rank(row.cells[lead.key], lead), rank(row.cells[cost.key], cost)) for row in rows]
     return [not any(a <= c and b <= d and (a, b) != (c, d) for a, b in costs) for c, d in costs]
 
 
@@ -120,15 +126,15 @@ def label_points(axes: Axes, points: pd.DataFrame, taken: Sequence[BboxBase]) ->
     """Write labels beside the points where they cover nothing, nor what is `taken`; those of the front always."""
     axes.figure.canvas.draw()
     space = axes.get_window_extent()
-    centres = axes.transData.transform(points[["seconds", "quality"]])
+    centres = axes.transData.transform(points[["cost", "quality"]])
     taken = [*taken, *(Bbox.from_bounds(x - 5, y - 5, 10, 10) for x, y in centres)]
-    corners = points[points["front"]].sort_values("seconds")[["seconds", "quality"]]
+    corners = points[points["front"]].sort_values("cost")[["cost", "quality"]]
     for (x1, y1), (x2, y2) in pairwise(axes.transData.transform(corners)):  # the steps of the front
         taken += [Bbox([[x1, y1 - 1], [x2, y1 + 1]]), Bbox([[x2 - 1, min(y1, y2)], [x2 + 1, max(y1, y2)]])]
     sides = [(8, 0, "left"), (-8, 0, "right"), (0, 12, "center"), (0, -12, "center")]
     sides += [(7, 9, "left"), (7, -9, "left"), (-7, 9, "right"), (-7, -9, "right")]
     ordered = points.sort_values("front", ascending=False, kind="stable")
-    for text, x, y, front in zip(*(ordered[key] for key in ("label", "seconds", "quality", "front")), strict=True):
+    for text, x, y, front in zip(*(ordered[key] for key in ("label", "cost", "quality", "front")), strict=True):
         label = axes.annotate(text, (x, y), (0, 0), textcoords="offset points", fontsize=10, va="center")
         label.set_in_layout(False)  # room for long ones on both sides would leave none for the plot
         boxes, covered = {}, {}

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from markupsafe import Markup
 
 from genbench.reporting.columns import DISTANCES, Column, metric_columns
 from genbench.reporting.curves import compare_curves
+from genbench.reporting.drawing import Plot
 from genbench.reporting.numerals import count
 from genbench.reporting.results import Results
 from genbench.reporting.table import Row
@@ -28,8 +28,8 @@ class Comparison:
 
     title: str
     caption: str
-    wide: Markup
-    narrow: Markup
+    wide: Plot
+    narrow: Plot
     full: bool = False
 
 

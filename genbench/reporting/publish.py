@@ -7,6 +7,7 @@ from typing import Any
 
 from genbench.artifacts import atomic_path, read_json, write_json
 from genbench.errors import InputError
+from genbench.reporting.drawing import Plot, pdf_file, svg_file
 from genbench.reporting.page import render_index, render_report
 from genbench.reporting.report import FORMAT, Report
 from genbench.reporting.results import read_results
@@ -16,6 +17,9 @@ log = logging.getLogger(__name__)
 
 def publish(preflight: Path, results: Path, out_dir: Path, template_dir: Path) -> None:
     """Write {suite}.html, {suite}.csv (the tidy table in full) and {suite}.json (what the index needs).
+
+    Beside them, in the folder {suite}/, the comparison as comparison.csv, .json, .tex and .md, and every plot as PDF
+    and as SVG in plots/, for a paper.
 
     Raises InputError, which names the file, for what is missing.
     """
@@ -29,7 +33,22 @@ def publish(preflight: Path, results: Path, out_dir: Path, template_dir: Path) -
     table = found.rows.assign(**lists)
     write_text(out_dir / f"{suite}.csv", table.to_csv(index=False))
     write_json(out_dir / f"{suite}.json", report.summary())
+    for kind, text in report.exports.items():
+        write_text(out_dir / suite / f"comparison.{kind}", text)
+    write_plots(report.plots, out_dir / suite / "plots")
     log.info("%s: %d rows; the page is %s", suite, len(found.rows), out_dir / f"{suite}.html")
+
+
+def write_plots(plots: Mapping[str, Plot], folder: Path) -> None:
+    """Write plots as PDF and SVG into a folder, which has no others afterwards."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        if path.suffix in (".pdf", ".svg") and path.stem not in plots:
+            path.unlink()
+    for name, plot in plots.items():
+        write_text(folder / f"{name}.svg", svg_file(plot))
+        with atomic_path(folder / f"{name}.pdf") as temporary:
+            temporary.write_bytes(pdf_file(plot))
 
 
 def publish_index(out_dir: Path, template_dir: Path) -> None:

@@ -8,23 +8,28 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from markupsafe import Markup
 from PIL import Image
 
+from genbench.provenance import code_sha256
 from genbench.reporting.columns import (
+    COSTS,
     NFE,
-    PARAMETERS,
-    TIME,
+    TRAINING_TIME,
     Column,
     comparison_columns,
     definition_columns,
     detail_columns,
 )
 from genbench.reporting.diffusion import bound_terms, noise_schedules
+from genbench.reporting.drawing import Plot
+from genbench.reporting.exports import EXPORTS
+from genbench.reporting.origins import older_code, origins_of, packages, stages
+from genbench.reporting.overview import NARROW, WIDE, Highlight, highlights
 from genbench.reporting.pictures import Picture, caption, embed, first_row, first_tiles, read_grid
-from genbench.reporting.plots import quality_against_time
+from genbench.reporting.plots import quality_against_cost
 from genbench.reporting.progress import Comparison, distinct, held_out, quality_over_training
 from genbench.reporting.quantisation import Schemes, scheme_table
+from genbench.reporting.published import Beside, published_beside
 from genbench.reporting.results import Draw, Results
 from genbench.reporting.sampling import Setting, Study, arrange, quality_plots, settings
 from genbench.reporting.sections import (
@@ -43,9 +48,22 @@ from genbench.reporting.table import Row, Table, compare, final_rows, seen
 GRID_BYTES, STRIP_BYTES, PICTURE_BYTES, STUDY_BYTES = 3_300_000, 1_100_000, 1_100_000, 600_000
 STUDY_TILES = 5  # samples of each setting in the matrix of a study
 FORMAT = "genbench-report-1"  # of the summaries that the index reads
-WIDE, NARROW = (12.5, 5.6), (4.9, 5.4)  # inches; the style sheet shows the one that fits
-OVERVIEW_METRICS = ("fd", "fid", "classifier_score", "inception_score", "precision", "recall")
-OVERVIEW = (TIME, NFE, PARAMETERS)  # the other columns of the index
+BESIDE = (6.1, 4.6)  # inches, of two plots beside each other
+OLDER = "made by other code than this checkout's, which may give other numbers: run the suite again"
+COST_PLOTS = [
+    (
+        NFE,
+        "Quality against network evaluations",
+        "Quality against the number of network evaluations (NFE) that a sample takes, on a logarithmic scale; they can "
+        "differ in size. The line is the Pareto front.",
+    ),
+    (
+        TRAINING_TIME,
+        "Quality against the cost of training",
+        "Quality of each model's best row against the time that its training took, on a logarithmic scale. The line is "
+        "the Pareto front.",
+    ),
+]
 
 
 class Report:
@@ -64,7 +82,13 @@ class Report:
         columns = comparison_columns(
             self.results.metrics, self.preflight["headline"], self.num_samples, self.dataset, self.likelihood
         )
-        return compare(self.compared, columns, self.results.floor, self.num_samples)
+        measured = [column for column in columns[1:] if column not in COSTS or seen(self.compared, column.key)]
+        links = {model: f"#{anchor}" for model, anchor in self.anchors.items()}
+        rows = self.compared
+        if 0 < len(self.older) < len(self.preflight["models"]):  # told at the row; of all of them, above the table
+            told = [[OLDER] * (model in self.older) for model in rows["model"]]
+            rows = rows.assign(remarks=rows["remarks"] + pd.Series(told, rows.index, dtype=object))
+        return compare(rows, [columns[0], *measured], self.results.floor, self.num_samples, links)
 
     @cached_property
     def strips(self) -> list[Strip]:
@@ -117,20 +141,24 @@ class Report:
         return f"grid-{self.table.rows.index(row) + 1}" if row else "grid-real"
 
     @cached_property
-    def highlights(self) -> list[tuple[Column, str, list[str]]]:
-        """For the columns that sum a suite up: the best number and whose it is."""
-        found = []
-        for column in self.table.columns:
-            leads = column == self.table.columns[0] or column == TIME or column.metric in ("precision", "recall")
-            best = [row for row in self.table.rows if row.cells[column.key].best]
-            if leads and best:
-                found.append((column, best[0].cells[column.key].text, [row.name for row in best]))
-        return found
+    def highlights(self) -> list[Highlight]:
+        """What is best at what."""
+        return highlights(self.table)
 
     @cached_property
-    def quality_plots(self) -> list[Markup | None]:
-        """The same plot for a wide and for a narrow window."""
-        return [quality_against_time(self.table, size) for size in (WIDE, NARROW)]
+    def quality_plots(self) -> list[Plot | None]:
+        """Quality against the time to sample, for a wide and for a narrow window."""
+        return [quality_against_cost(self.table, size) for size in (WIDE, NARROW)]
+
+    @cached_property
+    def costs(self) -> list[Comparison]:
+        """Quality against NFE, and against the time of training."""
+        found = []
+        for column, title, told in COST_PLOTS:
+            wide, narrow = (quality_against_cost(self.table, size, column) for size in (BESIDE, NARROW))
+            if wide and narrow:
+                found.append(Comparison(title, told, wide, narrow))
+        return found
 
     @cached_property
     def progress(self) -> Comparison | None:
@@ -143,7 +171,7 @@ class Report:
         return held_out(self.results, distinct({model: self.label(model) for model in self.order}))
 
     @property
-    def losses(self) -> list[tuple[Section, Markup]]:
+    def losses(self) -> list[tuple[Section, Plot]]:
         """The loss curves of each model that has a history."""
         return [(section, curve) for section in self.sections for title, curve in section.curves if title == "Losses"]
 
@@ -231,7 +259,7 @@ class Report:
             name=self.label(model),
             anchor=self.anchors[model],
             entry=entry,
-            remarks=remarks(entry),
+            remarks=[*remarks(entry), *([OLDER] if model in self.older else [])],
             facts=[(name, text) for name, text in training_facts(entry, rows) if text],
             recipe=recipe(entry.get("spec") or {}),
             numbers=compare(numbers, columns),
@@ -241,6 +269,12 @@ class Report:
             strips=self.first_of_checkpoints(model),
             pictures=self.pictures(model),
             commands=list(self.commands(model)),
+            draws=[
+                (", ".join([str(draw["sampler_label"]), f"seed {draw['seed']}"]), list(origins_of(draw)))
+                for draw in records(self.compared)
+                if draw["model"] == model
+            ],
+            packages=packages(self.results.provenance[self.results.provenance["model"] == model]),
         )
 
     def first_of_checkpoints(self, model: str) -> list[Strip]:
@@ -284,38 +318,47 @@ class Report:
 
     @cached_property
     def stages(self) -> list[dict[str, str]]:
-        """Where the results come from: for each stage the distinct values of what provenance recorded."""
-        origins = self.results.provenance
-        stages = []
-        for stage, group in origins.groupby("stage", sort=False):
-            times = sorted(map(str, seen(group, "time")))
-            stages.append(
-                {
-                    "stage": str(stage),
-                    "files": str(len(group)),
-                    "commit": ", ".join(sorted({abbreviate(commit) for commit in seen(group, "genbench_commit")})),
-                    "code": ", ".join(sorted({str(code)[:12] for code in seen(group, "code_sha256")})),
-                    "device": "; ".join(sorted(set(seen(group, "device")))),
-                    "python": ", ".join(sorted(set(seen(group, "python")))),
-                    "platform": "; ".join(sorted(set(seen(group, "platform")))),
-                    "time": " – ".join(dict.fromkeys(times[:1] + times[-1:])),
-                }
-            )
-        return stages
+        """Where the results come from, stage by stage."""
+        return stages(self.results.provenance)
 
     @cached_property
     def packages(self) -> list[tuple[str, str]]:
         """Each package with its version, or its versions."""
-        found: dict[str, dict[str, None]] = {}
-        for packages in seen(self.results.provenance, "packages"):
-            for name, version in packages.items():
-                found.setdefault(name, {})[version] = None
-        return [(name, ", ".join(versions)) for name, versions in sorted(found.items())]
+        return packages(self.results.provenance)
+
+    @cached_property
+    def older(self) -> list[str]:
+        """The models whose results other code made than that of this checkout."""
+        return older_code(self.results.provenance, code_sha256())
 
     @property
     def code_versions(self) -> int:
         """By how many versions of the code the results were made."""
         return len(set(seen(self.results.provenance, "code_sha256")))
+
+    @cached_property
+    def published(self) -> list[Beside]:
+        """What others published on this data set, family by family."""
+        return published_beside(self.dataset, self.table)
+
+    @cached_property
+    def exports(self) -> dict[str, str]:
+        """The comparison as files, by their ending."""
+        return {kind: write(self.table) for kind, write in EXPORTS.items()}
+
+    @cached_property
+    def plots(self) -> dict[str, Plot]:
+        """Every plot of the page, in its wide form, by the name of its file."""
+        comparisons = [*self.costs, *filter(None, [self.progress, self.speed]), *self.held_out, *self.diffusion]
+        plots = {"quality-against-time": self.quality_plots[0]} if self.quality_plots[0] else {}
+        plots |= {file_name(comparison.title): comparison.wide for comparison in comparisons}
+        for study in self.studies:
+            name = file_name(study.anchor.removeprefix("model-"))
+            plots |= {f"sampling-{name}-{file_name(plot.title)}": plot.wide for plot in study.plots}
+        for section in self.sections:
+            name = file_name(section.anchor.removeprefix("model-"))
+            plots |= {f"training-{name}-{file_name(title)}": curve for title, curve in section.curves}
+        return plots
 
     @property
     def snapshots(self) -> bool:
@@ -341,25 +384,9 @@ class Report:
         }
 
 
-class Overview:
-    """One suite on the index, from its summary."""
-
-    def __init__(self, summary: Mapping[str, Any]) -> None:
-        self.preflight, self.anchors = summary, summary["anchors"]
-        num_samples = summary.get("num_samples")
-        columns = comparison_columns(summary["metrics"], summary["headline"], num_samples, summary.get("dataset") or {})
-        columns = [column for column in columns if column.metric in OVERVIEW_METRICS or column in OVERVIEW]
-        self.table = compare(pd.DataFrame(summary["rows"]), columns, summary["floor"], num_samples)
-        self.quality_plots = [quality_against_time(self.table, size) for size in (WIDE, NARROW)]
-        self.strips = [
-            Strip(strip["name"], Picture(strip["uri"], strip["width"], strip["height"])) for strip in summary["strips"]
-        ]
-
-
-def abbreviate(commit: str) -> str:
-    """A commit's first twelve digits, with what is appended to it."""
-    digits, plus, changes = commit.partition("+")
-    return digits[:12] + plus + changes
+def file_name(text: str) -> str:
+    """A text as the name of a file: small letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.") or "plot"
 
 
 def anchors(names: Sequence[str] | Mapping[str, Any]) -> dict[str, str]:

@@ -153,6 +153,7 @@ def read_results(preflight_path: Path, root: Path) -> Results:
                     | renamed(training.get("imported") or {}, {"note": "imported"})
                     | renamed(timing, TIMING)
                     | paired_columns(place, timing)
+                    | {"seconds_per_image": timing["seconds_per_50k"] / 50_000}
                     | measured(evaluation)
                     | (bounded(likelihood) if draw.checkpoint == "final" else {})
                 )

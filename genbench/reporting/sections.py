@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from markupsafe import Markup
 
 from genbench.reporting.curves import learning_curve
+from genbench.reporting.drawing import Plot
 from genbench.reporting.numerals import count, memory
 from genbench.reporting.pictures import Picture
 from genbench.reporting.table import Table, seen
@@ -29,7 +29,8 @@ class Section:
     """What the page tells about one model.
 
     numbers: of the checkpoints shown; samples_differ: whether they are judged by different numbers of samples;
-    left_out: how many checkpoints are not shown.
+    left_out: how many checkpoints are not shown. draws: for each compared row what makes it again, by name. packages:
+    the versions that made it.
     """
 
     name: str
@@ -41,10 +42,12 @@ class Section:
     numbers: Table
     samples_differ: bool
     left_out: int
-    curves: Sequence[tuple[str, Markup]]
+    curves: Sequence[tuple[str, Plot]]
     strips: Sequence[Strip]
     pictures: Sequence[Strip]
     commands: Sequence[str]
+    draws: Sequence[tuple[str, Sequence[tuple[str, str]]]]
+    packages: Sequence[tuple[str, str]]
 
     @property
     def captioned_pictures(self) -> list[tuple[Strip, str, str]]:
@@ -125,7 +128,7 @@ def shown_checkpoints(entry: Mapping[str, Any]) -> list[str]:
     return [checkpoints[round(last * number / (MOST_CHECKPOINTS - 1))] for number in range(MOST_CHECKPOINTS)]
 
 
-def training_curves(history: pd.DataFrame | None, label: str) -> list[tuple[str, Markup]]:
+def training_curves(history: pd.DataFrame | None, label: str) -> list[tuple[str, Plot]]:
     """The curves of one model against the steps: its losses, then each quantity, in training and of held-out images."""
     if history is None:
         return []

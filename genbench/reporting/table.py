@@ -4,11 +4,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from typing import Any
 
 import pandas as pd
 
-from genbench.reporting.columns import RATE, TIME, Column
+from genbench.reporting.columns import SPEEDS, TIME, Column
 from genbench.reporting.numerals import Number, count, plus_minus, proportion, significant
 
 
@@ -21,6 +22,7 @@ class Cell:
     value: Number | None = None
     std: Number | None = None
     best: bool = False
+    doubtful: bool = False
     notes: Sequence[str] = ()
 
 
@@ -29,7 +31,8 @@ class Row:
     """One sampler at one checkpoint of one model, over its training seeds; `name` tells it from the other rows.
 
     samples: how many were judged. remarks: what a reader must know of the row, whatever the column. generates: whether
-    its images are new; one that starts from real images comes after the others, and is never the best.
+    its images are new; one that starts from real images comes after the others, and is never the best. link: to what is
+    told of its model. suite: the title of its suite, in a table over several.
     """
 
     name: str
@@ -43,7 +46,10 @@ class Row:
     samples: int | None
     remarks: Sequence[str]
     cells: Mapping[str, Cell]
+    device: str = ""
     generates: bool = True
+    link: str = ""
+    suite: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,27 @@ class Table:
     rows: Sequence[Row]
     floor: Mapping[str, Cell] | None
     remarks: Sequence[str]
+
+    @property
+    def families(self) -> list[str]:
+        """The families of its rows, in alphabetical order."""
+        return sorted({row.family for row in self.rows}, key=str.casefold)
+
+    @property
+    def suites(self) -> list[str]:
+        """The suites of its rows, where it is over several."""
+        return list(dict.fromkeys(row.suite for row in self.rows if row.suite))
+
+    @property
+    def ties(self) -> bool:
+        """Whether any number has a standard deviation, so that ties can be told."""
+        return any(cell.std is not None for row in self.rows for cell in row.cells.values())
+
+    @property
+    def groups(self) -> list[tuple[str, int]]:
+        """The headings over columns, each with the number of its columns."""
+        names = [column.group for column in self.columns]
+        return [(name, len(list(run))) for name, run in groupby(names)]
 
     @cached_property
     def footnotes(self) -> dict[str, str]:
@@ -90,6 +117,7 @@ def compare(
     columns: Sequence[Column],
     floor: Mapping[str, Any] | None = None,
     num_samples: int | None = None,
+    links: Mapping[str, str] | None = None,
 ) -> Table:
     """Average the tidy `rows` over seeds, print each number, mark the best of each column, sort by the first column.
 
@@ -99,11 +127,13 @@ def compare(
     if not rows.empty:
         several = rows.groupby("model")[["sampler", "checkpoint"]].transform("nunique") > 1
         groups = rows.groupby(["model", "checkpoint", "sampler"], sort=False)
-        compared = [summarise(group, several.loc[group.index[0]], columns, num_samples) for _, group in groups]
+        compared = [
+            summarise(group, several.loc[group.index[0]], columns, num_samples, links or {}) for _, group in groups
+        ]
     lead, devices = columns[0], sorted(set(seen(rows, "device")))
     compared.sort(key=lambda row: (not row.generates, rank(row.cells[lead.key], lead)))
     for column in columns:
-        if len(devices) <= 1 or column not in (TIME, RATE):
+        if len(devices) <= 1 or column not in SPEEDS:
             mark_best([row.cells[column.key] for row in compared if row.generates], column)
 
     remarks = []
@@ -113,6 +143,13 @@ def compare(
             f"Mean ± standard deviation s over {seeds} training seeds. Numbers that differ by less than "
             "2·√(s₁² + s₂²), two standard deviations of the difference between two runs, are ties and marked alike."
         )
+    elif compared and any(cell.std is not None for row in compared for cell in row.cells.values()):
+        remarks.append(
+            "± is the standard deviation s between draws with other sampling seeds of one trained model; that between "
+            "trainings comes on top. Numbers that differ by less than 2·√(s₁² + s₂²) are ties and marked alike."
+        )
+    elif len(compared) > 1:
+        remarks.append("One training and one draw a row: there are no error bars, and small differences mean nothing.")
     if True in seen(rows, "extrapolated") and TIME in columns:
         remarks.append("≈ is extrapolated: fewer than 50,000 images were timed.")
     if len(devices) > 1:
@@ -127,7 +164,13 @@ def compare(
     return Table(columns, shared, compared, real, remarks)
 
 
-def summarise(group: pd.DataFrame, several: pd.Series, columns: Sequence[Column], num_samples: int | None) -> Row:
+def summarise(
+    group: pd.DataFrame,
+    several: pd.Series,
+    columns: Sequence[Column],
+    num_samples: int | None,
+    links: Mapping[str, str],
+) -> Row:
     """One row from the tidy rows of its seeds. Its warnings stand at the first number, by which rows are judged."""
     first = group.iloc[0]
     warnings = [warning for found in seen(group, "warnings") for warning in found]
@@ -146,6 +189,8 @@ def summarise(group: pd.DataFrame, several: pd.Series, columns: Sequence[Column]
         samples=int(samples[0]) if samples else None,
         remarks=list(dict.fromkeys(remark for found in seen(group, "remarks") for remark in found)),
         cells=cells,
+        device="; ".join(sorted(set(seen(group, "device")))),
+        link=links.get(first["model"], ""),
         generates=bool(first.get("generates", True)),
     )
 
@@ -157,7 +202,7 @@ def print_cell(group: pd.DataFrame, column: Column) -> Cell:
     """
     values = pd.Series(seen(group, column.key), dtype=float)
     if values.empty:
-        return Cell()
+        return Cell(doubtful=column.doubtful)
     mean, std = float(values.mean()), float(values.std()) if len(values) > 1 else None
     text, title = column.text(mean * column.scale), exact(mean)
     between = [exact(value) for value in values]
@@ -172,7 +217,7 @@ def print_cell(group: pd.DataFrame, column: Column) -> Cell:
     if column == TIME and True in seen(group, "extrapolated"):
         text = f"≈ {text}"
     notes = list(dict.fromkeys(note for found in seen(group, f"{column.key}_note") for note in found.split("; ")))
-    return Cell(text, title, mean, std, notes=notes)
+    return Cell(text, title, mean, std, doubtful=column.doubtful, notes=notes)
 
 
 def share_notes(rows: Sequence[Row], columns: Sequence[Column]) -> dict[str, list[str]]:

@@ -14,9 +14,10 @@ from made_up import EVIL, FEW, MODELS, PRIOR, PROVENANCE, ROOT, STAND_IN, check_
 
 from genbench.artifacts import read_json, write_json
 from genbench.errors import InputError
+from genbench.reporting.origins import abbreviate
 from genbench.reporting.page import cite, sentence
 from genbench.reporting.publish import publish
-from genbench.reporting.report import Report, abbreviate, anchors
+from genbench.reporting.report import Report, anchors
 from genbench.reporting.results import read_results
 from genbench.reporting.sections import flatten
 
@@ -92,16 +93,17 @@ def test_the_index_of_one_suite_is_its_page(pages):
 
 
 def test_pages_are_a_function_of_the_results(demo, pages):
-    before = {path.name: path.read_bytes() for path in pages.iterdir()}
+    before = {path: path.read_bytes() for path in pages.rglob("*") if path.is_file()}
     render(demo)
-    assert {path.name: path.read_bytes() for path in pages.iterdir()} == before
+    assert {path: path.read_bytes() for path in pages.rglob("*") if path.is_file()} == before
 
 
 def test_the_index_shows_every_suite(hostile):
     index = check_page(hostile / "index.html")
     links = index.values("href", "a")
     assert {"plain.html", "hostile.html", "plain.csv", "plain.html#model-vae", "hostile.html#model-vae"} <= set(links)
-    assert index.text.count("Handwritten digits, toy size") == 4  # navigation and heading
+    for suite, models in (("plain", 2), ("hostile", 2)):  # in the navigation, a button, a heading, and at each row
+        assert index.text.count(f"Handwritten digits, toy size ({suite})") == 3 + models
     assert len(index.values("src", "img")) == 2 * (2 + 1)
 
 
@@ -181,7 +183,7 @@ def test_the_script_says_in_one_line_what_is_missing(tmp_path):
 
 def test_templates_that_are_not_there_are_named(demo, tmp_path):
     shutil.copy(ROOT / "report/style.css", tmp_path)
-    with pytest.raises(InputError, match=r"sort\.js: no such file"):
+    with pytest.raises(InputError, match=r"page\.js: no such file"):
         publish(demo / "preflight.json", demo, tmp_path / "out", tmp_path)
 
 

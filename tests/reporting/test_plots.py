@@ -22,7 +22,7 @@ from genbench.errors import InputError
 from genbench.reporting.columns import comparison_columns
 from genbench.reporting.curves import CURVE_POINTS, compare_curves, learning_curve, thin
 from genbench.reporting.pictures import embed, first_row, read_grid, reduce_colours
-from genbench.reporting.plots import on_front, quality_against_time
+from genbench.reporting.plots import on_front, quality_against_cost
 from genbench.reporting.progress import held_out, quality_over_training, snapshot_points
 from genbench.reporting.report import Report
 from genbench.reporting.results import read_results
@@ -38,36 +38,36 @@ def test_the_pareto_front_is_what_nothing_beats(demo):
 
 def test_a_plot_takes_its_colours_from_the_page_and_has_a_tooltip_for_each_point(demo):
     table = table_of(demo)
-    svg = str(quality_against_time(table, (10, 5)))
+    svg = str(quality_against_cost(table, (10, 5)))
     assert not re.search(r"#0[12]00|https?:|url\(| id=", svg)
     assert "var(--hue-1)" in svg
     assert all(f"<title>{row.name}: {row.cells['fd_classifier'].text}, " in svg for row in table.rows)
-    assert quality_against_time(compare(pd.DataFrame(), table.columns), (10, 5)) is None
+    assert quality_against_cost(compare(pd.DataFrame(), table.columns), (10, 5)) is None
 
 
 def test_a_plot_has_the_unit_of_its_label(demo):
     results = read_results(demo / "preflight.json", demo)
     table = compare(final_rows(results.rows), comparison_columns(results.metrics, "kid_classifier"))
-    svg = str(quality_against_time(table, (10, 5)))
+    svg = str(quality_against_cost(table, (10, 5)))
     assert "KID ×10³, lower is better" in svg
     assert re.findall(r">(\d+)</text>", svg)[-1] == "100"  # the autoencoder's is 107
 
 
 def test_real_images_far_off_do_not_squeeze_the_points(demo):
     table = table_of(demo)
-    assert ">real images<" in str(quality_against_time(table, (10, 5)))
+    assert ">real images<" in str(quality_against_cost(table, (10, 5)))
     for value, text in ((-1000.0, "↓ real images -1,000"), (2345.0, "↑ real images 2,345")):
         table.floor["fd_classifier"].value = value
-        assert f">{text}<" in str(quality_against_time(table, (10, 5)))
+        assert f">{text}<" in str(quality_against_cost(table, (10, 5)))
     table.rows[0].cells["fd_classifier"].value = 0.5  # now the axis is logarithmic
     table.floor["fd_classifier"].value = 0.0
-    assert ">↓ real images 0.00<" in str(quality_against_time(table, (10, 5)))
+    assert ">↓ real images 0.00<" in str(quality_against_cost(table, (10, 5)))
 
 
 def test_long_names_do_not_squeeze_the_points(demo):
     table = table_of(demo)
     far = [replace(row, name=f"{row.label} {'with a very long name ' * 3}") for row in table.rows]
-    svg = str(quality_against_time(replace(table, rows=far), (4.9, 5.4)))  # a warning of a collapsed layout is an error
+    svg = str(quality_against_cost(replace(table, rows=far), (4.9, 5.4)))  # a warning of a collapsed layout is an error
     left, right = (float(x) for x in re.findall(r'd="M ([\d.]+) [\d.]+  L ([\d.]+) [\d.]+  "', svg)[-1])
     assert right - left > 200
     assert max(map(len, re.findall(r">([^<]*…)</text>", svg))) == 34

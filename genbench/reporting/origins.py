@@ -1,0 +1,68 @@
+"""Where results come from, as their files say: for a whole suite by stage, and for each row of a model."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from genbench.reporting.table import seen
+
+HASHES = {
+    "data_sha256": "Data",
+    "model_sha256": "Weights",
+    "samples_sha256": "Samples",
+    "reference_sha256": "Reference",
+}
+
+
+def stages(origins: pd.DataFrame) -> list[dict[str, str]]:
+    """For each stage the distinct values of what provenance recorded."""
+    found = []
+    for stage, group in origins.groupby("stage", sort=False):
+        times = sorted(map(str, seen(group, "time")))
+        found.append(
+            {
+                "stage": str(stage),
+                "files": str(len(group)),
+                "commit": ", ".join(sorted({abbreviate(commit) for commit in seen(group, "genbench_commit")})),
+                "code": ", ".join(sorted({str(code)[:12] for code in seen(group, "code_sha256")})),
+                "device": "; ".join(sorted(set(seen(group, "device")))),
+                "python": ", ".join(sorted(set(seen(group, "python")))),
+                "platform": "; ".join(sorted(set(seen(group, "platform")))),
+                "time": " – ".join(dict.fromkeys(times[:1] + times[-1:])),
+            }
+        )
+    return found
+
+
+def packages(origins: pd.DataFrame) -> list[tuple[str, str]]:
+    """Each package with its version, or its versions."""
+    found: dict[str, dict[str, None]] = {}
+    for versions in seen(origins, "packages"):
+        for name, version in versions.items():
+            found.setdefault(name, {})[version] = None
+    return [(name, ", ".join(versions)) for name, versions in sorted(found.items())]
+
+
+def origins_of(draw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(name, value) of all that makes one row of the tidy table again: seeds, device, precision, batch and hashes."""
+    names = {"seed": "Training seed", "sample_seeds": "Sample seeds", "device": "Device", "precision": "Precision"}
+    names |= {"batch_size": "Sampling batch", "threads": "Threads", "training_device": "Trained on"} | HASHES
+    for key, name in names.items():
+        if key in draw:
+            value = draw[key]
+            yield name, f"{value:.0f}" if isinstance(value, float) else str(value)
+
+
+def older_code(rows: pd.DataFrame, code: str) -> list[str]:
+    """The models whose numbers other code made than `code`, that of the checkout: as the files of each say."""
+    if rows.empty or "code_sha256" not in rows:
+        return []
+    known = rows[rows["code_sha256"].notna() & rows["model"].notna()]
+    return sorted(set(known[known["code_sha256"] != code]["model"]))
+
+
+def abbreviate(commit: str) -> str:
+    """A commit's first twelve digits, with what is appended to it."""
+    digits, plus, changes = commit.partition("+")
+    return digits[:12] + plus + changes

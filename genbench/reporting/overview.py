@@ -1,0 +1,112 @@
+"""Several suites on one page: each as its summary has it, and all rows in one table."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+
+from genbench.reporting.columns import COSTS, DISTANCES, OBJECTS, TIME, Column, comparison_columns
+from genbench.reporting.drawing import Plot
+from genbench.reporting.numerals import count
+from genbench.reporting.pictures import Picture
+from genbench.reporting.plots import quality_against_cost
+from genbench.reporting.sections import Strip
+from genbench.reporting.table import Cell, Row, Table, compare, share_notes
+
+WIDE, NARROW = (12.5, 5.6), (4.9, 5.4)  # inches; the style sheet shows the one that fits
+METRICS = (*DISTANCES, "classifier_score", "inception_score", "precision", "recall", OBJECTS[0])
+SAMPLES = Column("num_fake", "Samples", "how many images of the row were judged", text=count)
+
+
+@dataclass(frozen=True)
+class Highlight:
+    """The best number of a column, and the names of the rows whose it is."""
+
+    column: Column
+    text: str
+    names: Sequence[str]
+
+
+class Overview:
+    """One suite on the page over all of them, from its summary."""
+
+    def __init__(self, summary: Mapping[str, Any]) -> None:
+        self.preflight = summary
+        self.name = str(summary["suite"])
+        self.title = str(summary.get("title") or self.name)
+        self.page = f"{quote(self.name)}.html"
+        self.rows = pd.DataFrame(summary["rows"])
+        links = {model: f"{self.page}#{anchor}" for model, anchor in summary["anchors"].items()}
+        dataset, counted = summary.get("dataset") or {}, summary.get("num_samples")
+        columns = comparison_columns(summary["metrics"], summary["headline"], counted, dataset)
+        self.table = compare(self.rows, columns, summary["floor"], counted, links)
+        self.highlights = highlights(self.table)
+        self.quality_plots: list[Plot | None] = [quality_against_cost(self.table, size) for size in (WIDE, NARROW)]
+        self.strips = [
+            Strip(strip["name"], Picture(strip["uri"], strip["width"], strip["height"])) for strip in summary["strips"]
+        ]
+
+    @property
+    def joint_columns(self) -> list[Column]:
+        """What of this suite is shown beside others: without the number of samples in a heading, which differs."""
+        dataset = self.preflight.get("dataset") or {}
+        found = comparison_columns(self.preflight["metrics"], self.preflight["headline"], None, dataset)
+        lead, *others = (replace(column, notes=()) for column in found)
+        return [lead, *(column for column in others if column.metric in METRICS or column in COSTS)]
+
+
+def overviews_of(summaries: Sequence[Mapping[str, Any]]) -> list[Overview]:
+    """The suites in order; titles that several have are told apart by the suites' names."""
+    found = [Overview(summary) for summary in summaries]
+    titles = [overview.title for overview in found]
+    for overview in found:
+        if titles.count(overview.title) > 1:
+            overview.title = f"{overview.title} ({overview.name})"
+    return found
+
+
+def joint_table(overviews: Sequence[Overview]) -> Table:
+    """The rows of all suites in one table, suite by suite, the best first; what is best is so in its own suite."""
+    columns = {column.key: column for overview in overviews for column in overview.joint_columns}
+    ordered = [SAMPLES, *sorted(columns.values(), key=lambda column: column in COSTS)]
+    rows = []
+    for overview in overviews:
+        for row in overview.table.rows:
+            cells = {
+                column.key: with_notes(row.cells[column.key], overview.table.notes[column.key])
+                if column.key in row.cells
+                else Cell()
+                for column in ordered[1:]
+            }
+            samples = Cell() if row.samples is None else Cell(count(row.samples), f"{row.samples:,}", row.samples)
+            rows.append(replace(row, suite=overview.title, cells={SAMPLES.key: samples, **cells}))
+    shown = [column for column in ordered if any(row.cells[column.key].value is not None for row in rows)]
+    rows = [without_notes(row) for row in rows]
+    remarks = []
+    for remark in dict.fromkeys(remark for overview in overviews for remark in overview.table.remarks):
+        where = [overview.title for overview in overviews if remark in overview.table.remarks]
+        remarks.append(remark if len(where) == len(overviews) else f"{', '.join(where)}: {remark}")
+    return Table(shown, share_notes(rows, shown), rows, None, remarks)
+
+
+def with_notes(cell: Cell, notes: Sequence[str]) -> Cell:
+    """A cell that has the notes of its column in its own suite too: columns of several suites share fewer."""
+    return replace(cell, notes=[*notes, *cell.notes] if cell.value is not None else [])
+
+
+def without_notes(row: Row) -> Row:
+    """A row with cells of its own, whose notes can be taken away."""
+    return replace(row, cells={key: replace(cell) for key, cell in row.cells.items()})
+
+
+def highlights(table: Table) -> list[Highlight]:
+    """The best of the columns that sum a suite up: the headline, precision, recall, and the time to sample."""
+    found = []
+    for column in table.columns:
+        leads = column in (table.columns[0], TIME) or column.metric in ("precision", "recall")
+        best = [row for row in table.rows if row.cells[column.key].best]
+        if leads and best:
+            found.append(Highlight(column, best[0].cells[column.key].text, [row.name for row in best]))
+    return found

@@ -1,0 +1,108 @@
+"""Numbers that others published, for orientation: of other implementations, other code and other machines.
+
+They never enter the comparison. `published_beside` puts them next to the rows of a suite on the same data set that are
+of the same family.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from genbench.reporting.columns import Column
+from genbench.reporting.table import Row, Table
+
+MOST_ROWS = 3  # of this suite beside published ones of a family
+HO = "Ho et al. 2020, arXiv 2006.11239"
+SONG = "Song et al. 2021, arXiv 2010.02502"
+NICHOL = "Nichol and Dhariwal 2021, arXiv 2102.09672"
+XIAO = "Xiao et al. 2022, arXiv 2112.07804"
+AS_IN = f"as in {XIAO}"
+PANDEY = "Pandey et al. 2022, arXiv 2201.00308"
+GHOSH = "Ghosh et al. 2020, arXiv 1903.12436"
+HEUSEL = "Heusel et al. 2017, arXiv 1706.08500"
+KARRAS = "Karras et al. 2022, arXiv 2206.00364"
+STUDIOGAN = {"title": "StudioGAN's benchmark", "url": "https://github.com/POSTECH-CVLab/PyTorch-StudioGAN"}
+
+
+@dataclass(frozen=True)
+class PublishedRow:
+    """One published result. Numbers are text, with the digits of their source; "" where it has none.
+
+    family: as Model.family, "" for models that are not among genbench's. time: with its machine, as published.
+    """
+
+    family: str
+    method: str
+    fid: str
+    inception_score: str = ""
+    nfe: str = ""
+    time: str = ""
+    source: Any = ""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What is published of a family, and the best rows of this suite that are of it, each with its number, if any."""
+
+    family: str
+    rows: Sequence[PublishedRow]
+    here: Sequence[tuple[Row, str]] = field(default=())
+
+
+SIZES = {"cifar10": ((3, 32, 32), 50_000)}  # (C, H, W) and training images: of fewer classes it is another data set
+# By data set. FID of 50,000 samples against the training set, Inception in TensorFlow's weights or a port of them.
+PUBLISHED: Mapping[str, Sequence[PublishedRow]] = {
+    "cifar10": [
+        PublishedRow("GAN", "DCGAN", "48.29", "6.11", "1", source=STUDIOGAN),
+        PublishedRow("GAN", "DCGAN", "37.7", "", "1", source=HEUSEL),
+        PublishedRow("GAN", "LSGAN", "40.22", "6.55", "1", source=STUDIOGAN),
+        PublishedRow("GAN", "WGAN-GP, ResNet, batch norm in D", "53.98", "5.22", "1", source=STUDIOGAN),
+        PublishedRow("GAN", "WGAN-GP, ResNet", "29.3", "", "1", source=HEUSEL),
+        PublishedRow("VAE", "VAE, network of RAE", "106.37", "", "1", source=GHOSH),
+        PublishedRow("VAE", "VAE, mixture of Gaussians as prior", "103.78", "", "1", source=GHOSH),
+        PublishedRow("VAE", "RAE-L2, mixture of Gaussians as prior", "74.16", "", "1", source=GHOSH),
+        PublishedRow("VAE", "NVAE", "23.5", "7.18", "1", "0.36 s for 100 (V100)", AS_IN),
+        PublishedRow("DDGAN", "DDGAN, T = 1", "14.6", "8.93", "1", source=XIAO),
+        PublishedRow("DDGAN", "DDGAN, T = 2", "4.08", "9.80", "2", source=XIAO),
+        PublishedRow("DDGAN", "DDGAN, T = 4", "3.75", "9.63", "4", "0.21 s for 100 (V100)", XIAO),
+        PublishedRow(
+            "Diffusion", "DDPM, L_simple, T = 1000", "3.17", "9.46", "1000", "80.5 s for 100 (V100, Xiao et al.)", HO
+        ),
+        PublishedRow("Diffusion", "DDIM, η = 0, S = 10", "13.36", "", "10", source=SONG),
+        PublishedRow("Diffusion", "DDIM, η = 0, S = 20", "6.84", "", "20", source=SONG),
+        PublishedRow("Diffusion", "DDIM, η = 0, S = 50", "4.67", "", "50", "4.01 s for 100 (V100, Xiao et al.)", SONG),
+        PublishedRow("Diffusion", "DDIM, η = 0, S = 100", "4.16", "", "100", source=SONG),
+        PublishedRow("Diffusion", "Improved diffusion, 4K linear, L_simple", "2.90", "", "4000", source=NICHOL),
+        PublishedRow("Diffusion", "Improved diffusion, 4K cosine, L_hybrid", "3.19", "", "4000", source=NICHOL),
+        PublishedRow("Diffusion", "Improved diffusion, 4K cosine, L_vlb", "11.47", "", "4000", source=NICHOL),
+        PublishedRow(
+            "DiffuseVAE", "DiffuseVAE-72M, formulation 1, mixture as prior", "2.62", "", "1000", source=PANDEY
+        ),
+        PublishedRow("", "StyleGAN2 + ADA, unconditional", "2.92", "9.83", "1", "0.04 s for 100 (V100)", AS_IN),
+        PublishedRow("", "Score SDE, VE", "2.20", "9.89", "2000", "423 s for 100 (V100)", AS_IN),
+        PublishedRow("", "LSGM", "2.10", "9.87", "147", "44.5 s for 100 (V100)", AS_IN),
+        PublishedRow("", "EDM, VP, unconditional", "1.97", "", "35", source=KARRAS),
+    ],
+}
+
+
+def published_beside(dataset: Mapping[str, Any], table: Table) -> list[Beside]:
+    """What is published on a suite's data set, family by family, beside its own rows; empty for other data sets.
+
+    Fewer classes or another size of image make another data set, whatever its name.
+    """
+    name = str(dataset.get("name"))
+    size = tuple(dataset.get("image_shape") or ()), dataset.get("num_train")
+    rows = PUBLISHED[name] if SIZES.get(name) == size else ()
+    fid = next((column for column in table.columns if column.metric == "fid"), None)
+    families = dict.fromkeys(row.family for row in rows)
+    return [
+        Beside(family, [row for row in rows if row.family == family], best_of(family, table, fid))
+        for family in families
+    ]
+
+
+def best_of(family: str, table: Table, fid: Column | None) -> list[tuple[Row, str]]:
+    """The first rows of a table that are of a family, with their FID, if it was measured."""
+    rows = [row for row in table.rows if row.family == family][:MOST_ROWS]
+    return [(row, row.cells[fid.key].text if fid else "") for row in rows]

@@ -1,0 +1,227 @@
+"""The pages in a real Chromium: sorting, filtering, enlarging, definitions, themes, a phone; no request, no error."""
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_up import FEW, MODELS, render, write_results
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+
+pytestmark = pytest.mark.browser
+
+FLAGS = """
+--headless=new --no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-component-update
+--disable-sync --hide-scrollbars
+"""
+PHONE, LAPTOP = (390, 844), (1280, 800)
+QUIET = {"file", "data"}  # what a page may be read from
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The pages of two suites."""
+    root = tmp_path_factory.mktemp("browser")
+    render(write_results(root, "digits", {name: MODELS[name] for name in ("gan", "lsgan", "vae", "ddpm")}))
+    return render(write_results(root, "other", FEW))
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = "/usr/bin/chromium"
+    for flag in FLAGS.split():
+        options.add_argument(flag)
+    options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService("/usr/bin/chromedriver"))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def browser(chromium: webdriver.Chrome) -> Iterator[webdriver.Chrome]:
+    """A laptop in the light; whatever a test does, nothing goes to the console and nothing is asked of the network."""
+    shape(chromium, LAPTOP)
+    yield chromium
+    chromium.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+    events = [json.loads(entry["message"])["message"] for entry in chromium.get_log("performance")]
+    asked = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+    assert asked, "the page itself is a request: the log must have it"
+    assert {url.partition(":")[0] for url in asked} <= QUIET
+    assert chromium.get_log("browser") == []
+
+
+def shape(browser: webdriver.Chrome, size: tuple[int, int], scheme: str = "light", media: str = "screen") -> None:
+    """Window and theme."""
+    metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": size == PHONE}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
+
+
+def visit(browser: webdriver.Chrome, page: Path, fragment: str = "") -> None:
+    """Load a page anew, also where only the fragment differs."""
+    browser.get("about:blank")
+    browser.get(page.as_uri() + (f"#{fragment}" if fragment else ""))
+
+
+def shown(browser: webdriver.Chrome) -> list[str]:
+    """Model and sampler of the rows of the first comparison that can be seen, in their order."""
+    rows = browser.find_elements(By.CSS_SELECTOR, "table.comparison")[0].find_elements(By.CSS_SELECTOR, "tbody tr")
+    names = [
+        (row.find_element(By.CSS_SELECTOR, "th a").text, row.find_element(By.CSS_SELECTOR, "td.text").text)
+        for row in rows
+        if row.is_displayed()
+    ]
+    return [" ".join(name) for name in names]
+
+
+def heading(browser: webdriver.Chrome, text: str) -> Any:
+    """The column of a heading in the first comparison."""
+    found = browser.find_elements(By.CSS_SELECTOR, "table.comparison thead tr:last-child th")
+    return next(one for one in found if one.text.startswith(text))
+
+
+def press(browser: webdriver.Chrome, name: str) -> None:
+    """Press a filter by the keyboard."""
+    button = browser.find_element(By.CSS_SELECTOR, f".filters button[value={json.dumps(name)}]")
+    button.send_keys(Keys.ENTER)
+
+
+def test_a_heading_sorts_and_turns(browser, report):
+    visit(browser, report / "digits.html")
+    by_quality = shown(browser)
+    assert by_quality[0] == "DDPM ddpm-100"
+    time = heading(browser, "Time for")
+    button = time.find_element(By.CSS_SELECTOR, "button.sort")
+    button.click()
+    assert time.get_attribute("aria-sort") == "ascending"
+    assert shown(browser)[0] == "VAE default"
+    assert shown(browser)[-1] == "DDPM ddpm-100"
+    button.send_keys(Keys.ENTER)
+    assert time.get_attribute("aria-sort") == "descending"
+    assert shown(browser)[0] == "DDPM ddpm-100"
+    precision = heading(browser, "Precision")
+    precision.find_element(By.CSS_SELECTOR, "button.sort").click()  # higher is better: the best on top at once
+    assert shown(browser)[0].startswith("DDPM d")
+    assert [time.get_attribute("aria-sort"), precision.get_attribute("aria-sort")] == [None, "descending"]
+
+
+def test_filters_leave_the_rows_of_the_pressed_families_and_of_a_word(browser, report):
+    visit(browser, report / "digits.html")
+    total = len(shown(browser))
+    press(browser, "GAN")
+    assert sorted(shown(browser)) == ["GAN default", "LSGAN default"]
+    assert browser.find_element(By.CSS_SELECTOR, ".filters output").text == f"2 of {total} rows"
+    press(browser, "VAE")
+    assert sorted(shown(browser)) == ["GAN default", "LSGAN default", "VAE default"]
+    press(browser, "GAN")
+    press(browser, "VAE")
+    assert len(shown(browser)) == total
+    browser.find_element(By.CSS_SELECTOR, ".filters input").send_keys("DDIM")
+    assert shown(browser) == ["DDPM ddim-25"]
+
+
+def test_the_index_has_all_rows_in_one_table_and_filters_them_by_data_set(browser, report):
+    visit(browser, report / "index.html")
+    total = len(shown(browser))
+    data_sets = browser.find_elements(By.CSS_SELECTOR, ".filters button[data-filter=suite]")
+    assert [button.get_attribute("value").rpartition(" ")[2] for button in data_sets] == ["(digits)", "(other)"]
+    data_sets[1].send_keys(Keys.SPACE)
+    few = len(shown(browser))
+    assert 0 < few < total
+    press(browser, "GAN")
+    assert len(shown(browser)) == 1
+    link = browser.find_element(By.CSS_SELECTOR, "tr:not([hidden]) th a").get_attribute("href")
+    assert link.endswith("other.html#model-gan")
+
+
+def test_a_grid_is_enlarged_and_closed_with_the_keyboard(browser, report):
+    visit(browser, report / "digits.html")
+    figure = browser.find_element(By.ID, "grid-1")
+    small = figure.find_element(By.CSS_SELECTOR, "img").size["width"]
+    figure.find_element(By.CSS_SELECTOR, "a.open").send_keys(Keys.ENTER)
+    assert figure.rect["width"] == LAPTOP[0]
+    assert figure.find_element(By.CSS_SELECTOR, "img").size["width"] > 1.5 * small
+    WebDriverWait(browser, 20).until(lambda driver: driver.switch_to.active_element.text == "Close")
+    browser.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
+    assert browser.current_url.endswith("#grid-2")
+    browser.switch_to.active_element.send_keys(Keys.ARROW_LEFT)
+    assert browser.current_url.endswith("#grid-1")
+    WebDriverWait(browser, 20).until(lambda driver: driver.switch_to.active_element.text == "Close")
+    browser.switch_to.active_element.send_keys(Keys.ESCAPE)
+    assert browser.current_url.endswith("#at-grid-1")
+    assert figure.find_element(By.CSS_SELECTOR, "img").size["width"] == small
+    WebDriverWait(browser, 20).until(
+        lambda driver: driver.switch_to.active_element == figure.find_element(By.CSS_SELECTOR, "a.open")
+    )
+
+
+def test_a_definition_opens_by_key_and_closes_with_escape(browser, report):
+    visit(browser, report / "digits.html")
+    button = heading(browser, "Precision").find_element(By.CSS_SELECTOR, "button.ask")
+    button.send_keys(Keys.ENTER)
+    meaning = browser.find_element(By.CSS_SELECTOR, ":popover-open")
+    assert "Share of generated images inside the manifold of the real ones" in meaning.text
+    assert "Higher is better." in meaning.text
+    button.send_keys(Keys.ESCAPE)
+    assert browser.find_elements(By.CSS_SELECTOR, ":popover-open") == []
+
+
+def test_without_scripts_all_is_there_but_sorting_and_filtering(browser, report):
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    visit(browser, report / "digits.html")
+    assert not browser.find_element(By.CSS_SELECTOR, ".filters").is_displayed()
+    assert browser.find_elements(By.CSS_SELECTOR, "button.sort") == []
+    assert len(shown(browser)) == 6
+    browser.find_element(By.CSS_SELECTOR, "#grid-1 a.open").click()
+    figure = browser.find_element(By.ID, "grid-1")
+    assert figure.rect["width"] == LAPTOP[0]
+    figure.find_element(By.CSS_SELECTOR, "a.close").click()
+    assert figure.rect["width"] < LAPTOP[0] / 2
+    section = browser.find_element(By.CSS_SELECTOR, "#model-vae details")
+    section.find_element(By.CSS_SELECTOR, "summary").click()
+    assert section.find_element(By.CSS_SELECTOR, "table").is_displayed()
+    section.find_element(By.CSS_SELECTOR, "button.term").click()
+    assert browser.find_element(By.CSS_SELECTOR, ":popover-open").is_displayed()
+
+
+def test_colours_follow_the_theme_in_plots_too(browser, report):
+    def colours() -> list[str]:
+        script = "return [getComputedStyle(document.body).backgroundColor, getComputedStyle(arguments[0]).fill]"
+        return browser.execute_script(script, browser.find_element(By.CSS_SELECTOR, "svg.plot text"))
+
+    visit(browser, report / "digits.html")
+    light = colours()
+    shape(browser, LAPTOP, "dark")
+    dark = colours()
+    assert light[0] == "rgb(255, 255, 255)"
+    assert dark[0] == "rgb(20, 23, 26)"
+    assert light[1] != dark[1]
+
+
+@pytest.mark.parametrize("name", ["digits.html", "index.html"])
+@pytest.mark.parametrize("size", [PHONE, LAPTOP], ids=["phone", "laptop"])
+def test_no_page_is_wider_than_the_window(browser, report, name, size):
+    shape(browser, size)
+    visit(browser, report / name)
+    for details in browser.find_elements(By.CSS_SELECTOR, "details"):
+        browser.execute_script("arguments[0].open = true", details)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= size[0]
+    assert len(shown(browser)) > 0
+
+
+def test_the_page_can_be_printed(browser, report):
+    visit(browser, report / "digits.html")
+    pdf = base64.b64decode(browser.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})["data"])
+    assert pdf.startswith(b"%PDF")
+    shape(browser, LAPTOP, "dark", media="print")
+    assert not browser.find_element(By.CSS_SELECTOR, ".filters").is_displayed()
+    background = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+    assert background == "rgb(255, 255, 255)"
