@@ -13,6 +13,12 @@ from genbench.densities import GaussianMixture, latent_plane
 from genbench.errors import InputError
 from genbench.importing.diffusers import from_official
 from genbench.models import Batch, build, count_parameters
+from genbench.models import vae as vae_family
+from genbench.models.cold import ColdDiffusion
+from genbench.models.ddgan import DDGAN
+from genbench.models.diffusevae import DiffuseVAE
+from genbench.models.diffusion import Diffusion
+from genbench.models.gan import GAN
 from genbench.models.vae import kl_to_standard_normal
 from genbench.networks.unet import UNet
 from genbench.noise import Noise
@@ -371,3 +377,10 @@ def test_a_model_without_samplers_refuses_sampler_options() -> None:
         model = build(VAE, IMAGE_SHAPE)
     with pytest.raises(InputError, match="unknown key: found 'step'"):
         model.check_sampler({"step": "ddim"}, "x")
+
+
+def test_every_family_says_what_it_is_in_two_sentences():
+    families = [GAN, vae_family.VAE, DDGAN, Diffusion, ColdDiffusion, DiffuseVAE]
+    abouts = [family.about for family in families]
+    assert len(set(abouts)) == len(families)
+    assert all(about.endswith(".") and about.count(". ") == 1 for about in abouts)
