@@ -186,7 +186,8 @@ def test_remarks_stand_at_the_names_of_their_rows(demo, pages):
     assert {row.model: row.remarks for row in table.rows if row.remarks} == {"autoencoder": [PRIOR]}
     assert PRIOR in table.footnotes
     source = (pages / "demo.html").read_text()
-    mark = f'<sup class="marks"><a href="#note-{table.footnotes[PRIOR]}">{table.footnotes[PRIOR]}</a></sup>'
+    letter = table.footnotes[PRIOR]
+    mark = f'<sup class="marks"><a href="#note-{letter}" aria-label="Note {letter}">{letter}</a></sup>'
     assert re.search(
         rf'<th scope="row" class="text"><a href="#model-autoencoder">Autoencoder</a>{re.escape(mark)}', source
     )
