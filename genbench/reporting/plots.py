@@ -30,6 +30,8 @@ def quality_against_cost(table: Table, size: tuple[Number, Number], cost: Column
     have both numbers, or where all cost the same.
     """
     lead = table.columns[0]
+    if cost.key not in [column.key for column in table.columns]:  # none of the rows has it
+        return None
     both = [row for row in table.rows if None not in (row.cells[lead.key].value, row.cells[cost.key].value)]
     rows = [row for row in both if row.generates]
     if cost == TRAINING_TIME:
