@@ -28,8 +28,8 @@ from genbench.reporting.overview import NARROW, WIDE, Highlight, highlights
 from genbench.reporting.pictures import Picture, caption, embed, first_row, first_tiles, read_grid
 from genbench.reporting.plots import quality_against_cost
 from genbench.reporting.progress import Comparison, distinct, held_out, quality_over_training
-from genbench.reporting.quantisation import Schemes, scheme_table
 from genbench.reporting.published import Beside, published_beside
+from genbench.reporting.quantisation import Schemes, scheme_table
 from genbench.reporting.results import Draw, Results
 from genbench.reporting.sampling import Setting, Study, arrange, quality_plots, settings
 from genbench.reporting.sections import (

@@ -153,7 +153,7 @@ def read_results(preflight_path: Path, root: Path) -> Results:
                     | renamed(training.get("imported") or {}, {"note": "imported"})
                     | renamed(timing, TIMING)
                     | paired_columns(place, timing)
-                    | {"seconds_per_image": timing["seconds_per_50k"] / 50_000}
+                    | per_image(timing)
                     | measured(evaluation)
                     | (bounded(likelihood) if draw.checkpoint == "final" else {})
                 )
@@ -266,6 +266,12 @@ def describe(model: str, entry: Mapping[str, Any], sampler: str) -> dict[str, An
 def renamed(record: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     """The named fields that `record` has, under their column names."""
     return {column: record[field] for field, column in names.items() if record.get(field) is not None}
+
+
+def per_image(timing: Mapping[str, Any]) -> dict[str, Any]:
+    """The time for an image, of those that were drawn here."""
+    seconds = timing.get("seconds_per_50k")
+    return {} if seconds is None else {"seconds_per_image": seconds / 50_000}
 
 
 def measured(evaluation: Mapping[str, Any]) -> dict[str, Any]:
