@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from genbench.errors import InputError
+from genbench.ranks import leave, meet, ranks
 
 
 def json_argument(text: str) -> Any:
@@ -42,27 +43,31 @@ def add_device_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def label_log(out: Path) -> None:
-    """Begin every log line with the folder of `out`: it tells jobs that run side by side apart."""
+    """Begin every log line with the folder of `out`: it tells jobs that run side by side apart. Of ranks, the first
+    alone says what goes on."""
+    if not ranks().first:
+        logging.disable(logging.INFO)
     label = out.parent.as_posix().removeprefix("results/").removeprefix("resources/")
     for handler in logging.getLogger().handlers:
         handler.setFormatter(logging.Formatter(f"%(asctime)s {label}: %(message)s", datefmt="%H:%M:%S"))
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a script's `main`. InputError becomes one line on standard error and exit status 2."""
+    """Run a script's `main`. InputError becomes one line on standard error and exit status 2; any error of one rank
+    ends them all."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     try:
         main()
+        meet()
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        leave(f"error: {error}", 2)
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+        leave("interrupted", 130)
     except OSError as error:  # such as a full disk
         if error.errno is None:
-            raise
-        if error.filename is None:  # where it happened is all that tells what it is about
-            traceback.print_exc(limit=-3)
-        print(f"error: {error.filename or 'input/output'}: {error.strerror}", file=sys.stderr)
-        sys.exit(2)
+            leave(traceback.format_exc(), 1)
+        # Without a file's name, where it happened is all that tells what it is about.
+        trace = traceback.format_exc(limit=-3) if error.filename is None else ""
+        leave(f"{trace}error: {error.filename or 'input/output'}: {error.strerror}", 2)
+    except Exception:
+        leave(traceback.format_exc(), 1)

@@ -1,9 +1,9 @@
 """Images from a trained model: seeds in, uint8 out, with the time and the network evaluations measured.
 
 Seeds are cut into batches at multiples of the batch size, and a batch is always computed whole. So image i is
-computed in the same batch, at the same place, whichever range of seeds is asked for and however many processes
-share it: any split gives the same bits on one kind of device. A model that starts from given images or labels gets,
-for seed i, row i of them, beginning again after the last.
+computed in the same batch, at the same place, whichever range of seeds is asked for and however many ranks deal the
+batches out among them: any split gives the same bits on one kind of device. A model that starts from given images or
+labels gets, for seed i, row i of them, beginning again after the last.
 """
 
 import logging
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -31,6 +31,7 @@ from genbench.images import to_images, to_pixels
 from genbench.models import Model
 from genbench.noise import Noise
 from genbench.progress import Progress
+from genbench.ranks import ALONE, Ranks
 from genbench.tensors import Pixels, Seeds
 
 log = logging.getLogger(__name__)
@@ -109,42 +110,54 @@ def _synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
+class Part(NamedTuple):
+    """A finished batch: its images (N, H, W, C) uint8, the seconds they took (NaN for a warm-up), and who drew them."""
+
+    images: np.ndarray
+    seconds: float
+    rank: int
+    ranks: int
+
+    def sha256(self, start: int) -> str:
+        """Of all of it, as the batch from seed `start` on."""
+        return array_sha256(np.array(start), self.images, np.array(self[1:]))
+
+
 class Parts:
-    """Finished batches on disk beside the output, so that a killed run goes on where it was."""
+    """Finished batches on disk beside the output, so that a killed run goes on, with any number of ranks."""
 
-    def __init__(self, folder: Path, fingerprint: str) -> None:
+    def __init__(self, folder: Path, fingerprint: str, team: Ranks) -> None:
         self.folder = folder
-        stamp = folder / "fingerprint"
-        if folder.exists() and not (stamp.exists() and stamp.read_text(errors="replace") == fingerprint):
-            shutil.rmtree(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        with atomic_path(stamp) as temporary:
-            temporary.write_text(fingerprint)
+        if team.first:
+            stamp = folder / "fingerprint"
+            if folder.exists() and not (stamp.exists() and stamp.read_text(errors="replace") == fingerprint):
+                shutil.rmtree(folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            with atomic_path(stamp) as temporary:
+                temporary.write_text(fingerprint)
 
-    def load(self, start: int) -> tuple[np.ndarray, float] | None:
-        """The images of the batch that starts at seed `start`, and the seconds they took."""
+    def load(self, start: int) -> Part | None:
+        """The batch that starts at seed `start`."""
         path = self.folder / f"{start}.npz"
         if not path.exists():
             return None
+        names = (*Part._fields, "sha256")
         try:
-            part = read_npz(path, ("images", "seconds", "sha256"))
-            if part.keys() < {"images", "seconds", "sha256"} or str(part["sha256"]) != self._sha256(start, part):
+            read = read_npz(path, names)
+            if read.keys() < set(names):
+                raise InputError(f"{path}: damaged")
+            part = Part(read["images"], float(read["seconds"]), int(read["rank"]), int(read["ranks"]))
+            if str(read["sha256"]) != part.sha256(start):
                 raise InputError(f"{path}: damaged")
         except InputError as error:
             log.warning("drawing images from seed %d on again, since %s", start, error)
             path.unlink()
             return None
-        return part["images"], float(part["seconds"])
+        return part
 
-    def save(self, start: int, images: np.ndarray, seconds: float) -> None:
-        part = {"images": images, "seconds": np.array(seconds)}
+    def save(self, start: int, part: Part) -> None:
         with atomic_path(self.folder / f"{start}.npz") as temporary:
-            sha256 = np.array(self._sha256(start, part))
-            np.savez(temporary, images=part["images"], seconds=part["seconds"], sha256=sha256)
-
-    @staticmethod
-    def _sha256(start: int, part: Mapping[str, np.ndarray]) -> str:
-        return array_sha256(np.array(start), part["images"], part["seconds"])
+            np.savez(temporary, **part._asdict(), sha256=np.array(part.sha256(start)))
 
 
 def generate(
@@ -158,11 +171,13 @@ def generate(
     parts_folder: Path,
     condition: Condition | None = None,
     precision: str = "fp32",
-) -> tuple[np.ndarray, dict[str, Any]]:
-    """Images (N, H, W, C) uint8 for `seeds`, in order, and the record of how long they took.
+    team: Ranks = ALONE,
+) -> tuple[np.ndarray, dict[str, Any]] | None:
+    """Images (N, H, W, C) uint8 for `seeds`, in order, and the record of how long they took; None but on rank 0.
 
-    The clock runs from noise to uint8 on the device, synchronised; the first batch warms up and is left out of the
-    speed when there are others. Finished batches are kept in `parts_folder` until the caller removes it.
+    The clock runs from noise to uint8 on the device, synchronised; each rank's first batch warms up and is left out of
+    the speed, or drawn once more where there is no other. Ranks draw at the same time: `seconds` are those of the rank
+    that takes longest. Finished batches are kept in `parts_folder` until the caller removes it.
     precision: what the model computes in, for the record.
     """
     if device.type == "cuda":
@@ -170,10 +185,12 @@ def generate(
     given = condition.record if condition else None
     made_by = info["sha256"], dict(options), precision, batch_size, device.type, provenance.code_sha256(), given
     fingerprint = sha256_json(made_by)
-    parts = Parts(parts_folder, fingerprint)
-    counter = CallCounter()
+    parts = Parts(parts_folder, fingerprint, team)
     starts = batch_starts(seeds, batch_size)
-    images, times, computed, io_seconds = [], [], 0, 0.0
+    drawn = {start: part for start in starts if team.first and (part := parts.load(start)) is not None}
+    missing = team.share([start for start in starts if start not in drawn])
+    owners = {start: number % team.size for number, start in enumerate(missing)}
+    mine = [start for start in missing if owners[start] == team.rank]
 
     def timed(batch: torch.Tensor) -> tuple[Pixels, float]:
         _synchronize(device)
@@ -182,53 +199,68 @@ def generate(
         _synchronize(device)
         return pixels, time.perf_counter() - started
 
-    first_seconds = None
-    with Progress(len(starts) * batch_size, "images") as progress:
-        for start in starts:
-            part = parts.load(start)
-            if part is None:
-                pixels, seconds = timed(torch.arange(start, start + batch_size, device=device))
-                if computed == 0:
-                    first_seconds, seconds = seconds, float("nan")
-                computed += 1
-                io_started = time.perf_counter()
-                part = pixels.cpu().numpy(), seconds
-                parts.save(start, *part)
-                io_seconds += time.perf_counter() - io_started
-            batch_images, seconds = part
-            images.append(batch_images)
-            times.append(seconds)
-            progress.update(batch_size)
-    warm = [seconds for seconds in times if np.isfinite(seconds)]
-    if not warm:  # a single batch: once more, warm
-        warm = [timed(torch.arange(starts[0], starts[0] + batch_size, device=device))[1]]
-    one = torch.arange(seeds.start, seeds.start + 1, device=device)
+    def batch(start: int) -> torch.Tensor:
+        return torch.arange(start, start + batch_size, device=device)
+
+    first_seconds, io_seconds = None, 0.0
+    with Progress(len(starts) * batch_size, "images", initial=len(drawn) * batch_size) as progress:
+        for number, start in enumerate(mine):
+            pixels, seconds = timed(batch(start))
+            if first_seconds is None:
+                first_seconds, seconds = seconds, float("nan")
+            io_started = time.perf_counter()
+            drawn[start] = Part(pixels.cpu().numpy(), seconds, team.rank, team.size)
+            parts.save(start, drawn[start])
+            io_seconds += time.perf_counter() - io_started
+            # Those of the other ranks, which are about as fast, too.
+            progress.update(batch_size * min(team.size, len(missing) - number * team.size))
+    # Batches of an earlier run by another number of ranks tell nothing of the speed of this one.
+    times = [(part.rank, part.seconds) for part in drawn.values() if part.ranks == team.size]
+    times = [(rank, seconds) for rank, seconds in times if np.isfinite(seconds)]
+    warm = {rank for found in team.gather(times) for rank, _ in found}
+    if team.rank not in warm and team.rank < len(starts):
+        times.append((team.rank, timed(batch(starts[team.rank]))[1]))
+    times = [found for part in team.gather(times) for found in part]
+    if not team.first:
+        for start in mine:
+            team.send_to_first(drawn[start].images)
+        team.share(None)
+        return None
+    for start in missing:
+        if start not in drawn:
+            drawn[start] = Part(team.receive(owners[start]), float("nan"), owners[start], team.size)
+
+    counter = CallCounter()
+    single = torch.arange(seeds.start, seeds.start + 1, device=device)
     if device.type == "cuda":
-        timed(one)  # the kernels for another shape
+        timed(single)  # the kernels for another shape
     with counter.on(model):
-        _, latency = timed(one)
-    seconds_per_image = float(np.sum(warm)) / (len(warm) * batch_size)
+        _, latency = timed(single)
+    team.share(None)  # until here the others slept, so that the latency is that of one rank on a quiet machine
+    offset = seeds.start - starts[0]
+    result = np.concatenate([drawn[start].images for start in starts])[offset : offset + len(seeds)]
+    total = max(sum(seconds for rank, seconds in times if rank == one) for one in {rank for rank, _ in times})
+    seconds_per_image = total / (len(times) * batch_size)
     log.info(
         "%s images at %.3g a second, %d evaluations of the network each",
         f"{len(seeds):,}",
         1 / seconds_per_image,
         counter.calls,
     )
-    offset = seeds.start - starts[0]
-    result = np.concatenate(images)[offset : offset + len(seeds)]
     timing = {
         "num_images": len(seeds),
-        "timed_images": len(warm) * batch_size,
-        "seconds": round(float(np.sum(warm)), 6),
+        "timed_images": len(times) * batch_size,
+        "seconds": round(total, 6),
         "images_per_second": 1 / seconds_per_image,
         "seconds_per_50k": 50_000 * seconds_per_image,
-        "extrapolated": len(warm) * batch_size < 50_000,
+        "extrapolated": len(times) * batch_size < 50_000,
         "latency_batch1_seconds": latency,
         "warmup_seconds": first_seconds,
         "io_seconds": io_seconds,
         "batch_size": batch_size,
         "nfe": counter.calls,
-        "device": device_label(device),
+        "device": device_label(device, team.size),
+        "ranks": team.size,
         "precision": precision,
         "threads": torch.get_num_threads(),
         "peak_memory_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,

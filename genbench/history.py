@@ -15,14 +15,18 @@ from genbench.artifacts import atomic_path
 
 
 class History:
-    """history.jsonl: a line every `log_every` steps with the means since the last; on the device until then."""
+    """history.jsonl: a line every `log_every` steps with the means since the last; on the device until then.
 
-    def __init__(self, path: Path, step: int) -> None:
-        self.path = path
-        lines = path.read_text(errors="replace").splitlines() if path.exists() else []
-        kept = [line for line in lines if _step_of(line) <= step]
-        with atomic_path(path) as temporary:  # a new file: the old one may be linked to as a published result
-            temporary.write_text("".join(line + "\n" for line in kept))
+    With `writes` false no file is touched: the first of several ranks writes for all.
+    """
+
+    def __init__(self, path: Path, step: int, writes: bool = True) -> None:
+        self.path, self.writes = path, writes
+        if writes:
+            lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+            kept = [line for line in lines if _step_of(line) <= step]
+            with atomic_path(path) as temporary:  # a new file: the old one may be linked to as a published result
+                temporary.write_text("".join(line + "\n" for line in kept))
         self.sums: dict[str, dict[str, tuple[Tensor, int]]] = {"losses": {}, "metrics": {}}
         self.bad_step: Tensor | None = None
 
@@ -62,6 +66,8 @@ class History:
 
     def append(self, **line: Any) -> None:
         """Write a line of its own, such as a validation's."""
+        if not self.writes:
+            return
         try:
             with open(self.path, "a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")

@@ -110,6 +110,8 @@ def check_entry(entry: Mapping[str, Any], data: Description, where: str) -> dict
     check_labels(model, data, f"{where}: model")
     model = model.to(META)
     config.check_model(model, f"{where}: training")
+    for key in ("ranks", "gpus"):
+        config.check_ranks(model, entry.get(key, 1), f"{where}: {key}")
     described = describe_model(entry, model, where)
     with _told(where, data.image_shape):
         training = training_cost(model, config)

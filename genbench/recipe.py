@@ -53,8 +53,10 @@ class TrainConfig:
     steps: iterations. batch_size: images of one iteration, all micro-batches and processes together. accumulate:
     micro-batches of one iteration. precision: fp32 is exact float32, tf32 allows NVIDIA's shortened products, bf16
     and fp16 are autocast. ema_decay: 0 keeps no average, and the raw weights are the result. clip_norm: of all
-    gradients of one submodule together. flip: mirror images at random. validate_every: iterations between looks at
-    the held-out images, 0 for none. optimizer: for every submodule; optimizers: differences by submodule.
+    gradients of one submodule together. flip: mirror images at random. sync_batch_norm: with several processes, batch
+    normalisation takes its statistics from the images of all, and not of each alone. validate_every: iterations
+    between looks at the held-out images, 0 for none. optimizer: for every submodule; optimizers: differences by
+    submodule.
     """
 
     steps: int
@@ -65,6 +67,7 @@ class TrainConfig:
     clip_norm: float | None = None
     flip: bool = False
     compile: bool = False
+    sync_batch_norm: bool = False
     log_every: int = 50
     validate_every: int = 0
     optimizer: Mapping[str, Any] = field(default_factory=dict)
@@ -106,3 +109,16 @@ class TrainConfig:
             )
         if self.compile and not model.allows_compile():
             raise InputError(f"{where}: key 'compile': found true, but this model differentiates twice; expected false")
+        if self.compile and self.sync_batch_norm:
+            raise InputError(f"{where}: key 'sync_batch_norm': found true beside compile; expected one of the two")
+
+    def check_ranks(self, model: Model, ranks: int, where: str = "training") -> None:
+        """Check that a micro-batch can be dealt out to so many processes."""
+        size = self.batch_size // self.accumulate
+        groups = size // min(model.group_size, size)
+        if groups < ranks:
+            together = f", {groups} groups of {size // groups} that {type(model).__name__} looks at together"
+            raise InputError(
+                f"{where}: found {ranks} processes (ranks) for {size} images at once (batch_size / accumulate)"
+                f"{together if groups < size else ''}; expected at most {groups}"
+            )

@@ -190,6 +190,9 @@ def _check_kind(entry: dict[str, Any], where: str) -> None:
         if entry.get(key):
             raise InputError(f"{where}: {key}: found {entry[key]!r}, but nothing is trained here; expected none")
     if kinds == ["samples"]:
+        for key in ("ranks", "gpus"):
+            if entry.get(key, 1) > 1:
+                raise InputError(f"{where}: {key}: found {entry[key]}, but these samples are already drawn; expected 1")
         if entry["samplers"] != {"default": {}}:
             raise InputError(f"{where}: samplers: found {entry['samplers']!r}, but these samples are already drawn")
         entry["samplers"] = {GIVEN: {}}

@@ -9,14 +9,16 @@ from torch import Tensor, nn
 from genbench.noise import Noise
 from genbench.tensors import PerImage, Timesteps
 
+Gather = Callable[[Tensor], Tensor]  # values of a process's images to those of all (Batch.gather)
+
 
 class TimeSampler(Protocol):
     def draw(self, noise: Noise) -> tuple[Timesteps, PerImage]:
         """A time in 1..T for every image, and the weight of its loss that leaves the mean over times unbiased."""
         ...
 
-    def observe(self, t: Timesteps, losses: PerImage) -> None:
-        """Told after each draw what the losses were, unweighted."""
+    def observe(self, t: Timesteps, losses: PerImage, gather: Gather = lambda values: values) -> None:
+        """Told after each draw what the losses were, unweighted; `gather` brings in those of other processes."""
         ...
 
 
@@ -30,7 +32,7 @@ class Uniform(nn.Module):
     def draw(self, noise: Noise) -> tuple[Timesteps, PerImage]:
         return noise.integers(1, self.T + 1), torch.ones(len(noise), device=noise.device)
 
-    def observe(self, t: Timesteps, losses: PerImage) -> None:
+    def observe(self, t: Timesteps, losses: PerImage, gather: Gather = lambda values: values) -> None:
         pass
 
 
@@ -67,8 +69,8 @@ class LossSecondMoment(nn.Module):
         return index + 1, 1 / (self.T * p[index])
 
     @torch.no_grad()
-    def observe(self, t: Timesteps, losses: PerImage) -> None:
-        index = t - 1
+    def observe(self, t: Timesteps, losses: PerImage, gather: Gather = lambda values: values) -> None:
+        index, losses = gather(t) - 1, gather(losses.detach())
         same = index[:, None] == index[None, :]
         before = same.tril(-1).sum(1)  # images earlier in the batch with the same time
         kept = same.triu(1).sum(1) < self.history  # of more than the history holds, the last ones
@@ -76,7 +78,7 @@ class LossSecondMoment(nn.Module):
         # Every kept place is written once, so that the order of writing does not matter; the others share one more.
         place = torch.where(kept, index * self.history + column, self.T * self.history)
         flat = torch.cat([self.losses.flatten(), self.losses.new_zeros(1)])
-        flat[place] = torch.where(kept, losses.detach().to(flat.dtype), 0.0)
+        flat[place] = torch.where(kept, losses.to(flat.dtype), 0.0)
         self.losses.copy_(flat[:-1].view(self.T, self.history))
         self.counts.index_add_(0, index, torch.ones_like(index))
 

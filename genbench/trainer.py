@@ -1,7 +1,8 @@
 """One step of training, for every family: the model says what to minimise, the trainer does the rest.
 
 Step k uses the images and the random numbers that belong to (seed, k), so a run that was stopped and continued
-gives bitwise the weights of one that was not (on one device).
+gives bitwise the weights of one that was not (on one device). Several ranks share each micro-batch and move alike:
+see distributed.py for what agrees between different numbers of them.
 """
 
 import copy
@@ -14,8 +15,10 @@ import torch
 from torch import Tensor
 
 from genbench.batches import Batches
+from genbench.distributed import GradientSum, add_up
 from genbench.errors import InputError
 from genbench.models import Model
+from genbench.ranks import ALONE, Ranks
 from genbench.recipe import TrainConfig
 
 
@@ -31,9 +34,17 @@ def _precision(config: TrainConfig, device: torch.device) -> Callable[[], Any]:
 class Trainer:
     """A model, its optimizers and its average, advanced step by step; everything that a resumed run must restore."""
 
-    def __init__(self, model: Model, config: TrainConfig, batches: Batches, seed: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        model: Model,
+        config: TrainConfig,
+        batches: Batches,
+        seed: int,
+        device: torch.device,
+        team: Ranks = ALONE,
+    ) -> None:
         self.model, self.config, self.batches, self.seed, self.device = model, config, batches, seed, device
-        self.step = 0
+        self.team, self.step = team, 0
         self.autocast = _precision(config, device)
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
@@ -44,6 +55,9 @@ class Trainer:
         if config.compile:
             for submodule in model.children():
                 submodule.compile()
+        self.sums: dict[str, GradientSum] = {}
+        if team.size > 1:
+            self.sums = {name: GradientSum(o.param_groups[0]["params"]) for name, o in self.optimizers.items()}
 
     @property
     def result(self) -> Model:
@@ -53,9 +67,9 @@ class Trainer:
     def advance(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """One iteration; returns its losses and metrics as detached scalars on the device (no synchronisation)."""
         step, k = self.step, self.config.accumulate
-        torch.manual_seed(
-            int(np.random.SeedSequence([self.seed, step]).generate_state(1, np.uint64)[0] >> 1)
-        )  # dropout
+        several = [self.team.rank] if self.team.size > 1 else []  # no two ranks drop alike
+        entropy = np.random.SeedSequence([self.seed, step, *several])
+        torch.manual_seed(int(entropy.generate_state(1, np.uint64)[0] >> 1))  # dropout
         self.model.train()
         batches = self.batches.micro_batches(step)
         generators = [self.model.losses(batch, step) for batch in batches]
@@ -63,7 +77,7 @@ class Trainer:
         while True:
             # The micro-batches' generators advance in turn; the submodule moves when all have been differentiated.
             name, total = None, torch.zeros((), device=self.device)
-            for generator in generators:
+            for number, generator in enumerate(generators, start=1):
                 with self.autocast():
                     item = next(generator, None)
                 if item is None:
@@ -73,33 +87,50 @@ class Trainer:
                     raise InputError(
                         f"{type(self.model).__name__}.losses yielded {name!r}, expected a submodule with parameters"
                     )
+                loss = self._weigh(loss)
+                total += loss.detach().float() / k
+                if self.sums and number == k:
+                    self.sums[name].expect(total)
                 parameters = self.optimizers[name].param_groups[0]["params"]
                 self.scaler.scale(loss / k).backward(inputs=parameters)
-                total += loss.detach().float() / k
             if name is None:
                 break
-            losses[name] = total
+            losses[name] = self.sums[name].finish() if self.sums else total
             self._update(name)
         if self.ema is not None:
             self._average()
         self.step += 1
-        metrics = {key: sum(b.metrics[key].float() for b in batches) / k for key in batches[0].metrics}
-        return losses, metrics  # type: ignore[return-value]
+        return losses, self._mean_metrics([batch.metrics for batch in batches])
+
+    def _weigh(self, mean: Tensor) -> Tensor:
+        """A mean over the images of this rank, as its part of the mean over all."""
+        return mean if self.batches.part is None else mean * self.batches.part.share
+
+    def _mean_metrics(self, parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+        names = list(parts[0])
+        means = [sum(part[name].float() for part in parts) / len(parts) for name in names]
+        if self.team.size > 1 and names:
+            means = list(add_up(self._weigh(torch.stack(means))))  # type: ignore[arg-type]
+        return dict(zip(names, means, strict=True))  # type: ignore[arg-type]
 
     @torch.no_grad()
     def validate(self, held_out: Batches) -> dict[str, float]:
-        """The model's validation on all of `held_out`: means over the images."""
+        """The model's validation on all of `held_out`: means over the images, which the ranks share in batches."""
         training = self.result.training
         self.result.eval()
         sums: dict[str, Tensor] = {}
         count = 0
-        for batch in held_out.validation():
+        for number, batch in enumerate(held_out.validation()):
+            if number % self.team.size != self.team.rank:
+                continue
             size = len(batch.x0)
             for name, value in self.result.validate(batch).items():
                 sums[name] = sums.get(name, torch.zeros((), device=self.device)) + size * value.float()
             count += size
         self.result.train(training)
-        return {name: float(total) / count for name, total in sums.items()}
+        found = self.team.gather((count, {name: float(total) for name, total in sums.items()}))
+        images = sum(part for part, _ in found)
+        return {name: sum(totals.get(name, 0.0) for _, totals in found) / images for name in found[0][1]}
 
     def _update(self, name: str) -> None:
         optimizer = self.optimizers[name]

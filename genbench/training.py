@@ -1,6 +1,7 @@
 """A training, from an entry of a suite to its files: saved as it goes, continued after a stop, published whole.
 
 Everything lies in a folder `training` beside the results until it is finished; what a step does is in trainer.py.
+Several ranks train one model together; the first alone holds the folder and writes.
 """
 
 import copy
@@ -11,7 +12,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,14 +23,16 @@ from torch import Tensor
 
 from genbench import provenance, weights
 from genbench.artifacts import atomic_path, check_sha256, read_json, sha256_json, write_json
-from genbench.batches import Batches
+from genbench.batches import Batches, Slice
 from genbench.data import ImageSet
 from genbench.devices import device_label
+from genbench.distributed import connect, copy_from_first, disconnect, synchronise_batch_norm
 from genbench.errors import InputError
 from genbench.history import History
 from genbench.locks import locked
 from genbench.models import Model, build, count_parameters
 from genbench.progress import Progress, clock
+from genbench.ranks import Ranks, ranks
 from genbench.recipe import TrainConfig
 from genbench.trainer import Trainer
 
@@ -139,7 +142,7 @@ def train(
     first_stage: the trained model that a model of two stages builds upon (see Model.first_stage).
     While it runs, everything lies in the folder `training` beside `out`, saved at least every `save_seconds`; the
     results appear at the end, as links to it. A later call with the same arguments goes on from the last save (`fresh`
-    begins anew).
+    begins anew), with as many ranks as it has then: their number is no part of what is trained.
     Raises InputError for a bad spec, a damaged save, or a loss that is not finite.
     """
     config = TrainConfig.from_entry(spec["training"])
@@ -155,17 +158,23 @@ def train(
         [spec["model"], asdict(config), data_sha256, seed, sorted(snapshots), device.type, *others]
     )
     folder = out.parent / "training"
-    with locked(folder / "lock", "training this very model"):
-        for left in folder.glob(".*.tmp*"):  # by a process that was killed while it saved
-            left.unlink()
-        _claim(folder, fingerprint)
-        done_path = folder / "done.json"
-        done = {"fingerprint": fingerprint, "code": provenance.code_sha256()}
-        names = [f"{snapshot}.safetensors" for snapshot in snapshots]
-        if not fresh and _is_finished(done_path, done, [*names, "model.safetensors"]):
+    done_path = folder / "done.json"
+    done = {"fingerprint": fingerprint, "code": provenance.code_sha256()}
+    names = [f"{snapshot}.safetensors" for snapshot in snapshots]
+    team = ranks()
+    with locked(folder / "lock", "training this very model") if team.first else nullcontext():
+        finished = False
+        if team.first:
+            for left in folder.glob(".*.tmp*"):  # by a process that was killed while it saved
+                left.unlink()
+            _claim(folder, fingerprint)
+            finished = not fresh and _is_finished(done_path, done, [*names, "model.safetensors"])
+            if not finished:
+                done_path.unlink(missing_ok=True)
+        if team.share(finished):
             log.info("already trained with this very code, data and configuration: nothing to do but to publish it")
         else:
-            done_path.unlink(missing_ok=True)
+            connect(team, device)
             _run(
                 spec,
                 config,
@@ -181,7 +190,12 @@ def train(
                 fingerprint,
                 save_seconds,
                 fresh,
+                team,
             )
+            disconnect()
+        if not team.first:
+            return
+        if not finished:
             write_json(done_path, done)
             (folder / "state.safetensors").unlink(missing_ok=True)
         (out.parent / "snapshots").mkdir(exist_ok=True)  # the workflow expects the folder even when it is empty
@@ -227,6 +241,7 @@ def _run(
     fingerprint: str,
     save_seconds: float,
     fresh: bool,
+    team: Ranks,
 ) -> None:
     """Train in `folder` from its last save, if that is of the same training, to the end."""
     torch.manual_seed(seed)
@@ -234,13 +249,20 @@ def _run(
     with torch.device(device):
         model = build(spec["model"], image_shape)
     config.check_model(model)
+    config.check_ranks(model, team.size)
     _load_first_stage(model, spec, stage)
+    part = None
+    if team.size > 1:
+        copy_from_first(model)
+        part = Slice.of(team, config.batch_size // config.accumulate, model.group_size, device)
+        if config.sync_batch_norm:
+            synchronise_batch_norm(model)
     model = model.to(memory_format=torch.channels_last)  # as the images are stored; the faster layout for convolutions
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    batches = Batches(images, labels, seed, config, device)
+    batches = Batches(images, labels, seed, config, device, part)
     validation = Batches(held_out.images, held_out.labels, seed, config, device) if held_out is not None else None
-    trainer = Trainer(model, config, batches, seed, device)
+    trainer = Trainer(model, config, batches, seed, device, team)
 
     state_path = folder / "state.safetensors"
     seconds_before, resumed = 0.0, 0
@@ -253,8 +275,13 @@ def _run(
             seconds_before, resumed = info["seconds"], info["resumed"] + 1
             log.info("continuing from step %d of %d", trainer.step, config.steps)
         del tensors
-    history = History(folder / "history.jsonl", trainer.step)
-    if trainer.step and history.sha256() != info["history_sha256"]:
+    if len(steps := set(team.gather(trainer.step))) > 1:
+        raise InputError(
+            f"{state_path}: found saves of the steps {sorted(steps)} on different machines, expected a folder that all "
+            "share"
+        )
+    history = History(folder / "history.jsonl", trainer.step, writes=team.first)
+    if team.first and trainer.step and history.sha256() != info["history_sha256"]:
         raise InputError(
             f"{history.path}: damaged: not as it was at step {trainer.step}, to which {state_path} goes back; "
             f"to train anew, delete that: rm {shlex.quote(str(state_path))}"
@@ -275,6 +302,8 @@ def _run(
 
     def save_state() -> None:
         check_finite()
+        if not team.first:
+            return
         tensors, info = trainer.state()
         sums, counts = history.state()
         info |= {"history": counts, "fingerprint": fingerprint, "seconds": seconds(), "resumed": resumed}
@@ -283,6 +312,8 @@ def _run(
 
     def save_model(path: Path) -> str:
         check_finite()
+        if not team.first:
+            return ""
         result = copy.deepcopy(trainer.result).eval()
         with torch.no_grad():
             result.after_training(batches.in_order())
@@ -330,15 +361,19 @@ def _run(
                 history.append(step=trainer.step, validation=found, images_seen=images_seen)
                 text = ", ".join(f"{name} {value:.4g}" for name, value in found.items())
                 log.info("step %d/%d, held-out images: %s", trainer.step, config.steps, text)
-            if stopped() is not None:
+            received, due = team.highest(stopped() or 0, team.first and now - last_save > save_seconds)
+            if received:
                 save_state()
                 log.info("stopped by a signal; saved step %d, run again to continue", trainer.step)
-                raise SystemExit(128 + (stopped() or 0))
-            if now - last_save > save_seconds:
+                raise SystemExit(128 + received)
+            if due:
                 save_state()
                 last_save = now
     sha256 = save_model(folder / "model.safetensors")
     total = seconds()
+    team.share(None)  # nobody leaves before the model is written
+    if not team.first:
+        return
     write_json(
         folder / "training.json",
         {
@@ -348,7 +383,8 @@ def _run(
             "images_per_second": round(config.steps * config.batch_size / total, 2),
             "batch_size": config.batch_size,
             "precision": config.precision,
-            "device": device_label(device),
+            "device": device_label(device, team.size),
+            "ranks": team.size,
             "parameters": count_parameters(model),
             "weights": "ema" if config.ema_decay else "raw",
             "ema_decay": config.ema_decay,
@@ -358,7 +394,7 @@ def _run(
             "data_sha256": data_sha256,
             "model_sha256": sha256,
             "history_sha256": history.sha256(),
-            "provenance": provenance.collect("torch", "numpy", "safetensors"),
+            "provenance": provenance.collect("torch", "numpy", "safetensors", *team.packages),
         },
     )
     log.info("trained %s steps in %s", f"{config.steps:,}", clock(total))

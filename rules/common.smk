@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 from genbench.data.downloads import existing_path
 from genbench.data.hub import LOCATION_KEYS
 from genbench.data.objects import labels_path
-from genbench.devices import gpu_indices
+from genbench.devices import count_gpus, gpu_indices
 from genbench.errors import InputError
 from genbench.metrics import metric_key
 from genbench.reporting import outcome
@@ -54,9 +54,34 @@ def gpu(wildcards):
     return int(device(wildcards) == "cuda" or (device(wildcards) == "auto" and bool(gpu_indices())))
 
 
-def growing(first):
-    """A resource function: `first`, and as much again with each further attempt at a job that failed."""
-    return lambda wildcards, attempt: attempt * first
+def ranks(wildcards):
+    """How many processes share a job of a model: its `gpus`, one on each, where it uses GPUs, and else its `ranks`.
+
+    On this machine no more than it has GPUs, or --resources gpu=N lets jobs have.
+    """
+    if not gpu(wildcards):
+        return entry(wildcards)["ranks"]
+    limit = getattr(workflow.global_resources.get("gpu"), "value", None)
+    limits = [] if elsewhere() else [max(1, number) for number in (count_gpus(), limit) if number is not None]
+    return min([entry(wildcards)["gpus"], *limits])
+
+
+def gpus(wildcards):
+    """How many GPUs such a job asks for."""
+    return ranks(wildcards) if gpu(wildcards) else 0
+
+
+def mpi(wildcards):
+    """What starts the processes of a job: nothing where it is one, which needs no MPI.
+
+    The shell text of a rule is the same for any number of them, so that Snakemake repeats nothing when it changes.
+    """
+    return "mpiexec" if ranks(wildcards) > 1 else ""
+
+
+def growing(first, times=lambda wildcards: 1):
+    """A resource function: `first` for each process, and as much again with each further attempt at a failed job."""
+    return lambda wildcards, attempt: attempt * first * times(wildcards)
 
 
 def failed_jobs():

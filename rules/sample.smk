@@ -22,11 +22,14 @@ rule sample:
         model=f"{models_with('training')}|{models_with('pretrained')}",
     conda:
         "../envs/torch.yaml"
-    threads: 1
+    threads: ranks
     resources:
-        gpu=gpu,
+        mpi=mpi,
+        tasks=ranks,
+        cpus_per_task=lambda wildcards, threads: max(1, threads // ranks(wildcards)),
+        gpu=gpus,
         device=device,
-        mem_mb=growing(8000),
+        mem_mb=growing(8000, ranks),
         runtime=growing(720),
     params:
         checkpoint=checkpoint_file,
@@ -37,7 +40,8 @@ rule sample:
     message:
         "sample {wildcards.suite}/{wildcards.model}/seed{wildcards.seed}/{wildcards.checkpoint}/{wildcards.sampler}"
     shell:
-        'python "$GENBENCH"/scripts/sample.py --model {params.checkpoint:q} --sampler {params.sampler:q}'
+        'mpi="{resources.mpi}"; ${{mpi:+$mpi -n {resources.tasks}}}'
+        ' python "$GENBENCH"/scripts/sample.py --model {params.checkpoint:q} --sampler {params.sampler:q}'
         " {params.condition:q}"
         " --seeds 0:{params.num_samples} --batch-size {params.batch_size} --out {output.samples:q}"
         " --timing {output.timing:q} --grid {output.grid:q} --device {resources.device} --threads {threads}"

@@ -20,11 +20,14 @@ rule train:
     priority: train_priority
     conda:
         "../envs/torch.yaml"
-    threads: 1
+    threads: ranks
     resources:
-        gpu=gpu,
+        mpi=mpi,
+        tasks=ranks,
+        cpus_per_task=lambda wildcards, threads: max(1, threads // ranks(wildcards)),
+        gpu=gpus,
         device=device,
-        mem_mb=growing(8000),
+        mem_mb=growing(8000, ranks),
         runtime=growing(1440),
     params:
         spec=train_spec,
@@ -34,7 +37,8 @@ rule train:
     message:
         "train {wildcards.suite}/{wildcards.model}/seed{wildcards.seed}"
     shell:
-        'python "$GENBENCH"/scripts/train.py --spec {params.spec:q} --data {input.data:q} {params.held_out:q}'
+        'mpi="{resources.mpi}"; ${{mpi:+$mpi -n {resources.tasks}}}'
+        ' python "$GENBENCH"/scripts/train.py --spec {params.spec:q} --data {input.data:q} {params.held_out:q}'
         " {params.first_stage:q}"
         " --seed {wildcards.seed}"
         " {params.snapshots:q} --out {output.model:q} --device {resources.device} --threads {threads}"

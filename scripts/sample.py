@@ -4,6 +4,7 @@ import argparse
 import json
 import logging
 import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 from genbench.command_line import add_device_argument, json_argument, label_log, range_argument, run
@@ -40,7 +41,7 @@ def main() -> None:
     parser.add_argument(
         "--grid", metavar="FILE.png", help="a picture of the first 100 samples, or one of each label set"
     )
-    parser.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
+    parser.add_argument("--threads", type=int, help="CPU threads, of all ranks together (default: torch's)")
     add_device_argument(parser)
     args = parser.parse_args()
     for key, value in (("--batch-size", args.batch_size), ("--draws", args.draws)):
@@ -61,6 +62,7 @@ def main() -> None:
     from genbench.generation import find_condition, generate
     from genbench.grids import blank, grid, save_png
     from genbench.locks import locked
+    from genbench.ranks import ranks
 
     device = pick_device(args.device, args.threads)
     model, info = load_model(args.model, device)
@@ -88,9 +90,12 @@ def main() -> None:
             reason = str(error)
             log.warning("%s is not available: %s", scheme, reason)
     parts = args.out.with_name(args.out.stem + ".parts")
-    with locked(args.out.with_name(f".{args.out.stem}.lock"), f"drawing {args.out}"):
+    team = ranks()
+    lock = locked(args.out.with_name(f".{args.out.stem}.lock"), f"drawing {args.out}") if team.first else nullcontext()
+    with lock:
+        drawn = None
         if reason is None:
-            images, timing = generate(
+            drawn = generate(
                 model,
                 info,
                 options,
@@ -100,14 +105,20 @@ def main() -> None:
                 parts_folder=parts,
                 condition=condition,
                 precision=scheme or "fp32",
+                team=team,
             )
+        if not team.first:
+            return
+        if drawn is not None:
+            images, timing = drawn
         else:
             channels, height, width = model.image_shape
             images, seeds = np.empty((0, height, width, channels), np.uint8), range(0)
             timing = {"unavailable": reason, "precision": scheme, "device": device_label(device), "options": options}
         timing["quantisation"] = quantised
         timing["samples_sha256"] = array_sha256(images)
-        timing["provenance"] = provenance.collect("torch", "numpy", "safetensors", *["torchao"] * (scheme is not None))
+        packages = ("torch", "numpy", "safetensors", *["torchao"] * (scheme is not None), *team.packages)
+        timing["provenance"] = provenance.collect(*packages)
         if args.grid:
             save_png(args.grid, grid(images[:shown], columns=columns) if len(images) else blank(*images.shape[1:]))
         if args.timing:

@@ -26,7 +26,7 @@ def main() -> None:
         help="save at least this often while training",
     )
     parser.add_argument("--fresh", action="store_true", help="begin anew even if there is a save to continue from")
-    parser.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
+    parser.add_argument("--threads", type=int, help="CPU threads, of all ranks together (default: torch's)")
     add_device_argument(parser)
     args = parser.parse_args()
 

@@ -37,6 +37,7 @@ TOY = {
             "training": {"steps": 20, "batch_size": 16},
             "pictures": ["interpolation"],
             "sample_batch_size": 50,
+            "ranks": 2,
         },
         "ddpm": {
             "model": MODELS["ddpm"] | {"denoiser": MODELS["ddpm"]["denoiser"] | {"attention_resolutions": [7]}},
@@ -180,6 +181,17 @@ def test_the_report_shows_every_model_and_sampler(toy: Path) -> None:
 @pytest.mark.slow
 def test_a_second_run_has_nothing_to_do(toy: Path) -> None:
     assert "Nothing to be done" in snakemake(toy).stdout
+
+
+@pytest.mark.slow
+def test_ranks_share_training_and_sampling_and_another_number_of_them_repeats_nothing(ran: Path) -> None:
+    folder = ran / "results/toy/gan/seed0"
+    for record in ("training.json", "final/default/timing.json"):
+        assert json.loads((folder / record).read_text())["ranks"] == 2
+    suite = copy.deepcopy(TOY)
+    suite["models"]["gan"] |= {"ranks": 3, "gpus": 4}
+    write(ran, suite)
+    assert planned(ran) == {("report", ""): 1, ("index", ""): 1, ("all", ""): 1}  # which shows the suite
 
 
 @pytest.mark.slow

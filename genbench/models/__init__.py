@@ -5,7 +5,7 @@ apply at once.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -17,17 +17,23 @@ from genbench.noise import Noise
 from genbench.tensors import Images, Labels, Scalar
 
 
+def _as_it_is(values: Tensor) -> Tensor:
+    return values
+
+
 @dataclass
 class Batch:
     """What a model learns from: x0 (N, C, H, W) in [-1, 1], labels, and noise of its own for every image.
 
     `metrics` takes what a model wants to see in its history beside the losses: name to a detached scalar.
+    `gather` turns values of these images into those of the whole micro-batch, where several processes share it.
     """
 
     x0: Images
     y: Labels
     noise: Noise
     metrics: dict[str, Tensor] = field(default_factory=dict)
+    gather: Callable[[Tensor], Tensor] = _as_it_is
 
 
 class Model(nn.Module, ABC):
@@ -43,13 +49,14 @@ class Model(nn.Module, ABC):
     network: ClassVar[str]  # the submodule whose calls while sampling are counted as NFE
     first_stage: ClassVar[str | None] = None  # the submodule whose weights come from the training of another entry
     pictures: ClassVar[tuple[str, ...]] = ()  # methods (Batch) -> images (N, C, H, W), shown ten in a row
+    group_size: int = 1  # how many images a loss looks at together: image i of N is in group i mod (N / group_size)
     image_shape: tuple[int, int, int]  # (C, H, W)
 
     @abstractmethod
     def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Scalar]]:
         """Yield (name of a submodule, its loss) in turn; the trainer updates that submodule before it asks again.
 
-        step counts the trainer's iterations from 0.
+        step counts the trainer's iterations from 0. Each loss is a mean over the batch's images, or their groups.
         """
 
     @abstractmethod

@@ -61,6 +61,7 @@ class DDGAN(Model):
         self.discriminator: nn.Module | None = None
         if discriminator is not None:
             self.discriminator = construct(networks, discriminator, "discriminator", **given)
+            self.group_size = getattr(self.discriminator, "group", 1)  # of its minibatch standard deviation
 
     def real_pair(self, batch: Batch) -> tuple[Images, Images, Timesteps]:
         """x_s and x_t from q(x_s, x_t | x_0), and t."""

@@ -121,7 +121,7 @@ class Diffusion(Model):
             term = self.bound.term(Prediction(x0_hat, v), batch.x0, x_t, t)
             parts["bound"] = term * (self.schedule.T * (1e-3 if self.loss == "hybrid" else 1))
         total = torch.stack(list(parts.values())).sum(0)
-        self.time_sampler.observe(t, total)
+        self.time_sampler.observe(t, total, batch.gather)
         if len(parts) > 1:
             batch.metrics.update({name: (weights * part).mean().detach() for name, part in parts.items()})
         yield "denoiser", (weights * total).mean()
