@@ -88,6 +88,6 @@ class Progress:
             parts.append(f" {self.unit}")
         line = "".join(parts) + (f", {self.text}" if self.text else "")
         new = self.done - self.initial
-        if self.total and 0 < new and self.done < self.total:
+        if self.total and new > 0 and self.done < self.total:
             line += f", {clock((self.total - self.done) * seconds / new)} left"
         return line
