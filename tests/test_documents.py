@@ -30,6 +30,7 @@ ELSEWHERE = {
     "uv run pytest": "a step of .ci/run, which takes the line from the README",
     "uv run pre-commit install": "changes the checkout's hooks; the hooks are the linters of .ci/run",
     "bash .ci/run": "it is what CI runs",
+    "uv run --with snakemake-logger-plugin-rich": "no dependency; tried by hand with 0.5.1 in a terminal of 80 columns",
     "uv pip install": "plugins for clouds, which no test has; docs/cloud.md says what was tried",
     "srun": "asks a cluster for a GPU",
     "docker": "no docker engine in CI; tests of the Dockerfile are in tests/test_containers.py",
