@@ -29,6 +29,7 @@ from genbench.errors import InputError
 from genbench.features import EXTRACTORS
 from genbench.importing import FORMATS
 from genbench.metrics import METRICS, EvaluationOptions
+from genbench.models.diffusion import Diffusion
 from genbench.recipe import OptimizerConfig, TrainConfig
 from genbench.samplers import spaced_timesteps
 from genbench.schedule import SCHEDULES
@@ -54,8 +55,8 @@ def code(value: Any) -> str:
 
 def sentence(text: str) -> str:
     """With a capital at its beginning, unless that is a symbol such as x0_hat, and a full stop at its end."""
-    text = " ".join(text.split())
-    word = re.match(r"(a|[a-z]{2,})(?=[ ,;-])", text)
+    text = " ".join(text.split()).removesuffix(";")
+    word = re.match(r"(a|[a-z]{2,})(?=[ ,;.-]|$)", text)
     text = text[:1].upper() + text[1:] if word else text
     return text if not text or text.endswith((".", ":", "?")) else f"{text}."
 
@@ -80,6 +81,7 @@ def meanings(docstring: str, names: list[str]) -> tuple[str, dict[str, str]]:
         else re.compile(r"(?!)")
     )
     rest, found = [], {}
+    docstring = re.sub(r"\s*Raises InputError[^.]*\.", "", docstring)
     for paragraph in re.split(r"\n\s*\n", docstring):
         starts = list(head.finditer(paragraph))
         rest.append(paragraph[: starts[0].start()] if starts else paragraph)
@@ -235,6 +237,12 @@ def all_networks() -> Iterator[str]:
         yield from describe(found, path, filled=FILLED)
 
 
+def all_spacings() -> Iterator[str]:
+    names = list(typing.get_args(typing.get_type_hints(Diffusion.sample)["spacing"]))
+    _, found = meanings(inspect.getdoc(spaced_timesteps) or "", names)
+    yield from table([(f"`{name}`", found[name]) for name in names], "name", "which times")
+
+
 def all_metrics() -> Iterator[str]:
     arrow = {"lower": "lower is better", "higher": "higher is better", None: ""}
     rows = [
@@ -265,7 +273,7 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "models": all_models,
     "networks": all_networks,
     "schedules": lambda: named(SCHEDULES),
-    "spacings": lambda: describe(spaced_timesteps, "spacing"),
+    "spacings": all_spacings,
     "time samplers": lambda: named(TIME_SAMPLERS),
     "penalties": lambda: named(PENALTIES),
     "degradations": lambda: named(DEGRADATIONS),
