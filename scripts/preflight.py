@@ -21,23 +21,29 @@ def human(value: float | None, unit: str = "") -> str:
 
 def show(result: dict[str, Any]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=f"{result['suite']}: {result['title']}")
-    for column in ("model", "sampler", "parameters", "FLOPs/NFE", "NFE", "FLOPs/image", "training memory"):
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    table = Table(title=escape(f"{result['suite']}: {result['title']}"))
+    columns = ["model", "sampler", "parameters", "NFE", "FLOPs/image"]
+    if console.width >= 100:  # a narrow terminal would cut every number
+        columns += ["FLOPs/NFE", "training memory"]
+    for column in columns:
         table.add_column(column, no_wrap=True, justify="left" if column in ("model", "sampler") else "right")
     for name, model in result["models"].items():
         for sampler, cost in model["samplers"].items():
-            table.add_row(
-                name,
-                sampler,
-                human(sum(model["parameters"].values()) or None),
-                human(cost.get("flops_per_nfe")),
-                str(cost["nfe"] or "-"),
-                human(cost.get("flops_per_image")),
-                human(model.get("training_memory_bytes"), "B"),
-            )
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+            cells = {
+                "model": name,
+                "sampler": sampler,
+                "parameters": human(sum(model["parameters"].values()) or None),
+                "FLOPs/NFE": human(cost.get("flops_per_nfe")),
+                "NFE": str(cost["nfe"] or "-"),
+                "FLOPs/image": human(cost.get("flops_per_image")),
+                "training memory": human(model.get("training_memory_bytes"), "B"),
+            }
+            table.add_row(*(escape(cells[column]) for column in columns))
+    console.print(table)
 
 
 def main() -> None:
