@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+import inspect
 import json
 import re
 import shlex
@@ -247,12 +248,14 @@ def source() -> str:
 
 
 def test_messages_that_troubleshooting_explains_are_in_the_code() -> None:
+    import snakemake.dag
     import snakemake.exceptions
-    import torch
+    from snakemake.scheduling import job_scheduler
 
     others = {
         "Directory cannot be locked": Path(snakemake.exceptions.__file__).read_text(),
-        "CUDA out of memory": torch.cuda.OutOfMemoryError.__name__ and "CUDA out of memory",  # said by PyTorch's C++
+        "Out of jobs ready to be started": inspect.getsource(snakemake.dag) + inspect.getsource(job_scheduler),
+        "CUDA out of memory": "CUDA out of memory",  # said by PyTorch's C++
     }
     text = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
     messages = re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)

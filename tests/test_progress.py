@@ -15,6 +15,7 @@ import pytest
 from genbench import progress
 from genbench.progress import Progress
 from genbench.reporting.outcome import FailedJob, failed, made, ranking
+from scripts import preflight
 
 ROOT = Path(__file__).parents[1]
 
@@ -146,3 +147,23 @@ def test_the_end_of_a_run_loads_nothing_heavy() -> None:
     code = "import genbench.reporting.outcome, sys; assert 'pandas' not in sys.modules and 'torch' not in sys.modules"
     job = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert job.returncode == 0, job.stderr
+
+
+def test_the_table_of_preflight_fits_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    costs = {"nfe": 1000, "flops_per_nfe": 6_952_320, "flops_per_image": 13_904_640}
+    model = {
+        "parameters": {"denoiser": 35_746_307},
+        "samplers": {"dpm-solver-10": costs},
+        "training_memory_bytes": 9_020_000,
+    }
+    result = {"suite": "toy", "title": "With [red]brackets[/red]", "models": {"autoencoder": model}}
+    for columns, memory in ((80, False), (160, True)):
+        terminal = Terminal()
+        monkeypatch.setattr(sys, "stdout", terminal)
+        monkeypatch.setenv("COLUMNS", str(columns))
+        preflight.show(result)
+        text = re.sub(r"\x1b\[[\d;]*m", "", terminal.getvalue())
+        assert max(map(len, text.splitlines())) <= columns
+        for cell in ("autoencoder", "dpm-solver-10", "35.7 M", "1000", "13.9 M", "With [red]brackets[/red]"):
+            assert cell in text
+        assert ("9.02 MB" in text) == memory
