@@ -78,7 +78,7 @@ rule compare_quantised:
         mem_mb=growing(4000),
         runtime=growing(30),
     message:
-        "compare {wildcards.suite}/{wildcards.model}/seed{wildcards.seed}/{wildcards.checkpoint}/{wildcards.sampler}"
+        "compare_quantised {wildcards.suite}/{wildcards.model}/seed{wildcards.seed}/{wildcards.checkpoint}/{wildcards.sampler}"
     shell:
         'python "$GENBENCH"/scripts/compare_samples.py --samples {input.samples:q} --reference {input.reference:q}'
         " --out {output:q} 2>&1 | tee -ai {log:q}"
