@@ -42,8 +42,8 @@ def test_the_profiles_do_not_contradict_each_other():
 def test_a_rule_says_where_it_runs_and_what_it_needs(name):
     assert re.search(r'conda:\n +"\.\./envs/\w+\.yaml"', RULES[name])
     assert re.search(r"threads: \w+", RULES[name])
-    assert re.search(r"mem_mb=growing\(\d+\)", RULES[name])
-    assert re.search(r"runtime=growing\(\d+\)", RULES[name])
+    assert re.search(r"mem_mb=growing\(\d+\b", RULES[name])
+    assert re.search(r"runtime=growing\(\d+\b", RULES[name])
     assert ("gpu=gpu" in RULES[name]) == ("--device {resources.device}" in RULES[name])
 
 

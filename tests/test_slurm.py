@@ -28,7 +28,12 @@ SUITE = {
     },
     "models": {
         "gan": {"model": MODELS["gan"], "training": TRAINING | {"steps": 600}, "sample_batch_size": 50},
-        "ddpm": {"model": MODELS["ddpm"], "training": TRAINING, "samplers": {"ddim": {"step": "ddim", "steps": 2}}},
+        "ddpm": {
+            "model": MODELS["ddpm"],
+            "training": TRAINING,
+            "samplers": {"ddim": {"step": "ddim", "steps": 2}},
+            "ranks": 2,
+        },
     },
 }
 PARTITIONS = {"partitions": {"gpu": {"max_gpu": 2}, "cpu": {"max_gpu": 0}}}
@@ -53,7 +58,7 @@ def slurm(*command: str) -> str:
 def job_records(folder: Path) -> list[dict[str, str]]:
     """What Slurm knows of every job of this folder, by its own names."""
     lines = slurm("scontrol", "show", "job", "--oneliner").splitlines()
-    records = [dict(re.findall(r"(\w+)=(\S+)", line)) for line in lines]
+    records = [dict(re.findall(r"([\w/]+)=(\S+)", line)) for line in lines]
     return [record for record in records if record.get("WorkDir") == str(folder)]
 
 
@@ -124,10 +129,20 @@ def test_jobs_that_ask_for_a_gpu_get_one_and_others_do_not(cluster):
     assert timing["device"].startswith("CPU")  # told, not assumed
 
 
+def test_the_ranks_of_a_model_run_in_one_job(cluster):
+    folder, _, records = cluster
+    for rule, model, tasks in (("train", "ddpm", "2"), ("sample", "ddpm", "2"), ("sample", "gan", "1")):
+        (record,) = jobs_of(records, rule, model)
+        assert (record["NumNodes"], record["NumTasks"], record["CPUs/Task"]) == ("1", tasks, "1")
+    training = json.loads((folder / "results/cluster/ddpm/seed0/training.json").read_text())
+    assert training["ranks"] == 2
+    assert training["device"].startswith("2 × CPU")
+
+
 def test_an_evaluation_and_its_picture_are_one_job_and_pages_are_none(cluster):
     folder, _, records = cluster
     comments = [record["Comment"] for record in records]
-    assert sum(comment.startswith("group_evaluation") for comment in comments) == len(SUITE["models"])
+    assert sum("group_evaluation" in record["StdOut"] for record in records) == len(SUITE["models"])
     assert not re.findall(r"rule_(?:evaluate_wild|neighbours|report|index|real_grid)", " ".join(comments))
     assert (folder / "results/cluster/real/grid.png").exists()
 
