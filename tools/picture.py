@@ -1,0 +1,43 @@
+"""Take the README's picture of the report: a page in headless Chromium, as WebP. Wants Chromium on the PATH."""
+
+import argparse
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from PIL import Image
+
+from genbench.command_line import run
+from genbench.errors import InputError
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--page", type=Path, default=Path("results/report/demo.html"), metavar="FILE.html")
+    parser.add_argument("--out", type=Path, default=Path("docs/images/report.webp"), metavar="FILE.webp")
+    parser.add_argument(
+        "--size", type=int, nargs=2, default=(1280, 1400), metavar=("WIDTH", "HEIGHT"), help="in pixels"
+    )
+    args = parser.parse_args()
+
+    browser = next((name for name in BROWSERS if shutil.which(name)), None)
+    if browser is None:
+        raise InputError(f"found no browser, expected one of {', '.join(BROWSERS)} on the PATH")
+    if not args.page.exists():
+        raise InputError(f"{args.page}: no such file; expected a page of a report")
+    with tempfile.TemporaryDirectory() as folder:
+        shot = Path(folder) / "page.png"
+        width, height = args.size
+        command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
+        command += [f"--window-size={width},{height}", f"--screenshot={shot}", args.page.resolve().as_uri()]
+        subprocess.run(command, check=True, stderr=subprocess.DEVNULL, timeout=300)
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        with Image.open(shot) as picture:
+            picture.convert("RGB").save(args.out, quality=80, method=6)
+
+
+if __name__ == "__main__":
+    run(main)
