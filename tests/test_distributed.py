@@ -281,7 +281,8 @@ def test_any_number_of_ranks_draws_the_same_bits(alone: Path, tmp_path: Path) ->
         options = ["--seeds", "3:45", "--batch-size", "10", "--out", out, "--timing", out.with_name("timing.json")]
         said = finish(mpiexec(ranks, ROOT / "scripts/sample.py", "--model", model, *options, "--device", "cpu"))
         assert "rror" not in said
-        assert sorted(path.name for path in out.parent.iterdir()) == ["samples.npz", "timing.json"]  # and no parts
+        left = sorted(path.name for path in out.parent.iterdir())
+        assert left == [".samples.lock", "samples.npz", "timing.json"]  # and no parts
         with np.load(out) as samples:
             return samples["arr_0"], json.loads(out.with_name("timing.json").read_text())
 
