@@ -1,10 +1,13 @@
 """Which tests a machine can run, and the surroundings of them all."""
 
+import importlib
 import importlib.util
+import logging
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -53,3 +56,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             continue
         for item in marked:
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture
+def script(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> Callable[..., str]:
+    """Run a script in this process, which spares loading torch anew, up to its exit status; returns what it said."""
+    from genbench.command_line import run
+
+    caplog.set_level(logging.INFO)
+
+    def ran(name: str, *arguments: object, code: int = 0) -> str:
+        monkeypatch.setattr(sys, "argv", [f"scripts/{name}.py", *map(str, arguments)])
+        try:
+            run(importlib.import_module(f"scripts.{name}").main)
+            status: object = 0
+        except SystemExit as stop:
+            status = stop.code
+        said = "".join(capsys.readouterr()) + caplog.text
+        caplog.clear()
+        assert status == code, said
+        return said
+
+    return ran

@@ -1,6 +1,5 @@
 """Features: guards on images, extraction under changes that must not matter, files, and the three command lines."""
 
-import importlib
 import io
 import json
 import re
@@ -20,7 +19,6 @@ from test_classifier import patterns
 
 from genbench.artifacts import array_sha256, read_json
 from genbench.classifier import FEATURES, Classifier, load_classifier, save_classifier
-from genbench.command_line import run
 from genbench.data import describe
 from genbench.data.image_set import make_image_set, save_image_set
 from genbench.errors import InputError
@@ -40,24 +38,6 @@ from genbench.metrics import Features, fd, metric_keys
 from genbench.preflight import check_evaluation
 
 ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture
-def script(monkeypatch, capsys):
-    """Run a script in this process, which spares loading torch anew, up to its exit status; returns what it printed."""
-
-    def ran(name: str, *arguments: object, code: int = 0) -> str:
-        monkeypatch.setattr(sys, "argv", [f"scripts/{name}.py", *map(str, arguments)])
-        try:
-            run(importlib.import_module(f"scripts.{name}").main)
-            status = 0
-        except SystemExit as stop:
-            status = stop.code
-        printed = "".join(capsys.readouterr())
-        assert status == code, printed
-        return printed
-
-    return ran
 
 
 @pytest.fixture(scope="module")

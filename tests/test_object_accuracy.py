@@ -1,8 +1,6 @@
 """Accuracy on objects: known scores, known intervals, and the evaluator's file, the course's, and the script."""
 
-import importlib
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +9,6 @@ import torch
 from torch import nn
 
 from genbench import object_classifier
-from genbench.command_line import run
 from genbench.data import prepare, save_image_set
 from genbench.data.objects import COLOURS, INDEX, LABEL_SETS, OBJECTS, multi_hot, read_labels
 from genbench.errors import InputError
@@ -242,24 +239,6 @@ def test_files_of_something_else_are_refused(tmp_path):
 def test_one_class_an_image_is_refused_by_the_evaluator(data):
     with pytest.raises(InputError, match=r"labels: found int64 \(33,\), expected zeros and ones \(33, K\)"):
         train_object_classifier(data["train"].images, np.arange(33))
-
-
-@pytest.fixture
-def script(monkeypatch, capsys):
-    """Run a script in this process up to its exit status; returns what it printed."""
-
-    def ran(name, *arguments, code=0):
-        monkeypatch.setattr(sys, "argv", [f"scripts/{name}.py", *map(str, arguments)])
-        try:
-            run(importlib.import_module(f"scripts.{name}").main)
-            status = 0
-        except SystemExit as stop:
-            status = stop.code
-        printed = "".join(capsys.readouterr())
-        assert status == code, printed
-        return printed
-
-    return ran
 
 
 def test_the_scripts_train_and_evaluate(small, script, tmp_path, data):

@@ -30,6 +30,7 @@ from genbench.features import load_extractor, load_features, load_images
 from genbench.generation import Parts
 from genbench.importing import import_checkpoint
 from genbench.object_classifier import load_object_classifier
+from genbench.ranks import ALONE
 from genbench.suites import check, find_suite, load_suite
 
 ROOT = Path(__file__).parents[1]
@@ -153,7 +154,7 @@ def test_arrays_of_objects_are_never_unpickled(kind: str, payload: Payload, tmp_
 
 
 def test_a_kept_batch_is_never_unpickled(payload: Payload, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    parts = Parts(tmp_path / "parts", "a")
+    parts = Parts(tmp_path / "parts", "a", ALONE)
     np.savez(tmp_path / "parts/0.npz", images=np.array([payload], dtype=object), seconds=1.0, allow_pickle=True)
     assert parts.load(0) is None
     assert "drawing images from seed 0 on again" in caplog.text

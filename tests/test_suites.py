@@ -222,5 +222,5 @@ def test_the_configuration_wins_over_the_suite(tmp_path: Path) -> None:
     assert (suite["seeds"], suite["num_samples"], suite["name"]) == ([3, 4], 1000, "toy")
     assert suite["models"]["vae"] == SUITE["models"]["vae"] | {
         "label": "vae", "description": "", "snapshots": [], "pictures": [],
-        "samplers": {"default": {}}, "sample_batch_size": 500,
+        "samplers": {"default": {}}, "sample_batch_size": 500, "ranks": 1, "gpus": 1,
     }  # fmt: skip

@@ -52,7 +52,7 @@ TOY = {
 }
 THINGS = {
     "title": "Toy things",
-    "dataset": {"source": "shapes", "name": "things", "image_size": 16, "scenes": 30},
+    "dataset": {"source": "shapes", "name": "things", "image_size": 16, "scenes": 200},
     "num_samples": 520,
     "evaluation": {
         "extractors": ["objects"],

@@ -257,6 +257,7 @@ def fork(folder: Path, words: list[str]) -> int:
         return child
     status = 70
     try:
+        os.environ |= toy_run.environment()
         os.chdir(folder)
         log = os.open("job.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(log, 1)

@@ -21,10 +21,11 @@ from genbench.data import load_image_set, save_image_set
 from genbench.data.image_set import make_image_set
 from genbench.errors import InputError
 from genbench.features import load_features, load_images, save_features
-from genbench.generation import Parts
+from genbench.generation import Part, Parts
 from genbench.history import History
 from genbench.locks import locked
 from genbench.metrics import Features
+from genbench.ranks import ALONE
 
 INFO = {"extractor": {"name": "classifier", "sha256": "ab"}, "images_sha256": "cd", "warnings": []}
 
@@ -68,14 +69,14 @@ def read_features(path: Path) -> object:
 
 
 def write_part(path: Path) -> None:
-    Parts(path.parent, "f").save(0, blobs(3)[0], 0.25)
+    Parts(path.parent, "f", ALONE).save(0, Part(blobs(3)[0], 0.25, 0, 1))
 
 
 def read_part(path: Path) -> object:
-    found = Parts(path.parent, "f").load(0)
+    found = Parts(path.parent, "f", ALONE).load(0)
     if found is None:  # it is drawn again
         raise InputError("rm")
-    return found[0].tolist(), found[1]
+    return found.images.tolist(), found.seconds
 
 
 FILES: dict[str, tuple[str, Callable[[Path], object], Callable[[Path], object]]] = {

@@ -81,7 +81,7 @@ def environment(**more: str) -> dict[str, str]:
     """Trainings save all the time, so that there is much to interrupt."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # rules call this very `python`
     own = {"PATH": path, "PYTHONPATH": str(ROOT)}
-    return os.environ | own | {"GENBENCH_SAVE_SECONDS": "1", "OMP_NUM_THREADS": "1"} | more
+    return os.environ | own | {"GENBENCH_SAVE_SECONDS": "0.1", "OMP_NUM_THREADS": "1"} | more
 
 
 def start(folder: Path, *arguments: str, log: Path, targets: list[str] = TARGETS, **more: str) -> subprocess.Popen[str]:
@@ -129,7 +129,7 @@ def jobs(folder: Path) -> list[tuple[list[str], list[str]]]:
         order += [shell for shell in outputs if shell not in order and not inputs[shell] & made]
         made -= {output for shell in order for output in outputs[shell]}
     words = [shlex.split(shell.replace('"$GENBENCH"/', "").partition(" 2>&1 |")[0]) for shell in order]
-    return [(line[1:], outputs[shell]) for line, shell in zip(words, order, strict=True)]
+    return [(line[line.index("python") + 1 :], outputs[shell]) for line, shell in zip(words, order, strict=True)]
 
 
 def lasting(value: Any) -> Any:
