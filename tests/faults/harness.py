@@ -301,7 +301,9 @@ def interrupted(harness: Harness, rule: str) -> Path:
     return copy
 
 
-# The file that is damaged, from which folder, and the results that are removed so that it is read again.
+GAN_METRICS = f"{GAN}/final/default/metrics.json"
+# The file that is damaged, from which folder, and the results that are removed so that it is read again: the last that
+# depend on it, too, since Snakemake asks for nothing else.
 DAMAGED: dict[str, tuple[str, str, list[str]]] = {
     "save": ("train", f"{GAN}/training/state.safetensors", []),
     "history of a save": ("train", f"{GAN}/training/history.jsonl", []),
@@ -311,17 +313,17 @@ DAMAGED: dict[str, tuple[str, str, list[str]]] = {
     "model": ("whole", f"{GAN}/model.safetensors", [f"{GAN}/final"]),
     "finished training": ("whole", f"{GAN}/training/model.safetensors", [f"{GAN}/model.safetensors"]),
     "record of a finished training": ("whole", f"{GAN}/training/done.json", [f"{GAN}/model.safetensors"]),
-    "samples": ("whole", f"{GAN}/final/default/samples.npz", [f"{GAN}/final/default/features"]),
+    "samples": ("whole", f"{GAN}/final/default/samples.npz", [f"{GAN}/final/default/features", GAN_METRICS]),
     "features": (
         "whole",
         f"{GAN}/final/default/features/classifier.npz",
         [f"{GAN}/final/default/metrics.json"],
     ),
     "reference features": ("whole", "resources/blobs/features/train-classifier.npz", ["results/toy/real"]),
-    "classifier": ("whole", "resources/blobs/classifier.safetensors", [f"{GAN}/final/default/features"]),
+    "classifier": ("whole", "resources/blobs/classifier.safetensors", [f"{GAN}/final/default/features", GAN_METRICS]),
     "prepared data": ("whole", "resources/blobs/train.npz", ["results/toy/gan"]),
-    "prepared test images": ("whole", "resources/blobs/test.npz", ["resources/blobs/features"]),
-    "data archive": ("whole", "blobs.zip", ["resources/blobs"]),
+    "prepared test images": ("whole", "resources/blobs/test.npz", ["resources/blobs/features", "results/toy/real"]),
+    "data archive": ("whole", "blobs.zip", ["resources/blobs", "results/toy/real"]),
 }
 
 

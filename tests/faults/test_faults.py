@@ -224,16 +224,15 @@ def test_the_harness_kills_and_damages_a_run_and_loses_nothing(tmp_path: Path) -
         "--out",
         tmp_path / "faults.jsonl",
         "--kills",
-        "2",
+        "1",
         "--quick-kills",
         "8",
         "--damage",
-        "save",
         "samples",
         "--others",
     ]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=os.environ | {"PYTHONPATH": ""})
     assert done.returncode == 0, done.stdout + done.stderr
     faults = [json.loads(line) for line in (tmp_path / "faults.jsonl").read_text().splitlines()]
-    assert sum(fault["fault"] == "kill" for fault in faults) == 10
-    assert sum(fault["fault"] == "damage" for fault in faults) == 2
+    assert sum(fault["fault"] == "kill" for fault in faults) == 9
+    assert sum(fault["fault"] == "damage" for fault in faults) == 1
