@@ -39,8 +39,8 @@ def has_browser() -> bool:
     return all(Path(f"/usr/bin/{name}").exists() for name in ("chromium", "chromedriver"))
 
 
-AVAILABLE = {"browser": has_browser, "gpu": has_cuda, "slurm": has_slurm, "conda": has_rattler}
-ON_REQUEST = {"slurm", "conda"}  # `pytest -m slurm`: nobody wants plain `pytest` to submit jobs to a cluster
+AVAILABLE = {"browser": has_browser, "gpu": has_cuda, "slurm": has_slurm, "conda": has_rattler, "faults": lambda: True}
+ON_REQUEST = {"slurm", "conda", "faults"}  # `pytest -m slurm`: nobody wants plain `pytest` to submit jobs to a cluster
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -216,6 +216,7 @@ def test_one_process_waits_for_the_other_and_a_dead_one_holds_nothing(tmp_path: 
 # --- Whole runs -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.faults
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_harness_kills_and_damages_a_run_and_loses_nothing(tmp_path: Path) -> None:
