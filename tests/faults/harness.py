@@ -49,12 +49,12 @@ class Lost(Exception):  # noqa: N818
 class Harness:
     """The undisturbed run, and where the disturbed ones go."""
 
-    def __init__(self, work: Path, out: Path, seed: int, pause: float | None, quick: bool) -> None:
+    def __init__(self, work: Path, out: Path, seed: int, pause: float | None, quick: bool, ranks: int = 1) -> None:
         self.work, self.out, self.random = work, out, random.Random(seed)
-        self.whole, self.seconds, self.rounds = work / "whole", 0.0, 0
+        self.whole, self.seconds, self.rounds, self.ranks = work / "whole", 0.0, 0, ranks
         if not (work / "expected.json").exists():
             shutil.rmtree(work, ignore_errors=True)
-            prepare(self.whole)
+            prepare(self.whole, ranks)
             started = time.monotonic()
             status, output = run(self.whole)
             if status:
@@ -72,13 +72,26 @@ class Harness:
         with open(self.out, "a") as file:
             file.write(json.dumps({"time": time.strftime("%H:%M:%S"), **values}) + "\n")
 
+    @contextmanager
+    def judged(self, folder: Path, faults: list[dict[str, Any]]) -> Iterator[dict[str, str]]:
+        """Record what came of `faults` in `folder`, and remove it; a lost run is kept. The outcome can be detailed."""
+        verdict = {"outcome": "same bits"}
+        try:
+            yield verdict
+        except Lost as lost:
+            verdict["outcome"] = f"LOST: {lost}"
+            shutil.copytree(folder, self.work / "lost" / folder.name, symlinks=True)
+        for fault in faults:
+            self.record(**fault, **verdict)
+        shutil.rmtree(folder)
+
     def folder(self, source: str) -> Path:
         """A new folder: `empty` but for raw data, `prepared` with data and reference features, or `whole`."""
         self.rounds += 1
         folder = self.work / f"round-{os.getpid()}-{self.rounds}"
         shutil.rmtree(folder, ignore_errors=True)
         if source == "empty":
-            prepare(folder)
+            prepare(folder, self.ranks)
         else:
             shutil.copytree(self.whole, folder, symlinks=True)
             if source == "prepared":
@@ -140,10 +153,10 @@ def scripts_of(snakemake: subprocess.Popen[str]) -> list[psutil.Process]:
 
 
 def name_of(process: psutil.Process) -> str:
-    """Which script, for which model: what a kill hit."""
-    words = process.cmdline()
+    """Which script, for which model, and which rank of several: what a kill hit."""
+    words, rank = process.cmdline(), process.environ().get("PMI_RANK")
     out = next((words[i + 1] for i, word in enumerate(words[:-1]) if word in ("--out", "--results")), "")
-    return f"{Path(words[1]).stem} {out}"
+    return f"{Path(words[1]).stem} {out}" + (f", rank {rank}" if rank is not None else "")
 
 
 def kills(harness: Harness, wanted: int, deadline: float) -> int:
@@ -153,7 +166,7 @@ def kills(harness: Harness, wanted: int, deadline: float) -> int:
     folder, hits = harness.folder(source), []
     limit = min(wanted, choose.randint(6, 14))
     log = folder / "kills.log"
-    try:
+    with harness.judged(folder, hits):
         while len(hits) < limit and time.monotonic() < deadline:
             unlock(folder)
             process = start(folder, "--retries", "20", log=log)
@@ -189,13 +202,6 @@ def kills(harness: Harness, wanted: int, deadline: float) -> int:
             if process.returncode == 0:
                 break
         harness.finish(folder)
-        outcome = "same bits"
-    except Lost as lost:
-        outcome = f"LOST: {lost}"
-        shutil.copytree(folder, harness.work / "lost" / folder.name, symlinks=True)
-    for hit in hits:
-        harness.record(**hit, outcome=outcome)
-    shutil.rmtree(folder)
     return len(hits)
 
 
@@ -206,7 +212,7 @@ def quick_kills(harness: Harness, wanted: int) -> int:
     imports. What Snakemake would do after a kill, delete the outputs, is done here.
     """
     choose, folder, hits = harness.random, harness.folder("empty"), []
-    try:
+    with harness.judged(folder, hits):
         for words, outputs in harness.plan:
             seconds = harness.job_seconds.get(words[0], 1.0)
             left = choose.randint(0, 8)  # kills of this job at most
@@ -235,13 +241,6 @@ def quick_kills(harness: Harness, wanted: int) -> int:
                     raise Lost(f"{words[0]} ended with {status}: {(folder / 'job.log').read_text()[-1000:]}")
                 break
         harness.compare(folder)
-        outcome = "same bits"
-    except Lost as lost:
-        outcome = f"LOST: {lost}"
-        shutil.copytree(folder, harness.work / "lost" / folder.name, symlinks=True)
-    for hit in hits:
-        harness.record(**hit, outcome=outcome)
-    shutil.rmtree(folder)
     return len(hits)
 
 
@@ -346,7 +345,8 @@ def damage(harness: Harness, kind: str) -> None:
         os.utime(path, ns=(before, before))  # as a disk would do it, without telling Snakemake
     for other in removed:
         shutil.rmtree(folder / other) if (folder / other).is_dir() else (folder / other).unlink()
-    try:
+    fault = {"fault": "damage", "file": kind, "how": how, "at": f"byte {place} of {len(content)}"}
+    with harness.judged(folder, [fault]) as verdict:
         if kind == "data archive":
             status, output = harness.run(folder)
             errors = [line for line in output.splitlines() if line.startswith("error: ")]
@@ -361,12 +361,8 @@ def damage(harness: Harness, kind: str) -> None:
                 harness.finish(folder)
         else:
             named = harness.finish(folder)
-        outcome = f"named, repaired, same bits: {named[0]}" if named else "same bits"
-    except Lost as lost:
-        outcome = f"LOST: {lost}"
-        shutil.copytree(folder, harness.work / "lost" / folder.name, symlinks=True)
-    harness.record(fault="damage", file=kind, how=how, at=f"byte {place} of {len(content)}", outcome=outcome)
-    shutil.rmtree(folder)
+        if named:
+            verdict["outcome"] = f"named, repaired, same bits: {named[0]}"
 
 
 # --- A full disk, a jumping clock, two at once ------------------------------------------------------------------------
@@ -438,19 +434,16 @@ def jumping_clock(harness: Harness) -> None:
         (folder / "clock.new").rename(clock)
         jumps[jump] += 1
         time.sleep(harness.random.uniform(0.5, 5))
-    try:
-        outcome = "same bits" if process.returncode == 0 else "continued, same bits"
+    with harness.judged(folder, [{"fault": "jumping clock", "jumps": dict(jumps)}]) as verdict:
+        if process.returncode:
+            verdict["outcome"] = "continued, same bits"
         harness.finish(folder)
-    except Lost as lost:
-        outcome = f"LOST: {lost}; {(folder / 'kills.log').read_text()[-1000:]}"
-    harness.record(fault="jumping clock", jumps=dict(jumps), outcome=outcome)
-    shutil.rmtree(folder)
 
 
 def two_jobs_at_once(harness: Harness) -> None:
     """Every job of a run twice at a time, as an orphan of a killed Snakemake and the job of the next one."""
-    folder, waits = harness.folder("empty"), 0
-    try:
+    folder, fault = harness.folder("empty"), {"fault": "two jobs at once", "jobs": len(harness.plan), "waits": 0}
+    with harness.judged(folder, [fault]):
         for words, _ in harness.plan:
             first = fork(folder, words)
             time.sleep(harness.random.uniform(0, 3))
@@ -458,14 +451,8 @@ def two_jobs_at_once(harness: Harness) -> None:
             statuses = [os.waitpid(child, 0)[1] for child in (first, second)]
             if any(statuses):
                 raise Lost(f"{words[0]}: statuses {statuses}: {(folder / 'job.log').read_text()[-1500:]}")
-        waits = (folder / "job.log").read_text().count("waiting for it to finish")
+        fault["waits"] = (folder / "job.log").read_text().count("waiting for it to finish")
         harness.compare(folder)
-        outcome = "same bits"
-    except Lost as lost:
-        outcome = f"LOST: {lost}"
-        shutil.copytree(folder, harness.work / "lost" / folder.name, symlinks=True)
-    harness.record(fault="two jobs at once", jobs=len(harness.plan), waits=waits, outcome=outcome)
-    shutil.rmtree(folder)
 
 
 def two_at_once(harness: Harness) -> None:
@@ -480,16 +467,12 @@ def two_at_once(harness: Harness) -> None:
     second = start(folder, log=folder / "second.log")
     statuses = [first.wait(), second.wait()]
     told = [log for log in ("first.log", "second.log") if "cannot be locked" in (folder / log).read_text()]
-    try:
+    with harness.judged(folder, [{"fault": "two at once", "pause": round(pause, 2)}]) as verdict:
         if sum(status == 0 for status in statuses) + len(told) < 2:
             raise Lost(f"statuses {statuses}, told of the lock: {told}")
         harness.finish(folder)
-        outcome = f"{'one was told of the lock, ' if told else ''}same bits"
-    except Lost as lost:
-        outcome = f"LOST: {lost}"
-        shutil.copytree(folder, harness.work / "lost" / folder.name, symlinks=True)
-    harness.record(fault="two at once", pause=round(pause, 2), outcome=outcome)
-    shutil.rmtree(folder)
+        if told:
+            verdict["outcome"] = "one was told of the lock, same bits"
 
 
 OTHERS: dict[str, Callable[[Harness], None]] = {
@@ -510,11 +493,14 @@ def main() -> None:
     parser.add_argument("--others", nargs="*", default=list(OTHERS), metavar="FAULT", help=", ".join(OTHERS))
     parser.add_argument("--repeat", type=int, default=1, help="how often every damage and every other fault is done")
     parser.add_argument("--minutes", type=float, default=600, help="begin nothing new after this time")
+    parser.add_argument("--ranks", type=int, default=1, help="of the DDPM's training (without --quick)")
     parser.add_argument("--pause", type=float, help="most seconds between two kills (an eighth of a whole run)")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
+    if args.ranks > 1 and (args.quick or args.quick_kills):
+        parser.error("--ranks needs Snakemake: found --quick or --quick-kills, expected --quick-kills 0")
     deadline = time.monotonic() + 60 * args.minutes
-    harness = Harness(args.work.resolve(), args.out.resolve(), args.seed, args.pause, args.quick)
+    harness = Harness(args.work.resolve(), args.out.resolve(), args.seed, args.pause, args.quick, args.ranks)
     todo: list[Callable[[], Any]] = [lambda kind=kind: damage(harness, kind) for kind in args.damage] * args.repeat
     todo += [lambda other=other: OTHERS[other](harness) for other in args.others] * args.repeat
     done = quick = 0

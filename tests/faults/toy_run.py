@@ -1,5 +1,6 @@
 """A run so small that it can be disturbed a hundred times, and what two runs of it must have in common."""
 
+import copy
 import csv
 import hashlib
 import io
@@ -57,8 +58,8 @@ PASSING = {"provenance", "seconds", "images_per_second", "resumed", "peak_memory
 PASSING |= {"history_sha256"}  # of lines that have seconds in them; what else they say is compared
 
 
-def prepare(folder: Path) -> None:
-    """Make the folder of a run: a suite, and an archive of small images as its raw data."""
+def prepare(folder: Path, ranks: int = 1) -> None:
+    """Make the folder of a run: a suite, and an archive of small images as its raw data; its DDPM has `ranks`."""
     folder.mkdir(parents=True)
     images, labels = blobs(640)
     with zipfile.ZipFile(folder / "blobs.zip", "w") as archive:
@@ -66,7 +67,9 @@ def prepare(folder: Path) -> None:
             png = io.BytesIO()
             Image.fromarray(image[..., 0]).save(png, "PNG")
             archive.writestr(zipfile.ZipInfo(f"{label}/{i}.png"), png.getvalue())
-    (folder / "toy.yaml").write_text(yaml.safe_dump(SUITE))
+    suite = copy.deepcopy(SUITE)
+    suite["models"]["ddpm"]["ranks"] = ranks
+    (folder / "toy.yaml").write_text(yaml.safe_dump(suite))
     (folder / "config.yaml").write_text((ROOT / "config.yaml").read_text())
 
 
