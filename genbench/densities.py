@@ -49,6 +49,19 @@ class GaussianMixture(nn.Module):
         return z[chosen, torch.arange(len(eps), device=eps.device)]
 
 
+def great_circles(start: Latents, end: Latents, points: int) -> Latents:
+    """`points` latents on the way from each of N starts to its end, both included: (N * points, D), way by way.
+
+    On great circles (White 2016, arXiv 1609.04468): latents between two draws of N(0, I) are as long as draws are;
+    those on the straight line are shorter.
+    """
+    share = torch.linspace(0, 1, points, device=start.device)[None, :, None]
+    cosine = torch.nn.functional.cosine_similarity(start, end, dim=1).clamp(-1 + 1e-6, 1 - 1e-6)
+    angle = cosine.arccos()[:, None, None]
+    way = ((1 - share) * angle).sin() * start[:, None] + (share * angle).sin() * end[:, None]
+    return (way / angle.sin()).flatten(0, 1)
+
+
 def latent_plane(size: int, device: torch.device) -> Latents:
     """100 latents (100, size): the first two dimensions over a 10x10 grid in [-1, 1], the rest 0."""
     ticks = torch.linspace(-1, 1, 10, device=device)

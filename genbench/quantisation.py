@@ -105,6 +105,7 @@ def int8_static(network: nn.Module, device: torch.device, calibrate: Calibrate) 
         # Of all of torch.ao: its successor, torchao's pt2e, needs minutes of a C++ compiler for a U-Net on a processor.
         warnings.filterwarnings("ignore", "torch.ao.quantization is deprecated", DeprecationWarning)
         warnings.filterwarnings("ignore", r"(?s).*torch\.quantize_per_tensor", UserWarning)
+        warnings.filterwarnings("ignore", "Please use quant_min and quant_max", UserWarning)  # of its own seven bits
         for parent, name, layer in layers(network):
             layer.qconfig = qconfig
             wrapper = ao.QuantWrapper(layer)

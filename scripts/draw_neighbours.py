@@ -34,7 +34,7 @@ def main() -> None:
         raise InputError(f"{args.metrics}: found no nearest training images; expected an evaluation with --holdout")
     features = re.sub("^[a-z]+_", "", args.headline)  # fid_clean: clean
     chosen = next((metric for key, metric in found.items() if key.endswith(features)), next(iter(found.values())))
-    nearest = chosen["neighbours"]["index"][:50]
+    nearest = chosen["neighbours"]["index"][:30]
     samples, _ = load_images(args.samples)
     train = load_image_set(args.train).images
     rows = [

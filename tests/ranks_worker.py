@@ -26,6 +26,7 @@ LEARNED = {
     "prediction": "eps",
     "time_sampler": {"name": "loss-second-moment", "history": 2, "uniform": 0.1},  # in use from the second step on
 }
+CLIPPED = {"algorithm": "sgd", "lr": 1e-2}  # as far as the others go with their gradients whole
 LABELLED = {"num_classes": 4, "label_dropout": 0.3}
 DIFFUSEVAE = {
     "class": "diffusevae.DiffuseVAE",
@@ -41,7 +42,7 @@ TRAININGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "ddpm-labels": (DIFFUSION | LABELLED, {"flip": True}),
     "ddgan": (DDGAN | {"r1_every": 2}, {"batch_size": 20}),
     "diffusevae": (DIFFUSEVAE, {}),
-    "accumulate-clip": (GAN, {"batch_size": 36, "accumulate": 2, "clip_norm": 0.01}),
+    "accumulate-clip": (GAN, {"batch_size": 36, "accumulate": 2, "clip_norm": 0.01, "optimizer": CLIPPED}),
     "uneven": (VAE, {"batch_size": 13, "validate_every": 2}),
     "fp16": (DIFFUSION, {"precision": "fp16"}),
     "fp16-overflow": (VAE, {"precision": "fp16"}),  # the loss is a sum: too large for the first scales, and all skip

@@ -207,7 +207,8 @@ def test_dropping_modes_keeps_precision_and_loses_recall(random):
 def test_manifold_metrics_of_a_set_with_itself_and_of_distant_sets(real):
     same = precision_recall_density_coverage(real, real)
     assert (same["precision"], same["recall"], same["coverage"]) == (1, 1, 1)
-    assert same["density"] == pytest.approx(6 / 5)  # itself, and the five of which it is a neighbour on average
+    # Itself, and the five of which it is a neighbour on average; rounding decides whether the fifth is on the edge.
+    assert same["density"] == pytest.approx(6 / 5, abs=0.01)
     assert set(precision_recall_density_coverage(real, real + 1000).values()) == {0.0}
 
 

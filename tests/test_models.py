@@ -9,7 +9,7 @@ import pytest
 import torch
 from entries import AUTOENCODER, IMAGE_SHAPE, MODELS, VAE
 
-from genbench.densities import GaussianMixture, latent_plane
+from genbench.densities import GaussianMixture, great_circles, latent_plane
 from genbench.errors import InputError
 from genbench.importing.diffusers import from_official
 from genbench.models import Batch, build, count_parameters
@@ -224,10 +224,23 @@ def test_interpolations_and_reconstructions_are_grids() -> None:
     assert torch.equal(rows[:10], x0[:10])
     assert torch.equal(rows[20:30], x0[10:])
     assert len(rows) == 40
+    ways = model.interpolation(Batch(x0, torch.zeros(20, dtype=torch.int64), Noise(torch.arange(20))))
+    torch.testing.assert_close(ways[::10], rows[10:20])  # from the reconstruction of one
+    torch.testing.assert_close(ways[9::10], rows[30:40])  # to that of another
     plane = latent_plane(5, torch.device("cpu"))
     assert plane[0].tolist() == [-1, -1, 0, 0, 0]
     assert plane[99].tolist() == [1, 1, 0, 0, 0]
     assert len({tuple(z.tolist()) for z in plane}) == 100
+
+
+def test_great_circles_keep_the_length_of_latents_and_turn_evenly() -> None:
+    start, end = F.normalize(Noise(torch.arange(6)).normal(16)).chunk(2)
+    ways = great_circles(3 * start, 3 * end, 5).unflatten(0, (3, 5))
+    torch.testing.assert_close(ways[:, 0], 3 * start)
+    torch.testing.assert_close(ways[:, -1], 3 * end)
+    torch.testing.assert_close(ways.norm(dim=2), torch.full((3, 5), 3.0))
+    turns = F.cosine_similarity(ways[:, :-1], ways[:, 1:], dim=2)
+    torch.testing.assert_close(turns, turns[:, :1].expand(3, 4))
 
 
 @pytest.mark.parametrize("prediction", ["eps", "v", "x0"])

@@ -108,6 +108,7 @@ def test_a_missing_library_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         quantise(made(), "int8-weights", CPU, DDIM)
 
 
+@pytest.mark.filterwarnings("ignore:(?s).*torch.quantize_per_tensor:UserWarning")
 def test_plain_tensors_of_quantised_ones() -> None:
     weight = torch.tensor([[1.0, -2.0], [0.5, 0.25]])
     per_channel = torch.quantize_per_channel(weight, torch.tensor([0.1, 0.01]), torch.tensor([0, 0]), 0, torch.qint8)
@@ -225,17 +226,17 @@ def compare(folder: Path, name: str) -> int:
 
 def test_pairs_of_samples(model_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plain = sample(model_file, tmp_path / "fp32", "0:20")
-    half = sample(model_file, tmp_path / "bf16", "0:20", quantisation="bf16")
-    sample(model_file, tmp_path / "others", "10:30", quantisation="bf16")
+    small = sample(model_file, tmp_path / "int8", "0:20", quantisation="int8-weights")
+    sample(model_file, tmp_path / "others", "10:30", quantisation="int8-weights")
     assert (plain["precision"], plain["quantisation"]) == ("fp32", None)
-    assert (half["precision"], half["quantisation"]["scheme"]) == ("bf16", "bf16")
-    assert half["seeds"] == plain["seeds"] == "0:20"
-    assert half["nfe"] == plain["nfe"] == 4
-    halves = [np.load(tmp_path / name / "samples.npz")["arr_0"] for name in ("bf16", "others")]
-    assert np.array_equal(halves[0][10:], halves[1][:10])  # seeds 10 to 19, of another range
+    assert (small["precision"], small["quantisation"]["scheme"]) == ("int8-weights", "int8-weights")
+    assert small["seeds"] == plain["seeds"] == "0:20"
+    assert small["nfe"] == plain["nfe"] == 4
+    drawn = [np.load(tmp_path / name / "samples.npz")["arr_0"] for name in ("int8", "others")]
+    assert np.array_equal(drawn[0][10:], drawn[1][:10])  # seeds 10 to 19, of another range
 
-    assert compare(tmp_path, "bf16") == 0
-    paired = json.loads((tmp_path / "bf16/paired.json").read_text())
+    assert compare(tmp_path, "int8") == 0
+    paired = json.loads((tmp_path / "int8/paired.json").read_text())
     assert paired["num_images"] == 20
     assert paired["psnr"] > 30
     assert compare(tmp_path, "others") == 2

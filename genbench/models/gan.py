@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from genbench.adversarial import OBJECTIVES, PENALTIES
 from genbench.construction import choose, construct
-from genbench.densities import latent_plane
+from genbench.densities import great_circles, latent_plane
 from genbench.errors import InputError
 from genbench.models import Batch, Model
 from genbench.noise import Noise
@@ -37,7 +37,7 @@ class GAN(Model):
     )
     paper = "Goodfellow et al. 2014, arXiv 1406.2661"
     network = "generator"
-    pictures = ("interpolation",)
+    pictures = ("interpolation", "latent_plane")
 
     def __init__(
         self,
@@ -100,6 +100,11 @@ class GAN(Model):
         return self.draw(noise.normal(self.latent_size))
 
     def interpolation(self, batch: Batch) -> Tensor:
+        """From one draw to another in ten images, a row for each pair, along a great circle of latents."""
+        start, end = Noise(batch.noise.seeds[:20]).normal(self.latent_size).chunk(2)
+        return self.draw(great_circles(start, end, 10))
+
+    def latent_plane(self, batch: Batch) -> Tensor:
         """The first two latents over a 10x10 grid in [-1, 1], the others zero."""
         return self.draw(latent_plane(self.latent_size, batch.x0.device))
 

@@ -44,7 +44,7 @@ class VAE(Model):
     )
     paper = "Kingma & Welling 2014, arXiv 1312.6114"
     network = "autoencoder.decoder"
-    pictures = ("reconstructions", "interpolation")
+    pictures = ("reconstructions", "interpolation", "latent_plane")
 
     def __init__(
         self,
@@ -157,5 +157,11 @@ class VAE(Model):
         return torch.cat([row for pair in rows for row in pair])
 
     def interpolation(self, batch: Batch) -> Tensor:
+        """From one held-out image to another in ten, a row for each pair, along the line between their latents."""
+        start, end = self.encode(batch.x0[:20])[0][:, None].chunk(2)
+        share = torch.linspace(0, 1, 10, device=start.device)[None, :, None]
+        return self.decode(start.lerp(end, share).flatten(0, 1))
+
+    def latent_plane(self, batch: Batch) -> Tensor:
         """The first two latents over a 10x10 grid in [-1, 1], the others zero."""
         return self.decode(latent_plane(self.latent_size, batch.x0.device))

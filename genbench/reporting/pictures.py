@@ -15,8 +15,12 @@ from genbench.errors import InputError
 COLUMNS = 10  # tiles in a row of grid.png
 CAPTIONS = {  # of the pictures that models draw of themselves, by name
     "reconstructions": "Held-out images, and below each its reconstruction",
-    "interpolation": "The first two latent dimensions over a 10×10 grid in [-1, 1], the others 0",
+    "interpolation": "From one image to another, in each row, by way of the latents between theirs",
+    "latent_plane": "The first two latent dimensions over a 10×10 grid in [-1, 1], the others 0",
     "denoising": "From noise to images: a sample in each row, seen after every tenth of the way",
+    "refinement": "Images of the first stage, and below each what the second makes of it",
+    "restoration": "Held-out images in a row each: degraded step by step, and restored again",
+    "generation": "From a draw of what degraded images are like to a sample, one in each row",
 }
 
 
@@ -87,7 +91,7 @@ def embed(image: Image.Image, most_bytes: int = 1 << 30) -> Picture:
         factor = 0.95 * math.sqrt(most_bytes / len(data))
         image = image.resize((round(image.width * factor), round(image.height * factor)), Image.Resampling.LANCZOS)
         data = encode(reduce_colours(image))
-        remarks.append(f"at {factor:.0%} of their size")
+        remarks.append(f"shrunk to {factor:.0%}")
     uri = "data:image/png;base64," + base64.b64encode(data).decode()
     return Picture(uri, image.width, image.height, ", ".join(remarks))
 
