@@ -49,7 +49,7 @@ class GaussianMixture(nn.Module):
         return z[chosen, torch.arange(len(eps), device=eps.device)]
 
 
-def great_circles(start: Latents, end: Latents, points: int) -> Latents:
+def great_circles(start: Latents, end: Latents, points: int) -> Tensor:
     """`points` latents on the way from each of N starts to its end, both included: (N * points, D), way by way.
 
     On great circles (White 2016, arXiv 1609.04468): latents between two draws of N(0, I) are as long as draws are;

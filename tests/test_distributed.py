@@ -190,7 +190,7 @@ def children(process: subprocess.Popen[str]) -> list[int]:
 @pytest.mark.slow
 @pytest.mark.parametrize("whom", ["mpiexec", "one rank"])
 def test_a_signal_stops_all_at_one_step_and_any_number_goes_on(whom: str, data: Path, tmp_path: Path) -> None:
-    steps = 600
+    steps = 250
     whole, cut = tmp_path / "whole" / "model.safetensors", tmp_path / "cut" / "model.safetensors"
     process = mpiexec(2, *training(data, cut, steps))
     started(cut)

@@ -8,6 +8,7 @@ import diffusers
 import pytest
 import torch
 from entries import AUTOENCODER, IMAGE_SHAPE, MODELS, VAE
+from torch.nn import functional as F
 
 from genbench.densities import GaussianMixture, great_circles, latent_plane
 from genbench.errors import InputError

@@ -3,6 +3,16 @@
 import pytest
 from made_up import HOSTILE, MODELS, render, write_results
 
+from genbench.reporting import publish
+
+
+@pytest.fixture(scope="session", autouse=True)
+def plots_as_pdf():
+    """Nearly half the time of a report goes into PDFs: they are drawn where a test looks at one (test_exports.py)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(publish, "pdf_file", lambda plot: b"%PDF, but not here")
+        yield
+
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
