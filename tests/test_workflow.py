@@ -214,6 +214,16 @@ def test_a_new_sampler_trains_nothing(ran: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_new_quantisation_draws_its_row_alone(ran: Path) -> None:
+    suite = copy.deepcopy(TOY)
+    suite["models"]["ddpm"]["quantisation"] = {"sampler": "ddim", "schemes": ["bf16"]}
+    write(ran, suite)
+    rules = ("sample", "compare_quantised", "sample_features", "evaluate", "neighbours")
+    row = {(rule, "ddpm"): 1 for rule in rules}
+    assert planned(ran) == row | {("report", ""): 1, ("index", ""): 1, ("all", ""): 1}
+
+
+@pytest.mark.slow
 def test_a_second_suite_of_objects_on_request_joins_the_first(ran: Path) -> None:
     (ran / "things.yaml").write_text(yaml.safe_dump(THINGS))
     (ran / "few.json").write_text(json.dumps(FEW))
