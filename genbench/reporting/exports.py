@@ -5,6 +5,7 @@ import io
 import json
 import math
 import re
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 
 from genbench.reporting.columns import FLOPS, NFE, PARAMETERS, TIME, TRAINING_TIME, Column
@@ -34,6 +35,7 @@ LATEX = {  # what stands for something else in LaTeX, and signs that its fonts m
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
     "η": r"$\eta$",
+    "∞": r"$\infty$",
 }
 ARROWS = {"higher": "↑", "lower": "↓"}
 
@@ -107,27 +109,40 @@ def numbers(cells: Mapping[str, Cell]) -> dict[str, dict[str, object]]:
 
 
 def latex(table: Table) -> str:
-    """A table* for a paper that loads booktabs; the best numbers are bold, notes stand below."""
+    """A table* for a paper that loads booktabs and graphicx: quality, and costs below; what is too wide is shrunk.
+
+    The best numbers are bold, notes stand below.
+    """
     columns = printed_columns(table)
-    lines = [
-        r"% \usepackage{booktabs}",
-        r"\begin{table*}",
-        r"\centering\small\setlength{\tabcolsep}{4pt}",
-        r"\begin{tabular}{ll" + "r" * len(columns) + "}",
-        r"\toprule",
-        " & ".join(["Model", "Sampler", *(escape_latex(heading(column)) for column in columns)]) + r" \\",
-        r"\midrule",
-    ]
-    for row in table.rows:
-        cells = [latex_cell(row.cells[column.key], table) for column in columns]
-        lines.append(" & ".join([escape_latex(named(row)), escape_latex(row.sampler_label), *cells]) + r" \\")
-    if table.floor:
-        cells = [latex_cell(table.floor[column.key], table) for column in columns]
-        lines += [r"\midrule", " & ".join(["Real images", "", *cells]) + r" \\"]
-    lines += [r"\bottomrule", r"\end{tabular}", r"\par\smallskip\footnotesize\raggedright"]
+    parts = [[column for column in columns if (column in PRINTED) == cost] for cost in (False, True)]
+    lines = [r"% \usepackage{booktabs,graphicx}", r"\begin{table*}", r"\centering\small\setlength{\tabcolsep}{4pt}"]
+    for part in filter(None, parts):
+        lines += [r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%", *latex_tabular(table, part)]
+        lines += [r"}\par\medskip"]
+    lines += [r"\footnotesize\raggedright"]
     lines += [f"{escape_latex(remark)}\\par" for remark in remarks(table)]
     lines += [f"$^{{{mark}}}$~{escape_latex(note)}\\par" for mark, note in marked_notes(table, columns)]
     return "\n".join([*lines, r"\end{table*}", ""])
+
+
+def latex_tabular(table: Table, columns: Sequence[Column]) -> list[str]:
+    """The lines of a tabular: models, samplers and some columns."""
+    headings = [stacked(heading(column)) for column in columns]
+    lines = [r"\begin{tabular}{ll" + "r" * len(columns) + "}", r"\toprule"]
+    lines += [" & ".join(["Model", "Sampler", *headings]) + r" \\", r"\midrule"]
+    for row in table.rows:
+        cells = [latex_cell(row.cells[column.key], table) for column in columns]
+        lines.append(" & ".join([escape_latex(named(row)), escape_latex(row.sampler_label), *cells]) + r" \\")
+    if table.floor and any(table.floor[column.key].value is not None for column in columns):
+        cells = [latex_cell(table.floor[column.key], table) for column in columns]
+        lines += [r"\midrule", " & ".join(["Real images", "", *cells]) + r" \\"]
+    return [*lines, r"\bottomrule", r"\end{tabular}"]
+
+
+def stacked(text: str, width: int = 11) -> str:
+    """A heading of several words on several lines, flush right."""
+    words = [escape_latex(line) for line in textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)]
+    return words[0] if len(words) == 1 else r"\shortstack[r]{" + r" \\ ".join(words) + "}"
 
 
 def latex_cell(cell: Cell, table: Table) -> str:
@@ -203,8 +218,8 @@ def marked_notes(table: Table, columns: Sequence[Column]) -> list[tuple[str, str
 
 
 def escape_latex(text: str) -> str:
-    """Text as LaTeX prints it, on one line."""
-    return "".join(LATEX.get(letter, letter) for letter in one_line(text))
+    """Text as LaTeX prints it, on one line; a question mark for letters that its usual fonts have not."""
+    return "".join(LATEX.get(letter, letter if letter < "\u0180" else "?") for letter in one_line(text))
 
 
 def escape_markdown(text: str) -> str:

@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import re
+import shutil
+import subprocess
 from dataclasses import replace
 
 import pytest
@@ -44,9 +46,10 @@ def test_csv_and_json_have_every_number_in_full(table):
 
 def test_latex_is_a_booktabs_table_with_as_many_cells_in_every_row(evil):
     text = latex(evil)
-    assert [text.count(rule) for rule in (r"\toprule", r"\midrule", r"\bottomrule")] == [1, 2, 1]
-    widths = {len(re.findall(r"(?<!\\)&", line)) for line in text.splitlines() if line.endswith(r"\\")}
-    assert len(widths) == 1
+    assert [text.count(rule) for rule in (r"\toprule", r"\midrule", r"\bottomrule")] == [2, 3, 2]
+    for part in text.split(r"\begin{tabular}")[1:]:  # quality, and costs
+        widths = {len(re.findall(r"(?<!\\)&", line)) for line in part.splitlines() if line.endswith(r"\\")}
+        assert len(widths) == 1
     assert r"\textbf{11.7}" in text
     bare = re.sub(r"\\[{}]", "", text)
     assert bare.count("{") == bare.count("}")
@@ -54,6 +57,19 @@ def test_latex_is_a_booktabs_table_with_as_many_cells_in_every_row(evil):
     assert r"\textless{}script\textgreater{}" in text
     assert "toy size" in text
     assert "a stand-in for Inception's: no FID" in text
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs LaTeX")
+def test_latex_takes_the_table_as_it_is(demo, evil, tmp_path):
+    for number, table in enumerate((table_of(demo), evil)):
+        (tmp_path / f"table{number}.tex").write_text(latex(table), encoding="utf-8")
+    packages = r"\usepackage[T1]{fontenc}\usepackage{booktabs,graphicx}"
+    document = rf"\documentclass{{article}}{packages}\begin{{document}}\input{{table0}}\input{{table1}}\end{{document}}"
+    (tmp_path / "paper.tex").write_text(document)
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-draftmode", "paper.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "Overfull \\hbox" not in done.stdout
 
 
 def test_latex_and_markdown_escape_what_they_would_obey():
