@@ -190,8 +190,8 @@ METRICS: dict[str, MetricInfo] = {
     "memorised": MetricInfo(
         label="Memorised",
         definition=f"share of generated images nearer to a training image than all but {NEAR_QUANTILE:.0%} of the test "
-        f"images are; {NEAR_QUANTILE:.0%} without memorisation",
-        direction="lower",
+        f"images are; {NEAR_QUANTILE:.0%} without memorisation, more with it",
+        direction=None,  # below 5 % nothing is better: samples are then unlike both
         minimum=lambda dim, options: round(1 / NEAR_QUANTILE),
         minimum_rule=f"{round(1 / NEAR_QUANTILE)} test images",
         source="after Meehan et al. 2020, arXiv 2004.05675",

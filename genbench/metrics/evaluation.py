@@ -131,9 +131,10 @@ def evaluate_features(
         record(
             memorised_key,
             share,
-            note=f"{near_half:.3g} are nearer than the median of {len(holdout.features):,} test images",
+            note=f"against {len(holdout.features):,} test images",
         )
         first = slice(options.neighbours)
+        results[memorised_key]["nearer_than_median"] = near_half
         results[memorised_key]["neighbours"] = {"index": indices[first].tolist(), "distance": distances[first].tolist()}
 
     if (key := metric_key("inception_score", name)) in enough and real.logits is not None and fake.logits is not None:

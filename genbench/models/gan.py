@@ -101,7 +101,7 @@ class GAN(Model):
 
     def interpolation(self, batch: Batch) -> Tensor:
         """From one draw to another in ten images, a row for each pair, along a great circle of latents."""
-        start, end = Noise(batch.noise.seeds[:20]).normal(self.latent_size).chunk(2)
+        start, end = Noise(batch.noise.seeds[:10]).normal(self.latent_size).chunk(2)
         return self.draw(great_circles(start, end, 10))
 
     def latent_plane(self, batch: Batch) -> Tensor:

@@ -158,7 +158,7 @@ class VAE(Model):
 
     def interpolation(self, batch: Batch) -> Tensor:
         """From one held-out image to another in ten, a row for each pair, along the line between their latents."""
-        start, end = self.encode(batch.x0[:20])[0][:, None].chunk(2)
+        start, end = self.encode(batch.x0[:10])[0][:, None].chunk(2)
         share = torch.linspace(0, 1, 10, device=start.device)[None, :, None]
         return self.decode(start.lerp(end, share).flatten(0, 1))
 
