@@ -56,7 +56,7 @@ def test_pictures_have_captions_and_can_be_enlarged(pages):
     page = check_page(pages / "demo.html")
     for caption in (
         "Held-out images, and below each its reconstruction",
-        "The first two latent dimensions",
+        "From one image to another",
         "From noise to images: a sample in each row",
         "Denoising strip",
     ):

@@ -206,7 +206,7 @@ def test_a_picture_keeps_to_its_share_of_the_page(mode, remark):
     data = base64.b64decode(picture.uri.partition(",")[2])
     assert 25_000 < len(data) <= 40_000
     assert Image.open(io.BytesIO(data)).size == (picture.width, picture.height)
-    assert re.fullmatch(f"{remark}at [0-9]+% of their size", picture.remark)
+    assert re.fullmatch(f"{remark}shrunk to [0-9]+%", picture.remark)
 
 
 def test_fewer_colours_leave_transparent_what_is(tmp_path):
