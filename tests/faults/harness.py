@@ -40,6 +40,7 @@ from genbench.weights import load_tensors
 
 SIGNALS = {"SIGTERM": signal.SIGTERM, "SIGKILL": signal.SIGKILL}
 GAN = "results/toy/gan/seed0"
+PATIENCE = 300  # seconds for a run to end after its last kill
 
 
 class Lost(Exception):  # noqa: N818
@@ -197,11 +198,13 @@ def kills(harness: Harness, wanted: int, deadline: float) -> int:
                 hits.append({"fault": "kill", "how": how, "victim": victim, "hit": hit, "at": at, "from": source})
                 if victim != "a job":
                     break
-            if process.poll() is None and len(hits) >= limit and hits[-1]["victim"] == "a job":
+            try:
+                process.wait(timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-                break
-            process.wait()
-            if process.returncode == 0:
+                hits[-1]["then"] = f"still there after {PATIENCE} s, SIGKILL"
+            if process.returncode == 0 or (len(hits) >= limit and hits[-1]["victim"] == "a job"):
                 break
         harness.finish(folder)
     return len(hits)
