@@ -56,7 +56,7 @@ def great_circles(start: Latents, end: Latents, points: int) -> Tensor:
     those on the straight line are shorter.
     """
     share = torch.linspace(0, 1, points, device=start.device)[None, :, None]
-    cosine = torch.nn.functional.cosine_similarity(start, end, dim=1).clamp(-1 + 1e-6, 1 - 1e-6)
+    cosine = nn.functional.cosine_similarity(start, end, dim=1).clamp(-1 + 1e-6, 1 - 1e-6)
     angle = cosine.arccos()[:, None, None]
     way = ((1 - share) * angle).sin() * start[:, None] + (share * angle).sin() * end[:, None]
     return (way / angle.sin()).flatten(0, 1)

@@ -320,7 +320,7 @@ find = devices.gpu_indices
 devices.gpu_indices = lambda: find(sys.argv[1])
 tempfile.tempdir = sys.argv[1]
 devices.claim_gpu()
-print(os.environ["CUDA_VISIBLE_DEVICES"], flush=True)
+os.write(1, f"{os.environ['CUDA_VISIBLE_DEVICES']} ".encode())  # in one piece, since all ranks share the pipe
 time.sleep(float(sys.argv[2]))
 ranks().share(None)
 """

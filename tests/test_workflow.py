@@ -70,6 +70,7 @@ THINGS = {
             "model": MODELS["ddpm"] | {"num_classes": 24, "multi_label": True},
             "training": {"steps": 5, "batch_size": 16},
             "samplers": {"ddim": {"step": "ddim", "steps": 2}},
+            "snapshots": [3],
             "pictures": ["denoising"],
         }
     },
@@ -233,8 +234,10 @@ def test_a_second_suite_of_objects_on_request_joins_the_first(ran: Path) -> None
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
     folder = ran / "results/things/ddpm/seed0"
-    accuracy = json.loads((folder / "final/ddim/objects/few.json").read_text())["metrics"]["object_accuracy"]
-    assert accuracy["note"].startswith(f"{round(12 * accuracy['value'])} of 12 objects in 2 draws of 6")
+    for checkpoint in ("step-3", "final"):
+        record = json.loads((folder / checkpoint / "ddim/objects/few.json").read_text())
+        accuracy = record["metrics"]["object_accuracy"]
+        assert accuracy["note"].startswith(f"{round(12 * accuracy['value'])} of 12 objects in 2 draws of 6")
     with np.load(folder / "final/ddim/objects/few.npz") as samples:
         assert samples["arr_0"].shape == (6, 16, 16, 3)
         assert not np.array_equal(samples["arr_0"][:3], samples["arr_0"][3:])

@@ -244,9 +244,9 @@ def all_spacings() -> Iterator[str]:
 
 
 def all_metrics() -> Iterator[str]:
-    arrow = {"lower": "lower is better", "higher": "higher is better", None: ""}
+    arrow = {"lower": "; lower is better", "higher": "; higher is better", None: ""}
     rows = [
-        (f"`{key}`", info.label, f"{info.definition}; {arrow[info.direction]}", info.minimum_rule, info.source)
+        (f"`{key}`", info.label, f"{info.definition}{arrow[info.direction]}", info.minimum_rule, info.source)
         for key, info in METRICS.items()
     ]
     yield from table(rows, "key", "name", "definition", "images needed", "source")

@@ -6,7 +6,7 @@ from made_up import HOSTILE, MODELS, render, write_results
 from genbench.reporting import publish
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def plots_as_pdf():
     """Nearly half the time of a report goes into PDFs: they are drawn where a test looks at one (test_exports.py)."""
     with pytest.MonkeyPatch.context() as patch:
