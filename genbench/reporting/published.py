@@ -12,15 +12,22 @@ from genbench.reporting.columns import Column
 from genbench.reporting.table import Row, Table
 
 MOST_ROWS = 3  # of this suite beside published ones of a family
-HO = "Ho et al. 2020, arXiv 2006.11239"
-SONG = "Song et al. 2021, arXiv 2010.02502"
-NICHOL = "Nichol and Dhariwal 2021, arXiv 2102.09672"
-XIAO = "Xiao et al. 2022, arXiv 2112.07804"
-AS_IN = f"as in {XIAO}"
-PANDEY = "Pandey et al. 2022, arXiv 2201.00308"
-GHOSH = "Ghosh et al. 2020, arXiv 1903.12436"
-HEUSEL = "Heusel et al. 2017, arXiv 1706.08500"
-KARRAS = "Karras et al. 2022, arXiv 2206.00364"
+
+
+def arxiv(authors: str, number: str) -> Mapping[str, str]:
+    """A source whose name is the link, so that the table leaves room for this suite's rows."""
+    return {"title": authors, "url": f"https://arxiv.org/abs/{number}"}
+
+
+HO = arxiv("Ho et al. 2020", "2006.11239")
+SONG = arxiv("Song et al. 2021", "2010.02502")
+NICHOL = arxiv("Nichol and Dhariwal 2021", "2102.09672")
+XIAO = arxiv("Xiao et al. 2022", "2112.07804")
+AS_IN = arxiv("as in Xiao et al. 2022", "2112.07804")
+PANDEY = arxiv("Pandey et al. 2022", "2201.00308")
+GHOSH = arxiv("Ghosh et al. 2020", "1903.12436")
+HEUSEL = arxiv("Heusel et al. 2017", "1706.08500")
+KARRAS = arxiv("Karras et al. 2022", "2206.00364")
 STUDIOGAN = {"title": "StudioGAN's benchmark", "url": "https://github.com/POSTECH-CVLab/PyTorch-StudioGAN"}
 
 
@@ -28,7 +35,8 @@ STUDIOGAN = {"title": "StudioGAN's benchmark", "url": "https://github.com/POSTEC
 class PublishedRow:
     """One published result. Numbers are text, with the digits of their source; "" where it has none.
 
-    family: as Model.family, "" for models that are not among genbench's. time: with its machine, as published.
+    family: as Model.family, "" for models that are not among genbench's. time: for 100 images, with its machine.
+    source: a title and its address, as `page.cite` takes them.
     """
 
     family: str
@@ -37,14 +45,18 @@ class PublishedRow:
     inception_score: str = ""
     nfe: str = ""
     time: str = ""
-    source: Any = ""
+    source: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Beside:
-    """What is published of a family, and the best rows of this suite that are of it, each with its number, if any."""
+    """What is published of a family, and the best rows of this suite that are of it, each with its number, if any.
+
+    measure: what that number is called here, with the kind of Inception and the number of samples.
+    """
 
     family: str
+    measure: str
     rows: Sequence[PublishedRow]
     here: Sequence[tuple[Row, str]] = field(default=())
 
@@ -61,16 +73,14 @@ PUBLISHED: Mapping[str, Sequence[PublishedRow]] = {
         PublishedRow("VAE", "VAE, network of RAE", "106.37", "", "1", source=GHOSH),
         PublishedRow("VAE", "VAE, mixture of Gaussians as prior", "103.78", "", "1", source=GHOSH),
         PublishedRow("VAE", "RAE-L2, mixture of Gaussians as prior", "74.16", "", "1", source=GHOSH),
-        PublishedRow("VAE", "NVAE", "23.5", "7.18", "1", "0.36 s for 100 (V100)", AS_IN),
+        PublishedRow("VAE", "NVAE", "23.5", "7.18", "1", "0.36 s (V100)", AS_IN),
         PublishedRow("DDGAN", "DDGAN, T = 1", "14.6", "8.93", "1", source=XIAO),
         PublishedRow("DDGAN", "DDGAN, T = 2", "4.08", "9.80", "2", source=XIAO),
-        PublishedRow("DDGAN", "DDGAN, T = 4", "3.75", "9.63", "4", "0.21 s for 100 (V100)", XIAO),
-        PublishedRow(
-            "Diffusion", "DDPM, L_simple, T = 1000", "3.17", "9.46", "1000", "80.5 s for 100 (V100, Xiao et al.)", HO
-        ),
+        PublishedRow("DDGAN", "DDGAN, T = 4", "3.75", "9.63", "4", "0.21 s (V100)", XIAO),
+        PublishedRow("Diffusion", "DDPM, L_simple, T = 1000", "3.17", "9.46", "1000", "80.5 s (V100, Xiao et al.)", HO),
         PublishedRow("Diffusion", "DDIM, η = 0, S = 10", "13.36", "", "10", source=SONG),
         PublishedRow("Diffusion", "DDIM, η = 0, S = 20", "6.84", "", "20", source=SONG),
-        PublishedRow("Diffusion", "DDIM, η = 0, S = 50", "4.67", "", "50", "4.01 s for 100 (V100, Xiao et al.)", SONG),
+        PublishedRow("Diffusion", "DDIM, η = 0, S = 50", "4.67", "", "50", "4.01 s (V100, Xiao et al.)", SONG),
         PublishedRow("Diffusion", "DDIM, η = 0, S = 100", "4.16", "", "100", source=SONG),
         PublishedRow("Diffusion", "Improved diffusion, 4K linear, L_simple", "2.90", "", "4000", source=NICHOL),
         PublishedRow("Diffusion", "Improved diffusion, 4K cosine, L_hybrid", "3.19", "", "4000", source=NICHOL),
@@ -78,9 +88,9 @@ PUBLISHED: Mapping[str, Sequence[PublishedRow]] = {
         PublishedRow(
             "DiffuseVAE", "DiffuseVAE-72M, formulation 1, mixture as prior", "2.62", "", "1000", source=PANDEY
         ),
-        PublishedRow("", "StyleGAN2 + ADA, unconditional", "2.92", "9.83", "1", "0.04 s for 100 (V100)", AS_IN),
-        PublishedRow("", "Score SDE, VE", "2.20", "9.89", "2000", "423 s for 100 (V100)", AS_IN),
-        PublishedRow("", "LSGM", "2.10", "9.87", "147", "44.5 s for 100 (V100)", AS_IN),
+        PublishedRow("", "StyleGAN2 + ADA, unconditional", "2.92", "9.83", "1", "0.04 s (V100)", AS_IN),
+        PublishedRow("", "Score SDE, VE", "2.20", "9.89", "2000", "423 s (V100)", AS_IN),
+        PublishedRow("", "LSGM", "2.10", "9.87", "147", "44.5 s (V100)", AS_IN),
         PublishedRow("", "EDM, VP, unconditional", "1.97", "", "35", source=KARRAS),
     ],
 }
@@ -94,10 +104,18 @@ def published_beside(dataset: Mapping[str, Any], table: Table) -> list[Beside]:
     name = str(dataset.get("name"))
     size = tuple(dataset.get("image_shape") or ()), dataset.get("num_train")
     rows = PUBLISHED[name] if SIZES.get(name) == size else ()
-    fid = next((column for column in table.columns if column.metric == "fid"), None)
+    fids = {column.key: column for column in table.columns if column.metric == "fid"}
+    fid = fids.get("fid_legacy") or next(
+        iter(fids.values()), None
+    )  # published ones are of TensorFlow's resizer, as legacy
     families = dict.fromkeys(row.family for row in rows)
     return [
-        Beside(family, [row for row in rows if row.family == family], best_of(family, table, fid))
+        Beside(
+            family,
+            fid.label if fid else "FID",
+            [row for row in rows if row.family == family],
+            best_of(family, table, fid),
+        )
         for family in families
     ]
 

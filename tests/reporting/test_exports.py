@@ -8,9 +8,11 @@ import shutil
 import subprocess
 from dataclasses import replace
 
+import numpy as np
 import pytest
-from made_up import EVIL, STAND_IN, report_of, table_of
+from made_up import EVIL, FEW, STAND_IN, Page, render, report_of, table_of, write_results
 
+from genbench.artifacts import read_json, write_json
 from genbench.reporting.drawing import COLOURS, pdf_file
 from genbench.reporting.exports import as_json, comma_separated, escape_latex, escape_markdown, latex, markdown
 from genbench.reporting.origins import older_code, origins_of
@@ -118,7 +120,23 @@ def test_published_numbers_stand_beside_rows_of_their_family_on_their_data_set_a
     assert all(fid == "" for _, fid in found["GAN"].here)  # their distance is in a classifier's features: no FID
     assert found["DDGAN"].here == []
     assert sum(len(beside.rows) for beside in found.values()) == len(PUBLISHED["cifar10"])
-    assert all(row.source for row in PUBLISHED["cifar10"])
+    assert all(row.source["url"].startswith("https://") for row in PUBLISHED["cifar10"])
+
+
+def test_published_numbers_stand_beside_the_fid_of_the_same_resizer(tmp_path):
+    folder = write_results(tmp_path / "results", "cifar10", FEW, images=np.zeros((1, 28, 28), np.uint8))
+    for path in folder.glob("*/seed0/*/*/metrics.json"):
+        record = read_json(path)
+        distance = record["metrics"].pop("fd_classifier") | {"note": None}
+        record["metrics"] |= {"fid_clean": distance | {"value": 1.0}, "fid_legacy": distance}
+        write_json(path, record)
+    preflight = read_json(folder / "preflight.json")
+    preflight["dataset"] |= CIFAR
+    write_json(folder / "preflight.json", preflight | {"headline": "fid_clean"})
+    page = Page(render(folder) / "cifar10.html")
+    assert "FID (legacy, 2k), best rows of the family" in page.text
+    assert "StudioGAN's benchmark 61.3 GAN toy size DCGAN 37.7" in page.text  # the number, and whose it is
+    assert "https://arxiv.org/abs/2112.07804" in page.values("href", "a")
 
 
 def test_models_of_older_code_are_named(demo):
