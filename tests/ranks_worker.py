@@ -1,7 +1,7 @@
-"""Trains every family for a few steps: `[mpiexec -n N] python tests/ranks_worker.py OUT STEPS OPTIMIZER`.
+"""Trains every family for a few steps: `[mpiexec -n N] python tests/ranks_worker.py OUT STEPS OPTIMIZER [gpu]`.
 
 OPTIMIZER is JSON, as in a suite. Plain descent follows the gradient; Adam's first steps are those of its sign, which
-is chance for a gradient that is zero but for rounding, as of a bias before batch normalisation.
+is chance for a gradient that is zero but for rounding, as of a bias before batch normalisation. "gpu": a pretended one.
 """
 
 import json
@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from entries import DDGAN, DDPM, GAN, MODELS, VAE, blobs
+from pretended_gpu import pretended_gpu
 
 from genbench.command_line import run
 from genbench.data.image_set import make_image_set
@@ -51,14 +53,21 @@ COMMON: dict[str, Any] = {"batch_size": 16, "log_every": 1, "sync_batch_norm": T
 
 
 def main() -> None:
-    train_all(Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3]))
+    out, steps, optimizer = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
+    if sys.argv[4:] == ["gpu"]:
+        with pretended_gpu() as device:
+            train_all(out, steps, optimizer, device)
+    else:
+        train_all(out, steps, optimizer)
 
 
-def train_all(out: Path, steps: int, optimizer: Mapping[str, Any]) -> None:
-    device = pick_device("cpu", 1)
+def train_all(out: Path, steps: int, optimizer: Mapping[str, Any], gpu: torch.device | None = None) -> None:
+    device = pick_device("cpu", 1) if gpu is None else gpu
     images, labels = blobs(100)
     held_out = make_image_set(images, labels, "abcd", dataset="d", split="test", source="s", source_sha256="0")
     for name, (model, training) in TRAININGS.items():
+        if gpu is not None and "precision" in training:  # a pretended one has no autocast
+            continue
         recipe = COMMON | {"steps": steps, "optimizer": optimizer} | training
         train(
             {"model": model, "training": recipe},

@@ -1,0 +1,112 @@
+"""A GPU for machines that have none: tensors that say they are elsewhere, and are computed on the CPU.
+
+As on a GPU, an operation refuses tensors of two devices. So what was left behind on the CPU is found without one;
+speed, memory, CUDA's own kernels and its streams are not. Between ranks it takes gloo for NCCL.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import pytest
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.optim import optimizer
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten, tree_map
+
+GPU = torch.device("lazy", 0)  # a device of torch's that nothing else here uses, and that autograd needs no driver for
+ATEN = torch.ops.aten
+BETWEEN_DEVICES = {ATEN.copy_, ATEN._to_copy, ATEN.index, ATEN.index_put_, ATEN._index_put_impl_}  # take both
+
+
+class Elsewhere(Tensor):
+    """A tensor on GPU; `here` is what it holds."""
+
+    here: Tensor
+
+    @staticmethod
+    def __new__(cls, here: Tensor) -> "Elsewhere":
+        found = Tensor._make_wrapper_subclass(
+            cls, here.shape, here.stride(), here.storage_offset(), dtype=here.dtype, layout=here.layout, device=GPU
+        )
+        found.here = here
+        return found
+
+    def tolist(self) -> Any:
+        return self.here.tolist()
+
+    def __repr__(self) -> str:  # type: ignore[override]
+        return f"Elsewhere({self.here})"
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return compute(func, args, kwargs or {})
+
+
+class PretendedGPU(TorchDispatchMode):
+    """While it is entered, tensors can be made on GPU."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return compute(func, args, kwargs or {})
+
+
+def compute(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    tensors = [leaf for leaf in tree_flatten((args, kwargs))[0] if isinstance(leaf, Tensor)]
+    there = any(isinstance(tensor, Elsewhere) for tensor in tensors)
+    behind = [tensor for tensor in tensors if not isinstance(tensor, Elsewhere) and tensor.dim()]
+    if there and behind and func.overloadpacket not in BETWEEN_DEVICES:
+        raise RuntimeError(f"{func}: found tensors of two devices, {[(tuple(t.shape), t.device) for t in tensors]}")
+    device = kwargs.get("device")
+    if device is not None:
+        there = torch.device(device).type == GPU.type
+        kwargs = kwargs | {"device": torch.device("cpu")}
+    with torch.no_grad():
+        found = func(*tree_map(unwrap, args), **tree_map(unwrap, kwargs))
+    if isinstance(found, Tensor) and (alias := func._schema.returns[0].alias_info) and alias.is_write:  # in place
+        return kwargs.get("out", args[0])
+    return tree_map(lambda leaf: Elsewhere(leaf) if isinstance(leaf, Tensor) else leaf, found) if there else found
+
+
+def unwrap(leaf: Any) -> Any:
+    return leaf.here if isinstance(leaf, Elsewhere) else leaf
+
+
+def like_nccl(collective: Callable[..., Any]) -> Callable[..., Any]:
+    """A collective that takes tensors on GPU alone."""
+
+    def run(tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(tensor, Elsewhere):
+            raise RuntimeError(f"found a tensor on {tensor.device}, where NCCL takes none")
+        return collective(tensor.here, *args, **kwargs)
+
+    return run
+
+
+@contextmanager
+def pretended_gpu() -> Iterator[torch.device]:
+    """A device that modules and tensors can be moved to. It has fused optimizers, and no autocast."""
+    autocast, future = torch.autocast, torch.__future__
+    swap, fused = future.get_swap_module_params_on_conversion(), optimizer._get_fused_kernels_supported_devices
+
+    def elsewhere_none(kind: str, *of: Any, **how: Any) -> Any:
+        return nullcontext() if kind == GPU.type else autocast(kind, *of, **how)
+
+    def without_gradients(mode: bool = True) -> Any:  # an inference tensor has no views that are wrapped
+        return torch.no_grad() if mode else nullcontext()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(optimizer, "_get_fused_kernels_supported_devices", lambda: [*fused(), GPU.type])
+        patch.setattr(torch, "autocast", elsewhere_none)
+        patch.setattr(torch, "inference_mode", without_gradients)
+        patch.setattr(dist, "all_reduce", like_nccl(dist.all_reduce))
+        patch.setattr(dist, "broadcast", like_nccl(dist.broadcast))
+        future.set_swap_module_params_on_conversion(True)  # a parameter and its `here` move together
+        torch._C._set_only_lift_cpu_tensors(True)  # torch.tensor makes its tensors here, and then moves them
+        try:
+            with PretendedGPU():
+                yield GPU
+        finally:
+            torch._C._set_only_lift_cpu_tensors(False)
+            future.set_swap_module_params_on_conversion(swap)
