@@ -143,8 +143,8 @@ def load_classifier(
     Raises InputError, naming the file, when it is missing, damaged, or holds something else.
     """
     tensors, info = load_tensors(path, device)
-    if "classifier" not in info:
-        raise InputError(f"{path}: no classifier in the file; expected one written by train_classifier.py")
+    if missing := [key for key in ("classifier", "test_accuracy") if key not in info]:
+        raise InputError(f"{path}: no {missing[0]} in the file; expected one written by train_classifier.py")
     with torch.device("meta"):  # no time spent on initial weights
         classifier = Classifier(**info["classifier"])
     classifier.load_state_dict(tensors, assign=True)

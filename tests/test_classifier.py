@@ -84,9 +84,10 @@ def test_the_file_gives_the_classifier_back_exactly(trained, tmp_path):
 
 def test_a_file_of_something_else_is_refused(tmp_path):
     path = tmp_path / "other.safetensors"
-    save_tensors(path, {"weight": torch.zeros(2)}, {"kind": "other"})
-    with pytest.raises(InputError, match=r"other\.safetensors: no classifier in the file"):
-        load_classifier(path)
+    for info, missing in (({"kind": "other"}, "classifier"), ({"classifier": {}}, "test_accuracy")):
+        save_tensors(path, {"weight": torch.zeros(2)}, info)
+        with pytest.raises(InputError, match=rf"other\.safetensors: no {missing} in the file"):
+            load_classifier(path)
 
 
 def test_shifted_moves_down_and_right_and_repeats_the_edge():
