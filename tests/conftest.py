@@ -7,10 +7,11 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from launches import end_all
 
 os.environ["MPLBACKEND"] = "agg"  # plots open no window
 os.environ["OMP_NUM_THREADS"] = "1"  # on arrays this small a second thread only waits, for minutes if cores are busy
@@ -56,6 +57,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             continue
         for item in marked:
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture
+def none_left() -> Iterator[None]:
+    """What a failed test has left running ends with it."""
+    yield
+    end_all()
 
 
 @pytest.fixture

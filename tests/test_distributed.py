@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 import ranks_worker
 import torch
 from entries import DDGAN, IMAGE_SHAPE, VAE, blobs
+from launches import ROOT, finish, mpiexec
 
 from genbench import devices, weights
 from genbench.batches import Slice
@@ -24,41 +24,9 @@ from genbench.models import build
 from genbench.ranks import Ranks
 from genbench.recipe import TrainConfig
 
-ROOT = Path(__file__).parents[1]
-BIN = Path(sys.executable).parent
-ENV = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 STEPS = 3
-pytestmark = pytest.mark.timeout(900)  # several processes each, on cores that may be busy
+pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("none_left")]  # processes, on cores that may be busy
 GENTLE = {"algorithm": "sgd", "lr": 1e-4}  # see ranks_worker.py
-
-
-running: list[subprocess.Popen[str]] = []
-
-
-@pytest.fixture(autouse=True)
-def none_left() -> Iterator[None]:
-    """What a failed test has left running ends with it: mpiexec's ranks die with it."""
-    yield
-    while running:
-        process = running.pop()
-        process.kill()
-        process.communicate()
-
-
-def mpiexec(ranks: int, *command: object) -> subprocess.Popen[str]:
-    """Start `python COMMAND` with so many ranks, or alone."""
-    launch = [str(BIN / "mpiexec"), "-n", str(ranks)] if ranks > 1 else []
-    pipe = subprocess.PIPE
-    command = (*launch, sys.executable, *map(str, command))
-    running.append(subprocess.Popen(command, env=ENV, stdout=pipe, stderr=pipe, text=True))
-    return running[-1]
-
-
-def finish(process: subprocess.Popen[str], status: int = 0, seconds: float = 600) -> str:
-    """What a process says until it ends with `status`."""
-    out, err = process.communicate(timeout=seconds)
-    assert process.returncode == status, err
-    return out + err
 
 
 # --- Training: N ranks as one -----------------------------------------------------------------------------------------

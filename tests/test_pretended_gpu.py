@@ -11,8 +11,9 @@ import pytest
 import ranks_worker
 import torch
 from entries import blobs
+from launches import finish, mpiexec
 from pretended_gpu import Elsewhere, pretended_gpu
-from test_distributed import finish, mpiexec
+from ranks_worker import ON_PRETENDED_GPU
 
 from genbench import weights
 from genbench.checkpoint import load_model
@@ -51,9 +52,6 @@ def test_it_refuses_tensors_of_two_devices_as_a_gpu_does(gpu: torch.device) -> N
         x + torch.ones(4)
 
 
-NAMES = [name for name, (_, training) in ranks_worker.TRAININGS.items() if "precision" not in training]
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Every family trained on the CPU, and on a pretended GPU."""
@@ -65,14 +63,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ON_PRETENDED_GPU)
 def test_every_family_trains_on_a_gpu(name: str, trained: Path) -> None:
     cpu, gpu = (weights.load_tensors(trained / device / name / "model.safetensors")[0] for device in ("cpu", "gpu"))
     for key in cpu:  # attention is computed in another way
         torch.testing.assert_close(gpu[key], cpu[key], rtol=1e-5, atol=1e-5, msg=key)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ON_PRETENDED_GPU)
 def test_every_family_samples_on_a_gpu(name: str, trained: Path, gpu: torch.device) -> None:
     """The samples of all its samplers, and its pictures."""
     model, _ = load_model(trained / "cpu" / name / "model.safetensors")
@@ -125,13 +123,14 @@ def test_objects_are_counted_on_a_gpu(gpu: torch.device) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("none_left")
 def test_ranks_exchange_what_is_on_their_gpus(trained: Path, tmp_path: Path) -> None:
     """And with Adam, too, two train as one: but for biases that batch normalisation takes away again, and its means.
 
     Their gradients are zero but for rounding, of which Adam makes whole steps.
     """
     finish(mpiexec(2, ranks_worker.__file__, tmp_path, 3, json.dumps(ADAM), "gpu"))
-    for name in NAMES:
+    for name in ON_PRETENDED_GPU:
         one, two = (weights.load_tensors(f / name / "model.safetensors")[0] for f in (trained / "cpu", tmp_path))
         chance = r"generator\.(blocks.*(conv2|shortcut)\.bias|.*running_mean)" if name == "wgan-gp" else "none"
         for key in one:

@@ -45,7 +45,7 @@ class PublishedRow:
     inception_score: str = ""
     nfe: str = ""
     time: str = ""
-    source: Mapping[str, str] = field(default_factory=dict)
+    source: Mapping[str, str] = field(kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -73,14 +73,16 @@ PUBLISHED: Mapping[str, Sequence[PublishedRow]] = {
         PublishedRow("VAE", "VAE, network of RAE", "106.37", "", "1", source=GHOSH),
         PublishedRow("VAE", "VAE, mixture of Gaussians as prior", "103.78", "", "1", source=GHOSH),
         PublishedRow("VAE", "RAE-L2, mixture of Gaussians as prior", "74.16", "", "1", source=GHOSH),
-        PublishedRow("VAE", "NVAE", "23.5", "7.18", "1", "0.36 s (V100)", AS_IN),
+        PublishedRow("VAE", "NVAE", "23.5", "7.18", "1", "0.36 s (V100)", source=AS_IN),
         PublishedRow("DDGAN", "DDGAN, T = 1", "14.6", "8.93", "1", source=XIAO),
         PublishedRow("DDGAN", "DDGAN, T = 2", "4.08", "9.80", "2", source=XIAO),
-        PublishedRow("DDGAN", "DDGAN, T = 4", "3.75", "9.63", "4", "0.21 s (V100)", XIAO),
-        PublishedRow("Diffusion", "DDPM, L_simple, T = 1000", "3.17", "9.46", "1000", "80.5 s (V100, Xiao et al.)", HO),
+        PublishedRow("DDGAN", "DDGAN, T = 4", "3.75", "9.63", "4", "0.21 s (V100)", source=XIAO),
+        PublishedRow(
+            "Diffusion", "DDPM, L_simple, T = 1000", "3.17", "9.46", "1000", "80.5 s (V100, Xiao et al.)", source=HO
+        ),
         PublishedRow("Diffusion", "DDIM, η = 0, S = 10", "13.36", "", "10", source=SONG),
         PublishedRow("Diffusion", "DDIM, η = 0, S = 20", "6.84", "", "20", source=SONG),
-        PublishedRow("Diffusion", "DDIM, η = 0, S = 50", "4.67", "", "50", "4.01 s (V100, Xiao et al.)", SONG),
+        PublishedRow("Diffusion", "DDIM, η = 0, S = 50", "4.67", "", "50", "4.01 s (V100, Xiao et al.)", source=SONG),
         PublishedRow("Diffusion", "DDIM, η = 0, S = 100", "4.16", "", "100", source=SONG),
         PublishedRow("Diffusion", "Improved diffusion, 4K linear, L_simple", "2.90", "", "4000", source=NICHOL),
         PublishedRow("Diffusion", "Improved diffusion, 4K cosine, L_hybrid", "3.19", "", "4000", source=NICHOL),
@@ -88,9 +90,9 @@ PUBLISHED: Mapping[str, Sequence[PublishedRow]] = {
         PublishedRow(
             "DiffuseVAE", "DiffuseVAE-72M, formulation 1, mixture as prior", "2.62", "", "1000", source=PANDEY
         ),
-        PublishedRow("", "StyleGAN2 + ADA, unconditional", "2.92", "9.83", "1", "0.04 s (V100)", AS_IN),
-        PublishedRow("", "Score SDE, VE", "2.20", "9.89", "2000", "423 s (V100)", AS_IN),
-        PublishedRow("", "LSGM", "2.10", "9.87", "147", "44.5 s (V100)", AS_IN),
+        PublishedRow("", "StyleGAN2 + ADA, unconditional", "2.92", "9.83", "1", "0.04 s (V100)", source=AS_IN),
+        PublishedRow("", "Score SDE, VE", "2.20", "9.89", "2000", "423 s (V100)", source=AS_IN),
+        PublishedRow("", "LSGM", "2.10", "9.87", "147", "44.5 s (V100)", source=AS_IN),
         PublishedRow("", "EDM, VP, unconditional", "1.97", "", "35", source=KARRAS),
     ],
 }
@@ -104,10 +106,9 @@ def published_beside(dataset: Mapping[str, Any], table: Table) -> list[Beside]:
     name = str(dataset.get("name"))
     size = tuple(dataset.get("image_shape") or ()), dataset.get("num_train")
     rows = PUBLISHED[name] if SIZES.get(name) == size else ()
-    fids = {column.key: column for column in table.columns if column.metric == "fid"}
-    fid = fids.get("fid_legacy") or next(
-        iter(fids.values()), None
-    )  # published ones are of TensorFlow's resizer, as legacy
+    fids = [column for column in table.columns if column.metric == "fid"]
+    fids.sort(key=lambda column: column.key != "fid_legacy")  # published ones are of TensorFlow's resizer, as it is
+    fid = fids[0] if fids else None
     families = dict.fromkeys(row.family for row in rows)
     return [
         Beside(
