@@ -1,6 +1,5 @@
-"""What README.md, CONTRIBUTING.md and docs/ say: commands, examples, links, hosts, keys and messages."""
+"""What README.md, CONTRIBUTING.md and docs/ say: suites, examples, links, hosts, keys and messages."""
 
-import argparse
 import importlib.util
 import json
 import re
@@ -17,82 +16,31 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from documents import COMMANDS, DOCUMENTS, ROOT
 
 from genbench.data import datasets
 from genbench.suites import check
 from tools import document
 
-ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-
-# How commands begin that no test here runs, and what does.
-ELSEWHERE = {
-    "uv sync": "the first step of .ci/run; with --extra slurm, the plugin is among the development dependencies",
-    "uv run pytest": "a step of .ci/run, which takes the line from the README",
-    "uv run pre-commit install": "changes the checkout's hooks; the hooks are the linters of .ci/run",
-    "bash .ci/run": "it is what CI runs",
-    "uv run --with snakemake-logger-plugin-rich": "no dependency; tried by hand with 0.5.1 in a terminal of 80 columns",
-    "uv pip install": "plugins for clouds, which no test has; docs/cloud.md says what was tried",
-    "srun": "asks a cluster for a GPU",
-    "docker": "no docker engine in CI; tests of the Dockerfile are in tests/test_containers.py",
-    "apptainer": "not in CI; docs/clusters.md says what was tried",
-    "aws": "Amazon's client, for files in a bucket",
-}
-
-
-def commands() -> dict[str, str]:
-    """Every line of every bash block, without its comment, and the first document that has it."""
-    found: dict[str, str] = {}
-    for path in DOCUMENTS:
-        for block in re.findall(r"```(?:ba)?sh\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL):
-            for line in block.replace("\\\n", " ").splitlines():
-                words = shlex.split(line, comments=True)
-                if words:
-                    found.setdefault(shlex.join(words), path.name)
-    return found
-
-
-COMMANDS = commands()
-SNAKEMAKE = [line for line in COMMANDS if line.startswith("uv run snakemake ")]
-RUN_BY_PYTHON = re.compile(r"uv run( --no-project)?( python)? (scripts|tools)/\w+\.py( |$)")
-SCRIPTS = [line for line in COMMANDS if RUN_BY_PYTHON.match(line)]
-
-
-def test_every_command_is_run_by_a_test_or_says_by_what() -> None:
-    others = {*COMMANDS} - {*SNAKEMAKE, *SCRIPTS}
-    assert [line for line in others if not line.startswith(tuple(ELSEWHERE))] == []
-    assert len(SNAKEMAKE) >= 10
-    assert len(SCRIPTS) >= 5
-
-
-@pytest.mark.parametrize("line", SNAKEMAKE)
-def test_snakemake_is_told_how_much_it_may_use(line: str) -> None:
-    """It refuses to run without, except for what runs nothing."""
-    assert re.search(r" --(cores|profile|jobs|dry-run|unlock|report|conda-create-envs-only)\b", line), COMMANDS[line]
+NAMES_A_SUITE = [line for line in COMMANDS if line.startswith("uv run snakemake ") and "suite=" in line]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("line", SNAKEMAKE)
-def test_snakemake_would_do_what_the_documents_say(line: str, tmp_path: Path) -> None:
-    """As a dry run, in an empty folder with the configuration of the checkout and a suite of one's own."""
+@pytest.mark.parametrize("line", NAMES_A_SUITE)
+def test_snakemake_would_run_the_suites_that_the_documents_name(line: str, tmp_path: Path) -> None:
+    """The real ones, as a dry run; tests/test_commands.py runs the same commands with small ones in their place."""
     (tmp_path / "my").mkdir()
-    (tmp_path / "my/suite.yaml").write_text((ROOT / "suites/demo.yaml").read_text())
-    (tmp_path / "config.yaml").write_text((ROOT / "config.yaml").read_text())
+    shutil.copy(ROOT / "suites/demo.yaml", tmp_path / "my/suite.yaml")
+    shutil.copy(ROOT / "config.yaml", tmp_path)
     words = shlex.split(line)[3:]
     if "--profile" in words:
         place = words.index("--profile")
-        profile = ROOT / words[place + 1]
-        has_plugin = importlib.util.find_spec("snakemake_executor_plugin_slurm") is not None
-        known = has_plugin and profile.exists()  # others are to be written by whoever has such a cluster
+        profile = ROOT / words[place + 1]  # or it is to be written by whoever has such a cluster
+        known = profile.exists() and importlib.util.find_spec("snakemake_executor_plugin_slurm") is not None
         words[place : place + 2] = ["--profile", str(profile)] if known else []
-    config = words.index("--config") if "--config" in words else len(words)  # it takes all that follows
-    options = [
-        "--dry-run",
-        "--snakefile",
-        str(ROOT / "Snakefile"),
-        "--workflow-profile",
-        str(ROOT / "profiles/default"),
-    ]
+    config = words.index("--config")  # it takes all that follows
+    default = str(ROOT / "profiles/default")
+    options = ["--dry-run", "--snakefile", str(ROOT / "Snakefile"), "--workflow-profile", default]
     job = subprocess.run(
         [sys.executable, "-m", "snakemake", *words[:config], *options, *words[config:]],
         cwd=tmp_path,
@@ -101,37 +49,8 @@ def test_snakemake_would_do_what_the_documents_say(line: str, tmp_path: Path) ->
         text=True,
         timeout=240,
     )
-    if "apptainer" in words and shutil.which("apptainer") is None:  # its command is looked for when all else is known
-        assert "apptainer or singularity command has to be available" in job.stdout, job.stdout[-2000:]
-    elif "--report" in words:  # it wants results: that the line is understood so far is what can be seen without
-        assert "Missing" in job.stdout or "not have been" in job.stdout or job.returncode == 0, job.stdout[-2000:]
-    else:
-        assert job.returncode == 0, job.stdout[-2000:]
-        assert "Traceback" not in job.stdout
-
-
-class Parsed(BaseException):
-    """Raised where a script has understood its command line."""
-
-
-@pytest.mark.parametrize("line", SCRIPTS)
-def test_scripts_know_the_options_that_the_documents_give(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = [word for word in shlex.split(line)[2:] if word not in ("--no-project", "python")]
-    spec = importlib.util.spec_from_file_location("documented", ROOT / words[0])
-    assert spec is not None
-    assert spec.loader is not None
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    parse = argparse.ArgumentParser.parse_args
-
-    def parse_alone(self: argparse.ArgumentParser, *arguments: list[str]) -> None:
-        parse(self, *arguments)
-        raise Parsed
-
-    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_alone)
-    monkeypatch.setattr(sys, "argv", words)
-    with pytest.raises(Parsed):
-        script.main()
+    assert job.returncode == 0, job.stdout[-2000:]
+    assert "Traceback" not in job.stdout
 
 
 def test_documents_written_from_the_code_are_up_to_date() -> None:

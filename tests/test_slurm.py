@@ -4,16 +4,15 @@ Its GPUs may be stand-ins: jobs ask for them, and compute on the CPU.
 """
 
 import json
-import os
 import re
-import shutil
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
+from documents import check_out, documented, environment, execute, run
 from entries import MODELS
 
 ROOT = Path(__file__).parents[1]
@@ -36,17 +35,21 @@ SUITE = {
         },
     },
 }
-PARTITIONS = {"partitions": {"gpu": {"max_gpu": 2}, "cpu": {"max_gpu": 0}}}
-OPTIONS = [
-    *("--profile", str(ROOT / "profiles/slurm")),
-    *("--slurm-partition-config", "partitions.yaml"),
-    *("--slurm-status-command", "squeue", "--slurm-no-account"),  # a cluster without accounts
-    *("--slurm-init-seconds-before-status-checks", "2", "--seconds-between-status-checks", "2"),
-    *("--latency-wait", "20", "--slurm-keep-successful-logs"),
-    *("--set-resources", "train:gpu=1", "sample:gpu=1"),  # though config says cpu, as there is no real GPU
-    *("--precommand", "env | grep CUDA_VISIBLE_DEVICES; true"),
-    *("--config", "suite=cluster.yaml", "device=cpu"),
-]
+# What docs/clusters.md says a cluster without accounts and with two partitions needs in its profile, and haste.
+FITTED = """
+slurm-partition-config: partitions.yaml
+slurm-status-command: squeue
+slurm-no-account: true
+slurm-init-seconds-before-status-checks: 2
+seconds-between-status-checks: 2
+slurm-keep-successful-logs: true
+precommand: "env | grep CUDA_VISIBLE_DEVICES; true"
+set-resources: # though config.yaml says cpu, as there is no real GPU
+  train: {gpu: 1}
+  sample: {gpu: 1}
+"""
+PARTITIONS = "partitions:\n  gpu: {max_gpu: 2}\n  cpu: {max_gpu: 0}\n"
+RUN = documented("uv run snakemake --profile profiles/slurm --config suite=cifar10")
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -69,36 +72,50 @@ def jobs_of(records: list[dict[str, str]], rule: str, model: str = "") -> list[d
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, list[dict[str, str]]]:
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout that is fitted to this cluster, and whose suites are small."""
+    folder = check_out(tmp_path_factory.mktemp("cluster") / "genbench")
+    (folder / "suites/cifar10.yaml").write_text(yaml.safe_dump(SUITE))
+    few = SUITE | {"models": {"gan": SUITE["models"]["gan"] | {"training": TRAINING}}}
+    (folder / "suites/demo.yaml").write_text(yaml.safe_dump(few))
+    (folder / "partitions.yaml").write_text(PARTITIONS)
+    with (folder / "profiles/slurm/config.yaml").open("a") as profile:
+        profile.write(FITTED)
+    config = folder / "config.yaml"
+    config.write_text(config.read_text().replace("device: auto", "device: cpu"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cluster(checkout: Path) -> tuple[Path, str, list[dict[str, str]]]:
     """The folder, Snakemake's output and Slurm's records of a run in which a training was cancelled once."""
-    folder = tmp_path_factory.mktemp("cluster")
-    shutil.copy(ROOT / "config.yaml", folder)
-    (folder / "cluster.yaml").write_text(yaml.safe_dump(SUITE))
-    (folder / "partitions.yaml").write_text(yaml.safe_dump(PARTITIONS))
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), *OPTIONS]
-    with (folder / "output.log").open("w") as output:
+    with (checkout / "output.log").open("w") as output:
         process = subprocess.Popen(
-            command, cwd=folder, stdout=output, stderr=output, env=os.environ | {"GENBENCH_SAVE_SECONDS": "0.5"}
+            RUN.split(),
+            cwd=checkout,
+            stdout=output,
+            stderr=output,
+            env=environment(checkout) | {"GENBENCH_SAVE_SECONDS": "0.5"},
         )
         try:
-            state = folder / "results/cluster/gan/seed0/training/state.safetensors"
+            state = checkout / "results/cifar10/gan/seed0/training/state.safetensors"
             while process.poll() is None and not state.exists():
                 time.sleep(0.2)
-            for job in jobs_of(job_records(folder), "train", "gan"):
+            for job in jobs_of(job_records(checkout), "train", "gan"):
                 slurm("scancel", job["JobId"])  # as at the end of its time
             process.wait()
         finally:
             process.terminate()
             process.wait()
-    text = (folder / "output.log").read_text()
+    text = (checkout / "output.log").read_text()
     assert process.returncode == 0, text[-10_000:]
-    return folder, text, job_records(folder)
+    return checkout, text, job_records(checkout)
 
 
 def test_the_report_is_made(cluster):
     folder, _, _ = cluster
     assert (folder / "results/report/index.html").stat().st_size > 10_000
-    page = (folder / "results/report/cluster.html").read_text()
+    page = (folder / "results/report/cifar10.html").read_text()
     assert all(model in page for model in SUITE["models"])
 
 
@@ -108,7 +125,7 @@ def test_a_cancelled_training_comes_back_with_more_memory_and_time_and_goes_on(c
     assert (first["JobState"], second["JobState"]) == ("CANCELLED", "COMPLETED")
     assert (first["TimeLimit"], second["TimeLimit"]) == ("1-00:00:00", "2-00:00:00")
     assert (first["MinMemoryNode"], second["MinMemoryNode"]) == ("8000M", "16000M")
-    training = json.loads((folder / "results/cluster/gan/seed0/training.json").read_text())
+    training = json.loads((folder / "results/cifar10/gan/seed0/training.json").read_text())
     assert (training["steps"], training["resumed"]) == (600, 1)
 
 
@@ -125,7 +142,7 @@ def test_jobs_that_ask_for_a_gpu_get_one_and_others_do_not(cluster):
         seen |= {devices[1]} if devices else set()
     assert seen <= {"0", "1"}
     assert len(seen) >= 1
-    timing = json.loads((folder / "results/cluster/gan/seed0/final/default/timing.json").read_text())
+    timing = json.loads((folder / "results/cifar10/gan/seed0/final/default/timing.json").read_text())
     assert timing["device"].startswith("CPU")  # told, not assumed
 
 
@@ -134,7 +151,7 @@ def test_the_ranks_of_a_model_run_in_one_job(cluster):
     for rule, model, tasks in (("train", "ddpm", "2"), ("sample", "ddpm", "2"), ("sample", "gan", "1")):
         (record,) = jobs_of(records, rule, model)
         assert (record["NumNodes"], record["NumTasks"], record["CPUs/Task"]) == ("1", tasks, "1")
-    training = json.loads((folder / "results/cluster/ddpm/seed0/training.json").read_text())
+    training = json.loads((folder / "results/cifar10/ddpm/seed0/training.json").read_text())
     assert training["ranks"] == 2
     assert training["device"].startswith("2 × CPU")
 
@@ -144,10 +161,36 @@ def test_an_evaluation_and_its_picture_are_one_job_and_pages_are_none(cluster):
     comments = [record["Comment"] for record in records]
     assert sum("group_evaluation" in record["StdOut"] for record in records) == len(SUITE["models"])
     assert not re.findall(r"rule_(?:evaluate_wild|neighbours|report|index|real_grid)", " ".join(comments))
-    assert (folder / "results/cluster/real/grid.png").exists()
+    assert (folder / "results/cifar10/real/grid.png").exists()
 
 
 def test_a_second_run_has_nothing_to_do(cluster):
-    folder, _, _ = cluster
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), *OPTIONS]
-    assert "Nothing to be done" in subprocess.run(command, cwd=folder, capture_output=True, text=True).stderr
+    assert "Nothing to be done" in run(RUN, cluster[0])
+
+
+def test_a_dry_run_lists_what_would_be_submitted(checkout):
+    said = run("uv run snakemake --dry-run --quiet host --profile profiles/slurm --config suite=cifar10", checkout)
+    assert said.count("Reason: ") > 10 or "Nothing to be done" in said
+
+
+def test_the_cluster_is_asked_for_its_partitions(checkout):
+    said = execute("uv run generate-slurm-partition-config", checkout)
+    assert yaml.safe_load(said[said.index("partitions:") :])["partitions"].keys() == {"gpu", "cpu"}
+
+
+def test_a_gpu_is_tried_by_hand(cluster):
+    """In the shell that srun opens on a node, in a terminal."""
+    shell = documented("srun --gpus=1 --cpus-per-task=4 --mem=16G --time=1:00:00 --pty bash")
+    line = documented("uv run snakemake --cores 4 --resources gpu=1 --config device=cuda")
+    said = subprocess.run(
+        ["script", "--quiet", "--return", "--command", shell, "/dev/null"],  # a terminal for srun
+        cwd=cluster[0],
+        env=environment(cluster[0]),
+        input=f"echo device $CUDA_VISIBLE_DEVICES.\n{line}\nexit\n",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=280,
+    ).stdout
+    assert re.search(r"^device [01]\.", said, re.MULTILINE), said
+    assert ("error: device: found 'cuda', but torch sees no CUDA GPU" in said) != torch.cuda.is_available(), said
