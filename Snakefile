@@ -14,15 +14,7 @@ include: "rules/common.smk"
 container: config["container"]
 
 
-include: "rules/prefetch.smk"
-include: "rules/data.smk"
-include: "rules/train.smk"
-include: "rules/sample.smk"
-include: "rules/evaluate.smk"
-include: "rules/objects.smk"
-include: "rules/report.smk"
-
-
+# Before the rules: Snakemake 9.27 adds what comes later to patterns of files, but not to those of objects in a cloud.
 wildcard_constraints:
     suite=any_of(SUITES),
     dataset=any_of({suite["dataset"]["name"] for suite in SUITES.values()}),
@@ -36,6 +28,15 @@ wildcard_constraints:
         {name for suite in SUITES.values() for name in suite["evaluation"].get("objects", {}).get("labels", ())}
     ),
     split="train|test",
+
+
+include: "rules/prefetch.smk"
+include: "rules/data.smk"
+include: "rules/train.smk"
+include: "rules/sample.smk"
+include: "rules/evaluate.smk"
+include: "rules/objects.smk"
+include: "rules/report.smk"
 
 
 onstart:
