@@ -152,7 +152,9 @@ def train(
         if not finished:
             write_json(done_path, done)
             (folder / STATE).unlink(missing_ok=True)
-        (out.parent / "snapshots").mkdir(exist_ok=True)  # the workflow expects the folder even when it is empty
+        (out.parent / "snapshots").mkdir(exist_ok=True)
+        steps = "".join(f"{step}\n" for step in task.snapshots)
+        (out.parent / "snapshots/steps.txt").write_text(steps)  # object storage has no empty folders
         for name in names:
             _publish(folder / name, out.parent / "snapshots" / name)
         _publish(folder / "history.jsonl", out.parent / "history.jsonl")

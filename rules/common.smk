@@ -37,6 +37,17 @@ os.environ |= {
     "GENBENCH_WEIGHTS": config["weights_root"],
 }
 
+if "snakemake_storage_plugin_s3" in sys.modules:
+    from snakemake_storage_plugin_s3 import StorageObject
+
+    def is_folder(self):
+        """Asked anew until there is one. The plugin (0.3.6) remembers for good that there was none before the job that
+        makes it, and then misses the snapshots of a training in a cloud."""
+        self._is_dir = self._is_dir or any(self.get_subkeys())
+        return self._is_dir
+
+    StorageObject.is_dir = is_folder
+
 
 def elsewhere():
     """Whether jobs run on other machines than this one, which can't say whether those have GPUs: a cluster or a cloud."""
