@@ -10,6 +10,10 @@ configfile: "config.yaml"
 include: "rules/common.smk"
 
 
+envvars:
+    "GENBENCH_COMMIT",
+
+
 # Used with `--sdm apptainer` alone; every rule's own environment (conda) with `--sdm conda`.
 container: config["container"]
 

@@ -1,6 +1,7 @@
 """Where a result came from: package versions, commit, machine. Reads metadata only, imports no package."""
 
 import hashlib
+import os
 import platform
 import subprocess
 import sys
@@ -29,7 +30,12 @@ def code_sha256() -> str:
 
 @cache
 def git_commit() -> str | None:
-    """The checkout's commit, with "+changes" when tracked files differ from it; None outside a checkout."""
+    """The checkout's commit, with "+changes" when tracked files differ from it; None outside a checkout.
+
+    $GENBENCH_COMMIT goes before: the workflow tells its jobs, which may have the files alone.
+    """
+    if told := os.environ.get("GENBENCH_COMMIT"):
+        return told
     try:
         command = [
             "git",

@@ -14,6 +14,7 @@ from genbench.data.objects import labels_path
 from genbench.devices import count_gpus, gpu_indices
 from genbench.errors import InputError
 from genbench.metrics import metric_key
+from genbench.provenance import git_commit
 from genbench.reporting import outcome
 from genbench.suites import QUANTISATION, check, checkpoints, load_suites, seeds_of
 
@@ -35,6 +36,7 @@ os.environ |= {
     "PYTHONPATH": os.pathsep.join(filter(None, [workflow.basedir, os.getenv("PYTHONPATH")])),
     "GENBENCH_JOBS_PER_GPU": str(config["jobs_per_gpu"]),
     "GENBENCH_WEIGHTS": config["weights_root"],
+    "GENBENCH_COMMIT": git_commit() or "",  # for jobs in a cloud, whose copy of the checkout is without its history
 }
 
 if "snakemake_storage_plugin_s3" in sys.modules:
