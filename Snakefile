@@ -53,8 +53,11 @@ onstart:
 
 
 onsuccess:
+    prefix = workflow.storage_settings.default_storage_prefix
     if REPORT.exists() and REPORT.stat().st_mtime >= STARTED:  # not where the run was asked for something else
         print(outcome.made(REPORT.parent, SUITES), file=sys.stderr)
+    elif prefix and any(job.rule.name == "index" for job in workflow.dag.finished_jobs):
+        print(f"\nThe report: {prefix.rstrip('/')}/{REPORT}", file=sys.stderr)
 
 
 onerror:
