@@ -102,7 +102,13 @@ def failed_jobs():
     failed = getattr(workflow.scheduler, "failed", ())
     jobs = [single for job in failed for single in (job.jobs if job.is_group() else [job])]
     return [
-        outcome.FailedJob(job.rule.name, job.message.partition(" ")[2], list(job.log)) for job in jobs if job.message
+        outcome.FailedJob(
+            job.rule.name,
+            job.message.partition(" ")[2],
+            [log for log in job.log if not log.is_storage],  # a job that fails in a cloud sends none
+        )
+        for job in jobs
+        if job.message
     ]
 
 
