@@ -181,6 +181,7 @@ def test_a_resumed_training_is_bitwise_the_uninterrupted_one(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = run(tmp_path / "whole", MODELS[name], STEPS, snapshots=[15])
+    assert (tmp_path / "whole/snapshots/steps.txt").read_text() == "15\n"
     advance, calls = Trainer.advance, []
 
     def unplug(self: Trainer) -> object:
