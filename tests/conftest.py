@@ -36,12 +36,24 @@ def has_rattler() -> bool:
     return importlib.util.find_spec("rattler") is not None
 
 
+def has_moto() -> bool:
+    return importlib.util.find_spec("moto") is not None
+
+
 def has_browser() -> bool:
     return all(Path(f"/usr/bin/{name}").exists() for name in ("chromium", "chromedriver"))
 
 
-AVAILABLE = {"browser": has_browser, "gpu": has_cuda, "slurm": has_slurm, "conda": has_rattler, "faults": lambda: True}
-ON_REQUEST = {"slurm", "conda", "faults"}  # `pytest -m slurm`: nobody wants plain `pytest` to submit jobs to a cluster
+AVAILABLE = {
+    "browser": has_browser,
+    "gpu": has_cuda,
+    "slurm": has_slurm,
+    "conda": has_rattler,
+    "cloud": has_moto,
+    "faults": lambda: True,
+}
+# `pytest -m slurm`: nobody wants plain `pytest` to submit jobs to a cluster.
+ON_REQUEST = {"slurm", "conda", "cloud", "faults"}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
