@@ -72,3 +72,4 @@ rule all:
     default_target: True
     input:
         REPORT,
+        every_metric,  # so that what was deleted is made again, though the report is newer

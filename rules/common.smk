@@ -5,6 +5,7 @@ import re
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 from snakemake.exceptions import WorkflowError
 
@@ -347,6 +348,11 @@ def sample_sets(name):
         for checkpoint in checkpoints(entry)
         for sampler in entry["samplers"]
     ]
+
+
+def every_metric(wildcards):
+    """The metrics of every sample set of every suite."""
+    return [path for suite in SUITES for path in sample_sets("metrics.json")(SimpleNamespace(suite=suite))]
 
 
 def paired(wildcards):

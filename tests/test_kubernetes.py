@@ -3,12 +3,9 @@
 On request: uv run --with 'moto[server]' pytest -m cloud
 """
 
-import importlib.util
 import json
 import os
 import re
-import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -22,12 +19,17 @@ from urllib.request import urlopen
 
 import pytest
 import yaml
+from documents import check_out, documented, execute, project_environment
 from entries import MODELS
 from pretended_kubernetes import Cluster, Pod
 
-ROOT = Path(__file__).parents[1]
-PAGE = (ROOT / "docs/cloud.md").read_text(encoding="utf-8")
 BUCKET = "pictures"
+RUN = documented(
+    "uv run --with snakemake-executor-plugin-kubernetes==0.5.0 --with snakemake-storage-plugin-s3==0.3.6"
+    " snakemake --profile profiles/kubernetes --config suite=cifar10"
+)
+FETCH = documented("uvx --from awscli aws s3 cp --recursive s3://BUCKET/genbench/results/report report")
+PROFILE = re.compile(r"^```yaml\n(executor: kubernetes\n.*?)^```", re.DOTALL | re.MULTILINE)
 SUITE = {
     "title": "In a cloud",
     "dataset": {"source": "demo"},
@@ -48,21 +50,6 @@ SUITE = {
 KEY = "somebody"  # moto lets everybody in
 
 pytestmark = [pytest.mark.cloud, pytest.mark.slow, pytest.mark.timeout(900)]
-
-
-def block(language: str, containing: str) -> str:
-    """A block of the page, with this test's names in place of yours."""
-    blocks = re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
-    (found,) = [text for text in blocks if containing in text]
-    return found.replace("BUCKET", BUCKET)
-
-
-def project_environment() -> Path:
-    """The environment that has Snakemake: under `uv run --with` it is another than that of this Python."""
-    spec = importlib.util.find_spec("snakemake")
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).parents[4]
 
 
 def make_image(folder: Path) -> dict[str, str]:
@@ -91,14 +78,12 @@ def make_image(folder: Path) -> dict[str, str]:
 
 def make_checkout(folder: Path, endpoint: str) -> None:
     """A clone of what git tracks here, with a small suite in place of cifar10 and the page's profile."""
-    tracked = subprocess.run(["git", "-C", ROOT, "ls-files", "-z"], capture_output=True, text=True, check=True).stdout
-    for name in filter(None, tracked.split("\0")):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, folder / name)
+    check_out(folder)
     (folder / "suites/cifar10.yaml").write_text(yaml.safe_dump(SUITE))
     config = folder / "config.yaml"
     config.write_text(config.read_text().replace("device: auto", "device: cpu"))
-    profile = yaml.safe_load(block("yaml", "executor: kubernetes"))
+    page = (folder / "docs/cloud.md").read_text(encoding="utf-8")
+    profile = yaml.safe_load(PROFILE.search(page)[1].replace("BUCKET", BUCKET))
     profile |= {
         "storage-s3-endpoint-url": endpoint,
         "seconds-between-status-checks": 1,
@@ -139,30 +124,10 @@ class Run(NamedTuple):
     """A run of the page's command, in which the first training was killed when it had saved itself."""
 
     checkout: Path
-    environment: dict[str, str]
+    variables: dict[str, str]
     output: str
     cluster: Cluster
     objects: dict[str, bytes]  # all that was in the bucket when it ended
-
-
-def execute(checkout: Path, environment: dict[str, str], command: str) -> str:
-    """What a command of the page says."""
-    process = subprocess.Popen(
-        ["bash", "-c", command],
-        cwd=checkout,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        output, _ = process.communicate()
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode == 0, output[-10_000:]
-    return output
 
 
 def pods_of(pods: Iterable[Pod], rule: str) -> list[Pod]:
@@ -186,17 +151,13 @@ def run(tmp_path_factory: pytest.TempPathFactory, endpoint: str) -> Iterator[Run
     folder = tmp_path_factory.mktemp("kubernetes")
     checkout = folder / "checkout"
     make_checkout(checkout, endpoint)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    environment |= {
+    variables = {
         "SNAKEMAKE_STORAGE_S3_ACCESS_KEY": KEY,
         "SNAKEMAKE_STORAGE_S3_SECRET_KEY": KEY,
         "AWS_ACCESS_KEY_ID": KEY,
         "AWS_SECRET_ACCESS_KEY": KEY,
         "AWS_ENDPOINT_URL": endpoint,
         "KUBECONFIG": str(folder / "kubeconfig"),
-        "UV_PROJECT_ENVIRONMENT": str(project_environment()),  # not one in the checkout, which would be made anew
-        "UV_NO_SYNC": "1",
-        "PYTHONPATH": str(checkout),  # its genbench, and not the one that is installed there
     }
     bucket = boto3.resource(
         "s3", endpoint_url=endpoint, aws_access_key_id=KEY, aws_secret_access_key=KEY, region_name="us-east-1"
@@ -208,12 +169,12 @@ def run(tmp_path_factory: pytest.TempPathFactory, endpoint: str) -> Iterator[Run
         killer = threading.Thread(target=kill_once, args=[cluster, over])
         killer.start()
         try:
-            output = execute(checkout, environment, block("sh", "snakemake --profile"))
+            output = execute(RUN, checkout, **variables)
         finally:
             over.set()
             killer.join()
         objects = {found.key: found.get()["Body"].read() for found in bucket.objects.all()}
-        yield Run(checkout, environment, output, cluster, objects)
+        yield Run(checkout, variables, output, cluster, objects)
 
 
 def test_all_results_are_in_the_bucket_and_what_trainings_continue_from_is_not(run):
@@ -268,7 +229,7 @@ def test_jobs_that_ask_for_a_gpu_ask_for_it_as_kubernetes_wants_it(run):
 
 
 def test_the_report_is_fetched_by_the_command_of_the_page(run):
-    execute(run.checkout, run.environment, block("sh", "aws s3 cp"))
+    execute(FETCH.replace("BUCKET", BUCKET), run.checkout, **run.variables)
     report = {key: data for key, data in run.objects.items() if key.startswith("genbench/results/report/")}
     assert len(report) > 10
     for key, data in report.items():
@@ -277,5 +238,5 @@ def test_the_report_is_fetched_by_the_command_of_the_page(run):
 
 def test_a_second_run_has_nothing_to_do(run):
     before = len(run.cluster.pods)
-    assert "Nothing to be done" in execute(run.checkout, run.environment, block("sh", "snakemake --profile"))
+    assert "Nothing to be done" in execute(RUN, run.checkout, **run.variables)
     assert len(run.cluster.pods) == before

@@ -195,6 +195,14 @@ def test_ranks_share_training_and_sampling_and_another_number_of_them_repeats_no
 
 
 @pytest.mark.slow
+def test_a_deleted_model_alone_is_made_again_though_the_report_is_newer(ran: Path) -> None:
+    shutil.rmtree(ran / "results/toy/gan")
+    jobs = planned(ran)
+    assert jobs["train", "gan"] == jobs["sample", "gan"] == jobs["report", ""] == 1
+    assert {model for _, model in jobs} == {"gan", ""}
+
+
+@pytest.mark.slow
 def test_an_edited_model_alone_is_trained_again(ran: Path) -> None:
     suite = copy.deepcopy(TOY)
     suite["models"]["gan"]["training"]["steps"] = 21
