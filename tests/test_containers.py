@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from entries import MODELS
+from stand_in_apptainer import make_command
 
 ROOT = Path(__file__).parents[1]
 SUITE = {
@@ -16,14 +17,6 @@ SUITE = {
     "dataset": {"source": "demo"},
     "models": {"gan": {"model": MODELS["gan"], "training": {"steps": 1, "batch_size": 16}}},
 }
-# Notes what it is asked for, and runs the command that follows the image outside any container.
-APPTAINER = """#!/bin/sh
-[ "$1" = --version ] && echo apptainer version 1.3.0 && exit
-echo "$@" >> apptainer.txt
-while [ "$1" != "$IMAGE" ]; do shift; done
-shift
-exec "$@"
-"""
 
 
 @pytest.mark.slow
@@ -31,16 +24,14 @@ exec "$@"
 def test_a_rule_runs_in_the_image_of_the_configuration(tmp_path, configuration):
     shutil.copy(ROOT / "config.yaml", tmp_path)
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(SUITE))
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin/apptainer").write_text(APPTAINER)
-    (tmp_path / "bin/apptainer").chmod(0o755)
     image = configuration[0].partition("=")[2] if configuration else "genbench.sif"
+    make_command(tmp_path / "bin", image)
     target = "resources/demo/train.npz"
     command = [sys.executable, "-m", "snakemake", target, "--snakefile", str(ROOT / "Snakefile"), "--cores", "1"]
     result = subprocess.run(
         [*command, "--sdm", "apptainer", "--apptainer-args=--nv", "--config", "suite=small.yaml", *configuration],
         cwd=tmp_path,
-        env=os.environ | {"PATH": f"{tmp_path}/bin{os.pathsep}{os.environ['PATH']}", "IMAGE": image},
+        env=os.environ | {"PATH": f"{tmp_path}/bin{os.pathsep}{os.environ['PATH']}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

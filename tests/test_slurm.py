@@ -14,6 +14,7 @@ import torch
 import yaml
 from documents import check_out, documented, environment, execute, run
 from entries import MODELS
+from stand_in_apptainer import make_command
 
 ROOT = Path(__file__).parents[1]
 TRAINING = {"steps": 20, "batch_size": 16}
@@ -194,3 +195,15 @@ def test_a_gpu_is_tried_by_hand(cluster):
     ).stdout
     assert re.search(r"^device [01]\.", said, re.MULTILINE), said
     assert ("error: device: found 'cuda', but torch sees no CUDA GPU" in said) != torch.cuda.is_available(), said
+
+
+def test_jobs_run_in_the_image(cluster):
+    """With a stand-in for apptainer."""
+    folder = cluster[0]
+    make_command(folder / "bin", "genbench.sif")
+    path = f"{folder / 'bin'}{os.pathsep}{environment(folder)['PATH']}"
+    run("uv run snakemake --profile profiles/slurm --sdm apptainer --apptainer-args=--nv", folder, PATH=path)
+    calls = (folder / "apptainer.txt").read_text()
+    assert "scripts/train.py" in calls
+    assert all("--nv" in call for call in calls.splitlines() if call.startswith("exec "))
+    assert (folder / "results/report/demo.html").exists()
