@@ -3,25 +3,27 @@
 # PyTorch brings the CUDA libraries; the base has the CUDA runtime and what the NVIDIA container toolkit looks for.
 FROM nvidia/cuda:13.0.2-base-ubuntu24.04
 
-# git: the commit is part of every record. The compiler: torch.compile.
+# git: the commit is part of every record, also of a mounted checkout that belongs to another user. g++: torch.compile.
 # hadolint ignore=DL3008
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-      ca-certificates gcc git libc6-dev python3 python3-dev python3-venv \
- && rm -rf /var/lib/apt/lists/*
+      ca-certificates g++ git python3 python3-dev python3-venv \
+ && rm -rf /var/lib/apt/lists/* \
+ && git config --system --add safe.directory '*'
 
 ENV UV_PROJECT_ENVIRONMENT=/opt/venv UV_PYTHON=/usr/bin/python3 UV_NO_CACHE=1
 WORKDIR /opt/genbench
-COPY pyproject.toml README.md ./
+COPY pyproject.toml ./
 # pip: Snakemake's cloud executors install the storage plugin with it when a job starts.
 RUN python3 -m venv /opt/uv \
  && /opt/uv/bin/pip install --no-cache-dir uv==0.13.9 \
  && /opt/uv/bin/uv sync --no-dev --no-install-project \
  && /opt/uv/bin/uv pip install --python /opt/venv/bin/python pip==25.3
 
-# Any user may run it, also one without a home.
-ENV PATH=/opt/venv/bin:$PATH XDG_CACHE_HOME=/tmp/cache
-RUN useradd --uid 1001 --create-home genbench && install -d -o genbench /work
+# Any user may run it, also one without a home: caches go to /tmp. Apptainer has a home of its own instead.
+# CMA: ranks would read each other's memory, which docker forbids and MPICH does not notice before it fails.
+ENV PATH=/opt/venv/bin:$PATH HOME=/tmp MPIR_CVAR_CH4_CMA_ENABLE=0
+RUN useradd --uid 1001 --home-dir /tmp genbench && install -d -o genbench /work
 USER 1001
 WORKDIR /work
 CMD ["snakemake", "--help"]

@@ -40,6 +40,11 @@ def has_moto() -> bool:
     return importlib.util.find_spec("moto") is not None
 
 
+def has_docker() -> bool:
+    found = shutil.which("docker") is not None
+    return found and subprocess.run(["timeout", "20", "docker", "info"], capture_output=True).returncode == 0
+
+
 def has_browser() -> bool:
     return all(Path(f"/usr/bin/{name}").exists() for name in ("chromium", "chromedriver"))
 
@@ -50,10 +55,11 @@ AVAILABLE = {
     "slurm": has_slurm,
     "conda": has_rattler,
     "cloud": has_moto,
+    "containers": has_docker,
     "faults": lambda: True,
 }
 # `pytest -m slurm`: nobody wants plain `pytest` to submit jobs to a cluster.
-ON_REQUEST = {"slurm", "conda", "cloud", "faults"}
+ON_REQUEST = {"slurm", "conda", "cloud", "containers", "faults"}
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
