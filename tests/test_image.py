@@ -88,7 +88,7 @@ def check_results(folder: Path) -> None:
     assert all(model in page for model in SUITE["models"])
     training = json.loads((folder / "results/tiny/ddpm/seed0/training.json").read_text())
     assert training["ranks"] == 2
-    commit = run("git", "rev-parse", "HEAD").strip()
+    commit = run("git", "rev-parse", "HEAD", cwd=folder).strip()
     assert training["provenance"]["genbench_commit"] in {commit, f"{commit}+changes"}
 
 
@@ -108,7 +108,7 @@ def test_every_user_can_import_compile_and_name_the_commit(checkout, user):
     compiled = "import torch; print(torch.compile(torch.square)(torch.tensor(3.0)).item())"
     assert run(*docker, "python", "-c", compiled) == "9.0\n"
     named = "from genbench.provenance import git_commit; print(git_commit())"
-    assert run(*docker, "python", "-c", named).startswith(run("git", "rev-parse", "HEAD").strip())
+    assert run(*docker, "python", "-c", named).startswith(run("git", "rev-parse", "HEAD", cwd=checkout).strip())
 
 
 def test_ranks_exchange_large_arrays(checkout):
