@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-COMMAND = re.compile(r"(uv|uvx|bash|git|docker|apptainer|srun|tests/slurm/\w+\.sh)( |$)")
+COMMAND = re.compile(r"(uv|uvx|bash|git|docker|apptainer|srun) .|tests/slurm/run\.sh")
 
 
 def commands() -> dict[str, str]:
@@ -26,20 +26,23 @@ def commands() -> dict[str, str]:
         prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
         lines += [code for code in re.findall(r"`([^`\n]+)`", prose) if COMMAND.match(code)]
         for line in lines:
-            words = shlex.split(line, comments=True)
-            if words:
-                found.setdefault(shlex.join(words), path.name)
+            if plain(line):
+                found.setdefault(plain(line), path.name)
     return found
+
+
+def plain(line: str) -> str:
+    """A command in one way of quoting and without its comment, to compare it with others."""
+    return shlex.join(shlex.split(line, comments=True))
 
 
 COMMANDS = commands()
 
 
 def documented(line: str) -> str:
-    """A command as `commands` has it, which fails where no document has it any more."""
-    found = shlex.join(shlex.split(line))
-    assert found in COMMANDS, f"no document has the command {line!r}"
-    return found
+    """A command that a document has; fails where none has it any more."""
+    assert plain(line) in COMMANDS, f"no document has the command {line!r}"
+    return line
 
 
 def check_out(folder: Path) -> Path:
@@ -57,6 +60,13 @@ def check_out(folder: Path) -> Path:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
     return folder
+
+
+def commit(folder: Path) -> str:
+    """Make a checkout a repository with one commit, whose hash this returns."""
+    for line in ("init --quiet", "add .", "-c user.name=A -c user.email=a@b commit --quiet --message=First"):
+        subprocess.run(["git", *line.split()], cwd=folder, check=True)
+    return execute("git rev-parse HEAD", folder).strip()
 
 
 def project_environment() -> Path:

@@ -8,14 +8,13 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from documents import check_out, commit, documented, execute, run
 from entries import MODELS
 
-ROOT = Path(__file__).parents[1]
 TRAINING = {"steps": 20, "batch_size": 16}
 SUITE = {
     "title": "In a container",
@@ -56,30 +55,20 @@ MPI.COMM_WORLD.Allreduce(MPI.IN_PLACE, values)
 if MPI.COMM_WORLD.rank == 0:
     print(values.min(), values.max())
 """
-CONFIGURATION = ["--config", "suite=tiny.yaml", "device=cpu"]
+CONFIGURATION = "--config suite=tiny.yaml device=cpu"
+REGISTRY = """
+version: 0.1
+storage: {{filesystem: {{rootdirectory: {folder}}}}}
+http: {{addr: "127.0.0.1:5055"}}
+"""
 
 pytestmark = [pytest.mark.containers, pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
-def run(*command: str, cwd: Path = ROOT) -> str:
-    result = subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    assert result.returncode == 0, result.stdout[-10_000:]
-    return result.stdout
-
-
-def documented(start: str) -> str:
-    """The line of docs/clusters.md that begins so."""
-    text = (ROOT / "docs/clusters.md").read_text(encoding="utf-8")
-    (line,) = re.findall(rf"^{re.escape(start)}.*$", text, re.MULTILINE)
-    return str(line)
-
-
-def clean_copy(folder: Path) -> Path:
-    """A clone of this checkout with its tracked files as they are now, and the suite."""
-    run("git", "clone", "--quiet", str(ROOT), str(folder))
-    for name in run("git", "ls-files", "-z").split("\0")[:-1]:
-        shutil.copy(ROOT / name, folder / name)
+def make_checkout(folder: Path) -> Path:
+    check_out(folder)
     (folder / "tiny.yaml").write_text(yaml.safe_dump(SUITE))
+    commit(folder)
     return folder
 
 
@@ -88,51 +77,68 @@ def check_results(folder: Path) -> None:
     assert all(model in page for model in SUITE["models"])
     training = json.loads((folder / "results/tiny/ddpm/seed0/training.json").read_text())
     assert training["ranks"] == 2
-    commit = run("git", "rev-parse", "HEAD", cwd=folder).strip()
-    assert training["provenance"]["genbench_commit"] in {commit, f"{commit}+changes"}
+    assert training["provenance"]["genbench_commit"] == execute("git rev-parse HEAD", folder).strip()
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the image was built as the document has it."""
-    folder = clean_copy(tmp_path_factory.mktemp("image") / "checkout")
-    run("sh", "-c", documented("docker build"), cwd=folder)
+    folder = make_checkout(tmp_path_factory.mktemp("image") / "checkout")
+    run("docker build -t genbench .", folder)
     return folder
 
 
-@pytest.mark.parametrize("user", [[], ["--user=12345:12345"], ["--user=0"]], ids=["its own", "a stranger", "root"])
+@pytest.mark.parametrize("user", ["", "--user=12345:12345", "--user=0"], ids=["its own", "a stranger", "root"])
 def test_every_user_can_import_compile_and_name_the_commit(checkout, user):
-    docker = ["docker", "run", "--rm", *user, f"--volume={checkout}:/work", "genbench"]
-    assert run(*docker).startswith("usage: snakemake")
-    assert run(*docker, "python", "-c", IMPORTS) == "['mpich']\n"  # which has no Python; and nobody complains
+    def said(*command: str) -> str:
+        return execute(f"docker run --rm {user} --volume=$PWD:/work genbench {shlex.join(command)}", checkout)
+
+    assert said().startswith("usage: snakemake")
+    assert said("python", "-c", IMPORTS) == "['mpich']\n"  # which has no Python; and nobody complains
     compiled = "import torch; print(torch.compile(torch.square)(torch.tensor(3.0)).item())"
-    assert run(*docker, "python", "-c", compiled) == "9.0\n"
+    assert said("python", "-c", compiled) == "9.0\n"
     named = "from genbench.provenance import git_commit; print(git_commit())"
-    assert run(*docker, "python", "-c", named).startswith(run("git", "rev-parse", "HEAD", cwd=checkout).strip())
+    assert said("python", "-c", named) == execute("git rev-parse HEAD", checkout)
 
 
 def test_ranks_exchange_large_arrays(checkout):
-    output = run("docker", "run", "--rm", "genbench", "mpiexec", "-n", "4", "python", "-c", RANKS)
-    assert output == "4.0 4.0\n"
+    ranks = shlex.join(["mpiexec", "-n", "4", "python", "-c", RANKS])
+    assert execute(f"docker run --rm genbench {ranks}", checkout) == "4.0 4.0\n"
 
 
 def test_a_suite_runs_in_the_image_up_to_its_report(checkout):
-    run("sh", "-c", documented("docker run") + " " + shlex.join(CONFIGURATION), cwd=checkout)
+    line = documented('docker run --rm --user "$(id -u):$(id -g)" --volume "$PWD:/work" genbench snakemake --cores 2')
+    execute(f"{line} {CONFIGURATION}", checkout)
     check_results(checkout)
+
+
+@pytest.mark.skipif(shutil.which("docker-registry") is None, reason="this machine has no docker-registry")
+def test_the_image_is_pushed_to_a_registry(checkout, tmp_path):
+    """Debian's, on this machine: docker asks only those of 127.0.0.1 without TLS."""
+    (tmp_path / "config.yml").write_text(REGISTRY.format(folder=tmp_path))
+    server = subprocess.Popen(["docker-registry", "serve", tmp_path / "config.yml"])
+    try:
+        for line in ("docker build -t REGISTRY/genbench:1 .", "docker push REGISTRY/genbench:1"):
+            said = execute(documented(line).replace("REGISTRY", "127.0.0.1:5055"), checkout)
+        (digest,) = re.findall(r"sha256:[0-9a-f]{64}", said)
+        tags = tmp_path / "docker/registry/v2/repositories/genbench/_manifests/tags"
+        assert (tags / "1/current/link").read_text() == digest
+    finally:
+        server.terminate()
+        server.wait()
+        execute("docker rmi --no-prune 127.0.0.1:5055/genbench:1", checkout)
 
 
 @pytest.mark.skipif(shutil.which("apptainer") is None, reason="this machine has no apptainer")
 def test_a_suite_runs_through_apptainer_up_to_its_report(checkout, tmp_path):
-    folder = clean_copy(tmp_path / "checkout")
-    run("sh", "-c", documented("apptainer build"), cwd=folder)  # from the engine, where the image is since the fixture
-    words = shlex.split(documented("uv run snakemake --profile profiles/slurm --sdm apptainer"))
-    options = words[words.index("--sdm") :]  # here instead of on a cluster
-    output = run(sys.executable, "-m", "snakemake", "--cores", "2", *options, *CONFIGURATION, cwd=folder)
-    assert "Activating singularity image genbench.sif" in output
+    folder = make_checkout(tmp_path / "checkout")
+    run("apptainer build genbench.sif docker-daemon://genbench:latest", folder)  # there since the fixture
+    on_a_cluster = documented("uv run snakemake --profile profiles/slurm --sdm apptainer --apptainer-args=--nv")
+    here = on_a_cluster.replace("--profile profiles/slurm", "--cores 2")
+    assert "Activating singularity image genbench.sif" in execute(f"{here} {CONFIGURATION}", folder)
     check_results(folder)
     platform = "import platform; print(platform.platform())"
-    inside = run("apptainer", "exec", "genbench.sif", "python", "-c", platform, cwd=folder)
+    inside = execute(f"apptainer exec genbench.sif python -c {shlex.quote(platform)}", folder)
     for record in ("results/tiny/ddpm/seed0/training.json", "resources/demo/info.json"):
         assert json.loads((folder / record).read_text())["provenance"]["platform"] == inside.strip()
-    untracked = run("git", "status", "--porcelain", "--untracked-files=all", cwd=folder).splitlines()
-    assert [line for line in untracked if line.startswith("??")] == ["?? tiny.yaml"]
+    assert execute("git status --porcelain --untracked-files=all", folder) == ""

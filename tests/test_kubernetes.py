@@ -19,7 +19,7 @@ from urllib.request import urlopen
 
 import pytest
 import yaml
-from documents import check_out, documented, execute, project_environment
+from documents import check_out, commit, documented, execute, project_environment
 from entries import MODELS
 from pretended_kubernetes import Cluster, Pod
 
@@ -91,9 +91,7 @@ def make_checkout(folder: Path, endpoint: str) -> None:
     }
     (folder / "profiles/kubernetes").mkdir()
     (folder / "profiles/kubernetes/config.yaml").write_text(yaml.safe_dump(profile))
-    git = ["git", "-C", folder, "-c", "user.name=Somebody", "-c", "user.email=somebody@example.org"]
-    for arguments in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message=My suite"]):
-        subprocess.run([*git, *arguments], check=True)
+    commit(folder)
 
 
 @pytest.fixture(scope="module")
@@ -187,10 +185,9 @@ def test_all_results_are_in_the_bucket_and_what_trainings_continue_from_is_not(r
 
 
 def test_records_tell_the_commit_that_was_sent(run):
-    command = ["git", "-C", run.checkout, "rev-parse", "HEAD"]
-    commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    sent = execute("git rev-parse HEAD", run.checkout).strip()
     training = json.loads(run.objects["genbench/results/cifar10/gan/seed0/training.json"])
-    assert training["provenance"]["genbench_commit"] == commit
+    assert training["provenance"]["genbench_commit"] == sent
 
 
 def test_the_run_says_where_the_report_is_and_meets_no_exception_on_the_way(run):
