@@ -89,6 +89,7 @@ OF_A_FOLDER = SMALL | {
     "dataset": {"source": "folder", "name": "digits", "path": "digits.zip"},
     "evaluation": SMALL["evaluation"] | {"classifier": {"epochs": 3, "min_accuracy": 0.2}},
 }
+SUITES = {"suites/demo": SMALL, "suites/mnist": SMALL, "suites/cifar10": OF_A_FOLDER, "my/suite": SMALL}
 DEMO = "uv run snakemake --cores all --resources gpu=1"
 OFFLINE = (
     "uv run snakemake --cores all --resources gpu=1"
@@ -125,12 +126,7 @@ def checkout(tmp_path: Path) -> Path:
 def small_checkout(folder: Path) -> Path:
     check_out(folder)
     (folder / "my").mkdir()
-    for name, suite in (
-        ("suites/demo", SMALL),
-        ("suites/mnist", SMALL),
-        ("my/suite", SMALL),
-        ("suites/cifar10", OF_A_FOLDER),
-    ):
+    for name, suite in SUITES.items():
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(suite))
     return folder
 
@@ -292,7 +288,12 @@ def test_a_gpu_is_tried_with_the_demo(line: str, data: Path) -> None:
 
 @command("uv run snakemake prefetch --cores 1 --config suite=cifar10")
 def test_what_a_suite_needs_is_fetched_first(line: str, checkout: Path) -> None:
-    assert "suites/cifar10.yaml: all 0 files that are needed are here" in run(line, checkout)
+    """Behind a proxy that is not there; tests/test_data_prefetch.py fetches."""
+    (checkout / "suites/cifar10.yaml").write_text(yaml.safe_dump(SMALL | {"dataset": {"source": "cifar10"}}))
+    said = run(line, checkout, status=1, https_proxy="http://127.0.0.1:9")
+    archive = "resources/downloads/cifar-10-python.tar.gz"
+    assert f"error: {archive}: not there, and could not be downloaded" in said
+    assert f"put it at {archive}" in said
 
 
 @command(OFFLINE)
