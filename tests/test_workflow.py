@@ -343,20 +343,6 @@ def test_a_wrong_key_inside_a_model_stops_before_training_and_keeps_what_there_i
     assert {path: path.read_bytes() for path in models} == models
 
 
-@pytest.mark.slow
-def test_cuda_without_a_gpu_is_one_clear_error(ran: Path) -> None:
-    import torch
-
-    if torch.cuda.is_available():
-        pytest.skip("this machine has a GPU")
-    (ran / "results/toy/gan/seed0/model.safetensors").unlink()
-    result = snakemake(ran, "results/toy/gan/seed0/model.safetensors", device="cuda")
-    assert result.returncode != 0
-    assert "error: device: found 'cuda', but torch sees no CUDA GPU" in result.stdout
-    assert f"Failed: train toy/gan/seed0\n  its log: {ran / 'results/toy/gan/seed0/logs/train.log'}\n" in result.stdout
-    assert "Traceback" not in result.stdout
-
-
 def documented(heading: str) -> set[str]:
     """The keys that docs/results.md lists under a heading."""
     (section,) = re.findall(rf"^### {re.escape(heading)}\n(.*?)(?=^##|\Z)", DOCUMENT, re.MULTILINE | re.DOTALL)
