@@ -1,4 +1,4 @@
-"""Small models of every family, and a small data set, for the tests."""
+"""Small models of every family, a small evaluation and a small data set, for the tests."""
 
 import numpy as np
 
@@ -67,6 +67,11 @@ MODELS = {
     "ddpm": DDPM,
     "ddgan": DDGAN,
     "cold": COLD,
+}
+# For 160 samples of the data set demo.
+EVALUATION = {
+    "options": {"kid_subset_size": 50, "kid_subsets": 5},
+    "classifier": {"epochs": 1, "min_accuracy": 0.5},
 }
 IMAGE_SHAPE = (1, 16, 16)
 

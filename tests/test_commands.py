@@ -17,6 +17,7 @@ import pytest
 import torch
 import yaml
 from documents import COMMANDS, ROOT, check_out, commit, documented, environment, execute, plain, run
+from entries import EVALUATION
 from PIL import Image
 
 from genbench.data import datasets
@@ -79,15 +80,12 @@ SMALL = {
     "title": "Small",
     "dataset": {"source": "demo"},
     "num_samples": 160,
-    "evaluation": {
-        "options": {"kid_subset_size": 50, "kid_subsets": 5},
-        "classifier": {"epochs": 1, "min_accuracy": 0.5},
-    },
+    "evaluation": EVALUATION,
     "models": {"ddpm": DDPM},
 }
 OF_A_FOLDER = SMALL | {
     "dataset": {"source": "folder", "name": "digits", "path": "digits.zip"},
-    "evaluation": SMALL["evaluation"] | {"classifier": {"epochs": 3, "min_accuracy": 0.2}},
+    "evaluation": EVALUATION | {"classifier": {"epochs": 3, "min_accuracy": 0.2}},
 }
 SUITES = {"suites/demo": SMALL, "suites/mnist": SMALL, "suites/cifar10": OF_A_FOLDER, "my/suite": SMALL}
 DEMO = "uv run snakemake --cores all --resources gpu=1"

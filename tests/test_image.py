@@ -13,17 +13,14 @@ from pathlib import Path
 import pytest
 import yaml
 from documents import check_out, commit, documented, execute, run
-from entries import MODELS
+from entries import EVALUATION, MODELS
 
 TRAINING = {"steps": 20, "batch_size": 16}
 SUITE = {
     "title": "In a container",
     "dataset": {"source": "demo"},
     "num_samples": 160,
-    "evaluation": {
-        "options": {"kid_subset_size": 50, "kid_subsets": 5},
-        "classifier": {"epochs": 1, "min_accuracy": 0.5},
-    },
+    "evaluation": EVALUATION,
     "models": {
         "gan": {"model": MODELS["gan"], "training": TRAINING},
         "ddpm": {

@@ -20,7 +20,7 @@ from urllib.request import urlopen
 import pytest
 import yaml
 from documents import check_out, commit, documented, execute, project_environment
-from entries import MODELS
+from entries import EVALUATION, MODELS
 from pretended_kubernetes import Cluster, Pod
 
 BUCKET = "pictures"
@@ -34,10 +34,7 @@ SUITE = {
     "title": "In a cloud",
     "dataset": {"source": "demo"},
     "num_samples": 160,
-    "evaluation": {
-        "options": {"kid_subset_size": 50, "kid_subsets": 5},
-        "classifier": {"epochs": 1, "min_accuracy": 0.5},
-    },
+    "evaluation": EVALUATION,
     "models": {
         "gan": {
             "model": MODELS["gan"],

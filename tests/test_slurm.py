@@ -14,7 +14,7 @@ import pytest
 import torch
 import yaml
 from documents import check_out, documented, environment, execute, run
-from entries import MODELS
+from entries import EVALUATION, MODELS
 from stand_in_apptainer import make_command
 
 ROOT = Path(__file__).parents[1]
@@ -23,10 +23,7 @@ SUITE = {
     "title": "On a cluster",
     "dataset": {"source": "demo"},
     "num_samples": 160,
-    "evaluation": {
-        "options": {"kid_subset_size": 50, "kid_subsets": 5},
-        "classifier": {"epochs": 1, "min_accuracy": 0.5},
-    },
+    "evaluation": EVALUATION,
     "models": {
         "gan": {"model": MODELS["gan"], "training": TRAINING | {"steps": 600}, "sample_batch_size": 50},
         "ddpm": {

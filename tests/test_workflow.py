@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from entries import MODELS
+from entries import EVALUATION, MODELS
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
@@ -27,10 +27,7 @@ TOY = {
     "dataset": {"source": "demo"},
     "num_samples": 160,
     "snapshot_samples": 150,
-    "evaluation": {
-        "options": {"kid_subset_size": 50, "kid_subsets": 5},
-        "classifier": {"epochs": 1, "min_accuracy": 0.5},
-    },
+    "evaluation": EVALUATION,
     "models": {
         "gan": {
             "model": MODELS["gan"],
