@@ -105,7 +105,6 @@ ran: list[str] = []  # the commands of this file's tests
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(900),  # the first of them waits for a whole run
     pytest.mark.skipif(shutil.which("uv") is None, reason="this machine has no uv"),
 ]
 

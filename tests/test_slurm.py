@@ -189,7 +189,7 @@ def test_a_gpu_is_tried_by_hand(cluster):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=280,
+        timeout=800,
     ).stdout
     assert re.search(r"^device [01]\.", said, re.MULTILINE), said
     assert ("error: device: found 'cuda', but torch sees no CUDA GPU" in said) != torch.cuda.is_available(), said

@@ -88,7 +88,7 @@ def snakemake(folder: Path, *arguments: str, **options: str) -> subprocess.Compl
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=280,
+        timeout=800,
     )
 
 
