@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,13 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """Of what is too large to be kept, as pytest does with that of three runs: 3.5 GB of image in each."""
+    yield tmp_path
+    shutil.rmtree(tmp_path)
+
+
 @pytest.mark.parametrize("user", ["", "--user=12345:12345", "--user=0"], ids=["its own", "a stranger", "root"])
 def test_every_user_can_import_compile_and_name_the_commit(checkout, user):
     def said(*command: str) -> str:
@@ -110,15 +118,15 @@ def test_a_suite_runs_in_the_image_up_to_its_report(checkout):
 
 
 @pytest.mark.skipif(shutil.which("docker-registry") is None, reason="this machine has no docker-registry")
-def test_the_image_is_pushed_to_a_registry(checkout, tmp_path):
+def test_the_image_is_pushed_to_a_registry(checkout, folder):
     """Debian's, on this machine: docker asks only those of 127.0.0.1 without TLS."""
-    (tmp_path / "config.yml").write_text(REGISTRY.format(folder=tmp_path))
-    server = subprocess.Popen(["docker-registry", "serve", tmp_path / "config.yml"])
+    (folder / "config.yml").write_text(REGISTRY.format(folder=folder))
+    server = subprocess.Popen(["docker-registry", "serve", folder / "config.yml"])
     try:
         for line in ("docker build -t REGISTRY/genbench:1 .", "docker push REGISTRY/genbench:1"):
             said = execute(documented(line).replace("REGISTRY", "127.0.0.1:5055"), checkout)
         (digest,) = re.findall(r"sha256:[0-9a-f]{64}", said)
-        tags = tmp_path / "docker/registry/v2/repositories/genbench/_manifests/tags"
+        tags = folder / "docker/registry/v2/repositories/genbench/_manifests/tags"
         assert (tags / "1/current/link").read_text() == digest
     finally:
         server.terminate()
@@ -127,8 +135,8 @@ def test_the_image_is_pushed_to_a_registry(checkout, tmp_path):
 
 
 @pytest.mark.skipif(shutil.which("apptainer") is None, reason="this machine has no apptainer")
-def test_a_suite_runs_through_apptainer_up_to_its_report(checkout, tmp_path):
-    folder = make_checkout(tmp_path / "checkout")
+def test_a_suite_runs_through_apptainer_up_to_its_report(checkout, folder):
+    make_checkout(folder)
     run("apptainer build genbench.sif docker-daemon://genbench:latest", folder)  # there since the fixture
     on_a_cluster = documented("uv run snakemake --profile profiles/slurm --sdm apptainer --apptainer-args=--nv")
     here = on_a_cluster.replace("--profile profiles/slurm", "--cores 2")
