@@ -33,7 +33,6 @@ ELSEWHERE = {
         "uv run mypy",
         "uv run lint-imports",
         "uv run snakemake --lint",
-        "uv run --with py-rattler pytest -m conda",
         "tests/slurm/run.sh",
     ],
     "tests/test_conda.py": ["uv run snakemake --sdm conda --conda-create-envs-only"],
@@ -59,6 +58,7 @@ ELSEWHERE = {
 # What runs tests itself, and has no test but a person.
 BY_HAND = [
     "bash .ci/run",
+    "uv run --with py-rattler pytest -m conda",
     "uv run --with 'moto[server]' pytest -m cloud",
     "uv run pytest -m containers",
     "uv run pytest -m faults",
@@ -83,11 +83,12 @@ SMALL = {
     "evaluation": EVALUATION,
     "models": {"ddpm": DDPM},
 }
+GIVEN = SMALL | {"models": {"given": {"samples": "given.npz"}}}
 OF_A_FOLDER = SMALL | {
     "dataset": {"source": "folder", "name": "digits", "path": "digits.zip"},
     "evaluation": EVALUATION | {"classifier": {"epochs": 3, "min_accuracy": 0.2}},
 }
-SUITES = {"suites/demo": SMALL, "suites/mnist": SMALL, "suites/cifar10": OF_A_FOLDER, "my/suite": SMALL}
+SUITES = {"suites/demo": SMALL, "suites/mnist": GIVEN, "suites/cifar10": OF_A_FOLDER, "my/suite": GIVEN}
 DEMO = "uv run snakemake --cores all --resources gpu=1"
 OFFLINE = (
     "uv run snakemake --cores all --resources gpu=1"
@@ -124,6 +125,7 @@ def checkout(tmp_path: Path) -> Path:
 def small_checkout(folder: Path) -> Path:
     check_out(folder)
     (folder / "my").mkdir()
+    np.savez(folder / "given.npz", np.random.default_rng(0).integers(0, 256, (160, 28, 28, 1), dtype=np.uint8))
     for name, suite in SUITES.items():
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(suite))
     return folder

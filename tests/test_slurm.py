@@ -10,6 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -75,8 +76,9 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout that is fitted to this cluster, and whose suites are small."""
     folder = check_out(tmp_path_factory.mktemp("cluster") / "genbench")
     (folder / "suites/cifar10.yaml").write_text(yaml.safe_dump(SUITE))
-    few = SUITE | {"models": {"gan": SUITE["models"]["gan"] | {"training": TRAINING}}}
-    (folder / "suites/demo.yaml").write_text(yaml.safe_dump(few))
+    given = SUITE | {"models": {"given": {"samples": "given.npz"}}}
+    (folder / "suites/demo.yaml").write_text(yaml.safe_dump(given))
+    np.savez(folder / "given.npz", np.random.default_rng(0).integers(0, 256, (160, 28, 28, 1), dtype=np.uint8))
     (folder / "partitions.yaml").write_text(PARTITIONS)
     with (folder / "profiles/slurm/config.yaml").open("a") as profile:
         profile.write(FITTED)
@@ -202,6 +204,6 @@ def test_jobs_run_in_the_image(cluster):
     path = f"{folder / 'bin'}{os.pathsep}{environment(folder)['PATH']}"
     run("uv run snakemake --profile profiles/slurm --sdm apptainer --apptainer-args=--nv", folder, PATH=path)
     calls = (folder / "apptainer.txt").read_text()
-    assert "scripts/train.py" in calls
+    assert "scripts/extract_features.py" in calls
     assert all("--nv" in call for call in calls.splitlines() if call.startswith("exec "))
     assert (folder / "results/report/demo.html").exists()
