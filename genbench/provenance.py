@@ -30,12 +30,10 @@ def code_sha256() -> str:
 
 @cache
 def git_commit() -> str | None:
-    """The checkout's commit, with "+changes" when tracked files differ from it; None outside a checkout.
+    """The checkout's commit, with "+changes" when tracked files differ from it.
 
-    $GENBENCH_COMMIT goes before: the workflow tells its jobs, which may have the files alone.
+    Outside a checkout what the workflow tells its jobs, $GENBENCH_COMMIT, as they may have the files alone; or None.
     """
-    if told := os.environ.get("GENBENCH_COMMIT"):
-        return told
     try:
         command = [
             "git",
@@ -49,7 +47,7 @@ def git_commit() -> str | None:
         ]
         return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
-        return None
+        return os.environ.get("GENBENCH_COMMIT") or None
 
 
 def collect(*packages: str) -> dict[str, Any]:
