@@ -7,9 +7,12 @@ import shlex
 import shutil
 import signal
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -45,8 +48,8 @@ def documented(line: str) -> str:
     return line
 
 
-def check_out(folder: Path) -> Path:
-    """A copy of all files that git tracks here, or would, to `folder`."""
+def check_out(folder: Path, **suites: Mapping[str, Any]) -> Path:
+    """Copy all files that git tracks here, or would, to `folder`, with other suites in place of some of suites/."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -59,7 +62,15 @@ def check_out(folder: Path) -> Path:
         if (ROOT / name).exists():  # it may be deleted, and not yet committed
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
+    for name, suite in suites.items():
+        (folder / f"suites/{name}.yaml").write_text(yaml.safe_dump(suite))
     return folder
+
+
+def set_device(folder: Path, device: str) -> None:
+    """What the jobs of a checkout compute on."""
+    path = folder / "config.yaml"
+    path.write_text(path.read_text().replace("device: auto", f"device: {device}"))
 
 
 def commit(folder: Path) -> str:

@@ -1,4 +1,6 @@
-"""Small models of every family, a small evaluation and a small data set, for the tests."""
+"""Small models of every family, a small suite and a small data set, for the tests."""
+
+from pathlib import Path
 
 import numpy as np
 
@@ -68,10 +70,22 @@ MODELS = {
     "ddgan": DDGAN,
     "cold": COLD,
 }
-# For 160 samples of the data set demo.
-EVALUATION = {
-    "options": {"kid_subset_size": 50, "kid_subsets": 5},
-    "classifier": {"epochs": 1, "min_accuracy": 0.5},
+# A suite but for its models.
+SUITE = {
+    "title": "Small",
+    "dataset": {"source": "demo"},
+    "num_samples": 160,
+    "evaluation": {
+        "options": {"kid_subset_size": 50, "kid_subsets": 5},
+        "classifier": {"epochs": 1, "min_accuracy": 0.5},
+    },
+}
+TRAINING = {"steps": 20, "batch_size": 16}
+DDPM_OF_TWO_RANKS = {
+    "model": DDPM,
+    "training": TRAINING,
+    "samplers": {"ddim": {"step": "ddim", "steps": 2}},
+    "ranks": 2,
 }
 IMAGE_SHAPE = (1, 16, 16)
 
@@ -87,3 +101,8 @@ def blobs(count: int, seed: int = 0, size: int = 16) -> tuple[np.ndarray, np.nda
         shift = generator.integers(0, 3, 2)
         image[top + shift[0] : top + shift[0] + half - 3, left + shift[1] : left + shift[1] + half - 3] += 180
     return images, labels.astype(np.int64)
+
+
+def save_samples(path: Path, count: int = 160) -> None:
+    """Images of noise in the shape of the data set demo, as somebody's samples."""
+    np.savez(path, np.random.default_rng(0).integers(0, 256, (count, 28, 28, 1), dtype=np.uint8))

@@ -17,7 +17,7 @@ import pytest
 import torch
 import yaml
 from documents import COMMANDS, ROOT, check_out, commit, documented, environment, execute, plain, run
-from entries import EVALUATION
+from entries import SUITE, TRAINING, save_samples
 from PIL import Image
 
 from genbench.data import datasets
@@ -72,23 +72,16 @@ DDPM = {
             "attention_resolutions": [], "norm_groups": 2, "dropout": 0.0,
         },
     },
-    "training": {"steps": 20, "batch_size": 16},
+    "training": TRAINING,
     "samplers": {"ddim-20": {"step": "ddim", "steps": 20}},
     "sample_batch_size": 40,
 }  # fmt: skip
-SMALL = {
-    "title": "Small",
-    "dataset": {"source": "demo"},
-    "num_samples": 160,
-    "evaluation": EVALUATION,
-    "models": {"ddpm": DDPM},
-}
+SMALL = SUITE | {"models": {"ddpm": DDPM}}
 GIVEN = SMALL | {"models": {"given": {"samples": "given.npz"}}}
 OF_A_FOLDER = SMALL | {
     "dataset": {"source": "folder", "name": "digits", "path": "digits.zip"},
-    "evaluation": EVALUATION | {"classifier": {"epochs": 3, "min_accuracy": 0.2}},
+    "evaluation": SUITE["evaluation"] | {"classifier": {"epochs": 3, "min_accuracy": 0.2}},
 }
-SUITES = {"suites/demo": SMALL, "suites/mnist": GIVEN, "suites/cifar10": OF_A_FOLDER, "my/suite": GIVEN}
 DEMO = "uv run snakemake --cores all --resources gpu=1"
 OFFLINE = (
     "uv run snakemake --cores all --resources gpu=1"
@@ -123,11 +116,10 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def small_checkout(folder: Path) -> Path:
-    check_out(folder)
+    check_out(folder, demo=SMALL, mnist=GIVEN, cifar10=OF_A_FOLDER)
     (folder / "my").mkdir()
-    np.savez(folder / "given.npz", np.random.default_rng(0).integers(0, 256, (160, 28, 28, 1), dtype=np.uint8))
-    for name, suite in SUITES.items():
-        (folder / f"{name}.yaml").write_text(yaml.safe_dump(suite))
+    shutil.copy(folder / "suites/mnist.yaml", folder / "my/suite.yaml")
+    save_samples(folder / "given.npz")
     return folder
 
 

@@ -12,25 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 from documents import check_out, commit, documented, execute, run
-from entries import EVALUATION, MODELS
+from entries import DDPM_OF_TWO_RANKS, MODELS, SUITE, TRAINING
 
-TRAINING = {"steps": 20, "batch_size": 16}
-SUITE = {
-    "title": "In a container",
-    "dataset": {"source": "demo"},
-    "num_samples": 160,
-    "evaluation": EVALUATION,
-    "models": {
-        "gan": {"model": MODELS["gan"], "training": TRAINING},
-        "ddpm": {
-            "model": MODELS["ddpm"],
-            "training": TRAINING,
-            "samplers": {"ddim": {"step": "ddim", "steps": 2}},
-            "ranks": 2,
-        },
-    },
+TINY = SUITE | {
+    "models": {"gan": {"model": MODELS["gan"], "training": TRAINING}, "ddpm": DDPM_OF_TWO_RANKS},
 }
 IMPORTS = """
 import importlib, re, tomllib
@@ -53,7 +39,7 @@ MPI.COMM_WORLD.Allreduce(MPI.IN_PLACE, values)
 if MPI.COMM_WORLD.rank == 0:
     print(values.min(), values.max())
 """
-CONFIGURATION = "--config suite=tiny.yaml device=cpu"
+CONFIGURATION = "--config suite=tiny device=cpu"
 REGISTRY = """
 version: 0.1
 storage: {{filesystem: {{rootdirectory: {folder}}}}}
@@ -64,15 +50,14 @@ pytestmark = [pytest.mark.containers, pytest.mark.slow, pytest.mark.timeout(3600
 
 
 def make_checkout(folder: Path) -> Path:
-    check_out(folder)
-    (folder / "tiny.yaml").write_text(yaml.safe_dump(SUITE))
+    check_out(folder, tiny=TINY)
     commit(folder)
     return folder
 
 
 def check_results(folder: Path) -> None:
     page = (folder / "results/report/tiny.html").read_text()
-    assert all(model in page for model in SUITE["models"])
+    assert all(model in page for model in TINY["models"])
     training = json.loads((folder / "results/tiny/ddpm/seed0/training.json").read_text())
     assert training["ranks"] == 2
     assert training["provenance"]["genbench_commit"] == execute("git rev-parse HEAD", folder).strip()

@@ -19,8 +19,8 @@ from urllib.request import urlopen
 
 import pytest
 import yaml
-from documents import check_out, commit, documented, execute, project_environment
-from entries import EVALUATION, MODELS
+from documents import check_out, commit, documented, execute, project_environment, set_device
+from entries import MODELS, SUITE, TRAINING
 from pretended_kubernetes import Cluster, Pod
 
 BUCKET = "pictures"
@@ -30,15 +30,11 @@ RUN = documented(
 )
 FETCH = documented("uvx --from awscli aws s3 cp --recursive s3://BUCKET/genbench/results/report report")
 PROFILE = re.compile(r"^```yaml\n(executor: kubernetes\n.*?)^```", re.DOTALL | re.MULTILINE)
-SUITE = {
-    "title": "In a cloud",
-    "dataset": {"source": "demo"},
-    "num_samples": 160,
-    "evaluation": EVALUATION,
+CIFAR10 = SUITE | {
     "models": {
         "gan": {
             "model": MODELS["gan"],
-            "training": {"steps": 400, "batch_size": 16},
+            "training": TRAINING | {"steps": 400},
             "sample_batch_size": 50,
             "snapshots": [100],
         },
@@ -75,10 +71,8 @@ def make_image(folder: Path) -> dict[str, str]:
 
 def make_checkout(folder: Path, endpoint: str) -> None:
     """A clone of what git tracks here, with a small suite in place of cifar10 and the page's profile."""
-    check_out(folder)
-    (folder / "suites/cifar10.yaml").write_text(yaml.safe_dump(SUITE))
-    config = folder / "config.yaml"
-    config.write_text(config.read_text().replace("device: auto", "device: cpu"))
+    check_out(folder, cifar10=CIFAR10)
+    set_device(folder, "cpu")
     page = (folder / "docs/cloud.md").read_text(encoding="utf-8")
     profile = yaml.safe_load(PROFILE.search(page)[1].replace("BUCKET", BUCKET))
     profile |= {

@@ -10,29 +10,18 @@ import subprocess
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 import yaml
-from documents import check_out, documented, environment, execute, run
-from entries import EVALUATION, MODELS
+from documents import check_out, documented, environment, execute, run, set_device
+from entries import DDPM_OF_TWO_RANKS, MODELS, SUITE, TRAINING, save_samples
 from stand_in_apptainer import make_command
 
-ROOT = Path(__file__).parents[1]
-TRAINING = {"steps": 20, "batch_size": 16}
-SUITE = {
-    "title": "On a cluster",
-    "dataset": {"source": "demo"},
-    "num_samples": 160,
-    "evaluation": EVALUATION,
+LONGER = TRAINING | {"steps": 600}
+CIFAR10 = SUITE | {
     "models": {
-        "gan": {"model": MODELS["gan"], "training": TRAINING | {"steps": 600}, "sample_batch_size": 50},
-        "ddpm": {
-            "model": MODELS["ddpm"],
-            "training": TRAINING,
-            "samplers": {"ddim": {"step": "ddim", "steps": 2}},
-            "ranks": 2,
-        },
+        "gan": {"model": MODELS["gan"], "training": LONGER, "sample_batch_size": 50},
+        "ddpm": DDPM_OF_TWO_RANKS,
     },
 }
 # What docs/clusters.md says a cluster without accounts and with two partitions needs in its profile, and haste.
@@ -74,16 +63,13 @@ def jobs_of(records: list[dict[str, str]], rule: str, model: str = "") -> list[d
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout that is fitted to this cluster, and whose suites are small."""
-    folder = check_out(tmp_path_factory.mktemp("cluster") / "genbench")
-    (folder / "suites/cifar10.yaml").write_text(yaml.safe_dump(SUITE))
-    given = SUITE | {"models": {"given": {"samples": "given.npz"}}}
-    (folder / "suites/demo.yaml").write_text(yaml.safe_dump(given))
-    np.savez(folder / "given.npz", np.random.default_rng(0).integers(0, 256, (160, 28, 28, 1), dtype=np.uint8))
+    demo = SUITE | {"models": {"given": {"samples": "given.npz"}}}
+    folder = check_out(tmp_path_factory.mktemp("cluster") / "genbench", cifar10=CIFAR10, demo=demo)
+    set_device(folder, "cpu")
+    save_samples(folder / "given.npz")
     (folder / "partitions.yaml").write_text(PARTITIONS)
     with (folder / "profiles/slurm/config.yaml").open("a") as profile:
         profile.write(FITTED)
-    config = folder / "config.yaml"
-    config.write_text(config.read_text().replace("device: auto", "device: cpu"))
     return folder
 
 
@@ -117,7 +103,7 @@ def test_the_report_is_made(cluster):
     folder, _, _ = cluster
     assert (folder / "results/report/index.html").stat().st_size > 10_000
     page = (folder / "results/report/cifar10.html").read_text()
-    assert all(model in page for model in SUITE["models"])
+    assert all(model in page for model in CIFAR10["models"])
 
 
 def test_a_cancelled_training_comes_back_with_more_memory_and_time_and_goes_on(cluster):
@@ -160,7 +146,7 @@ def test_the_ranks_of_a_model_run_in_one_job(cluster):
 def test_an_evaluation_and_its_picture_are_one_job_and_pages_are_none(cluster):
     folder, _, records = cluster
     comments = [record["Comment"] for record in records]
-    assert sum("group_evaluation" in record["StdOut"] for record in records) == len(SUITE["models"])
+    assert sum("group_evaluation" in record["StdOut"] for record in records) == len(CIFAR10["models"])
     assert not re.findall(r"rule_(?:evaluate_wild|neighbours|report|index|real_grid)", " ".join(comments))
     assert (folder / "results/cifar10/real/grid.png").exists()
 

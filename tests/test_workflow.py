@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from entries import EVALUATION, MODELS
+from entries import MODELS, SUITE, save_samples
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
@@ -27,7 +27,7 @@ TOY = {
     "dataset": {"source": "demo"},
     "num_samples": 160,
     "snapshot_samples": 150,
-    "evaluation": EVALUATION,
+    "evaluation": SUITE["evaluation"],
     "models": {
         "gan": {
             "model": MODELS["gan"],
@@ -111,7 +111,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("toy")
     shutil.copy(ROOT / "config.yaml", folder)
     write(folder, TOY)
-    np.savez(folder / "elsewhere.npz", np.random.default_rng(0).integers(0, 256, (170, 28, 28, 1), dtype=np.uint8))
+    save_samples(folder / "elsewhere.npz", 170)
     result = snakemake(folder)
     assert result.returncode == 0, result.stdout[-5000:]
     assert re.search(
