@@ -27,10 +27,10 @@ from pytorch_fid import fid_score
 from pytorch_fid import inception as pytorch_fid
 
 from benchmarks.random_inception import random_state, save_clean, save_legacy
-from genbench.command_line import add_device_argument
-from genbench.devices import device_label, pick_device
 from genbench.features import extract, load_extractor
 from genbench.features.inception import CLEAN_WEIGHTS, LEGACY_WEIGHTS
+from genbench.machine.command_line import add_device_argument
+from genbench.machine.devices import device_label, pick_device
 from genbench.metrics import feature_statistics, frechet_distance
 
 DIM = 2048

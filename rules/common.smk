@@ -9,15 +9,15 @@ from types import SimpleNamespace
 
 from snakemake.exceptions import WorkflowError
 
-from genbench.data.downloads import existing_path
-from genbench.data.hub import LOCATION_KEYS
+from genbench.files.downloads import existing_path
+from genbench.files.hub import LOCATION_KEYS
 from genbench.data.objects import labels_path
-from genbench.devices import count_gpus, gpu_indices
+from genbench.machine.devices import count_gpus, gpu_indices
 from genbench.errors import InputError
 from genbench.metrics import metric_key
-from genbench.provenance import git_commit
+from genbench.machine.provenance import git_commit
 from genbench.reporting import outcome
-from genbench.suites import QUANTISATION, check, checkpoints, load_suites, seeds_of
+from genbench.suites.load import QUANTISATION, check, checkpoints, load_suites, seeds_of
 
 try:
     config.update(check(dict(config), "config", "config"))

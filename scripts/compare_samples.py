@@ -4,11 +4,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from genbench import provenance
-from genbench.artifacts import write_json
-from genbench.command_line import run
 from genbench.errors import InputError
 from genbench.features import load_images
+from genbench.files.artifacts import write_json
+from genbench.machine import provenance
+from genbench.machine.command_line import run
 from genbench.metrics import psnr
 
 

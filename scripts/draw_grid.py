@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from genbench.command_line import run
+from genbench.machine.command_line import run
 
 
 def main() -> None:
@@ -13,7 +13,7 @@ def main() -> None:
     args = parser.parse_args()
 
     from genbench.data import load_image_set
-    from genbench.grids import choose, grid, save_png
+    from genbench.sampling.grids import choose, grid, save_png
 
     images = load_image_set(args.images).images
     save_png(args.out, grid(images[choose(len(images))[:100]], columns=10))

@@ -4,7 +4,7 @@ import argparse
 import re
 from pathlib import Path
 
-from genbench.command_line import run
+from genbench.machine.command_line import run
 
 
 def main() -> None:
@@ -18,11 +18,11 @@ def main() -> None:
 
     import numpy as np
 
-    from genbench.artifacts import read_json
     from genbench.data import load_image_set
     from genbench.errors import InputError
     from genbench.features import load_images
-    from genbench.grids import blank, grid, save_png
+    from genbench.files.artifacts import read_json
+    from genbench.sampling.grids import blank, grid, save_png
 
     evaluation = read_json(args.metrics)
     if "unavailable" in evaluation:  # nothing was drawn: the report says why

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from genbench.command_line import add_device_argument, json_argument, label_log, run
-from genbench.devices import claim_gpu
+from genbench.machine.command_line import add_device_argument, json_argument, label_log, run
+from genbench.machine.devices import claim_gpu
 
 
 def main() -> None:
@@ -30,15 +30,15 @@ def main() -> None:
     import numpy as np
     import torch
 
-    from genbench.checkpoint import load_model
-    from genbench.construction import unknown_name
     from genbench.data import load_image_set
     from genbench.data.objects import OBJECTS, multi_hot, parse_labels
-    from genbench.devices import pick_device
-    from genbench.grids import choose, grid, save_png
     from genbench.images import to_images, to_pixels
+    from genbench.machine.devices import pick_device
     from genbench.models import Batch
-    from genbench.noise import Noise
+    from genbench.processes.noise import Noise
+    from genbench.sampling.checkpoint import load_model
+    from genbench.sampling.grids import choose, grid, save_png
+    from genbench.schema import unknown_name
 
     device = pick_device(args.device, args.threads)
     model, _ = load_model(args.model, device)

@@ -4,13 +4,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from genbench import provenance
-from genbench.artifacts import write_json
-from genbench.command_line import json_argument, label_log, run
-from genbench.construction import check_arguments
 from genbench.errors import InputError
 from genbench.features import load_features
+from genbench.files.artifacts import write_json
+from genbench.machine import provenance
+from genbench.machine.command_line import json_argument, label_log, run
 from genbench.metrics import EvaluationOptions, Features, evaluate_draws, metric_info, wanted_keys
+from genbench.schema import check_arguments
 
 
 def source(features: Features) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from genbench.command_line import add_device_argument, label_log, run
-from genbench.devices import claim_gpu
+from genbench.machine.command_line import add_device_argument, label_log, run
+from genbench.machine.devices import claim_gpu
 
 
 def main() -> None:
@@ -23,12 +23,12 @@ def main() -> None:
 
     label_log(args.out)
     claim_gpu(args.device)
-    from genbench import provenance
-    from genbench.artifacts import array_sha256, write_json
-    from genbench.checkpoint import load_model
     from genbench.data import load_image_set
-    from genbench.devices import device_label, pick_device
-    from genbench.likelihood import bits_per_dim
+    from genbench.files.artifacts import array_sha256, write_json
+    from genbench.machine import provenance
+    from genbench.machine.devices import device_label, pick_device
+    from genbench.sampling.checkpoint import load_model
+    from genbench.sampling.likelihood import bits_per_dim
 
     device = pick_device(args.device, args.threads)
     model, info = load_model(args.model, device)

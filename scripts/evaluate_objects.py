@@ -5,8 +5,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from genbench.command_line import add_device_argument, label_log, run
-from genbench.devices import claim_gpu
+from genbench.machine.command_line import add_device_argument, label_log, run
+from genbench.machine.devices import claim_gpu
 
 log = logging.getLogger(__name__)
 
@@ -28,14 +28,14 @@ def main() -> None:
 
     label_log(args.out)
     claim_gpu(args.device)
-    from genbench import provenance
-    from genbench.artifacts import array_sha256, sha256_file, write_json
     from genbench.data.objects import COLOURS, OBJECTS, labels_path, multi_hot, read_labels
-    from genbench.devices import device_label, pick_device
     from genbench.errors import InputError
     from genbench.features import check_images, load_images
+    from genbench.features.object_training import load_object_classifier, object_scores
+    from genbench.files.artifacts import array_sha256, sha256_file, write_json
+    from genbench.machine import provenance
+    from genbench.machine.devices import device_label, pick_device
     from genbench.metrics import object_accuracy
-    from genbench.object_classifier import load_object_classifier, object_scores
 
     device = pick_device(args.device, args.threads)
     labels_file = labels_path(args.labels, Path())

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from genbench.command_line import run
+from genbench.machine.command_line import run
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="PATH", help="a folder, which is made")
     args = parser.parse_args()
 
-    from genbench.exporting import export_checkpoint
+    from genbench.importing.export import export_checkpoint
 
     export_checkpoint(args.format, args.model, args.out)
     print(f"{args.out}: {args.model} in the format {args.format}")

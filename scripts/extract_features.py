@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from genbench.command_line import add_device_argument, label_log, run
-from genbench.devices import claim_gpu
+from genbench.machine.command_line import add_device_argument, label_log, run
+from genbench.machine.devices import claim_gpu
 
 
 def main() -> None:
@@ -34,11 +34,11 @@ def main() -> None:
     claim_gpu(args.device)
     import numpy as np
 
-    from genbench import provenance
-    from genbench.artifacts import array_sha256
-    from genbench.devices import device_label, pick_device
     from genbench.errors import InputError
     from genbench.features import check_images, extract, load_extractor, load_images, save_features
+    from genbench.files.artifacts import array_sha256
+    from genbench.machine import provenance
+    from genbench.machine.devices import device_label, pick_device
     from genbench.metrics import Features
 
     device = pick_device(args.device, args.threads)

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from genbench.command_line import json_argument, run
+from genbench.machine.command_line import json_argument, run
 
 
 def main() -> None:
@@ -33,8 +33,8 @@ def main() -> None:
     )
     args = parser.parse_args()
 
-    from genbench.artifacts import write_json
-    from genbench.data.hub import pretrained_path
+    from genbench.files.artifacts import write_json
+    from genbench.files.hub import pretrained_path
     from genbench.importing import import_checkpoint
 
     path = args.path

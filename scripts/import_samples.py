@@ -4,7 +4,7 @@ import argparse
 import json
 from pathlib import Path
 
-from genbench.command_line import label_log, run
+from genbench.machine.command_line import label_log, run
 
 
 def main() -> None:
@@ -20,11 +20,11 @@ def main() -> None:
     label_log(args.out)
     import numpy as np
 
-    from genbench import provenance
-    from genbench.artifacts import atomic_path, write_json
     from genbench.data import load_image_set
     from genbench.data.given import given_samples
-    from genbench.grids import grid, save_png
+    from genbench.files.artifacts import atomic_path, write_json
+    from genbench.machine import provenance
+    from genbench.sampling.grids import grid, save_png
 
     height, width, channels = load_image_set(args.like).images.shape[1:]
     images, info = given_samples(args.path, args.count, (channels, height, width))

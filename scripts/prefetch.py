@@ -11,14 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from genbench import command_line
-from genbench.construction import unknown_name
 from genbench.data import open_dataset
-from genbench.data.hub import pretrained_path
 from genbench.errors import InputError
 from genbench.features import EXTRACTORS
-from genbench.features.weights import check_sha256, fetch_weights
-from genbench.suites import load_suite
+from genbench.features.published_weights import check_sha256, fetch_weights
+from genbench.files.hub import pretrained_path
+from genbench.machine import command_line
+from genbench.schema import unknown_name
+from genbench.suites.load import load_suite
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from genbench.command_line import json_argument, run
+from genbench.machine.command_line import json_argument, run
 
 
 def human(value: float | None, unit: str = "") -> str:
@@ -56,9 +56,9 @@ def main() -> None:
     parser.add_argument("--results", type=Path, metavar="DIR", help="write DIR/SUITE/preflight.json")
     args = parser.parse_args()
 
-    from genbench.artifacts import write_json
-    from genbench.preflight import preflight
-    from genbench.suites import load_suite
+    from genbench.files.artifacts import write_json
+    from genbench.suites.load import load_suite
+    from genbench.suites.preflight import preflight
 
     for path in args.suite:
         result = preflight(load_suite(Path(path), args.overrides), args.data_root, path)

@@ -4,9 +4,9 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from genbench import command_line, provenance
-from genbench.artifacts import atomic_path, write_json
 from genbench.data import ImageSet, open_dataset, save_image_set
+from genbench.files.artifacts import atomic_path, write_json
+from genbench.machine import command_line, provenance
 
 
 def summary(image_set: ImageSet) -> dict[str, object]:

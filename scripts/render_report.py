@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from genbench.command_line import run
+from genbench.machine.command_line import run
 
 
 def main() -> None:

@@ -7,8 +7,8 @@ import shutil
 from contextlib import nullcontext
 from pathlib import Path
 
-from genbench.command_line import add_device_argument, json_argument, label_log, range_argument, run
-from genbench.devices import claim_gpu
+from genbench.machine.command_line import add_device_argument, json_argument, label_log, range_argument, run
+from genbench.machine.devices import claim_gpu
 
 log = logging.getLogger(__name__)
 
@@ -53,16 +53,16 @@ def main() -> None:
     import numpy as np
     import torch
 
-    from genbench import provenance
-    from genbench.artifacts import array_sha256, atomic_path, write_json
-    from genbench.checkpoint import load_model
     from genbench.data import ImageSet, load_image_set
     from genbench.data.objects import Labels, read_labels
-    from genbench.devices import device_label, pick_device
-    from genbench.generation import find_condition, generate
-    from genbench.grids import blank, grid, save_png
-    from genbench.locks import locked
-    from genbench.ranks import ranks
+    from genbench.files.artifacts import array_sha256, atomic_path, write_json
+    from genbench.files.locks import locked
+    from genbench.machine import provenance
+    from genbench.machine.devices import device_label, pick_device
+    from genbench.machine.ranks import ranks
+    from genbench.sampling.checkpoint import load_model
+    from genbench.sampling.generation import find_condition, generate
+    from genbench.sampling.grids import blank, grid, save_png
 
     device = pick_device(args.device, args.threads)
     model, info = load_model(args.model, device)
@@ -80,7 +80,7 @@ def main() -> None:
     condition = find_condition(model, options, given, device)
     quantised, reason = None, None
     if scheme is not None:
-        from genbench.quantisation import CALIBRATION_IMAGES, UnavailableError, check_scheme, quantise
+        from genbench.sampling.quantisation import CALIBRATION_IMAGES, UnavailableError, check_scheme, quantise
 
         check_scheme(model, scheme, f"{args.model}: sampler: quantisation")
         y = condition.of(torch.arange(CALIBRATION_IMAGES, device=device)) if condition else None

@@ -4,8 +4,8 @@ import argparse
 import os
 from pathlib import Path
 
-from genbench.command_line import add_device_argument, json_argument, label_log, run
-from genbench.devices import claim_gpu
+from genbench.machine.command_line import add_device_argument, json_argument, label_log, run
+from genbench.machine.devices import claim_gpu
 
 
 def main() -> None:
@@ -33,8 +33,8 @@ def main() -> None:
     label_log(args.out)
     claim_gpu(args.device)
     from genbench.data import load_image_set
-    from genbench.devices import pick_device
-    from genbench.training import train
+    from genbench.machine.devices import pick_device
+    from genbench.training.folder import train
 
     device = pick_device(args.device, args.threads)
     data = load_image_set(args.data)

@@ -5,8 +5,8 @@ import logging
 import time
 from pathlib import Path
 
-from genbench.command_line import add_device_argument, label_log, run
-from genbench.devices import claim_gpu
+from genbench.machine.command_line import add_device_argument, label_log, run
+from genbench.machine.devices import claim_gpu
 
 log = logging.getLogger(__name__)
 
@@ -27,11 +27,11 @@ def main() -> None:
 
     label_log(args.out)
     claim_gpu(args.device)
-    from genbench import provenance
-    from genbench.classifier import accuracy, save_classifier, train_classifier
     from genbench.data import load_image_set
-    from genbench.devices import device_label, pick_device
     from genbench.errors import InputError
+    from genbench.features.class_training import accuracy, save_classifier, train_classifier
+    from genbench.machine import provenance
+    from genbench.machine.devices import device_label, pick_device
 
     device = pick_device(args.device, args.threads)
     train, test = load_image_set(args.data_train), load_image_set(args.data_test)

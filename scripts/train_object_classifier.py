@@ -5,8 +5,8 @@ import logging
 import time
 from pathlib import Path
 
-from genbench.command_line import add_device_argument, label_log, run
-from genbench.devices import claim_gpu
+from genbench.machine.command_line import add_device_argument, label_log, run
+from genbench.machine.devices import claim_gpu
 
 log = logging.getLogger(__name__)
 
@@ -30,18 +30,18 @@ def main() -> None:
 
     label_log(args.out)
     claim_gpu(args.device)
-    from genbench import provenance
     from genbench.data import load_image_set
     from genbench.data.objects import COLOURS
-    from genbench.devices import device_label, pick_device
     from genbench.errors import InputError
-    from genbench.metrics import count_objects, wilson_interval
-    from genbench.object_classifier import (
+    from genbench.features.object_training import (
         check_multi_hot,
         object_scores,
         save_object_classifier,
         train_object_classifier,
     )
+    from genbench.machine import provenance
+    from genbench.machine.devices import device_label, pick_device
+    from genbench.metrics import count_objects, wilson_interval
 
     device = pick_device(args.device, args.threads)
     train, test = load_image_set(args.data_train), load_image_set(args.data_test)

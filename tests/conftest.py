@@ -89,7 +89,7 @@ def script(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> Callable[..., str]:
     """Run a script in this process, which spares loading torch anew, up to its exit status; returns what it said."""
-    from genbench.command_line import run
+    from genbench.machine.command_line import run
 
     caplog.set_level(logging.INFO)
 

@@ -20,20 +20,20 @@ from typing import Any
 import yaml
 
 from genbench import models, networks
-from genbench.adversarial import PENALTIES
-from genbench.command_line import run
-from genbench.construction import words
 from genbench.data.datasets import SOURCES
-from genbench.degradations import DEGRADATIONS
 from genbench.errors import InputError
 from genbench.features import EXTRACTORS
 from genbench.importing import FORMATS
+from genbench.machine.command_line import run
 from genbench.metrics import METRICS, EvaluationOptions
 from genbench.models.diffusion import Diffusion
-from genbench.recipe import OptimizerConfig, TrainConfig
-from genbench.samplers import spaced_timesteps
-from genbench.schedule import SCHEDULES
-from genbench.time_samplers import TIME_SAMPLERS
+from genbench.processes.adversarial import PENALTIES
+from genbench.processes.degradations import DEGRADATIONS
+from genbench.processes.samplers import spaced_timesteps
+from genbench.processes.schedule import SCHEDULES
+from genbench.processes.time_samplers import TIME_SAMPLERS
+from genbench.schema import words
+from genbench.training.recipe import OptimizerConfig, TrainConfig
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- written by tools/document.py: {} -->", "<!-- end -->"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from genbench.command_line import run
 from genbench.errors import InputError
+from genbench.machine.command_line import run
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genbench.artifacts import sha256_json
-from genbench.data.archives import read_files
 from genbench.data.description import Dataset, Description
-from genbench.data.downloads import download, existing_path, first_existing
 from genbench.data.image_set import ImageSet, make_image_set
 from genbench.errors import InputError
+from genbench.files.archives import read_files
+from genbench.files.artifacts import sha256_json
+from genbench.files.downloads import download, existing_path, first_existing
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 ARCHIVE, FOLDER = "cifar-10-python.tar.gz", "cifar-10-batches-py"

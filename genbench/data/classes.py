@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from genbench.construction import unknown_name
 from genbench.data.description import Dataset
 from genbench.data.image_set import ImageSet, make_image_set
 from genbench.errors import InputError
+from genbench.schema import unknown_name
 
 NAMED = 3  # up to so many classes, the label names them
 

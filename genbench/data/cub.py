@@ -10,13 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from genbench.data.archives import read_files
 from genbench.data.decoding import decode
 from genbench.data.description import Dataset, Description
-from genbench.data.downloads import download, existing_path, first_existing
 from genbench.data.image_files import Layout, load_image_files
 from genbench.data.image_set import ImageSet
 from genbench.errors import InputError
+from genbench.files.archives import read_files
+from genbench.files.downloads import download, existing_path, first_existing
 
 URL = "https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz"
 Split = Literal["official", "all"]

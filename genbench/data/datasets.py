@@ -6,18 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from genbench.construction import check_arguments, unknown_name
 from genbench.data.cifar import cifar10
 from genbench.data.classes import keep_classes
 from genbench.data.cub import cub
 from genbench.data.demo import demo
 from genbench.data.description import Dataset, Description
-from genbench.data.folder import folder
 from genbench.data.iclevr import iclevr
 from genbench.data.idx import fashion_mnist, mnist
+from genbench.data.image_folder import folder
 from genbench.data.image_set import ImageSet
 from genbench.data.shapes import shapes
 from genbench.errors import InputError
+from genbench.schema import check_arguments, unknown_name
 
 COMMON_KEYS = ("name", "label", "classes")  # that every entry may have, whatever its source
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from genbench.artifacts import array_sha256
 from genbench.data.description import Dataset, Description
 from genbench.data.image_set import ImageSet, make_image_set
 from genbench.errors import InputError
+from genbench.files.artifacts import array_sha256
 
 SHA256 = "6ade53ccfaa3131ab59361c0b5c32e22f2010e0f0741b55825e21fb6f527aab8"
 DIGITS = tuple("0123456789")

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genbench.arrays import read_npz
-from genbench.artifacts import array_sha256
-from genbench.data.archives import list_files
 from genbench.data.decoding import SUFFIXES, decode
 from genbench.data.image_files import Layout, load_image_files
 from genbench.errors import InputError
+from genbench.files.archives import list_files
+from genbench.files.artifacts import array_sha256
+from genbench.files.npz import read_npz
 
 
 def given_samples(

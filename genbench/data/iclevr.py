@@ -7,14 +7,14 @@ downloaded; without them, the data set `shapes` renders scenes for the same labe
 from functools import partial
 from pathlib import Path
 
-from genbench.data.archives import list_files
 from genbench.data.decoding import decode
 from genbench.data.description import Dataset, Description
-from genbench.data.downloads import existing_path
 from genbench.data.image_files import Layout, load_image_files
 from genbench.data.image_set import ImageSet
 from genbench.data.objects import OBJECTS, check_objects, hold_out, multi_hot, read_labels
 from genbench.errors import InputError
+from genbench.files.archives import list_files
+from genbench.files.downloads import existing_path
 
 IMAGES, OBJECT_FILE, TRAIN_FILE, TEST_FILES = "iclevr", "objects.json", "train.json", ("test.json", "new_test.json")
 

@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from genbench.artifacts import sha256_json
 from genbench.data.description import Dataset, Description
-from genbench.data.downloads import download, existing_path, first_existing
 from genbench.data.image_set import ImageSet, make_image_set
 from genbench.errors import InputError
+from genbench.files.artifacts import sha256_json
+from genbench.files.downloads import download, existing_path, first_existing
 
 SPLITS = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),

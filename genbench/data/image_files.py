@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import UnidentifiedImageError
 
-from genbench.artifacts import sha256_json
-from genbench.data.archives import read_files
 from genbench.data.decoding import Decoded
 from genbench.data.image_set import ImageSet, make_image_set
 from genbench.errors import InputError
-from genbench.progress import Progress
+from genbench.files.archives import read_files
+from genbench.files.artifacts import sha256_json
+from genbench.machine.progress import Progress
 
 BATCH = 64  # images that a thread decodes at a time: small ones take less time than handing them over
 

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from genbench.artifacts import read_json
-from genbench.construction import unknown_name
-from genbench.data.downloads import existing_path
 from genbench.errors import InputError
+from genbench.files.artifacts import read_json
+from genbench.files.downloads import existing_path
+from genbench.schema import unknown_name
 
 COLOURS = ("gray", "red", "blue", "green", "brown", "purple", "cyan", "yellow")
 SHAPES = ("cube", "sphere", "cylinder")

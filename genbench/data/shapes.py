@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from genbench.artifacts import sha256_json
 from genbench.data.description import Dataset, Description
 from genbench.data.image_set import ImageSet, make_image_set
 from genbench.data.objects import LABEL_SETS, OBJECTS, LabelSet, hold_out, labels_path, multi_hot, read_labels
 from genbench.data.scenes import LARGEST_SCENE, Picture, render_all
 from genbench.errors import InputError
-from genbench.progress import Progress
+from genbench.files.artifacts import sha256_json
+from genbench.machine.progress import Progress
 
 SCENES, STEPS = 6003, 3
 RENDERER = 1  # to be raised when the same scenes get other pixels

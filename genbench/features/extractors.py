@@ -4,18 +4,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genbench.construction import unknown_name
 from genbench.errors import InputError
-from genbench.features import classifier, dinov2, efficientnet, inception, objects
+from genbench.features import class_features, dinov2, efficientnet, inception, object_features
 from genbench.features.extraction import Extractor, ExtractorKind
-from genbench.features.weights import check_sha256, fetch_weights
+from genbench.features.published_weights import check_sha256, fetch_weights
 from genbench.metrics import metric_keys
+from genbench.schema import unknown_name
 
 if TYPE_CHECKING:
     import torch
 
 EXTRACTORS: dict[str, ExtractorKind] = {
-    "classifier": ExtractorKind(dim=128, metrics=metric_keys("classifier", logits=True), load=classifier.load),
+    "classifier": ExtractorKind(dim=128, metrics=metric_keys("classifier", logits=True), load=class_features.load),
     "dinov2": ExtractorKind(
         dim=dinov2.DIM, metrics=metric_keys("dinov2", logits=False), load=dinov2.load, weights=dinov2.WEIGHTS
     ),
@@ -37,7 +37,9 @@ EXTRACTORS: dict[str, ExtractorKind] = {
         load=inception.load_legacy,
         weights=inception.LEGACY_WEIGHTS,
     ),
-    "objects": ExtractorKind(dim=objects.DIM, metrics=metric_keys("objects", logits=False), load=objects.load),
+    "objects": ExtractorKind(
+        dim=object_features.DIM, metrics=metric_keys("objects", logits=False), load=object_features.load
+    ),
 }
 
 

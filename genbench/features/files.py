@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genbench.arrays import read_npz
-from genbench.artifacts import array_sha256, atomic_path, repair
 from genbench.data import load_image_set
 from genbench.errors import InputError
+from genbench.files.artifacts import array_sha256, atomic_path, repair
+from genbench.files.npz import read_npz
 from genbench.metrics import Features
 
 

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-from genbench.artifacts import sha256_file
 from genbench.errors import InputError
 from genbench.features.extraction import Extractor
-from genbench.features.weights import WeightFile, first_words, read_tensors
+from genbench.features.published_weights import WeightFile, first_words, read_tensors
+from genbench.files.artifacts import sha256_file
 
 if TYPE_CHECKING:
     import torch

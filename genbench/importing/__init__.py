@@ -10,15 +10,16 @@ from typing import Any
 
 import torch
 
-from genbench import provenance, weights
-from genbench.artifacts import sha256_file
-from genbench.construction import check_arguments, unknown_name
-from genbench.importing.dcgan import dcgan
-from genbench.importing.ddgan import ddgan
+from genbench.files import weights
+from genbench.files.artifacts import sha256_file
 from genbench.importing.diffusers import diffusers
 from genbench.importing.improved_diffusion import improved_diffusion
+from genbench.importing.nvlabs_ddgan import ddgan
+from genbench.importing.pytorch_dcgan import dcgan
 from genbench.importing.source import Imported
+from genbench.machine import provenance
 from genbench.models import build
+from genbench.schema import check_arguments, unknown_name
 
 FORMATS: dict[str, Callable[..., Imported]] = {
     "dcgan": dcgan,

@@ -14,10 +14,10 @@ from typing import Any, Literal, TypeVar
 import torch
 from torch import Tensor
 
-from genbench.artifacts import read_json
-from genbench.construction import check_arguments
-from genbench.data.hub import CONFIG, SCHEDULER, WEIGHTS
 from genbench.errors import InputError
+from genbench.files.artifacts import read_json
+from genbench.files.hub import CONFIG, SCHEDULER, WEIGHTS
+from genbench.files.weights import load_torch_file
 from genbench.importing.source import (
     Imported,
     Path,
@@ -29,7 +29,7 @@ from genbench.importing.source import (
 from genbench.models import build
 from genbench.models.diffusion import Diffusion
 from genbench.networks.unet import Block, UNet
-from genbench.weights import load_torch_file
+from genbench.schema import check_arguments
 
 PREDICTIONS = {"epsilon": "eps", "v_prediction": "v", "sample": "x0"}
 SCHEDULERS = (  # those of the discrete variance-preserving process; they differ in how they sample

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from genbench.errors import InputError
+from genbench.files.weights import load_torch_file
 from genbench.importing.source import Imported, Path, State, check_shapes, state_of
 from genbench.models import build
 from genbench.models.diffusion import Diffusion
 from genbench.networks.unet import Attention, Block, Downsample, UNet
-from genbench.weights import load_torch_file
 
 _BLOCK = {
     "norm1": "in_layers.0",

@@ -11,9 +11,9 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
-from genbench.construction import check_arguments, construct
 from genbench.errors import InputError
-from genbench.noise import Noise
+from genbench.processes.noise import Noise
+from genbench.schema import check_arguments, construct
 from genbench.tensors import Images, Labels, Scalar
 
 

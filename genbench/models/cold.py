@@ -1,7 +1,7 @@
 """Cold diffusion (Bansal et al. 2022, arXiv 2208.09392): learn to undo a degradation that has no noise in it.
 
-A network R restores x_0 from x_t = D(x_0, t): see genbench/degradations.py. Sampling restores and degrades again, a
-little less each time: see `cold_step` and `naive_cold_step` of genbench/samplers.py. It starts from degraded real
+A network R restores x_0 from x_t = D(x_0, t): see processes/degradations.py. Sampling restores and degrades again, a
+little less each time: see `cold_step` and `naive_cold_step` of processes/samplers.py. It starts from degraded real
 images ("reconstruct"), which is not generation, or from draws of a density that is fitted to degraded training images
 ("generate"). Such a draw is as symmetric as any degraded image; a little noise tells R pixels apart.
 """
@@ -13,13 +13,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from genbench.construction import choose, construct
-from genbench.degradations import DEGRADATIONS
-from genbench.densities import GaussianMixture
 from genbench.errors import InputError
 from genbench.models import Batch, Model
-from genbench.noise import Noise
-from genbench.samplers import COLD_STEPS, Prediction, reverse_path
+from genbench.processes.degradations import DEGRADATIONS
+from genbench.processes.densities import GaussianMixture
+from genbench.processes.noise import Noise
+from genbench.processes.samplers import COLD_STEPS, Prediction, reverse_path
+from genbench.schema import choose, construct
 from genbench.tensors import Images, Latents, Scalar, Timesteps
 
 NOISE_LEVEL = 0.002  # Bansal et al., for images in [-1, 1]

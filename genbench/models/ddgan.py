@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from genbench.adversarial import OBJECTIVES, r1_penalty
-from genbench.construction import choose, construct
 from genbench.errors import InputError
 from genbench.models import Batch, Model
-from genbench.noise import Noise
-from genbench.samplers import Prediction, ddpm_step, reverse_process
-from genbench.schedule import SCHEDULES
+from genbench.processes.adversarial import OBJECTIVES, r1_penalty
+from genbench.processes.noise import Noise
+from genbench.processes.samplers import Prediction, ddpm_step, reverse_process
+from genbench.processes.schedule import SCHEDULES
+from genbench.schema import choose, construct
 from genbench.tensors import Images, Labels, Logits, Scalar, Timesteps
 
 

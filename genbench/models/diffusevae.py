@@ -13,13 +13,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from genbench.construction import construct
 from genbench.errors import InputError
 from genbench.models import Batch
 from genbench.models.diffusion import Diffusion
 from genbench.models.vae import VAE, Prior
-from genbench.noise import Noise
-from genbench.samplers import reverse_process
+from genbench.processes.noise import Noise
+from genbench.processes.samplers import reverse_process
+from genbench.schema import construct
 from genbench.tensors import Images, Outputs, Timesteps
 
 

@@ -2,8 +2,8 @@
 
 The network sees x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps and predicts eps, x_0, or
 v = sqrt(abar_t) eps - sqrt(1 - abar_t) x_0 (Salimans & Ho 2022, arXiv 2202.00512). Every sampler works from the
-x0_hat that follows: see genbench/samplers.py. Improved diffusion (Nichol & Dhariwal 2021, arXiv 2102.09672) also
-learns the variance of each step, from the variational bound: see genbench/variational_bound.py.
+x0_hat that follows: see processes/samplers.py. Improved diffusion (Nichol & Dhariwal 2021, arXiv 2102.09672) also
+learns the variance of each step, from the variational bound: see processes/variational_bound.py.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,11 +15,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from genbench.construction import check_arguments, choose, construct
 from genbench.errors import InputError
 from genbench.models import Batch, Model
-from genbench.noise import Noise
-from genbench.samplers import (
+from genbench.processes.noise import Noise
+from genbench.processes.samplers import (
     STEPS,
     Predict,
     Prediction,
@@ -29,10 +28,11 @@ from genbench.samplers import (
     reverse_process,
     spaced_timesteps,
 )
-from genbench.schedule import SCHEDULES
+from genbench.processes.schedule import SCHEDULES
+from genbench.processes.time_samplers import TIME_SAMPLERS
+from genbench.processes.variational_bound import VariationalBound
+from genbench.schema import check_arguments, choose, construct
 from genbench.tensors import Images, Labels, Outputs, PerImage, Scalar, Timesteps
-from genbench.time_samplers import TIME_SAMPLERS
-from genbench.variational_bound import VariationalBound
 
 
 class Diffusion(Model):

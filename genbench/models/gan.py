@@ -1,7 +1,7 @@
 """Generative adversarial networks: a generator learns to make what a discriminator takes for real.
 
 GAN (arXiv 1406.2661), LSGAN (1611.04076) and WGAN-GP (1704.00028) differ in two entries, `objective` and
-`penalty`: see genbench/adversarial.py. DCGAN (1511.06434) is the first with the networks of networks/dcgan.py.
+`penalty`: see processes/adversarial.py. DCGAN (1511.06434) is the first with the networks of networks/dcgan.py.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,12 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genbench.adversarial import OBJECTIVES, PENALTIES
-from genbench.construction import choose, construct
-from genbench.densities import great_circles, latent_plane
 from genbench.errors import InputError
 from genbench.models import Batch, Model
-from genbench.noise import Noise
+from genbench.processes.adversarial import OBJECTIVES, PENALTIES
+from genbench.processes.densities import great_circles, latent_plane
+from genbench.processes.noise import Noise
+from genbench.schema import choose, construct
 from genbench.tensors import Images, Labels, Latents, Scalar
 
 

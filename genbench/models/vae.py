@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genbench.construction import construct
-from genbench.densities import GaussianMixture, latent_plane
 from genbench.errors import InputError
 from genbench.models import Batch, Model
-from genbench.noise import Noise
+from genbench.processes.densities import GaussianMixture, latent_plane
+from genbench.processes.noise import Noise
+from genbench.schema import construct
 from genbench.tensors import Images, Labels, Latents, Scalar
 
 Prior = Literal["standard", "gaussian", "mixture"]

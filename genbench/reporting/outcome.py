@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from genbench.artifacts import read_json
+from genbench.files.artifacts import read_json
 from genbench.reporting.columns import NFE, TIME, metric_columns
 from genbench.reporting.numerals import count
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from genbench.artifacts import atomic_path, read_json, write_json
 from genbench.errors import InputError
+from genbench.files.artifacts import atomic_path, read_json, write_json
 from genbench.reporting.drawing import Plot, pdf_file, svg_file
 from genbench.reporting.page import render_index, render_report
 from genbench.reporting.report import FORMAT, Report

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
-from genbench.provenance import code_sha256
+from genbench.machine.provenance import code_sha256
 from genbench.reporting.columns import (
     COSTS,
     NFE,
@@ -20,18 +20,17 @@ from genbench.reporting.columns import (
     definition_columns,
     detail_columns,
 )
-from genbench.reporting.diffusion import bound_terms, noise_schedules
 from genbench.reporting.drawing import Plot
 from genbench.reporting.exports import EXPORTS
+from genbench.reporting.noise_schedules import bound_terms, noise_schedules
 from genbench.reporting.origins import older_code, origins_of, packages, stages
 from genbench.reporting.overview import NARROW, WIDE, Highlight, highlights
 from genbench.reporting.pictures import Picture, caption, embed, first_row, first_tiles, read_grid
 from genbench.reporting.plots import quality_against_cost
-from genbench.reporting.progress import Comparison, distinct, held_out, quality_over_training
 from genbench.reporting.published import Beside, published_beside
-from genbench.reporting.quantisation import Schemes, scheme_table
 from genbench.reporting.results import Draw, Results
-from genbench.reporting.sampling import Setting, Study, arrange, quality_plots, settings
+from genbench.reporting.sampler_studies import Setting, Study, arrange, quality_plots, settings
+from genbench.reporting.schemes import Schemes, scheme_table
 from genbench.reporting.sections import (
     Section,
     Strip,
@@ -41,6 +40,7 @@ from genbench.reporting.sections import (
     training_curves,
     training_facts,
 )
+from genbench.reporting.snapshots import Comparison, distinct, held_out, quality_over_training
 from genbench.reporting.speed import quality_against_steps
 from genbench.reporting.table import Row, Table, compare, final_rows, seen
 

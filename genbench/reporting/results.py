@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from genbench.artifacts import check_sha256, read_json
 from genbench.errors import InputError
-from genbench.reporting.quantisation import add_differences, paired_columns
+from genbench.files.artifacts import check_sha256, read_json
+from genbench.reporting.schemes import add_differences, paired_columns
 
 # The fields of each file that become columns, and the columns' names where they differ.
 TRAINING = {

@@ -7,8 +7,8 @@ import pandas as pd
 
 from genbench.reporting.columns import Column
 from genbench.reporting.curves import compare_curves
-from genbench.reporting.progress import NARROW, WIDE, Comparison
-from genbench.reporting.sampling import FEWEST_STEPS, Setting
+from genbench.reporting.sampler_studies import FEWEST_STEPS, Setting
+from genbench.reporting.snapshots import NARROW, WIDE, Comparison
 
 FEWEST_MODELS = 2
 CAPTION = (

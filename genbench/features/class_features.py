@@ -1,0 +1,30 @@
+"""The data set's own classifier as an extractor: features of the domain itself, where ImageNet's mean little (R16)."""
+
+from typing import TYPE_CHECKING
+
+from genbench.errors import InputError
+from genbench.features.extraction import Extractor
+
+if TYPE_CHECKING:
+    import torch
+
+
+def load(path: str | None, device: "torch.device | str") -> Extractor:
+    """The mean over space of the classifier's last activations, and its logits.
+
+    path: what train_classifier.py wrote. Raises InputError without it, and when it is missing or damaged.
+    """
+    from genbench.features.class_training import FEATURES, load_classifier
+    from genbench.images import to_images
+
+    if path is None:
+        raise InputError("extractor 'classifier': expected classifier:PATH, a file written by train_classifier.py")
+    classifier, info = load_classifier(path, device)
+
+    def network(pixels: "torch.Tensor") -> tuple["torch.Tensor", "torch.Tensor | None"]:
+        features = classifier.features(to_images(pixels))
+        return features, classifier.head(features)
+
+    shape = classifier.spec["height"], classifier.spec["width"], classifier.spec["channels"]
+    kept = {"test_accuracy": info["test_accuracy"]}
+    return Extractor("classifier", FEATURES, info["sha256"], network, shape, info=kept)

@@ -1,0 +1,190 @@
+"""Which of many objects does an image show? A ResNet-18 with an output for each: the evaluator of conditional models.
+
+The NYCU course's evaluator of iCLEVR, trained here (K. He et al., arXiv 1512.03385; binary cross-entropy), or the
+course's own weights. Its top-k accuracy on real images that it was not trained on is the ceiling for generated ones.
+"""
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+from torchvision.models.resnet import BasicBlock, ResNet
+
+from genbench.data.objects import OBJECTS
+from genbench.errors import InputError
+from genbench.features.class_training import shifted
+from genbench.files.artifacts import sha256_file
+from genbench.files.weights import load_tensors, load_torch_file, save_tensors
+from genbench.images import to_images
+from genbench.machine.progress import Progress
+from genbench.tensors import Images
+
+log = logging.getLogger(__name__)
+
+COURSE_SIZE = 64  # the side of the images that the course's weights were trained on
+BATCH = 250
+
+
+class ObjectClassifier(ResNet):
+    """torchvision's ResNet-18: images (N, 3, H, W) in [-1, 1], of any size, to logits (N, num_classes).
+
+    Images below 64 pixels a side are enlarged to that (bilinear): the network's first layers reduce them by four.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        # Residual branches that begin at zero learn sooner; weights that are loaded overwrite that.
+        super().__init__(BasicBlock, [2, 2, 2, 2], num_classes=num_classes, zero_init_residual=True)
+
+    def features(self, images: Images) -> Tensor:
+        """The mean over space of the last layer's activations, (N, 512), non-negative."""
+        if images.shape[-1] < COURSE_SIZE:
+            images = F.interpolate(images, size=COURSE_SIZE, mode="bilinear", align_corners=False)
+        x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return self.avgpool(x).flatten(1)
+
+    def forward(self, images: Images) -> Tensor:
+        return self.fc(self.features(images))
+
+
+def train_object_classifier(
+    pixels: NDArray[np.uint8],
+    labels: NDArray[np.integer[Any]],
+    *,
+    epochs: int = 4,
+    seed: int = 0,
+    batch_size: int = 32,
+    learning_rate: float = 1e-3,
+    max_shift: int = 2,
+    precision: Literal["fp32", "bf16"] = "fp32",
+    device: torch.device | str = "cpu",
+) -> ObjectClassifier:
+    """Train on images (N, H, W, 3) uint8 with zeros and ones (N, K), by Adam and one cycle of the learning rate.
+
+    Images are mirrored and shifted at random. precision: of the forward and backward passes; bf16 takes half the
+    time on CPUs that have it. Deterministic by seed for one device and number of threads. Returns the
+    network in eval mode, on `device`. Raises InputError for data that do not fit.
+    """
+    check_multi_hot(pixels, labels)
+    random = torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = ObjectClassifier(labels.shape[1])
+    # Outputs begin at the objects' log odds: learning how rare they are took the first epoch otherwise.
+    share = torch.from_numpy(labels.mean(axis=0)).float().clamp(0.01, 0.99)
+    network.get_parameter("fc.bias").data.copy_(share.logit())
+    network.to(device, memory_format=torch.channels_last).train()
+    data, targets = torch.from_numpy(pixels).to(device), torch.from_numpy(labels.astype(np.float32)).to(device)
+
+    count = len(pixels)
+    batch_size = min(batch_size, count)
+    batches = count // batch_size
+    optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, learning_rate, total_steps=epochs * batches, pct_start=0.15
+    )
+    with (
+        torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True),
+        Progress(epochs * batches, "steps", name="object classifier") as progress,
+    ):
+        for epoch in range(epochs):
+            total = 0.0
+            for indices in torch.randperm(count, generator=random).split(batch_size)[:batches]:
+                shifts = torch.randint(-max_shift, max_shift + 1, (len(indices), 2), generator=random)
+                mirrored = torch.rand(len(indices), 1, 1, 1, generator=random) < 0.5
+                batch = shifted(data[indices.to(device)], shifts.to(device))
+                batch = torch.where(mirrored.to(device), batch.flip(2), batch)
+                images = to_images(batch).contiguous(memory_format=torch.channels_last)
+                with torch.autocast(data.device.type, torch.bfloat16, enabled=precision == "bf16"):
+                    logits = network(images)
+                loss = F.binary_cross_entropy_with_logits(logits.float(), targets[indices.to(device)])
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+                total += loss.item()
+                progress.update()
+            log.info("object classifier: epoch %d of %d, loss %.4f", epoch + 1, epochs, total / batches)
+    return network.eval()
+
+
+@torch.inference_mode()
+def object_scores(network: ObjectClassifier, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The network's logits for images (N, H, W, 3) uint8, float32 (N, K), whatever the batch."""
+    device = next(network.parameters()).device
+    parts = [network(to_images(torch.from_numpy(part).to(device))).cpu() for part in _batches(pixels)]
+    return torch.cat(parts).float().numpy()
+
+
+def save_object_classifier(path: str | os.PathLike[str], network: ObjectClassifier, info: Mapping[str, Any]) -> str:
+    """Write weights and JSON-able `info` as safetensors, atomically; returns the SHA-256 of the weights."""
+    num_classes = int(network.fc.out_features)
+    return save_tensors(path, network.state_dict(), {**info, "object_classifier": {"num_classes": num_classes}})
+
+
+def load_object_classifier(
+    path: str | os.PathLike[str], device: torch.device | str = "cpu"
+) -> tuple[ObjectClassifier, dict[str, Any]]:
+    """Rebuild what `save_object_classifier` wrote, or the course's checkpoint.pth, in eval mode; and its info.
+
+    info: `sha256` (of the weights, or of the course's file), `class_names`, `image_size`, and `accuracy`, its own, None
+    for the course's. Raises InputError, naming the file, when it is missing, damaged, or holds something else.
+    """
+    if Path(path).suffix in (".pth", ".pt"):
+        state = _read_course(path)
+        found: dict[str, Any] = {
+            "sha256": sha256_file(path),
+            "class_names": list(OBJECTS),
+            "image_size": COURSE_SIZE,
+            "accuracy": None,
+            "object_classifier": {"num_classes": len(OBJECTS)},
+        }
+    else:
+        state, found = load_tensors(path, device)
+        if "object_classifier" not in found:
+            raise InputError(f"{path}: no classifier of objects; expected one written by train_object_classifier.py")
+    network = ObjectClassifier(found["object_classifier"]["num_classes"])
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        words = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: not the weights of a ResNet-18 with an output for each object ({words})") from None
+    network.to(device, memory_format=torch.channels_last)
+    return network.eval().requires_grad_(False), found
+
+
+def check_multi_hot(pixels: NDArray[Any], labels: NDArray[Any]) -> None:
+    """Raise InputError unless images are uint8 (N, H, W, 3) with labels of zeros and ones (N, K)."""
+    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] != 3 or len(pixels) < 2:
+        raise InputError(
+            f"object classifier: images: found {pixels.dtype} {pixels.shape}, expected at least 2, uint8 (N, H, W, 3)"
+        )
+    if labels.ndim != 2 or len(labels) != len(pixels) or not np.isin(labels, (0, 1)).all():
+        raise InputError(
+            f"object classifier: labels: found {labels.dtype} {labels.shape}, expected zeros and ones "
+            f"({len(pixels)}, K), of a data set whose images have several labels, such as shapes or iclevr"
+        )
+
+
+def _batches(pixels: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    return [pixels[start : start + BATCH] for start in range(0, len(pixels), BATCH)]
+
+
+def _read_course(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    """The weights in the course's checkpoint.pth, its fc = Sequential(Linear, Sigmoid) as our Linear alone.
+
+    Nothing in the file is executed (weights_only).
+    """
+    content: Any = load_torch_file(path)
+    state = content.get("model") if isinstance(content, dict) else None
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise InputError(f"{path}: found no weights at the key 'model', expected the course's checkpoint.pth")
+    # The sigmoid has no weights, and leaves the order of scores as it is.
+    return {name.replace("fc.0.", "fc."): value for name, value in state.items()}

@@ -1,0 +1,10 @@
+"""Files that appear whole or not at all, and are checked whenever they are read.
+
+artifacts    JSON records, hashes, atomic writing
+npz          arrays, without pickle
+weights      tensors: safetensors with their description
+locks        one process at a time
+downloads    files of the network, with checksums
+archives     zip and tar, never unpacked outside their folder
+hub          checkpoints of the model hub
+"""

@@ -1,0 +1,172 @@
+"""Finding a data set's files on this machine, or fetching them from their publisher over a network that may fail."""
+
+import fcntl
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from genbench.errors import InputError
+from genbench.machine.progress import Progress
+
+log = logging.getLogger(__name__)
+
+PAUSES: tuple[float, ...] = (1, 4, 10)  # seconds before another round, while no round brings new bytes
+TIMEOUT = 30  # seconds without a byte
+CHUNK = 1 << 16
+
+
+def existing_path(path: str, data_root: Path, key: str = "path") -> Path:
+    """The file or folder at a user's `path`: as it stands, or inside `data_root`. InputError when in neither."""
+    if "\0" in path:
+        raise InputError(f"key {key!r}: found {path!r}, expected a path without control characters")
+    given = Path(path).expanduser()
+    for place in (given, data_root / given):
+        if place.exists():
+            return place
+    also = "" if given.is_absolute() else f", nor {data_root / given}"
+    raise InputError(f"key {key!r}: found {path!r}, and there is no such file or folder{also}")
+
+
+def first_existing(places: Sequence[Path]) -> Path | None:
+    return next((place for place in places if place.exists()), None)
+
+
+def download(
+    urls: Sequence[str],
+    target: Path,
+    check: Callable[[Path], object],
+    otherwise: str = "the suite demo needs no download",
+) -> None:
+    """Fetch `target` from the first of `urls` whose content passes `check`; it gets its name when it has.
+
+    `check` gets the path of the part and raises InputError when the content is not what it should be. An interrupted
+    download goes on where it stopped, in this run or another, where the server can. A round asks every URL once; URLs
+    that are missing or serve something else are not asked again. Rounds follow for as long as they bring new bytes, and
+    after each of PAUSES when they don't. Then the InputError says why, where to put the file by hand, and `otherwise`:
+    what can be done without it.
+    """
+    reasons: dict[str, str] = {}
+    remaining, pauses, longest = list(urls), list(PAUSES), 0
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _open_part(target) as part:
+        while remaining and not target.exists():  # another process may have fetched it while this one waited
+            for url in list(remaining):
+                try:
+                    _fetch_checked(url, part, Path(part.name), check)
+                except _FetchError as error:
+                    if reasons.get(url) != error.reason:  # once is enough
+                        log.warning("%s: %s: %s", target.name, url, error.reason)
+                    reasons[url] = error.reason
+                    if not error.again:
+                        remaining.remove(url)
+                else:
+                    os.fsync(part.fileno())
+                    os.replace(part.name, target)
+                    return
+            if _size(part) > longest:
+                longest, pauses = _size(part), list(PAUSES)
+            elif remaining and pauses:
+                log.info("%s: trying again in %g seconds", target.name, pauses[0])
+                time.sleep(pauses.pop(0))
+            else:
+                break
+        if target.exists():
+            return
+        kept = f" {_size(part):,} bytes are kept in {part.name}, for the next attempt to go on." if _size(part) else ""
+    tried = "; ".join(f"{url}: {reason}" for url, reason in reasons.items())
+    raise InputError(
+        f"{target}: not there, and could not be downloaded ({tried}).{kept} "
+        f"Without a network, fetch {urls[0]} elsewhere and put it at {target}; {otherwise}"
+    )
+
+
+class _FetchError(Exception):
+    def __init__(self, reason: str, again: bool) -> None:
+        self.reason, self.again = reason, again
+
+
+@contextmanager
+def _open_part(target: Path) -> Iterator[BinaryIO]:
+    """The file that `target` grows in, open for appending, once no other process writes it; removed if left empty.
+
+    Its name keeps the suffix of `target`, since some checks tell the format by it.
+    """
+    path = target.with_name(f"{target.stem}.part{target.suffix}")
+    while True:
+        with open(path, "ab") as part:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(part, fcntl.LOCK_EX)
+            if not path.exists() or not os.path.samestat(os.fstat(part.fileno()), path.stat()):
+                continue  # whoever held the lock has renamed or removed the file meanwhile
+            try:
+                yield part
+            finally:
+                if _size(part) == 0:
+                    path.unlink(missing_ok=True)
+            return
+
+
+def _size(part: BinaryIO) -> int:
+    part.flush()
+    return os.fstat(part.fileno()).st_size
+
+
+def _fetch_checked(url: str, part: BinaryIO, path: Path, check: Callable[[Path], object]) -> None:
+    """Complete the part from `url` and check it. Content that fails is not kept, and tried afresh if it was joined."""
+    while True:
+        resumed = _fetch(url, part)
+        try:
+            check(path)
+            return
+        except InputError as error:
+            part.truncate(0)
+            if not resumed:
+                target = f"{path.stem.removesuffix('.part')}{path.suffix}"
+                raise _FetchError(str(error).replace(str(path), target), again=False) from None
+            log.warning("%s: %s: joined to what was there, it is damaged; once more from the start", path.name, url)
+
+
+def _fetch(url: str, part: BinaryIO) -> bool:
+    """Append to the part what it lacks of the file at `url`; returns whether any of it was there before."""
+    import requests  # only a job that downloads pays for it
+    import urllib3
+
+    have = _size(part)
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+    try:
+        with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+            hops = [one.url for one in (*response.history, response)]
+            if url.startswith("https:") and not all(hop.startswith("https:") for hop in hops):
+                # Not everything that is fetched has a checksum of its own: a hub's list of files has none.
+                raise _FetchError("redirected away from https", again=False)
+            status, content_range = response.status_code, response.headers.get("Content-Range", "")
+            if have and status == 416 and content_range == f"bytes */{have}":
+                return True  # complete already, and interrupted before its check
+            if have and (status == 416 or (status == 206 and not content_range.startswith(f"bytes {have}-"))):
+                part.truncate(0)
+                return _fetch(url, part)
+            if status == 200:
+                part.truncate(0)  # also a server without ranges, which begins anew
+                have = 0
+            elif not (have and status == 206):
+                raise _FetchError(f"HTTP {status}", again=status in (408, 425, 429) or status >= 500)
+            length = response.headers.get("Content-Length", "")
+            total = have + int(length) if length.isdecimal() else None
+            log.info("%s: downloading %s bytes from byte %d", url, f"{total:,}" if total else "unknown", have)
+            with Progress(total, "bytes", initial=have) as progress:
+                # Not iter_content: it loses what came last before a cut, and unpacks a .gz that is called encoded.
+                for chunk in response.raw.stream(CHUNK, decode_content=False):
+                    part.write(chunk)
+                    progress.update(len(chunk))
+    except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
+        cause = type(getattr(error.args[0], "reason", error) if error.args else error).__name__
+        raise _FetchError(f"{cause} at byte {_size(part):,}" if _size(part) else cause, again=True) from None
+    except requests.RequestException as error:  # an address that is none, or redirects without end
+        raise _FetchError(type(error).__name__, again=False) from None
+    finally:
+        part.flush()
+    return have > 0

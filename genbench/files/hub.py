@@ -1,0 +1,99 @@
+"""Checkpoints of diffusers on a model hub: the few files that are needed, at one commit, verified.
+
+A commit and no branch: a branch moves, and the row of a table must stay what it was. What a commit holds, with the hash
+of every file, is kept beside the files, so that they are verified again where there is no network.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from genbench.errors import InputError
+from genbench.files.artifacts import read_json, sha256_file
+from genbench.files.downloads import download, existing_path
+
+CONFIG, SCHEDULER = "config.json", "scheduler_config.json"
+WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")  # the first that is there
+LOCATION_KEYS = ("path", "hub", "revision")  # of an entry's `pretrained`, beside `format` and its options
+_OTHERWISE = "`prefetch` fetches it where there is a network, and `path` instead of `hub` takes a folder that has it"
+
+
+def hub_url(path: str) -> str:
+    """The address of a path on the hub: $HF_ENDPOINT, or the hub's own."""
+    from huggingface_hub import constants  # only for whoever asks the hub
+
+    return f"{(os.environ.get('HF_ENDPOINT') or constants.ENDPOINT).rstrip('/')}/{quote(path)}"
+
+
+def _read_listing(path: Path) -> dict[str, Mapping[str, Any]]:
+    """What the hub says of each file: `oid`, its hash in git, and `lfs`: `oid`, the SHA-256 of a large file."""
+    listing = read_json(path)
+    if not isinstance(listing, list) or not all(isinstance(file, dict) and "path" in file for file in listing):
+        raise InputError(f"{path}: not a list of a repository's files")
+    return {str(file["path"]): file for file in listing if file.get("type") == "file"}
+
+
+def _check(path: Path, file: Mapping[str, Any]) -> None:
+    """Raise InputError unless the file at `path` has the hash that the hub lists."""
+    if file.get("lfs"):
+        kind, expected, found = "SHA-256", file["lfs"].get("oid"), sha256_file(path)
+    else:
+        content = path.read_bytes()
+        kind, expected = "git's hash", file.get("oid")
+        found = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+    if found != expected:
+        raise InputError(f"{path}: found {kind} {found}, expected {expected}, as the hub lists it; delete the file")
+
+
+def _needed(files: Sequence[str], where: str) -> list[str]:
+    """The files of a network and its scheduler among those of a repository; the oldest ones have no folders."""
+    folder = "unet/" if f"unet/{CONFIG}" in files else ""
+    weights = next((folder + name for name in WEIGHTS if folder + name in files), None)
+    if folder + CONFIG not in files or weights is None:
+        raise InputError(f"{where}: found {len(files)} files, expected among them {CONFIG} and {' or '.join(WEIGHTS)}")
+    scheduler = next((name for name in (f"scheduler/{SCHEDULER}", SCHEDULER) if name in files), None)
+    return [folder + CONFIG, *([scheduler] if scheduler else []), weights]
+
+
+def fetch_hub(hub: str, revision: str, data_root: Path) -> Path:
+    """The folder of a repository's network and scheduler, downloaded into `data_root` as far as it is not there.
+
+    hub: OWNER/NAME; revision: a commit, 40 hexadecimal digits. Raises InputError for other names, for what can't be
+    downloaded, and for files that are not what the hub lists.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", hub, re.ASCII):
+        raise InputError(f"key 'hub': found {hub!r}, expected OWNER/NAME")
+    if not re.fullmatch(r"[0-9a-f]{40}", revision):
+        raise InputError(
+            f"key 'revision': found {revision!r}, expected a commit, 40 hexadecimal digits (a branch would move)"
+        )
+    folder = data_root / "hub" / hub.replace("/", "--") / revision
+    listing = folder / "files.json"
+    if not listing.exists():
+        url = f"{hub_url(f'api/models/{hub}/tree/{revision}')}?recursive=true"
+        download([url], listing, _read_listing, otherwise=_OTHERWISE)
+    files = _read_listing(listing)
+    for name in _needed(list(files), f"{hub} at {revision}"):
+        target = folder / name
+        if target.exists():
+            _check(target, files[name])
+        else:
+            url = hub_url(f"{hub}/resolve/{revision}/{name}")
+            download([url], target, partial(_check, file=files[name]), otherwise=_OTHERWISE)
+    return folder
+
+
+def pretrained_path(given: Mapping[str, Any], data_root: Path) -> Path:
+    """The file or folder of an entry's `pretrained`: its `path`, or what its `hub` and `revision` name, downloaded."""
+    if "hub" not in given:
+        return existing_path(given["path"], data_root)
+    if "path" in given:
+        raise InputError("found both of the keys 'path' and 'hub', expected one of them")
+    if given["format"] != "diffusers":
+        raise InputError(f"key 'hub': found with format {given['format']!r}, expected 'diffusers'; others take 'path'")
+    return fetch_hub(given["hub"], given["revision"], data_root)

@@ -1,0 +1,47 @@
+"""Arrays in .npz files, read without pickle and within the machine's memory. Imports nothing heavy."""
+
+import os
+import zipfile
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genbench.errors import InputError
+from genbench.files.artifacts import repair
+
+
+def read_npz(path: str | os.PathLike[str], keys: Sequence[str], ours: bool = False) -> dict[str, NDArray[Any]]:
+    """Those arrays of an npz that it has among `keys`, in that order.
+
+    Raises InputError, naming the file, when it is missing, damaged, something else, or larger than memory; with the
+    command that repairs it when genbench made it (`ours`). What is pickled (an array of objects) counts as damaged: it
+    is never unpickled.
+    """
+    try:
+        with open(path, "rb") as file:
+            # numpy would also take a lone .npy or a pickle for what it is.
+            with zipfile.ZipFile(file) as members:
+                wanted = [member for member in members.infolist() if member.filename.removesuffix(".npy") in keys]
+                size, memory = sum(member.file_size for member in wanted), physical_memory()
+            if size > memory:  # a few kilobytes can be packed so that they unpack to any number
+                raise InputError(
+                    f"{path}: holds {size:,} bytes of arrays, more than this machine's memory ({memory:,})"
+                )
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as arrays:
+                return {key: arrays[key] for key in keys if key in arrays}
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except InputError:
+        raise
+    except Exception as error:  # a damaged file can make zipfile and numpy raise anything
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        remedy = f"; {repair(path)}" if ours else ""
+        raise InputError(f"{path}: not an npz file, or damaged ({reason}){remedy}") from None
+
+
+def physical_memory() -> int:
+    """Bytes of this machine's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -1,0 +1,95 @@
+"""Tensors on disk: safetensors with JSON beside them in the file, hashed, written whole or not at all. No pickle.
+
+Others' files are pickles, of which tensors and plain values are read.
+"""
+
+import argparse
+import errno
+import hashlib
+import json
+import os
+import re
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from genbench.errors import InputError
+from genbench.files.artifacts import atomic_path, repair
+
+
+def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names and bytes: the same weights give the same hash, whatever file they are in."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name].detach().contiguous().cpu()
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def save_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], info: Mapping[str, Any]) -> str:
+    """Write tensors and JSON-able `info`, atomically, with a hash that `load_tensors` checks; returns that hash."""
+    # safetensors refuses tensors that share memory; a clone of a CPU tensor is cheap beside the write.
+    tensors = {name: value.detach().contiguous().cpu().clone() for name, value in tensors.items()}
+    sha256 = tensors_sha256(tensors)
+    text = json.dumps({**info, "sha256": sha256})
+    with atomic_path(path) as temporary:
+        try:
+            save_file(tensors, temporary, {"genbench": text, "info_sha256": hashlib.sha256(text.encode()).hexdigest()})
+        except SafetensorError as error:  # its word for what the system said, such as that the disk is full
+            number = re.search(r"\(os error (\d+)\)", str(error))
+            raise OSError(int(number[1]) if number else errno.EIO, str(error), str(path)) from None
+    return sha256
+
+
+def load_tensors(
+    path: str | os.PathLike[str], device: torch.device | str = "cpu"
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and `info` of a file that `save_tensors` wrote.
+
+    Raises InputError, naming the file, when it is missing, truncated, altered, or not ours.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except Exception as error:  # a damaged file can make safetensors raise anything
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: not a readable safetensors file ({reason}); {repair(path)}") from None
+    if not {"genbench", "info_sha256"} <= metadata.keys():
+        raise InputError(
+            f"{path}: a safetensors file without genbench's metadata, or damaged; expected one written by genbench; "
+            f"if it was, {repair(path)}"
+        )
+    text = metadata["genbench"]
+    if (found := hashlib.sha256(text.encode()).hexdigest()) != metadata["info_sha256"]:
+        expected = metadata["info_sha256"]
+        raise InputError(f"{path}: damaged: SHA-256 of the description is {found}, expected {expected}; {repair(path)}")
+    info = json.loads(text)
+    if (found := tensors_sha256(tensors)) != info["sha256"]:
+        raise InputError(
+            f"{path}: damaged: SHA-256 of the weights is {found}, expected {info['sha256']}; {repair(path)}"
+        )
+    return {name: value.to(device) for name, value in tensors.items()}, info
+
+
+def load_torch_file(path: str | os.PathLike[str]) -> Any:
+    """What torch.save wrote: tensors and plain values, on the CPU. A file that would run code is refused.
+
+    Raises InputError, naming the file, when it is missing or anything else.
+    """
+    try:
+        with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings(action="ignore"):
+            return torch.load(path, map_location="cpu", weights_only=True)  # a Namespace: a training's options
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except Exception as error:  # bytes that are no pickle can raise anything
+        reason = " ".join(str(error).strip().partition("\n")[0].split())[:200] or type(error).__name__
+        raise InputError(f"{path}: not a PyTorch file of tensors and plain values, or damaged ({reason})") from None

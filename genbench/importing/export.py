@@ -1,0 +1,161 @@
+"""Our models as files of other projects."""
+
+import inspect
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+
+from genbench.errors import InputError
+from genbench.files.artifacts import atomic_path, write_json
+from genbench.files.hub import CONFIG, SCHEDULER, WEIGHTS
+from genbench.importing.diffusers import PREDICTIONS, to_official
+from genbench.models import Model
+from genbench.models.diffusion import Diffusion
+from genbench.networks.unet import UNet
+from genbench.sampling.checkpoint import load_model
+from genbench.schema import unknown_name
+
+
+def _with_defaults(kind: type, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of an entry, with the defaults of those that it leaves out."""
+    parameters = inspect.signature(kind).parameters.items()
+    return {name: p.default for name, p in parameters if p.default is not p.empty} | dict(entry)
+
+
+def _inexpressible(key: str, found: object, expected: str) -> InputError:
+    return InputError(f"key {key!r}: found {found!r}, which diffusers cannot express; expected {expected}")
+
+
+def _head_dim(options: Mapping[str, Any], attended: set[int]) -> int | None:
+    """attention_head_dim of the levels that have attention: diffusers gives the width of a head, not how many."""
+    if options["head_channels"]:
+        return int(options["head_channels"])
+    if options["num_heads"] == 1 or not attended:
+        return None
+    if len(attended) > 1:
+        expected = f"1, or head_channels: attention has widths {', '.join(map(str, sorted(attended)))}"
+        raise _inexpressible("num_heads", options["num_heads"], expected)
+    return min(attended) // int(options["num_heads"])
+
+
+def unet_config(unet: UNet, entry: Mapping[str, Any], image_shape: tuple[int, int, int]) -> dict[str, Any]:
+    """config.json of the UNet2DModel that is this network, whose entry in a suite is `entry`."""
+    options = _with_defaults(UNet, entry)
+    if options["patch_size"] != 1:
+        raise _inexpressible("patch_size", options["patch_size"], "1")
+    channels, size = options["channels"], image_shape[1]
+    widths = [round(channels * mult) for mult in options["channel_mult"]]
+    if widths[0] != channels:
+        raise _inexpressible("channel_mult", list(options["channel_mult"]), "1 as the first")
+    down = [size >> level in options["attention_resolutions"] for level in range(len(widths))]
+    up = down
+    if options["up_attention_resolutions"] is not None:
+        up = [size >> level in options["up_attention_resolutions"] for level in range(len(widths))]
+    middle, scale_shift = options["middle_attention"], options["scale_shift_norm"]
+    if middle == "bare" and not scale_shift:
+        raise _inexpressible("middle_attention", middle, "another without scale_shift_norm")
+    attended = {width for width, *there in zip(widths, down, up, strict=True) if any(there)}
+    order = options["time_embedding"]
+    shift = options["frequency_shift"]
+    return {
+        "_class_name": "UNet2DModel",
+        "sample_size": size if image_shape[2] == size else list(image_shape[1:]),
+        "in_channels": image_shape[0],
+        "out_channels": unet.conv_out.out_channels,
+        "center_input_sample": False,
+        "time_embedding_type": "positional",
+        "freq_shift": (1 if order == "sin-cos" else 0) if shift is None else shift,
+        "flip_sin_to_cos": order == "cos-sin",
+        "down_block_types": ["AttnDownBlock2D" if there else "DownBlock2D" for there in down],
+        "mid_block_type": "UNetMidBlock2D",
+        "up_block_types": ["AttnUpBlock2D" if there else "UpBlock2D" for there in reversed(up)],
+        "block_out_channels": widths,
+        "layers_per_block": options["num_res_blocks"],
+        "mid_block_scale_factor": 1,
+        "downsample_padding": 1 if options["downsample_padding"] == "symmetric" else 0,
+        "downsample_type": "conv",
+        "upsample_type": "conv",
+        "dropout": options["dropout"],
+        "act_fn": "silu",
+        "attention_head_dim": _head_dim(options, attended | ({widths[-1]} if middle != "none" else set())),
+        "norm_num_groups": options["norm_groups"],
+        # With scale_shift, diffusers leaves this normalisation out unless told its groups.
+        "attn_norm_num_groups": options["norm_groups"] if scale_shift and middle == "normed" else None,
+        "norm_eps": options["norm_eps"],
+        "resnet_time_scale_shift": "scale_shift" if scale_shift else "default",
+        "add_attention": middle != "none",
+    }
+
+
+def scheduler_config(model: Diffusion, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """scheduler_config.json of the DDPMScheduler of a model: it samples as step ddpm does with its defaults."""
+    given = _with_defaults(Diffusion, entry)["schedule"]
+    schedule = {"name": given} if isinstance(given, str) else dict(given)
+    config: dict[str, Any] = {
+        "_class_name": "DDPMScheduler",
+        "num_train_timesteps": model.schedule.T,
+        "trained_betas": None,
+        "prediction_type": {ours: theirs for theirs, ours in PREDICTIONS.items()}[model.prediction],
+        "variance_type": "learned_range" if model.learned_variance else "fixed_small",
+        "clip_sample": True,
+        "clip_sample_range": 1.0,
+        "thresholding": False,
+        "timestep_spacing": "leading",
+        "steps_offset": 0,
+        "rescale_betas_zero_snr": False,
+    }
+    ends = {key: schedule.get(key, default) for key, default in (("beta_start", 1e-4), ("beta_end", 0.02))}
+    if schedule["name"] in ("linear", "scaled_linear", "sigmoid"):
+        return config | ends | {"beta_schedule": schedule["name"]}
+    if (
+        schedule["name"] == "cosine"
+        and schedule.get("offset", 0.008) == 0.008
+        and schedule.get("max_beta", 0.999) == 0.999
+    ):
+        return config | ends | {"beta_schedule": "squaredcos_cap_v2"}
+    abar = model.schedule.alphas_cumprod
+    values = schedule["values"] if schedule["name"] == "betas" else (1 - abar[1:] / abar[:-1]).tolist()
+    return config | ends | {"beta_schedule": "linear", "trained_betas": list(values)}
+
+
+def diffusers(model: Model, info: Mapping[str, Any], folder: Path) -> None:
+    """A folder for diffusers' DDPMPipeline.from_pretrained, which draws what step ddpm draws here.
+
+    Raises InputError, naming the key, for a model that diffusers cannot express.
+    """
+    entry = info["model"]
+    if not isinstance(model, Diffusion) or not isinstance(model.denoiser, UNet):
+        network = entry["class"] if not isinstance(model, Diffusion) else entry["denoiser"]["class"]
+        raise _inexpressible("class", network, "diffusion.Diffusion with a denoiser unet.UNet")
+    # Rescaled to 1000, an index of 0 .. 999 is itself.
+    if model.time_input != "index" and not (model.time_input == "rescaled" and model.schedule.T == 1000):
+        raise _inexpressible("time_input", model.time_input, "'index'")
+    config = unet_config(model.denoiser, entry["denoiser"], tuple(info["image_shape"]))
+    scheduler = scheduler_config(model, entry)
+    with atomic_path(folder / "unet" / WEIGHTS[0]) as temporary:
+        tensors = {name: value.contiguous().clone() for name, value in to_official(model.denoiser).items()}
+        save_file(tensors, temporary, {"format": "pt"})
+    write_json(folder / "unet" / CONFIG, config)
+    write_json(folder / "scheduler" / SCHEDULER, scheduler)
+    parts = {"scheduler": ["diffusers", "DDPMScheduler"], "unet": ["diffusers", "UNet2DModel"]}
+    write_json(folder / "model_index.json", {"_class_name": "DDPMPipeline", **parts})
+
+
+FORMATS: dict[str, Callable[[Model, Mapping[str, Any], Path], None]] = {"diffusers": diffusers}
+
+
+def export_checkpoint(format: str, path: str | os.PathLike[str], out: str | os.PathLike[str]) -> None:
+    """Write the model of `path`, a model.safetensors or a snapshot of ours, to `out` as another project has it.
+
+    format: a key of FORMATS. Raises InputError, naming the file, for a model that the format has no place for.
+    """
+    if format not in FORMATS:
+        raise unknown_name("format", format, FORMATS)
+    model, info = load_model(path)
+    try:
+        FORMATS[format](model, info, Path(out))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None

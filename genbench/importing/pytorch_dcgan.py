@@ -1,0 +1,55 @@
+"""The DCGAN of the PyTorch tutorial: state dicts of its Generator and its Discriminator.
+
+Both are one sequence called `main`, in the order of networks/dcgan.py.
+"""
+
+from typing import Any
+
+import torch
+
+from genbench.errors import InputError
+from genbench.files.weights import load_torch_file
+from genbench.importing.source import Imported, Path, State, check_shapes, state_of
+from genbench.models import build
+
+
+def dcgan(path: Path, *, discriminator: str | None = None, image_size: int | None = None) -> Imported:
+    """The tutorial's generator; `discriminator` is the path of the other one's state dict, which sampling needs not.
+
+    image_size: the side of the data's images if the network's own is a multiple of it (see genbench/models/gan.py).
+    """
+    what = "the generator of PyTorch's DCGAN tutorial"
+    generator = state_of(load_torch_file(path), path)
+    convolutions = [value for name, value in generator.items() if name.startswith("main.") and value.ndim == 4]
+    if len(convolutions) < 2:
+        raise InputError(f"{path}: not the weights of {what}: expected keys such as main.0.weight and main.3.weight")
+    first, last = convolutions[0], convolutions[-1]
+    size = first.shape[2] * 2 ** (len(convolutions) - 1)  # every layer but the first doubles the sides
+    states: dict[str, tuple[State, Path, str]] = {"generator": (generator, path, what)}
+    entry: dict[str, Any] = {
+        "class": "gan.GAN",
+        "latent_size": first.shape[0],
+        "generator": {"class": "dcgan.Generator", "channels": last.shape[0]},
+        "discriminator": None,
+    }
+    if discriminator is not None:
+        state = state_of(load_torch_file(discriminator), discriminator)
+        what = f"the tutorial's discriminator for images of {last.shape[1]}x{size}x{size}"
+        states["discriminator"] = (state, discriminator, what)
+        if "main.0.weight" in state:
+            entry["discriminator"] = {"class": "dcgan.Discriminator", "channels": state["main.0.weight"].shape[0]}
+        else:
+            check_shapes(state, {"main.0.weight": ()}, discriminator, what)
+
+    if image_size not in (None, size):
+        entry["image_size"], size = size, image_size
+    image_shape = (last.shape[1], size, size)
+    with torch.device("meta"):
+        model = build(entry, image_shape, where=str(path))
+    tensors: State = {}
+    for name, (state, file, what) in states.items():
+        ours = model.get_submodule(name).state_dict()
+        check_shapes(state, {key.replace("layers.", "main."): tuple(v.shape) for key, v in ours.items()}, file, what)
+        tensors |= {f"{name}.{key.replace('main.', 'layers.')}": value for key, value in state.items()}
+    files = [file for _, file, _ in states.values()]
+    return Imported(entry, image_shape, tensors, files, "raw", f"the {' and the '.join(states)} as saved")

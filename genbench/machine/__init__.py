@@ -1,0 +1,9 @@
+"""What a job runs on and how it reports.
+
+devices         CPUs and GPUs
+ranks           processes of one job, by MPI
+distributed     gradients summed over ranks
+progress        how far a long job is
+provenance      versions, commit and code behind a result
+command_line    what every script shares
+"""

@@ -1,0 +1,73 @@
+"""What every script shares: JSON arguments, logging, and one clear line instead of a traceback."""
+
+import argparse
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from genbench.errors import InputError
+from genbench.machine.ranks import leave, meet, ranks
+
+
+def json_argument(text: str) -> Any:
+    """Parse a JSON argument: the JSON itself, or `@file` that holds it."""
+    source = "the argument"
+    if text.startswith("@"):
+        source = text[1:]
+        try:
+            text = Path(source).read_text(encoding="utf-8")
+        except OSError as error:
+            raise argparse.ArgumentTypeError(f"{source}: {error.strerror}") from None
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"{source} is not valid JSON: {error}") from None
+
+
+def range_argument(text: str) -> range:
+    """Parse `START:STOP` into a range of seeds, 0 <= START < STOP."""
+    start, colon, stop = text.partition(":")
+    if not (colon and start.isdecimal() and stop.isdecimal() and int(start) < int(stop)):
+        raise argparse.ArgumentTypeError(f"expected START:STOP with 0 <= START < STOP, such as 0:50000, found {text!r}")
+    return range(int(start), int(stop))
+
+
+def add_device_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--device", choices=["auto", "cuda", "cpu"], default="auto", help="auto takes a GPU if there is one"
+    )
+
+
+def label_log(out: Path) -> None:
+    """Begin every log line with the folder of `out`: it tells jobs that run side by side apart. Of ranks, the first
+    alone says what goes on."""
+    if not ranks().first:
+        logging.disable(logging.INFO)
+    label = out.parent.as_posix().removeprefix("results/").removeprefix("resources/")
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(logging.Formatter(f"%(asctime)s {label}: %(message)s", datefmt="%H:%M:%S"))
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a script's `main`. InputError becomes one line on standard error and exit status 2; any error of one rank
+    ends them all."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    try:
+        main()
+        meet()
+    except InputError as error:
+        leave(f"error: {error}", 2)
+    except KeyboardInterrupt:
+        leave("interrupted", 130)
+    except OSError as error:  # such as a full disk
+        if error.errno is None:
+            leave(traceback.format_exc(), 1)
+        # Without a file's name, where it happened is all that tells what it is about.
+        trace = traceback.format_exc(limit=-3) if error.filename is None else ""
+        leave(f"{trace}error: {error.filename or 'input/output'}: {error.strerror}", 2)
+    except Exception:
+        leave(traceback.format_exc(), 1)

@@ -1,0 +1,170 @@
+"""Which device a job computes on. `claim_gpu` runs before torch is imported; `pick_device` after."""
+
+import fcntl
+import logging
+import os
+import re
+import tempfile
+import time
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from genbench.errors import InputError
+from genbench.machine.ranks import ranks
+
+if TYPE_CHECKING:
+    import torch
+
+log = logging.getLogger(__name__)
+_held: list[IO[str]] = []  # a lock lasts as long as its open file, that is, as long as the process
+
+
+def gpu_indices(device_folder: str = "/dev") -> list[int]:
+    """Indices of the NVIDIA GPUs that this machine shows, without importing torch."""
+    names = os.listdir(device_folder) if os.path.isdir(device_folder) else []
+    return sorted(int(match[1]) for name in names if (match := re.fullmatch(r"nvidia(\d+)", name)))
+
+
+def count_gpus() -> int:
+    """How many GPUs jobs of this machine may use: those of CUDA_VISIBLE_DEVICES where it is set, or all."""
+    given = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return len(gpu_indices()) if given is None else len([name for name in given.split(",") if name])
+
+
+def _open_lock(path: Path) -> IO[str]:
+    """Open a lock file for flock, which asks for no right to write: it may be another user's."""
+    try:
+        return open(path)
+    except FileNotFoundError:
+        path.touch(exist_ok=True)
+        return open(path)
+
+
+def try_lock(indices: list[int], folder: str, jobs_per_gpu: int = 1) -> int | None:
+    """Lock a free slot of one of the GPUs in `indices`; return its index, or None when all are taken.
+
+    A slot is a file in `folder` under `flock`: the kernel frees it when the process ends, however it ends.
+    """
+    for slot in range(jobs_per_gpu):
+        for index in indices:
+            file = _open_lock(Path(folder) / f"genbench-gpu{index}-slot{slot}.lock")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.close()
+                continue
+            _held.append(file)
+            return index
+    return None
+
+
+def lock_gpus(count: int, indices: list[int], folder: str, jobs_per_gpu: int = 1) -> list[int]:
+    """Lock a slot of `count` different GPUs; wait while too many are taken.
+
+    One job at a time collects, and the others queue for their turn: so two that want several can't each hold what the
+    other lacks, and one that wants several is not overtaken for ever by those that want one.
+    """
+    waiting = False
+
+    def wait(reason: str) -> None:
+        nonlocal waiting
+        if not waiting:
+            log.info("%s; waiting", reason)
+            waiting = True
+        time.sleep(1)
+
+    with _open_lock(Path(folder) / "genbench-gpu-queue.lock") as turn:
+        while True:
+            try:
+                fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                wait("another genbench job is waiting for GPUs")
+        found: list[int] = []
+        while len(found) < count:
+            index = try_lock([index for index in indices if index not in found], folder, jobs_per_gpu)
+            if index is not None:
+                found.append(index)
+            else:
+                wait(f"all but {len(found)} of {len(indices)} GPUs are taken by other genbench jobs, {count} wanted")
+    return sorted(found)
+
+
+def release_gpus() -> None:
+    """Free what `try_lock` took, before the process ends."""
+    while _held:
+        _held.pop().close()
+
+
+def _choose_gpus(count: int) -> list[str]:
+    """The GPUs of `count` ranks of this machine: out of CUDA_VISIBLE_DEVICES where it is set, or else locked."""
+    if "CUDA_VISIBLE_DEVICES" in os.environ:
+        given = os.environ["CUDA_VISIBLE_DEVICES"].split(",")
+        # A launcher may have given each rank one of its own, which each then calls the first.
+        found = given * count if len(given) == 1 else given
+        where = f"CUDA_VISIBLE_DEVICES={','.join(given)}"
+    else:
+        indices = gpu_indices()
+        jobs_per_gpu = int(os.environ.get("GENBENCH_JOBS_PER_GPU", "1"))
+        enough = count <= len(indices)
+        found = list(map(str, lock_gpus(count, indices, tempfile.gettempdir(), jobs_per_gpu) if enough else indices))
+        where = "this machine"
+    if count > len(found):
+        raise InputError(f"{where}: found {len(found)} GPUs for {count} ranks, expected at least one for each")
+    return found[:count]
+
+
+def claim_gpu(device: str = "auto") -> None:
+    """Take one free GPU for this process by setting CUDA_VISIBLE_DEVICES; wait while all are taken. Ranks get one each.
+
+    Snakemake counts GPUs but does not hand them out, so two jobs on one machine would both land on GPU 0.
+    Nothing is done for `device="cpu"`, without a GPU, or, for one process alone, where CUDA_VISIBLE_DEVICES is already
+    set (by Slurm or by the user); ranks deal out what it names. GENBENCH_JOBS_PER_GPU lets that many jobs share a GPU.
+    """
+    team = ranks()
+    if device == "cpu" or not gpu_indices() or (team.local_size == 1 and "CUDA_VISIBLE_DEVICES" in os.environ):
+        return
+    chosen = team.share_locally(lambda: _choose_gpus(team.local_size))  # its process holds the locks of all
+    os.environ["CUDA_VISIBLE_DEVICES"] = chosen[team.local_rank]
+
+
+def pick_device(name: str = "auto", threads: int | None = None) -> "torch.device":
+    """The torch device for `name` (auto | cuda | cpu), with `threads` CPU threads, of all ranks together.
+
+    Arithmetic is exact float32 (no TF32) and deterministic from here on, unless a training chooses another precision.
+    Raises InputError when "cuda" is asked for and torch sees no GPU.
+    """
+    import torch
+
+    team = ranks()
+    if threads is not None or team.size > 1:
+        share = torch.get_num_threads() // team.local_size if threads is None else threads // team.size
+        torch.set_num_threads(max(1, share))
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError(
+            "device: found 'cuda', but torch sees no CUDA GPU here; expected a GPU, or device 'auto' or 'cpu'"
+        )
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    if name == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when CUDA starts
+        torch.use_deterministic_algorithms(True, warn_only=True)
+    return torch.device(name)
+
+
+def device_label(device: "torch.device", count: int = 1) -> str:
+    """The device in words, for tables: the GPU's name, or the processor's; with `count` ranks, so many times."""
+    import torch
+
+    if count > 1:
+        return f"{count} × {device_label(device)}"
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "cpu":
+        try:
+            models = re.findall(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+        except OSError:
+            models = []
+        return f"CPU ({models[0] if models else 'unknown processor'}, {torch.get_num_threads()} threads)"
+    return str(device)

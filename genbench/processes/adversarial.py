@@ -1,0 +1,72 @@
+"""What makes a GAN a GAN, an LSGAN or a WGAN-GP: the objective, a pair of functions of logits, and the penalty.
+
+`real_logits` and `fake_logits` (N,) are the discriminator's raw outputs D(x) and D(G(z)).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch.nn import functional as F
+
+from genbench.processes.noise import Noise
+from genbench.tensors import Images, Logits, Scalar
+
+Discriminator = Callable[[Images], Logits]
+
+
+class Objective(NamedTuple):
+    discriminator_loss: Callable[[Logits, Logits], Scalar]  # (real_logits, fake_logits)
+    generator_loss: Callable[[Logits], Scalar]  # (fake_logits)
+
+
+# Goodfellow et al. 2014 (arXiv 1406.2661), non-saturating: cross-entropy on logits; softplus(-s) = -log sigmoid(s).
+gan = Objective(
+    discriminator_loss=lambda real_logits, fake_logits: (
+        F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
+    ),
+    generator_loss=lambda fake_logits: F.softplus(-fake_logits).mean(),
+)
+
+# Mao et al. 2017 (arXiv 1611.04076): least squares, with 1 for real and 0 for fake.
+lsgan = Objective(
+    discriminator_loss=lambda real_logits, fake_logits: (
+        0.5 * (real_logits - 1).square().mean() + 0.5 * fake_logits.square().mean()
+    ),
+    generator_loss=lambda fake_logits: 0.5 * (fake_logits - 1).square().mean(),
+)
+
+# Arjovsky et al. 2017 (arXiv 1701.07875): D approximates the Wasserstein distance, if it is 1-Lipschitz.
+wgan = Objective(
+    discriminator_loss=lambda real_logits, fake_logits: fake_logits.mean() - real_logits.mean(),
+    generator_loss=lambda fake_logits: -fake_logits.mean(),
+)
+
+Penalty = Callable[[Discriminator, Images, Images, Noise], Scalar]  # (discriminator, real, fake, noise)
+
+
+def _gradient(discriminator: Discriminator, x: Images) -> Images:
+    """dD/dx for each image, in float32, differentiable once more."""
+    device = "cpu" if x.device.type == "meta" else x.device.type  # meta, where preflight runs, knows no autocast
+    with torch.autocast(device, enabled=False):
+        x = x.detach().float().requires_grad_()
+        (gradient,) = torch.autograd.grad(discriminator(x).sum(), x, create_graph=True)
+    return gradient
+
+
+def gradient_penalty(
+    discriminator: Discriminator, real: Images, fake: Images, noise: Noise, *, weight: float = 10.0
+) -> Scalar:
+    """weight * E (||dD/dx|| - 1)^2 at random points between real and fake (Gulrajani et al. 2017, arXiv 1704.00028)."""
+    u = noise.uniform(1, 1, 1)  # one number an image
+    gradient = _gradient(discriminator, u * real + (1 - u) * fake)
+    return weight * (gradient.flatten(1).norm(dim=1) - 1).square().mean()
+
+
+def r1_penalty(discriminator: Discriminator, real: Images, fake: Images, noise: Noise, *, gamma: float = 0.1) -> Scalar:
+    """gamma / 2 * E ||dD/dx||^2 at real images (Mescheder et al. 2018, arXiv 1801.04406)."""
+    return gamma / 2 * _gradient(discriminator, real).flatten(1).square().sum(1).mean()
+
+
+OBJECTIVES: dict[str, Objective] = {"gan": gan, "lsgan": lsgan, "wgan": wgan}
+PENALTIES: dict[str, Callable[..., Scalar]] = {"gp": gradient_penalty, "r1": r1_penalty}

@@ -1,0 +1,89 @@
+"""Which times a diffusion model learns from: uniformly, or more often those whose loss is large."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from genbench.processes.noise import Noise
+from genbench.tensors import PerImage, Timesteps
+
+Gather = Callable[[Tensor], Tensor]  # values of a process's images to those of all (Batch.gather)
+
+
+class TimeSampler(Protocol):
+    def draw(self, noise: Noise) -> tuple[Timesteps, PerImage]:
+        """A time in 1..T for every image, and the weight of its loss that leaves the mean over times unbiased."""
+        ...
+
+    def observe(self, t: Timesteps, losses: PerImage, gather: Gather = lambda values: values) -> None:
+        """Told after each draw what the losses were, unweighted; `gather` brings in those of other processes."""
+        ...
+
+
+class Uniform(nn.Module):
+    """Every time alike, with weight 1."""
+
+    def __init__(self, T: int) -> None:
+        super().__init__()
+        self.T = T
+
+    def draw(self, noise: Noise) -> tuple[Timesteps, PerImage]:
+        return noise.integers(1, self.T + 1), torch.ones(len(noise), device=noise.device)
+
+    def observe(self, t: Timesteps, losses: PerImage, gather: Gather = lambda values: values) -> None:
+        pass
+
+
+class LossSecondMoment(nn.Module):
+    """p_t in proportion to the root mean square of the last `history` losses at t.
+
+    Nichol & Dhariwal 2021 (arXiv 2102.09672), section 3.3. A share `uniform` of the draws stays uniform, and all are
+    until every time has a full history. The weights are 1 / (T p_t). The history is part of the model's state, so that
+    a resumed training goes on with it.
+    """
+
+    losses: Tensor  # (T, history), a ring for every time
+    counts: Tensor  # (T,), how often each time was seen
+
+    def __init__(self, T: int, *, history: int = 10, uniform: float = 0.001) -> None:
+        super().__init__()
+        self.T, self.history, self.uniform = T, history, uniform
+        self.register_buffer("losses", torch.zeros(T, history))
+        self.register_buffer("counts", torch.zeros(T, dtype=torch.int64))
+
+    def probabilities(self) -> Tensor:
+        """(T,), of the times 1..T."""
+        importance = (self.losses**2).mean(1).sqrt()
+        total = importance.sum()
+        share = torch.where(total > 0, importance / total, torch.full_like(importance, 1 / self.T))
+        learned = (1 - self.uniform) * share + self.uniform / self.T
+        full = (self.counts >= self.history).all()
+        return torch.where(full, learned, torch.full_like(learned, 1 / self.T))  # no branch: the host need not wait
+
+    def draw(self, noise: Noise) -> tuple[Timesteps, PerImage]:
+        p = self.probabilities()
+        cumulative = p.double().cumsum(0)
+        index = torch.searchsorted(cumulative, noise.uniform().double() * cumulative[-1]).clamp(max=self.T - 1)
+        return index + 1, 1 / (self.T * p[index])
+
+    @torch.no_grad()
+    def observe(self, t: Timesteps, losses: PerImage, gather: Gather = lambda values: values) -> None:
+        index, losses = gather(t) - 1, gather(losses.detach())
+        same = index[:, None] == index[None, :]
+        before = same.tril(-1).sum(1)  # images earlier in the batch with the same time
+        kept = same.triu(1).sum(1) < self.history  # of more than the history holds, the last ones
+        column = (self.counts[index] + before) % self.history
+        # Every kept place is written once, so that the order of writing does not matter; the others share one more.
+        place = torch.where(kept, index * self.history + column, self.T * self.history)
+        flat = torch.cat([self.losses.flatten(), self.losses.new_zeros(1)])
+        flat[place] = torch.where(kept, losses.to(flat.dtype), 0.0)
+        self.losses.copy_(flat[:-1].view(self.T, self.history))
+        self.counts.index_add_(0, index, torch.ones_like(index))
+
+
+TIME_SAMPLERS: dict[str, Callable[..., Uniform | LossSecondMoment]] = {
+    "uniform": Uniform,
+    "loss-second-moment": LossSecondMoment,
+}

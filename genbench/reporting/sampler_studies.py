@@ -1,0 +1,208 @@
+"""Sampling studies: what the number of steps, and the noise that each adds, do to the quality of one model."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Any
+
+import pandas as pd
+
+from genbench.reporting.columns import Column
+from genbench.reporting.curves import compare_curves
+from genbench.reporting.numerals import Number, count
+from genbench.reporting.pictures import Picture
+from genbench.reporting.snapshots import HALF, NARROW, WIDE, Comparison
+from genbench.reporting.table import Row
+
+FEWEST_STEPS = 3  # a curve over steps needs so many different numbers of them
+FEWEST_ETAS = 2
+MANY_LINES = 8  # more need the width of the page
+SIGMA_HAT = "sigma-hat"
+SIGMA_HAT_SIGN = "\u03c3\u0302"
+NAMES = {"ddpm": "DDPM", "ddim": "DDIM", "dpm-solver++": "DPM-Solver++", "heun": "Heun"}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The sampler of a row: its step, that with what tells it from others, S, and eta where it has one (DDIM)."""
+
+    row: Row
+    stepper: str
+    kind: str
+    steps: int
+    eta: float | str | None
+
+    @property
+    def name(self) -> str:
+        """The kind with its eta: DDIM, η = 0.2."""
+        return self.kind if self.eta is None else f"{self.kind}, η = {eta_sign(self.eta)}"
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """The first samples of each setting, of the same seeds: a row for each name, a column for each S."""
+
+    steps: Sequence[int]
+    rows: Sequence[tuple[str, Sequence[tuple[Setting, Picture] | None]]]
+
+
+@dataclass(frozen=True)
+class Study:
+    """The plots of one model with several samplers, and its samples side by side."""
+
+    name: str
+    anchor: str
+    plots: Sequence[Comparison]
+    matrix: Matrix | None
+
+
+def eta_sign(eta: float | str) -> str:
+    """0, 0.5, and the sign of the paper for sigma-hat."""
+    return SIGMA_HAT_SIGN if eta == SIGMA_HAT else f"{eta:g}"
+
+
+def settings(entry: Mapping[str, Any], rows: Sequence[Row]) -> list[Setting]:
+    """The samplers of a model's `rows` in the suite's order; of its preflight `entry` only those that take steps, with
+    the network in float32.
+
+    The options that differ between samplers of one kind are told with it.
+    """
+    samplers = entry.get("samplers", {})
+    found = [
+        (row, given, steps)
+        for row in sorted(rows, key=lambda row: list(samplers).index(row.sampler))
+        if not samplers[row.sampler].get("quantisation")
+        and (steps := number_of_steps(given := samplers[row.sampler].get("options") or {}, entry, row)) is not None
+    ]
+    first = "ddpm" if entry.get("noise_schedule") else str(entry.get("family") or "sampler")  # the family's own step
+    steppers = [str(given.get("step") or first) for _, given, _ in found]
+    extras = [dict(other_options(given)) for _, given, _ in found]
+    listed = []
+    for (row, given, steps), stepper, extra in zip(found, steppers, extras, strict=True):
+        alike = [other for other, kind in zip(extras, steppers, strict=True) if kind == stepper]
+        told = [words for key, words in extra.items() if any(other.get(key) != words for other in alike)]
+        eta = given.get("eta")
+        eta = 0.0 if eta is None and stepper == "ddim" else eta
+        name = NAMES.get(stepper, stepper)
+        listed.append(Setting(row, name, " ".join([name, *told]), steps, eta))
+    return listed
+
+
+def number_of_steps(options: Mapping[str, Any], entry: Mapping[str, Any], row: Row) -> int | None:
+    """S of a sampler's options; without `steps` and `respacing` it is T, and None where a model has no such thing."""
+    if options.get("steps") is not None:
+        return int(options["steps"])
+    if numbers := re.findall(r"\d+", str(options.get("respacing") or "")):
+        return sum(map(int, numbers))
+    if entry.get("noise_schedule"):
+        return int(entry["noise_schedule"]["T"])
+    nfe = row.cells["nfe"].value if "nfe" in row.cells else None
+    return round(nfe) if "step" in options and nfe is not None else None
+
+
+def other_options(options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The options that are neither S nor eta, each in words; of OpenAI's respacing only what is not an even one."""
+    for key, value in options.items():
+        if key in ("step", "steps", "eta") or value is None:
+            continue
+        if key == "respacing":
+            if "," in value:
+                yield key, f"{value.count(',') + 1} sections"
+            elif value.startswith("ddim"):
+                yield key, "equal strides"
+        elif key == "spacing":
+            yield key, str(value)
+        elif key == "variance":
+            yield key, f"{value} variance"
+        elif key == "clip":
+            yield key, "clipped" if value else "not clipped"
+        else:
+            yield key, f"{key} {value}"
+
+
+def quality_plots(chosen: Sequence[Setting], lead: Column) -> list[Comparison]:
+    """The headline `lead` against S, and against eta, each where there is enough to see."""
+    points = pd.DataFrame(
+        [
+            {
+                "setting": setting.name,
+                "kind": setting.kind,
+                "seed": 0,
+                "steps": float(setting.steps),
+                "eta": setting.eta,
+                "value": cell.value * lead.scale,
+                "std": cell.std * lead.scale if cell.std is not None else None,
+            }
+            for setting in chosen
+            if (cell := setting.row.cells[lead.key]).value is not None
+        ],
+        columns=["setting", "kind", "seed", "steps", "eta", "value", "std"],
+    ).astype({"std": float})
+    plots = [plot for plot in (against_steps(points, lead.label), against_eta(points, lead.label)) if plot]
+    more = f" {lead.direction.capitalize()} is better." if lead.direction else ""
+    if points["std"].notna().any():
+        more += " Bars are ± one standard deviation over seeds."
+    return [replace(plot, caption=plot.caption + more) for plot in plots]
+
+
+def against_steps(points: pd.DataFrame, label: str) -> Comparison | None:
+    """A line for each setting; None unless at least three numbers of steps, and one line, can be seen."""
+    most = points.groupby("setting")["steps"].nunique().max() if len(points) else 0
+    if points["steps"].nunique() < FEWEST_STEPS or most < 2:
+        return None
+    shown = points.assign(name=points["setting"], x=points["steps"])
+    many = shown["name"].nunique() > MANY_LINES
+    sizes = WIDE if many else HALF, NARROW
+    plots = [compare_curves(shown, "sampling steps", label, size, log_x=True) for size in sizes]
+    caption = "Quality against the number of sampling steps, on a logarithmic scale."
+    if points["kind"].str.startswith(NAMES["heun"]).any():
+        caption += " A step of Heun calls the network twice."
+    return Comparison("Steps", caption, plots[0], plots[1], many) if plots[0] and plots[1] else None
+
+
+def against_eta(points: pd.DataFrame, label: str) -> Comparison | None:
+    """A line for each kind and number of steps that has two values of eta; None where there is none.
+
+    sigma-hat is no value of eta: it stands apart at the right end.
+    """
+    points = points[points["eta"].notna()]
+    several = points.groupby(["kind", "steps"])["eta"].transform("nunique") >= FEWEST_ETAS
+    points = points[several] if len(points) else points
+    if points.empty:
+        return None
+    apart = points["eta"] == SIGMA_HAT
+    values = sorted(set(points["eta"][~apart]))
+    ticks: dict[Number, str] = {value: f"{value:g}" for value in values}
+    end = max([1.0, *values]) + 0.25
+    if apart.any():
+        ticks[end] = SIGMA_HAT_SIGN
+    kinds = points["kind"].nunique() > 1
+    names = [
+        f"{kind}, {count(steps)} steps" if kinds else f"{count(steps)} steps"
+        for kind, steps in zip(points["kind"], points["steps"], strict=True)
+    ]
+    shown = points.assign(name=names, x=points["eta"].where(~apart, end).astype(float), apart=apart)
+    shown = shown.sort_values(["kind", "steps"], kind="stable")
+    far = f"{SIGMA_HAT_SIGN}: larger noise" if apart.any() else ""
+    many = shown["name"].nunique() > MANY_LINES
+    sizes = WIDE if many else HALF, NARROW
+    plots = [compare_curves(shown, "η", label, size, far, ticks=ticks) for size in sizes]
+    caption = "Quality against η, the noise in a step of DDIM: none with 0, with 1 as much as DDPM's smaller variance."
+    if far:
+        caption += f" Hollow marks are {SIGMA_HAT_SIGN}, DDPM's larger variance, which is no value of η."
+    return Comparison("Noise", caption, plots[0], plots[1], many) if plots[0] and plots[1] else None
+
+
+def arrange(pictures: Sequence[tuple[Setting, Picture]]) -> Matrix | None:
+    """Pictures by setting and S, in the order in which settings come; None without two of them."""
+    if len(pictures) < 2:
+        return None
+    steps = sorted({setting.steps for setting, _ in pictures})
+    order = list(dict.fromkeys(setting.name for setting, _ in pictures))
+    ordered = sorted(pictures, key=lambda pair: order.index(pair[0].name))
+    rows = []
+    for name, group in groupby(ordered, key=lambda pair: pair[0].name):
+        of_steps = {setting.steps: (setting, picture) for setting, picture in group}
+        rows.append((name, [of_steps.get(number) for number in steps]))
+    return Matrix(steps, rows)

@@ -1,0 +1,109 @@
+"""Quantised networks beside the float32 network of the same model: size, speed, and what they cost in quality.
+
+Everything is paired: both draw the same seeds with the same sampler.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from genbench.files.artifacts import read_json
+from genbench.reporting.columns import RATE, Column
+from genbench.reporting.numerals import duration, memory
+from genbench.reporting.table import Row, compare
+
+DRAW = ["model", "seed", "checkpoint", "sampler"]
+SIZE = Column("network_bytes", "Size on disk", "size of a file with the network's weights", "lower", memory)
+LATENCY = Column(
+    "latency_per_nfe_seconds",
+    "Latency per NFE",
+    "time to draw a single image (batch size 1), divided by the network's evaluations",
+    "lower",
+    duration,
+)
+PSNR = Column(
+    "psnr",
+    "PSNR to fp32 (dB)",
+    "mean over images of 10 log10(255² / mean squared difference) to the float32 network's images of the same seeds",
+    "higher",
+)
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """One row: a scheme of a sampler, or fp32 for the network that it is compared with.
+
+    unavailable: why nothing was drawn, if so.
+    """
+
+    row: Row
+    scheme: str
+    unavailable: str | None
+
+
+@dataclass(frozen=True)
+class Schemes:
+    """The table: of each model first the float32 network, then its schemes, in the suite's order."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Quantised]
+
+
+def paired_columns(place: Path, timing: Mapping[str, Any]) -> dict[str, Any]:
+    """What the folder of a sample set tells of a quantised network, as columns; empty for others."""
+    found = {"unavailable": timing["unavailable"]} if "unavailable" in timing else {}
+    if record := timing.get("quantisation"):
+        found |= {key: record[key] for key in ("network_bytes", "network_bytes_fp32", "conversion_seconds")}
+        found["calibration_seconds"] = (record.get("calibration") or {}).get("seconds")
+    if timing.get("latency_batch1_seconds") and timing.get("nfe"):
+        found["latency_per_nfe_seconds"] = timing["latency_batch1_seconds"] / timing["nfe"]
+    if (place / "paired.json").exists():
+        paired = read_json(place / "paired.json")
+        found |= {key: paired[key] for key in ("psnr", "psnr_std", "psnr_min", "identical_images") if key in paired}
+    return found
+
+
+def add_differences(rows: Sequence[dict[str, Any]], metrics: Sequence[str]) -> None:
+    """Add {metric}_delta of each Frechet distance to the rows of quantised networks: minus that of the float32 one.
+
+    The float32 network's row gets the size of its file, which theirs know.
+    """
+    by_draw = {tuple(row[key] for key in DRAW): row for row in rows}
+    for row in rows:
+        if "reference_sampler" not in row:
+            continue
+        reference = by_draw[row["model"], row["seed"], row["checkpoint"], row["reference_sampler"]]
+        for metric in metrics:
+            value, other = row.get(metric), reference.get(metric)
+            if metric.startswith(("fd_", "fid_")) and value is not None and other is not None:
+                row[f"{metric}_delta"] = value - other
+        if "network_bytes_fp32" in row:
+            reference["network_bytes"] = row["network_bytes_fp32"]
+
+
+def scheme_table(rows: pd.DataFrame, models: Mapping[str, Any], lead: Column) -> Schemes | None:
+    """The quantised of the compared `rows` and those that they are compared with; None where there are none.
+
+    models: of the preflight. lead: the headline metric.
+    """
+    if "quantisation" not in rows:
+        return None
+    references = set(zip(rows["model"], rows["reference_sampler"], strict=True))
+    is_reference = [pair in references for pair in zip(rows["model"], rows["sampler"], strict=True)]
+    rows = rows[rows["quantisation"].notna() | pd.Series(is_reference, index=rows.index)]
+    columns = [SIZE, LATENCY, RATE, PSNR, lead]
+    if f"{lead.key}_delta" in rows:
+        name, text = f"Δ {lead.label}", "the same minus that of the float32 network"
+        columns.append(replace(lead, key=f"{lead.key}_delta", label=name, definition=text, direction=None))
+    compared = compare(rows, columns)
+    listed = [(model, name) for model, entry in models.items() for name in entry.get("samplers", {})]
+    places = {of_row: place for place, of_row in enumerate(listed)}
+    found = []
+    for row in sorted(compared.rows, key=lambda row: places[row.model, row.sampler]):
+        first = rows[(rows["model"] == row.model) & (rows["sampler"] == row.sampler)].iloc[0]
+        scheme, reason = first["quantisation"], first.get("unavailable")
+        found.append(Quantised(row, scheme if pd.notna(scheme) else "fp32", reason if pd.notna(reason) else None))
+    return Schemes(columns, found)

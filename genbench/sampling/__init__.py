@@ -1,0 +1,8 @@
+"""From trained weights to images.
+
+checkpoint      a model, rebuilt from its file
+generation      images from seeds, in batches of one size
+quantisation    networks in fewer bits
+likelihood      bits per dimension of held-out images
+grids           many images as one picture
+"""

@@ -1,0 +1,26 @@
+"""A trained model on disk: weights, and the description from which the model is built again."""
+
+import os
+from typing import Any
+
+import torch
+
+from genbench.errors import InputError
+from genbench.files.weights import load_tensors
+from genbench.models import Model, build
+
+
+def load_model(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> tuple[Model, dict[str, Any]]:
+    """Rebuild the model that a checkpoint describes, with its weights, in evaluation mode; and the checkpoint's info.
+
+    Everything that sampling needs (class, networks, schedule, T, parametrisation) is read from the checkpoint.
+    """
+    tensors, info = load_tensors(path, device)
+    if "model" not in info:
+        raise InputError(f"{path}: no model's description in the file; expected a model.safetensors or a snapshot")
+    with torch.device("meta"):  # no time spent on initial weights
+        model = build(info["model"], tuple(info["image_shape"]), where=str(path))
+    model.load_state_dict(tensors, assign=True)
+    if torch.device(device).type == "cpu":  # the faster layout for convolutions there
+        model = model.to(memory_format=torch.channels_last)
+    return model.eval().requires_grad_(False), info

@@ -1,0 +1,76 @@
+"""Bits per dimension of held-out images under a model that bounds their likelihood: see variational_bound.py."""
+
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genbench.errors import InputError
+from genbench.images import to_images
+from genbench.machine.progress import Progress
+from genbench.processes.noise import Noise
+from genbench.tensors import Images, PerImage
+
+
+@runtime_checkable
+class HasLikelihood(Protocol):
+    """A model with a bound on -log2 p(x0)."""
+
+    image_shape: tuple[int, int, int]
+
+    def timesteps(self, steps: int | None, spacing: str, respacing: str | None) -> list[int]: ...
+
+    def bits_per_dim(self, x0: Images, noise: Noise, *, steps: int | None = None) -> tuple[PerImage, Tensor]: ...
+
+
+def check_likelihood(model: object, steps: int | None, where: str) -> list[int]:
+    """The times of the bound's terms. InputError, beginning with `where`, where there are none, or not so many."""
+    if not isinstance(model, HasLikelihood) or getattr(model, "num_classes", None):
+        raise InputError(
+            f"{where}: found a model of class {type(model).__name__}, which bounds no likelihood of an image; "
+            "expected a diffusion model without classes"
+        )
+    try:
+        return model.timesteps(steps, "linspace", None)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def bits_per_dim(
+    model: object, images: np.ndarray, *, steps: int | None, batch_size: int, device: torch.device, where: str
+) -> dict[str, Any]:
+    """Mean and standard error over `images`, uint8 (N, H, W, C), of the bound in bits per dimension, with its terms.
+
+    Image i is met with the noise of seed i. steps: of the model's T, evenly spaced; None for all. InputErrors begin
+    with `where`.
+    """
+    times = check_likelihood(model, steps, where)
+    assert isinstance(model, HasLikelihood)
+    shape = (images.shape[3], *images.shape[1:3])
+    if shape != tuple(model.image_shape) or len(images) < 2:
+        raise InputError(
+            f"{where}: found {len(images)} images of shape (C, H, W) = {shape}, expected at least 2 of "
+            f"{tuple(model.image_shape)}"
+        )
+    priors, terms = [], []
+    with Progress(len(images), "images") as progress, torch.inference_mode():
+        for start in range(0, len(images), batch_size):
+            x0 = to_images(torch.from_numpy(images[start : start + batch_size]).to(device))
+            prior, steps_terms = model.bits_per_dim(
+                x0, Noise(torch.arange(start, start + len(x0), device=device)), steps=steps
+            )
+            priors.append(prior.double().cpu())
+            terms.append(steps_terms.double().cpu())
+            progress.update(len(x0))
+    prior, by_step = torch.cat(priors), torch.cat(terms)
+    total = prior + by_step.sum(1)
+    return {
+        "bits_per_dim": float(total.mean()),
+        "standard_error": float(total.std() / len(total) ** 0.5),
+        "prior": float(prior.mean()),
+        "terms": {"t": times, "bits_per_dim": by_step.mean(0).tolist()},
+        "images": len(images),
+        "steps": len(times),
+        "noise_seeds": f"0:{len(images)}",
+    }

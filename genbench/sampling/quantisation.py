@@ -1,0 +1,203 @@
+"""Faster inference: the network of a trained model in fewer bits (Krishnamoorthi 2018, arXiv 1806.08342).
+
+bf16, fp16: convolutions and linear layers in half precision, by autocast. int8-weights: their weights alone are
+stored in eight bits. int8-static: they also compute in eight bits, and the ranges of what comes in and goes out are
+fixed beforehand. In a diffusion model these ranges change with t (Shang et al. 2023, arXiv 2211.15736), so that they
+are measured at all times. Everything between these layers stays in float32.
+"""
+
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from genbench.errors import InputError
+from genbench.files.weights import save_tensors
+from genbench.models import Model
+from genbench.processes.noise import Noise
+from genbench.schema import unknown_name
+
+LAYERS = (nn.Conv2d, nn.Linear)  # what is quantised; nearly all weights and FLOPs of a U-Net
+CALIBRATION_IMAGES = 64
+CALIBRATION_KEY = 1  # of their noise: other numbers than those of any sample, whose key is 0
+
+
+class UnavailableError(Exception):
+    """This machine or installation has not got what a scheme needs; the message says what."""
+
+
+Calibrate = Callable[[], None]  # runs the network on what it meets while sampling
+Scheme = Callable[[nn.Module, torch.device, Calibrate], nn.Module]  # a float32 network to the one to use instead
+
+
+def layers(network: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Module]]:
+    """The layers to quantise, each with its parent and its name there."""
+    for parent in list(network.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, LAYERS):
+                yield parent, name, child
+
+
+class Autocast(nn.Module):
+    """A network under autocast. Its layers hold what autocast would make of their weights at each call: half the bytes,
+    and bit for bit the same answers."""
+
+    def __init__(self, network: nn.Module, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.network, self.dtype = network, dtype
+        for _, _, layer in layers(network):
+            layer.to(dtype)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        with torch.autocast(inputs[0].device.type, self.dtype):
+            output: Tensor = self.network(*inputs)
+        return output
+
+
+def bf16(network: nn.Module, device: torch.device, calibrate: Calibrate) -> nn.Module:
+    """Autocast to bfloat16: float32's range with 8 bits of precision."""
+    if device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        raise UnavailableError("this processor does not compute in bfloat16")
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        raise UnavailableError("this GPU does not compute in bfloat16")
+    return Autocast(network, torch.bfloat16)
+
+
+def fp16(network: nn.Module, device: torch.device, calibrate: Calibrate) -> nn.Module:
+    """Autocast to float16: 11 bits of precision, up to 65504."""
+    if device.type == "cpu" and not torch.ops.mkldnn._is_mkldnn_fp16_supported():
+        # PyTorch would emulate it, at a tenth of float32's speed or less.
+        raise UnavailableError("this processor does not compute in float16")
+    return Autocast(network, torch.float16)
+
+
+def int8_weights(network: nn.Module, device: torch.device, calibrate: Calibrate) -> nn.Module:
+    """Weights in int8 with a float32 scale for each output channel (and place in a kernel), by torchao; they become
+    float32 again at each call."""
+    try:
+        from torchao.quantization import IntxWeightOnlyConfig, quantize_
+    except ImportError:
+        raise UnavailableError("torchao is not installed (pip install 'genbench[quantisation]')") from None
+    quantize_(network, IntxWeightOnlyConfig(torch.int8), filter_fn=lambda module, name: isinstance(module, LAYERS))
+    return network
+
+
+def int8_static(network: nn.Module, device: torch.device, calibrate: Calibrate) -> nn.Module:
+    """Weights in int8 with a scale for each output channel; inputs and outputs in uint8 with one scale and zero for
+    each, from histograms of them over `calibrate`; by PyTorch's own integer kernels, which are for processors."""
+    try:
+        from torch.ao import quantization as ao
+    except ImportError:
+        raise UnavailableError("this version of PyTorch has no torch.ao.quantization") from None
+    if device.type != "cpu" or "x86" not in torch.backends.quantized.supported_engines:
+        where = "this GPU" if device.type == "cuda" else "this processor"
+        raise UnavailableError(f"PyTorch has no int8 convolutions for {where}")
+    torch.backends.quantized.engine = "x86"
+    # The recipes of these names differ: without VNNI sums of products overflow, so that "x86" has seven bits.
+    qconfig = ao.get_default_qconfig("onednn" if torch.cpu._is_vnni_supported() else "x86")
+    with warnings.catch_warnings():
+        # Of all of torch.ao: its successor, torchao's pt2e, needs minutes of a C++ compiler for a U-Net on a processor.
+        warnings.filterwarnings("ignore", "torch.ao.quantization is deprecated", DeprecationWarning)
+        warnings.filterwarnings("ignore", r"(?s).*torch\.quantize_per_tensor", UserWarning)
+        warnings.filterwarnings("ignore", "Please use quant_min and quant_max", UserWarning)  # of its own seven bits
+        for parent, name, layer in layers(network):
+            layer.qconfig = qconfig
+            wrapper = ao.QuantWrapper(layer)
+            wrapper.qconfig = qconfig
+            setattr(parent, name, wrapper)
+        ao.prepare(network, inplace=True)
+        calibrate()
+        ao.convert(network, inplace=True)
+    return network
+
+
+SCHEMES: dict[str, Scheme] = {"bf16": bf16, "fp16": fp16, "int8-weights": int8_weights, "int8-static": int8_static}
+LIBRARIES = {"bf16": "torch", "fp16": "torch", "int8-weights": "torchao", "int8-static": "torch"}
+
+
+def check_scheme(model: Model, scheme: Any, where: str) -> None:
+    """Raise InputError, beginning with `where`, for an unknown scheme, or a network with nothing to quantise."""
+    if scheme not in SCHEMES:
+        raise unknown_name(where, scheme, SCHEMES)
+    if not any(True for _ in layers(model.get_submodule(model.network))):
+        raise InputError(f"{where}: the {model.network} has neither convolutions nor linear layers to quantise")
+
+
+def quantise(
+    model: Model, scheme: str, device: torch.device, options: Mapping[str, Any], y: Tensor | None = None
+) -> dict[str, Any]:
+    """Put the quantised network in the place of the model's; returns the record of it for timing.json.
+
+    options, y: what the model will be sampled with; y is for CALIBRATION_IMAGES seeds from 0. Raises
+    UnavailableError, after which the model is not to be used.
+    """
+    parent_name, _, name = model.network.rpartition(".")
+    network = model.get_submodule(model.network)
+    calibration: dict[str, Any] = {}
+
+    def calibrate() -> None:
+        started, inputs = time.perf_counter(), 0
+
+        def count(_: nn.Module, given: tuple[Tensor, ...]) -> None:
+            nonlocal inputs
+            inputs += len(given[0])
+
+        handle = network.register_forward_pre_hook(count)
+        with torch.inference_mode():
+            seeds = torch.arange(CALIBRATION_IMAGES, device=device)
+            model.calibrate(Noise(seeds, key=CALIBRATION_KEY), y, **options)
+        handle.remove()
+        calibration.update(images=CALIBRATION_IMAGES, inputs=inputs, seconds=time.perf_counter() - started)
+
+    before = file_bytes(network)
+    started = time.perf_counter()
+    with torch.no_grad():
+        quantised = SCHEMES[scheme](network, device, calibrate)
+    seconds = time.perf_counter() - started
+    setattr(model.get_submodule(parent_name), name, quantised)
+    library = LIBRARIES[scheme]
+    return {
+        "scheme": scheme,
+        "library": f"{library} {metadata.version(library)}",
+        "network_bytes": file_bytes(quantised),
+        "network_bytes_fp32": before,
+        "conversion_seconds": seconds - calibration.get("seconds", 0.0),
+        "calibration": calibration or None,
+    }
+
+
+def file_bytes(network: nn.Module) -> int:
+    """The size of a file that holds the network's weights and whatever it computes with beside them."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "network.safetensors")
+        save_tensors(path, dict(plain_tensors("", network.state_dict())), {})
+        return path.stat().st_size
+
+
+def plain_tensors(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
+    """A state dict as ordinary tensors: quantised ones as their integers, scales and zeros."""
+    if isinstance(value, Mapping | tuple):
+        items = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for key, part in items:
+            yield from plain_tensors(f"{name}.{key}" if name else str(key), part)
+    elif not isinstance(value, Tensor):
+        return  # such as the name of a data type
+    elif hasattr(value, "__tensor_flatten__"):  # torchao's
+        for key in value.__tensor_flatten__()[0]:
+            yield from plain_tensors(f"{name}.{key}", getattr(value, key))
+    elif value.is_quantized:
+        yield f"{name}.int", value.int_repr()
+        if value.qscheme() == torch.per_channel_affine:
+            yield f"{name}.scale", value.q_per_channel_scales()
+            yield f"{name}.zero", value.q_per_channel_zero_points().to(torch.int8)
+        else:
+            yield f"{name}.scale", torch.tensor(value.q_scale())
+            yield f"{name}.zero", torch.tensor(value.q_zero_point())
+    else:
+        yield name, value

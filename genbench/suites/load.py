@@ -1,0 +1,247 @@
+"""Suites: a YAML file for each benchmark, checked against schemas/suite.schema.yaml and completed with its defaults."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from genbench.errors import InputError
+from genbench.schema import unknown_name
+
+ROOT = Path(__file__).parents[2]
+KINDS = ("training", "pretrained", "samples")  # of entries: one of these keys says what it is
+QUANTISATION = "quantisation"  # in an entry; and in the options of the samplers that it adds, where it is a scheme
+GIVEN = "given"  # the sampler's place in the paths of samples that were drawn elsewhere
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML, safely, refusing a key that stands twice: plain YAML silently keeps the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":  # `<<: *other` may be given twice, and overridden
+                continue
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+
+
+def _complete(value: Any, schema: Mapping[str, Any]) -> Any:
+    """`value` with the schema's defaults filled in, all the way down."""
+    if not isinstance(value, Mapping):
+        return value
+    completed = dict(value)
+    for key, part in schema.get("properties", {}).items():
+        if key not in completed and "default" in part:
+            completed[key] = part["default"]
+        if key in completed:
+            completed[key] = _complete(completed[key], part)
+    others = schema.get("additionalProperties")
+    if isinstance(others, Mapping):
+        known = schema.get("properties", {})
+        completed |= {key: _complete(part, others) for key, part in completed.items() if key not in known}
+    return completed
+
+
+def _explain(error: jsonschema.ValidationError, source: str) -> InputError:
+    """One line: where, what was found, what was expected."""
+    where = ": ".join([source, *(str(part) for part in error.absolute_path)])
+    if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
+        known = error.schema.get("properties", {})
+        unknown = sorted(set(map(str, error.instance)) - set(known))
+        return unknown_name(f"{where}: unknown key", unknown[0], known)
+    if error.validator == "required":
+        missing = [key for key in error.validator_value if key not in error.instance]
+        return InputError(f"{where}: key {missing[0]!r} is missing")
+    if error.validator == "type":
+        return InputError(f"{where}: found {error.instance!r}, expected {error.validator_value}")
+    if error.validator == "enum":
+        return unknown_name(where, error.instance, map(str, error.validator_value))
+    if error.validator == "pattern":
+        return InputError(f"{where}: found {error.instance!r}, expected {error.schema['title']}")
+    return InputError(f"{where}: {error.message}")
+
+
+# JSON knows no difference between 10 and 10.0, but a path does (seed0.0), and so do the scripts.
+_Validator = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
+    ),
+)
+
+
+def check(value: Any, schema_name: str, source: str) -> dict[str, Any]:
+    """Check `value` against schemas/{schema_name}.schema.yaml and fill in defaults; InputError begins with `source`."""
+    schema = _read_yaml(ROOT / "schemas" / f"{schema_name}.schema.yaml")
+    error = jsonschema.exceptions.best_match(_Validator(schema).iter_errors(value))
+    if error is not None:
+        raise _explain(error, source)
+    return _complete(value, schema)
+
+
+def find_suite(name: str) -> Path:
+    """The file of a suite: suites/{name}.yaml, or a path as it stands."""
+    if name.startswith("-"):
+        raise InputError(f"config: key 'suite': found {name!r}, expected a path that no script takes for an option")
+    if name.endswith((".yaml", ".yml")) or "/" in name:
+        return Path(name)
+    known = {path.stem: path for path in (ROOT / "suites").glob("*.yaml")}
+    if name not in known:
+        raise unknown_name("config: key 'suite'", name, [*known, "a path such as my/suite.yaml"])
+    return known[name]
+
+
+def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A suite, complete: `name` is the file's stem; `seeds` and `num_samples` of `config` win where given.
+
+    Raises InputError that names file, entry and key.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_+.-]*", path.stem):  # it names the suite's folders
+        raise InputError(f"suite: found the file {str(path)!r}, expected letters and digits in its name, and _ + . -")
+    suite = check(_read_yaml(path), "suite", str(path))
+    overrides = {key: config[key] for key in ("seeds", "num_samples") if config and config.get(key) is not None}
+    suite = {"name": path.stem, **suite, **overrides}
+    suite.setdefault("snapshot_samples", suite["num_samples"])
+    suite["snapshot_samples"] = min(suite["snapshot_samples"], suite["num_samples"])
+    suite["dataset"] = {"name": suite["dataset"]["source"], **suite["dataset"]}
+    for name, entry in suite["models"].items():
+        if name == "real":
+            raise InputError(
+                f"{path}: models: found the name 'real', which is kept for the real images; expected another"
+            )
+        entry.setdefault("label", name)
+        _check_kind(entry, f"{path}: models: {name}")
+        _add_quantised_samplers(entry, f"{path}: models: {name}")
+        if isinstance(entry["snapshots"], Mapping):
+            steps = entry["training"].get("steps")
+            if not isinstance(steps, int):
+                raise InputError(
+                    f"{path}: models: {name}: snapshots: found {entry['snapshots']}, which needs training: steps"
+                )
+            entry["snapshots"] = list(range(entry["snapshots"]["every"], steps, entry["snapshots"]["every"]))
+    for name, entry in suite["models"].items():
+        if "first_stage" in entry:
+            _insert_first_stage(suite["models"], entry, f"{path}: models: {name}")
+    return suite
+
+
+def load_suites(names: str | Sequence[str], config: Mapping[str, Any]) -> dict[Path, dict[str, Any]]:
+    """The suites of a run, by their files. Raises InputError for two of one name, and for one name of two data sets."""
+    suites: dict[Path, dict[str, Any]] = {}
+    for name in [names] if isinstance(names, str) else names:
+        path = find_suite(name)
+        suite = load_suite(path, config)
+        for other, known in suites.items():
+            if known["name"] == suite["name"]:
+                raise InputError(f"{path}: found a second suite of the name {suite['name']!r}, as {other}'s")
+            for model in known["models"].keys() & suite["models"].keys():
+                if kind_of(known["models"][model]) != kind_of(suite["models"][model]):
+                    raise InputError(f"{path}: models: {model}: found another kind than in {other}; run them in turn")
+            if known["dataset"]["name"] == suite["dataset"]["name"] and prepared(known) != prepared(suite):
+                raise InputError(
+                    f"{path}: dataset: found the name {suite['dataset']['name']!r}, as in {other}, for other data or "
+                    "another classifier; expected a `name` of its own"
+                )
+        suites[path] = suite
+    return suites
+
+
+def kind_of(entry: Mapping[str, Any]) -> str:
+    """What an entry is: training, pretrained or samples."""
+    return next(key for key in KINDS if key in entry)
+
+
+def prepared(suite: Mapping[str, Any]) -> dict[str, Any]:
+    """All that resources/{dataset} depends on: the data, and how its classifiers are trained."""
+    evaluation = suite["evaluation"]
+    own = {"classifier": evaluation["classifier"], "objects": evaluation.get("objects", {}).get("classifier", {})}
+    return {"dataset": suite["dataset"], **own}
+
+
+def _check_kind(entry: dict[str, Any], where: str) -> None:
+    """An entry is a model that is trained here, or a published checkpoint, or samples drawn elsewhere."""
+    kinds = [key for key in KINDS if key in entry]
+    if len(kinds) != 1 or ("model" in entry) != (kinds == ["training"]):
+        found = ", ".join(key for key in ("model", *KINDS) if key in entry) or "none"
+        raise InputError(
+            f"{where}: found {found} of the keys that say what this is; expected model and training, or pretrained, "
+            "or samples"
+        )
+    useless = {"pretrained": ["snapshots"], "samples": ["snapshots", "pictures", "likelihood", "quantisation"]}.get(
+        kinds[0], []
+    )
+    for key in useless:
+        if entry.get(key):
+            raise InputError(f"{where}: {key}: found {entry[key]!r}, but nothing is trained here; expected none")
+    if kinds == ["samples"]:
+        for key in ("ranks", "gpus"):
+            if entry.get(key, 1) > 1:
+                raise InputError(f"{where}: {key}: found {entry[key]}, but these samples are already drawn; expected 1")
+        if entry["samplers"] != {"default": {}}:
+            raise InputError(f"{where}: samplers: found {entry['samplers']!r}, but these samples are already drawn")
+        entry["samplers"] = {GIVEN: {}}
+
+
+def _insert_first_stage(models: Mapping[str, Any], entry: dict[str, Any], where: str) -> None:
+    """Copy the description of the model that an entry's `first_stage` names into the entry's own, as `vae`."""
+    name = entry["first_stage"]
+    if name not in models:
+        raise unknown_name(f"{where}: first_stage", name, models)
+    if "training" not in entry or "training" not in models[name] or "first_stage" in models[name]:
+        raise InputError(f"{where}: first_stage: found {name!r}, expected a model that is trained here, by itself")
+    if "vae" in entry["model"]:
+        raise InputError(f"{where}: model: found 'vae' beside first_stage, expected one of the two")
+    entry["model"] = {**entry["model"], "vae": models[name]["model"]}
+
+
+def _add_quantised_samplers(entry: dict[str, Any], where: str) -> None:
+    """Add a sampler for each scheme of an entry's `quantisation`: the same options, and the scheme under that key."""
+    samplers = entry["samplers"]
+    for name, options in samplers.items():
+        if QUANTISATION in options:
+            raise InputError(
+                f"{where}: samplers: {name}: found {QUANTISATION!r}, expected it beside samplers: "
+                f"{QUANTISATION}: {{sampler: {name}, schemes: [...]}}"
+            )
+    if QUANTISATION not in entry:
+        return
+    reference = entry[QUANTISATION]["sampler"]
+    if reference not in samplers:
+        raise unknown_name(f"{where}: {QUANTISATION}: sampler", reference, samplers)
+    added = {
+        f"{reference}-{scheme}": {**samplers[reference], QUANTISATION: scheme}
+        for scheme in entry[QUANTISATION]["schemes"]
+    }
+    if taken := sorted(added.keys() & samplers.keys()):
+        raise InputError(
+            f"{where}: samplers: found {taken[0]!r}, the name of a quantised {reference!r}; expected another"
+        )
+    entry["samplers"] = samplers | added
+
+
+def seeds_of(suite: Mapping[str, Any], entry: Mapping[str, Any]) -> list[int]:
+    """The training seeds of an entry: the suite's, or the first alone for what is not trained here."""
+    seeds: list[int] = suite["seeds"]
+    return seeds if "training" in entry else seeds[:1]
+
+
+def checkpoints(entry: Mapping[str, Any]) -> Iterator[str]:
+    """The checkpoints of a model's entry that are sampled: step-N for each snapshot, and final."""
+    yield from (f"step-{step}" for step in sorted(entry["snapshots"]))
+    yield "final"

@@ -1,0 +1,296 @@
+"""Every entry of a suite built, run and sampled once on the meta device, where tensors have shapes and no contents.
+
+Wrong keys, wrong values and shapes that don't fit are found in seconds, at full size, before anything is trained;
+and the cost of every model is known beforehand.
+"""
+
+import contextlib
+import inspect
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from genbench.data import Description, describe
+from genbench.data.given import given_samples
+from genbench.data.objects import labels_path, parse_labels, read_labels
+from genbench.errors import InputError
+from genbench.features import EXTRACTORS
+from genbench.files.downloads import existing_path
+from genbench.files.hub import LOCATION_KEYS, pretrained_path
+from genbench.importing import read_checkpoint
+from genbench.machine import provenance
+from genbench.metrics import EvaluationOptions, minimum_samples
+from genbench.models import Model, build, count_parameters
+from genbench.processes.schedule import Schedule
+from genbench.sampling.likelihood import check_likelihood
+from genbench.sampling.quantisation import check_scheme
+from genbench.schema import check_arguments, unknown_name
+from genbench.suites.cost import META, sampling_costs, training_cost
+from genbench.suites.load import GIVEN, QUANTISATION, ROOT, checkpoints, seeds_of
+from genbench.training.recipe import TrainConfig
+
+
+def _common(entry: Mapping[str, Any], seeds: list[int]) -> dict[str, Any]:
+    """What is told of an entry of any kind."""
+    return {
+        "label": entry["label"],
+        "description": entry["description"],
+        "budget": entry.get("budget"),
+        "seeds": seeds,
+        "checkpoints": list(checkpoints(entry)),
+        "pictures": entry["pictures"],
+    }
+
+
+def check_samples(
+    entry: Mapping[str, Any], image_shape: tuple[int, int, int], count: int, data_root: str, where: str
+) -> dict[str, Any]:
+    """The record of samples that were drawn elsewhere; InputError, beginning with `where`, when they don't serve."""
+    try:
+        given_samples(existing_path(entry["samples"], Path(data_root)), count, image_shape)
+    except InputError as error:
+        raise InputError(f"{where}: samples: {error}") from None
+    return {
+        "family": "Given samples",
+        "paper": None,
+        "class": None,
+        "spec": {"samples": entry["samples"]},
+        "parameters": {},
+        "samplers": {GIVEN: {"label": GIVEN, "options": {}, "remarks": ["samples drawn elsewhere"], "nfe": None}},
+    }
+
+
+def check_pretrained(entry: Mapping[str, Any], data: Description, data_root: str, where: str) -> dict[str, Any]:
+    """What a published checkpoint is and costs; InputError, beginning with `where`, when it does not serve."""
+    options = {key: value for key, value in entry["pretrained"].items() if key not in ("format", *LOCATION_KEYS)}
+    try:
+        path = pretrained_path(entry["pretrained"], Path(data_root))
+        imported = read_checkpoint(entry["pretrained"]["format"], path, **options)
+    except InputError as error:
+        raise InputError(f"{where}: pretrained: {error}") from None
+    if tuple(imported.image_shape) != data.image_shape:
+        raise InputError(
+            f"{where}: pretrained: found a model of images of shape (C, H, W) = {tuple(imported.image_shape)}, "
+            f"expected {data.image_shape}, as the data set's"
+        )
+    with META:
+        model = build(imported.model, data.image_shape, f"{where}: pretrained").to(META)
+    check_labels(model, data, f"{where}: pretrained")
+    return describe_model(entry, model, where) | {
+        "class": imported.model["class"],
+        "spec": {
+            "pretrained": entry["pretrained"],
+            "model": imported.model,
+            "samplers": entry["samplers"],
+            "sample_batch_size": entry["sample_batch_size"],
+        },
+    }
+
+
+def check_labels(model: Model, data: Description, where: str) -> None:
+    """Check that a model that is told labels is told those of the data set."""
+    classes, several = getattr(model, "num_classes", 0), getattr(model, "multi_label", False)
+    if classes and (classes, several) != (data.num_classes, data.multi_label):
+        raise InputError(
+            f"{where}: found num_classes: {classes} and multi_label: {str(several).lower()}, but an image of "
+            f"{data.name!r} has {'some' if data.multi_label else 'one'} of {data.num_classes} labels"
+        )
+
+
+def check_entry(entry: Mapping[str, Any], data: Description, where: str) -> dict[str, Any]:
+    """What a model's entry will be and cost. Raises InputError, beginning with `where`, for anything wrong in it."""
+    config = TrainConfig.from_entry(entry["training"], f"{where}: training")
+    if late := [step for step in entry["snapshots"] if step >= config.steps]:
+        raise InputError(
+            f"{where}: snapshots: found step {late[0]}, expected steps below training: steps {config.steps}"
+        )
+    with META:
+        model = build(entry["model"], data.image_shape, f"{where}: model")
+    check_labels(model, data, f"{where}: model")
+    model = model.to(META)
+    config.check_model(model, f"{where}: training")
+    for key in ("ranks", "gpus"):
+        config.check_ranks(model, entry.get(key, 1), f"{where}: {key}")
+    described = describe_model(entry, model, where)
+    with _told(where, data.image_shape):
+        training = training_cost(model, config)
+    return described | {
+        "class": entry["model"]["class"],
+        "spec": {key: entry[key] for key in ("model", "training", "samplers", "sample_batch_size")},
+        "training_steps": config.steps,
+        "training_flops_per_image": training["flops"] // config.batch_size,
+        "training_memory_bytes": training["memory_bytes"],
+    }
+
+
+@contextlib.contextmanager
+def _told(where: str, image_shape: tuple[int, int, int]) -> Iterator[None]:
+    """Errors of a model that runs, as one InputError that begins with `where`."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise InputError(f"{where}: the model does not run on images of shape {image_shape}: {error}") from error
+
+
+def noise_schedule(model: Model) -> dict[str, Any]:
+    """The schedule of a model that has one, at about a hundred times, as {"noise_schedule": ...}.
+
+    Its `default` is the name of the family's own schedule, where the model's entry gives none.
+    """
+    schedule = getattr(model, "schedule", None)
+    if not isinstance(schedule, Schedule):
+        return {}
+    times = sorted({round(part * schedule.T / 100) for part in range(101)})
+    parameter = inspect.signature(type(model)).parameters.get("schedule")
+    described = {
+        "T": schedule.T,
+        "default": parameter.default if parameter and isinstance(parameter.default, str) else None,
+        "t": times,
+        "alphas_cumprod": [schedule.alpha_bar(t) for t in times],
+    }
+    return {"noise_schedule": described}
+
+
+def describe_model(entry: Mapping[str, Any], model: Model, where: str) -> dict[str, Any]:
+    """What a model is, and what drawing an image with each of the entry's samplers costs."""
+    options, schemes = {}, {}
+    for name, given in entry["samplers"].items():
+        given = dict(given)
+        if (scheme := given.pop(QUANTISATION, None)) is not None:
+            check_scheme(model, scheme, f"{where}: {QUANTISATION}")
+            schemes[name] = {"scheme": scheme, "sampler": entry[QUANTISATION]["sampler"]}
+        options[name] = model.check_sampler(given, f"{where}: samplers: {name}")
+    for name in entry["pictures"]:
+        if name not in model.pictures:
+            raise unknown_name(f"{where}: pictures", name, model.pictures)
+    if "likelihood" in entry:
+        check_likelihood(model, entry["likelihood"].get("steps"), f"{where}: likelihood")
+    with _told(where, model.image_shape):
+        costs = sampling_costs(model, {name: given for name, given in options.items() if name not in schemes})
+    samplers = {
+        name: {
+            "label": name,
+            "options": given,
+            "remarks": model.remarks(given),
+            "generates": model.condition(given) != "images",
+            "quantisation": schemes.get(name),
+            **costs[schemes[name]["sampler"] if name in schemes else name],
+        }
+        for name, given in options.items()
+    }
+    return {
+        "family": model.family,
+        "about": model.about,
+        "paper": model.paper,
+        "parameters": count_parameters(model),
+        "samplers": samplers,
+        **noise_schedule(model),
+    }
+
+
+def check_objects(objects: Mapping[str, Any], data: Description, data_root: Path, where: str) -> None:
+    """Check the files of label sets, and that the data set's labels are these objects."""
+    if not data.multi_label:
+        raise InputError(f"{where}: found it for {data.name!r}, expected a data set whose images have several labels")
+    try:
+        for name in objects["labels"].values():
+            read_labels(labels_path(name, data_root))
+        if "shown" in objects:
+            parse_labels(objects["shown"], "shown")
+        if "evaluator" in objects:
+            existing_path(objects["evaluator"], data_root)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def check_evaluation(suite: Mapping[str, Any], data: Description, data_root: Path, where: str) -> None:
+    """Check extractors, options, and that there will be as many samples as the metrics need."""
+    evaluation = suite["evaluation"]
+    for name in evaluation["extractors"]:
+        if name not in EXTRACTORS:
+            raise unknown_name(f"{where}: evaluation: extractors", name, EXTRACTORS)
+        if missing := [package for package in EXTRACTORS[name].packages if find_spec(package) is None]:
+            raise InputError(
+                f"{where}: evaluation: extractors: found {name!r}, whose package {missing[0]} is not installed; "
+                f"expected it from pip install 'genbench[{name}]'"
+            )
+    if "classifier" in evaluation["extractors"] and (data.num_classes < 2 or data.multi_label):
+        raise InputError(
+            f"{where}: evaluation: extractors: found 'classifier', which needs one label of at least two classes; "
+            + (
+                "images of the data set have several at once: expected 'objects'"
+                if data.multi_label
+                else f"the data set has {data.num_classes}"
+            )
+        )
+    if "objects" in evaluation["extractors"] and not data.multi_label:
+        raise InputError(
+            f"{where}: evaluation: extractors: found 'objects', which needs a data set whose images have several labels"
+        )
+    objects = evaluation.get("objects")
+    if objects:
+        check_objects(objects, data, data_root, f"{where}: evaluation: objects")
+    check_arguments(EvaluationOptions, evaluation["options"], f"{where}: evaluation: options")
+    options = EvaluationOptions(**evaluation["options"])
+    accuracies = [f"object_accuracy_{name}" for name in objects["labels"]] if objects else []
+    keys = [*accuracies, *(key for name in evaluation["extractors"] for key in EXTRACTORS[name].metrics)]
+    if evaluation["headline"] not in keys:
+        raise unknown_name(f"{where}: evaluation: headline", evaluation["headline"], keys)
+    needed = max(
+        minimum_samples(EXTRACTORS[name].metrics, EXTRACTORS[name].dim, options) for name in evaluation["extractors"]
+    )
+    for kind in EXTRACTORS.values():
+        if evaluation["headline"] in kind.metrics:
+            needed = max(needed, minimum_samples([evaluation["headline"]], kind.dim, options))
+    for key in ("num_samples", "snapshot_samples"):
+        if suite[key] < needed:
+            raise InputError(
+                f"{where}: {key}: found {suite[key]}, expected at least {needed} for the metrics of "
+                f"{', '.join(evaluation['extractors'])} (evaluation: options can lower this)"
+            )
+
+
+def preflight(suite: Mapping[str, Any], data_root: str, source: str) -> dict[str, Any]:
+    """Check a complete suite (from load_suite) and say what it will make and cost. `source` begins every error."""
+    try:
+        data = describe(suite["dataset"], data_root)
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from None
+    check_evaluation(suite, data, Path(data_root), source)
+
+    def check(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
+        if "samples" in entry:
+            return check_samples(entry, data.image_shape, suite["num_samples"], data_root, where)
+        if "pretrained" in entry:
+            return check_pretrained(entry, data, data_root, where)
+        return check_entry(entry, data, where)
+
+    return {
+        "suite": suite["name"],
+        "suite_argument": suite["name"] if Path(source).resolve().parent == ROOT / "suites" else source,
+        "title": suite["title"],
+        "description": suite["description"],
+        "dataset": {
+            "name": data.name,
+            "label": data.label,
+            "image_shape": data.image_shape,
+            "num_classes": data.num_classes,
+            "num_train": data.num_train,
+            "num_test": data.num_test,
+            "notes": list(data.notes),
+        },
+        "num_samples": suite["num_samples"],
+        "snapshot_samples": suite["snapshot_samples"],
+        "draws": suite["draws"],
+        "seeds": suite["seeds"],
+        "evaluation": suite["evaluation"],
+        "headline": suite["evaluation"]["headline"],
+        "models": {
+            name: _common(entry, seeds_of(suite, entry)) | check(entry, f"{source}: models: {name}")
+            for name, entry in suite["models"].items()
+        },
+        "provenance": provenance.collect("torch", "numpy", "snakemake"),
+    }

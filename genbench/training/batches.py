@@ -1,0 +1,110 @@
+"""The training images on the device, and which of them an iteration sees: a function of (seed, step) alone."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from genbench.images import to_images
+from genbench.machine.distributed import add_up
+from genbench.machine.ranks import Ranks
+from genbench.models import Batch
+from genbench.processes.noise import Noise
+from genbench.training.recipe import TrainConfig
+
+
+def epoch_order(seed: int, epoch: int, num_images: int) -> np.ndarray:
+    """The order of the images in an epoch: a permutation that depends on (seed, epoch) alone."""
+    return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(num_images)
+
+
+@dataclass(frozen=True)
+class Slice:
+    """What one rank has of a micro-batch of `size` images: those at `positions`, all of them with one rank.
+
+    Groups of images that a loss looks at together (Model.group_size) stay whole: with G groups image i is in group
+    i mod G, and group j goes to rank j mod N.
+    """
+
+    size: int
+    positions: Tensor  # (n,), ascending
+
+    @classmethod
+    def of(cls, team: Ranks, size: int, group_size: int, device: torch.device) -> "Slice":
+        """Rank `team.rank`'s slice; TrainConfig.check_ranks has seen to it that nobody's is empty."""
+        groups = size // min(group_size, size)
+        positions = torch.arange(size, device=device)
+        return cls(size, positions[positions % groups % team.size == team.rank])
+
+    @property
+    def share(self) -> float:
+        """Of the micro-batch's images."""
+        return len(self.positions) / self.size
+
+    def gather(self, values: Tensor) -> Tensor:
+        """The values (size, ...) of all images of the micro-batch, in order, from those (n, ...) of every rank's."""
+        everything = values.new_zeros((self.size, *values.shape[1:]))
+        everything[self.positions] = values
+        return add_up(everything)
+
+
+class Batches:
+    """The training images as one uint8 tensor on the device, and the batch of any iteration out of it, or a slice."""
+
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        seed: int,
+        config: TrainConfig,
+        device: torch.device,
+        part: Slice | None = None,
+    ) -> None:
+        self.pixels = torch.from_numpy(images).to(device)  # (N, H, W, C)
+        self.labels = torch.from_numpy(labels).to(device)
+        self.seed, self.config, self.device, self.part = seed, config, device, part
+        self._orders: dict[int, Tensor] = {}
+
+    def _order(self, epoch: int) -> Tensor:
+        if epoch not in self._orders:  # at most two epochs meet in a batch that is smaller than the data set
+            self._orders = {key: value for key, value in self._orders.items() if key >= epoch - 1}
+            self._orders[epoch] = torch.from_numpy(epoch_order(self.seed, epoch, len(self.pixels))).to(self.device)
+        return self._orders[epoch]
+
+    def micro_batches(self, step: int) -> list[Batch]:
+        """The `accumulate` parts of iteration `step`. Image j of the iteration has noise seed step * batch_size + j."""
+        size, count = self.config.batch_size, len(self.pixels)
+        first, last = step * size, (step + 1) * size
+        spans = []
+        while first < last:
+            epoch, start = divmod(first, count)
+            stop = min(count, start + last - first)
+            spans.append(self._order(epoch)[start:stop])
+            first += stop - start
+        indices = torch.cat(spans)
+        seeds = torch.arange(step * size, (step + 1) * size, device=self.device)
+        parts = []
+        for index, seed in zip(indices.chunk(self.config.accumulate), seeds.chunk(self.config.accumulate), strict=True):
+            if self.part is not None:
+                index, seed = index[self.part.positions], seed[self.part.positions]
+            noise = Noise(seed, key=self.seed)
+            x0 = to_images(self.pixels[index])
+            if self.config.flip:
+                x0 = torch.where(noise.uniform(1, 1, 1) < 0.5, x0.flip(3), x0)
+            parts.append(Batch(x0, self.labels[index], noise))
+            if self.part is not None:
+                parts[-1].gather = self.part.gather
+        return parts
+
+    def validation(self, batch_size: int = 500) -> Iterator[Batch]:
+        """All images once, in order, with the same noise whenever it is asked for: seed i for image i."""
+        seeds = torch.arange(len(self.pixels), device=self.device)
+        for index in seeds.split(batch_size):
+            yield Batch(to_images(self.pixels[index]), self.labels[index], Noise(index, key=self.seed))
+
+    def in_order(self, batch_size: int = 500) -> Iterator[Tensor]:
+        """All images once, as (N, C, H, W) in [-1, 1]."""
+        for pixels in self.pixels.split(batch_size):
+            yield to_images(pixels)

@@ -1,0 +1,163 @@
+"""A training, from an entry of a suite to its files: whose its folder is, whether it is finished, what is published.
+
+Everything lies in a folder `training` beside the results until it is finished; the way there is in training_run.py,
+what one step does in trainer.py. Several ranks train one model together; the first alone holds the folder and writes.
+"""
+
+import logging
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from genbench.data import ImageSet
+from genbench.errors import InputError
+from genbench.files import weights
+from genbench.files.artifacts import atomic_path, check_sha256, read_json, write_json
+from genbench.files.locks import locked
+from genbench.machine import provenance
+from genbench.machine.distributed import connect, disconnect
+from genbench.machine.ranks import ranks
+from genbench.training.recipe import TrainConfig
+from genbench.training.run import STATE, Task, TrainingRun
+
+log = logging.getLogger(__name__)
+
+
+def _claim(folder: Path, fingerprint: str) -> None:
+    """Make `folder` that of the training `fingerprint`: another's files go to `folder`/previous, its own come back.
+
+    One previous training is kept, finished or not, so that an edit of a suite and its undoing cost nothing. Whenever
+    this is interrupted, the next call completes it: the file that names a training always moves last.
+    """
+    stamp, previous, returning = folder / "fingerprint", folder / "previous", folder / "returning"
+
+    def move(source: Path, target: Path) -> None:
+        target.mkdir(exist_ok=True)
+        files = [path for path in source.iterdir() if path.is_file() and path.name not in ("lock", stamp.name)]
+        for path in [*files, source / stamp.name]:
+            if path.exists():
+                os.replace(path, target / path.name)
+
+    def bring_back() -> None:
+        if returning.exists():
+            move(returning, folder)
+            returning.rmdir()
+
+    bring_back()
+    if stamp.exists() and stamp.read_text(errors="replace") != fingerprint:
+        if (previous / stamp.name).exists():
+            if (previous / stamp.name).read_text(errors="replace") == fingerprint:
+                os.replace(previous, returning)
+            else:
+                shutil.rmtree(previous)
+        log.info("another training of this model, by another entry, data set or device, is kept in %s", previous)
+        move(folder, previous)
+        bring_back()
+    if not stamp.exists():
+        with atomic_path(stamp) as temporary:  # half of it would be another training's
+            temporary.write_text(fingerprint)
+
+
+def _publish(source: Path, target: Path) -> None:
+    """Make `target` the same file as `source` (a hard link costs no space), whole or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.tmp{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(source, temporary)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(source, temporary)
+    os.utime(temporary)  # Snakemake takes an output that is older than its input for out of date
+    os.replace(temporary, target)
+
+
+def _is_finished(done_path: Path, done: Mapping[str, Any], names: Sequence[str]) -> bool:
+    """Whether the folder of `done_path` holds the undamaged results of the training that `done` identifies."""
+    if not done_path.exists():
+        return False
+    try:
+        if read_json(done_path) != done:
+            return False
+        for name in names:
+            weights.load_tensors(done_path.with_name(name))
+        training = read_json(done_path.with_name("training.json"))
+        check_sha256(done_path.with_name("history.jsonl"), training["history_sha256"])
+    except InputError as error:
+        log.warning("training again, since %s", error)
+        return False
+    return True
+
+
+def train(
+    spec: Mapping[str, Any],
+    images: np.ndarray,
+    labels: np.ndarray,
+    *,
+    data_sha256: str,
+    seed: int,
+    out: Path,
+    snapshots: Sequence[int] = (),
+    held_out: ImageSet | None = None,
+    first_stage: Path | None = None,
+    device: torch.device,
+    save_seconds: float = 60.0,
+    fresh: bool = False,
+) -> None:
+    """Train the model of `spec` and write `out`, and beside it history.jsonl, training.json and snapshots/.
+
+    spec: {"model": entry, "training": entry}. images: uint8 (N, H, W, C). held_out: what `validate_every` looks at.
+    first_stage: the trained model that a model of two stages builds upon (see Model.first_stage).
+    While it runs, everything lies in the folder `training` beside `out`, saved at least every `save_seconds`; the
+    results appear at the end, as links to it. A later call with the same arguments goes on from the last save (`fresh`
+    begins anew), with as many ranks as it has then: their number is no part of what is trained.
+    Raises InputError for a bad spec, a damaged save, or a loss that is not finite.
+    """
+    config = TrainConfig.from_entry(spec["training"])
+    if any(not 0 <= snapshot < config.steps for snapshot in snapshots):
+        raise InputError(f"snapshots: found {sorted(snapshots)}, expected steps from 0 to {config.steps - 1}")
+    if config.validate_every and held_out is None:
+        raise InputError(f"training: key 'validate_every': found {config.validate_every}, but no held-out images")
+    stage = weights.load_tensors(first_stage) if first_stage is not None else None
+    task = Task(spec, config, images, labels, data_sha256, seed, sorted(snapshots), held_out, stage, device)
+    fingerprint = task.fingerprint()
+    folder = out.parent / "training"
+    done_path = folder / "done.json"
+    done = {"fingerprint": fingerprint, "code": provenance.code_sha256()}
+    names = [f"{snapshot}.safetensors" for snapshot in snapshots]
+    team = ranks()
+    with locked(folder / "lock", "training this very model") if team.first else nullcontext():
+        finished = False
+        if team.first:
+            for left in folder.glob(".*.tmp*"):  # by a process that was killed while it saved
+                left.unlink()
+            _claim(folder, fingerprint)
+            finished = not fresh and _is_finished(done_path, done, [*names, "model.safetensors"])
+            if not finished:
+                done_path.unlink(missing_ok=True)
+            if fresh:
+                (folder / STATE).unlink(missing_ok=True)
+        if team.share(finished):
+            log.info("already trained with this very code, data and configuration: nothing to do but to publish it")
+        else:
+            connect(team, device)
+            TrainingRun(task, folder, fingerprint, team).go(save_seconds)
+            disconnect()
+        if not team.first:
+            return
+        if not finished:
+            write_json(done_path, done)
+            (folder / STATE).unlink(missing_ok=True)
+        (out.parent / "snapshots").mkdir(exist_ok=True)
+        steps = "".join(f"{step}\n" for step in task.snapshots)
+        (out.parent / "snapshots/steps.txt").write_text(steps)  # object storage has no empty folders
+        for name in names:
+            _publish(folder / name, out.parent / "snapshots" / name)
+        _publish(folder / "history.jsonl", out.parent / "history.jsonl")
+        _publish(folder / "training.json", out.parent / "training.json")
+        _publish(folder / "model.safetensors", out)

@@ -1,0 +1,124 @@
+"""How a model is trained: the `training` part of a suite's entry, key for key."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+
+from genbench.errors import InputError
+from genbench.models import Model
+from genbench.schema import check_arguments
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """Adam and its schedule. Times are iterations of the trainer: lr rises linearly over `warmup_steps`, then decays
+    to `final_lr` over the rest of `decay_steps` (default: the whole training)."""
+
+    algorithm: Literal["adam", "adamw", "sgd"] = "adam"
+    lr: float = 2e-4
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    weight_decay: float = 0.0
+    warmup_steps: int = 0
+    decay: Literal["constant", "linear", "cosine"] = "constant"
+    decay_steps: int | None = None
+    final_lr: float = 0.0
+
+    def lr_at(self, step: int, steps: int) -> float:
+        """The learning rate of iteration `step` (from 0) of a training of `steps`."""
+        if step < self.warmup_steps:
+            return self.lr * (step + 1) / self.warmup_steps
+        if self.decay == "constant":
+            return self.lr
+        end = self.decay_steps or steps
+        progress = min(1.0, (step - self.warmup_steps) / max(1, end - self.warmup_steps))
+        rest = 1 - progress if self.decay == "linear" else 0.5 * (1 + math.cos(math.pi * progress))
+        return self.final_lr + (self.lr - self.final_lr) * rest
+
+    def build(self, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
+        options: dict[str, Any] = {"lr": self.lr, "weight_decay": self.weight_decay}
+        if self.algorithm == "sgd":
+            return torch.optim.SGD(parameters, momentum=self.betas[0], **options)
+        algorithm = torch.optim.AdamW if self.algorithm == "adamw" else torch.optim.Adam
+        return algorithm(parameters, betas=self.betas, eps=self.eps, fused=True, **options)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How a model is trained; the `training` part of a suite's entry, key for key.
+
+    steps: iterations. batch_size: images of one iteration, all micro-batches and processes together. accumulate:
+    micro-batches of one iteration. precision: fp32 is exact float32, tf32 allows NVIDIA's shortened products, bf16
+    and fp16 are autocast. ema_decay: 0 keeps no average, and the raw weights are the result. clip_norm: of all
+    gradients of one submodule together. flip: mirror images at random. sync_batch_norm: with several processes, batch
+    normalisation takes its statistics from the images of all, and not of each alone. validate_every: iterations
+    between looks at the held-out images, 0 for none. optimizer: for every submodule; optimizers: differences by
+    submodule.
+    """
+
+    steps: int
+    batch_size: int
+    accumulate: int = 1
+    precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32"
+    ema_decay: float = 0.0
+    clip_norm: float | None = None
+    flip: bool = False
+    compile: bool = False
+    sync_batch_norm: bool = False
+    log_every: int = 50
+    validate_every: int = 0
+    optimizer: Mapping[str, Any] = field(default_factory=dict)
+    optimizers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def from_entry(cls, entry: Mapping[str, Any], where: str = "training") -> "TrainConfig":
+        """Check a suite's `training` entry; InputError begins with `where`."""
+        config = cls(**check_arguments(cls, entry, where))
+        for key, low in (("steps", 1), ("batch_size", 1), ("accumulate", 1), ("log_every", 1), ("validate_every", 0)):
+            if getattr(config, key) < low:
+                raise InputError(f"{where}: key {key!r}: found {getattr(config, key)}, expected at least {low}")
+        if config.batch_size % config.accumulate:
+            raise InputError(
+                f"{where}: key 'accumulate': found {config.accumulate}, expected a divisor of batch_size "
+                f"{config.batch_size}"
+            )
+        if not 0 <= config.ema_decay < 1:
+            raise InputError(f"{where}: key 'ema_decay': found {config.ema_decay}, expected 0 (none) up to below 1")
+        check_arguments(OptimizerConfig, config.optimizer, f"{where}: optimizer")
+        for name, options in config.optimizers.items():
+            check_arguments(OptimizerConfig, options, f"{where}: optimizers: {name}")
+        return config
+
+    def optimizer_for(self, name: str) -> OptimizerConfig:
+        options = {**self.optimizer, **self.optimizers.get(name, {})}
+        return OptimizerConfig(**check_arguments(OptimizerConfig, options, f"optimizer of {name}"))
+
+    def check_model(self, model: Model, where: str = "training") -> None:
+        """Check what depends on the model: names of optimizers, validation, compilation."""
+        names = [name for name, _ in model.named_children()]
+        for name in self.optimizers:
+            if name not in names:
+                raise InputError(f"{where}: optimizers: found {name!r}, expected one of: {', '.join(names)}")
+        if self.validate_every and type(model).validate is Model.validate:
+            raise InputError(
+                f"{where}: key 'validate_every': found {self.validate_every}, but {type(model).__name__} has "
+                "nothing to watch on held-out images; expected 0"
+            )
+        if self.compile and not model.allows_compile():
+            raise InputError(f"{where}: key 'compile': found true, but this model differentiates twice; expected false")
+        if self.compile and self.sync_batch_norm:
+            raise InputError(f"{where}: key 'sync_batch_norm': found true beside compile; expected one of the two")
+
+    def check_ranks(self, model: Model, ranks: int, where: str = "training") -> None:
+        """Check that a micro-batch can be dealt out to so many processes."""
+        size = self.batch_size // self.accumulate
+        groups = size // min(model.group_size, size)
+        if groups < ranks:
+            together = f", {groups} groups of {size // groups} that {type(model).__name__} looks at together"
+            raise InputError(
+                f"{where}: found {ranks} processes (ranks) for {size} images at once (batch_size / accumulate)"
+                f"{together if groups < size else ''}; expected at most {groups}"
+            )

@@ -1,0 +1,229 @@
+"""Suites and preflight: what is wrong is named with file, entry and key before anything is trained."""
+
+import copy
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from entries import MODELS
+
+from genbench.errors import InputError
+from genbench.models import build, count_parameters
+from genbench.suites.load import check, find_suite, load_suite
+from genbench.suites.preflight import preflight
+
+ROOT = Path(__file__).parents[2]
+SUITES = sorted((ROOT / "suites").glob("*.yaml"))
+TRAINING = {"steps": 10, "batch_size": 8}
+SUITE = {
+    "title": "Toy",
+    "dataset": {"source": "demo"},
+    "num_samples": 1000,
+    "models": {
+        "vae": {"model": MODELS["vae"], "training": dict(TRAINING)},
+        "ddpm": {
+            "model": MODELS["ddpm"] | {"denoiser": MODELS["ddpm"]["denoiser"] | {"attention_resolutions": [7]}},
+            "training": dict(TRAINING),
+            "samplers": {"ddpm": {}, "ddim": {"step": "ddim", "steps": 5}},
+            "snapshots": [5],
+        },
+    },
+}
+
+
+def changed(path: str, value: object) -> dict:
+    """SUITE with the value at a dotted path replaced, or removed when `value` is ...."""
+    suite = copy.deepcopy(SUITE)
+    *parents, last = path.split(".")
+    part = suite
+    for parent in parents:
+        part = part.setdefault(parent, {})
+    if value is ...:
+        del part[last]
+    else:
+        part[last] = value
+    return suite
+
+
+def checked(tmp_path: Path, suite: dict) -> dict:
+    path = tmp_path / "toy.yaml"
+    path.write_text(yaml.safe_dump(suite))
+    return preflight(load_suite(path), str(tmp_path), str(path))
+
+
+@pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)
+def test_every_entry_of_every_suite_builds_runs_and_samples_at_full_size(path: Path, tmp_path: Path) -> None:
+    result = preflight(load_suite(path), str(tmp_path), str(path))
+    for model in result["models"].values():
+        assert sum(model["parameters"].values()) > 0
+        assert model["training_memory_bytes"] > 16 * sum(model["parameters"].values())
+        for sampler in model["samplers"].values():
+            assert sampler["nfe"] >= 1
+            assert sampler["flops_per_image"] >= sampler["flops_per_nfe"] * sampler["nfe"] * 0.99
+    json.dumps(result, allow_nan=False)
+
+
+def test_preflight_counts_parameters_flops_and_nfe(tmp_path: Path) -> None:
+    suite = changed(
+        "models.ddpm",
+        {
+            "model": {"class": "diffusion.Diffusion", "denoiser": {"class": "unet.UNet", "channel_mult": [1, 2, 2]}},
+            "training": dict(TRAINING),
+            "samplers": {"all": {}, "few": {"step": "ddim", "steps": 7}},
+        },
+    )
+    result = checked(tmp_path, suite)["models"]
+    samplers = result["ddpm"]["samplers"]
+    assert (samplers["all"]["nfe"], samplers["few"]["nfe"]) == (1000, 7)
+    assert samplers["few"]["flops_per_image"] == 7 * samplers["few"]["flops_per_nfe"]
+    # The decoder of the VAE: a linear layer and the convolutions, two FLOPs a multiplication.
+    c = 8
+    linear = 4 * 8 * c * 16
+    transposed = sum(a * b * 16 * side * side for a, b, side in [(8 * c, 4 * c, 4), (4 * c, 2 * c, 8), (2 * c, c, 16)])
+    last = c * 1 * 9 * 32 * 32
+    assert result["vae"]["samplers"]["default"]["flops_per_image"] == 2 * (linear + transposed + last)
+
+
+def test_the_networks_of_cifar10s_diffusion_models_have_the_published_sizes() -> None:
+    models = load_suite(ROOT / "suites/cifar10.yaml")["models"]
+    sizes = {}
+    for name in ("ddpm", "ddpm-tutorial", "iddpm-simple", "iddpm-hybrid", "iddpm-vlb"):
+        with torch.device("meta"):
+            sizes[name] = count_parameters(build(models[name]["model"], (3, 32, 32)))["denoiser"]
+    assert sizes == {
+        "ddpm": 35_746_307,
+        "ddpm-tutorial": 113_673_219,
+        "iddpm-simple": 52_542_979,
+        "iddpm-hybrid": 52_546_438,
+        "iddpm-vlb": 52_546_438,
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("models.vae.likelihood", {}, "vae: likelihood: found a model of class VAE, which bounds no likelihood of"),
+        ("models.ddpm.likelihood", {"steps": 5000}, "ddpm: likelihood: key 'steps': found 5000, expected 1 to 20"),
+        ("models.ddpm.likelihood", {"image": 5}, r"likelihood: unknown key: found 'image' \(did you mean 'images'"),
+        ("titel", "x", r"toy.yaml: unknown key: found 'titel' \(did you mean 'title'\?\)"),
+        ("title", ..., r"toy.yaml: key 'title' is missing"),
+        ("models", {}, r"toy.yaml: models: "),
+        ("num_samples", "many", r"toy.yaml: num_samples: found 'many', expected integer"),
+        (
+            "models.vae.trainning",
+            {},
+            r"toy.yaml: models: vae: unknown key: found 'trainning' \(did you mean 'training'",
+        ),
+        (
+            "models.vae.model.class",
+            "vae.VAF",
+            r"toy.yaml: models: vae: model: class in genbench.models.vae: found 'VAF'",
+        ),
+        ("models.vae.model.latent", 3, r"toy.yaml: models: vae: model: unknown key: found 'latent' .*expected one of"),
+        ("models.vae.training.lr", 1, r"toy.yaml: models: vae: training: unknown key: found 'lr'"),
+        (
+            "models.vae.training.optimizer",
+            {"lr": "1e-3"},
+            r"toy.yaml: models: vae: training: optimizer: key 'lr': found '1e-3'",
+        ),
+        (
+            "models.vae.samplers",
+            {"x": {"step": "ddim"}},
+            r"toy.yaml: models: vae: samplers: x: unknown key: found 'step'",
+        ),
+        (
+            "models.ddpm.samplers.ddim.steps",
+            5000,
+            r"toy.yaml: models: ddpm: samplers: ddim: .*found 5000, expected 1 to 20",
+        ),
+        ("models.ddpm.snapshots", [99], r"toy.yaml: models: ddpm: snapshots: found step 99, expected steps below"),
+        ("models.ddpm.model.denoiser.patch_size", 3, r"toy.yaml: models: ddpm: model: UNet: image side 28"),
+        ("models.a/b", {"model": MODELS["vae"], "training": dict(TRAINING)}, r"toy.yaml: models.*'a/b'"),
+        (
+            "models.real",
+            {"model": MODELS["vae"], "training": dict(TRAINING)},
+            r"toy.yaml: models: found the name 'real'",
+        ),
+        ("dataset.source", "mnits", r"toy.yaml: .*'mnits'"),
+        ("dataset.size", 3, r"toy.yaml: .*size"),
+        ("evaluation.extractors", ["inseption"], r"toy.yaml: evaluation: extractors: found 'inseption'"),
+        ("evaluation.headline", "fid", r"toy.yaml: evaluation: headline: found 'fid'.*fd_classifier"),
+        (
+            "evaluation.options",
+            {"kid_subsetsize": 1},
+            r"toy.yaml: evaluation: options: unknown key: found 'kid_subsetsize'",
+        ),
+        ("num_samples", 100, r"toy.yaml: num_samples: found 100, expected at least 1000"),
+        ("snapshot_samples", 90, r"toy.yaml: snapshot_samples: found 90, expected at least 1000"),
+        ("models.vae.ranks", 9, r"toy.yaml: models: vae: ranks: found 9 processes \(ranks\) for 8 images at once"),
+        ("models.vae.gpus", 9, r"toy.yaml: models: vae: gpus: found 9 processes \(ranks\) for 8 images at once"),
+        ("models.vae.ranks", 0, r"toy.yaml: models: vae: ranks: 0 is less than the minimum of 1"),
+        ("models.vae.snapshots", {"each": 5}, r"toy.yaml: models: vae: snapshots"),
+        ("models.vae.pictures", ["strips"], r"toy.yaml: models: vae: pictures: found 'strips'.*reconstructions"),
+        ("models.ddpm.training.validate_evry", 5, r"toy.yaml: models: ddpm: training: unknown key"),
+        (
+            "models.vae.model.priors",
+            ["standart"],
+            r"toy.yaml: models: vae: model: key 'priors': found \['standart'\], expected a list of one of 'standard'",
+        ),
+        (
+            "models.vae.samplers",
+            {"x": {"prior": "mixture"}},
+            r"toy.yaml: models: vae: samplers: x: key 'prior': found 'mixture', expected one of the model's priors",
+        ),
+    ],
+)
+def test_one_wrong_thing_is_one_clear_error(path: str, value: object, message: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        checked(tmp_path, changed(path, value))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_name_that_leaves_its_folder_is_refused(tmp_path: Path) -> None:
+    for name in ("..", "../x", ".hidden", "a b", "$(touch x)", "x;y", "-rf", ""):
+        with pytest.raises(InputError, match=r"toy\.yaml"):
+            checked(tmp_path, changed("dataset.name", name))
+
+
+def test_yaml_s_own_errors_are_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "broken.yaml"
+    for text in ("title: [", "title: a\ntitle: b\n", "!!python/object/apply:os.system [echo]", "- 1"):
+        path.write_text(text)
+        with pytest.raises(InputError, match=r"broken\.yaml: ") as caught:
+            load_suite(path)
+        assert "\n" not in str(caught.value)
+
+
+def test_unknown_suites_and_config_keys_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"config: key 'suite': found 'dmeo' \(did you mean 'demo'\?\)"):
+        find_suite("dmeo")
+    with pytest.raises(InputError, match=r"missing\.yaml: no such file"):
+        load_suite(tmp_path / "missing.yaml")
+    with pytest.raises(InputError, match=r"config: unknown key: found 'sweet'"):
+        check({"suite": "demo", "sweet": 1}, "config", "config")
+    with pytest.raises(InputError, match=r"config: device: .*'tpu'"):
+        check({"suite": "demo", "device": "tpu"}, "config", "config")
+
+
+def test_snapshots_at_regular_steps_and_with_fewer_samples(tmp_path: Path) -> None:
+    path = tmp_path / "toy.yaml"
+    suite = changed("models.vae.snapshots", {"every": 3}) | {"num_samples": 5000, "snapshot_samples": 2000}
+    path.write_text(yaml.safe_dump(suite))
+    loaded = load_suite(path)
+    assert loaded["models"]["vae"]["snapshots"] == [3, 6, 9]
+    assert loaded["snapshot_samples"] == 2000
+    assert load_suite(path, {"num_samples": 1000})["snapshot_samples"] == 1000
+
+
+def test_the_configuration_wins_over_the_suite(tmp_path: Path) -> None:
+    path = tmp_path / "toy.yaml"
+    path.write_text(yaml.safe_dump(SUITE))
+    config = check({"suite": "x", "seeds": [3, 4]}, "config", "config")
+    suite = load_suite(path, config)
+    assert (suite["seeds"], suite["num_samples"], suite["name"]) == ([3, 4], 1000, "toy")
+    assert suite["models"]["vae"] == SUITE["models"]["vae"] | {
+        "label": "vae", "description": "", "snapshots": [], "pictures": [],
+        "samplers": {"default": {}}, "sample_batch_size": 500, "ranks": 1, "gpus": 1,
+    }  # fmt: skip

@@ -1,0 +1,226 @@
+"""What README.md, CONTRIBUTING.md and docs/ say: suites, examples, links, hosts, keys and messages."""
+
+import importlib.util
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+import types
+from pathlib import Path
+from urllib.parse import urlparse
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from checkouts import COMMANDS, DOCUMENTS, ROOT
+
+from genbench.data import datasets
+from genbench.suites.load import check
+from tools import document
+
+NAMES_A_SUITE = [line for line in COMMANDS if line.startswith("uv run snakemake ") and "suite=" in line]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", NAMES_A_SUITE)
+def test_snakemake_would_run_the_suites_that_the_documents_name(line: str, tmp_path: Path) -> None:
+    """The real ones, as a dry run; test_commands.py runs the same commands with small ones in their place."""
+    (tmp_path / "my").mkdir()
+    shutil.copy(ROOT / "suites/demo.yaml", tmp_path / "my/suite.yaml")
+    shutil.copy(ROOT / "config.yaml", tmp_path)
+    words = shlex.split(line)[3:]
+    if "--profile" in words:
+        place = words.index("--profile")
+        profile = ROOT / words[place + 1]  # or it is to be written by whoever has such a cluster
+        known = profile.exists() and importlib.util.find_spec("snakemake_executor_plugin_slurm") is not None
+        words[place : place + 2] = ["--profile", str(profile)] if known else []
+    config = words.index("--config")  # it takes all that follows
+    default = str(ROOT / "profiles/default")
+    options = ["--dry-run", "--snakefile", str(ROOT / "Snakefile"), "--workflow-profile", default]
+    job = subprocess.run(
+        [sys.executable, "-m", "snakemake", *words[:config], *options, *words[config:]],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=240,
+    )
+    assert job.returncode == 0, job.stdout[-2000:]
+    assert "Traceback" not in job.stdout
+
+
+def test_documents_written_from_the_code_are_up_to_date() -> None:
+    for path in sorted((ROOT / "docs").glob("*.md")):
+        text = path.read_text(encoding="utf-8")
+        assert document.written(text, path.name) == text, f"{path.name}: run tools/document.py"
+    document.GLOSSARY.check()
+
+
+def test_the_keys_of_a_docstring_and_their_meanings() -> None:
+    text = "Draws. size: of it, in pixels;\nodd. low, high: its ends (see\nabove). It ends.\n\nMore of size."
+    rest, found = document.meanings(text, ["size", "low", "high"])
+    assert rest == "Draws.\n\nMore of size."
+    assert found == {
+        "size": "Of it, in pixels; odd.",
+        "low": "Its ends (see above). It ends.",
+        "high": "Its ends (see above). It ends.",
+    }
+
+
+def test_links_lead_somewhere() -> None:
+    for path in DOCUMENTS:
+        text = path.read_text(encoding="utf-8")
+        for target, anchor in re.findall(r"\]\((?!https?:)([^)#\s]+)(#[\w-]+)?\)", text):
+            found = (path.parent / target).resolve()
+            assert found.exists(), f"{path.name}: {target}"
+            if anchor:
+                headings = re.findall(r"^#+ (.*)", found.read_text(encoding="utf-8"), re.MULTILINE)
+                slugs = {"#" + re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+                assert anchor in slugs, f"{path.name}: {target}{anchor}"
+
+
+def test_every_document_is_linked_from_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [path.name for path in (ROOT / "docs").glob("*.md") if f"(docs/{path.name})" not in readme] == []
+
+
+def test_files_that_the_documents_name_exist() -> None:
+    for path in DOCUMENTS:
+        names = set(
+            re.findall(r"`((?:genbench|suites|scripts|envs|tools|schemas|tests|rules)/[\w/.-]*)`", path.read_text())
+        )
+        assert [name for name in names if "NAME" not in name and not (ROOT / name).exists()] == [], path.name
+
+
+# --- Examples ---------------------------------------------------------------------------------------------------------
+
+
+def block(name: str, language: str, containing: str) -> str:
+    """The code block of a document that contains a text."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    (found,) = [code for code in re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL) if containing in code]
+    return str(found)
+
+
+def test_the_data_set_of_the_documents_is_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    module = types.ModuleType("genbench.data.small_digits")
+    imports = """
+from pathlib import Path
+import numpy as np
+from genbench.files.artifacts import array_sha256
+from genbench.data.description import Dataset, Description
+from genbench.data.image_set import ImageSet, make_image_set
+"""
+    exec(imports + block("docs/extending.md", "python", "def small_digits"), module.__dict__)
+    monkeypatch.setitem(datasets.SOURCES, "small-digits", module.small_digits)
+    entry = yaml.safe_load(block("docs/extending.md", "yaml", "small-digits"))["dataset"]
+    described, splits = datasets.describe(entry, tmp_path), datasets.prepare(entry, tmp_path)
+    assert described.image_shape == (1, 32, 32)
+    assert (described.num_train, described.num_test) == tuple(len(splits[name].images) for name in ("train", "test"))
+    images = splits["test"].images
+    assert images.shape == (360, 32, 32, 1)
+    assert images.max() == 255
+    assert np.array_equal(images[:, 0::4, 0::4], images[:, 3::4, 3::4])  # squares of 4 x 4 pixels
+    assert np.bincount(splits["train"].labels, minlength=10).min() > 130  # every digit is there
+    with pytest.raises(document.InputError, match=r"unknown key: found 'enlarged' \(did you mean 'enlarge'\?\)"):
+        datasets.describe({"source": "small-digits", "enlarged": 2}, tmp_path)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_pieces_of_suites_in_the_documents_fit_the_schema(path: Path) -> None:
+    model = {"model": {"class": "vae.VAE"}, "training": {"steps": 1, "batch_size": 1}}
+    for code in re.findall(r"```yaml\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL):
+        piece = yaml.safe_load(code)
+        if not set(piece) & {"dataset", "models"}:
+            piece = {"models": piece} if "model" in next(iter(piece.values())) else {}
+        check({"title": "x", "dataset": {"source": "demo"}, "models": {"x": model}} | piece, "suite", path.name)
+
+
+def test_results_are_read_as_the_document_shows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    folder = tmp_path / "results/demo/ddpm/seed0/final/ddim-20"
+    folder.mkdir(parents=True)
+    (tmp_path / "results/report").mkdir()
+    pd.DataFrame({"model": ["ddpm"]}).to_csv(tmp_path / "results/report/demo.csv", index=False)
+    np.savez(folder / "samples.npz", arr_0=np.zeros((2, 4, 4, 1), np.uint8), seeds=np.arange(2))
+    (folder / "metrics.json").write_text(json.dumps({"metrics": {"fd_classifier": {"value": 1.5}}}))
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    exec(block("docs/results.md", "python", "read_csv"), names)
+    assert names["fd"] == 1.5
+    assert names["images"].shape == (2, 4, 4, 1)
+    assert list(names["seeds"]) == [0, 1]
+    assert len(names["table"]) == 1
+    demo = yaml.safe_load((ROOT / "suites/demo.yaml").read_text())
+    assert "ddim-20" in demo["models"]["ddpm"]["samplers"]
+
+
+# --- What the code says -----------------------------------------------------------------------------------------------
+
+
+def source() -> str:
+    """All of the program's text, its broken strings joined."""
+    files = [path for folder in ("genbench", "scripts", "rules") for path in (ROOT / folder).rglob("*")]
+    texts = [path.read_text(encoding="utf-8") for path in files if path.suffix in (".py", ".smk")]
+    return re.sub(r'"\s*\n\s*f?"', "", "\n".join(texts))
+
+
+def test_messages_that_troubleshooting_explains_are_in_the_code() -> None:
+    import snakemake
+
+    folder = Path(snakemake.__file__).parent
+    others = {
+        "Out of jobs ready to be started": (folder / "scheduling/job_scheduler.py").read_text(),
+        "Directory cannot be locked": (folder / "exceptions.py").read_text(),
+        "CUDA out of memory": "CUDA out of memory",  # said by PyTorch's C++
+    }
+    text = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
+    messages = re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)
+    assert len(messages) >= 15
+    code = source()
+    assert [message for message in messages if message not in others.get(message, code)] == []
+
+
+def test_offline_names_every_host_and_no_other_document_does() -> None:
+    code = source()
+    hosts = {str(urlparse(url).hostname) for url in re.findall(r"https?://[\w./-]+", code)}
+    hosts -= {"arxiv.org", "www.w3.org"}  # links to papers, and the name of SVG
+    hosts |= {"huggingface.co"}  # the library's own constant
+    offline = (ROOT / "docs/offline.md").read_text(encoding="utf-8")
+    assert {host for host in hosts if f"`{host}`" not in offline} == set()
+    table = {
+        host for row in re.findall(r"^\| (`.*?) \|", offline, re.MULTILINE) for host in re.findall(r"`([^`]+)`", row)
+    }
+    assert table == hosts
+    for path in DOCUMENTS:
+        if path.name != "offline.md":
+            assert [host for host in hosts - {"github.com"} if host in path.read_text()] == [], path.name
+
+
+def test_citation_and_changelog_are_of_this_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["cff-version"] == "1.2.0"
+    assert (citation["version"], citation["license"]) == (project["version"], project["license"])
+    assert [author["name"] for author in citation["authors"]] == [author["name"] for author in project["authors"]]
+    headings = re.findall(r"^## (.*)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[0] == "[Unreleased]"
+    assert all(re.fullmatch(r"\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d", heading) for heading in headings[1:])
+
+
+def test_the_workflow_catalog_is_told_flags_that_snakemake_has() -> None:
+    from snakemake.cli import get_argument_parser
+
+    usage = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]
+    parsed, rest = get_argument_parser().parse_known_args(shlex.split(usage["mandatory-flags"]["flags"]))
+    assert parsed.resources
+    assert rest == []
+    assert usage["software-stack-deployment"]["conda"] is True
+    assert usage["report"] is True
+
+
+def test_pictures_of_the_documents_are_small() -> None:
+    assert [path.name for path in (ROOT / "docs/images").glob("*") if path.stat().st_size > 600_000] == []

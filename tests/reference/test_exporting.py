@@ -1,0 +1,154 @@
+"""Exported models: that diffusers loads them and draws the same, and that they come back as they went."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import pytest
+import torch
+from entries import DDPM, GAN
+from official_unet2d import SMALL, unet2d
+
+from genbench.errors import InputError
+from genbench.files.weights import save_tensors
+from genbench.importing import import_checkpoint, read_checkpoint
+from genbench.importing.export import export_checkpoint
+from genbench.models import Model, build
+from genbench.processes.noise import Noise
+from genbench.sampling.checkpoint import load_model
+
+ROOT = Path(__file__).parents[2]
+SHAPE = (3, 16, 16)
+UNET: dict[str, Any] = {
+    "class": "unet.UNet", "channels": 16, "channel_mult": [1, 2], "num_res_blocks": 1, "attention_resolutions": [8],
+    "norm_groups": 4, "dropout": 0.0,
+}  # fmt: skip
+
+
+def saved(folder: Path, entry: dict, shape: tuple[int, int, int] = SHAPE) -> tuple[Path, Model]:
+    """A model.safetensors with weights that no initialisation leaves at zero, and its model."""
+    torch.manual_seed(0)
+    model = build(entry, shape).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    path = folder / "model.safetensors"
+    save_tensors(path, model.state_dict(), {"model": entry, "image_shape": shape})
+    return path, model
+
+
+def diffusion(unet: dict | None = None, **options: object) -> dict[str, Any]:
+    return {"class": "diffusion.Diffusion", "timesteps": 20, "denoiser": UNET | (unet or {}), **options}
+
+
+def diffusers_chain(pipeline: diffusers.DDPMPipeline, draws: Noise, monkeypatch: pytest.MonkeyPatch) -> torch.Tensor:
+    """What the pipeline draws, before it makes pixels of it, with its noise taken from `draws`."""
+    shape = (pipeline.unet.config.in_channels, pipeline.unet.config.sample_size, pipeline.unet.config.sample_size)
+    monkeypatch.setattr(
+        diffusers.schedulers.scheduling_ddpm, "randn_tensor", lambda *given, **options: draws.normal(*shape)
+    )
+    scheduler = pipeline.scheduler
+    scheduler.set_timesteps(scheduler.config.num_train_timesteps)
+    x = draws.normal(*shape)
+    for t in scheduler.timesteps:
+        x = scheduler.step(pipeline.unet(x, t).sample, int(t), x).prev_sample
+    return x
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_what_was_imported_comes_back_as_it_was(tmp_path: Path, name: str) -> None:
+    learned = {"variance_type": "learned_range"} if name == "learned variance" else {}
+    scheduler = diffusers.DDPMScheduler(beta_schedule="scaled_linear", prediction_type="v_prediction", **learned)
+    diffusers.DDPMPipeline(unet2d(name), scheduler).save_pretrained(tmp_path / "theirs")
+    import_checkpoint("diffusers", tmp_path / "theirs", tmp_path / "model.safetensors")
+    export_checkpoint("diffusers", tmp_path / "model.safetensors", tmp_path / "ours")
+    first, second = (read_checkpoint("diffusers", tmp_path / folder) for folder in ("theirs", "ours"))
+    assert second.model == first.model
+    assert second.image_shape == first.image_shape
+    assert second.tensors.keys() == first.tensors.keys()
+    assert all(torch.equal(value, first.tensors[key]) for key, value in second.tensors.items())
+    # ... and in diffusers, its state dict is bit for bit the one that was saved.
+    expected, found = unet2d(name).state_dict(), diffusers.DDPMPipeline.from_pretrained(tmp_path / "ours").unet
+    assert found.state_dict().keys() == expected.keys()
+    assert all(torch.equal(value, expected[key]) for key, value in found.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        diffusion(),
+        diffusion({"time_embedding": "cos-sin", "num_heads": 2, "norm_eps": 1e-5}, schedule="cosine", prediction="v"),
+        diffusion({"scale_shift_norm": True, "head_channels": 8}, schedule={"name": "cosine", "offset": 0.02}),
+        diffusion({"scale_shift_norm": True, "middle_attention": "bare"}, schedule="vp", prediction="x0"),
+        diffusion({"downsample_padding": "symmetric"}, schedule={"name": "sigmoid", "beta_end": 0.3}),
+        diffusion({"up_attention_resolutions": [16]}, schedule={"name": "betas", "values": [0.01] * 5 + [0.2] * 15}),
+        diffusion(schedule={"name": "linear", "beta_end": 0.4}, learned_variance=True, loss="hybrid"),
+        diffusion({"frequency_shift": 0.5, "channel_mult": [1, 1.5]}, timesteps=1000, time_input="rescaled"),
+    ],
+    ids=["linear", "cosine, v", "scale and shift", "vp, x0", "sigmoid", "betas", "learned variance", "rescaled times"],
+)  # fmt: skip
+def test_diffusers_draws_the_same(tmp_path: Path, entry: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, model = saved(tmp_path, entry)
+    export_checkpoint("diffusers", path, tmp_path / "folder")
+    pipeline = diffusers.DDPMPipeline.from_pretrained(tmp_path / "folder")
+    x, t = Noise(torch.arange(3)).normal(*SHAPE), torch.tensor([0, 5, model.schedule.T - 1])
+    with torch.no_grad():
+        torch.testing.assert_close(pipeline.unet(x, t).sample, model.denoiser(x, t), rtol=0, atol=1e-5)
+        if model.schedule.T > 100:
+            return
+        abar = pipeline.scheduler.alphas_cumprod
+        torch.testing.assert_close(abar.double(), model.schedule.alphas_cumprod[1:], rtol=1e-4, atol=1e-6)
+        pipeline.scheduler.alphas_cumprod = model.schedule.alphas_cumprod[1:]  # theirs is a running product in float32
+        found = diffusers_chain(pipeline, Noise(torch.arange(3)), monkeypatch)
+        torch.testing.assert_close(found.float(), model.sample(Noise(torch.arange(3))), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (GAN, "key 'class': found 'gan.GAN', which diffusers cannot express; expected diffusion.Diffusion"),
+        (DDPM, "key 'patch_size': found 2, which diffusers cannot express; expected 1"),
+        (diffusion(time_input="fraction"), "key 'time_input': found 'fraction', .* expected 'index'"),
+        (diffusion(time_input="rescaled"), "key 'time_input': found 'rescaled', .* expected 'index'"),
+        (diffusion({"middle_attention": "bare"}), "key 'middle_attention': found 'bare'.* without scale_shift_norm"),
+        (diffusion({"channel_mult": [2, 1]}), r"key 'channel_mult': found \[2, 1\], .* expected 1 as the first"),
+        (
+            diffusion({"num_heads": 2, "attention_resolutions": [16]}),
+            "key 'num_heads': found 2, .* expected 1, or head_channels: attention has widths 16, 32",
+        ),
+    ],
+)
+def test_models_that_diffusers_cannot_express_are_refused(tmp_path: Path, entry: dict, message: str) -> None:
+    path, _ = saved(tmp_path, entry)
+    with pytest.raises(InputError, match=message) as caught:
+        export_checkpoint("diffusers", path, tmp_path / "folder")
+    assert str(caught.value).startswith(str(path))
+    assert not (tmp_path / "folder").exists()
+
+
+def test_unknown_formats_and_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"format: found 'difusers' \(did you mean 'diffusers'\?\)"):
+        export_checkpoint("difusers", tmp_path / "model.safetensors", tmp_path)
+    with pytest.raises(InputError, match=r"model.safetensors: no such file"):
+        export_checkpoint("diffusers", tmp_path / "model.safetensors", tmp_path)
+
+
+@pytest.mark.slow
+def test_the_script_exports_what_a_training_left(tmp_path: Path) -> None:
+    path, model = saved(tmp_path, diffusion())
+    command = [sys.executable, ROOT / "scripts" / "export_checkpoint.py", "--model", path, "--format", "diffusers"]
+    command = [*map(str, command), "--out", str(tmp_path / "out" / "pipeline")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    index = json.loads((tmp_path / "out" / "pipeline" / "model_index.json").read_text())
+    assert index["_class_name"] == "DDPMPipeline"
+    imported = read_checkpoint("diffusers", tmp_path / "out" / "pipeline")
+    assert imported.tensors.keys() == load_model(path)[0].state_dict().keys() == model.state_dict().keys()
+    (tmp_path / "file").write_text("")
+    command[-1] = str(tmp_path / "file")
+    failed = subprocess.run(command, capture_output=True, text=True)
+    assert failed.returncode == 2
+    assert failed.stderr.splitlines()[-1].startswith(f"error: {tmp_path / 'file'}")

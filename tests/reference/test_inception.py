@@ -1,0 +1,192 @@
+"""Inception in both customs, equal to pytorch-fid, clean-fid and torch-fidelity on the same images and weights."""
+
+import dataclasses
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+import torch
+from cleanfid import fid as clean_fid
+from cleanfid.inception_torchscript import InceptionV3W
+from PIL import Image
+from pytorch_fid import fid_score
+from pytorch_fid import inception as pytorch_fid
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+from benchmarks.random_inception import random_state, save_clean, save_legacy
+from genbench.errors import InputError
+from genbench.features import EXTRACTORS, extract, load_extractor
+from genbench.features.inception import CLEAN_WEIGHTS, LEGACY_WEIGHTS
+from genbench.files import downloads
+from genbench.files.artifacts import sha256_file
+from genbench.metrics import EvaluationOptions, Features, evaluate_features, fd, metric_keys
+
+# torch.jit goes the way of all flesh; clean-fid's archive is one until then.
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")
+NAMES = ("inception-clean", "inception-legacy")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("inception")
+    paths = {"inception-clean": folder / CLEAN_WEIGHTS.name, "inception-legacy": folder / LEGACY_WEIGHTS.name}
+    state = random_state()
+    save_legacy(paths["inception-legacy"], state)
+    save_clean(paths["inception-clean"], state)
+    return paths
+
+
+@pytest.fixture(scope="module")
+def extractors(weights):
+    return {name: load_extractor(f"{name}:{weights[name]}", any_weights=True) for name in NAMES}
+
+
+def pictures(count: int, size: int = 32, seed: int = 0) -> np.ndarray:
+    """Smooth random colours, which differ as photographs do."""
+    random = np.random.default_rng(seed)
+    coarse = np.clip(random.normal(120 + 20 * seed, 60, size=(count, 4, 4, 3)), 0, 255).astype(np.uint8)
+    return np.stack(
+        [np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BICUBIC)) for image in coarse]
+    )
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory) -> list[tuple[np.ndarray, Path]]:
+    """Two sets of images, each as an array and as a folder of PNG files."""
+    found = []
+    for seed in range(2):
+        folder = tmp_path_factory.mktemp("images")
+        images = pictures(8, seed=seed)
+        for i, image in enumerate(images):
+            Image.fromarray(image).save(folder / f"{i:03d}.png")
+        found.append((images, folder))
+    return found
+
+
+def of_pytorch_fid(folder: Path, path: Path) -> np.ndarray:
+    state = torch.load(path, weights_only=True)
+    with patch.object(pytorch_fid, "load_state_dict_from_url", lambda url, progress: state):
+        model = pytorch_fid.InceptionV3([3])
+    return fid_score.get_activations(sorted(folder.glob("*.png")), model, batch_size=8, num_workers=0)
+
+
+def of_clean_fid(folder: Path, path: Path) -> np.ndarray:
+    model = InceptionV3W(str(path.parent), download=False)
+    return clean_fid.get_folder_features(
+        str(folder), model=model, num_workers=0, batch_size=8, device=torch.device("cpu"), mode="clean", verbose=False
+    )
+
+
+PEERS = {
+    "inception-clean": (of_clean_fid, clean_fid.frechet_distance),
+    "inception-legacy": (of_pytorch_fid, fid_score.calculate_frechet_distance),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*disp:DeprecationWarning", "ignore:.*mode:DeprecationWarning")
+@pytest.mark.parametrize("name", NAMES)
+def test_features_and_fid_are_the_packages_own(name, extractors, weights, sets):
+    ours = [extract(images, extractors[name])[0] for images, _ in sets]
+    features, distance = PEERS[name]
+    theirs = [features(folder, weights[name]) for _, folder in sets]
+    for found, expected in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+    few = [(x[:, :5].mean(axis=0), np.cov(x[:, :5], rowvar=False)) for x in theirs]  # 8 images span no 2,048
+    assert fd(*(x[:, :5] for x in ours)) == pytest.approx(distance(*few[0], *few[1]), rel=1e-3)
+
+
+def test_features_and_logits_are_those_of_torch_fidelity(extractors, weights):
+    images = pictures(3, size=299)  # nothing to resize
+    path = str(weights["inception-legacy"])  # the file that torch-fidelity downloads, too
+    reference = FeatureExtractorInceptionV3("x", ["2048", "logits_unbiased"], feature_extractor_weights_path=path)
+    expected = [x.numpy() for x in reference(torch.from_numpy(images).permute(0, 3, 1, 2))]
+    found = extract(images, extractors["inception-clean"])
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5 * np.abs(theirs).max())
+    # The other port scales pixels to (x - 127.5) / 127.5 instead of (x - 128) / 128, and else is the same network.
+    np.testing.assert_allclose(
+        extract(images, extractors["inception-legacy"])[1], expected[1], atol=0.05 * np.abs(expected[1]).max()
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_batch_size_order_and_gray_channels_change_nothing(name, extractors):
+    images = pictures(5)
+    features, logits = extract(images, extractors[name])
+    assert features.shape == (5, EXTRACTORS[name].dim)
+    assert logits is not None
+    assert logits.shape == (5, 1008)
+    scale = np.abs(features).max()
+    turned, _ = extract(images[::-1].copy(), extractors[name], batch_size=2)
+    np.testing.assert_allclose(turned[::-1], features, atol=1e-6 * scale)
+    gray = images[:2, :, :, :1]
+    np.testing.assert_array_equal(
+        extract(gray, extractors[name])[0], extract(gray.repeat(3, axis=3), extractors[name])[0]
+    )
+
+
+# --- Never call a number FID unless FID's Inception made it ---
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_other_weights_are_refused_or_renamed(name, weights, extractors):
+    with pytest.raises(InputError, match=r"found SHA-256 \w{64}, expected \w{64} of the published .*--any-weights"):
+        load_extractor(f"{name}:{weights[name]}")
+    assert extractors[name].name == f"{name}-unofficial"
+    keys = metric_keys(extractors[name].name, logits=True)
+    assert f"fd_{name}-unofficial" in keys
+    assert not [key for key in keys if key.startswith(("fid", "inception_score"))]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_published_weights_give_fid(name, weights, monkeypatch):
+    kind = EXTRACTORS[name]
+    published = dataclasses.replace(kind.weights, sha256=sha256_file(weights[name]))
+    monkeypatch.setitem(EXTRACTORS, name, dataclasses.replace(kind, weights=published))
+    assert load_extractor(name, weights_root=weights[name].parent).name == name  # found by its name in the folder
+    monkeypatch.setenv("GENBENCH_WEIGHTS", str(weights[name].parent))
+    assert load_extractor(name).name == name
+    custom = name.removeprefix("inception-")
+    assert {f"fid_{custom}", f"fid_infinity_{custom}", f"kid_{custom}", f"inception_score_{custom}"} <= set(
+        kind.metrics
+    )
+
+
+def test_fid_is_the_distance_and_the_score_that_of_its_logits():
+    random = np.random.default_rng(0)
+    info = {"extractor": {"name": "inception-clean"}}
+    real, fake = (
+        Features(random.normal(size=(150, 4)).astype(np.float32), np.zeros((150, 1008), np.float32), info)
+        for _ in range(2)
+    )
+    found = evaluate_features(real, fake, EvaluationOptions(kid_subset_size=50))
+    assert found["fid_clean"]["value"] == fd(real.features, fake.features)
+    assert found["inception_score_clean"]["value"] == pytest.approx(1)
+    assert "biased upward at so few images: compare only with values from 150" in found["fid_clean"]["note"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_without_weights_and_network_one_error_says_what_to_do(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(downloads, "PAUSES", ())
+    kind = EXTRACTORS[name]
+    nowhere = dataclasses.replace(kind.weights, urls=["http://127.0.0.1:9/weights"])
+    monkeypatch.setitem(EXTRACTORS, name, dataclasses.replace(kind, weights=nowhere))
+    with pytest.raises(InputError) as caught:
+        load_extractor(name, weights_root=tmp_path)
+    for part in (kind.weights.name, "http://127.0.0.1:9/weights", str(tmp_path), "fd_classifier and fd_efficientnet"):
+        assert part in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_files_that_are_no_such_weights_are_refused(name, tmp_path):
+    path = tmp_path / "weights"
+    with pytest.raises(InputError, match="no such file"):
+        load_extractor(f"{name}:{path}", any_weights=True)
+    path.write_bytes(b"no weights")
+    with pytest.raises(InputError, match="weights: not a"):
+        load_extractor(f"{name}:{path}", any_weights=True)
+    torch.save({"fc.weight": torch.zeros(3)}, path)
+    with pytest.raises(InputError, match="weights: not"):
+        load_extractor(f"{name}:{path}", any_weights=True)

@@ -1,9 +1,0 @@
-#!/usr/bin/env bash
-# run.sh: the tests marked slurm, on a Slurm of this machine that is started for them and stopped afterwards.
-set -euo pipefail
-cd "$(dirname "$0")/../.."
-folder=$(mktemp -d)
-trap 'tests/slurm/stop.sh "$folder" && rm -r "$folder"' EXIT
-tests/slurm/start.sh "$folder"
-export SLURM_CONF=$folder/slurm.conf PATH=$folder/bin:$PATH
-uv run --extra slurm pytest -m slurm --numprocesses=0 "$@"

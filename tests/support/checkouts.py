@@ -1,0 +1,123 @@
+"""The commands of README.md, CONTRIBUTING.md and docs/, and checkouts of their own, in which tests run them."""
+
+import importlib.util
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+COMMAND = re.compile(r"(uv|uvx|bash|git|docker|apptainer|srun) .|tests/pipeline/slurm/run\.sh")
+
+
+def commands() -> dict[str, str]:
+    """Every line of every bash block and every command within a sentence, without comments, and its first document."""
+    found: dict[str, str] = {}
+    for path in DOCUMENTS:
+        text = path.read_text(encoding="utf-8")
+        blocks = re.findall(r"^ *```(?:ba)?sh\n(.*?)```", text, re.DOTALL | re.MULTILINE)
+        lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+        prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+        lines += [code for code in re.findall(r"`([^`\n]+)`", prose) if COMMAND.match(code)]
+        for line in lines:
+            if plain(line):
+                found.setdefault(plain(line), path.name)
+    return found
+
+
+def plain(line: str) -> str:
+    """A command in one way of quoting and without its comment, to compare it with others."""
+    return shlex.join(shlex.split(line, comments=True))
+
+
+COMMANDS = commands()
+
+
+def documented(line: str) -> str:
+    """A command that a document has; fails where none has it any more."""
+    assert plain(line) in COMMANDS, f"no document has the command {line!r}"
+    return line
+
+
+def check_out(folder: Path, **suites: Mapping[str, Any]) -> Path:
+    """Copy all files that git tracks here, or would, to `folder`, with other suites in place of some of suites/."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    if listed.returncode:
+        pytest.skip("this is no checkout of git's")
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).exists():  # it may be deleted, and not yet committed
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    for name, suite in suites.items():
+        (folder / f"suites/{name}.yaml").write_text(yaml.safe_dump(suite))
+    return folder
+
+
+def set_device(folder: Path, device: str) -> None:
+    """What the jobs of a checkout compute on."""
+    path = folder / "config.yaml"
+    path.write_text(path.read_text().replace("device: auto", f"device: {device}"))
+
+
+def commit(folder: Path) -> str:
+    """Make a checkout a repository with one commit, whose hash this returns."""
+    for line in ("init --quiet", "add .", "-c user.name=A -c user.email=a@b commit --quiet --message=First"):
+        subprocess.run(["git", *line.split()], cwd=folder, check=True)
+    return execute("git rev-parse HEAD", folder).strip()
+
+
+def project_environment() -> Path:
+    """The environment that has Snakemake: under `uv run --with` it is another than that of this Python."""
+    spec = importlib.util.find_spec("snakemake")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parents[4]
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """So that `uv run` in a checkout takes the environment of these tests, and the package from the checkout."""
+    project = project_environment()
+    path = f"{project / 'bin'}{os.pathsep}{os.environ['PATH']}"  # rules call its `python`
+    return os.environ | {
+        "UV_PROJECT_ENVIRONMENT": str(project), "UV_NO_SYNC": "1", "PATH": path, "PYTHONPATH": str(folder),
+    }  # fmt: skip
+
+
+def run(line: str, folder: Path, status: int = 0, **variables: str) -> str:
+    """Run a documented command in a checkout, up to an exit status; returns what it said."""
+    return execute(documented(line), folder, status, **variables)
+
+
+def execute(line: str, folder: Path, status: int = 0, **variables: str) -> str:
+    """Run any command in a checkout, up to an exit status; returns what it said."""
+    job = subprocess.Popen(
+        ["bash", "-c", line],
+        cwd=folder,
+        env=environment(folder) | variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        said, _ = job.communicate()
+    finally:  # also where the test's time is over
+        if job.poll() is None:
+            os.killpg(job.pid, signal.SIGKILL)
+    assert job.returncode == status, said[-8000:]
+    return said

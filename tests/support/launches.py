@@ -1,0 +1,35 @@
+"""Processes that a test starts, alone or as the ranks of mpiexec. The fixture `none_left` (conftest.py) ends them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+ENV = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+running: list[subprocess.Popen[str]] = []
+
+
+def mpiexec(ranks: int, *command: object) -> subprocess.Popen[str]:
+    """Start `python COMMAND` with so many ranks, or alone."""
+    launch = [str(BIN / "mpiexec"), "-n", str(ranks)] if ranks > 1 else []
+    pipe = subprocess.PIPE
+    command = (*launch, sys.executable, *map(str, command))
+    running.append(subprocess.Popen(command, env=ENV, stdout=pipe, stderr=pipe, text=True))
+    return running[-1]
+
+
+def finish(process: subprocess.Popen[str], status: int = 0, seconds: float = 600) -> str:
+    """What a process says until it ends with `status`."""
+    out, err = process.communicate(timeout=seconds)
+    assert process.returncode == status, err
+    return out + err
+
+
+def end_all() -> None:
+    """End what a failed test has left running: mpiexec's ranks die with it."""
+    while running:
+        process = running.pop()
+        process.kill()
+        process.communicate()

@@ -1,0 +1,93 @@
+"""The U-Net of OpenAI's improved diffusion beside ours: weights by formula for both, and their code where it is there.
+
+    python tests/support/official_improved_diffusion.py CHECKOUT tests/support/data/improved_diffusion.json
+
+writes what their network answers, from a checkout of github.com/openai/improved-diffusion, so that ours can be compared
+without it.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from official_ddgan import uniform, weights
+from torch import Tensor, nn
+
+# Names and values of the arguments of their UNetModel, and the sides of the images.
+TINY = {
+    "learned variance": {
+        "image_size": 16, "in_channels": 3, "model_channels": 32, "out_channels": 6, "num_res_blocks": 2,
+        "attention_resolutions": (2, 4), "channel_mult": (1, 1, 2), "use_scale_shift_norm": True, "num_heads": 4,
+    },
+    "fixed variance": {
+        "image_size": 8, "in_channels": 1, "model_channels": 32, "out_channels": 1, "num_res_blocks": 1,
+        "attention_resolutions": (1,), "channel_mult": (1, 2), "use_scale_shift_norm": False, "num_heads": 2,
+    },
+}  # fmt: skip
+CIFAR10 = {
+    "image_size": 32, "in_channels": 3, "model_channels": 128, "num_res_blocks": 3, "attention_resolutions": (2, 4),
+    "channel_mult": (1, 2, 2, 2), "use_scale_shift_norm": True, "num_heads": 4,
+}  # fmt: skip
+FULL_SIZE = {
+    "CIFAR-10, learned variance": CIFAR10 | {"out_channels": 6},
+    "CIFAR-10, fixed variance": CIFAR10 | {"out_channels": 3},
+    "one head, added embedding": CIFAR10
+    | {"out_channels": 3, "model_channels": 64, "num_heads": 1, "num_res_blocks": 2, "use_scale_shift_norm": False},
+}
+T = 4000
+
+
+def inputs(options: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+    """Four images x_t and their times in 1..T."""
+    size = options["image_size"]
+    return 2 * uniform("x_t", (4, options["in_channels"], size, size)), torch.tensor([1, 2, 1234, T])
+
+
+@contextmanager
+def importable(repository: str) -> Iterator[None]:
+    sys.path.insert(0, repository)
+    try:
+        yield
+    finally:
+        sys.path.remove(repository)
+
+
+def official_network(repository: str, options: Mapping[str, Any]) -> nn.Module:
+    """Their U-Net, with weights by formula: also of the layers that training begins at zero."""
+    with importable(repository):
+        from improved_diffusion.unet import UNetModel
+    network = UNetModel(**{name: value for name, value in options.items() if name != "image_size"}).eval()
+    network.load_state_dict(weights({name: tuple(v.shape) for name, v in network.state_dict().items()}))
+    return network
+
+
+def official_process(repository: str, steps: int, schedule: str, learn_sigma: bool) -> Any:
+    """Their diffusion process of `steps` times, which rescales them to 1000."""
+    with importable(repository):
+        from improved_diffusion.script_util import create_gaussian_diffusion
+    return create_gaussian_diffusion(
+        steps=steps, noise_schedule=schedule, learn_sigma=learn_sigma, rescale_timesteps=True
+    )
+
+
+@torch.no_grad()
+def official_answers(network: nn.Module, options: Mapping[str, Any]) -> Tensor:
+    """What their network says of `inputs`, fed the times as their rescale_timesteps has it."""
+    x_t, t = inputs(options)
+    return network(x_t, (t - 1).float() * (1000.0 / T))
+
+
+if __name__ == "__main__":
+    note = (
+        "What the U-Net of github.com/openai/improved-diffusion (commit 1bc7bbb) answers with the weights and inputs "
+        "of tests/support/official_improved_diffusion.py, which wrote this file. Every third pixel each way."
+    )
+    numbers = {}
+    for name, options in TINY.items():
+        answers = official_answers(official_network(sys.argv[1], options), options)
+        numbers[name] = answers[:, :, ::3, ::3].numpy().astype(float).round(5).tolist()
+    Path(sys.argv[2]).write_text(json.dumps({"note": note, **numbers}) + "\n", encoding="utf-8")

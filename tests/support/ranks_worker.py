@@ -1,0 +1,87 @@
+"""Trains every family for a few steps: `[mpiexec -n N] python tests/support/ranks_worker.py OUT STEPS OPTIMIZER [gpu]`.
+
+OPTIMIZER is JSON, as in a suite. Plain descent follows the gradient; Adam's first steps are those of its sign, which
+is chance for a gradient that is zero but for rounding, as of a bias before batch normalisation. "gpu": a pretended one.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from entries import DDGAN, DDPM, GAN, MODELS, VAE, blobs
+from pretended_gpu import pretended_gpu
+
+from genbench.data.image_set import make_image_set
+from genbench.machine.command_line import run
+from genbench.machine.devices import pick_device
+from genbench.training.folder import train
+
+UNET = {**DDPM["denoiser"], "dropout": 0.0}  # whose random numbers belong to a tensor, not to an image
+DIFFUSION = DDPM | {"denoiser": UNET}
+LEARNED = {
+    "timesteps": 4,
+    "learned_variance": True,
+    "loss": "hybrid",
+    "prediction": "eps",
+    "time_sampler": {"name": "loss-second-moment", "history": 2, "uniform": 0.1},  # in use from the second step on
+}
+CLIPPED = {"algorithm": "sgd", "lr": 1e-2}  # as far as the others go with their gradients whole
+LABELLED = {"num_classes": 4, "label_dropout": 0.3}
+DIFFUSEVAE = {
+    "class": "diffusevae.DiffuseVAE",
+    "vae": VAE,
+    "timesteps": 20,
+    "denoiser": UNET,
+}
+# What is not the family's own: batches that don't divide by 4, or by 2 and 4; of DDGAN's, five groups of four images.
+TRAININGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    **{name: (model, {}) for name, model in MODELS.items() if name not in ("ddpm", "ddgan")},
+    "ddpm": (DIFFUSION, {"ema_decay": 0.9}),
+    "ddpm-improved": (DIFFUSION | LEARNED, {}),
+    "ddpm-labels": (DIFFUSION | LABELLED, {"flip": True}),
+    "ddgan": (DDGAN | {"r1_every": 2}, {"batch_size": 20}),
+    "diffusevae": (DIFFUSEVAE, {}),
+    "accumulate-clip": (GAN, {"batch_size": 36, "accumulate": 2, "clip_norm": 0.01, "optimizer": CLIPPED}),
+    "uneven": (VAE, {"batch_size": 13, "validate_every": 2}),
+    "fp16": (DIFFUSION, {"precision": "fp16"}),
+    "fp16-overflow": (VAE, {"precision": "fp16"}),  # the loss is a sum: too large for the first scales, and all skip
+}
+ON_PRETENDED_GPU = [name for name, (_, training) in TRAININGS.items() if "precision" not in training]  # no autocast
+COMMON: dict[str, Any] = {"batch_size": 16, "log_every": 1, "sync_batch_norm": True}
+
+
+def main() -> None:
+    out, steps, optimizer = Path(sys.argv[1]), int(sys.argv[2]), json.loads(sys.argv[3])
+    if sys.argv[4:] == ["gpu"]:
+        with pretended_gpu() as device:
+            train_all(out, steps, optimizer, device)
+    else:
+        train_all(out, steps, optimizer)
+
+
+def train_all(out: Path, steps: int, optimizer: Mapping[str, Any], gpu: torch.device | None = None) -> None:
+    device = pick_device("cpu", 1) if gpu is None else gpu
+    images, labels = blobs(100)
+    held_out = make_image_set(images, labels, "abcd", dataset="d", split="test", source="s", source_sha256="0")
+    for name in TRAININGS if gpu is None else ON_PRETENDED_GPU:
+        model, training = TRAININGS[name]
+        recipe = COMMON | {"steps": steps, "optimizer": optimizer} | training
+        train(
+            {"model": model, "training": recipe},
+            images,
+            labels,
+            data_sha256="blobs",
+            seed=1,
+            out=out / name / "model.safetensors",
+            snapshots=[0],
+            held_out=held_out if recipe.get("validate_every") else None,
+            first_stage=out / "vae" / "model.safetensors" if name == "diffusevae" else None,
+            device=device,
+        )
+
+
+if __name__ == "__main__":
+    run(main)

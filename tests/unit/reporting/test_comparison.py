@@ -1,0 +1,209 @@
+"""The comparison: means, ties, notes."""
+
+import re
+
+import pandas as pd
+import pytest
+from made_up import DEVICE, FEW, PRIOR, STAND_IN, table_of, write_results
+
+from genbench.files.artifacts import read_json
+from genbench.reporting import numerals
+from genbench.reporting.columns import COSTS, DETAILS, TIME, Column, comparison_columns, detail_columns
+from genbench.reporting.page import sentence
+from genbench.reporting.results import read_results
+from genbench.reporting.sections import remarks
+from genbench.reporting.table import Cell, compare, final_rows, letters, mark_best
+
+
+def marked(values, direction, stds=None):
+    """Which of the values are marked as the best."""
+    texts = ["–" if value is None else numerals.significant(value) for value in values]
+    stds = stds or [None] * len(values)
+    cells = [Cell(text, "", value, std) for text, value, std in zip(texts, values, stds, strict=True)]
+    mark_best(cells, Column("x", "X", "", direction))
+    return [cell.best for cell in cells]
+
+
+def test_the_best_of_a_column_depends_on_its_direction():
+    assert marked([3.0, 1.0, 2.0], "lower") == [False, True, False]
+    assert marked([3.0, 1.0, 2.0], "higher") == [True, False, False]
+    assert marked([3.0, 1.0, 2.0], None) == [False] * 3
+    assert marked([None, 4.0, 5.0], "lower") == [False, True, False]
+
+
+def test_what_is_printed_alike_ties_and_so_does_what_is_within_two_standard_deviations():
+    assert marked([0.91234, 0.91198, 0.5], "higher") == [True, True, False]
+    assert marked([10.0, 10.9, 11.1], "lower", [0.5, 0.2, 0.2]) == [True, True, False]
+    assert marked([10.0, 10.9, 11.1], "lower", [0.1, 0.5, 0.1]) == [True, True, False]
+    assert marked([10.0, 11.0, 20.0], "lower", [0.4, 0.4, 0.0]) == [True, True, False]  # 2·√(0.4² + 0.4²) = 1.13
+    assert marked([10.0, 11.0, 20.0], "lower", [0.4, 0.2, 0.0]) == [True, False, False]  # 2·√(0.4² + 0.2²) = 0.89
+
+
+def test_nothing_is_the_best_where_all_tie():
+    assert marked([1.0, 1.0], "higher") == [False, False]
+    assert marked([1.0], "higher") == [False]
+    assert marked([None, None], "higher") == [False, False]
+
+
+def test_rows_are_sorted_by_the_headline_and_only_final_checkpoints_are_compared(demo):
+    table = table_of(demo)
+    assert [row.name for row in table.rows][:4] == [
+        "DDPM, ddpm-100",
+        "DDPM, ddim-25",
+        "DDPM, dpm-solver-10",
+        "Cold diffusion",
+    ]
+    assert {row.checkpoint for row in table.rows} == {"final"}
+    assert [column.label for column in table.columns][:3] == ["FD-classifier (2k)", "Classifier score", "KID ×10³"]
+    best = {key: [row.name for row in table.rows if row.cells[key].best] for key in ("fd_classifier", TIME.key, "nfe")}
+    assert best == {"fd_classifier": ["DDPM, ddpm-100"], TIME.key: ["Autoencoder"], "nfe": []}
+    first = table.rows[0].cells
+    assert (first["fd_classifier"].text, first["kid_classifier"].text, first[TIME.key].text) == (
+        "11.7",
+        "13.0",
+        "≈ 1:10:10",
+    )
+    assert first["kid_classifier"].value == 11.7 / 900
+    assert table.floor["fd_classifier"].text == "3.40"
+    assert table.floor[TIME.key].text == "–"
+
+
+def test_several_seeds_give_mean_and_standard_deviation(tmp_path):
+    table = table_of(write_results(tmp_path, models=FEW, seeds=(0, 1, 2)))
+    cell = table.rows[0].cells["fd_classifier"]
+    assert cell.text == "12.2 ± 0.5"
+    assert cell.std == pytest.approx(0.5)
+    assert "from 11.7, 12.2, 12.7" in cell.title
+    assert "3 training seeds" in " ".join(table.remarks)
+
+
+def test_notes_stand_where_they_hold(demo):
+    table = table_of(demo)
+    assert table.notes["precision_classifier"] == [STAND_IN, "k = 3"]
+    gan = next(row for row in table.rows if row.model == "gan")
+    assert gan.cells["fd_classifier"].notes == ["the covariance has rank 120 of 128"]
+    assert not any(row.cells["fd_classifier"].notes for row in table.rows if row.model != "gan")
+    assert list(table.footnotes.values()) == list("abcdef")
+    rows = read_results(demo / "preflight.json", demo).rows
+    rows = final_rows(rows.assign(fd_classifier_note=[f"rank {number}; biased" for number in range(len(rows))]))
+    table = compare(rows, table.columns)
+    assert table.notes["fd_classifier"] == [STAND_IN, "biased"]
+    assert [row.cells["fd_classifier"].notes[0] for row in table.rows if row.model in ("gan", "lsgan")] == [
+        "rank 3",
+        "rank 0",
+    ]
+    assert [letters(number) for number in (1, 26, 27, 52, 53, 703)] == ["a", "z", "aa", "az", "ba", "aaa"]
+
+
+def test_a_row_from_another_number_of_samples_says_so(demo):
+    results = read_results(demo / "preflight.json", demo)
+    rows = results.rows.assign(num_fake=[1000.0] + [2000.0] * (len(results.rows) - 1))
+    table = compare(final_rows(rows), comparison_columns(results.metrics, "fd_classifier"), None, 2000)
+    said = {row.model: row.cells["fd_classifier"].notes for row in table.rows}
+    assert "from 1k samples, where the suite asks for 2k" in said["gan"]
+    assert said["vae"] == []
+
+
+def test_reconstructions_of_real_images_are_never_the_best(demo):
+    results = read_results(demo / "preflight.json", demo)
+    columns = comparison_columns(results.metrics, "fd_classifier")
+    first, *others = compare(final_rows(results.rows), columns).rows
+    second = next(row for row in others if row.model != first.model)
+    rows = results.rows.assign(generates=results.rows["model"] != first.model)
+    table = compare(final_rows(rows), columns)
+    assert table.rows[0].name == second.name
+    assert table.rows[0].cells["fd_classifier"].best
+    given = [row for row in table.rows if row.model == first.model]
+    assert table.rows[-len(given) :] == given
+    assert not any(cell.best for row in given for cell in row.cells.values())
+
+
+def test_no_time_is_the_best_across_devices(demo):
+    results = read_results(demo / "preflight.json", demo)
+    rows = results.rows.assign(device=["GPU"] + [DEVICE] * (len(results.rows) - 1))
+    table = compare(final_rows(rows), comparison_columns(results.metrics, "fd_classifier"))
+    assert not any(row.cells[TIME.key].best for row in table.rows)
+    assert any(row.cells["fd_classifier"].best for row in table.rows)
+    assert "different devices" in " ".join(table.remarks)
+
+
+def test_labels_name_the_features_where_there_are_several():
+    keys = ["fd_classifier", "fid_clean", "fid_infinity_clean", "kid_clean", "kid_efficientnet"]
+    keys += ["precision_classifier", "precision_dinov2", "recall_classifier", "fd_inception-clean-unofficial"]
+    keys += ["inception_score_clean", "inception_score_legacy"]
+    labels = {column.key: column.label for column in detail_columns(keys, "fd_efficientnet", 50_000)}
+    assert labels == {
+        "fd_efficientnet": "FD-EfficientNet (50k)",
+        "fd_classifier": "FD-classifier (50k)",
+        "fid_clean": "FID (clean, 50k)",
+        "fid_infinity_clean": "FID∞ (clean)",
+        "kid_clean": "KID (clean) ×10³",
+        "kid_efficientnet": "KID-EfficientNet ×10³",
+        "precision_classifier": "Precision-classifier",
+        "precision_dinov2": "Precision-DINOv2",
+        "recall_classifier": "Recall",
+        "fd_inception-clean-unofficial": "FD-inception-clean (other weights, 50k)",
+        "inception_score_clean": "IS (clean)",
+        "inception_score_legacy": "IS (legacy)",
+    } | {column.key: column.label for column in COSTS + DETAILS}
+
+
+def test_the_comparison_has_every_distance_and_other_metrics_in_the_features_of_the_headline():
+    keys = ["fid_clean", "fid_legacy", "fd_efficientnet", "fid_infinity_clean", "fid_infinity_legacy"]
+    keys += ["kid_clean", "kid_legacy", "inception_score_clean", "classifier_score"]
+    columns = [column.label for column in comparison_columns(keys, "fid_legacy", 50_000) if column not in COSTS]
+    assert columns == [
+        *("FID (legacy, 50k)", "FID (clean, 50k)", "FD-EfficientNet (50k)", "FID∞ (legacy)"),
+        *("IS", "Classifier score", "KID ×10³"),
+    ]
+
+
+def test_numbers_that_are_no_fid_or_say_little_are_marked_as_such():
+    def notes(key, **dataset):
+        return " | ".join(comparison_columns([key], key, None, dataset)[0].notes)
+
+    cifar = {"name": "cifar10", "num_classes": 10, "image_shape": [3, 32, 32]}
+    digits = {"name": "mnist", "num_classes": 10, "image_shape": [1, 28, 28]}
+    birds = {"name": "cub", "num_classes": 200, "image_shape": [3, 32, 32]}
+    assert notes("fd_classifier", **digits) == STAND_IN
+    assert "EfficientNet-Lite0" in notes("fd_efficientnet", **cifar)
+    assert "no FID" in notes("fd_inception-legacy-unofficial", **cifar)
+    assert [notes("fid_clean", **dataset) for dataset in (cifar, birds)] == ["", ""]
+    assert "greyscale images are outside" in notes("fid_clean", **digits)
+    assert [bool(notes("inception_score_clean", **dataset)) for dataset in (cifar, birds, digits)] == [0, 1, 1]
+    row = {"family": "GAN", "checkpoint": "final", "sampler": "default", "sampler_label": "default", "seed": 0}
+    scores = {"a": 5.0, "b": 6.0}
+    rows = pd.DataFrame([row | {"model": m, "label": m, "inception_score_clean": scores[m]} for m in scores])
+    best = [
+        [row.cells["inception_score_clean"].best for row in compare(rows, columns).rows]
+        for columns in (comparison_columns([], "inception_score_clean", None, dataset) for dataset in (cifar, birds))
+    ]
+    assert best == [[True, False], [False, False]]
+
+
+def test_remarks_stand_at_the_names_of_their_rows(demo, pages):
+    table = table_of(demo)
+    assert {row.model: row.remarks for row in table.rows if row.remarks} == {"autoencoder": [PRIOR]}
+    assert PRIOR in table.footnotes
+    source = (pages / "demo.html").read_text()
+    letter = table.footnotes[PRIOR]
+    mark = f'<sup class="marks"><a href="#note-{letter}" aria-label="Note {letter}">{letter}</a></sup>'
+    assert re.search(
+        rf'<th scope="row" class="text"><a href="#model-autoencoder">Autoencoder</a>{re.escape(mark)}', source
+    )
+    assert f'<p class="note">{sentence(PRIOR)}</p>' in source
+    rows = pd.read_csv(pages / "demo.csv").set_index("model")["remarks"]
+    assert rows["autoencoder"] == PRIOR
+    assert rows[["vae"]].isna().all()
+    summary = {row["model"]: row["remarks"] for row in read_json(pages / "demo.json")["rows"]}
+    assert (summary["autoencoder"], summary["vae"]) == ([PRIOR], [])
+
+
+def test_a_remark_of_some_samplers_names_them():
+    samplers = {
+        "a": {"label": "A", "remarks": ["x", "y"]},
+        "b": {"label": "B", "remarks": ["x"]},
+        "c": {"remarks": ["x"]},
+    }
+    assert remarks({"samplers": samplers}) == ["x", "A: y"]
+    assert remarks({"samplers": {"default": {}}}) == []

@@ -1,0 +1,87 @@
+"""GPUs are handed out one to a job, by locks that die with their holder."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from genbench.errors import InputError
+from genbench.machine import devices
+
+HOLD = """
+import sys, time
+from genbench.machine.devices import try_lock
+print(try_lock([0, 1], sys.argv[1]), flush=True)
+time.sleep(60)
+"""
+
+
+def holder(folder: Path) -> tuple[subprocess.Popen[str], str]:
+    root = str(Path(__file__).parents[2])
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, folder], stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": root}
+    )
+    assert process.stdout is not None
+    return process, process.stdout.readline().strip()
+
+
+def test_two_jobs_get_two_gpus_and_a_third_none_until_one_dies(tmp_path: Path) -> None:
+    (first, a), (second, b) = holder(tmp_path), holder(tmp_path)
+    try:
+        assert {a, b} == {"0", "1"}
+        assert devices.try_lock([0, 1], str(tmp_path)) is None
+        first.kill()
+        first.wait()
+        assert str(devices.try_lock([0, 1], str(tmp_path))) == a
+    finally:
+        first.kill()
+        second.kill()
+        for process in (first, second):
+            process.communicate()
+        devices.release_gpus()
+
+
+def test_several_jobs_may_share_a_gpu_if_told_to(tmp_path: Path) -> None:
+    found = [devices.try_lock([0, 1], str(tmp_path), jobs_per_gpu=2) for _ in range(5)]
+    assert found == [0, 1, 0, 1, None]  # spread first, then shared
+    devices.release_gpus()
+
+
+def test_gpus_are_found_by_their_device_files(tmp_path: Path) -> None:
+    for name in ("nvidia0", "nvidia10", "nvidia2", "nvidiactl", "nvidia-uvm"):
+        (tmp_path / name).touch()
+    assert devices.gpu_indices(str(tmp_path)) == [0, 2, 10]
+    assert devices.gpu_indices(str(tmp_path / "none")) == []
+
+
+@pytest.mark.parametrize(
+    ("device", "visible", "gpus", "expected"),
+    [("auto", None, [3], "3"), ("cpu", None, [3], None), ("auto", "7", [3], "7"), ("auto", None, [], None)],
+)
+def test_claiming_sets_what_cuda_reads(
+    device: str,
+    visible: str | None,
+    gpus: list[int],
+    expected: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(devices, "gpu_indices", lambda: gpus)
+    monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    devices.claim_gpu(device)
+    assert os.environ.get("CUDA_VISIBLE_DEVICES") == expected
+    devices.release_gpus()
+
+
+def test_cuda_without_a_gpu_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(InputError, match=r"device: found 'cuda', but torch sees no CUDA GPU"):
+        devices.pick_device("cuda")
+    assert devices.pick_device("auto").type == "cpu"

@@ -1,0 +1,220 @@
+"""Checkpoints from a model hub, which here is a server on this machine that answers as the hub does."""
+
+import functools
+import hashlib
+import http.server
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import diffusers
+import pytest
+import torch
+import yaml
+
+from genbench.errors import InputError
+from genbench.files import downloads
+from genbench.files.hub import fetch_hub
+from genbench.importing import read_checkpoint
+from genbench.suites.load import load_suite
+from genbench.suites.preflight import preflight
+from scripts import prefetch
+
+ROOT = Path(__file__).parents[2]
+HUB, REVISION = "somebody/tiny-ddpm", "0123456789abcdef0123456789abcdef01234567"
+UNET = {
+    "sample_size": 28, "in_channels": 1, "out_channels": 1, "block_out_channels": (8, 8), "norm_num_groups": 4,
+    "layers_per_block": 1, "down_block_types": ("DownBlock2D",) * 2, "up_block_types": ("UpBlock2D",) * 2,
+}  # fmt: skip
+
+
+class Hub:
+    """A folder of repositories, HUB@REVISION in it, and the paths that were asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.repository, self.asked = folder / HUB / REVISION, list[str]()
+
+    def listing(self) -> bytes:
+        """As the hub lists a repository: large files, here all tensors, with the SHA-256 of their content."""
+        files: list[dict] = []
+        for path in sorted(self.repository.rglob("*")):
+            name = path.relative_to(self.repository).as_posix()
+            if path.is_dir():
+                files.append({"type": "directory", "oid": "0" * 40, "size": 0, "path": name})
+                continue
+            content = path.read_bytes()
+            file = {"type": "file", "oid": hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()}
+            if path.suffix != ".json":
+                file |= {"oid": "1" * 40, "lfs": {"oid": hashlib.sha256(content).hexdigest(), "pointerSize": 134}}
+            files.append(file | {"size": len(content), "path": name})
+        return json.dumps(files).encode()
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    served = Hub(tmp_path / "www")
+    torch.manual_seed(0)
+    unet = diffusers.UNet2DModel(**UNET)
+    diffusers.DDPMPipeline(unet, diffusers.DDPMScheduler(num_train_timesteps=20)).save_pretrained(served.repository)
+    (served.repository / "README.md").write_text("what needs no download")
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            served.asked.append(self.path)
+            if self.path == f"/api/models/{HUB}/tree/{REVISION}?recursive=true":
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(served.listing())
+            elif self.path.startswith(f"/{HUB}/resolve/{REVISION}/"):  # large files lie elsewhere
+                self.send_response(302)
+                self.send_header("Location", self.path.replace("/resolve/", "/"))
+                self.end_headers()
+            else:
+                super().do_GET()
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    handler = functools.partial(Handler, directory=str(tmp_path / "www"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{running.server_port}")
+        monkeypatch.setattr(downloads, "PAUSES", ())
+        yield served
+        running.shutdown()
+        thread.join()
+
+
+def suite(folder: Path, **pretrained: object) -> Path:
+    content = {
+        "title": "Toy",
+        "dataset": {"source": "demo"},
+        "num_samples": 1000,
+        "models": {"x": {"pretrained": {"format": "diffusers", **pretrained}}},
+    }
+    path = folder / "toy.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def test_the_needed_files_are_fetched_once_and_then_need_no_network(hub: Hub, tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    folder = fetch_hub(HUB, REVISION, root)
+    weights = "unet/diffusion_pytorch_model.safetensors"
+    names = {"unet/config.json", "scheduler/scheduler_config.json", weights}
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} == {
+        "files.json",
+        *names,
+    }
+    assert all((folder / name).read_bytes() == (hub.repository / name).read_bytes() for name in names)
+    imported, expected = read_checkpoint("diffusers", folder), read_checkpoint("diffusers", hub.repository)
+    assert imported.model == expected.model
+    assert all(torch.equal(value, expected.tensors[name]) for name, value in imported.tensors.items())
+
+    asked = len(hub.asked)
+    shutil.rmtree(hub.repository)
+    assert fetch_hub(HUB, REVISION, root) == folder
+    assert len(hub.asked) == asked
+    (folder / weights).write_bytes(b"other")
+    with pytest.raises(InputError, match=r"safetensors: found SHA-256 .*, expected .*, as the hub lists it; delete"):
+        fetch_hub(HUB, REVISION, root)
+
+
+def test_repositories_without_folders_and_without_safetensors_serve_as_well(hub: Hub, tmp_path: Path) -> None:
+    state = diffusers.UNet2DModel.from_pretrained(hub.repository / "unet").state_dict()
+    expected = read_checkpoint("diffusers", hub.repository)
+    for name in ("unet/config.json", "scheduler/scheduler_config.json"):
+        (hub.repository / name).rename(hub.repository / Path(name).name)
+    shutil.rmtree(hub.repository / "unet")
+    shutil.rmtree(hub.repository / "scheduler")
+    torch.save(state, hub.repository / "diffusion_pytorch_model.bin")
+    found = read_checkpoint("diffusers", fetch_hub(HUB, REVISION, tmp_path / "root"))
+    assert found.model == expected.model
+    assert all(torch.equal(value, expected.tensors[name]) for name, value in found.tensors.items())
+
+
+def test_what_is_not_as_listed_is_not_kept(hub: Hub, tmp_path: Path) -> None:
+    listing = hub.listing()
+    hub.listing = lambda: listing  # type: ignore[method-assign]
+    (hub.repository / "unet" / "config.json").write_text("{}")
+    with pytest.raises(InputError, match=r"config.json: found git's hash .*, expected .*, as the hub lists it"):
+        fetch_hub(HUB, REVISION, tmp_path / "root")
+    assert not list((tmp_path / "root").rglob("config*"))
+
+
+@pytest.mark.parametrize(
+    ("name", "revision", "message"),
+    [
+        ("tiny-ddpm", REVISION, "key 'hub': found 'tiny-ddpm', expected OWNER/NAME"),
+        ("../tiny-ddpm", REVISION, "key 'hub': found '../tiny-ddpm', expected OWNER/NAME"),
+        (HUB, "main", "key 'revision': found 'main', expected a commit, 40 hexadecimal digits"),
+        (HUB, "f" * 40, r"files.json: not there, and could not be downloaded \(.*HTTP 404\).*`path` instead of `hub`"),
+    ],
+)
+def test_what_names_no_commit_is_refused(hub: Hub, tmp_path: Path, name: str, revision: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        fetch_hub(name, revision, tmp_path / "root")
+
+
+def test_a_repository_of_something_else_is_refused(hub: Hub, tmp_path: Path) -> None:
+    shutil.rmtree(hub.repository / "unet")
+    with pytest.raises(InputError, match=f"{HUB} at {REVISION}: found 3 files, expected among them config.json and"):
+        fetch_hub(HUB, REVISION, tmp_path / "root")
+
+
+def test_without_a_network_one_line_says_what_to_do(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    path = suite(tmp_path, hub=HUB, revision=REVISION)
+    with pytest.raises(
+        InputError, match=r"models: x: pretrained: .*files.json: not there, and could not be downl"
+    ) as e:
+        preflight(load_suite(path), str(tmp_path / "root"), str(path))
+    assert "\n" not in str(e.value)
+    monkeypatch.setattr(sys, "argv", ["prefetch.py", "--suite", str(path), "--data-root", str(tmp_path / "root")])
+    with pytest.raises(SystemExit):
+        prefetch.main()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: models: x: pretrained: ")
+    assert "`prefetch` fetches it where there is a network" in line
+
+
+def test_an_entry_of_a_suite_names_a_repository(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, root = suite(tmp_path, hub=HUB, revision=REVISION), tmp_path / "root"
+    monkeypatch.setattr(sys, "argv", ["prefetch.py", "--suite", str(path), "--data-root", str(root)])
+    prefetch.main()
+    asked = len(hub.asked)
+    (found,) = preflight(load_suite(path), str(root), str(path))["models"].values()
+    assert len(hub.asked) == asked
+    assert found["spec"]["pretrained"]["revision"] == REVISION
+    assert found["spec"]["model"]["timesteps"] == 20
+    command = [sys.executable, str(ROOT / "scripts" / "import_checkpoint.py"), "--format", "diffusers", "--hub"]
+    command += [f"{HUB}@{REVISION}", "--data-root", str(root), "--out", str(tmp_path / "model.safetensors")]
+    subprocess.run([*command, "--record", str(tmp_path / "training.json")], check=True)
+    record = json.loads((tmp_path / "training.json").read_text())
+    assert record["imported"]["source"] == f"{HUB}@{REVISION}"
+    assert f"safetensors, from {HUB}@{REVISION}; how it was trained" in record["imported"]["note"]
+    assert len(hub.asked) == asked
+
+
+@pytest.mark.parametrize(
+    ("pretrained", "message"),
+    [
+        ({}, "models: x: pretrained: key 'path' is missing"),
+        ({"hub": HUB}, "models: x: pretrained: key 'revision' is missing"),
+        ({"hub": HUB, "revision": REVISION, "path": "x"}, "found both of the keys 'path' and 'hub'"),
+        ({"hub": HUB, "revision": REVISION, "format": "ddgan"}, "key 'hub': found with format 'ddgan', expected 'diff"),
+        ({"hub": HUB, "revision": "main"}, "models: x: pretrained: key 'revision': found 'main'"),
+        ({"hub": HUB, "revision": REVISION, "timesteps": 5}, "timesteps: found 20 in the file and 5 as an option"),
+    ],
+)
+def test_wrong_entries_are_named(hub: Hub, tmp_path: Path, pretrained: dict, message: str) -> None:
+    path = suite(tmp_path, **pretrained)
+    with pytest.raises(InputError, match=message):
+        preflight(load_suite(path), str(tmp_path / "root"), str(path))
