@@ -14,8 +14,9 @@ def load(path: str | None, device: "torch.device | str") -> Extractor:
 
     path: what train_classifier.py wrote. Raises InputError without it, and when it is missing or damaged.
     """
-    from genbench.features.class_training import FEATURES, load_classifier
+    from genbench.features.class_training import load_classifier
     from genbench.images import to_images
+    from genbench.networks.classifier import FEATURES
 
     if path is None:
         raise InputError("extractor 'classifier': expected classifier:PATH, a file written by train_classifier.py")

@@ -15,7 +15,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision.models.resnet import BasicBlock, ResNet
 
 from genbench.data.objects import OBJECTS
 from genbench.errors import InputError
@@ -24,34 +23,11 @@ from genbench.files.artifacts import sha256_file
 from genbench.files.weights import load_tensors, load_torch_file, save_tensors
 from genbench.images import to_images
 from genbench.machine.progress import Progress
-from genbench.tensors import Images
+from genbench.networks.object_classifier import COURSE_SIZE, ObjectClassifier
 
 log = logging.getLogger(__name__)
 
-COURSE_SIZE = 64  # the side of the images that the course's weights were trained on
 BATCH = 250
-
-
-class ObjectClassifier(ResNet):
-    """torchvision's ResNet-18: images (N, 3, H, W) in [-1, 1], of any size, to logits (N, num_classes).
-
-    Images below 64 pixels a side are enlarged to that (bilinear): the network's first layers reduce them by four.
-    """
-
-    def __init__(self, num_classes: int) -> None:
-        # Residual branches that begin at zero learn sooner; weights that are loaded overwrite that.
-        super().__init__(BasicBlock, [2, 2, 2, 2], num_classes=num_classes, zero_init_residual=True)
-
-    def features(self, images: Images) -> Tensor:
-        """The mean over space of the last layer's activations, (N, 512), non-negative."""
-        if images.shape[-1] < COURSE_SIZE:
-            images = F.interpolate(images, size=COURSE_SIZE, mode="bilinear", align_corners=False)
-        x = self.maxpool(self.relu(self.bn1(self.conv1(images))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.avgpool(x).flatten(1)
-
-    def forward(self, images: Images) -> Tensor:
-        return self.fc(self.features(images))
 
 
 def train_object_classifier(

@@ -6,8 +6,6 @@ import torch
 
 from genbench.errors import InputError
 from genbench.features.class_training import (
-    FEATURES,
-    Classifier,
     accuracy,
     load_classifier,
     save_classifier,
@@ -16,6 +14,7 @@ from genbench.features.class_training import (
 )
 from genbench.files.weights import save_tensors
 from genbench.images import to_images
+from genbench.networks.classifier import FEATURES, Classifier
 
 
 def patterns(count: int, seed: int = 0, channels: int = 1) -> tuple[np.ndarray, np.ndarray]:

@@ -30,11 +30,12 @@ from genbench.features import (
     load_images,
     save_features,
 )
-from genbench.features.class_training import FEATURES, Classifier, load_classifier, save_classifier
+from genbench.features.class_training import load_classifier, save_classifier
 from genbench.features.resizing import resize
 from genbench.files.artifacts import array_sha256, read_json
 from genbench.images import to_images
 from genbench.metrics import Features, fd, metric_keys
+from genbench.networks.classifier import FEATURES, Classifier
 from genbench.suites.preflight import check_evaluation
 
 ROOT = Path(__file__).parents[2]

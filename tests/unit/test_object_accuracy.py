@@ -11,9 +11,8 @@ from torch import nn
 from genbench.data import prepare, save_image_set
 from genbench.data.objects import COLOURS, INDEX, LABEL_SETS, OBJECTS, multi_hot, read_labels
 from genbench.errors import InputError
-from genbench.features import object_training as object_classifier
+from genbench.features import object_training
 from genbench.features.object_training import (
-    ObjectClassifier,
     load_object_classifier,
     object_scores,
     save_object_classifier,
@@ -21,6 +20,7 @@ from genbench.features.object_training import (
 )
 from genbench.files.weights import save_tensors
 from genbench.metrics import METRICS, count_objects, metric_info, object_accuracy, wilson_interval
+from genbench.networks.object_classifier import ObjectClassifier
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "datasets" / "iclevr"
 
@@ -143,7 +143,7 @@ def data(tmp_path_factory):
     return prepare({"source": "shapes", "image_size": 16, "scenes": 12}, tmp_path_factory.mktemp("data"))
 
 
-class Small(object_classifier.ObjectClassifier):
+class Small(ObjectClassifier):
     """A network in the ResNet's place, where its 11 million weights would take the time."""
 
     def __init__(self, num_classes):
@@ -157,7 +157,7 @@ class Small(object_classifier.ObjectClassifier):
 
 @pytest.fixture
 def small(monkeypatch):
-    monkeypatch.setattr(object_classifier, "ObjectClassifier", Small)
+    monkeypatch.setattr(object_training, "ObjectClassifier", Small)
 
 
 @pytest.fixture(scope="module")
