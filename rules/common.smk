@@ -17,10 +17,11 @@ from genbench.errors import InputError
 from genbench.metrics import metric_key
 from genbench.machine.provenance import git_commit
 from genbench.reporting import outcome
-from genbench.suites.load import QUANTISATION, check, checkpoints, load_suites, seeds_of
+from genbench.suites.keys import Config
+from genbench.suites.load import QUANTISATION, checkpoints, load_suites, seeds_of
 
 try:
-    config.update(check(dict(config), "config", "config"))
+    config.update(Config.complete(dict(config), "config"))
     FILES = {suite["name"]: (path, suite) for path, suite in load_suites(config["suite"], config).items()}
 except InputError as error:
     raise WorkflowError(str(error)) from None

@@ -1,8 +1,9 @@
-"""Write the parts of docs/ that are read from the code: every key of a suite, every metric. `--check` compares alone.
+"""Write what is read from the code: every key of a suite and every metric in docs/, and schemas/ for editors. `--check`
+only compares.
 
 A part stands between `<!-- written by tools/document.py: NAME -->` and `<!-- end -->`; all else is left as it is. Keys
-come from schemas/*.yaml and from the signatures that a suite's entries are checked against, their meanings from the
-docstrings there, where `key: what it is.` or `` `key` `` says so.
+come from genbench/suites/keys.py and from the signatures that a suite's entries are checked against, their meanings
+from the docstrings there, where `key: what it is.` or `` `key` `` says so.
 """
 
 import argparse
@@ -32,8 +33,10 @@ from genbench.processes.degradations import DEGRADATIONS
 from genbench.processes.samplers import spaced_timesteps
 from genbench.processes.schedule import SCHEDULES
 from genbench.processes.time_samplers import TIME_SAMPLERS
-from genbench.schema import words
+from genbench.schema import Keys, words
+from genbench.suites.keys import Config, Suite
 from genbench.training.recipe import OptimizerConfig, TrainConfig
+from tools import schemas
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- written by tools/document.py: {} -->", "<!-- end -->"
@@ -166,21 +169,20 @@ def named(functions: Mapping[str, Callable[..., Any]], **options: Any) -> Iterat
         yield from describe(function, name, **options)
 
 
-# --- Schemas ----------------------------------------------------------------------------------------------------------
+# --- Models of what is read from a file -------------------------------------------------------------------------------
 
 
-def kind(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
+def kind(schema: Mapping[str, Any]) -> str:
     """What a value may be, in words."""
-    if "$ref" in schema:
-        return f"a {schema['$ref'].rsplit('/', 1)[-1]}"
+    if "title" in schema:
+        return str(schema["title"]).partition(":")[0]
     if "enum" in schema:
         return "one of " + ", ".join(f"`{value}`" for value in schema["enum"])
-    if "oneOf" in schema:
-        return " or ".join(kind(part, definitions) for part in schema["oneOf"])
+    if "anyOf" in schema:
+        return " or ".join(sorted(map(kind, schema["anyOf"]), key="null".__ne__))  # null first
     found = str(schema.get("type"))
     if found == "array":
-        inner = kind(schema.get("items", {}), definitions)
-        return "a list" if inner == "None" else f"a list, of each {inner}"
+        return f"a list, of each {kind(schema['items'])}"
     simple = {
         "integer": "an integer",
         "number": "a number",
@@ -190,26 +192,22 @@ def kind(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
     }
     low, high = schema.get("minimum"), schema.get("maximum")
     limits = (f" from {low}" if low is not None else "") + (f" to {high}" if high is not None else "")
-    return simple.get(found, found) + limits
+    return simple[found] + limits
 
 
-def keys(schema: Mapping[str, Any], definitions: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, ...]]:
+def keys(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, ...]]:
     """A row for every key of a schema, all the way down."""
     required = schema.get("required", ())
     for name, part in schema.get("properties", {}).items():
         default = "required" if name in required else code(part["default"]) if "default" in part else ""
-        if "description" not in part:
-            raise InputError(f"schemas: key '{path}{name}' has no description, expected one")
-        yield f"`{path}{name}`", kind(part, definitions), default, sentence(str(part["description"]))
-        yield from keys(part, definitions, f"{path}{name}.")
-        others = part.get("additionalProperties")
-        if isinstance(others, Mapping):
-            yield from keys(others, definitions, f"{path}{name}.NAME.")
+        yield f"`{path}{name}`", kind(part), default, sentence(str(part["description"]))
+        yield from keys(part, f"{path}{name}.")
+        for others in part.get("patternProperties", {}).values():
+            yield from keys(others, f"{path}{name}.NAME.")
 
 
-def schema_keys(name: str) -> Iterator[str]:
-    schema = yaml.safe_load((ROOT / "schemas" / f"{name}.schema.yaml").read_text(encoding="utf-8"))
-    yield from table(list(keys(schema, schema.get("$defs", {}))), "key", "value", "default", "what it is")
+def model_keys(model: type[Keys]) -> Iterator[str]:
+    yield from table(list(keys(schemas.of_model(model))), "key", "value", "default", "what it is")
 
 
 # --- The parts --------------------------------------------------------------------------------------------------------
@@ -266,8 +264,8 @@ def all_extractors() -> Iterator[str]:
 
 
 PARTS: dict[str, Callable[[], Iterator[str]]] = {
-    "configuration": lambda: schema_keys("config"),
-    "suite": lambda: schema_keys("suite"),
+    "configuration": lambda: model_keys(Config),
+    "suite": lambda: model_keys(Suite),
     "training": lambda: describe(TrainConfig, "TrainConfig"),
     "optimizer": lambda: describe(OptimizerConfig, "OptimizerConfig"),
     "models": all_models,
@@ -296,15 +294,20 @@ def written(text: str, where: str) -> str:
     return re.sub(BEGIN.format("([^>]*?)") + r"\n.*?" + END, replace, text, flags=re.DOTALL)
 
 
+def contents() -> dict[Path, str]:
+    """What each of the documents and schemas should hold."""
+    documents = {path: written(path.read_text(encoding="utf-8"), path.name) for path in (ROOT / "docs").glob("*.md")}
+    return documents | {ROOT / "schemas" / name: text for name, text in schemas.exported().items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a document is out of date")
     args = parser.parse_args()
     stale = []
-    for path in sorted((ROOT / "docs").glob("*.md")):
-        text = path.read_text(encoding="utf-8")
-        if (new := written(text, path.name)) != text:
-            stale.append(path.name)
+    for path, new in contents().items():
+        if not path.exists() or path.read_text(encoding="utf-8") != new:
+            stale.append(str(path.relative_to(ROOT)))
             if not args.check:
                 path.write_text(new, encoding="utf-8")
     GLOSSARY.check()

@@ -1,15 +1,15 @@
-"""Suites: a YAML file for each benchmark, checked against schemas/suite.schema.yaml and completed with its defaults."""
+"""Suites: a YAML file for each benchmark, checked and completed with the defaults of genbench/suites/keys.py."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import yaml
 
 from genbench.errors import InputError
 from genbench.schema import unknown_name
+from genbench.suites.keys import Suite
 
 ROOT = Path(__file__).parents[2]
 KINDS = ("training", "pretrained", "samples")  # of entries: one of these keys says what it is
@@ -41,60 +41,6 @@ def _read_yaml(path: Path) -> Any:
         raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
 
 
-def _complete(value: Any, schema: Mapping[str, Any]) -> Any:
-    """`value` with the schema's defaults filled in, all the way down."""
-    if not isinstance(value, Mapping):
-        return value
-    completed = dict(value)
-    for key, part in schema.get("properties", {}).items():
-        if key not in completed and "default" in part:
-            completed[key] = part["default"]
-        if key in completed:
-            completed[key] = _complete(completed[key], part)
-    others = schema.get("additionalProperties")
-    if isinstance(others, Mapping):
-        known = schema.get("properties", {})
-        completed |= {key: _complete(part, others) for key, part in completed.items() if key not in known}
-    return completed
-
-
-def _explain(error: jsonschema.ValidationError, source: str) -> InputError:
-    """One line: where, what was found, what was expected."""
-    where = ": ".join([source, *(str(part) for part in error.absolute_path)])
-    if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
-        known = error.schema.get("properties", {})
-        unknown = sorted(set(map(str, error.instance)) - set(known))
-        return unknown_name(f"{where}: unknown key", unknown[0], known)
-    if error.validator == "required":
-        missing = [key for key in error.validator_value if key not in error.instance]
-        return InputError(f"{where}: key {missing[0]!r} is missing")
-    if error.validator == "type":
-        return InputError(f"{where}: found {error.instance!r}, expected {error.validator_value}")
-    if error.validator == "enum":
-        return unknown_name(where, error.instance, map(str, error.validator_value))
-    if error.validator == "pattern":
-        return InputError(f"{where}: found {error.instance!r}, expected {error.schema['title']}")
-    return InputError(f"{where}: {error.message}")
-
-
-# JSON knows no difference between 10 and 10.0, but a path does (seed0.0), and so do the scripts.
-_Validator = jsonschema.validators.extend(
-    jsonschema.Draft202012Validator,
-    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine(
-        "integer", lambda _, value: isinstance(value, int) and not isinstance(value, bool)
-    ),
-)
-
-
-def check(value: Any, schema_name: str, source: str) -> dict[str, Any]:
-    """Check `value` against schemas/{schema_name}.schema.yaml and fill in defaults; InputError begins with `source`."""
-    schema = _read_yaml(ROOT / "schemas" / f"{schema_name}.schema.yaml")
-    error = jsonschema.exceptions.best_match(_Validator(schema).iter_errors(value))
-    if error is not None:
-        raise _explain(error, source)
-    return _complete(value, schema)
-
-
 def find_suite(name: str) -> Path:
     """The file of a suite: suites/{name}.yaml, or a path as it stands."""
     if name.startswith("-"):
@@ -114,7 +60,7 @@ def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str,
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_+.-]*", path.stem):  # it names the suite's folders
         raise InputError(f"suite: found the file {str(path)!r}, expected letters and digits in its name, and _ + . -")
-    suite = check(_read_yaml(path), "suite", str(path))
+    suite = Suite.complete(_read_yaml(path), str(path))
     overrides = {key: config[key] for key in ("seeds", "num_samples") if config and config.get(key) is not None}
     suite = {"name": path.stem, **suite, **overrides}
     suite.setdefault("snapshot_samples", suite["num_samples"])

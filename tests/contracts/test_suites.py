@@ -11,7 +11,8 @@ from entries import MODELS
 
 from genbench.errors import InputError
 from genbench.models import build, count_parameters
-from genbench.suites.load import check, find_suite, load_suite
+from genbench.suites.keys import Config
+from genbench.suites.load import find_suite, load_suite
 from genbench.suites.preflight import preflight
 
 ROOT = Path(__file__).parents[2]
@@ -110,7 +111,7 @@ def test_the_networks_of_cifar10s_diffusion_models_have_the_published_sizes() ->
         ("titel", "x", r"toy.yaml: unknown key: found 'titel' \(did you mean 'title'\?\)"),
         ("title", ..., r"toy.yaml: key 'title' is missing"),
         ("models", {}, r"toy.yaml: models: "),
-        ("num_samples", "many", r"toy.yaml: num_samples: found 'many', expected integer"),
+        ("num_samples", "many", r"toy.yaml: num_samples: found 'many', expected an integer"),
         (
             "models.vae.trainning",
             {},
@@ -159,8 +160,14 @@ def test_the_networks_of_cifar10s_diffusion_models_have_the_published_sizes() ->
         ("snapshot_samples", 90, r"toy.yaml: snapshot_samples: found 90, expected at least 1000"),
         ("models.vae.ranks", 9, r"toy.yaml: models: vae: ranks: found 9 processes \(ranks\) for 8 images at once"),
         ("models.vae.gpus", 9, r"toy.yaml: models: vae: gpus: found 9 processes \(ranks\) for 8 images at once"),
-        ("models.vae.ranks", 0, r"toy.yaml: models: vae: ranks: 0 is less than the minimum of 1"),
-        ("models.vae.snapshots", {"each": 5}, r"toy.yaml: models: vae: snapshots"),
+        ("models.vae.ranks", 0, r"toy.yaml: models: vae: ranks: found 0, expected at least 1"),
+        ("models.vae.snapshots", {"each": 5}, r"toy.yaml: models: vae: snapshots: unknown key: found 'each'"),
+        ("models.vae.snapshots", 5, r"toy.yaml: models: vae: snapshots: found 5, expected a list or a mapping"),
+        ("num_samples", 1000.0, r"toy.yaml: num_samples: found 1000.0, expected an integer"),
+        ("num_samples", True, r"toy.yaml: num_samples: found True, expected an integer"),
+        ("seeds", [0, 0], r"toy.yaml: seeds: found 0 twice, expected it once"),
+        ("models.vae.label", None, r"toy.yaml: models: vae: label: found None, expected a string"),
+        ("evaluation.classifier", {"min_accuracy": 2}, r"classifier: min_accuracy: found 2, expected at most 1"),
         ("models.vae.pictures", ["strips"], r"toy.yaml: models: vae: pictures: found 'strips'.*reconstructions"),
         ("models.ddpm.training.validate_evry", 5, r"toy.yaml: models: ddpm: training: unknown key"),
         (
@@ -202,9 +209,9 @@ def test_unknown_suites_and_config_keys_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"missing\.yaml: no such file"):
         load_suite(tmp_path / "missing.yaml")
     with pytest.raises(InputError, match=r"config: unknown key: found 'sweet'"):
-        check({"suite": "demo", "sweet": 1}, "config", "config")
+        Config.complete({"suite": "demo", "sweet": 1}, "config")
     with pytest.raises(InputError, match=r"config: device: .*'tpu'"):
-        check({"suite": "demo", "device": "tpu"}, "config", "config")
+        Config.complete({"suite": "demo", "device": "tpu"}, "config")
 
 
 def test_snapshots_at_regular_steps_and_with_fewer_samples(tmp_path: Path) -> None:
@@ -220,7 +227,7 @@ def test_snapshots_at_regular_steps_and_with_fewer_samples(tmp_path: Path) -> No
 def test_the_configuration_wins_over_the_suite(tmp_path: Path) -> None:
     path = tmp_path / "toy.yaml"
     path.write_text(yaml.safe_dump(SUITE))
-    config = check({"suite": "x", "seeds": [3, 4]}, "config", "config")
+    config = Config.complete({"suite": "x", "seeds": [3, 4]}, "config")
     suite = load_suite(path, config)
     assert (suite["seeds"], suite["num_samples"], suite["name"]) == ([3, 4], 1000, "toy")
     assert suite["models"]["vae"] == SUITE["models"]["vae"] | {

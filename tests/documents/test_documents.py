@@ -12,6 +12,7 @@ import types
 from pathlib import Path
 from urllib.parse import urlparse
 
+import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
@@ -19,7 +20,7 @@ import yaml
 from checkouts import COMMANDS, DOCUMENTS, ROOT
 
 from genbench.data import datasets
-from genbench.suites.load import check
+from genbench.suites.keys import Suite
 from tools import document
 
 NAMES_A_SUITE = [line for line in COMMANDS if line.startswith("uv run snakemake ") and "suite=" in line]
@@ -54,10 +55,21 @@ def test_snakemake_would_run_the_suites_that_the_documents_name(line: str, tmp_p
 
 
 def test_documents_written_from_the_code_are_up_to_date() -> None:
-    for path in sorted((ROOT / "docs").glob("*.md")):
-        text = path.read_text(encoding="utf-8")
-        assert document.written(text, path.name) == text, f"{path.name}: run tools/document.py"
+    for path, text in document.contents().items():
+        assert path.read_text(encoding="utf-8") == text, f"{path.name}: run tools/document.py"
     document.GLOSSARY.check()
+
+
+def test_every_suite_names_its_schema_for_editors() -> None:
+    written = document.contents()
+    for path in [*(ROOT / "suites").glob("*.yaml"), ROOT / "config.yaml"]:
+        first = path.read_text(encoding="utf-8").partition("\n")[0]
+        found = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)
+        assert found, path.name
+        assert (path.parent / found[1]).resolve() in written, path.name
+        schema = json.loads((path.parent / found[1]).read_text(encoding="utf-8"))
+        jsonschema.Draft202012Validator.check_schema(schema)
+        jsonschema.validate(yaml.safe_load(path.read_text(encoding="utf-8")), schema)
 
 
 def test_the_keys_of_a_docstring_and_their_meanings() -> None:
@@ -137,7 +149,7 @@ def test_pieces_of_suites_in_the_documents_fit_the_schema(path: Path) -> None:
         piece = yaml.safe_load(code)
         if not set(piece) & {"dataset", "models"}:
             piece = {"models": piece} if "model" in next(iter(piece.values())) else {}
-        check({"title": "x", "dataset": {"source": "demo"}, "models": {"x": model}} | piece, "suite", path.name)
+        Suite.complete({"title": "x", "dataset": {"source": "demo"}, "models": {"x": model}} | piece, path.name)
 
 
 def test_results_are_read_as_the_document_shows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -32,7 +32,8 @@ from genbench.importing import import_checkpoint
 from genbench.machine.ranks import ALONE
 from genbench.sampling.generation import Parts
 from genbench.schema import unknown_name
-from genbench.suites.load import check, find_suite, load_suite
+from genbench.suites.keys import Config
+from genbench.suites.load import find_suite, load_suite
 
 ROOT = Path(__file__).parents[2]
 
@@ -251,7 +252,7 @@ def test_numbers_on_a_command_line_are_numbers(tmp_path: Path) -> None:
 def test_paths_of_the_configuration_have_no_control_characters(key: str) -> None:
     for path in ("a\nb", "a\n", "a\0b", "\x1b[2J", "<a>", "{a}", ""):
         with pytest.raises(InputError, match=rf"^config: {key}.*expected a path without|is not valid under") as caught:
-            check({"suite": "demo"} | {key: path}, "config", "config")
+            Config.complete({"suite": "demo"} | {key: path}, "config")
         assert "\n" not in str(caught.value)
     with pytest.raises(InputError, match="config: key 'suite': found '-rf'"):
         find_suite("-rf")

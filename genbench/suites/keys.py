@@ -1,0 +1,286 @@
+"""Every key of a suite and of config.yaml, each with its meaning below it.
+
+What stands beside them inside `dataset`, `model`, `training`, `samplers`, `pretrained` and `evaluation.options` goes to
+functions and classes, whose signatures are its schema: see genbench/schema.py.
+"""
+# ruff: noqa: RUF012 - pydantic copies mutable defaults
+
+import re
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import MISSING, AfterValidator, ConfigDict, Field, model_validator
+
+from genbench.schema import Keys
+
+T = TypeVar("T")
+
+
+def _matching(pattern: str, words: str) -> AfterValidator:
+    """A check that a text is as `pattern` has it; `words` say so in errors."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"found {text!r}, expected {words}")
+        return text
+
+    return AfterValidator(check)
+
+
+def _unique(values: list[Any]) -> list[Any]:
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            raise ValueError(f"found {value!r} twice, expected it once")
+    return values
+
+
+# --- Kinds of values. A title says in words what a pattern does; up to its colon it is the kind's name. ---------------
+
+_NAME, _NAME_WORDS = r"[A-Za-z0-9][A-Za-z0-9_+.-]*", "letters and digits, and _ + . - after the first"
+_PATH = r"[^\x00-\x1f\x7f<>{}]+"
+_PATH_WORDS = "without < > { } and control characters, to which Snakemake gives a meaning"
+Name = Annotated[  # of files and folders
+    str,
+    Field(max_length=80, title=f"a name: {_NAME_WORDS}", json_schema_extra={"pattern": f"^{_NAME}$"}),
+    _matching(_NAME, _NAME_WORDS),
+]
+FilePath = Annotated[
+    str,
+    Field(title=f"a path: {_PATH_WORDS}", json_schema_extra={"pattern": f"^{_PATH}$"}),
+    _matching(_PATH, f"a path {_PATH_WORDS}"),
+]
+Text = Annotated[str, Field(min_length=1)]
+Count = Annotated[int, Field(ge=1)]
+Step = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+Unique = Annotated[list[T], Field(json_schema_extra={"uniqueItems": True}), AfterValidator(_unique)]
+SomeUnique = Annotated[list[T], Field(min_length=1, json_schema_extra={"uniqueItems": True}), AfterValidator(_unique)]
+Options = dict[str, Any]  # of a function, whose signature they are checked against
+OTHERS = ConfigDict(extra="allow")  # keys beside these are such options too
+
+
+def _all_defaults(model: type[Keys]) -> Any:
+    """A field whose value is by default that of no keys given."""
+    return Field(default_factory=model, json_schema_extra={"default": {}})
+
+
+# --- A run ------------------------------------------------------------------------------------------------------------
+
+
+class Config(Keys):
+    """The knobs of a run; what a benchmark consists of is in its suite."""
+
+    suite: FilePath | SomeUnique[FilePath]
+    """The name of a file in suites/, or a path to a suite of your own; or a list of them."""
+    data_root: FilePath = "resources/downloads"
+    """Where raw data sets are looked for, and downloaded to."""
+    weights_root: FilePath = "resources/weights"
+    """Where published weights of feature extractors are looked for, and downloaded to."""
+    device: Literal["auto", "cuda", "cpu"] = "auto"
+    """`auto` takes a GPU where there is one; jobs on a cluster or in a cloud must find one."""
+    jobs_per_gpu: Count = 1
+    """How many jobs may share one GPU."""
+    container: Text = "genbench.sif"
+    """The image in which rules run with --sdm apptainer; no other run looks at it."""
+    seeds: SomeUnique[Seed] | None = None
+    """Training seeds; null takes the suite's."""
+    num_samples: Count | None = None
+    """Images drawn from each model; null takes the suite's."""
+
+
+# --- How samples are judged -------------------------------------------------------------------------------------------
+
+
+class Classifier(Keys):
+    """How the data set's own classifier is trained."""
+
+    epochs: Count | MISSING = MISSING
+    """Passes over the training images; by default 10."""
+    min_accuracy: Share = 0.9
+    """The accuracy on test images with less than which the run stops."""
+
+
+class ObjectClassifier(Keys):
+    """How our own evaluator, a classifier of the data set's objects, is trained."""
+
+    epochs: Count | MISSING = MISSING
+    """Passes over the training images; by default 4."""
+    precision: Literal["fp32", "bf16"] | MISSING = MISSING
+    """Of its training; by default fp32."""
+    min_accuracy: Share = 0.99
+    """The accuracy on held-out images with less than which the run stops."""
+
+
+class Objects(Keys):
+    """For data sets whose images have several labels: are the objects there that a sample was asked for?"""
+
+    labels: Annotated[dict[Name, FilePath], Field(min_length=1)]
+    """JSON files of label sets, by name. `test` and `new_test` come with genbench; all else is a path as it stands, or
+    inside data_root."""
+    draws: Count = 5
+    """How often each label set is drawn, with other seeds."""
+    shown: Annotated[list[Annotated[list[str], Field(min_length=1)]], Field(min_length=1)] | MISSING = MISSING
+    """Label sets that pictures such as denoising show, instead of those of test images."""
+    evaluator: FilePath | MISSING = MISSING
+    """The course's checkpoint.pth, instead of our own."""
+    classifier: ObjectClassifier = _all_defaults(ObjectClassifier)
+    """How our own evaluator, a classifier of the data set's objects, is trained."""
+
+
+class Evaluation(Keys):
+    """How samples are judged."""
+
+    extractors: SomeUnique[Name] = ["classifier"]
+    """Networks whose features are compared."""
+    headline: str = "fd_classifier"
+    """The metric that the report sorts by."""
+    options: Options = {}
+    """Options of the metrics, such as kid_subset_size."""
+    classifier: Classifier = _all_defaults(Classifier)
+    """How the data set's own classifier is trained."""
+    objects: Objects | MISSING = MISSING
+    """For data sets whose images have several labels: are the objects there that a sample was asked for?"""
+
+
+# --- What is compared -------------------------------------------------------------------------------------------------
+
+
+class ModelSpec(Keys):
+    """A model: its class, and the keys of its class."""
+
+    model_config = OTHERS
+
+    class_: str = Field(alias="class")
+    """Such as gan.GAN, a class of genbench/models/gan.py."""
+
+
+class Pretrained(Keys):
+    """A published checkpoint, and the keys of its format."""
+
+    model_config = OTHERS | ConfigDict(
+        json_schema_extra={
+            "if": {"required": ["hub"]},
+            "then": {"required": ["revision"]},
+            "else": {"required": ["path"]},
+        }
+    )
+
+    format: str
+    """Whose file it is."""
+    path: FilePath | MISSING = MISSING
+    """As it stands, or inside data_root."""
+    hub: str | MISSING = MISSING
+    """OWNER/NAME on the model hub, of format diffusers, instead of path."""
+    revision: str | MISSING = MISSING
+    """The commit there, 40 hexadecimal digits: a branch would move."""
+
+    @model_validator(mode="after")
+    def _is_somewhere(self) -> "Pretrained":
+        needed = "path" if self.hub is MISSING else "revision"
+        if getattr(self, needed) is MISSING:
+            raise ValueError(f"key {needed!r} is missing")
+        return self
+
+
+class Every(Keys):
+    """Steps at regular distances."""
+
+    every: Count
+    """Steps from one to the next."""
+
+
+class Likelihood(Keys):
+    """Bits per dimension of test images by the variational bound, for diffusion models."""
+
+    images: Annotated[int, Field(ge=2)] = 1000
+    """The first so many of the test split."""
+    steps: Count | MISSING = MISSING
+    """How many of the model's T, evenly spaced; by default all."""
+
+
+class Quantisation(Keys):
+    """One of the samplers once more with the network in fewer bits."""
+
+    sampler: Name
+    """One of `samplers`."""
+    schemes: SomeUnique[Literal["bf16", "fp16", "int8-weights", "int8-static"]]
+    """Half precision by autocast; int8 weights, by torchao; int8 weights and activations, calibrated on inputs at all
+    times, on x86 processors. Where a machine lacks what one needs, its row says so."""
+
+
+class Entry(Keys):
+    """One of the models that are compared: it has model and training, or pretrained, or samples."""
+
+    label: Text | MISSING = MISSING
+    """Name in tables; by default the entry's key."""
+    description: str = ""
+    """For the report, in a sentence."""
+    budget: str | MISSING = MISSING
+    """A label where the training is shorter than the published recipe."""
+    model: ModelSpec | MISSING = MISSING
+    """What it is; the other keys are those of its class."""
+    training: Options | MISSING = MISSING
+    """How it is trained; all its keys stand in genbench/training/recipe.py."""
+    first_stage: Name | MISSING = MISSING
+    """The entry whose trained model this one builds upon, such as the VAE of a DiffuseVAE; it is trained first, once,
+    and shared."""
+    pretrained: Pretrained | MISSING = MISSING
+    """A published checkpoint, instead of model and training; the other keys are options of its format."""
+    samples: FilePath | MISSING = MISSING
+    """Samples drawn elsewhere, instead of a model: an .npz with arr_0, or a folder or archive of images; the path as it
+    stands, or inside data_root."""
+    ranks: Count = 1
+    """Processes that share its training and sampling where they run on CPUs."""
+    gpus: Count = 1
+    """GPUs that share its training and sampling, a process on each, where there are GPUs."""
+    snapshots: Unique[Step] | Every = []
+    """Steps at which the model is also kept, sampled and evaluated: a list, or {every: N} for each N-th step."""
+    pictures: Unique[Name] = []
+    """What else the model draws of itself, such as reconstructions."""
+    likelihood: Likelihood | MISSING = MISSING
+    """Bits per dimension of test images by the variational bound, for diffusion models. Costs `steps` evaluations of
+    the network for each image."""
+    samplers: Annotated[dict[Name, Options], Field(min_length=1)] = {"default": {}}
+    """Options of the model's `sample`, by name."""
+    quantisation: Quantisation | MISSING = MISSING
+    """One of the samplers once more with the network in fewer bits, a row for each scheme: `sampler` with the scheme's
+    name after it. Draws the same seeds, and is compared with the sampler image by image."""
+    sample_batch_size: Count = 500
+    """Images drawn at once. The same seeds give the same images for one batch size."""
+
+
+class Dataset(Keys):
+    """A data set: its source, and the keys of its source."""
+
+    model_config = OTHERS
+
+    source: str
+    """Which data set: see below."""
+    name: Name | MISSING = MISSING
+    """Its folder in resources/; by default the source."""
+    label: str | MISSING = MISSING
+    """Its name in the report."""
+
+
+class Suite(Keys):
+    """One benchmark: a data set, the models trained on it, how each is sampled, and the metrics."""
+
+    title: Text
+    """Heads the report."""
+    description: str = ""
+    """What the suite is for, in a sentence or two, for the report."""
+    dataset: Dataset
+    """`source` names the data set; the other keys are its options."""
+    num_samples: Count = 50000
+    """Images drawn from each model for its metrics."""
+    draws: Count = 1
+    """How often num_samples images are drawn from each final model, with other seeds: figures are means, with the
+    standard deviation between draws."""
+    snapshot_samples: Count | MISSING = MISSING
+    """Images drawn at each snapshot, by default num_samples."""
+    seeds: SomeUnique[Seed] = [0]
+    """Training seeds; every model is trained once for each."""
+    evaluation: Evaluation = _all_defaults(Evaluation)
+    """How samples are judged."""
+    models: Annotated[dict[Name, Entry], Field(min_length=1)]
+    """What is compared, by name; an entry has model and training, or pretrained, or samples."""
