@@ -6,6 +6,7 @@ to no one function, such as a suite, has a model: a class of `Keys`.
 
 import difflib
 import importlib
+import importlib.util
 import inspect
 import itertools
 import re
@@ -176,6 +177,26 @@ def construct(package: str, entry: Mapping[str, Any], where: str, base: type | N
     arguments = check_arguments(found, arguments, where, given=tuple(given), also=["class"])
     taken = inspect.signature(found).parameters
     return found(**arguments, **{name: value for name, value in given.items() if name in taken})
+
+
+def without_defaults(package: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry without the keys that are at the defaults of its class's constructor, and so are its parts.
+
+    Parts are entries with a `class`, which is one of genbench.networks, or else of genbench.models.
+    """
+    parameters = inspect.signature(find_class(package, entry["class"], "class")).parameters
+    kept: dict[str, Any] = {}
+    for key, value in entry.items():
+        if isinstance(value, Mapping) and "class" in value:
+            kept[key] = without_defaults(_package_of_part(value["class"]), value)
+        elif key not in parameters or (type(value), value) != (type(default := parameters[key].default), default):
+            kept[key] = value
+    return kept
+
+
+def _package_of_part(dotted: str) -> str:
+    module = str(dotted).rpartition(".")[0]
+    return "genbench.networks" if importlib.util.find_spec(f"genbench.networks.{module}") else "genbench.models"
 
 
 # --- Models -----------------------------------------------------------------------------------------------------------

@@ -1,31 +1,17 @@
 """Where a result came from: package versions, commit, machine. Reads metadata only, imports no package."""
 
-import hashlib
 import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGE = Path(__file__).parents[1]
-
-
-@cache
-def code_sha256() -> str:
-    """SHA-256 over the package's own Python sources: tells whether two results were made by the same code.
-
-    Those of the report are left out, since they change no result.
-    """
-    digest = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*.py")):
-        if "reporting" in path.relative_to(PACKAGE).parts:
-            continue
-        digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
+from genbench.machine.code import PACKAGE, code_sha256, package_sha256
 
 
 @cache
@@ -50,8 +36,11 @@ def git_commit() -> str | None:
         return os.environ.get("GENBENCH_COMMIT") or None
 
 
-def collect(*packages: str) -> dict[str, Any]:
-    """Versions of the named packages (distribution names), of Python and of this code, and the time in UTC."""
+def collect(*packages: str, kind: str | None = None, model: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Versions of the named packages (distribution names), of Python and of this code, and the time in UTC.
+
+    kind, model: as in `code_sha256`, of what is recorded; without them the code is that of the whole package.
+    """
     versions = {}
     for package in packages:
         try:
@@ -60,7 +49,7 @@ def collect(*packages: str) -> dict[str, Any]:
             continue
     return {
         "genbench_commit": git_commit(),
-        "code_sha256": code_sha256(),
+        "code_sha256": package_sha256() if kind is None else code_sha256(kind, model),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": versions,

@@ -1,6 +1,6 @@
 """Where results come from, as their files say: for a whole suite by stage, and for each row of a model."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -54,12 +54,23 @@ def origins_of(draw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield name, f"{value:.0f}" if isinstance(value, float) else str(value)
 
 
-def older_code(rows: pd.DataFrame, code: str) -> list[str]:
-    """The models whose numbers other code made than `code`, that of the checkout: as the files of each say."""
+def older_code(rows: pd.DataFrame, is_current: Callable[[str, str, str], bool]) -> list[str]:
+    """The models whose numbers other code made than that of the checkout: as the files of each say.
+
+    is_current: (stage, model, code_sha256) -> whether the checkout would compute the same.
+    """
     if rows.empty or "code_sha256" not in rows:
         return []
     known = rows[rows["code_sha256"].notna() & rows["model"].notna()]
-    return sorted(set(known[known["code_sha256"] != code]["model"]))
+    found = zip(known["stage"], known["model"], known["code_sha256"], strict=True)
+    return sorted({model for stage, model, code in found if not is_current(stage, model, code)})
+
+
+def code_versions(rows: pd.DataFrame) -> int:
+    """By how many versions of the code the results of one stage of one model were made, at most."""
+    if rows.empty or "code_sha256" not in rows:
+        return 0
+    return int(rows.groupby(["stage", "model"])["code_sha256"].nunique().max())
 
 
 def abbreviate(commit: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from PIL import Image
 
-from genbench.machine.provenance import code_sha256
+from genbench.machine.code import is_this_code
 from genbench.reporting.columns import (
     COSTS,
     NFE,
@@ -23,7 +23,7 @@ from genbench.reporting.columns import (
 from genbench.reporting.drawing import Plot
 from genbench.reporting.exports import EXPORTS
 from genbench.reporting.noise_schedules import bound_terms, noise_schedules
-from genbench.reporting.origins import older_code, origins_of, packages, stages
+from genbench.reporting.origins import code_versions, older_code, origins_of, packages, stages
 from genbench.reporting.overview import NARROW, WIDE, Highlight, highlights
 from genbench.reporting.pictures import Picture, caption, embed, first_row, first_tiles, read_grid
 from genbench.reporting.plots import quality_against_cost
@@ -47,6 +47,13 @@ from genbench.reporting.table import Row, Table, compare, final_rows, seen
 # All of a page together, before base64 adds a third:
 GRID_BYTES, STRIP_BYTES, PICTURE_BYTES, STUDY_BYTES = 3_300_000, 1_100_000, 1_100_000, 600_000
 STUDY_TILES = 5  # samples of each setting in the matrix of a study
+STAGES = {  # of the provenance, and where each is computed: a key of machine/code.py's ROOTS
+    "training": "training",
+    "sampling": "sampling",
+    "evaluation": "metrics",
+    "likelihood": "likelihood",
+    "object accuracy": "objects",
+}
 FORMAT = "genbench-report-1"  # of the summaries that the index reads
 BESIDE = (6.1, 4.6)  # inches, of two plots beside each other
 OLDER = "made by other code than this checkout's, which may give other numbers: run the suite again"
@@ -329,12 +336,18 @@ class Report:
     @cached_property
     def older(self) -> list[str]:
         """The models whose results other code made than that of this checkout."""
-        return older_code(self.results.provenance, code_sha256())
+
+        def is_current(stage: str, model: str, code: str) -> bool:
+            spec = self.preflight["models"][model].get("spec", {})
+            kind = "given" if "samples" in spec and stage == "sampling" else STAGES[stage]
+            return is_this_code(code, kind, spec.get("model"))
+
+        return older_code(self.results.provenance, is_current)
 
     @property
     def code_versions(self) -> int:
         """By how many versions of the code the results were made."""
-        return len(set(seen(self.results.provenance, "code_sha256")))
+        return code_versions(self.results.provenance)
 
     @cached_property
     def published(self) -> list[Beside]:

@@ -26,7 +26,7 @@ from genbench.errors import InputError
 from genbench.files.artifacts import array_sha256, atomic_path, sha256_json
 from genbench.files.npz import read_npz
 from genbench.images import to_images, to_pixels
-from genbench.machine import provenance
+from genbench.machine.code import code_sha256
 from genbench.machine.devices import device_label
 from genbench.machine.progress import Progress
 from genbench.machine.ranks import ALONE, Ranks
@@ -182,8 +182,8 @@ def generate(
     """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    given = condition.record if condition else None
-    made_by = info["sha256"], dict(options), precision, batch_size, device.type, provenance.code_sha256(), given
+    given, code = condition.record if condition else None, code_sha256("sampling", info["model"])
+    made_by = info["sha256"], dict(options), precision, batch_size, device.type, code, given
     fingerprint = sha256_json(made_by)
     parts = Parts(parts_folder, fingerprint, team)
     starts = batch_starts(seeds, batch_size)

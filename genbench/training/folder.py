@@ -20,7 +20,7 @@ from genbench.errors import InputError
 from genbench.files import weights
 from genbench.files.artifacts import atomic_path, check_sha256, read_json, write_json
 from genbench.files.locks import locked
-from genbench.machine import provenance
+from genbench.machine.code import code_sha256, is_this_code
 from genbench.machine.distributed import connect, disconnect
 from genbench.machine.ranks import ranks
 from genbench.training.recipe import TrainConfig
@@ -29,9 +29,10 @@ from genbench.training.run import STATE, Task, TrainingRun
 log = logging.getLogger(__name__)
 
 
-def _claim(folder: Path, fingerprint: str) -> None:
+def _claim(folder: Path, fingerprint: str, earlier: str | None) -> None:
     """Make `folder` that of the training `fingerprint`: another's files go to `folder`/previous, its own come back.
 
+    earlier: what the same training was called by an older version of genbench, whose files are its own.
     One previous training is kept, finished or not, so that an edit of a suite and its undoing cost nothing. Whenever
     this is interrupted, the next call completes it: the file that names a training always moves last.
     """
@@ -50,6 +51,9 @@ def _claim(folder: Path, fingerprint: str) -> None:
             returning.rmdir()
 
     bring_back()
+    for old in (stamp, previous / stamp.name):
+        if old.exists() and old.read_text(errors="replace") == earlier:
+            _write_stamp(old, fingerprint)
     if stamp.exists() and stamp.read_text(errors="replace") != fingerprint:
         if (previous / stamp.name).exists():
             if (previous / stamp.name).read_text(errors="replace") == fingerprint:
@@ -60,8 +64,12 @@ def _claim(folder: Path, fingerprint: str) -> None:
         move(folder, previous)
         bring_back()
     if not stamp.exists():
-        with atomic_path(stamp) as temporary:  # half of it would be another training's
-            temporary.write_text(fingerprint)
+        _write_stamp(stamp, fingerprint)
+
+
+def _write_stamp(path: Path, fingerprint: str) -> None:
+    with atomic_path(path) as temporary:  # half of it would be another training's
+        temporary.write_text(fingerprint)
 
 
 def _publish(source: Path, target: Path) -> None:
@@ -77,12 +85,15 @@ def _publish(source: Path, target: Path) -> None:
     os.replace(temporary, target)
 
 
-def _is_finished(done_path: Path, done: Mapping[str, Any], names: Sequence[str]) -> bool:
-    """Whether the folder of `done_path` holds the undamaged results of the training that `done` identifies."""
+def _is_finished(done_path: Path, task: Task, names: Sequence[str]) -> bool:
+    """Whether the folder of `done_path` holds the undamaged results of `task`, as the code of today computes them."""
     if not done_path.exists():
         return False
     try:
-        if read_json(done_path) != done:
+        done = read_json(done_path)
+        if done["fingerprint"] not in (task.fingerprint(), task.earlier_fingerprint()):
+            return False
+        if not is_this_code(done["code"], "training", task.spec["model"]):
             return False
         for name in names:
             weights.load_tensors(done_path.with_name(name))
@@ -128,7 +139,7 @@ def train(
     fingerprint = task.fingerprint()
     folder = out.parent / "training"
     done_path = folder / "done.json"
-    done = {"fingerprint": fingerprint, "code": provenance.code_sha256()}
+    done = {"fingerprint": fingerprint, "code": code_sha256("training", task.spec["model"])}
     names = [f"{snapshot}.safetensors" for snapshot in snapshots]
     team = ranks()
     with locked(folder / "lock", "training this very model") if team.first else nullcontext():
@@ -136,8 +147,8 @@ def train(
         if team.first:
             for left in folder.glob(".*.tmp*"):  # by a process that was killed while it saved
                 left.unlink()
-            _claim(folder, fingerprint)
-            finished = not fresh and _is_finished(done_path, done, [*names, "model.safetensors"])
+            _claim(folder, fingerprint, task.earlier_fingerprint())
+            finished = not fresh and _is_finished(done_path, task, [*names, "model.safetensors"])
             if not finished:
                 done_path.unlink(missing_ok=True)
             if fresh:
@@ -146,7 +157,7 @@ def train(
             log.info("already trained with this very code, data and configuration: nothing to do but to publish it")
         else:
             connect(team, device)
-            TrainingRun(task, folder, fingerprint, team).go(save_seconds)
+            TrainingRun(task, folder, team).go(save_seconds)
             disconnect()
         if not team.first:
             return

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 import torch
@@ -91,6 +91,12 @@ class TrainConfig:
         for name, options in config.optimizers.items():
             check_arguments(OptimizerConfig, options, f"{where}: optimizers: {name}")
         return config
+
+    def without_defaults(self) -> dict[str, Any]:
+        """The keys whose values are not the defaults: what distinguishes this recipe."""
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        plain = TrainConfig(steps=0, batch_size=0)
+        return {key: value for key, value in own.items() if value != getattr(plain, key)}
 
     def optimizer_for(self, name: str) -> OptimizerConfig:
         options = {**self.optimizer, **self.optimizers.get(name, {})}

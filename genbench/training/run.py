@@ -25,6 +25,7 @@ from genbench.machine.distributed import copy_from_first, synchronise_batch_norm
 from genbench.machine.progress import Progress, clock
 from genbench.machine.ranks import Ranks
 from genbench.models import Model, build, count_parameters
+from genbench.schema import without_defaults
 from genbench.training.batches import Batches, Slice
 from genbench.training.history import History
 from genbench.training.recipe import TrainConfig
@@ -33,6 +34,10 @@ from genbench.training.trainer import Trainer
 log = logging.getLogger(__name__)
 
 STATE = "state.safetensors"  # the last save, in the folder of a training
+RECIPE_BEFORE_0_2 = frozenset(
+    "steps batch_size accumulate precision ema_decay clip_norm flip compile sync_batch_norm log_every validate_every "
+    "optimizer optimizers".split()
+)
 
 
 @dataclass(frozen=True)
@@ -55,8 +60,18 @@ class Task:
     device: torch.device
 
     def fingerprint(self) -> str:
-        """The same for two tasks that are the same training, and for no others."""
-        own = [self.spec["model"], asdict(self.config), self.data_sha256, self.seed, self.snapshots, self.device.type]
+        """The same for two tasks that are the same training, and for no others: keys at their defaults don't count."""
+        model = without_defaults("genbench.models", self.spec["model"])
+        return self._hash_of(model, self.config.without_defaults())
+
+    def earlier_fingerprint(self) -> str | None:
+        """The fingerprint that this training had before 0.2, when defaults counted; None where there was none."""
+        config = asdict(self.config)
+        new = self.config.without_defaults().keys() - RECIPE_BEFORE_0_2
+        return None if new else self._hash_of(self.spec["model"], {key: config[key] for key in RECIPE_BEFORE_0_2})
+
+    def _hash_of(self, model: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+        own = [model, config, self.data_sha256, self.seed, self.snapshots, self.device.type]
         held_out = [self.held_out.info["sha256"]] if self.config.validate_every and self.held_out is not None else []
         first_stage = [self.first_stage[1]["sha256"]] if self.first_stage is not None else []
         return sha256_json([*own, *held_out, *first_stage])
@@ -115,8 +130,8 @@ class TrainingRun:
     Raises InputError for a recipe that does not suit the model, a damaged save, or a loss that is not finite.
     """
 
-    def __init__(self, task: Task, folder: Path, fingerprint: str, team: Ranks) -> None:
-        self.task, self.folder, self.fingerprint, self.team = task, folder, fingerprint, team
+    def __init__(self, task: Task, folder: Path, team: Ranks) -> None:
+        self.task, self.folder, self.fingerprint, self.team = task, folder, task.fingerprint(), team
         config, device = task.config, task.device
         model = task.model()
         config.check_ranks(model, team.size)
@@ -143,7 +158,8 @@ class TrainingRun:
         """Go back to the last save, if there is one of this training; the history up to there."""
         trainer, path = self.trainer, self.state_path
         tensors, info = weights.load_tensors(path, self.task.device) if path.exists() else ({}, {})
-        if resuming := info.get("fingerprint") == self.fingerprint:
+        own = (self.fingerprint, self.task.earlier_fingerprint())
+        if resuming := "fingerprint" in info and info["fingerprint"] in own:
             trainer.restore(tensors, info)
             self.seconds_before, self.resumed = info["seconds"], info["resumed"] + 1
             log.info("continuing from step %d of %d", trainer.step, self.task.config.steps)
@@ -203,7 +219,9 @@ class TrainingRun:
             "seed": task.seed,
             "weights": self.which_weights,
             "data_sha256": task.data_sha256,
-            "provenance": provenance.collect("torch", "numpy", "safetensors"),
+            "provenance": provenance.collect(
+                "torch", "numpy", "safetensors", kind="training", model=task.spec["model"]
+            ),
         }
         return weights.save_tensors(path, result.state_dict(), info)
 
@@ -291,7 +309,9 @@ class TrainingRun:
                 "data_sha256": self.task.data_sha256,
                 "model_sha256": model_sha256,
                 "history_sha256": self.history.sha256(),
-                "provenance": provenance.collect("torch", "numpy", "safetensors", *team.packages),
+                "provenance": provenance.collect(
+                    *("torch", "numpy", "safetensors", *team.packages), kind="training", model=self.task.spec["model"]
+                ),
             },
         )
 

@@ -16,14 +16,16 @@ from entries import IMAGE_SHAPE, MODELS, VAE, blobs
 from genbench.data.image_set import make_image_set, save_image_set
 from genbench.errors import InputError
 from genbench.files import weights
-from genbench.files.artifacts import read_json
+from genbench.files.artifacts import read_json, write_json
 from genbench.images import to_images
+from genbench.machine import code
 from genbench.models import build
 from genbench.processes.noise import Noise
 from genbench.training.batches import Batches, epoch_order
 from genbench.training.folder import train
 from genbench.training.history import History
 from genbench.training.recipe import OptimizerConfig, TrainConfig
+from genbench.training.run import Task
 from genbench.training.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -372,6 +374,78 @@ def test_an_edit_and_its_undoing_lose_nothing(tmp_path: Path, monkeypatch: pytes
         "training.json",
         "previous",
     }
+
+
+def refuse_to_train(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: Trainer) -> object:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(Trainer, "advance", fail)
+
+
+def test_keys_at_their_defaults_are_no_other_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = run(tmp_path, VAE, STEPS)
+    refuse_to_train(monkeypatch)
+    spelt_out = VAE | {"deterministic": False}, STEPS | {"precision": "fp32", "clip_norm": None, "optimizers": {}}
+    assert equal(run(tmp_path, *spelt_out), whole)
+    with pytest.raises(AssertionError, match="trained again"):
+        run(tmp_path, VAE, STEPS | {"precision": "bf16"})
+
+
+BEFORE_0_2 = "972dffc11b17323448d960522eadc442fb8681e43841bdc2fdb7385191d2bf0a"
+
+
+def task(model: dict, training: dict) -> Task:
+    images, labels = blobs(4)
+    config = TrainConfig.from_entry(training)
+    return Task({"model": model, "training": training}, config, images, labels, "d", 1, [4], None, None, CPU)
+
+
+def test_the_fingerprint_of_the_version_before_is_known() -> None:
+    training = {"steps": 16, "batch_size": 10, "ema_decay": 0.9, "optimizer": {"lr": 1e-3}}
+    assert task(VAE, training).earlier_fingerprint() == BEFORE_0_2
+    assert task(VAE, training).fingerprint() != BEFORE_0_2
+    assert task(VAE, training | {"precision": "fp32"}).fingerprint() == task(VAE, training).fingerprint()
+
+
+def test_a_training_begun_by_the_version_before_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = run(tmp_path / "whole", VAE, STEPS)
+    advance, begun = Trainer.advance, []
+
+    def unplug(self: Trainer) -> object:
+        if self.step == 7:
+            raise Unplugged
+        return advance(self)
+
+    def watch(self: Trainer) -> object:
+        begun.append(self.step)
+        return advance(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Task, "fingerprint", Task.earlier_fingerprint)
+        patch.setattr(Trainer, "advance", unplug)
+        with pytest.raises(Unplugged):
+            run(tmp_path / "cut", VAE, STEPS, save_seconds=0.0)
+    monkeypatch.setattr(Trainer, "advance", watch)
+    assert equal(run(tmp_path / "cut", VAE, STEPS), whole)
+    assert begun[0] == 7
+
+
+def test_results_of_the_version_before_count_while_their_code_has_only_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run(tmp_path, VAE, STEPS)
+    done = tmp_path / "training/done.json"
+    fingerprint, before = read_json(tmp_path / "training/done.json")["fingerprint"], "ab" * 32
+    write_json(done, {"fingerprint": fingerprint, "code": before})
+    known = {before: frozenset(digest[:8] for digest in code.definitions("training", VAE))}
+    monkeypatch.setattr(code, "_earlier", lambda: known)
+    with monkeypatch.context() as patch:
+        refuse_to_train(patch)
+        assert equal(run(tmp_path, VAE, STEPS), whole)
+        write_json(done, {"fingerprint": fingerprint, "code": "cd" * 32})
+        with pytest.raises(AssertionError, match="trained again"):
+            run(tmp_path, VAE, STEPS)
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip"])

@@ -15,7 +15,7 @@ from made_up import EVIL, FEW, STAND_IN, Page, render, report_of, table_of, writ
 from genbench.files.artifacts import read_json, write_json
 from genbench.reporting.drawing import COLOURS, pdf_file
 from genbench.reporting.exports import as_json, comma_separated, escape_latex, escape_markdown, latex, markdown
-from genbench.reporting.origins import older_code, origins_of
+from genbench.reporting.origins import code_versions, older_code, origins_of
 from genbench.reporting.published import PUBLISHED, published_beside
 from genbench.reporting.results import read_results
 
@@ -141,9 +141,25 @@ def test_published_numbers_stand_beside_the_fid_of_the_same_resizer(tmp_path):
 
 def test_models_of_older_code_are_named(demo):
     origins = read_results(demo / "preflight.json", demo).provenance
-    assert older_code(origins, "ab" * 32) == []
+    asked = []
+
+    def is_current(stage, model, code):
+        asked.append((stage, model))
+        return code == "ab" * 32
+
+    assert older_code(origins, is_current) == []
+    assert {("training", "gan"), ("sampling", "gan"), ("evaluation", "gan")} <= set(asked)
     changed = origins.assign(code_sha256=["cd" * 32 if model == "gan" else "ab" * 32 for model in origins["model"]])
-    assert older_code(changed, "ab" * 32) == ["gan"]
+    assert older_code(changed, is_current) == ["gan"]
+
+
+def test_versions_of_the_code_are_counted_within_one_stage_of_one_model(demo):
+    origins = read_results(demo / "preflight.json", demo).provenance
+    by_stage = origins.assign(code_sha256=origins["stage"])  # each stage has code of its own
+    assert code_versions(by_stage) == 1
+    several = origins.groupby(["stage", "model"]).filter(lambda files: len(files) > 1)  # a model of several samplers
+    by_stage.loc[several.index[0], "code_sha256"] = "another"
+    assert code_versions(by_stage) == 2
 
 
 def test_a_row_tells_all_that_makes_it_again(demo):

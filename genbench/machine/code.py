@@ -1,0 +1,162 @@
+"""Which code computed a result, as a hash that a move to another file leaves as it is.
+
+A result is computed by some modules and by all that these import. Of them counts what computes: each definition's
+syntax tree, without comments, docstrings, imports, log lines and the messages of errors, and without the names of the
+files. So an edit of one family leaves the results of the others valid, and a tidied package those of all.
+"""
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).parents[1]
+# What computes nothing that a result holds: it reads, writes, checks, reports, or was hashed before (the data).
+PLUMBING = ("errors", "schema", "files", "machine", "data", "suites", "commands", "reporting", "training.history")
+COMPUTING = ("machine.distributed",)  # among these: it adds up gradients
+EARLIER = Path(__file__).with_name("earlier_code.json")  # written by tools/same_code.py
+# Where each kind of result is computed, besides the modules of the model's own classes.
+ROOTS = {
+    "training": ("training.run",),
+    "sampling": ("sampling.generation", "sampling.quantisation"),
+    "metrics": ("metrics.evaluation",),
+    "paired": ("metrics.paired",),
+    "likelihood": ("sampling.likelihood",),
+    "objects": ("metrics.object_accuracy", "features.object_training"),
+    "given": ("data.given",),
+}
+
+
+def code_sha256(kind: str, model: Mapping[str, Any] | None = None) -> str:
+    """SHA-256 over the code that computes a kind of result (a key of ROOTS).
+
+    model: the entry of the model that is trained or sampled, {"class": ..., ...}: its classes count, and no others.
+    """
+    return hashlib.sha256("\n".join(sorted(definitions(kind, model))).encode()).hexdigest()
+
+
+@cache
+def package_sha256() -> str:
+    """SHA-256 over all files of the package but those of the report, whatever their names."""
+    return hashlib.sha256(b"".join(sorted(hashlib.sha256(path.read_bytes()).digest() for path in _files()))).hexdigest()
+
+
+def is_this_code(code: str | None, kind: str, model: Mapping[str, Any] | None = None) -> bool:
+    """Whether `code`, the hash in a record, names code that computes the same results as that of this checkout.
+
+    Before 0.2 a record had a hash of the files of the whole package. One of these counts while all that computes the
+    result is as it was when tools/same_code.py noted, after a look at the numbers, that the results are the same.
+    """
+    if code == code_sha256(kind, model):
+        return True
+    earlier = _earlier().get(str(code))
+    return earlier is not None and all(definition[:8] in earlier for definition in definitions(kind, model))
+
+
+def definitions(kind: str, model: Mapping[str, Any] | None = None) -> frozenset[str]:
+    """SHA-256 of each definition of that code."""
+    return _definitions(frozenset((*ROOTS[kind], *_classes(model or {}))))
+
+
+def all_definitions() -> frozenset[str]:
+    """SHA-256 of each definition of the package but those of the report."""
+    return _definitions(frozenset(_modules()))
+
+
+@cache
+def _definitions(roots: frozenset[str]) -> frozenset[str]:
+    found: set[str] = set()
+    waiting = list(roots)
+    while waiting:
+        module = waiting.pop()
+        if module not in found and (module in roots or not _is_plumbing(module)):
+            found.add(module)
+            waiting += _imports(module)
+    return frozenset().union(*(_own_definitions(module) for module in found))
+
+
+@cache
+def _earlier() -> dict[str, frozenset[str]]:
+    """By hash of an earlier version of the package: the definitions, eight digits of each, that compute as it did."""
+    if not EARLIER.exists():
+        return {}
+    known = json.loads(EARLIER.read_text(encoding="utf-8"))
+    return {code: frozenset(digests.split()) for code, digests in known.items()}
+
+
+@cache
+def _modules() -> dict[str, Path]:
+    """The files of the package by dotted name inside it, without those of the report, which computes no result."""
+    names = {path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", "."): path for path in _files()}
+    return {name.removesuffix(".__init__"): path for name, path in names.items()}
+
+
+def _files() -> Iterator[Path]:
+    return (path for path in PACKAGE.rglob("*.py") if "reporting" not in path.relative_to(PACKAGE).parts)
+
+
+def _is_plumbing(module: str) -> bool:
+    def within(rooms: tuple[str, ...]) -> bool:
+        return any(module == room or module.startswith(f"{room}.") for room in rooms)
+
+    return within(PLUMBING) and not within(COMPUTING)
+
+
+def _classes(entry: Mapping[str, Any], package: str = "models") -> Iterator[str]:
+    """The modules of the classes that a model's entry names, and those of its parts, which are networks or models."""
+    module = str(entry.get("class", "")).rpartition(".")[0]
+    yield from (name for name in (f"{package}.{module}", f"models.{module}") if name in _modules())
+    for part in entry.values():
+        if isinstance(part, Mapping):
+            yield from _classes(part, "networks")
+
+
+@cache
+def _tree(module: str) -> ast.Module:
+    return ast.parse(_modules()[module].read_bytes())  # _own_definitions takes parts of it away
+
+
+@cache
+def _imports(module: str) -> frozenset[str]:
+    """The modules of the package that a module imports, at its start or in a function."""
+    found = set()
+    for node in ast.walk(_tree(module)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("genbench."):
+            source = str(node.module).removeprefix("genbench.")
+            inside = {f"{source}.{alias.name}" for alias in node.names}
+            found |= (inside & _modules().keys()) | {source}
+    return frozenset(found & _modules().keys())
+
+
+@cache
+def _own_definitions(module: str) -> frozenset[str]:
+    _imports(module)  # before they are taken away
+    statements = _Computing().visit(_tree(module)).body
+    return frozenset(hashlib.sha256(ast.unparse(statement).encode()).hexdigest() for statement in statements)
+
+
+class _Computing(ast.NodeTransformer):
+    """Takes away what computes nothing: docstrings, imports, log lines, and what is said by an error."""
+
+    def visit_Import(self, node: ast.Import) -> None: ...
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None: ...
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        value = node.value
+        if isinstance(value, ast.Constant):
+            return None
+        logged = isinstance(value, ast.Call) and ast.unparse(value.func).startswith("log.")
+        return None if logged else node
+
+    def visit_Raise(self, node: ast.Raise) -> ast.Raise:
+        return ast.Raise()
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        super().generic_visit(node)
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.If | ast.With | ast.For) and not node.body:
+            node.body = [ast.Pass()]
+        return node
