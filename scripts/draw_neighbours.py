@@ -18,9 +18,8 @@ def main() -> None:
 
     import numpy as np
 
-    from genbench.data import load_image_set
+    from genbench.data import load_image_set, load_images
     from genbench.errors import InputError
-    from genbench.features import load_images
     from genbench.files.artifacts import read_json
     from genbench.sampling.grids import blank, grid, save_png
 

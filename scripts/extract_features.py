@@ -34,8 +34,9 @@ def main() -> None:
     claim_gpu(args.device)
     import numpy as np
 
+    from genbench.data import load_images
     from genbench.errors import InputError
-    from genbench.features import check_images, extract, load_extractor, load_images, save_features
+    from genbench.features import check_images, extract, load_extractor, save_features
     from genbench.files.artifacts import array_sha256
     from genbench.machine import provenance
     from genbench.machine.devices import device_label, pick_device

@@ -8,6 +8,7 @@ imports torch.
 from genbench.data.datasets import SOURCES, describe, open_dataset, prepare
 from genbench.data.description import Dataset, Description
 from genbench.data.image_set import ImageSet, load_image_set, save_image_set
+from genbench.data.samples import load_images, save_samples
 
 __all__ = [
     "SOURCES",
@@ -16,7 +17,9 @@ __all__ = [
     "ImageSet",
     "describe",
     "load_image_set",
+    "load_images",
     "open_dataset",
     "prepare",
     "save_image_set",
+    "save_samples",
 ]

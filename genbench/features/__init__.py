@@ -7,7 +7,7 @@ evaluation reads these files without.
 
 from genbench.features.extraction import Extractor, ExtractorKind, extract
 from genbench.features.extractors import EXTRACTORS, load_extractor
-from genbench.features.files import load_features, load_images, save_features
+from genbench.features.files import load_features, save_features
 from genbench.features.guards import check_images
 
 __all__ = [
@@ -18,6 +18,5 @@ __all__ = [
     "extract",
     "load_extractor",
     "load_features",
-    "load_images",
     "save_features",
 ]

@@ -5,5 +5,6 @@ ranks           processes of one job, by MPI
 distributed     gradients summed over ranks
 progress        how far a long job is
 provenance      versions, commit and code behind a result
-command_line    what every script shares
+command_line    what every command shares
+job             the device of a command that computes
 """

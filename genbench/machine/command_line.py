@@ -1,4 +1,4 @@
-"""What every script shares: JSON arguments, logging, and one clear line instead of a traceback."""
+"""What every command shares: types of arguments, logging, and one clear line instead of a traceback."""
 
 import argparse
 import json
@@ -34,6 +34,21 @@ def range_argument(text: str) -> range:
     if not (colon and start.isdecimal() and stop.isdecimal() and int(start) < int(stop)):
         raise argparse.ArgumentTypeError(f"expected START:STOP with 0 <= START < STOP, such as 0:50000, found {text!r}")
     return range(int(start), int(stop))
+
+
+def positive_argument(text: str) -> int:
+    """Parse a whole number of at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"found {text}, expected at least 1")
+    return int(text)
+
+
+def object_argument(text: str) -> dict[str, Any]:
+    """Parse a JSON object, as `json_argument` does."""
+    value = json_argument(text)
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError("expected a JSON object")
+    return value
 
 
 def add_device_argument(parser: argparse.ArgumentParser) -> None:

@@ -5,4 +5,7 @@ generation      images from seeds, in batches of one size
 quantisation    networks in fewer bits
 likelihood      bits per dimension of held-out images
 grids           many images as one picture
+draw            from a checkpoint to a file of samples
+imported        a file of samples that were drawn elsewhere
+comparison      samples of two networks, image by image
 """

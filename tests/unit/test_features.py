@@ -17,7 +17,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_image
 from test_classifier import patterns
 
-from genbench.data import describe
+from genbench.data import describe, load_images
 from genbench.data.image_set import make_image_set, save_image_set
 from genbench.errors import InputError
 from genbench.features import (
@@ -27,7 +27,6 @@ from genbench.features import (
     extract,
     load_extractor,
     load_features,
-    load_images,
     save_features,
 )
 from genbench.features.class_training import load_classifier, save_classifier
@@ -440,7 +439,7 @@ def test_samples_that_changed_since_they_were_drawn_are_refused(script, tmp_path
 @pytest.fixture
 def evaluate(tmp_path, monkeypatch):
     """Run evaluate.py's main in this process on pairs of (real info, fake info); returns its result."""
-    from scripts import evaluate
+    from genbench.commands import evaluate
 
     def evaluated(*pairs: tuple[dict, dict], options: str = '{"kid_subset_size": 50, "splits": 5}') -> dict:
         random = np.random.default_rng(0)

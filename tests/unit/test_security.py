@@ -18,10 +18,10 @@ import yaml
 from entries import MODELS
 from PIL import Image
 
-from genbench.data import load_image_set
+from genbench.data import load_image_set, load_images
 from genbench.data.given import given_samples
 from genbench.errors import InputError
-from genbench.features import load_extractor, load_features, load_images
+from genbench.features import load_extractor, load_features
 from genbench.features.object_training import load_object_classifier
 from genbench.files import archives
 from genbench.files import npz as arrays

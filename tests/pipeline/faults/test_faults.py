@@ -14,10 +14,10 @@ import pytest
 import torch
 from entries import blobs
 
-from genbench.data import load_image_set, save_image_set
+from genbench.data import load_image_set, load_images, save_image_set
 from genbench.data.image_set import make_image_set
 from genbench.errors import InputError
-from genbench.features import load_features, load_images, save_features
+from genbench.features import load_features, save_features
 from genbench.files import weights
 from genbench.files.artifacts import read_json, write_json
 from genbench.files.locks import locked

@@ -1,0 +1,48 @@
+"""Metrics of generated images against real ones, from the features of both. No network runs here, and no GPU."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from genbench.machine.command_line import label_log, object_argument, positive_argument
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--real", nargs="+", required=True, metavar="features.npz", help="one for each extractor")
+    parser.add_argument("--fake", nargs="+", required=True, metavar="features.npz", help="in the same order")
+    parser.add_argument(
+        "--test",
+        "--holdout",
+        nargs="+",
+        metavar="features.npz",
+        help="of test images, in the same order, when --real is of training images: finds memorised samples",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="metrics.json")
+    parser.add_argument(
+        "--draws", type=positive_argument, default=1, help="into how many draws with other seeds --fake is dealt out"
+    )
+    parser.add_argument("--options", type=object_argument, default={}, help='JSON such as {"splits": 10}, or @file')
+    parser.add_argument(
+        "--allow-too-few", action="store_true", help="leave out a metric that needs more images, rather than fail"
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write metrics.json."""
+    args = parser().parse_args(arguments)
+    label_log(args.out)
+    from genbench.features.evaluation import evaluate_files
+    from genbench.files.artifacts import write_json
+
+    record = evaluate_files(
+        args.real,
+        args.fake,
+        args.test,
+        draws=args.draws,
+        options=args.options,
+        allow_too_few=args.allow_too_few,
+    )
+    write_json(args.out, record)

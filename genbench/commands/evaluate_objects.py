@@ -1,0 +1,35 @@
+"""How many of the objects that a conditional model was asked for do its samples show, by a classifier of objects?"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from genbench.machine.command_line import positive_argument
+from genbench.machine.job import add_device_arguments, open_device
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--evaluator", required=True, metavar="FILE", help="from train_object_classifier.py, or the course's .pth"
+    )
+    parser.add_argument("--samples", required=True, metavar="samples.npz", help="an image for each label set, in order")
+    parser.add_argument("--labels", required=True, metavar="FILE.json", help="label sets; or test, or new_test")
+    parser.add_argument(
+        "--draws", type=positive_argument, default=1, help="how many draws with other seeds the samples hold in turn"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="accuracy.json")
+    add_device_arguments(parser)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write accuracy.json."""
+    args = parser().parse_args(arguments)
+    device = open_device(args)
+    from genbench.features.object_evaluation import evaluate_objects
+    from genbench.files.artifacts import write_json
+
+    record = evaluate_objects(args.evaluator, args.samples, args.labels, draws=args.draws, device=device)
+    write_json(args.out, record)

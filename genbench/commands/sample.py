@@ -1,0 +1,61 @@
+"""Draw images from a trained model: image i is a function of the model, the sampler's options and seed i."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from genbench.machine.command_line import object_argument, positive_argument, range_argument
+from genbench.machine.job import add_device_arguments, open_device
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", required=True, metavar="FILE", help="model.safetensors or a snapshot")
+    parser.add_argument(
+        "--sampler",
+        type=object_argument,
+        default={},
+        metavar="JSON",
+        help="options of the model's sampler, and a scheme as quantisation, such as bf16, if wanted; or @file",
+    )
+    parser.add_argument(
+        "--condition",
+        type=Path,
+        metavar="FILE",
+        help="images or labels to start from, by seed, if the sampler does so: a prepared split, or label sets as JSON",
+    )
+    parser.add_argument("--seeds", type=range_argument, default=range(50_000), metavar="START:STOP")
+    parser.add_argument(
+        "--draws",
+        type=positive_argument,
+        help="of all label sets given by --condition, a batch each, instead of --seeds and --batch-size",
+    )
+    parser.add_argument("--batch-size", type=positive_argument, default=500)
+    parser.add_argument("--out", type=Path, required=True, metavar="samples.npz")
+    parser.add_argument("--timing", type=Path, metavar="FILE.json", help="seconds, images/s, NFE, device")
+    parser.add_argument(
+        "--grid", metavar="FILE.png", help="a picture of the first 100 samples, or one of each label set"
+    )
+    add_device_arguments(parser, ranks=True)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write samples.npz, and its record and its picture where they are asked for."""
+    args = parser().parse_args(arguments)
+    device = open_device(args)
+    from genbench.sampling.draw import draw_samples
+
+    draw_samples(
+        args.model,
+        args.out,
+        args.sampler,
+        seeds=args.seeds,
+        batch_size=args.batch_size,
+        condition=args.condition,
+        draws=args.draws,
+        timing=args.timing,
+        sheet=args.grid,
+        device=device,
+    )

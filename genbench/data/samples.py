@@ -1,0 +1,59 @@
+"""Files of samples, written and read, in OpenAI's convention: an npz with images as `arr_0`, and `info` as JSON."""
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genbench.data.image_set import load_image_set
+from genbench.errors import InputError
+from genbench.files.artifacts import array_sha256, atomic_path, repair
+from genbench.files.npz import read_npz
+
+
+def save_samples(
+    path: str | os.PathLike[str], images: NDArray[np.uint8], info: Mapping[str, Any], seeds: range | None = None
+) -> None:
+    """Write images, uint8 (N, H, W, C), their seeds if they have some, and info, whole or not at all."""
+    arrays: dict[str, Any] = {"arr_0": images}
+    if seeds is not None:
+        arrays["seeds"] = np.arange(seeds.start, seeds.stop)
+    with atomic_path(path) as temporary:
+        np.savez(temporary, **arrays, info=np.array(json.dumps(info)))
+
+
+def load_images(path: str | os.PathLike[str]) -> tuple[NDArray[Any], dict[str, Any]]:
+    """Images and info of an npz: a prepared data set (key `images`) or samples (key `arr_0`).
+
+    The images are as found; `genbench.features.check_images` checks them. Raises InputError, naming the file, when it
+    can't be read, or is not what was written (where it was written here).
+    """
+    arrays = read_npz(path, ("images", "arr_0", "info"), ours=True)
+    if "images" in arrays:
+        data = load_image_set(path)
+        return data.images, data.info
+    if "arr_0" not in arrays:
+        raise InputError(
+            f"{path}: found neither the key 'images' of a data set nor the key 'arr_0' of samples; if genbench wrote "
+            f"it, {repair(path)}"
+        )
+    images, info = arrays["arr_0"], read_info(path, arrays["info"]) if "info" in arrays else {}
+    if "samples_sha256" in info and info["samples_sha256"] != (found := array_sha256(images)):
+        raise InputError(
+            f"{path}: damaged: found SHA-256 {found} of the images, expected {info['samples_sha256']}; {repair(path)}"
+        )
+    return images, info
+
+
+def read_info(path: str | os.PathLike[str], text: NDArray[Any]) -> dict[str, Any]:
+    """The JSON object that an npz holds as text. Raises InputError, naming the file, when it is none."""
+    try:
+        info = json.loads(str(text))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: info: not valid JSON ({error})") from None
+    if not isinstance(info, dict):
+        raise InputError(f"{path}: info: found {type(info).__name__}, expected a JSON object")
+    return info

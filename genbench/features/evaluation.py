@@ -1,0 +1,94 @@
+"""Metrics of generated images against real ones, from the files of features of both. No network runs here."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from genbench.errors import InputError
+from genbench.features.files import load_features
+from genbench.machine import provenance
+from genbench.metrics import EvaluationOptions, Features, evaluate_draws, metric_info, wanted_keys
+from genbench.schema import check_arguments
+
+Paths = Sequence[str | os.PathLike[str]]
+
+
+def evaluate_files(
+    real: Paths,
+    fake: Paths,
+    test: Paths | None = None,
+    *,
+    draws: int = 1,
+    options: Mapping[str, Any] | None = None,
+    allow_too_few: bool = False,
+) -> dict[str, Any]:
+    """Every metric that files of features allow, as a record for metrics.json: metrics, extractors, warnings, hashes.
+
+    real, fake: one file for each extractor, in the same order. test: likewise, of test images, where `real` is of
+    training images: with them comes the share of memorised samples. draws: into how many draws with other seeds `fake`
+    is dealt out. options: those of `EvaluationOptions`, by name. allow_too_few: leave out a metric that needs more
+    images, rather than fail. Raises InputError for files that do not belong together, for wrong options, and as
+    `evaluate_features` does.
+    """
+    if len(real) != len(fake):
+        raise InputError(f"--real and --fake: found {len(real)} and {len(fake)} files, expected pairs")
+    tests: Sequence[str | os.PathLike[str] | None] = test or [None] * len(real)
+    if len(tests) != len(real):
+        raise InputError(
+            f"--test: found {len(tests)} files, expected one for each of the {len(real)} of --real, in the same order"
+        )
+    if draws < 1:
+        raise InputError(f"--draws: found {draws}, expected at least 1")
+    given = dict(options or {})
+    check_arguments(EvaluationOptions, given, "--options")
+    complete = EvaluationOptions(**given)
+    result: dict[str, Any] = {"metrics": {}, "extractors": {}, "warnings": []}
+    for real_path, fake_path, test_path in zip(real, fake, tests, strict=True):
+        real_features, fake_features = load_features(real_path), load_features(fake_path)
+        if reason := fake_features.info.get("unavailable"):  # nothing was drawn: the report says why
+            result["unavailable"] = reason
+            continue
+        test_features = load_features(test_path) if test_path else None
+        _check_extractors(real_path, real_features, {fake_path: fake_features, test_path or "": test_features})
+        if real_features.extractor in result["extractors"]:
+            raise InputError(
+                f"{fake_path}: a second pair with features of {real_features.extractor!r}; expected one of each"
+            )
+        for key, path, x in (("reference", real_path, real_features), ("samples", fake_path, fake_features)):
+            if result.setdefault(f"{key}_sha256", x.info["images_sha256"]) != x.info["images_sha256"]:
+                raise InputError(f"{path}: features of other images than those of the first pair; expected the same")
+        try:
+            metrics = evaluate_draws(real_features, fake_features, draws, complete, allow_too_few, test_features)
+        except InputError as error:
+            raise InputError(f"{real_path} and {fake_path}: {error}") from None
+        result["metrics"] |= metrics
+        result["extractors"][real_features.extractor] = {
+            key: value for key, value in real_features.info["extractor"].items() if key != "name"
+        }
+        result["num_real"], result["num_fake"] = len(real_features.features), len(fake_features.features) // draws
+        result["warnings"] += [f"real images: {warning}" for warning in real_features.info.get("warnings", [])]
+        result["warnings"] += fake_features.info.get("warnings", [])
+        result["warnings"] += [
+            f"{metric_info(key).label} is left out: too few images (it needs {metric_info(key).minimum_rule})"
+            for key in wanted_keys(real_features, fake_features, test_features, complete)
+            if key not in metrics
+        ]
+    result["warnings"] = list(dict.fromkeys(result["warnings"]))  # image warnings come once for each extractor
+    return result | {"options": given, "provenance": provenance.collect("numpy")}
+
+
+def _check_extractors(
+    real_path: str | os.PathLike[str], real: Features, others: Mapping[str | os.PathLike[str], Features | None]
+) -> None:
+    """Raise InputError unless all features are of one extractor, with the same weights."""
+    for path, x in others.items():
+        if x is not None and _source(x) != _source(real):
+            raise InputError(
+                f"{real_path} and {path}: features of different extractors, {_source(real)} and {_source(x)}; "
+                "expected one"
+            )
+
+
+def _source(features: Features) -> dict[str, Any]:
+    """What made these features: the extractor's name and its weights."""
+    return {key: features.info["extractor"][key] for key in ("name", "sha256")}

@@ -1,0 +1,124 @@
+"""From a checkpoint and seeds to files: samples, how long they took, and a picture of the first."""
+
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from genbench.data import ImageSet, load_image_set, save_samples
+from genbench.data.objects import Labels, read_labels
+from genbench.files.artifacts import array_sha256, write_json
+from genbench.files.locks import locked
+from genbench.machine import provenance
+from genbench.machine.devices import device_label
+from genbench.machine.ranks import ranks
+from genbench.models import Model
+from genbench.sampling.checkpoint import load_model
+from genbench.sampling.generation import Condition, find_condition, generate
+from genbench.sampling.grids import blank, grid, save_png
+
+log = logging.getLogger(__name__)
+
+
+def draw_samples(
+    model: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    sampler: Mapping[str, Any] | None = None,
+    *,
+    seeds: range = range(50_000),
+    batch_size: int = 500,
+    condition: str | os.PathLike[str] | None = None,
+    draws: int | None = None,
+    timing: str | os.PathLike[str] | None = None,
+    sheet: str | os.PathLike[str] | None = None,
+    device: torch.device | str = "cpu",
+) -> dict[str, Any] | None:
+    """Draw one image per seed from a checkpoint, and write them to `out`; returns the record, None but on rank 0.
+
+    model: a model.safetensors or a snapshot. out: samples.npz, uint8 (N, H, W, C) as `arr_0`. sampler: options of the
+    model's sampler, and a scheme as `quantisation` if wanted: where that is not available, no image is drawn, and the
+    record says why. condition: what the sampler starts from, by seed: a prepared split, or a JSON file of label sets.
+    draws: of all label sets, a batch each, instead of `seeds` and `batch_size`. timing: where the record is written,
+    too. sheet: a PNG of the first 100 samples, or of one for each label set. Image i depends on the model, the
+    sampler's options and seed i only. A killed run goes on where it was. Raises InputError for options that the model
+    does not know, and for a condition that does not fit.
+    """
+    out, device = Path(out), torch.device(device)
+    loaded, info = load_model(model, device)
+    scheme = (sampler or {}).get("quantisation")
+    chosen = {key: value for key, value in (sampler or {}).items() if key != "quantisation"}
+    options = loaded.check_sampler(chosen, f"{model}: sampler")
+    given, shown, columns = _read_condition(condition), 100, 10
+    if isinstance(given, Labels):
+        shown, columns = len(given.sets), 8
+        if draws:
+            seeds, batch_size = range(draws * len(given.sets)), len(given.sets)
+    rows = find_condition(loaded, options, given, device)
+    quantised, reason = None, None
+    if scheme is not None:
+        quantised, reason = _quantise(loaded, scheme, options, rows, device, f"{model}: sampler: quantisation")
+    parts = out.with_name(out.stem + ".parts")
+    team = ranks()
+    lock = locked(out.with_name(f".{out.stem}.lock"), f"drawing {out}") if team.first else nullcontext()
+    with lock:
+        drawn = None
+        if reason is None:
+            drawn = generate(
+                loaded,
+                info,
+                options,
+                seeds=seeds,
+                batch_size=batch_size,
+                device=device,
+                parts_folder=parts,
+                condition=rows,
+                precision=scheme or "fp32",
+                team=team,
+            )
+        if not team.first:
+            return None
+        if drawn is not None:
+            images, record = drawn
+        else:
+            channels, height, width = loaded.image_shape
+            images, seeds = np.empty((0, height, width, channels), np.uint8), range(0)
+            record = {"unavailable": reason, "precision": scheme, "device": device_label(device), "options": options}
+        record["quantisation"] = quantised
+        record["samples_sha256"] = array_sha256(images)
+        packages = ("torch", "numpy", "safetensors", *["torchao"] * (scheme is not None), *team.packages)
+        record["provenance"] = provenance.collect(*packages)
+        if sheet:
+            save_png(sheet, grid(images[:shown], columns=columns) if len(images) else blank(*images.shape[1:]))
+        if timing:
+            write_json(timing, record)
+        save_samples(out, images, record, seeds)
+        shutil.rmtree(parts, ignore_errors=reason is not None)
+    return record
+
+
+def _read_condition(path: str | os.PathLike[str] | None) -> ImageSet | Labels | None:
+    """A prepared split, or label sets where the file is JSON."""
+    if path is None:
+        return None
+    return read_labels(Path(path)) if Path(path).suffix == ".json" else load_image_set(path)
+
+
+def _quantise(
+    model: Model, scheme: str, options: Mapping[str, Any], condition: Condition | None, device: torch.device, where: str
+) -> tuple[dict[str, Any] | None, str | None]:
+    """Quantise `model` in place: the record of it; or None and the reason why it can't be done here."""
+    from genbench.sampling.quantisation import CALIBRATION_IMAGES, UnavailableError, check_scheme, quantise
+
+    check_scheme(model, scheme, where)
+    y = condition.of(torch.arange(CALIBRATION_IMAGES, device=device)) if condition else None
+    try:
+        return quantise(model, scheme, device, options, y), None
+    except UnavailableError as error:  # no failure: the row says so, and the run goes on
+        log.warning("%s is not available: %s", scheme, error)
+        return None, str(error)

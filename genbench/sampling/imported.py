@@ -1,0 +1,41 @@
+"""Samples that were drawn elsewhere, as the files that drawing them here would have written. Imports no torch."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from genbench.data import load_image_set, save_samples
+from genbench.data.given import given_samples
+from genbench.files.artifacts import write_json
+from genbench.machine import provenance
+from genbench.sampling.grids import grid, save_png
+
+
+def import_samples(
+    path: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    limit: int,
+    like: str | os.PathLike[str],
+    timing: str | os.PathLike[str],
+    sheet: str | os.PathLike[str],
+) -> dict[str, Any]:
+    """Take the first `limit` images at `path` into the pipeline; returns the record that is written as `timing`.
+
+    path: an .npz, a folder or an archive, see `given_samples`. out: samples.npz. like: a prepared data set, whose
+    images have the shape that is expected. sheet: a PNG of the first 100. Raises InputError as `given_samples` does.
+    """
+    height, width, channels = load_image_set(like).images.shape[1:]
+    images, info = given_samples(Path(path), limit, (channels, height, width))
+    record = {
+        "num_samples": len(images),
+        "seconds_per_50k": None,  # unknown: they were not drawn here
+        "images_per_second": None,
+        "given": True,
+        **info,
+        "provenance": provenance.collect("numpy", "pillow"),
+    }
+    save_png(sheet, grid(images[:100], columns=10))
+    write_json(timing, record)
+    save_samples(out, images, record)
+    return record
