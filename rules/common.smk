@@ -14,7 +14,7 @@ from genbench.files.hub import LOCATION_KEYS
 from genbench.data.objects import labels_path
 from genbench.machine.devices import count_gpus, gpu_indices
 from genbench.errors import InputError
-from genbench.metrics import metric_key
+from genbench.metrics import frechet_key
 from genbench.machine.provenance import git_commit
 from genbench.reporting import outcome
 from genbench.suites.keys import Config
@@ -297,7 +297,7 @@ def sample_features(wildcards):
 def neighbour_metric(wildcards):
     """The metric in whose features neighbours are looked for: the headline, if it has features."""
     headline, extractors = evaluation(wildcards)["headline"], evaluation(wildcards)["extractors"]
-    return metric_key("fd", extractors[0]) if headline.startswith("object_accuracy") else headline
+    return frechet_key(extractors[0]) if headline.startswith("object_accuracy") else headline
 
 
 def objects(wildcards):

@@ -7,7 +7,7 @@ from typing import Any
 from genbench.errors import InputError
 from genbench.features.files import load_features
 from genbench.machine import provenance
-from genbench.metrics import EvaluationOptions, Features, evaluate_draws, metric_info, wanted_keys
+from genbench.metrics import EvaluationOptions, Features, evaluate_draws, wanted_metrics
 from genbench.schema import check_arguments
 
 Paths = Sequence[str | os.PathLike[str]]
@@ -69,8 +69,8 @@ def evaluate_files(
         result["warnings"] += [f"real images: {warning}" for warning in real_features.info.get("warnings", [])]
         result["warnings"] += fake_features.info.get("warnings", [])
         result["warnings"] += [
-            f"{metric_info(key).label} is left out: too few images (it needs {metric_info(key).minimum_rule})"
-            for key in wanted_keys(real_features, fake_features, test_features, complete)
+            f"{metric.label} is left out: too few images (it needs {metric.minimum_rule})"
+            for key, metric in wanted_metrics(real_features, fake_features, test_features, complete).items()
             if key not in metrics
         ]
     result["warnings"] = list(dict.fromkeys(result["warnings"]))  # image warnings come once for each extractor

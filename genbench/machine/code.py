@@ -6,6 +6,7 @@ files. So an edit of one family leaves the results of the others valid, and a ti
 """
 
 import ast
+import fnmatch
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -18,11 +19,12 @@ PACKAGE = Path(__file__).parents[1]
 PLUMBING = ("errors", "schema", "files", "machine", "data", "suites", "commands", "reporting", "training.history")
 COMPUTING = ("machine.distributed",)  # among these: it adds up gradients
 EARLIER = Path(__file__).with_name("earlier_code.json")  # written by tools/same_code.py
-# Where each kind of result is computed, besides the modules of the model's own classes.
+# Where each kind of result is computed, besides the modules of the model's own classes. Every file of metrics/ counts:
+# the table of metrics is made of them without importing them by name.
 ROOTS = {
     "training": ("training.run",),
     "sampling": ("sampling.generation", "sampling.quantisation"),
-    "metrics": ("metrics.evaluation",),
+    "metrics": ("metrics.*",),
     "paired": ("metrics.paired",),
     "likelihood": ("sampling.likelihood",),
     "objects": ("metrics.object_accuracy", "features.object_training"),
@@ -58,7 +60,8 @@ def is_this_code(code: str | None, kind: str, model: Mapping[str, Any] | None = 
 
 def definitions(kind: str, model: Mapping[str, Any] | None = None) -> frozenset[str]:
     """SHA-256 of each definition of that code."""
-    return _definitions(frozenset((*ROOTS[kind], *_classes(model or {}))))
+    roots = [name for root in ROOTS[kind] for name in (fnmatch.filter(_modules(), root) if "*" in root else [root])]
+    return _definitions(frozenset((*roots, *_classes(model or {}))))
 
 
 def all_definitions() -> frozenset[str]:

@@ -3,36 +3,37 @@
 A metric compares the features of real and of generated images, or looks at the logits that a classifier gives to
 the generated ones. Every function takes the real set first. The name FID is kept for Inception features: the
 same distance in any other feature space is a Frechet distance, FD, named after the extractor of the features.
+
+Each metric is one file, with its maths and its entry: fid.py, kid.py, precision_recall.py, memorisation.py,
+inception_score.py, classifier_scores.py, object_accuracy.py. METRICS holds all entries by name.
 """
 
 from genbench.metrics.checks import MetricWarning
-from genbench.metrics.definitions import (
-    MANIFOLDS,
-    METRICS,
-    EvaluationOptions,
-    MetricInfo,
-    metric_base,
-    metric_info,
-    metric_key,
-    metric_keys,
-    minimum_samples,
-)
-from genbench.metrics.evaluation import Features, evaluate_draws, evaluate_features, wanted_keys
-from genbench.metrics.frechet import fd, fd_infinity, feature_statistics, frechet_distance
-from genbench.metrics.kernel import kid
-from genbench.metrics.neighbours import memorised, nearest, precision_recall_density_coverage
+from genbench.metrics.classifier_scores import class_histogram, classifier_confidence
+from genbench.metrics.collection import built_in, load_metric, metric_info, metric_keys, minimum_samples
+from genbench.metrics.evaluation import evaluate_draws, evaluate_features, wanted_metrics
+from genbench.metrics.fid import fd, fd_infinity, feature_statistics, frechet_distance, frechet_key
+from genbench.metrics.inception_score import inception_score
+from genbench.metrics.kid import kid
+from genbench.metrics.memorisation import memorised, nearest
+from genbench.metrics.metric import Features, Inputs, Metric, MetricInfo, Value
 from genbench.metrics.object_accuracy import ObjectCounts, count_objects, object_accuracy, wilson_interval
+from genbench.metrics.options import EvaluationOptions
 from genbench.metrics.paired import psnr
-from genbench.metrics.scores import class_histogram, classifier_confidence, inception_score
+from genbench.metrics.precision_recall import precision_recall_density_coverage
+
+METRICS = built_in()
 
 __all__ = [
-    "MANIFOLDS",
     "METRICS",
     "EvaluationOptions",
     "Features",
+    "Inputs",
+    "Metric",
     "MetricInfo",
     "MetricWarning",
     "ObjectCounts",
+    "Value",
     "class_histogram",
     "classifier_confidence",
     "count_objects",
@@ -42,18 +43,18 @@ __all__ = [
     "fd_infinity",
     "feature_statistics",
     "frechet_distance",
+    "frechet_key",
     "inception_score",
     "kid",
+    "load_metric",
     "memorised",
-    "metric_base",
     "metric_info",
-    "metric_key",
     "metric_keys",
     "minimum_samples",
     "nearest",
     "object_accuracy",
     "precision_recall_density_coverage",
     "psnr",
-    "wanted_keys",
+    "wanted_metrics",
     "wilson_interval",
 ]

@@ -4,7 +4,8 @@ The NYCU course's evaluation of iCLEVR: an image asked for with k objects is giv
 accuracy is the number of hits over the number of objects, of all images together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genbench.errors import InputError
+from genbench.metrics.metric import Metric, Value
 
 QUANTILE = 1.959964  # of the normal distribution, for intervals of 95 %
 
@@ -106,34 +108,10 @@ def object_accuracy(
             f"found {len(scores)} images, expected {draws * len(labels)}: {len(labels)} label sets, {draws} draws"
         )
     counts = [count_objects(part, labels, num_colours) for part in np.split(scores, draws)]
-    objects = counts[0].objects
-    results: dict[str, dict[str, Any]] = {}
-    for key, field in KEYS.items():
-        values: Sequence[int] = [getattr(count, field) for count in counts]
-        total = draws * objects
-        low, high = wilson_interval(sum(values), total)
-        results[key] = {
-            "value": sum(values) / total,
-            "std": None,
-            "n_real": None,
-            "n_fake": len(labels),
-            "interval": [low, high],
-            "note": f"{sum(values)} of {total} objects"
-            + (f" in {draws} draws of {objects}" if draws > 1 else "")
-            + f", 95 % interval {low:.3f} to {high:.3f}",
-        }
-        if draws > 1:
-            shares = [value / objects for value in values]
-            results[key] |= {"values": shares, "draw_std": float(np.std(shares, ddof=1))}
-    return results
-
-
-KEYS = {  # of results, and the field of ObjectCounts
-    "object_accuracy": "hits",
-    "object_colour_wrong": "colour_wrong",
-    "object_shape_wrong": "shape_wrong",
-    "object_missing": "missing",
-}
+    return {
+        metric.name: metric.compute(counts).record(None, len(labels))
+        for metric in (ACCURACY, COLOUR_WRONG, SHAPE_WRONG, MISSING)
+    }
 
 
 def _check(scores: NDArray[Any], labels: NDArray[Any]) -> None:
@@ -147,3 +125,64 @@ def _check(scores: NDArray[Any], labels: NDArray[Any]) -> None:
         raise InputError(
             f"labels: found no object in image {int(np.flatnonzero(~labels.any(axis=1))[0])}, expected one"
         )
+
+
+def _share(field: str) -> Callable[[Sequence[ObjectCounts]], Value]:
+    """The computation of a metric from the counts of one or several draws: the share of objects that are `field`."""
+
+    def compute(draws: Sequence[ObjectCounts]) -> Value:
+        values: Sequence[int] = [getattr(counts, field) for counts in draws]
+        objects, total = draws[0].objects, len(draws) * draws[0].objects
+        low, high = interval = wilson_interval(sum(values), total)
+        note = f"{sum(values)} of {total} objects"
+        note += f" in {len(draws)} draws of {objects}" if len(draws) > 1 else ""
+        note += f", 95 % interval {low:.3f} to {high:.3f}"
+        more: dict[str, Any] = {}
+        if len(draws) > 1:
+            shares = [value / objects for value in values]
+            more = {"values": shares, "draw_std": float(np.std(shares, ddof=1))}
+        return Value(sum(values) / total, note=note, interval=interval, more=more)
+
+    return compute
+
+
+ACCURACY = Metric(
+    name="object_accuracy",
+    label="Object accuracy",
+    definition="share of the objects asked for that are among the k likeliest of their image (k: how many it was "
+    "asked for) by a classifier of objects; all images together",
+    direction="higher",
+    source="evaluation of iCLEVR, NYCU course on deep learning, 2024",
+    compute=_share("hits"),
+    needs=("objects",),
+    compared=0,
+    overview=True,
+    printed="proportion",
+    everywhere=True,
+    per_labels=True,
+)
+COLOUR_WRONG = replace(
+    ACCURACY,
+    name="object_colour_wrong",
+    label="Colour wrong",
+    definition="share of the objects asked for in whose place the classifier sees the same shape in another colour",
+    direction="lower",
+    source="genbench",
+    compute=_share("colour_wrong"),
+    compared=None,
+    overview=False,
+)
+SHAPE_WRONG = replace(
+    COLOUR_WRONG,
+    name="object_shape_wrong",
+    label="Shape wrong",
+    definition="share of the objects asked for in whose place the classifier sees another shape in the same colour",
+    compute=_share("shape_wrong"),
+)
+MISSING = replace(
+    COLOUR_WRONG,
+    name="object_missing",
+    label="Missing",
+    definition="share of the objects asked for in whose place the classifier sees nothing of their shape or colour",
+    compute=_share("missing"),
+)

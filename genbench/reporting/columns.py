@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from genbench.metrics import METRICS, metric_base, metric_info
+from genbench.metrics import METRICS, metric_info
 from genbench.reporting.numerals import Number, count, duration, memory, proportion, significant
 
 # Metrics of the comparison, in its order; the others stand in each model's own section.
@@ -149,7 +149,7 @@ DETAILS = [
 
 def extractor_of(key: str) -> str:
     """The extractor in a metric's key, which names its features: "" where the metric has its own."""
-    return key.removeprefix(metric_base(key)).removeprefix("_")
+    return key.removeprefix(metric_info(key).name).removeprefix("_")
 
 
 def metric_columns(
@@ -157,7 +157,7 @@ def metric_columns(
 ) -> list[Column]:
     """The columns of metrics. A Frechet distance names its features and, since it depends on it, the sample count;
     other metrics name their features only where they stand in several. Raises InputError for an unknown metric."""
-    metrics = [metric_base(key) for key in keys]
+    metrics = [metric_info(key).name for key in keys]
     columns = []
     for key, metric in zip(keys, metrics, strict=True):
         info, extractor, scale = metric_info(key), extractor_of(key), 1
@@ -225,7 +225,7 @@ def comparison_columns(
     """
     keys = [headline]
     for metric in COMPARED:
-        found = [key for key in metrics if metric_base(key) == metric]
+        found = [key for key in metrics if metric_info(key).name == metric]
         own = [key for key in found if extractor_of(key) == extractor_of(headline)]
         keys += found if metric in DISTANCES + OBJECTS else own or found
     bits = [BITS_PER_DIM] if likelihood else []
@@ -246,7 +246,7 @@ def detail_columns(
 
 def definition_columns(metrics: Sequence[str], likelihood: bool = False) -> list[Column]:
     """Every quantity once, whatever features it stands in: what is to be defined."""
-    bases = dict.fromkeys(metric_base(key) for key in metrics)
+    bases = dict.fromkeys(metric_info(key).name for key in metrics)
     defined = [
         Column(
             base, METRICS[base].label, METRICS[base].definition, METRICS[base].direction, source=METRICS[base].source

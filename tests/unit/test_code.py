@@ -56,6 +56,16 @@ def test_a_network_counts_for_the_models_that_have_it(package):
     assert hashed("training", resnet) != before[1]
 
 
+def test_the_file_of_every_metric_counts_for_metrics_also_a_new_one(package):
+    folder, hashed = package
+    before = hashed("metrics"), hashed("training", GAN)
+    edit(folder / "metrics/fid.py", "2 * trace", "3 * trace")
+    edited = hashed("metrics")
+    (folder / "metrics/spread.py").write_text("ANSWER = 42\n", encoding="utf-8")
+    assert len({before[0], edited, hashed("metrics")}) == 3
+    assert hashed("training", GAN) == before[1]
+
+
 def test_moves_comments_and_what_is_only_said_leave_the_hash(package):
     folder, hashed = package
     before = hashed("training", GAN), hashed("sampling", GAN), hashed("metrics")

@@ -21,10 +21,10 @@ from genbench.metrics import (
     classifier_confidence,
     evaluate_draws,
     evaluate_features,
-    evaluation,
     fd,
     fd_infinity,
     feature_statistics,
+    fid,
     frechet_distance,
     inception_score,
     kid,
@@ -36,7 +36,7 @@ from genbench.metrics import (
     neighbours,
     precision_recall_density_coverage,
 )
-from genbench.metrics.frechet import smallest_size
+from genbench.metrics.fid import smallest_size
 
 
 def covariance(random: np.random.Generator, size: int) -> np.ndarray:
@@ -377,12 +377,12 @@ def test_evaluate_features_gives_every_metric_with_its_numbers_of_images(real, f
 
 
 def test_another_number_of_images_than_the_papers_is_told(real, fake, monkeypatch):
-    assert evaluation.PAPER_SAMPLES == 50_000
+    assert fid.PAPER_SAMPLES == 50_000
     for papers, note in ((501, "biased upward at so few images: "), (499, "more images than 499: ")):
-        monkeypatch.setattr(evaluation, "PAPER_SAMPLES", papers)  # 49,999 of 50,000, and faster
+        monkeypatch.setattr(fid, "PAPER_SAMPLES", papers)  # 49,999 of 50,000, and faster
         found = evaluate_features(features(real), features(fake), SMALL)["fd_classifier"]
         assert found["note"] == f"{note}compare only with values from 500"
-    monkeypatch.setattr(evaluation, "PAPER_SAMPLES", 500)
+    monkeypatch.setattr(fid, "PAPER_SAMPLES", 500)
     assert evaluate_features(features(real), features(fake), SMALL)["fd_classifier"]["note"] is None
 
 

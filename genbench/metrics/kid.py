@@ -1,4 +1,4 @@
-"""The kernel distance: whether two sets of features could be of one distribution, without a Gaussian's bias."""
+"""KID, the kernel distance: whether two sets of features could be of one distribution, without a Gaussian's bias."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genbench.metrics.checks import check_pair, with_progress
+from genbench.metrics.metric import Inputs, Metric, Value
 
 
 def kid(
@@ -33,3 +34,25 @@ def kid(
         within = (xx.sum() - np.trace(xx) + yy.sum() - np.trace(yy)) / (n * (n - 1))
         values.append(within - 2 * xy.sum() / (n * n))
     return float(np.mean(values)), float(np.std(values))
+
+
+def _kid(inputs: Inputs) -> Value:
+    """KID, with the subsets that it is the mean of."""
+    options = inputs.options
+    subsets, size = options.kid_subsets, options.kid_subset_size
+    mean, std = kid(inputs.real.features, inputs.fake.features, subsets, size, options.kid_seed)
+    return Value(mean, std, f"{subsets} subsets of {size}")
+
+
+KID = Metric(
+    name="kid",
+    label="KID",
+    definition="unbiased squared maximum mean discrepancy with the kernel (x.y/d + 1)^3, mean over random subsets",
+    direction="lower",
+    source="Binkowski et al. 2018, arXiv 1801.01401",
+    compute=_kid,
+    minimum=lambda dim, options: options.kid_subset_size,
+    minimum_rule="kid_subset_size",
+    compared=6,
+    power=3,
+)

@@ -1,6 +1,10 @@
-"""Frechet distances: how far apart two sets of features are, each seen as a Gaussian."""
+"""FID and other Frechet distances: how far apart two sets of features are, each seen as a Gaussian.
+
+In the features of FID's own Inception network it is FID; in those of any other network an FD, named after it.
+"""
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +12,9 @@ from numpy.typing import NDArray
 
 from genbench.errors import InputError
 from genbench.metrics.checks import MetricWarning, check_features, check_pair, with_progress
+from genbench.metrics.metric import INCEPTION, Inputs, Metric, Value
+
+PAPER_SAMPLES = 50_000  # FD's bias is of the order 1/N: values of another number than the papers' are marked
 
 
 def feature_statistics(features: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -129,3 +136,80 @@ def fd_infinity(real: NDArray[Any], fake: NDArray[Any], sizes: int = 15, seed: i
 def smallest_size(dim: int) -> int:
     """The fewest samples whose FD is near enough to a line in 1/N: four times the feature dimension."""
     return 4 * dim
+
+
+def _fd(inputs: Inputs) -> Value:
+    """FD, with a note of what its number of images and its covariances do to it."""
+    n_fake = len(inputs.fake.features)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", MetricWarning)
+        distance = fd(inputs.real.features, inputs.fake.features)
+    notes = [str(warning.message) for warning in caught if issubclass(warning.category, MetricWarning)]
+    if n_fake != PAPER_SAMPLES:
+        few = "biased upward at so few images" if n_fake < PAPER_SAMPLES else f"more images than {PAPER_SAMPLES:,}"
+        notes.append(f"{few}: compare only with values from {n_fake:,}")
+    return Value(distance, note="; ".join(notes) or None)
+
+
+def _fd_infinity(inputs: Inputs) -> Value:
+    """FD-infinity, with a note of the sizes that it comes from."""
+    real, fake, sizes = inputs.real.features, inputs.fake.features, inputs.options.fd_infinity_sizes
+    distance = fd_infinity(real, fake, sizes, inputs.options.fd_infinity_seed)
+    return Value(distance, note=f"from {sizes} sizes up to {len(fake):,}")
+
+
+def frechet_key(extractor: str) -> str:
+    """The key of results for the Frechet distance in an extractor's features: fd_classifier, fid_clean."""
+    return next(metric.key(extractor) for metric in (FID, FD) if metric.is_for(extractor))
+
+
+FD = Metric(
+    name="fd",
+    label="FD",
+    definition="Frechet distance of Gaussians fitted to the features of real and generated images",
+    direction="lower",
+    source="Heusel et al. 2017, arXiv 1706.08500",
+    compute=_fd,
+    besides=tuple(INCEPTION),
+    minimum=lambda dim, options: dim + 1,
+    minimum_rule="feature dimension + 1",
+    compared=2,
+    overview=True,
+    distance=True,
+    biased=True,
+    everywhere=True,
+)
+FID = replace(
+    FD,
+    name="fid",
+    label="FID",
+    definition="Frechet distance of Gaussians fitted to the 2,048 features of FID's own Inception network",
+    source=f"{FD.source}; resize: Parmar et al. 2022, arXiv 2104.11222",
+    extractors=tuple(INCEPTION),
+    besides=(),
+    compared=1,
+)
+FD_INFINITY = Metric(
+    name="fd_infinity",
+    label="FD∞",
+    definition="FD extrapolated, linearly in 1/N, to infinitely many generated images: without its bias",
+    direction="lower",
+    source="Chong and Forsyth 2020, arXiv 1911.07023",
+    compute=_fd_infinity,
+    besides=tuple(INCEPTION),
+    minimum=lambda dim, options: 2 * smallest_size(dim),
+    minimum_rule="8 x feature dimension",
+    optional=True,
+    wanted=lambda options: options.fd_infinity_sizes > 0,
+    compared=4,
+    distance=True,
+)
+FID_INFINITY = replace(
+    FD_INFINITY,
+    name="fid_infinity",
+    label="FID∞",
+    definition="FID extrapolated, linearly in 1/N, to infinitely many generated images: without its bias",
+    extractors=tuple(INCEPTION),
+    besides=(),
+    compared=3,
+)

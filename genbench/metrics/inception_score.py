@@ -1,4 +1,4 @@
-"""What a classifier says of generated images: scores from logits."""
+"""The Inception score: whether generated images are of classes that can be told, and of many of them."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genbench.metrics.checks import check_features
+from genbench.metrics.metric import INCEPTION, Inputs, Metric, Value
 
-CONFIDENT = 0.8  # a max-softmax above this counts as a confident decision
 IMAGES_PER_SPLIT = 10  # fewer than this say nothing about a split's marginal p(y)
 
 
@@ -20,7 +20,7 @@ def inception_score(logits: NDArray[Any], splits: int = 10, seed: int = 2020) ->
     """
     check_features("logits", logits, least=IMAGES_PER_SPLIT * splits, constant_is_error=False)
     n = len(logits)
-    log_p = _log_softmax(logits)[np.random.RandomState(seed).permutation(n)]  # the order of torch-fidelity
+    log_p = log_softmax(logits)[np.random.RandomState(seed).permutation(n)]  # the order of torch-fidelity
     scores = []
     for i in range(splits):
         log_p_y_x = log_p[i * n // splits : (i + 1) * n // splits]
@@ -32,22 +32,31 @@ def inception_score(logits: NDArray[Any], splits: int = 10, seed: int = 2020) ->
     return float(np.mean(scores)), float(np.std(scores))
 
 
-def classifier_confidence(logits: NDArray[Any]) -> tuple[float, float]:
-    """Median of the largest softmax probability of each sample, and the share of samples where it is above 0.8.
-
-    logits (N, K). Raises InputError on non-finite logits.
-    """
-    check_features("logits", logits, least=1, constant_is_error=False)
-    confidence = np.exp(_log_softmax(logits).max(axis=1))
-    return float(np.median(confidence)), float((confidence > CONFIDENT).mean())
-
-
-def class_histogram(logits: NDArray[Any]) -> NDArray[np.int64]:
-    """How many samples a classifier assigns to each class: (K,) counts of the argmax of logits (N, K)."""
-    check_features("logits", logits, least=1, constant_is_error=False)
-    return np.bincount(logits.argmax(axis=1), minlength=logits.shape[1]).astype(np.int64)
-
-
-def _log_softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
+def log_softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
+    """The logarithm of the softmax probabilities (N, K) of logits (N, K), in float64."""
     shifted = logits - logits.max(axis=1, keepdims=True).astype(np.float64)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
+
+
+def _score(inputs: Inputs) -> Value:
+    """The score, with that of the real images beside it."""
+    splits = inputs.options.splits
+    (real_score, _), (score, std) = (inception_score(logits, splits) for logits in inputs.logits)
+    return Value(score, std, f"{splits} splits; the real images have {real_score:.4g}")
+
+
+INCEPTION_SCORE = Metric(
+    name="inception_score",
+    label="IS",
+    definition="exp E KL(p(y|x) || p(y)) by the 1,008 logits of FID's Inception, mean over shuffled splits",
+    direction="higher",
+    source="Salimans et al. 2016, arXiv 1606.03498",
+    compute=_score,
+    needs=("logits",),
+    extractors=tuple(INCEPTION),
+    minimum=lambda dim, options: IMAGES_PER_SPLIT * options.splits,
+    minimum_rule=f"{IMAGES_PER_SPLIT} x splits",
+    compared=5,
+    overview=True,
+    of_imagenet=True,
+)

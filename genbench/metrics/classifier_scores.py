@@ -1,0 +1,86 @@
+"""What a classifier of the data set says of generated images: its score, its confidence, the classes it finds."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genbench.metrics.checks import check_features
+from genbench.metrics.inception_score import INCEPTION_SCORE, log_softmax
+from genbench.metrics.metric import Inputs, Metric, Value
+
+CONFIDENT = 0.8  # a max-softmax above this counts as a confident decision
+
+
+def classifier_confidence(logits: NDArray[Any]) -> tuple[float, float]:
+    """Median of the largest softmax probability of each sample, and the share of samples where it is above 0.8.
+
+    logits (N, K). Raises InputError on non-finite logits.
+    """
+    check_features("logits", logits, least=1, constant_is_error=False)
+    confidence = np.exp(log_softmax(logits).max(axis=1))
+    return float(np.median(confidence)), float((confidence > CONFIDENT).mean())
+
+
+def class_histogram(logits: NDArray[Any]) -> NDArray[np.int64]:
+    """How many samples a classifier assigns to each class: (K,) counts of the argmax of logits (N, K)."""
+    check_features("logits", logits, least=1, constant_is_error=False)
+    return np.bincount(logits.argmax(axis=1), minlength=logits.shape[1]).astype(np.int64)
+
+
+def _confidences(inputs: Inputs) -> list[tuple[float, float]]:
+    """Median and confident share of real images, then of generated ones."""
+    return [classifier_confidence(logits) for logits in inputs.logits]
+
+
+def _confidence(inputs: Inputs) -> Value:
+    (real_median, _), (median, _) = inputs.once(_confidences)
+    return Value(median, note=f"the real images have {real_median:.4g}")
+
+
+def _confident_share(inputs: Inputs) -> Value:
+    (_, real_share), (_, share) = inputs.once(_confidences)
+    return Value(share, note=f"the real images have {real_share:.4g}")
+
+
+def _classes_found(inputs: Inputs) -> Value:
+    counts = class_histogram(inputs.logits[1])
+    return Value(float(np.count_nonzero(counts)), note=f"of {len(counts)}")
+
+
+SCORE = replace(
+    INCEPTION_SCORE,
+    name="classifier_score",
+    label="Classifier score",
+    definition="exp E KL(p(y|x) || p(y)), the formula of the Inception score, by a classifier of this data set",
+    extractors=("classifier",),
+    of_imagenet=False,
+)
+CONFIDENCE = Metric(
+    name="classifier_confidence",
+    label="Confidence",
+    definition="median over generated images of the classifier's largest softmax probability",
+    direction="higher",
+    source="genbench",
+    compute=_confidence,
+    needs=("logits",),
+    extractors=("classifier",),
+    compared=None,
+    printed="proportion",
+)
+CONFIDENT_SHARE = replace(
+    CONFIDENCE,
+    name="classifier_confident_share",
+    label="Confident share",
+    definition=f"share of generated images to which the classifier gives some class more than {CONFIDENT}",
+    compute=_confident_share,
+)
+CLASSES_FOUND = replace(
+    CONFIDENCE,
+    name="classes_found",
+    label="Classes found",
+    definition="number of classes that the classifier gives to at least one generated image",
+    compute=_classes_found,
+    printed="count",
+)

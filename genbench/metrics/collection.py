@@ -1,0 +1,81 @@
+"""The table of all metrics, made of the entries in the files of this package: a new metric is one more file."""
+
+import importlib
+import pkgutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import module_from_spec
+from pathlib import Path
+
+from genbench.errors import InputError
+from genbench.metrics.metric import Metric
+from genbench.metrics.options import EvaluationOptions
+
+# The order of tables and records; the entries of other files follow, file by file.
+FIRST = ("fid", "kid", "precision_recall", "memorisation", "inception_score", "classifier_scores", "object_accuracy")
+
+
+@cache
+def built_in() -> Mapping[str, Metric]:
+    """The metrics of this package by name, in the order of FIRST and, within a file, of its entries."""
+    names = sorted(module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
+    modules = [importlib.import_module(f"{__package__}.{name}") for name in [*FIRST, *names]]
+    return by_name(entry for module in modules for entry in vars(module).values() if isinstance(entry, Metric))
+
+
+def by_name(metrics: Iterable[Metric]) -> dict[str, Metric]:
+    """Metrics by their names, each once. Raises InputError where two have one name."""
+    found: dict[str, Metric] = {}
+    for metric in metrics:
+        if found.setdefault(metric.name, metric) is not metric:
+            raise InputError(f"metrics: found two with the name {metric.name!r}, expected different names")
+    return found
+
+
+def load_metric(source: str, folder: Path = Path()) -> Metric:
+    """The metric of your own that `FILE.py:NAME` stands for; the file's path is relative to `folder`.
+
+    Raises InputError where there is no such file, or no entry of this name in it.
+    """
+    file, _, name = source.rpartition(":")
+    path = folder / file
+    if path.suffix != ".py" or not name.isidentifier():
+        raise InputError(f"metric: found {source!r}, expected FILE.py:NAME, such as ./my_metric.py:SPREAD")
+    if not path.is_file():
+        raise InputError(f"metric {source!r}: {path}: no such file")
+    module_name = f"genbench_metric_{path.stem}"
+    loader = SourceFileLoader(module_name, str(path))
+    module = module_from_spec(ModuleSpec(module_name, loader, origin=str(path)))
+    sys.modules[module_name] = module  # where dataclasses look for the names in their annotations
+    loader.exec_module(module)
+    if not isinstance(found := getattr(module, name, None), Metric):
+        raise InputError(f"metric {source!r}: found {type(found).__name__} at {name}, expected a Metric")
+    return found
+
+
+def metric_info(key: str) -> Metric:
+    """The metric of a key of results: `fd` of `fd_classifier`. Raises InputError for an unknown key."""
+    parts = key.split("_")
+    for length in range(len(parts), 0, -1):
+        name, ending = "_".join(parts[:length]), "_".join(parts[length:])
+        if name in built_in() and built_in()[name].may_end(ending):
+            return built_in()[name]
+    raise InputError(f"metric {key!r} is unknown; expected one of {', '.join(built_in())}, or NAME_EXTRACTOR")
+
+
+def metric_keys(extractor: str, logits: bool) -> list[str]:
+    """The keys of results that an extractor's features give, and with them its logits, if it has some."""
+    return [metric.key(extractor) for metric in built_in().values() if metric.is_for(extractor, logits)]
+
+
+def minimum_samples(keys: Sequence[str], dim: int, options: EvaluationOptions | None = None) -> int:
+    """The smallest number of real and of generated images for which all of these metrics are defined.
+
+    dim: the number of features, D. Optional metrics don't count beside others. Raises InputError for an unknown key.
+    """
+    options = options or EvaluationOptions()
+    metrics = [metric_info(key) for key in keys]
+    needed = [metric for metric in metrics if not metric.optional] or metrics
+    return max(metric.minimum(dim, options) for metric in needed)

@@ -1,0 +1,149 @@
+"""A metric's entry: what it is, what it needs, how it is computed, and how tables show it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genbench.errors import InputError
+from genbench.metrics.options import EvaluationOptions
+
+Found = TypeVar("Found")
+# Only the official weights' features carry these names: any other network's distance is an FD, not an FID.
+INCEPTION = {"inception-clean": "clean", "inception-legacy": "legacy"}
+LAST = 100  # in the comparison
+
+
+@dataclass(frozen=True)
+class Features:
+    """What an extractor makes of a set of images.
+
+    features: (N, D) float32. logits: (N, K) float32, or None when the extractor does not classify.
+    info: where they come from; `info["extractor"]["name"]` is the extractor's name.
+    """
+
+    features: NDArray[np.float32]
+    logits: NDArray[np.float32] | None
+    info: dict[str, Any]
+
+    @property
+    def extractor(self) -> str:
+        return str(self.info["extractor"]["name"])
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a metric is computed from: the features of real and of generated images, of test images or None, options."""
+
+    real: Features
+    fake: Features
+    holdout: Features | None
+    options: EvaluationOptions
+    _kept: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def logits(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Those of real and of generated images (N, K); there for every metric that needs "logits"."""
+        if self.real.logits is None or self.fake.logits is None:
+            raise InputError(f"{self.real.extractor} features: found no logits, expected an extractor that classifies")
+        return self.real.logits, self.fake.logits
+
+    def once(self, compute: Callable[["Inputs"], Found]) -> Found:
+        """`compute(self)`, computed for the first metric that asks for it and kept for the others."""
+        if compute not in self._kept:
+            self._kept[compute] = compute(self)
+        found: Found = self._kept[compute]
+        return found
+
+
+@dataclass(frozen=True)
+class Value:
+    """One number, and what stands beside it in its record.
+
+    std: a standard deviation within the computation. note: a sentence. interval: of confidence, [low, high].
+    more: further keys of the record.
+    """
+
+    value: float
+    std: float | None = None
+    note: str | None = None
+    interval: tuple[float, float] | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+    def record(self, n_real: int | None, n_fake: int) -> dict[str, Any]:
+        """What a record holds of it, with the numbers of images that it was computed from."""
+        interval = {} if self.interval is None else {"interval": list(self.interval)}
+        counts = {"n_real": n_real, "n_fake": n_fake}
+        return {"value": self.value, "std": self.std, **counts, **interval, "note": self.note, **self.more}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricInfo:
+    """What a reader of a metric must know, in plain values: records of a metric of your own hold it.
+
+    name: of the key of results. label: its heading. direction: which way is better, or None.
+    compared: where the comparison shows it, the smallest number first; None shows it with its model only.
+    overview: the page over all suites shows it. highlight: so does what sums a suite up.
+    printed: with three significant digits, three digits after the point, or as a count. power: tables show it times ten
+    to this power. distance: it is a distance of features, which its label names. biased: its value depends on the
+    number of images. everywhere: the comparison shows it in all features, not only in the headline's. per_labels: its
+    key ends with the file of label sets that was asked for. of_imagenet: it means little for other images.
+    """
+
+    name: str
+    label: str
+    definition: str
+    direction: Literal["lower", "higher"] | None
+    source: str = ""
+    compared: int | None = LAST
+    overview: bool = False
+    highlight: bool = False
+    printed: Literal["significant", "proportion", "count"] = "significant"
+    power: int = 0
+    distance: bool = False
+    biased: bool = False
+    everywhere: bool = False
+    per_labels: bool = False
+    of_imagenet: bool = False
+
+    def about(self) -> dict[str, Any]:
+        """These values as a record holds them."""
+        return {known.name: getattr(self, known.name) for known in fields(MetricInfo)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric(MetricInfo):
+    """A metric: all that evaluation, tables and documents know of it.
+
+    compute: from Inputs to its Value; those of the classifier of objects take its counts (see object_accuracy.py).
+    needs: what must be there, of "features" (real and generated), "logits", "holdout" (features of test images), and
+    "objects" for those of the classifier of objects. extractors: the only ones that it is for, () for all;
+    besides: those it is not for. minimum: how many images it needs, from (feature dimension, options), with
+    minimum_rule in words. optional: it is left out where there are too few images, instead of an error.
+    wanted: whether options ask for it.
+    """
+
+    compute: Callable[[Any], Value]
+    needs: tuple[Literal["features", "logits", "holdout", "objects"], ...] = ("features",)
+    extractors: tuple[str, ...] = ()
+    besides: tuple[str, ...] = ()
+    minimum: Callable[[int, EvaluationOptions], int] = lambda dim, options: 1
+    minimum_rule: str = "one"
+    optional: bool = False
+    wanted: Callable[[EvaluationOptions], bool] = lambda options: True
+
+    def is_for(self, extractor: str, logits: bool = True, holdout: bool = True) -> bool:
+        """Whether an extractor's features give it, with logits and features of test images or without."""
+        there = {"features"} | ({"logits"} if logits else set()) | ({"holdout"} if holdout else set())
+        named = extractor not in self.besides and (not self.extractors or extractor in self.extractors)
+        return named and there.issuperset(self.needs)
+
+    def key(self, extractor: str) -> str:
+        """Its key of results, such as `fd_classifier`; a metric of a single extractor does not name it."""
+        return self.name if len(self.extractors) == 1 else f"{self.name}_{INCEPTION.get(extractor, extractor)}"
+
+    def may_end(self, ending: str) -> bool:
+        """Whether a key may be its name followed by `ending`, an extractor's."""
+        return not ending or not self.extractors or ending in {INCEPTION.get(name, name) for name in self.extractors}
