@@ -18,6 +18,7 @@ from genbench.metrics import frechet_key
 from genbench.machine.provenance import git_commit
 from genbench.reporting import outcome
 from genbench.suites.keys import Config
+from genbench.suites.families import needed
 from genbench.suites.load import QUANTISATION, checkpoints, load_suites, seeds_of
 
 try:
@@ -237,10 +238,9 @@ def sampler_options(wildcards):
 
 def condition_input(wildcards):
     """The split that a sampler starts from, if it does. A job is planned without its model, which has the last word
-    (Model.condition), so these keys must tell: scripts/sample.py fails where the two disagree."""
-    reconstructs = entry(wildcards)["samplers"][wildcards.sampler].get("mode") == "reconstruct"
-    labelled = entry(wildcards).get("model", {}).get("multi_label")
-    return resource("test.npz")(wildcards) if reconstructs or labelled else []
+    (Model.condition): scripts/sample.py fails where it disagrees with what its class states."""
+    what = needed(entry(wildcards).get("model", {}), entry(wildcards)["samplers"][wildcards.sampler])
+    return resource("test.npz")(wildcards) if what != "nothing" else []
 
 
 def reference_samples(wildcards):
@@ -379,9 +379,9 @@ def object_results(wildcards):
     return [
         f"{folder}/{checkpoint}/{sampler}/objects/{labels}.json"
         for folder, entry in runs(suite_of(wildcards), "training")
-        if entry["model"].get("multi_label")
         for checkpoint in checkpoints(entry)
-        for sampler in entry["samplers"]
+        for sampler, options in entry["samplers"].items()
+        if needed(entry["model"], options) == "labels"
         for labels in evaluation(wildcards).get("objects", {}).get("labels", ())
     ]
 

@@ -48,6 +48,9 @@ class Model(nn.Module, ABC):
     about: ClassVar[str] = ""  # what the family is, in two sentences for the readers of a report
     network: ClassVar[str]  # the submodule whose calls while sampling are counted as NFE
     first_stage: ClassVar[str | None] = None  # the submodule whose weights come from the training of another entry
+    # What `sample` is given as y, "images" or "labels" of the data set's test split, and with which keys of the model's
+    # entry or of a sampler. Suites and rules read this and `first_stage` as text: literals only.
+    needs: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     pictures: ClassVar[tuple[str, ...]] = ()  # methods (Batch) -> images (N, C, H, W), shown ten in a row
     group_size: int = 1  # how many images a loss looks at together: image i of N is in group i mod (N / group_size)
     image_shape: tuple[int, int, int]  # (C, H, W)
@@ -79,7 +82,10 @@ class Model(nn.Module, ABC):
         saved, with the training images in batches, in order."""
 
     def condition(self, options: Mapping[str, Any]) -> Literal["nothing", "images", "labels"]:
-        """What `sample` is to be given as y with these options, out of the data set's test split."""
+        """What `sample` is to be given as y with these options, as `needs` states."""
+        for what, keys in self.needs.items():
+            if all(options.get(key, getattr(self, key, None)) == value for key, value in keys.items()):
+                return "images" if what == "images" else "labels"
         return "nothing"
 
     def check_sampler(self, options: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -39,6 +39,7 @@ class ColdDiffusion(Model):
     )
     paper = "Bansal et al. 2022, arXiv 2208.09392"
     network = "restorer"
+    needs: ClassVar[Mapping[str, Mapping[str, Any]]] = {"images": {"mode": "reconstruct"}}
     pictures: ClassVar[tuple[str, ...]] = ("restoration", "generation")
 
     def __init__(
@@ -115,9 +116,6 @@ class ColdDiffusion(Model):
             x_T = self.degradation(y, self.degradation.T)
         *_, x0 = self.restore_path(x_T, algorithm)
         return x0
-
-    def condition(self, options: Mapping[str, Any]) -> Literal["nothing", "images", "labels"]:
-        return "images" if options.get("mode") == "reconstruct" else "nothing"
 
     def check_sampler(self, options: Mapping[str, Any], where: str) -> dict[str, Any]:
         options = super().check_sampler(options, where)

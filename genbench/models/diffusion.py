@@ -56,6 +56,7 @@ class Diffusion(Model):
     )
     paper = "Ho et al. 2020, arXiv 2006.11239"
     network = "denoiser"
+    needs: ClassVar[Mapping[str, Mapping[str, Any]]] = {"labels": {"multi_label": True}}
     pictures: ClassVar[tuple[str, ...]] = ("denoising",)
 
     def __init__(
@@ -273,9 +274,6 @@ class Diffusion(Model):
         count = -(-self.schedule.T // len(x0)) * len(x0)  # whole batches
         for t in (torch.arange(count, device=x0.device) % self.schedule.T + 1).split(len(x0)):
             self.evaluate(self.schedule.q_sample(x0, t, noise.normal(*self.image_shape)), t, c)
-
-    def condition(self, options: Mapping[str, Any]) -> Literal["nothing", "images", "labels"]:
-        return "labels" if self.multi_label else "nothing"
 
     def denoising(self, batch: Batch) -> Tensor:
         """Five samples on their way from noise to data: a row of ten each, after every tenth of all T steps."""

@@ -9,6 +9,7 @@ import yaml
 
 from genbench.errors import InputError
 from genbench.schema import unknown_name
+from genbench.suites.families import first_stage_key
 from genbench.suites.keys import Suite
 
 ROOT = Path(__file__).parents[2]
@@ -145,15 +146,20 @@ def _check_kind(entry: dict[str, Any], where: str) -> None:
 
 
 def _insert_first_stage(models: Mapping[str, Any], entry: dict[str, Any], where: str) -> None:
-    """Copy the description of the model that an entry's `first_stage` names into the entry's own, as `vae`."""
+    """Copy the model that an entry's `first_stage` names into the entry's own, under the key that its class states."""
     name = entry["first_stage"]
     if name not in models:
         raise unknown_name(f"{where}: first_stage", name, models)
     if "training" not in entry or "training" not in models[name] or "first_stage" in models[name]:
         raise InputError(f"{where}: first_stage: found {name!r}, expected a model that is trained here, by itself")
-    if "vae" in entry["model"]:
-        raise InputError(f"{where}: model: found 'vae' beside first_stage, expected one of the two")
-    entry["model"] = {**entry["model"], "vae": models[name]["model"]}
+    key = first_stage_key(entry["model"])
+    if key is None:
+        raise InputError(
+            f"{where}: first_stage: found {name!r}, but {entry['model']['class']} builds upon no other entry"
+        )
+    if key in entry["model"]:
+        raise InputError(f"{where}: model: found {key!r} beside first_stage, expected one of the two")
+    entry["model"] = {**entry["model"], key: models[name]["model"]}
 
 
 def _add_quantised_samplers(entry: dict[str, Any], where: str) -> None:

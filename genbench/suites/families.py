@@ -1,0 +1,90 @@
+"""What a family's class states of itself, read without an import of it: rules and suites need no torch to plan.
+
+The class says what its samples start from (`needs`) and whether it builds upon another entry's training
+(`first_stage`): see genbench/models/__init__.py.
+"""
+
+import ast
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from genbench.errors import InputError
+
+MODELS = Path(__file__).parents[1] / "models"
+STATED = ("first_stage", "needs")
+
+
+def first_stage_key(model: Mapping[str, Any]) -> str | None:
+    """The key of a model's entry that holds its first stage, such as `vae`, or None for a model of one stage."""
+    key: str | None = _stated(model).get("first_stage")
+    return key
+
+
+def needed(model: Mapping[str, Any], options: Mapping[str, Any]) -> str:
+    """What a sampler with these options starts from: "nothing", "images" or "labels" of the data set's test split.
+
+    As `Model.condition` of the built model says, which has the last word.
+    """
+    known = {**_stated(model).get("defaults", {}), **model, **options}
+    for what, keys in _stated(model).get("needs", {}).items():
+        if all(known.get(key) == value for key, value in keys.items()):
+            return str(what)
+    return "nothing"
+
+
+def _stated(model: Mapping[str, Any]) -> dict[str, Any]:
+    path, name = _place(str(model.get("class", "")))
+    return _read(path, name) if path.is_file() else {}  # an unknown class is refused by the check of entries
+
+
+def _place(dotted: str) -> tuple[Path, str]:
+    """The file and the name of a class: `gan.GAN`, or `my.py:Flow` of a user's own file."""
+    if ".py:" in dotted:
+        path, _, name = dotted.partition("#")[0].rpartition(":")
+        return Path(path), name
+    module, _, name = dotted.rpartition(".")
+    return MODELS / f"{module}.py", name
+
+
+@cache
+def _read(path: Path, name: str) -> dict[str, Any]:
+    """The statements of a class and of those that it is derived from, and its constructor's literal defaults."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except SyntaxError as error:
+        raise InputError(f"{path}: line {error.lineno}: not valid Python: {error.msg}") from None
+    found: dict[str, Any] = {}
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and node.name == name:
+            for base in node.bases:
+                found |= _read(*_origin(tree, path, ast.unparse(base)))
+            found |= dict(_assigned(node))
+            found["defaults"] = {**found.get("defaults", {}), **dict(_defaults(node))}
+    return found
+
+
+def _origin(tree: ast.Module, path: Path, name: str) -> tuple[Path, str]:
+    """Where a base class is defined: in a module of genbench.models that the file imports it from, or in the file."""
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("genbench.models."):
+            for alias in node.names:
+                if (alias.asname or alias.name) == name:
+                    return MODELS / f"{str(node.module).removeprefix('genbench.models.')}.py", alias.name
+    return path, name
+
+
+def _assigned(node: ast.ClassDef) -> Iterator[tuple[str, Any]]:
+    for statement in node.body:
+        target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
+        if isinstance(target, ast.Name) and target.id in STATED:
+            yield target.id, ast.literal_eval(statement.value)  # type: ignore[attr-defined]
+
+
+def _defaults(node: ast.ClassDef) -> Iterator[tuple[str, Any]]:
+    for statement in node.body:
+        if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
+            for argument, value in zip(statement.args.kwonlyargs, statement.args.kw_defaults, strict=True):
+                if isinstance(value, ast.Constant):
+                    yield argument.arg, value.value
