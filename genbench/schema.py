@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from genbench.errors import InputError
+from genbench.errors import InputError, place
 
 K = TypeVar("K", bound="Keys")
 
@@ -71,23 +71,22 @@ def _fits(value: Any, annotation: Any) -> bool:
     return isinstance(value, annotation)
 
 
-def unknown_name(where: str, found: Any, expected: Iterable[str]) -> InputError:
-    """The error for a name that is not in a closed set, with the nearest one suggested."""
+def unknown_name(what: str, found: Any, expected: Iterable[str]) -> InputError:
+    """The error for a name that is not in a closed set, with the nearest one suggested. `what` says what it names."""
     names = sorted(expected)
     near = difflib.get_close_matches(str(found), names, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    return InputError(f"{where}: found {found!r}{hint}; expected one of: {', '.join(names)}")
+    return InputError(f"{what}: found {found!r}{hint}; expected one of: {', '.join(names)}")
 
 
 def check_arguments(
     function: Callable[..., Any],
     arguments: Mapping[str, Any],
-    where: str,
     given: Sequence[str] = (),
     also: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Check that `arguments` fit the keyword-only parameters of `function`, and return them, integers made floats where
-    numbers are expected. Raises InputError that begins with `where`.
+    numbers are expected. Raises InputError for an unknown or missing key, and for a value of another type.
 
     `given` names parameters that the program fills in itself, which a user therefore may not give; `also`, keys of the
     entry that were taken from it before, for the list of expected ones.
@@ -96,17 +95,17 @@ def check_arguments(
     parameters = {name: p for name, p in signature.parameters.items() if p.kind is p.KEYWORD_ONLY and name not in given}
     for key in arguments:
         if key not in parameters:
-            raise unknown_name(f"{where}: unknown key", key, [*also, *parameters])
+            raise unknown_name("unknown key", key, [*also, *parameters])
     for name, parameter in parameters.items():
         if name not in arguments and parameter.default is parameter.empty:
-            raise InputError(f"{where}: key {name!r} is missing; expected keys: {', '.join([*also, *parameters])}")
+            raise InputError(f"key {name!r} is missing; expected keys: {', '.join([*also, *parameters])}")
     hints = typing.get_type_hints(function.__init__ if inspect.isclass(function) else function)
     for key, value in arguments.items():
         if key in hints and not _fits(value, hints[key]):
             hint = ""
             if isinstance(value, str) and "e" in value.lower() and not _is_text(value):
                 hint = " (YAML reads 2e-4 as a string; write 2.0e-4)"
-            raise InputError(f"{where}: key {key!r}: found {value!r}{hint}, expected {words(hints[key])}")
+            raise InputError(f"key {key!r}: found {value!r}{hint}, expected {words(hints[key])}")
     return {key: _converted(value, hints.get(key)) for key, value in arguments.items()}
 
 
@@ -128,7 +127,7 @@ def _is_text(value: str) -> bool:
     return False
 
 
-def choose(table: Mapping[str, Callable[..., Any]], entry: str | Mapping[str, Any], where: str) -> Callable[..., Any]:
+def choose(table: Mapping[str, Callable[..., Any]], entry: str | Mapping[str, Any]) -> Callable[..., Any]:
     """The function of `table` that `entry` names, its options bound.
 
     `entry` is a name, or a mapping with the key `name` and the function's keyword-only options beside it.
@@ -136,11 +135,12 @@ def choose(table: Mapping[str, Callable[..., Any]], entry: str | Mapping[str, An
     options = {"name": entry} if isinstance(entry, str) else dict(entry)
     name = str(options.pop("name", None))
     if name not in table:
-        raise unknown_name(f"{where}: name", name, table)
-    return partial(table[name], **check_arguments(table[name], options, f"{where}: {name}", also=["name"]))
+        raise unknown_name("name", name, table)
+    with place(name):
+        return partial(table[name], **check_arguments(table[name], options, also=["name"]))
 
 
-def find_class(package: str, dotted: Any, where: str, base: type | None = None) -> type:
+def find_class(package: str, dotted: Any, base: type | None = None) -> type:
     """The class at a dotted path inside `package`, such as `gan.GAN` in `genbench.models`."""
     module_name, _, class_name = str(dotted).rpartition(".")
     try:
@@ -151,7 +151,7 @@ def find_class(package: str, dotted: Any, where: str, base: type | None = None) 
         if error.name is None or not error.name.startswith(package):
             raise  # the module exists, and lacks a package that it imports
         raise InputError(
-            f"{where}: class: found {dotted!r}, and there is no module {package}.{module_name}; "
+            f"class: found {dotted!r}, and there is no module {package}.{module_name}; "
             "expected module.Class, such as vae.VAE"
         ) from None
     found = getattr(module, class_name, None)
@@ -161,20 +161,20 @@ def find_class(package: str, dotted: Any, where: str, base: type | None = None) 
             for name, value in vars(module).items()
             if inspect.isclass(value) and value.__module__ == module.__name__ and not name.startswith("_")
         ]
-        raise unknown_name(f"{where}: class in {module.__name__}", class_name, names)
+        raise unknown_name(f"class in {module.__name__}", class_name, names)
     return found
 
 
-def construct(package: str, entry: Mapping[str, Any], where: str, base: type | None = None, **given: Any) -> Any:
+def construct(package: str, entry: Mapping[str, Any], base: type | None = None, **given: Any) -> Any:
     """Build the object that a suite's entry describes: `class` is its dotted path, the rest its keyword arguments.
 
     `given` are arguments that the program fills in, where the constructor takes them.
     """
     arguments = dict(entry)
     if "class" not in arguments:
-        raise InputError(f"{where}: key 'class' is missing; expected module.Class, such as vae.VAE")
-    found = find_class(package, arguments.pop("class"), where, base)
-    arguments = check_arguments(found, arguments, where, given=tuple(given), also=["class"])
+        raise InputError("key 'class' is missing; expected module.Class, such as vae.VAE")
+    found = find_class(package, arguments.pop("class"), base)
+    arguments = check_arguments(found, arguments, given=tuple(given), also=["class"])
     taken = inspect.signature(found).parameters
     return found(**arguments, **{name: value for name, value in given.items() if name in taken})
 
@@ -184,7 +184,7 @@ def without_defaults(package: str, entry: Mapping[str, Any]) -> dict[str, Any]:
 
     Parts are entries with a `class`, which is one of genbench.networks, or else of genbench.models.
     """
-    parameters = inspect.signature(find_class(package, entry["class"], "class")).parameters
+    parameters = inspect.signature(find_class(package, entry["class"])).parameters
     kept: dict[str, Any] = {}
     for key, value in entry.items():
         if isinstance(value, Mapping) and "class" in value:

@@ -32,6 +32,7 @@ def main() -> None:
 
     from genbench.data import load_image_set
     from genbench.data.objects import OBJECTS, multi_hot, parse_labels
+    from genbench.errors import place
     from genbench.images import to_images, to_pixels
     from genbench.machine.devices import pick_device
     from genbench.models import Batch
@@ -48,7 +49,8 @@ def main() -> None:
     chosen = choose(len(data.images))[:50]
     labels = data.labels[chosen]
     if args.labels:
-        sets = parse_labels(args.labels, "--labels").sets
+        with place("--labels"):
+            sets = parse_labels(args.labels).sets
         labels = np.resize(multi_hot(sets), (len(chosen), len(OBJECTS)))
     x0 = to_images(torch.from_numpy(data.images[chosen]).to(device))
     batch = Batch(x0, torch.from_numpy(labels).to(device), Noise(torch.arange(len(x0), device=device)))

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from genbench.errors import place
 from genbench.machine.command_line import add_device_argument, label_log, run
 from genbench.machine.devices import claim_gpu
 
@@ -34,14 +35,9 @@ def main() -> None:
     model, info = load_model(args.model, device)
     data = load_image_set(args.images)
     images = data.images[: args.limit]
-    record = bits_per_dim(
-        model,
-        images,
-        steps=None if args.steps == "all" else int(args.steps),
-        batch_size=args.batch_size,
-        device=device,
-        where=args.model,
-    )
+    steps = None if args.steps == "all" else int(args.steps)
+    with place(args.model):
+        record = bits_per_dim(model, images, steps=steps, batch_size=args.batch_size, device=device)
     record |= {
         "split": data.info.get("split"),
         "images_sha256": array_sha256(images),

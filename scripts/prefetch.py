@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from genbench.data import open_dataset
-from genbench.errors import InputError
+from genbench.errors import InputError, place
 from genbench.features import EXTRACTORS
 from genbench.features.published_weights import check_sha256, fetch_weights
 from genbench.files.hub import pretrained_path
@@ -28,7 +28,7 @@ def fetchers(suite: dict[str, Any], data_root: Path) -> Iterator[Callable[[], Pa
     yield from open_dataset(suite["dataset"], data_root).fetchers
     for name, entry in suite["models"].items():
         if "hub" in entry.get("pretrained", {}):
-            yield partial(have_checkpoint, entry["pretrained"], data_root, f"models: {name}: pretrained")
+            yield partial(have_checkpoint, name, entry["pretrained"], data_root)
     for name in suite["evaluation"]["extractors"]:
         if name not in EXTRACTORS:
             raise unknown_name("evaluation: extractors", name, EXTRACTORS)
@@ -36,11 +36,9 @@ def fetchers(suite: dict[str, Any], data_root: Path) -> Iterator[Callable[[], Pa
             yield partial(have_weights, name)
 
 
-def have_checkpoint(given: dict[str, Any], data_root: Path, where: str) -> Path:
-    try:
+def have_checkpoint(model: str, given: dict[str, Any], data_root: Path) -> Path:
+    with place("models", model, "pretrained"):
         return pretrained_path(given, data_root)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
 
 
 def have_weights(extractor: str) -> Path:

@@ -22,7 +22,7 @@ import yaml
 
 from genbench import models, networks
 from genbench.data.datasets import SOURCES
-from genbench.errors import InputError
+from genbench.errors import InputError, place
 from genbench.features import EXTRACTORS
 from genbench.importing import FORMATS
 from genbench.machine.command_line import run
@@ -283,12 +283,12 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
 }
 
 
-def written(text: str, where: str) -> str:
+def written(text: str) -> str:
     """A document with its parts written anew."""
 
     def replace(match: re.Match[str]) -> str:
         if match[1] not in PARTS:
-            raise InputError(f"{where}: found the part {match[1]!r}, expected one of: {', '.join(PARTS)}")
+            raise InputError(f"found the part {match[1]!r}, expected one of: {', '.join(PARTS)}")
         return "\n".join([BEGIN.format(match[1]), "", *PARTS[match[1]](), END])
 
     return re.sub(BEGIN.format("([^>]*?)") + r"\n.*?" + END, replace, text, flags=re.DOTALL)
@@ -296,7 +296,10 @@ def written(text: str, where: str) -> str:
 
 def contents() -> dict[Path, str]:
     """What each of the documents and schemas should hold."""
-    documents = {path: written(path.read_text(encoding="utf-8"), path.name) for path in (ROOT / "docs").glob("*.md")}
+    documents = {}
+    for path in (ROOT / "docs").glob("*.md"):
+        with place(path.name):
+            documents[path] = written(path.read_text(encoding="utf-8"))
     return documents | {ROOT / "schemas" / name: text for name, text in schemas.exported().items()}
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from genbench.data.description import Dataset, Description
 from genbench.data.image_set import ImageSet, make_image_set
-from genbench.errors import InputError
+from genbench.errors import InputError, place
 from genbench.files.archives import read_files
 from genbench.files.artifacts import sha256_json
 from genbench.files.downloads import download, existing_path, first_existing
@@ -54,11 +54,14 @@ def cifar10(data_root: Path, *, path: str | None = None) -> Dataset:
         return root / ARCHIVE
 
     def load() -> dict[str, ImageSet]:
-        where = fetch() if source is None else source
-        batches = _read_batches(where)
-        image_sets = {}
+        found = fetch() if source is None else source
+        batches = _read_batches(found)
+        parsed, image_sets = {}, {}
+        for name, content in batches.items():
+            with place(found, name):
+                parsed[name] = parse_batch(content)
         for split, names in SPLITS.items():
-            pixels, labels = zip(*(parse_batch(batches[name], f"{where}: {name}") for name in names), strict=True)
+            pixels, labels = zip(*(parsed[name] for name in names), strict=True)
             image_sets[split] = make_image_set(
                 np.concatenate(pixels),
                 np.concatenate(labels),
@@ -92,8 +95,8 @@ def _read_batches(path: Path) -> dict[str, bytes]:
     return batches
 
 
-def parse_batch(content: bytes, where: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Images uint8 (N, 32, 32, 3) and labels int64 (N,) of one pickled batch; InputError, begun by `where`, if unfit.
+def parse_batch(content: bytes) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Images uint8 (N, 32, 32, 3) and labels int64 (N,) of one pickled batch. Raises InputError for another content.
 
     A row of the batch is 1,024 red values, then green, then blue.
     """
@@ -102,9 +105,9 @@ def parse_batch(content: bytes, where: str) -> tuple[NDArray[np.uint8], NDArray[
         pixels, labels = batch[b"data"], np.array(batch[b"labels"], dtype=np.int64)
         images = np.ascontiguousarray(pixels.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
     except Exception as error:  # a malformed pickle can raise anything
-        raise InputError(f"{where}: not a batch of CIFAR-10 ({type(error).__name__}: {error})") from None
+        raise InputError(f"not a batch of CIFAR-10 ({type(error).__name__}: {error})") from None
     if images.dtype != np.uint8 or labels.shape != images.shape[:1]:
-        raise InputError(f"{where}: found {images.dtype} images {images.shape} and labels {labels.shape}")
+        raise InputError(f"found {images.dtype} images {images.shape} and labels {labels.shape}")
     return images, labels
 
 

@@ -8,34 +8,34 @@ import numpy as np
 
 from genbench.data.description import Dataset
 from genbench.data.image_set import ImageSet, make_image_set
-from genbench.errors import InputError
+from genbench.errors import InputError, place
 from genbench.schema import unknown_name
 
+KEY = "key 'classes'"
 NAMED = 3  # up to so many classes, the label names them
 
 
-def keep_classes(dataset: Dataset, classes: Any, where: str) -> Dataset:
+def keep_classes(dataset: Dataset, classes: Any) -> Dataset:
     """`dataset` with the images of `classes` alone; a class's label is its place in `classes`.
 
-    Raises InputError, begun by `where`, when `classes` is no list of different class names, or leaves a split empty: at
-    once where the data set knows its classes, when it is loaded otherwise.
+    Raises InputError when `classes` is no list of different class names, or leaves a split empty: at once where the
+    data set knows its classes, when it is loaded otherwise.
     """
-    key = f"{where}: key 'classes'"
     if not isinstance(classes, (list, tuple)) or not classes:
-        raise InputError(f"{key}: found {classes!r}, expected a list of class names")
+        raise InputError(f"{KEY}: found {classes!r}, expected a list of class names")
     if dataset.description.multi_label:
         raise InputError(
-            f"{key}: found {classes!r}, but an image of this data set has several labels; leave the key out"
+            f"{KEY}: found {classes!r}, but an image of this data set has several labels; leave the key out"
         )
     for name in classes:
         if classes.count(name) > 1:
-            raise InputError(f"{key}: found {name!r} {classes.count(name)} times, expected it once")
+            raise InputError(f"{KEY}: found {name!r} {classes.count(name)} times, expected it once")
     counts = None
     if dataset.class_counts is not None:
-        _check_known(key, classes, dataset.class_counts)
+        _check_known(classes, dataset.class_counts)
         counts = {name: dataset.class_counts[name] for name in classes}
         totals = [sum(split) for split in zip(*counts.values(), strict=True)]
-        _check_left(key, classes, dict(zip(("train", "test"), totals, strict=True)))
+        _check_left(classes, dict(zip(("train", "test"), totals, strict=True)))
 
     described = dataset.description
     shown = ", ".join(map(str, classes)) if len(classes) <= NAMED else f"{len(classes)} classes"
@@ -51,24 +51,25 @@ def keep_classes(dataset: Dataset, classes: Any, where: str) -> Dataset:
 
     def load() -> dict[str, ImageSet]:
         image_sets = dataset.load()
-        _check_known(key, classes, image_sets["train"].class_names)
-        numbers = [image_sets["train"].class_names.index(name) for name in classes]
-        _check_left(key, classes, {split: int(np.isin(s.labels, numbers).sum()) for split, s in image_sets.items()})
+        with place(f"data set {described.name!r}"):
+            _check_known(classes, image_sets["train"].class_names)
+            numbers = [image_sets["train"].class_names.index(name) for name in classes]
+            _check_left(classes, {split: int(np.isin(s.labels, numbers).sum()) for split, s in image_sets.items()})
         return {split: _select(image_set, classes, note) for split, image_set in image_sets.items()}
 
     return dataset._replace(description=description, load=load, class_counts=counts)
 
 
-def _check_known(key: str, classes: Sequence[Any], known: Sequence[str] | Mapping[str, Any]) -> None:
+def _check_known(classes: Sequence[Any], known: Sequence[str] | Mapping[str, Any]) -> None:
     for name in classes:
         if not isinstance(name, str) or name not in known:  # YAML reads 3 as a number: the error suggests '3'
-            raise unknown_name(key, name, known)
+            raise unknown_name(KEY, name, known)
 
 
-def _check_left(key: str, classes: Sequence[str], left: Mapping[str, int]) -> None:
+def _check_left(classes: Sequence[str], left: Mapping[str, int]) -> None:
     for split, count in left.items():
         if not count:
-            raise InputError(f"{key}: found {list(classes)}, of which {split} has no images")
+            raise InputError(f"{KEY}: found {list(classes)}, of which {split} has no images")
 
 
 def _select(image_set: ImageSet, classes: Sequence[str], note: str) -> ImageSet:

@@ -16,7 +16,7 @@ from genbench.data.idx import fashion_mnist, mnist
 from genbench.data.image_folder import folder
 from genbench.data.image_set import ImageSet
 from genbench.data.shapes import shapes
-from genbench.errors import InputError
+from genbench.errors import InputError, place
 from genbench.schema import check_arguments, unknown_name
 
 COMMON_KEYS = ("name", "label", "classes")  # that every entry may have, whatever its source
@@ -52,26 +52,23 @@ def open_dataset(entry: Any, data_root: str | Path) -> Dataset:
         raise InputError(
             f"data set: key 'name': found {name!r}, expected letters, digits, '_', '-' and '.' (not first)"
         )
-    where = f"data set {name!r}"
-    label = options.pop("label", None)
-    if not (label is None or (isinstance(label, str) and label)):
-        raise InputError(f"{where}: key 'label': found {label!r}, expected a string")
-    classes = options.pop("classes", None)
-    options = check_arguments(SOURCES[source], options, where, also=["source", *COMMON_KEYS])
-    try:
+    with place(f"data set {name!r}"):
+        label = options.pop("label", None)
+        if not (label is None or (isinstance(label, str) and label)):
+            raise InputError(f"key 'label': found {label!r}, expected a string")
+        classes = options.pop("classes", None)
+        options = check_arguments(SOURCES[source], options, also=["source", *COMMON_KEYS])
         opened = SOURCES[source](Path(data_root), **options)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
-    if source == "folder":
-        opened = opened._replace(description=replace(opened.description, label=name))
-    if classes is not None:
-        opened = keep_classes(opened, classes, where)
+        described = replace(opened.description, name=name)
+        opened = opened._replace(description=replace(described, label=name) if source == "folder" else described)
+        if classes is not None:
+            opened = keep_classes(opened, classes)
 
     def load() -> dict[str, ImageSet]:
         named = {"dataset": name}
         return {split: replace(image_set, info=image_set.info | named) for split, image_set in opened.load().items()}
 
-    description = replace(opened.description, name=name, label=label or opened.description.label)
+    description = replace(opened.description, label=label or opened.description.label)
     return opened._replace(description=description, load=load)
 
 

@@ -12,7 +12,7 @@ from genbench.data.description import Dataset, Description
 from genbench.data.image_files import Layout, load_image_files
 from genbench.data.image_set import ImageSet
 from genbench.data.objects import OBJECTS, check_objects, hold_out, multi_hot, read_labels
-from genbench.errors import InputError
+from genbench.errors import InputError, place
 from genbench.files.archives import list_files
 from genbench.files.downloads import existing_path
 
@@ -51,10 +51,8 @@ def iclevr(
             f"{root / IMAGES}: {len(missing):,} of the {len(labels.names):,} images of {TRAIN_FILE} are missing, "
             f"such as {missing[0]}"
         )
-    try:
+    with place(root / TRAIN_FILE):
         rows = hold_out(labels.scenes(), test_fraction, split_seed)
-    except InputError as error:
-        raise InputError(f"{root / TRAIN_FILE}: {error}") from None
 
     notes = (
         f"resized to {image_size}x{image_size} (bilinear), the aspect ratio not kept",

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from genbench.errors import InputError
+from genbench.errors import InputError, place
 from genbench.files.artifacts import read_json
 from genbench.files.downloads import existing_path
 from genbench.schema import unknown_name
@@ -68,21 +68,22 @@ def read_labels(path: Path) -> Labels:
     Raises InputError, naming the file and the place in it, for another form, an unknown object, an object twice in one
     image, and an image of none.
     """
-    return parse_labels(read_json(path), str(path))
+    content = read_json(path)
+    with place(path):
+        return parse_labels(content)
 
 
-def parse_labels(content: Any, where: str) -> Labels:
-    """The same from what such a file holds; InputError begins with `where`."""
+def parse_labels(content: Any) -> Labels:
+    """The same from what such a file holds."""
     if not isinstance(content, (list, dict)) or not content:
         raise InputError(
-            f"{where}: found {_shown(content)}, expected a list of lists of objects, or a mapping of image names to "
-            "them"
+            f"found {_shown(content)}, expected a list of lists of objects, or a mapping of image names to them"
         )
-    entries = content.items() if isinstance(content, dict) else enumerate(content)
-    sets = tuple(
-        _read_set(value, f"{where}: {key if isinstance(key, str) else f'entry {key}'}") for key, value in entries
-    )
-    return Labels(sets, tuple(content) if isinstance(content, dict) else None)
+    sets = []
+    for key, value in content.items() if isinstance(content, dict) else enumerate(content):
+        with place(key if isinstance(key, str) else f"entry {key}"):
+            sets.append(_read_set(value))
+    return Labels(tuple(sets), tuple(content) if isinstance(content, dict) else None)
 
 
 def hold_out(scenes: Sequence[Sequence[int]], test_fraction: float, seed: int) -> dict[str, list[int]]:
@@ -114,14 +115,14 @@ def check_objects(path: Path) -> None:
         raise InputError(f"{path}: found {_shown(content)}, expected iCLEVR's 24 objects, from 'gray cube': 0 on")
 
 
-def _read_set(value: Any, where: str) -> LabelSet:
+def _read_set(value: Any) -> LabelSet:
     if not isinstance(value, list) or not value:
-        raise InputError(f'{where}: found {_shown(value)}, expected a list of objects such as ["red cube"]')
+        raise InputError(f'found {_shown(value)}, expected a list of objects such as ["red cube"]')
     for name in value:
         if not isinstance(name, str) or name not in INDEX:
-            raise unknown_name(f"{where}: object", name, OBJECTS)
+            raise unknown_name("object", name, OBJECTS)
         if value.count(name) > 1:
-            raise InputError(f"{where}: found {name!r} {value.count(name)} times, expected each object once")
+            raise InputError(f"found {name!r} {value.count(name)} times, expected each object once")
     return tuple(INDEX[name] for name in value)
 
 

@@ -15,7 +15,7 @@ from genbench.data.description import Dataset, Description
 from genbench.data.image_set import ImageSet, make_image_set
 from genbench.data.objects import LABEL_SETS, OBJECTS, LabelSet, hold_out, labels_path, multi_hot, read_labels
 from genbench.data.scenes import LARGEST_SCENE, Picture, render_all
-from genbench.errors import InputError
+from genbench.errors import InputError, place
 from genbench.files.artifacts import sha256_json
 from genbench.machine.progress import Progress
 
@@ -65,11 +65,9 @@ def shapes(
             raise InputError(f"key 'scenes': found {scenes}, but {path} has {len(groups)}")
         groups = groups[:scenes]
         origin = f"the label sets of {path.name}"
-    try:
+    with place("key 'labels'"):
         pictures = _pictures(sets, groups)
         rows = hold_out(groups, test_fraction, seed)
-    except InputError as error:
-        raise InputError(f"key 'labels': {error}") from None
 
     notes = ("rendered by genbench", f"held out for test: {test_fraction:g} of the scenes (seed {seed})")
     description = Description(

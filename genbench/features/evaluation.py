@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from genbench.errors import InputError
+from genbench.errors import InputError, place
 from genbench.features.files import load_features
 from genbench.machine import provenance
 from genbench.metrics import EvaluationOptions, Features, evaluate_draws, wanted_metrics
@@ -40,7 +40,8 @@ def evaluate_files(
     if draws < 1:
         raise InputError(f"--draws: found {draws}, expected at least 1")
     given = dict(options or {})
-    check_arguments(EvaluationOptions, given, "--options")
+    with place("--options"):
+        check_arguments(EvaluationOptions, given)
     complete = EvaluationOptions(**given)
     result: dict[str, Any] = {"metrics": {}, "extractors": {}, "warnings": []}
     for real_path, fake_path, test_path in zip(real, fake, tests, strict=True):
@@ -57,10 +58,8 @@ def evaluate_files(
         for key, path, x in (("reference", real_path, real_features), ("samples", fake_path, fake_features)):
             if result.setdefault(f"{key}_sha256", x.info["images_sha256"]) != x.info["images_sha256"]:
                 raise InputError(f"{path}: features of other images than those of the first pair; expected the same")
-        try:
+        with place(f"{real_path} and {fake_path}"):
             metrics = evaluate_draws(real_features, fake_features, draws, complete, allow_too_few, test_features)
-        except InputError as error:
-            raise InputError(f"{real_path} and {fake_path}: {error}") from None
         result["metrics"] |= metrics
         result["extractors"][real_features.extractor] = {
             key: value for key, value in real_features.info["extractor"].items() if key != "name"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from genbench.errors import InputError
+from genbench.errors import InputError, place
 from genbench.files.artifacts import read_json, sha256_file
 from genbench.files.downloads import download, existing_path
 
@@ -50,12 +50,12 @@ def _check(path: Path, file: Mapping[str, Any]) -> None:
         raise InputError(f"{path}: found {kind} {found}, expected {expected}, as the hub lists it; delete the file")
 
 
-def _needed(files: Sequence[str], where: str) -> list[str]:
+def _needed(files: Sequence[str]) -> list[str]:
     """The files of a network and its scheduler among those of a repository; the oldest ones have no folders."""
     folder = "unet/" if f"unet/{CONFIG}" in files else ""
     weights = next((folder + name for name in WEIGHTS if folder + name in files), None)
     if folder + CONFIG not in files or weights is None:
-        raise InputError(f"{where}: found {len(files)} files, expected among them {CONFIG} and {' or '.join(WEIGHTS)}")
+        raise InputError(f"found {len(files)} files, expected among them {CONFIG} and {' or '.join(WEIGHTS)}")
     scheduler = next((name for name in (f"scheduler/{SCHEDULER}", SCHEDULER) if name in files), None)
     return [folder + CONFIG, *([scheduler] if scheduler else []), weights]
 
@@ -78,7 +78,9 @@ def fetch_hub(hub: str, revision: str, data_root: Path) -> Path:
         url = f"{hub_url(f'api/models/{hub}/tree/{revision}')}?recursive=true"
         download([url], listing, _read_listing, otherwise=_OTHERWISE)
     files = _read_listing(listing)
-    for name in _needed(list(files), f"{hub} at {revision}"):
+    with place(f"{hub} at {revision}"):
+        needed = _needed(list(files))
+    for name in needed:
         target = folder / name
         if target.exists():
             _check(target, files[name])

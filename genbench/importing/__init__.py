@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from genbench.errors import place
 from genbench.files import weights
 from genbench.files.artifacts import sha256_file
 from genbench.importing.diffusers import diffusers
@@ -37,9 +38,11 @@ def read_checkpoint(format: str, path: str | os.PathLike[str], **options: Any) -
     """
     if format not in FORMATS:
         raise unknown_name("format", format, FORMATS)
-    imported = FORMATS[format](Path(path), **check_arguments(FORMATS[format], options, f"format {format}"))
-    with torch.device("meta"):
-        model = build(imported.model, imported.image_shape, where=str(path))
+    with place(f"format {format}"):
+        options = check_arguments(FORMATS[format], options)
+    imported = FORMATS[format](Path(path), **options)
+    with place(path), torch.device("meta"):
+        model = build(imported.model, imported.image_shape)
     model.load_state_dict(imported.tensors, assign=True)  # a last check that it is complete
     return imported
 

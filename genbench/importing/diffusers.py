@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 import torch
 from torch import Tensor
 
-from genbench.errors import InputError
+from genbench.errors import InputError, place
 from genbench.files.artifacts import read_json
 from genbench.files.hub import CONFIG, SCHEDULER, WEIGHTS
 from genbench.files.weights import load_torch_file
@@ -135,7 +135,8 @@ Config = TypeVar("Config", UNet2DConfig, SchedulerConfig)
 
 def _read_config(kind: type[Config], values: Mapping[str, Any], path: Path) -> Config:
     known = {field.name for field in fields(kind)}
-    return kind(**check_arguments(kind, {k: v for k, v in values.items() if k in known}, str(path)))
+    with place(path):
+        return kind(**check_arguments(kind, {k: v for k, v in values.items() if k in known}))
 
 
 def _unexpressed(path: Path, key: str, found: object, expected: str) -> InputError:
@@ -336,12 +337,12 @@ def find_files(path: Path) -> tuple[pathlib.Path, pathlib.Path, pathlib.Path | N
     return weights, folder / CONFIG, next((file for file in schedulers if file.exists()), None)
 
 
-def _given_or_said(key: str, given: Any, said: Any, file: Path, where: str) -> Any:
+def _given_or_said(key: str, given: Any, said: Any, file: Path, why: str) -> Any:
     """What a file says, or else the option."""
     if given is not None and said is not None:
         raise InputError(f"{file}: {key}: found {said!r} in the file and {given!r} as an option; expected one of them")
     if given is None and said is None:
-        raise InputError(f"{file}: does not say {key} ({where}); expected it as an option")
+        raise InputError(f"{file}: does not say {key} ({why}); expected it as an option")
     return said if given is None else given
 
 
@@ -386,17 +387,16 @@ def diffusers(
         scheduler = _read_json_object(scheduler_path, SCHEDULERS)
         process = _process(_read_config(SchedulerConfig, scheduler, scheduler_path), scheduler_path)
     options = {"timesteps": timesteps, "schedule": schedule, "prediction": prediction}
-    where = f"found no {SCHEDULER}"
     entry: dict[str, Any] = {"class": "diffusion.Diffusion"}
     for key, value in options.items():
-        entry[key] = _given_or_said(key, value, process[key], scheduler_path or weights, where)
+        entry[key] = _given_or_said(key, value, process[key], scheduler_path or weights, f"found no {SCHEDULER}")
     if _learns_variance(config, scheduler, config_path):
         entry |= {"learned_variance": True, "loss": "hybrid"}
     entry["denoiser"] = _denoiser(config, size, config_path)
 
     image_shape = (config.in_channels, size, size)
-    with torch.device("meta"):
-        model = build(entry, image_shape, where=str(config_path))
+    with place(config_path), torch.device("meta"):
+        model = build(entry, image_shape)
     assert isinstance(model, Diffusion)
     state = load_safetensors_file(weights) if weights.suffix == ".safetensors" else load_torch_file(weights)
     what = f"the UNet2DModel of {config_path.name}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from safetensors.torch import save_file
 
-from genbench.errors import InputError
+from genbench.errors import InputError, place
 from genbench.files.artifacts import atomic_path, write_json
 from genbench.files.hub import CONFIG, SCHEDULER, WEIGHTS
 from genbench.importing.diffusers import PREDICTIONS, to_official
@@ -155,7 +155,5 @@ def export_checkpoint(format: str, path: str | os.PathLike[str], out: str | os.P
     if format not in FORMATS:
         raise unknown_name("format", format, FORMATS)
     model, info = load_model(path)
-    try:
+    with place(path):
         FORMATS[format](model, info, Path(out))
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None

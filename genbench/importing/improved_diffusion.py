@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from genbench.errors import InputError
+from genbench.errors import InputError, place
 from genbench.files.weights import load_torch_file
 from genbench.importing.source import Imported, Path, State, check_shapes, state_of
 from genbench.models import build
@@ -173,8 +173,8 @@ def improved_diffusion(
         ends = {"beta_start": 1e-4 * 1000 / timesteps, "beta_end": 0.02 * 1000 / timesteps}
         entry["schedule"] = {"name": "linear", **ends}
     image_shape = (state["input_blocks.0.0.weight"].shape[1], image_size, image_size)
-    with torch.device("meta"):
-        model = build(entry, image_shape, where=str(path))
+    with place(path), torch.device("meta"):
+        model = build(entry, image_shape)
     assert isinstance(model, Diffusion)
     found = from_official(state, model.denoiser, num_heads, path)
     name = pathlib.Path(path).name

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from genbench.errors import InputError
+from genbench.errors import InputError, place
 from genbench.files.weights import load_torch_file
 from genbench.importing.source import Imported, Path, State, check_shapes, state_of
 from genbench.models import build
@@ -219,8 +219,8 @@ def ddgan(path: Path, *, image_size: int | None = None, timesteps: int | None = 
         "latent_size": states["generator"]["z_transform.1.weight"].shape[1],
     }
     image_shape = (states["generator"]["all_modules.2.weight"].shape[1], size, size)
-    with torch.device("meta"):
-        model = build(entry, image_shape, where=str(path))
+    with place(path), torch.device("meta"):
+        model = build(entry, image_shape)
     tensors: State = {}
     for name, network in model.named_children():
         assert isinstance(network, Network)

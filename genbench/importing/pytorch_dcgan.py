@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from genbench.errors import InputError
+from genbench.errors import InputError, place
 from genbench.files.weights import load_torch_file
 from genbench.importing.source import Imported, Path, State, check_shapes, state_of
 from genbench.models import build
@@ -44,8 +44,8 @@ def dcgan(path: Path, *, discriminator: str | None = None, image_size: int | Non
     if image_size not in (None, size):
         entry["image_size"], size = size, image_size
     image_shape = (last.shape[1], size, size)
-    with torch.device("meta"):
-        model = build(entry, image_shape, where=str(path))
+    with place(path), torch.device("meta"):
+        model = build(entry, image_shape)
     tensors: State = {}
     for name, (state, file, what) in states.items():
         ours = model.get_submodule(name).state_dict()

@@ -11,7 +11,6 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
-from genbench.errors import InputError
 from genbench.processes.noise import Noise
 from genbench.schema import check_arguments, construct
 from genbench.tensors import Images, Labels, Scalar
@@ -88,9 +87,9 @@ class Model(nn.Module, ABC):
                 return "images" if what == "images" else "labels"
         return "nothing"
 
-    def check_sampler(self, options: Mapping[str, Any], where: str) -> dict[str, Any]:
-        """Check and return the options of `sample`; InputError begins with `where`."""
-        return check_arguments(self.sample, options, where)
+    def check_sampler(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Check and return the options of `sample`. Raises InputError."""
+        return check_arguments(self.sample, options)
 
     def calibrate(self, noise: Noise, y: Tensor | None = None, **options: Any) -> None:
         """Run the network on what it meets while `sample` draws with these options, at all of its times.
@@ -108,15 +107,12 @@ class Model(nn.Module, ABC):
         return True
 
 
-def build(entry: Mapping[str, Any], image_shape: tuple[int, int, int], where: str = "model") -> Model:
+def build(entry: Mapping[str, Any], image_shape: tuple[int, int, int]) -> Model:
     """The model that a suite's entry describes: `class` is a dotted path in genbench.models, such as vae.VAE.
 
-    image_shape: (C, H, W). Raises InputError, beginning with `where`, for an unknown class, key or value.
+    image_shape: (C, H, W). Raises InputError for an unknown class, key or value.
     """
-    try:
-        model = construct("genbench.models", entry, where, Model, image_shape=tuple(image_shape))
-    except InputError as error:  # from a part of the model, such as its network
-        raise error if str(error).startswith(where) else InputError(f"{where}: {error}") from None
+    model = construct("genbench.models", entry, Model, image_shape=tuple(image_shape))
     model.image_shape = tuple(image_shape)
     return model
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from genbench.errors import InputError
+from genbench.errors import InputError, place
 from genbench.models import Batch, Model
 from genbench.processes.degradations import DEGRADATIONS
 from genbench.processes.densities import GaussianMixture
@@ -56,9 +56,11 @@ class ColdDiffusion(Model):
         if mixture_components < 1:
             raise InputError(f"key 'mixture_components': found {mixture_components}, expected at least 1")
         self.loss, self.time_input = loss, time_input
-        self.degradation = choose(DEGRADATIONS, degradation, "degradation")(image_shape)
+        with place("degradation"):
+            self.degradation = choose(DEGRADATIONS, degradation)(image_shape)
         self.density = GaussianMixture(mixture_components, image_shape[0] * len(self.degradation.modes))
-        self.restorer = construct("genbench.networks", restorer, "restorer", image_shape=image_shape)
+        with place("restorer"):
+            self.restorer = construct("genbench.networks", restorer, image_shape=image_shape)
 
     # --- Training -----------------------------------------------------------------------------------------------------
 
@@ -117,11 +119,11 @@ class ColdDiffusion(Model):
         *_, x0 = self.restore_path(x_T, algorithm)
         return x0
 
-    def check_sampler(self, options: Mapping[str, Any], where: str) -> dict[str, Any]:
-        options = super().check_sampler(options, where)
+    def check_sampler(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        options = super().check_sampler(options)
         level = options.get("noise_level")
         if level is not None and (options.get("mode") == "reconstruct" or level < 0):
-            raise InputError(f"{where}: key 'noise_level': found {level}, expected at least 0, and mode generate")
+            raise InputError(f"key 'noise_level': found {level}, expected at least 0, and mode generate")
         return options
 
     def remarks(self, options: Mapping[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from genbench.errors import InputError
+from genbench.errors import InputError, place
 from genbench.models import Batch, Model
 from genbench.processes.adversarial import OBJECTIVES, r1_penalty
 from genbench.processes.noise import Noise
@@ -53,14 +53,17 @@ class DDGAN(Model):
         if r1_every < 1:
             raise InputError(f"key 'r1_every': found {r1_every}, expected at least 1")
         self.latent_size, self.r1_gamma, self.r1_every = latent_size, r1_gamma, r1_every
-        self.schedule = choose(SCHEDULES, schedule, "schedule")(timesteps)
+        with place("schedule"):
+            self.schedule = choose(SCHEDULES, schedule)(timesteps)
         self.objective = OBJECTIVES["gan"]
         networks = "genbench.networks"
         given: dict[str, Any] = {"image_shape": image_shape, "latent_size": latent_size}
-        self.generator = construct(networks, generator, "generator", **given)
+        with place("generator"):
+            self.generator = construct(networks, generator, **given)
         self.discriminator: nn.Module | None = None
         if discriminator is not None:
-            self.discriminator = construct(networks, discriminator, "discriminator", **given)
+            with place("discriminator"):
+                self.discriminator = construct(networks, discriminator, **given)
             self.group_size = getattr(self.discriminator, "group", 1)  # of its minibatch standard deviation
 
     def real_pair(self, batch: Batch) -> tuple[Images, Images, Timesteps]:

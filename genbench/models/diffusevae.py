@@ -13,7 +13,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from genbench.errors import InputError
+from genbench.errors import InputError, place
 from genbench.models import Batch
 from genbench.models.diffusion import Diffusion
 from genbench.models.vae import VAE, Prior
@@ -58,7 +58,8 @@ class DiffuseVAE(Diffusion):
             prediction=prediction,
         )
         self.formulation = formulation
-        self.vae: VAE = construct("genbench.models", vae, "vae", VAE, image_shape=image_shape)
+        with place("vae"):
+            self.vae: VAE = construct("genbench.models", vae, VAE, image_shape=image_shape)
         self.vae.requires_grad_(False)
         if self.vae.deterministic:
             raise InputError("key 'vae': found an autoencoder (deterministic), expected a VAE")
@@ -104,11 +105,11 @@ class DiffuseVAE(Diffusion):
         x_hat = self.draw_condition(noise, prior=prior)
         return reverse_process(x_T, self.timesteps(steps, spacing, respacing), self.predictor(clip, x_hat), take)
 
-    def check_sampler(self, options: Mapping[str, Any], where: str) -> dict[str, Any]:
-        options = super().check_sampler(options, where)
-        self.vae.check_sampler({"prior": options["prior"]} if "prior" in options else {}, where)
+    def check_sampler(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        options = super().check_sampler(options)
+        self.vae.check_sampler({"prior": options["prior"]} if "prior" in options else {})
         if not options.get("temperature", 1.0) > 0:
-            raise InputError(f"{where}: key 'temperature': found {options['temperature']}, expected a positive number")
+            raise InputError(f"key 'temperature': found {options['temperature']}, expected a positive number")
         return options
 
     def remarks(self, options: Mapping[str, Any]) -> list[str]:

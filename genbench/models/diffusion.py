@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from genbench.errors import InputError
+from genbench.errors import InputError, place
 from genbench.models import Batch, Model
 from genbench.processes.noise import Noise
 from genbench.processes.samplers import (
@@ -93,17 +93,20 @@ class Diffusion(Model):
                 "key 'loss': found 'hybrid', whose bound moves a learned variance alone; expected "
                 "'learned_variance: true', or 'simple' or 'vlb'"
             )
-        self.schedule = choose(SCHEDULES, schedule, "schedule")(timesteps)
+        with place("schedule"):
+            self.schedule = choose(SCHEDULES, schedule)(timesteps)
         self.prediction, self.learned_variance = prediction, learned_variance
         self.time_input, self.loss = time_input, loss
         self.num_classes, self.multi_label, self.label_dropout = num_classes, multi_label, label_dropout
-        self.time_sampler = choose(TIME_SAMPLERS, time_sampler, "time_sampler")(timesteps)
+        with place("time_sampler"):
+            self.time_sampler = choose(TIME_SAMPLERS, time_sampler)(timesteps)
         given: dict[str, Any] = {"image_shape": image_shape}
         if learned_variance:
             given["out_channels"] = 2 * image_shape[0]
         if num_classes:
             given["num_classes"] = num_classes
-        self.denoiser = construct("genbench.networks", denoiser, "denoiser", **given)
+        with place("denoiser"):
+            self.denoiser = construct("genbench.networks", denoiser, **given)
 
     # --- Training -----------------------------------------------------------------------------------------------------
 
@@ -249,20 +252,16 @@ class Diffusion(Model):
         predict = self.predictor(clip, self.draw_condition(noise, y), guidance)
         return reverse_process(x_T, self.timesteps(steps, spacing, respacing), predict, take)
 
-    def check_sampler(self, options: Mapping[str, Any], where: str) -> dict[str, Any]:
-        options = super().check_sampler(options, where)
+    def check_sampler(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        options = super().check_sampler(options)
         name, variance, eta = options.get("step", "ddpm"), options.get("variance"), options.get("eta")
         given = {key: value for key, value in {"variance": variance, "eta": eta}.items() if value is not None}
-        check_arguments(STEPS[name], given, f"{where}: {name}")
+        with place(name):
+            check_arguments(STEPS[name], given)
         if options.get("guidance") and not self.label_dropout:
-            raise InputError(
-                f"{where}: key 'guidance': found {options['guidance']}, but label_dropout is 0; expected 0"
-            )
-        try:
-            self.step(name, Noise(torch.zeros(0, dtype=torch.int64, device="cpu")), variance, eta)
-            self.timesteps(options.get("steps"), options.get("spacing", "uniform"), options.get("respacing"))
-        except InputError as error:
-            raise InputError(f"{where}: {error}") from None
+            raise InputError(f"key 'guidance': found {options['guidance']}, but label_dropout is 0; expected 0")
+        self.step(name, Noise(torch.zeros(0, dtype=torch.int64, device="cpu")), variance, eta)
+        self.timesteps(options.get("steps"), options.get("spacing", "uniform"), options.get("respacing"))
         return options
 
     def calibrate(self, noise: Noise, y: Labels | None = None, **options: Any) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genbench.errors import InputError
+from genbench.errors import InputError, place
 from genbench.models import Batch, Model
 from genbench.processes.adversarial import OBJECTIVES, PENALTIES
 from genbench.processes.densities import great_circles, latent_plane
@@ -62,13 +62,16 @@ class GAN(Model):
             image_shape = (channels, image_size, image_size)
         self.latent_size, self.n_critic = latent_size, n_critic
         self.objective = OBJECTIVES[objective]
-        self.penalty = choose(PENALTIES, penalty, "penalty") if penalty else None
+        with place("penalty"):
+            self.penalty = choose(PENALTIES, penalty) if penalty else None
         networks = "genbench.networks"
         given: dict[str, Any] = {"image_shape": image_shape, "latent_size": latent_size}
-        self.generator = construct(networks, generator, "generator", **given)
+        with place("generator"):
+            self.generator = construct(networks, generator, **given)
         self.discriminator: nn.Module | None = None
         if discriminator is not None:
-            self.discriminator = construct(networks, discriminator, "discriminator", **given)
+            with place("discriminator"):
+                self.discriminator = construct(networks, discriminator, **given)
 
     def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Scalar]]:
         discriminator = self.discriminator

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genbench.errors import InputError
+from genbench.errors import InputError, place
 from genbench.models import Batch, Model
 from genbench.processes.densities import GaussianMixture, latent_plane
 from genbench.processes.noise import Noise
@@ -72,14 +72,14 @@ class VAE(Model):
             )
         self.latent_size, self.deterministic, self.priors, self.output = latent_size, deterministic, priors, output
         self.kl_weight, self.kl_anneal_steps = kl_weight, kl_anneal_steps
-        self.autoencoder = construct(
-            "genbench.networks",
-            autoencoder or {"class": "autoencoder.Autoencoder", "channels": channels},
-            "autoencoder",
-            image_shape=image_shape,
-            latent_size=latent_size,
-            out_features=latent_size * (1 if deterministic else 2),
-        )
+        with place("autoencoder"):
+            self.autoencoder = construct(
+                "genbench.networks",
+                autoencoder or {"class": "autoencoder.Autoencoder", "channels": channels},
+                image_shape=image_shape,
+                latent_size=latent_size,
+                out_features=latent_size * (1 if deterministic else 2),
+            )
         components = {"gaussian": 1, "mixture": mixture_components}
         self.densities = nn.ModuleDict(
             {prior: GaussianMixture(components[prior], latent_size) for prior in priors if prior != "standard"}
@@ -133,12 +133,11 @@ class VAE(Model):
             return self.decode(noise.normal(self.latent_size))
         return self.decode(self._density(prior).sample(noise))
 
-    def check_sampler(self, options: Mapping[str, Any], where: str) -> dict[str, Any]:
-        options = super().check_sampler(options, where)
+    def check_sampler(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        options = super().check_sampler(options)
         if options.get("prior") not in (None, *self.priors):
             raise InputError(
-                f"{where}: key 'prior': found {options['prior']!r}, expected one of the model's priors: "
-                f"{', '.join(self.priors)}"
+                f"key 'prior': found {options['prior']!r}, expected one of the model's priors: {', '.join(self.priors)}"
             )
         return options
 

@@ -51,7 +51,7 @@ class Averaging(Degradation):
         side = sides[axis - 2]
         if timesteps < 1 or side % timesteps:
             raise InputError(
-                f"degradation: key 'timesteps': found {timesteps}, expected a divisor of the image's side {side}: "
+                f"key 'timesteps': found {timesteps}, expected a divisor of the image's side {side}: "
                 "a step averages as many neighbours, by one mean, as make up the side"
             )
         self.T, self.axis = timesteps, axis
@@ -113,13 +113,12 @@ class Blur(Degradation):
         _, *sides = image_shape
         if timesteps < 1 or std <= 0 or std_growth < 0:
             raise InputError(
-                f"degradation: found timesteps {timesteps}, std {std} and std_growth {std_growth}, expected at least "
+                f"found timesteps {timesteps}, std {std} and std_growth {std_growth}, expected at least "
                 "one step, a positive std and no negative growth"
             )
         if kernel_size % 2 == 0 or not 1 <= kernel_size // 2 < min(sides):
             raise InputError(
-                f"degradation: key 'kernel_size': found {kernel_size}, expected an odd number from 3 to "
-                f"{2 * min(sides) - 1}"
+                f"key 'kernel_size': found {kernel_size}, expected an odd number from 3 to {2 * min(sides) - 1}"
             )
         self.T = timesteps
         stds = [std + i * std_growth for i in range(timesteps)]

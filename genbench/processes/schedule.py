@@ -37,7 +37,7 @@ class Schedule:
         """betas: (T,), beta_1 .. beta_T, each in (0, 1)."""
         betas = betas.to("cpu", torch.float64)
         if not bool(((betas > 0) & (betas < 1)).all()):
-            raise InputError(f"schedule: betas must lie in (0, 1), found {betas.min():.3g} to {betas.max():.3g}")
+            raise InputError(f"betas must lie in (0, 1), found {betas.min():.3g} to {betas.max():.3g}")
         one = torch.ones(1, dtype=torch.float64, device="cpu")
         return cls(torch.cat([one, torch.cumprod(1 - betas, dim=0)]))
 
@@ -111,7 +111,7 @@ def sigmoid(T: int, *, beta_start: float = 1e-4, beta_end: float = 0.02) -> Sche
 def given(T: int, *, values: Sequence[float]) -> Schedule:
     """The betas themselves, T of them: for checkpoints whose schedule has no name."""
     if len(values) != T:
-        raise InputError(f"schedule: betas: values: found {len(values)} numbers, expected {T} (timesteps)")
+        raise InputError(f"betas: values: found {len(values)} numbers, expected {T} (timesteps)")
     return Schedule.from_betas(torch.tensor(values, dtype=torch.float64, device="cpu"))
 
 

@@ -13,6 +13,7 @@ import torch
 
 from genbench.data import ImageSet, load_image_set, save_samples
 from genbench.data.objects import Labels, read_labels
+from genbench.errors import place
 from genbench.files.artifacts import array_sha256, write_json
 from genbench.files.locks import locked
 from genbench.machine import provenance
@@ -53,7 +54,8 @@ def draw_samples(
     loaded, info = load_model(model, device)
     scheme = (sampler or {}).get("quantisation")
     chosen = {key: value for key, value in (sampler or {}).items() if key != "quantisation"}
-    options = loaded.check_sampler(chosen, f"{model}: sampler")
+    with place(model, "sampler"):
+        options = loaded.check_sampler(chosen)
     given, shown, columns = _read_condition(condition), 100, 10
     if isinstance(given, Labels):
         shown, columns = len(given.sets), 8
@@ -62,7 +64,8 @@ def draw_samples(
     rows = find_condition(loaded, options, given, device)
     quantised, reason = None, None
     if scheme is not None:
-        quantised, reason = _quantise(loaded, scheme, options, rows, device, f"{model}: sampler: quantisation")
+        with place(model, "sampler"):
+            quantised, reason = _quantise(loaded, scheme, options, rows, device)
     parts = out.with_name(out.stem + ".parts")
     team = ranks()
     lock = locked(out.with_name(f".{out.stem}.lock"), f"drawing {out}") if team.first else nullcontext()
@@ -110,12 +113,12 @@ def _read_condition(path: str | os.PathLike[str] | None) -> ImageSet | Labels | 
 
 
 def _quantise(
-    model: Model, scheme: str, options: Mapping[str, Any], condition: Condition | None, device: torch.device, where: str
+    model: Model, scheme: str, options: Mapping[str, Any], condition: Condition | None, device: torch.device
 ) -> tuple[dict[str, Any] | None, str | None]:
     """Quantise `model` in place: the record of it; or None and the reason why it can't be done here."""
     from genbench.sampling.quantisation import CALIBRATION_IMAGES, UnavailableError, check_scheme, quantise
 
-    check_scheme(model, scheme, where)
+    check_scheme(model, scheme)
     y = condition.of(torch.arange(CALIBRATION_IMAGES, device=device)) if condition else None
     try:
         return quantise(model, scheme, device, options, y), None

@@ -24,33 +24,30 @@ class HasLikelihood(Protocol):
     def bits_per_dim(self, x0: Images, noise: Noise, *, steps: int | None = None) -> tuple[PerImage, Tensor]: ...
 
 
-def check_likelihood(model: object, steps: int | None, where: str) -> list[int]:
-    """The times of the bound's terms. InputError, beginning with `where`, where there are none, or not so many."""
+def check_likelihood(model: object, steps: int | None) -> list[int]:
+    """The times of the bound's terms. Raises InputError where there are none, or not so many."""
     if not isinstance(model, HasLikelihood) or getattr(model, "num_classes", None):
         raise InputError(
-            f"{where}: found a model of class {type(model).__name__}, which bounds no likelihood of an image; "
+            f"found a model of class {type(model).__name__}, which bounds no likelihood of an image; "
             "expected a diffusion model without classes"
         )
-    try:
-        return model.timesteps(steps, "linspace", None)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
+    return model.timesteps(steps, "linspace", None)
 
 
 def bits_per_dim(
-    model: object, images: np.ndarray, *, steps: int | None, batch_size: int, device: torch.device, where: str
+    model: object, images: np.ndarray, *, steps: int | None, batch_size: int, device: torch.device
 ) -> dict[str, Any]:
     """Mean and standard error over `images`, uint8 (N, H, W, C), of the bound in bits per dimension, with its terms.
 
-    Image i is met with the noise of seed i. steps: of the model's T, evenly spaced; None for all. InputErrors begin
-    with `where`.
+    Image i is met with the noise of seed i. steps: of the model's T, evenly spaced; None for all. Raises
+    InputError for a model without such a bound, and for images of another shape.
     """
-    times = check_likelihood(model, steps, where)
+    times = check_likelihood(model, steps)
     assert isinstance(model, HasLikelihood)
     shape = (images.shape[3], *images.shape[1:3])
     if shape != tuple(model.image_shape) or len(images) < 2:
         raise InputError(
-            f"{where}: found {len(images)} images of shape (C, H, W) = {shape}, expected at least 2 of "
+            f"found {len(images)} images of shape (C, H, W) = {shape}, expected at least 2 of "
             f"{tuple(model.image_shape)}"
         )
     priors, terms = [], []

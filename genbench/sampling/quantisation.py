@@ -121,12 +121,12 @@ SCHEMES: dict[str, Scheme] = {"bf16": bf16, "fp16": fp16, "int8-weights": int8_w
 LIBRARIES = {"bf16": "torch", "fp16": "torch", "int8-weights": "torchao", "int8-static": "torch"}
 
 
-def check_scheme(model: Model, scheme: Any, where: str) -> None:
-    """Raise InputError, beginning with `where`, for an unknown scheme, or a network with nothing to quantise."""
+def check_scheme(model: Model, scheme: Any) -> None:
+    """Raise InputError for an unknown scheme, or a network with nothing to quantise."""
     if scheme not in SCHEMES:
-        raise unknown_name(where, scheme, SCHEMES)
+        raise unknown_name("quantisation", scheme, SCHEMES)
     if not any(True for _ in layers(model.get_submodule(model.network))):
-        raise InputError(f"{where}: the {model.network} has neither convolutions nor linear layers to quantise")
+        raise InputError(f"quantisation: the {model.network} has neither convolutions nor linear layers to quantise")
 
 
 def quantise(

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from genbench.errors import InputError
+from genbench.errors import InputError, place
 from genbench.schema import unknown_name
 from genbench.suites.families import first_stage_key
 from genbench.suites.keys import Suite
@@ -67,24 +67,15 @@ def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str,
     suite.setdefault("snapshot_samples", suite["num_samples"])
     suite["snapshot_samples"] = min(suite["snapshot_samples"], suite["num_samples"])
     suite["dataset"] = {"name": suite["dataset"]["source"], **suite["dataset"]}
-    for name, entry in suite["models"].items():
-        if name == "real":
-            raise InputError(
-                f"{path}: models: found the name 'real', which is kept for the real images; expected another"
-            )
-        entry.setdefault("label", name)
-        _check_kind(entry, f"{path}: models: {name}")
-        _add_quantised_samplers(entry, f"{path}: models: {name}")
-        if isinstance(entry["snapshots"], Mapping):
-            steps = entry["training"].get("steps")
-            if not isinstance(steps, int):
-                raise InputError(
-                    f"{path}: models: {name}: snapshots: found {entry['snapshots']}, which needs training: steps"
-                )
-            entry["snapshots"] = list(range(entry["snapshots"]["every"], steps, entry["snapshots"]["every"]))
-    for name, entry in suite["models"].items():
-        if "first_stage" in entry:
-            _insert_first_stage(suite["models"], entry, f"{path}: models: {name}")
+    with place(path, "models"):
+        if "real" in suite["models"]:
+            raise InputError("found the name 'real', which is kept for the real images; expected another")
+        for name, entry in suite["models"].items():
+            with place(name):
+                _complete_entry(name, entry)
+        for name, entry in suite["models"].items():
+            with place(name):
+                _insert_first_stage(suite["models"], entry)
     return suite
 
 
@@ -121,69 +112,78 @@ def prepared(suite: Mapping[str, Any]) -> dict[str, Any]:
     return {"dataset": suite["dataset"], **own}
 
 
-def _check_kind(entry: dict[str, Any], where: str) -> None:
+def _complete_entry(name: str, entry: dict[str, Any]) -> None:
+    """Check what a model's entry is, and add its label, its quantised samplers, and the steps of its snapshots."""
+    entry.setdefault("label", name)
+    _check_kind(entry)
+    _add_quantised_samplers(entry)
+    if isinstance(entry["snapshots"], Mapping):
+        steps = entry["training"].get("steps")
+        if not isinstance(steps, int):
+            raise InputError(f"snapshots: found {entry['snapshots']}, which needs training: steps")
+        entry["snapshots"] = list(range(entry["snapshots"]["every"], steps, entry["snapshots"]["every"]))
+
+
+def _check_kind(entry: dict[str, Any]) -> None:
     """An entry is a model that is trained here, or a published checkpoint, or samples drawn elsewhere."""
     kinds = [key for key in KINDS if key in entry]
     if len(kinds) != 1 or ("model" in entry) != (kinds == ["training"]):
         found = ", ".join(key for key in ("model", *KINDS) if key in entry) or "none"
         raise InputError(
-            f"{where}: found {found} of the keys that say what this is; expected model and training, or pretrained, "
-            "or samples"
+            f"found {found} of the keys that say what this is; expected model and training, or pretrained, or samples"
         )
     useless = {"pretrained": ["snapshots"], "samples": ["snapshots", "pictures", "likelihood", "quantisation"]}.get(
         kinds[0], []
     )
     for key in useless:
         if entry.get(key):
-            raise InputError(f"{where}: {key}: found {entry[key]!r}, but nothing is trained here; expected none")
+            raise InputError(f"{key}: found {entry[key]!r}, but nothing is trained here; expected none")
     if kinds == ["samples"]:
         for key in ("ranks", "gpus"):
             if entry.get(key, 1) > 1:
-                raise InputError(f"{where}: {key}: found {entry[key]}, but these samples are already drawn; expected 1")
+                raise InputError(f"{key}: found {entry[key]}, but these samples are already drawn; expected 1")
         if entry["samplers"] != {"default": {}}:
-            raise InputError(f"{where}: samplers: found {entry['samplers']!r}, but these samples are already drawn")
+            raise InputError(f"samplers: found {entry['samplers']!r}, but these samples are already drawn")
         entry["samplers"] = {GIVEN: {}}
 
 
-def _insert_first_stage(models: Mapping[str, Any], entry: dict[str, Any], where: str) -> None:
+def _insert_first_stage(models: Mapping[str, Any], entry: dict[str, Any]) -> None:
     """Copy the model that an entry's `first_stage` names into the entry's own, under the key that its class states."""
+    if "first_stage" not in entry:
+        return
     name = entry["first_stage"]
     if name not in models:
-        raise unknown_name(f"{where}: first_stage", name, models)
+        raise unknown_name("first_stage", name, models)
     if "training" not in entry or "training" not in models[name] or "first_stage" in models[name]:
-        raise InputError(f"{where}: first_stage: found {name!r}, expected a model that is trained here, by itself")
+        raise InputError(f"first_stage: found {name!r}, expected a model that is trained here, by itself")
     key = first_stage_key(entry["model"])
     if key is None:
-        raise InputError(
-            f"{where}: first_stage: found {name!r}, but {entry['model']['class']} builds upon no other entry"
-        )
+        raise InputError(f"first_stage: found {name!r}, but {entry['model']['class']} builds upon no other entry")
     if key in entry["model"]:
-        raise InputError(f"{where}: model: found {key!r} beside first_stage, expected one of the two")
+        raise InputError(f"model: found {key!r} beside first_stage, expected one of the two")
     entry["model"] = {**entry["model"], key: models[name]["model"]}
 
 
-def _add_quantised_samplers(entry: dict[str, Any], where: str) -> None:
+def _add_quantised_samplers(entry: dict[str, Any]) -> None:
     """Add a sampler for each scheme of an entry's `quantisation`: the same options, and the scheme under that key."""
     samplers = entry["samplers"]
     for name, options in samplers.items():
         if QUANTISATION in options:
             raise InputError(
-                f"{where}: samplers: {name}: found {QUANTISATION!r}, expected it beside samplers: "
+                f"samplers: {name}: found {QUANTISATION!r}, expected it beside samplers: "
                 f"{QUANTISATION}: {{sampler: {name}, schemes: [...]}}"
             )
     if QUANTISATION not in entry:
         return
     reference = entry[QUANTISATION]["sampler"]
     if reference not in samplers:
-        raise unknown_name(f"{where}: {QUANTISATION}: sampler", reference, samplers)
+        raise unknown_name(f"{QUANTISATION}: sampler", reference, samplers)
     added = {
         f"{reference}-{scheme}": {**samplers[reference], QUANTISATION: scheme}
         for scheme in entry[QUANTISATION]["schemes"]
     }
     if taken := sorted(added.keys() & samplers.keys()):
-        raise InputError(
-            f"{where}: samplers: found {taken[0]!r}, the name of a quantised {reference!r}; expected another"
-        )
+        raise InputError(f"samplers: found {taken[0]!r}, the name of a quantised {reference!r}; expected another")
     entry["samplers"] = samplers | added
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from genbench.data import Description, describe
 from genbench.data.given import given_samples
 from genbench.data.objects import labels_path, parse_labels, read_labels
-from genbench.errors import InputError
+from genbench.errors import InputError, place
 from genbench.features import EXTRACTORS
 from genbench.files.downloads import existing_path
 from genbench.files.hub import LOCATION_KEYS, pretrained_path
@@ -44,13 +44,11 @@ def _common(entry: Mapping[str, Any], seeds: list[int]) -> dict[str, Any]:
 
 
 def check_samples(
-    entry: Mapping[str, Any], image_shape: tuple[int, int, int], count: int, data_root: str, where: str
+    entry: Mapping[str, Any], image_shape: tuple[int, int, int], count: int, data_root: str
 ) -> dict[str, Any]:
-    """The record of samples that were drawn elsewhere; InputError, beginning with `where`, when they don't serve."""
-    try:
+    """The record of samples that were drawn elsewhere. Raises InputError when they don't serve."""
+    with place("samples"):
         given_samples(existing_path(entry["samples"], Path(data_root)), count, image_shape)
-    except InputError as error:
-        raise InputError(f"{where}: samples: {error}") from None
     return {
         "family": "Given samples",
         "paper": None,
@@ -61,23 +59,21 @@ def check_samples(
     }
 
 
-def check_pretrained(entry: Mapping[str, Any], data: Description, data_root: str, where: str) -> dict[str, Any]:
-    """What a published checkpoint is and costs; InputError, beginning with `where`, when it does not serve."""
+def check_pretrained(entry: Mapping[str, Any], data: Description, data_root: str) -> dict[str, Any]:
+    """What a published checkpoint is and costs. Raises InputError when it does not serve."""
     options = {key: value for key, value in entry["pretrained"].items() if key not in ("format", *LOCATION_KEYS)}
-    try:
+    with place("pretrained"):
         path = pretrained_path(entry["pretrained"], Path(data_root))
         imported = read_checkpoint(entry["pretrained"]["format"], path, **options)
-    except InputError as error:
-        raise InputError(f"{where}: pretrained: {error}") from None
-    if tuple(imported.image_shape) != data.image_shape:
-        raise InputError(
-            f"{where}: pretrained: found a model of images of shape (C, H, W) = {tuple(imported.image_shape)}, "
-            f"expected {data.image_shape}, as the data set's"
-        )
-    with META:
-        model = build(imported.model, data.image_shape, f"{where}: pretrained").to(META)
-    check_labels(model, data, f"{where}: pretrained")
-    return describe_model(entry, model, where) | {
+        if tuple(imported.image_shape) != data.image_shape:
+            raise InputError(
+                f"found a model of images of shape (C, H, W) = {tuple(imported.image_shape)}, "
+                f"expected {data.image_shape}, as the data set's"
+            )
+        with META:
+            model = build(imported.model, data.image_shape).to(META)
+        check_labels(model, data)
+    return describe_model(entry, model) | {
         "class": imported.model["class"],
         "spec": {
             "pretrained": entry["pretrained"],
@@ -88,32 +84,34 @@ def check_pretrained(entry: Mapping[str, Any], data: Description, data_root: str
     }
 
 
-def check_labels(model: Model, data: Description, where: str) -> None:
+def check_labels(model: Model, data: Description) -> None:
     """Check that a model that is told labels is told those of the data set."""
     classes, several = getattr(model, "num_classes", 0), getattr(model, "multi_label", False)
     if classes and (classes, several) != (data.num_classes, data.multi_label):
         raise InputError(
-            f"{where}: found num_classes: {classes} and multi_label: {str(several).lower()}, but an image of "
+            f"found num_classes: {classes} and multi_label: {str(several).lower()}, but an image of "
             f"{data.name!r} has {'some' if data.multi_label else 'one'} of {data.num_classes} labels"
         )
 
 
-def check_entry(entry: Mapping[str, Any], data: Description, where: str) -> dict[str, Any]:
-    """What a model's entry will be and cost. Raises InputError, beginning with `where`, for anything wrong in it."""
-    config = TrainConfig.from_entry(entry["training"], f"{where}: training")
+def check_entry(entry: Mapping[str, Any], data: Description) -> dict[str, Any]:
+    """What a model's entry will be and cost. Raises InputError for anything wrong in it."""
+    with place("training"):
+        config = TrainConfig.from_entry(entry["training"])
     if late := [step for step in entry["snapshots"] if step >= config.steps]:
-        raise InputError(
-            f"{where}: snapshots: found step {late[0]}, expected steps below training: steps {config.steps}"
-        )
-    with META:
-        model = build(entry["model"], data.image_shape, f"{where}: model")
-    check_labels(model, data, f"{where}: model")
+        raise InputError(f"snapshots: found step {late[0]}, expected steps below training: steps {config.steps}")
+    with place("model"):
+        with META:
+            model = build(entry["model"], data.image_shape)
+        check_labels(model, data)
     model = model.to(META)
-    config.check_model(model, f"{where}: training")
+    with place("training"):
+        config.check_model(model)
     for key in ("ranks", "gpus"):
-        config.check_ranks(model, entry.get(key, 1), f"{where}: {key}")
-    described = describe_model(entry, model, where)
-    with _told(where, data.image_shape):
+        with place(key):
+            config.check_ranks(model, entry.get(key, 1))
+    described = describe_model(entry, model)
+    with _running(data.image_shape):
         training = training_cost(model, config)
     return described | {
         "class": entry["model"]["class"],
@@ -125,14 +123,14 @@ def check_entry(entry: Mapping[str, Any], data: Description, where: str) -> dict
 
 
 @contextlib.contextmanager
-def _told(where: str, image_shape: tuple[int, int, int]) -> Iterator[None]:
-    """Errors of a model that runs, as one InputError that begins with `where`."""
+def _running(image_shape: tuple[int, int, int]) -> Iterator[None]:
+    """Errors of a model that runs, as InputErrors."""
     try:
         yield
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
+    except InputError:
+        raise
     except (RuntimeError, ValueError, TypeError) as error:
-        raise InputError(f"{where}: the model does not run on images of shape {image_shape}: {error}") from error
+        raise InputError(f"the model does not run on images of shape {image_shape}: {error}") from error
 
 
 def noise_schedule(model: Model) -> dict[str, Any]:
@@ -154,21 +152,23 @@ def noise_schedule(model: Model) -> dict[str, Any]:
     return {"noise_schedule": described}
 
 
-def describe_model(entry: Mapping[str, Any], model: Model, where: str) -> dict[str, Any]:
+def describe_model(entry: Mapping[str, Any], model: Model) -> dict[str, Any]:
     """What a model is, and what drawing an image with each of the entry's samplers costs."""
     options, schemes = {}, {}
     for name, given in entry["samplers"].items():
         given = dict(given)
         if (scheme := given.pop(QUANTISATION, None)) is not None:
-            check_scheme(model, scheme, f"{where}: {QUANTISATION}")
+            check_scheme(model, scheme)
             schemes[name] = {"scheme": scheme, "sampler": entry[QUANTISATION]["sampler"]}
-        options[name] = model.check_sampler(given, f"{where}: samplers: {name}")
+        with place("samplers", name):
+            options[name] = model.check_sampler(given)
     for name in entry["pictures"]:
         if name not in model.pictures:
-            raise unknown_name(f"{where}: pictures", name, model.pictures)
+            raise unknown_name("pictures", name, model.pictures)
     if "likelihood" in entry:
-        check_likelihood(model, entry["likelihood"].get("steps"), f"{where}: likelihood")
-    with _told(where, model.image_shape):
+        with place("likelihood"):
+            check_likelihood(model, entry["likelihood"].get("steps"))
+    with _running(model.image_shape):
         costs = sampling_costs(model, {name: given for name, given in options.items() if name not in schemes})
     samplers = {
         name: {
@@ -191,35 +191,33 @@ def describe_model(entry: Mapping[str, Any], model: Model, where: str) -> dict[s
     }
 
 
-def check_objects(objects: Mapping[str, Any], data: Description, data_root: Path, where: str) -> None:
+def check_objects(objects: Mapping[str, Any], data: Description, data_root: Path) -> None:
     """Check the files of label sets, and that the data set's labels are these objects."""
     if not data.multi_label:
-        raise InputError(f"{where}: found it for {data.name!r}, expected a data set whose images have several labels")
-    try:
-        for name in objects["labels"].values():
-            read_labels(labels_path(name, data_root))
-        if "shown" in objects:
-            parse_labels(objects["shown"], "shown")
-        if "evaluator" in objects:
-            existing_path(objects["evaluator"], data_root)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
+        raise InputError(f"found it for {data.name!r}, expected a data set whose images have several labels")
+    for name in objects["labels"].values():
+        read_labels(labels_path(name, data_root))
+    if "shown" in objects:
+        with place("shown"):
+            parse_labels(objects["shown"])
+    if "evaluator" in objects:
+        existing_path(objects["evaluator"], data_root)
 
 
-def check_evaluation(suite: Mapping[str, Any], data: Description, data_root: Path, where: str) -> None:
+def check_evaluation(suite: Mapping[str, Any], data: Description, data_root: Path) -> None:
     """Check extractors, options, and that there will be as many samples as the metrics need."""
     evaluation = suite["evaluation"]
     for name in evaluation["extractors"]:
         if name not in EXTRACTORS:
-            raise unknown_name(f"{where}: evaluation: extractors", name, EXTRACTORS)
+            raise unknown_name("evaluation: extractors", name, EXTRACTORS)
         if missing := [package for package in EXTRACTORS[name].packages if find_spec(package) is None]:
             raise InputError(
-                f"{where}: evaluation: extractors: found {name!r}, whose package {missing[0]} is not installed; "
+                f"evaluation: extractors: found {name!r}, whose package {missing[0]} is not installed; "
                 f"expected it from pip install 'genbench[{name}]'"
             )
     if "classifier" in evaluation["extractors"] and (data.num_classes < 2 or data.multi_label):
         raise InputError(
-            f"{where}: evaluation: extractors: found 'classifier', which needs one label of at least two classes; "
+            "evaluation: extractors: found 'classifier', which needs one label of at least two classes; "
             + (
                 "images of the data set have several at once: expected 'objects'"
                 if data.multi_label
@@ -228,17 +226,19 @@ def check_evaluation(suite: Mapping[str, Any], data: Description, data_root: Pat
         )
     if "objects" in evaluation["extractors"] and not data.multi_label:
         raise InputError(
-            f"{where}: evaluation: extractors: found 'objects', which needs a data set whose images have several labels"
+            "evaluation: extractors: found 'objects', which needs a data set whose images have several labels"
         )
     objects = evaluation.get("objects")
     if objects:
-        check_objects(objects, data, data_root, f"{where}: evaluation: objects")
-    check_arguments(EvaluationOptions, evaluation["options"], f"{where}: evaluation: options")
+        with place("evaluation", "objects"):
+            check_objects(objects, data, data_root)
+    with place("evaluation", "options"):
+        check_arguments(EvaluationOptions, evaluation["options"])
     options = EvaluationOptions(**evaluation["options"])
     accuracies = [f"object_accuracy_{name}" for name in objects["labels"]] if objects else []
     keys = [*accuracies, *(key for name in evaluation["extractors"] for key in EXTRACTORS[name].metrics)]
     if evaluation["headline"] not in keys:
-        raise unknown_name(f"{where}: evaluation: headline", evaluation["headline"], keys)
+        raise unknown_name("evaluation: headline", evaluation["headline"], keys)
     needed = max(
         minimum_samples(EXTRACTORS[name].metrics, EXTRACTORS[name].dim, options) for name in evaluation["extractors"]
     )
@@ -248,26 +248,28 @@ def check_evaluation(suite: Mapping[str, Any], data: Description, data_root: Pat
     for key in ("num_samples", "snapshot_samples"):
         if suite[key] < needed:
             raise InputError(
-                f"{where}: {key}: found {suite[key]}, expected at least {needed} for the metrics of "
+                f"{key}: found {suite[key]}, expected at least {needed} for the metrics of "
                 f"{', '.join(evaluation['extractors'])} (evaluation: options can lower this)"
             )
 
 
 def preflight(suite: Mapping[str, Any], data_root: str, source: str) -> dict[str, Any]:
-    """Check a complete suite (from load_suite) and say what it will make and cost. `source` begins every error."""
-    try:
+    """Check a complete suite (from load_suite of the file `source`) and say what it will make and cost."""
+
+    def check(name: str, entry: Mapping[str, Any]) -> dict[str, Any]:
+        with place("models", name):
+            if "samples" in entry:
+                return check_samples(entry, data.image_shape, suite["num_samples"], data_root)
+            if "pretrained" in entry:
+                return check_pretrained(entry, data, data_root)
+            return check_entry(entry, data)
+
+    with place(source):
         data = describe(suite["dataset"], data_root)
-    except InputError as error:
-        raise InputError(f"{source}: {error}") from None
-    check_evaluation(suite, data, Path(data_root), source)
-
-    def check(entry: Mapping[str, Any], where: str) -> dict[str, Any]:
-        if "samples" in entry:
-            return check_samples(entry, data.image_shape, suite["num_samples"], data_root, where)
-        if "pretrained" in entry:
-            return check_pretrained(entry, data, data_root, where)
-        return check_entry(entry, data, where)
-
+        check_evaluation(suite, data, Path(data_root))
+        models = {
+            name: _common(entry, seeds_of(suite, entry)) | check(name, entry) for name, entry in suite["models"].items()
+        }
     return {
         "suite": suite["name"],
         "suite_argument": suite["name"] if Path(source).resolve().parent == ROOT / "suites" else source,
@@ -288,9 +290,6 @@ def preflight(suite: Mapping[str, Any], data_root: str, source: str) -> dict[str
         "seeds": suite["seeds"],
         "evaluation": suite["evaluation"],
         "headline": suite["evaluation"]["headline"],
-        "models": {
-            name: _common(entry, seeds_of(suite, entry)) | check(entry, f"{source}: models: {name}")
-            for name, entry in suite["models"].items()
-        },
+        "models": models,
         "provenance": provenance.collect("torch", "numpy", "snakemake"),
     }

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from genbench.data import ImageSet
-from genbench.errors import InputError
+from genbench.errors import InputError, place
 from genbench.files import weights
 from genbench.files.artifacts import atomic_path, check_sha256, read_json, write_json
 from genbench.files.locks import locked
@@ -129,7 +129,8 @@ def train(
     begins anew), with as many ranks as it has then: their number is no part of what is trained.
     Raises InputError for a bad spec, a damaged save, or a loss that is not finite.
     """
-    config = TrainConfig.from_entry(spec["training"])
+    with place("training"):
+        config = TrainConfig.from_entry(spec["training"])
     if any(not 0 <= snapshot < config.steps for snapshot in snapshots):
         raise InputError(f"snapshots: found {sorted(snapshots)}, expected steps from 0 to {config.steps - 1}")
     if config.validate_every and held_out is None:

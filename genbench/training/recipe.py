@@ -3,11 +3,12 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import Any, Literal
 
 import torch
 
-from genbench.errors import InputError
+from genbench.errors import InputError, place
 from genbench.models import Model
 from genbench.schema import check_arguments
 
@@ -74,22 +75,19 @@ class TrainConfig:
     optimizers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
-    def from_entry(cls, entry: Mapping[str, Any], where: str = "training") -> "TrainConfig":
-        """Check a suite's `training` entry; InputError begins with `where`."""
-        config = cls(**check_arguments(cls, entry, where))
+    def from_entry(cls, entry: Mapping[str, Any]) -> "TrainConfig":
+        """Check a suite's `training` entry. Raises InputError."""
+        config = cls(**check_arguments(cls, entry))
         for key, low in (("steps", 1), ("batch_size", 1), ("accumulate", 1), ("log_every", 1), ("validate_every", 0)):
             if getattr(config, key) < low:
-                raise InputError(f"{where}: key {key!r}: found {getattr(config, key)}, expected at least {low}")
+                raise InputError(f"key {key!r}: found {getattr(config, key)}, expected at least {low}")
         if config.batch_size % config.accumulate:
             raise InputError(
-                f"{where}: key 'accumulate': found {config.accumulate}, expected a divisor of batch_size "
-                f"{config.batch_size}"
+                f"key 'accumulate': found {config.accumulate}, expected a divisor of batch_size {config.batch_size}"
             )
         if not 0 <= config.ema_decay < 1:
-            raise InputError(f"{where}: key 'ema_decay': found {config.ema_decay}, expected 0 (none) up to below 1")
-        check_arguments(OptimizerConfig, config.optimizer, f"{where}: optimizer")
-        for name, options in config.optimizers.items():
-            check_arguments(OptimizerConfig, options, f"{where}: optimizers: {name}")
+            raise InputError(f"key 'ema_decay': found {config.ema_decay}, expected 0 (none) up to below 1")
+        _ = config._optimizer_configs  # checks them
         return config
 
     def without_defaults(self) -> dict[str, Any]:
@@ -98,33 +96,45 @@ class TrainConfig:
         plain = TrainConfig(steps=0, batch_size=0)
         return {key: value for key, value in own.items() if value != getattr(plain, key)}
 
-    def optimizer_for(self, name: str) -> OptimizerConfig:
-        options = {**self.optimizer, **self.optimizers.get(name, {})}
-        return OptimizerConfig(**check_arguments(OptimizerConfig, options, f"optimizer of {name}"))
+    @cached_property
+    def _optimizer_configs(self) -> tuple[OptimizerConfig, dict[str, OptimizerConfig]]:
+        """The optimizer of most submodules, and those of `optimizers`. No field: it is made of two of them."""
+        with place("optimizer"):
+            shared = OptimizerConfig(**check_arguments(OptimizerConfig, self.optimizer))
+        own = {}
+        for name, options in self.optimizers.items():
+            with place("optimizers", name):
+                own[name] = OptimizerConfig(**check_arguments(OptimizerConfig, {**self.optimizer, **options}))
+        return shared, own
 
-    def check_model(self, model: Model, where: str = "training") -> None:
+    def optimizer_for(self, name: str) -> OptimizerConfig:
+        """The optimizer of a submodule. Raises InputError for options that it does not have."""
+        shared, own = self._optimizer_configs
+        return own.get(name, shared)
+
+    def check_model(self, model: Model) -> None:
         """Check what depends on the model: names of optimizers, validation, compilation."""
         names = [name for name, _ in model.named_children()]
         for name in self.optimizers:
             if name not in names:
-                raise InputError(f"{where}: optimizers: found {name!r}, expected one of: {', '.join(names)}")
+                raise InputError(f"optimizers: found {name!r}, expected one of: {', '.join(names)}")
         if self.validate_every and type(model).validate is Model.validate:
             raise InputError(
-                f"{where}: key 'validate_every': found {self.validate_every}, but {type(model).__name__} has "
+                f"key 'validate_every': found {self.validate_every}, but {type(model).__name__} has "
                 "nothing to watch on held-out images; expected 0"
             )
         if self.compile and not model.allows_compile():
-            raise InputError(f"{where}: key 'compile': found true, but this model differentiates twice; expected false")
+            raise InputError("key 'compile': found true, but this model differentiates twice; expected false")
         if self.compile and self.sync_batch_norm:
-            raise InputError(f"{where}: key 'sync_batch_norm': found true beside compile; expected one of the two")
+            raise InputError("key 'sync_batch_norm': found true beside compile; expected one of the two")
 
-    def check_ranks(self, model: Model, ranks: int, where: str = "training") -> None:
+    def check_ranks(self, model: Model, ranks: int) -> None:
         """Check that a micro-batch can be dealt out to so many processes."""
         size = self.batch_size // self.accumulate
         groups = size // min(model.group_size, size)
         if groups < ranks:
             together = f", {groups} groups of {size // groups} that {type(model).__name__} looks at together"
             raise InputError(
-                f"{where}: found {ranks} processes (ranks) for {size} images at once (batch_size / accumulate)"
+                f"found {ranks} processes (ranks) for {size} images at once (batch_size / accumulate)"
                 f"{together if groups < size else ''}; expected at most {groups}"
             )

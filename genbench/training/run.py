@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from genbench.data import ImageSet
-from genbench.errors import InputError
+from genbench.errors import InputError, place
 from genbench.files import weights
 from genbench.files.artifacts import sha256_json, write_json
 from genbench.machine import provenance
@@ -82,9 +82,10 @@ class Task:
         Raises InputError if the recipe does not suit it, or the first stage is missing or of another model.
         """
         torch.manual_seed(self.seed)
-        with torch.device(self.device):
+        with place("model"), torch.device(self.device):
             model = build(self.spec["model"], self.image_shape)
-        self.config.check_model(model)
+        with place("training"):
+            self.config.check_model(model)
         name, stage = model.first_stage, self.first_stage
         if (name is None) != (stage is None):
             raise InputError(
@@ -134,7 +135,8 @@ class TrainingRun:
         self.task, self.folder, self.fingerprint, self.team = task, folder, task.fingerprint(), team
         config, device = task.config, task.device
         model = task.model()
-        config.check_ranks(model, team.size)
+        with place("training"):
+            config.check_ranks(model, team.size)
         part = None
         if team.size > 1:
             copy_from_first(model)

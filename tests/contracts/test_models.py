@@ -10,7 +10,7 @@ import torch
 from entries import AUTOENCODER, IMAGE_SHAPE, MODELS, VAE
 from torch.nn import functional as F
 
-from genbench.errors import InputError
+from genbench.errors import InputError, place
 from genbench.importing.diffusers import from_official
 from genbench.models import Batch, build, count_parameters
 from genbench.models import vae as vae_family
@@ -362,9 +362,10 @@ def test_unet_equals_diffusers_weight_for_weight(name: str) -> None:
     ],
 )
 def test_wrong_entries_are_named(entry: dict, message: str) -> None:
-    with pytest.raises(InputError, match=message) as caught, torch.device("meta"):
-        build(entry, IMAGE_SHAPE, "suite.yaml: models: x: model")
-    assert str(caught.value).startswith("suite.yaml: models: x: model")
+    with pytest.raises(InputError, match=message) as caught, place("suite.yaml", "models", "x", "model"):
+        build(entry, IMAGE_SHAPE)
+    assert str(caught.value).startswith("suite.yaml: models: x: model: ")
+    assert str(caught.value).count("model: ") == 1
 
 
 @pytest.mark.parametrize(
@@ -381,16 +382,16 @@ def test_wrong_entries_are_named(entry: dict, message: str) -> None:
 def test_wrong_sampler_options_are_named(options: dict, message: str) -> None:
     with torch.device("meta"):
         model = build(MODELS["ddpm"], IMAGE_SHAPE)
-    with pytest.raises(InputError, match=message) as caught:
-        model.check_sampler(options, "suite.yaml: samplers: x")
-    assert str(caught.value).startswith("suite.yaml: samplers: x")
+    with pytest.raises(InputError, match=message) as caught, place("suite.yaml", "samplers", "x"):
+        model.check_sampler(options)
+    assert str(caught.value).startswith("suite.yaml: samplers: x: ")
 
 
 def test_a_model_without_samplers_refuses_sampler_options() -> None:
     with torch.device("meta"):
         model = build(VAE, IMAGE_SHAPE)
     with pytest.raises(InputError, match="unknown key: found 'step'"):
-        model.check_sampler({"step": "ddim"}, "x")
+        model.check_sampler({"step": "ddim"})
 
 
 def test_every_family_says_what_it_is_in_two_sentences():

@@ -140,7 +140,7 @@ def test_the_networks_of_cifar10s_diffusion_models_have_the_published_sizes() ->
             r"toy.yaml: models: ddpm: samplers: ddim: .*found 5000, expected 1 to 20",
         ),
         ("models.ddpm.snapshots", [99], r"toy.yaml: models: ddpm: snapshots: found step 99, expected steps below"),
-        ("models.ddpm.model.denoiser.patch_size", 3, r"toy.yaml: models: ddpm: model: UNet: image side 28"),
+        ("models.ddpm.model.denoiser.patch_size", 3, r"toy.yaml: models: ddpm: model: denoiser: UNet: image side 28"),
         ("models.a/b", {"model": MODELS["vae"], "training": dict(TRAINING)}, r"toy.yaml: models.*'a/b'"),
         (
             "models.real",

@@ -23,6 +23,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 import torch
 from torch.nn import functional as F
+from genbench.errors import place
 from genbench.schema import construct
 from genbench.models import Batch, Model
 from genbench.processes.noise import Noise
@@ -49,7 +50,7 @@ def flow(monkeypatch: pytest.MonkeyPatch) -> dict:
 
 
 def test_the_family_of_the_readme_passes_preflight_trains_and_samples(flow: dict, tmp_path: Path) -> None:
-    found = check_entry(flow, DATA, "README.md")
+    found = check_entry(flow, DATA)
     assert {name: cost["nfe"] for name, cost in found["samplers"].items()} == {"euler-50": 50, "euler-10": 10}
     out = tmp_path / "model.safetensors"
     train(flow, *blobs(32), data_sha256="d", seed=0, out=out, device=torch.device("cpu"))

@@ -183,7 +183,7 @@ def test_impossible_combinations_are_refused(options: dict[str, object], message
 )
 def test_impossible_samplers_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        diffusion().check_sampler(options, "toy")
+        diffusion().check_sampler(options)
 
 
 def test_what_the_network_is_told_of_time() -> None:

@@ -10,7 +10,7 @@ from entries import COLD, IMAGE_SHAPE, blobs
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from genbench.errors import InputError
+from genbench.errors import InputError, place
 from genbench.images import to_images
 from genbench.models import Batch, build
 from genbench.models.cold import ColdDiffusion
@@ -304,8 +304,8 @@ def test_strips_go_down_to_T_and_back(model: ColdDiffusion) -> None:
     ],
 )
 def test_wrong_samplers_are_named(model: ColdDiffusion, options: dict, message: str) -> None:
-    with pytest.raises(InputError, match=f"here: {message}"):
-        model.check_sampler(options, "here")
+    with pytest.raises(InputError, match=f"here: {message}"), place("here"):
+        model.check_sampler(options)
 
 
 def test_reconstruction_of_nothing_is_an_error(model: ColdDiffusion) -> None:

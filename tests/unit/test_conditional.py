@@ -4,7 +4,7 @@ import pytest
 import torch
 from entries import IMAGE_SHAPE, MODELS
 
-from genbench.errors import InputError
+from genbench.errors import InputError, place
 from genbench.models import Batch, build, count_parameters
 from genbench.models.diffusion import Diffusion
 from genbench.processes.noise import Noise
@@ -76,6 +76,7 @@ def test_what_does_not_go_together_is_refused() -> None:
     with pytest.raises(InputError, match=r"key 'label_dropout': found 0\.1 with 0 classes"):
         conditional(num_classes=0, label_dropout=0.1)
     with pytest.raises(InputError, match=r"key 'guidance': found 2\.0, but label_dropout is 0"):
-        conditional().check_sampler({"guidance": 2.0}, "toy")
-    with pytest.raises(InputError, match="likelihood: found a model of class Diffusion, which bounds no likelihood of"):
-        check_likelihood(conditional(), None, "likelihood")
+        conditional().check_sampler({"guidance": 2.0})
+    bounded = "likelihood: found a model of class Diffusion, which bounds no likelihood of"
+    with pytest.raises(InputError, match=bounded), place("likelihood"):
+        check_likelihood(conditional(), None)

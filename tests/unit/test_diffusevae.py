@@ -118,7 +118,7 @@ def test_it_starts_from_the_noise_of_the_plain_model() -> None:
 def test_every_sampler_of_diffusion_serves(options: dict[str, object]) -> None:
     model = diffusevae()
     with torch.no_grad():
-        images = model.sample(Noise(torch.arange(3)), **model.check_sampler(options, "toy"))
+        images = model.sample(Noise(torch.arange(3)), **model.check_sampler(options))
         assert images.shape == (3, *IMAGE_SHAPE)
         alone = model.sample(Noise(torch.arange(1, 2)), **options)
     torch.testing.assert_close(images[1:2], alone, rtol=1e-3, atol=1e-4)
@@ -187,7 +187,7 @@ def test_a_suite_names_the_first_stage(tmp_path: Path) -> None:
 )
 def test_impossible_options_are_refused(options: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        diffusevae().check_sampler(options, "toy")
+        diffusevae().check_sampler(options)
 
 
 def test_an_autoencoder_is_no_first_stage() -> None:

@@ -270,13 +270,13 @@ def test_preflight_asks_for_the_package_and_for_as_many_images_as_the_headline_n
     data = describe({"source": "demo"}, Path())
     suite = {"num_samples": 2000, "snapshot_samples": 2000}
     suite["evaluation"] = {"extractors": ["efficientnet"], "options": {}, "headline": "fd_efficientnet"}
-    check_evaluation(suite, data, Path(), "suite")
+    check_evaluation(suite, data, Path())
     suite["evaluation"]["headline"] = "fd_infinity_efficientnet"  # which is optional elsewhere
     with pytest.raises(InputError, match="num_samples: found 2000, expected at least 10240"):
-        check_evaluation(suite, data, Path(), "suite")
+        check_evaluation(suite, data, Path())
     monkeypatch.setattr("genbench.suites.preflight.find_spec", lambda package: None)
     with pytest.raises(InputError, match=r"efficientnet_lite_pytorch is not installed.*genbench\[efficientnet\]"):
-        check_evaluation(suite, data, Path(), "suite")
+        check_evaluation(suite, data, Path())
 
 
 def test_weights_of_another_network_and_damaged_ones_are_refused(tmp_path):

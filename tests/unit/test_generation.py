@@ -127,7 +127,7 @@ def test_label_sets_are_given_by_seed_and_to_models_of_labels_alone(
     cold_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, _ = load_model(cold_file)
-    sets = parse_labels([["gray cube", "yellow cylinder"], ["red cube"]], "here")
+    sets = parse_labels([["gray cube", "yellow cylinder"], ["red cube"]])
     with pytest.raises(InputError, match="found label sets, but the model starts from given images"):
         find_condition(model, {"mode": "reconstruct"}, sets, CPU)
     monkeypatch.setattr(model, "condition", lambda options: "labels")

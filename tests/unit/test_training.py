@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +146,18 @@ def test_learning_rates_warm_up_and_decay() -> None:
     cosine = OptimizerConfig(lr=1.0, decay="cosine")
     assert [cosine.lr_at(step, 100) for step in (0, 50, 100)] == pytest.approx([1.0, 0.5, 0.0])
     assert OptimizerConfig(lr=0.3).lr_at(77, 100) == 0.3
+
+
+def test_optimizers_are_checked_once_and_are_no_field_of_the_recipe() -> None:
+    entry = {"steps": 1, "batch_size": 1, "optimizer": {"lr": 1}, "optimizers": {"discriminator": {"betas": [0, 0.9]}}}
+    config = TrainConfig.from_entry(entry)
+    discriminator = config.optimizer_for("discriminator")
+    assert discriminator == OptimizerConfig(lr=1.0, betas=(0.0, 0.9))
+    assert config.optimizer_for("discriminator") is discriminator
+    assert config.optimizer_for("generator") is config.optimizer_for("another")
+    assert asdict(config) == asdict(TrainConfig(**entry))  # the training's fingerprint is made of it
+    with pytest.raises(InputError, match=r"^optimizers: discriminator: key 'lr': found 'x'"):
+        TrainConfig.from_entry(entry | {"optimizers": {"discriminator": {"lr": "x"}}})
 
 
 def test_optimizers_differ_by_submodule_and_gradients_are_clipped() -> None:

@@ -1,0 +1,58 @@
+"""The place of an error: put before its message by the callers, the outermost first."""
+
+import traceback
+from pathlib import Path
+
+import pytest
+
+from genbench.errors import InputError, place
+
+
+def quiet_failure(error: Exception) -> None:
+    """Raise `error` instead of another, as the code does where the other would tell a user nothing."""
+    try:
+        int("x")
+    except ValueError:
+        raise error from None
+
+
+def test_nested_places_make_one_line() -> None:
+    with pytest.raises(InputError) as caught, place(Path("suites/x.yaml"), "models", "gan"), place("training"):
+        raise InputError("key 'lr': found 'x', expected a number")
+    assert str(caught.value) == "suites/x.yaml: models: gan: training: key 'lr': found 'x', expected a number"
+
+
+def test_parts_are_any_number_of_anything() -> None:
+    with pytest.raises(InputError, match=r"^7: found 3$"), place(7), place():
+        raise InputError("found 3")
+
+
+def test_a_place_that_was_left_is_not_named() -> None:
+    with place("first"):
+        pass
+    with pytest.raises(InputError, match=r"^second: found 3$"), place("second"):
+        raise InputError("found 3")
+
+
+def test_other_exceptions_pass_as_they_are() -> None:
+    error = ValueError("not the user's fault")
+    with pytest.raises(ValueError, match=r"^not the user's fault$") as caught, place("suites/x.yaml"):
+        raise error
+    assert caught.value is error
+
+
+def test_no_other_exception_is_shown_with_it() -> None:
+    error = InputError("found 3")
+    with pytest.raises(InputError) as caught, place("a"), place("b"):
+        quiet_failure(error)
+    assert caught.value is error
+    shown = traceback.format_exception(error)
+    assert shown[-1].endswith("InputError: a: b: found 3\n")
+    assert sum("Error: " in line for line in shown) == 1
+
+
+def test_a_cause_is_kept() -> None:
+    cause = RuntimeError("shapes")
+    with pytest.raises(InputError, match=r"^a: does not run: shapes$") as caught, place("a"):
+        raise InputError(f"does not run: {cause}") from cause
+    assert caught.value.__cause__ is cause
