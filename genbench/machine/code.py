@@ -16,7 +16,18 @@ from typing import Any
 
 PACKAGE = Path(__file__).parents[1]
 # What computes nothing that a result holds: it reads, writes, checks, reports, or was hashed before (the data).
-PLUMBING = ("errors", "schema", "files", "machine", "data", "suites", "commands", "reporting", "training.history")
+PLUMBING = (
+    "errors",
+    "schema",
+    "own_code",
+    "files",
+    "machine",
+    "data",
+    "suites",
+    "commands",
+    "reporting",
+    "training.history",
+)
 COMPUTING = ("machine.distributed",)  # among these: it adds up gradients
 EARLIER = Path(__file__).with_name("earlier_code.json")  # written by tools/same_code.py
 # Where each kind of result is computed, besides the modules of the model's own classes. Every file of metrics/ counts:

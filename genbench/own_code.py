@@ -1,0 +1,177 @@
+"""A user's own code: `PATH.py:NAME` in a suite is an object in a file of theirs, outside the package.
+
+A suite that is loaded completes it to `PATH.py:NAME#HASH`, the first 16 hex digits of the file's SHA-256. That one text
+travels on, into the fingerprint of a training, checkpoints and records: so an edit of the file makes anew exactly what
+depends on it.
+
+Files such as checkpoints may come from anybody. What they name is run only if this process was told so: by a suite, by
+`allow`, or by the environment variable GENBENCH_OWN_CODE.
+"""
+
+import hashlib
+import os
+import re
+import shlex
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from genbench.errors import InputError
+from genbench.schema import unknown_name
+
+VARIABLE = "GENBENCH_OWN_CODE"  # what may be run, one reference a line
+_PATTERN = re.compile(r"(?P<path>[^\x00-\x1f\x7f<>{}#]+\.py):(?P<name>[^\W\d]\w*)(?:#(?P<digest>[0-9a-f]{16}))?")
+_allowed: dict[tuple[str, str], Path] = {}  # by name and hash
+_modules: dict[str, ModuleType] = {}  # by hash
+
+
+class Reference(NamedTuple):
+    """An object in a user's file, as a text `PATH.py:NAME` or `PATH.py:NAME#HASH`."""
+
+    path: str
+    name: str
+    digest: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.name}" + (f"#{self.digest}" if self.digest else "")
+
+
+def parse(text: object) -> Reference | None:
+    """The reference that a text is; None for any other text, such as `gan.GAN`, and for what is no text."""
+    found = _PATTERN.fullmatch(text) if isinstance(text, str) else None
+    return Reference(**found.groupdict()) if found else None
+
+
+def complete(value: Any, folder: Path) -> Any:
+    """A value from a user's YAML file in `folder` with every reference in it complete, and allowed."""
+    if isinstance(value, Mapping):
+        return {key: complete(part, folder) for key, part in value.items()}
+    if isinstance(value, list):
+        return [complete(part, folder) for part in value]
+    return allow(value, folder) if parse(value) else value
+
+
+def allow(text: str, folder: str | os.PathLike[str] = ".") -> str:
+    """Let this process run what `PATH.py:NAME` names, PATH as seen from `folder`; returns the complete reference.
+
+    Its PATH is relative to the working directory where the file lies below that. Raises InputError for a missing file,
+    and for one that is not as the HASH of a complete reference says.
+    """
+    given = parse(text)
+    if given is None:
+        raise InputError(f"own code: found {text!r}, expected PATH.py:NAME, such as ./my.py:Flow")
+    path = Path(os.path.abspath(Path(folder) / given.path))
+    digest = _digest(_read(path))
+    _check_digest(path, digest, given.digest)
+    _allowed[given.name, digest] = path
+    return str(Reference(_shown(path), given.name, digest))
+
+
+def allowed() -> list[str]:
+    """What this process may run, as complete references: for the environment of the processes that it starts."""
+    return [str(Reference(_shown(path), name, digest)) for (name, digest), path in _known().items()]
+
+
+def load(text: str) -> Any:
+    """The object that a complete reference names.
+
+    Its file is run once, and what is run is what was hashed. Raises InputError where this process was not told to run
+    it, and for a file that is missing, was edited, fails, or has no such name.
+    """
+    reference = parse(text)
+    if reference is None or reference.digest is None:
+        raise InputError(
+            f"own code: found {text!r}, expected PATH.py:NAME#HASH, as a suite that is loaded has it, and "
+            "genbench.own_code.allow returns it"
+        )
+    known = _known()
+    path = known.get((reference.name, reference.digest))
+    if path is None:
+        for (name, digest), other in known.items():
+            if name == reference.name and other.name == Path(reference.path).name:
+                _check_digest(other, digest, reference.digest)
+        plain = str(reference._replace(digest=None))
+        raise InputError(
+            f"own code: found {text}, which this process was not told to run; if you trust that file, set the "
+            f"environment variable {VARIABLE}={shlex.quote(plain)}"
+        )
+    module = _module(path, reference.digest)
+    if reference.name not in vars(module):
+        own = [name for name, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
+        raise unknown_name(_shown(path), reference.name, own)
+    return getattr(module, reference.name)
+
+
+def without_path(text: str) -> str:
+    """What a result depends on of a reference, which is not where its file lies; any other text as it is."""
+    reference = parse(text)
+    return text if reference is None else str(reference._replace(path=Path(reference.path).name))
+
+
+def _known() -> dict[tuple[str, str], Path]:
+    """What may be run. Of a line in the environment without a hash, the file as it is now."""
+    known = dict(_allowed)
+    for line in os.environ.get(VARIABLE, "").splitlines():
+        if line.strip():
+            given = parse(line.strip())
+            if given is None:
+                raise InputError(f"{VARIABLE}: found {line!r}, expected PATH.py:NAME on each line")
+            path = Path(os.path.abspath(given.path))
+            known[given.name, given.digest or _digest(_read(path))] = path
+    return known
+
+
+def _module(path: Path, digest: str) -> ModuleType:
+    if digest not in _modules:
+        source = _read(path)
+        _check_digest(path, _digest(source), digest)
+        module = ModuleType(f"genbench_own_{digest}")
+        module.__file__ = str(path)
+        sys.modules[module.__name__] = module  # where dataclasses and annotations are looked up
+        try:
+            exec(compile(source, str(path), "exec"), vars(module))
+        except Exception as error:
+            del sys.modules[module.__name__]
+            raise _failed(path, error) from error
+        _modules[digest] = module
+    return _modules[digest]
+
+
+def _failed(path: Path, error: Exception) -> InputError:
+    """One line about an error in a user's file: where in it, and what."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
+    place = f"{_shown(path)}: line {line}" if line else _shown(path)
+    hint = ""
+    if isinstance(error, ModuleNotFoundError) and (path.parent / f"{str(error.name).partition('.')[0]}.py").exists():
+        hint = "; own code is one file, which may import installed packages and genbench, and no file beside it"
+    return InputError(f"{place}: {type(error).__name__}: {' '.join(str(error).split())}{hint}")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"own code: {_shown(path)}: no such file") from None
+    except OSError as error:
+        raise InputError(f"own code: {_shown(path)}: {error.strerror}") from None
+
+
+def _digest(source: bytes) -> str:
+    return hashlib.sha256(source).hexdigest()[:16]
+
+
+def _check_digest(path: Path, found: str, expected: str | None) -> None:
+    if expected not in (None, found):
+        raise InputError(
+            f"{_shown(path)}: found SHA-256 {found}..., expected {expected}...: the file was edited since; bring back "
+            "the file as it was, or make anew what depends on it"
+        )
+
+
+def _shown(path: Path) -> str:
+    """Relative to the working directory where it lies below that."""
+    return path.relative_to(Path.cwd()).as_posix() if path.is_relative_to(Path.cwd()) else path.as_posix()
