@@ -3,18 +3,17 @@ only compares.
 
 A part stands between `<!-- written by tools/document.py: NAME -->` and `<!-- end -->`; all else is left as it is. Keys
 come from genbench/suites/keys.py and from the signatures that a suite's entries are checked against, their meanings
-from the docstrings there, where `key: what it is.` or `` `key` `` says so.
+from the lines `key: Meaning.` of the docstrings there.
 """
 
 import argparse
 import importlib
 import inspect
-import itertools
 import pkgutil
 import re
 import sys
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,24 +74,23 @@ def table(rows: list[tuple[str, ...]], *head: str) -> Iterator[str]:
 # --- Functions and classes whose keyword-only parameters are an entry's keys ------------------------------------------
 
 
-def meanings(docstring: str, names: list[str]) -> tuple[str, dict[str, str]]:
-    """A docstring without its `key: what it is.` parts, and these parts by key. A blank line ends such a part."""
-    keys = "|".join(map(re.escape, names))
-    head = (
-        re.compile(rf"(?:(?<=[.;]\s)|(?<=\A)|(?<=\n))((?:{keys})(?:, (?:{keys}))*):\s")
-        if names
-        else re.compile(r"(?!)")
-    )
-    rest, found = [], {}
-    docstring = re.sub(r"\s*Raises InputError[^.]*\.", "", docstring)
-    for paragraph in re.split(r"\n\s*\n", docstring):
-        starts = list(head.finditer(paragraph))
-        rest.append(paragraph[: starts[0].start()] if starts else paragraph)
-        for start, following in itertools.zip_longest(starts, starts[1:]):
-            text = paragraph[start.end() : following.start() if following else len(paragraph)]
-            for name in start[1].split(", "):
-                found[name] = sentence(text)
-    return "\n\n".join(" ".join(part.split()) for part in rest if part.strip()), found
+def meanings(docstring: str, names: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """A docstring without its lines `key: Meaning.`, and the meanings by key; lines that continue one are indented."""
+    rest, found, key = [], {}, ""
+    for line in docstring.splitlines():
+        start, colon, text = line.partition(": ")
+        if colon and start in names:
+            key = start
+            found[key] = [text]
+        elif key and line.startswith("    "):
+            found[key].append(line)
+        else:
+            key = ""
+            rest.append(line)
+    text = re.sub(r"\s*Raises InputError[^.]*\.", "", "\n".join(rest))
+    paragraphs = (" ".join(part.split()) for part in re.split(r"\n\s*\n", text))
+    meaning = {key: " ".join(" ".join(lines).split()) for key, lines in found.items()}
+    return "\n\n".join(filter(None, paragraphs)), meaning
 
 
 def parameters(function: Callable[..., Any], filled: tuple[str, ...] = ()) -> dict[str, inspect.Parameter]:
@@ -182,7 +180,7 @@ def kind(schema: Mapping[str, Any]) -> str:
         return " or ".join(sorted(map(kind, schema["anyOf"]), key="null".__ne__))  # null first
     found = str(schema.get("type"))
     if found == "array":
-        return f"a list, of each {kind(schema['items'])}"
+        return f"a list, of each {kind(schema['items'])}" if schema["items"] else "a list"
     simple = {
         "integer": "an integer",
         "number": "a number",
@@ -238,7 +236,7 @@ def all_networks() -> Iterator[str]:
 def all_spacings() -> Iterator[str]:
     names = list(typing.get_args(typing.get_type_hints(Diffusion.sample)["spacing"]))
     _, found = meanings(inspect.getdoc(spaced_timesteps) or "", names)
-    yield from table([(f"`{name}`", found[name]) for name in names], "name", "which times")
+    yield from table([(f"`{name}`", sentence(found[name])) for name in names], "name", "which times")
 
 
 def all_metrics() -> Iterator[str]:

@@ -32,13 +32,13 @@ OVERLAP_NOTE = (
 
 
 def cub(data_root: Path, *, path: str | None = None, image_size: int = 32, split: Split = "official") -> Dataset:
-    """CUB-200-2011 in colour, resized to `image_size` squared without keeping the aspect ratio.
+    """CUB-200-2011 in colour. Labels are the species, in the official order; so are the images.
 
-    path: CUB_200_2011.tgz, or the folder CUB_200_2011 that it holds, or a folder with either.
-    split: official has 5,994 images for training and 5,794 for test; all trains on every one, as the course does, and
-    its test images are the official ones, which training has seen: a note says so.
-
-    Labels are the species, in the official order; so are the images.
+    path: CUB_200_2011.tgz, or the folder CUB_200_2011 that it holds, or a folder with either, as it stands or inside
+        `data_root`; by default it is looked for in `data_root`, and downloaded.
+    image_size: Side of the square to which images are resized, without keeping the aspect ratio.
+    split: "official" has 5,994 images for training and 5,794 for test. "all" trains on every one, as the course does;
+        its test images are the official ones, which training has seen: a note says so.
     """
     if image_size < 1:
         raise InputError(f"key 'image_size': found {image_size}, expected at least 1")

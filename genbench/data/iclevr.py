@@ -22,12 +22,15 @@ IMAGES, OBJECT_FILE, TRAIN_FILE, TEST_FILES = "iclevr", "objects.json", "train.j
 def iclevr(
     data_root: Path, *, path: str, image_size: int = 64, test_fraction: float = 0.1, split_seed: int = 0
 ) -> Dataset:
-    """The images of train.json in colour, resized to `image_size` squared without keeping the aspect ratio.
-
-    path: a folder with iclevr/*.png, train.json, test.json, new_test.json and objects.json.
-    test_fraction, split_seed: the share of the scenes that is held out; a scene's three images stay together.
+    """The images of train.json in colour.
 
     Labels are zeros and ones for the 24 objects, in the order of objects.json; images are in the order of train.json.
+
+    path: A folder with iclevr/*.png, train.json, test.json, new_test.json and objects.json, as it stands or inside
+        `data_root`.
+    image_size: Side of the square to which images are resized, without keeping the aspect ratio.
+    test_fraction: The share of the scenes that is held out; a scene's three images stay together.
+    split_seed: Chooses which scenes are held out.
     """
     if image_size < 1:
         raise InputError(f"key 'image_size': found {image_size}, expected at least 1")

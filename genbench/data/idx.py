@@ -96,12 +96,20 @@ FASHION_MNIST = IdxFiles(
 
 
 def mnist(data_root: Path, *, path: str | None = None) -> Dataset:
-    """MNIST, 28x28 grayscale, 60,000 and 10,000; `path` is a folder that holds the IDX files, gzipped or not."""
+    """MNIST, 28x28 grayscale, 60,000 and 10,000.
+
+    path: A folder that holds the IDX files, gzipped or not, as it stands or inside `data_root`; by default they are
+        looked for in `data_root`, and downloaded.
+    """
     return _dataset(MNIST, data_root, path)
 
 
 def fashion_mnist(data_root: Path, *, path: str | None = None) -> Dataset:
-    """Fashion-MNIST, 28x28 grayscale, 60,000 and 10,000; `path` is a folder with the IDX files, gzipped or not."""
+    """Fashion-MNIST, 28x28 grayscale, 60,000 and 10,000.
+
+    path: A folder that holds the IDX files, gzipped or not, as it stands or inside `data_root`; by default they are
+        looked for in `data_root`, and downloaded.
+    """
     return _dataset(FASHION_MNIST, data_root, path)
 
 

@@ -29,13 +29,16 @@ def folder(
 ) -> Dataset:
     """Images in class folders, or directly at the root as the one class "all"; archives are read in place.
 
-    path: a folder, .zip or .tar[.gz|.xz|.bz2]; a folder that wraps an archive's whole content is looked through.
-    image_size, filter: resize every image to a square; without it all must have one size.
-    channels: 1 or 3 to convert every image; without it all must be grayscale, or all in colour.
-    test_fraction, split_seed: the share of each class that is held out, unless the root has folders train and test
-    (or val), which are then the splits.
-
     Labels are indexes into the sorted class names; images are sorted by class and name.
+
+    path: A folder, .zip or .tar[.gz|.xz|.bz2], as it stands or inside `data_root`; a folder that wraps an archive's
+        whole content is looked through.
+    image_size: Side of the square to which every image is resized; without it all must have one size.
+    filter: How pixels are weighted where images are resized.
+    channels: 1 or 3 to convert every image; without it all must be grayscale, or all in colour.
+    test_fraction: The share of each class that is held out, unless the root has folders train and test (or val), which
+        are then the splits.
+    split_seed: Chooses which images are held out, where there are no such folders.
     """
     if image_size is not None and image_size < 1:
         raise InputError(f"key 'image_size': found {image_size}, expected at least 1")

@@ -36,13 +36,15 @@ def shapes(
 ) -> Dataset:
     """Rendered scenes, three images each: of the first object, of the first two, and of all three, at the same places.
 
-    labels: a JSON file of label sets, in iCLEVR's form; `test` and `new_test` are those that come with genbench. By
-    default 6,003 scenes of three different objects are drawn, without the combinations of that new_test.json.
-    scenes: how many, from the first on. seed: of objects, places, turns, camera and light. test_fraction: the share of
-    the scenes that is held out, so that no test image has its scene in training.
+    Labels are zeros and ones for the 24 objects (genbench.data.objects.OBJECTS). A picture depends only on the
+    seed, its scene's number and its objects.
 
-    Labels are zeros and ones for the 24 objects (genbench.data.objects.OBJECTS). A picture depends on the seed, its
-    scene's number and its objects alone.
+    labels: A JSON file of label sets, in iCLEVR's form; `test` and `new_test` are those that come with genbench. By
+        default 6,003 scenes of three different objects are drawn, without the combinations of that new_test.json.
+    image_size: Side of the images.
+    scenes: How many scenes, from the first on; by default all.
+    seed: Of objects, places, turns, camera and light, and of what is held out.
+    test_fraction: The share of the scenes that is held out, so that no test image has its scene in training.
     """
     if image_size < 8:
         raise InputError(f"key 'image_size': found {image_size}, expected at least 8")

@@ -367,8 +367,10 @@ def diffusers(
 ) -> Imported:
     """A pipeline's folder, a network's folder, or a file of weights with config.json beside it.
 
-    timesteps, schedule and prediction (as in an entry of Diffusion) must be given where there is no scheduler's
-    configuration, and image_size where the network's does not say sample_size; they may not be given otherwise.
+    timesteps: T, needed where there is no scheduler's configuration, and only there.
+    schedule: As in an entry of Diffusion, needed where there is no scheduler's configuration, and only there.
+    prediction: As in an entry of Diffusion, needed where there is no scheduler's configuration, and only there.
+    image_size: Side of the images, needed where the network's configuration does not state sample_size, and only there.
     """
     weights, config_path, scheduler_path = find_files(path)
     values = _read_json_object(config_path, ["UNet2DModel"])

@@ -153,7 +153,12 @@ def improved_diffusion(
 ) -> Imported:
     """An unconditional model; options are those of the authors' command, with their defaults where these are safe.
 
-    timesteps is --diffusion_steps and schedule --noise_schedule: no default, since another value draws noise.
+    image_size: Side of the images.
+    timesteps: The authors' --diffusion_steps; no default, since another value draws noise.
+    schedule: The authors' --noise_schedule; no default, since another value draws noise.
+    num_heads: Heads of each attention.
+    rescale_timesteps: The network is given t rescaled to 1000 steps.
+    prediction: What the network predicts: the noise eps, or x0 (the authors' --predict_xstart).
     """
     for key, value in {"image_size": image_size, "timesteps": timesteps, "num_heads": num_heads}.items():
         if value < 1:

@@ -188,7 +188,8 @@ def _discriminator_entry(state: State) -> dict[str, Any] | None:
 def ddgan(path: Path, *, image_size: int | None = None, timesteps: int | None = None) -> Imported:
     """A generator of the authors', with the options that their commands leave at the default (FIXED).
 
-    image_size and timesteps are in content.pth, and must be given for a netG file.
+    image_size: Side of the images, for a netG file; content.pth states it.
+    timesteps: T, for a netG file; content.pth states it.
     """
     content = load_torch_file(path)
     options: Mapping[str, Any] = {}

@@ -14,9 +14,10 @@ from genbench.models import build
 
 
 def dcgan(path: Path, *, discriminator: str | None = None, image_size: int | None = None) -> Imported:
-    """The tutorial's generator; `discriminator` is the path of the other one's state dict, which sampling needs not.
+    """The tutorial's generator.
 
-    image_size: the side of the data's images if the network's own is a multiple of it (see genbench/models/gan.py).
+    discriminator: Path of the discriminator's state dict, which sampling does not need.
+    image_size: Side of the data's images, where the network's own is a multiple of it (see genbench/models/gan.py).
     """
     what = "the generator of PyTorch's DCGAN tutorial"
     generator = state_of(load_torch_file(path), path)

@@ -7,12 +7,17 @@ from genbench.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationOptions:
-    """The few knobs of the metrics; the defaults are the literature's.
+    """The few knobs of the metrics; the defaults are the literature's. Raises InputError on values that make no sense.
 
-    nearest_k: the k of the nearest-neighbour manifolds. By default 3 for precision and recall (as in torch-fidelity)
-    and 5 for density and coverage; a number is used for all four. fd_infinity_sizes: over how many sizes FD-infinity
-    extrapolates, 0 for none; fd_infinity_seed draws them. neighbours: for how many samples the nearest training image
-    is kept. Raises InputError on values that make no sense.
+    kid_subsets: Subsets over which KID is a mean.
+    kid_subset_size: Images in such a subset.
+    kid_seed: Draws these subsets.
+    splits: Parts over which the Inception score is a mean.
+    nearest_k: The k of the nearest-neighbour manifolds. By default 3 for precision and recall (as in torch-fidelity)
+        and 5 for density and coverage; a number is used for all four.
+    fd_infinity_sizes: Over how many sizes of subsets FD-infinity extrapolates, 0 for none.
+    fd_infinity_seed: Draws these subsets.
+    neighbours: For how many samples the nearest training image is kept.
     """
 
     kid_subsets: int = 100

@@ -26,10 +26,13 @@ NOISE_LEVEL = 0.002  # Bansal et al., for images in [-1, 1]
 
 
 class ColdDiffusion(Model):
-    """The mean absolute ("l1") or squared ("l2") error of R(D(x_0, t), t) at t drawn uniformly from 1..T.
+    """The mean absolute or squared error of R(D(x_0, t), t) at t drawn uniformly from 1..T.
 
-    degradation: a name of DEGRADATIONS, or a mapping with `name` and its options. time_input: what R is told of t: the
-    index t - 1, or the fraction t / T. mixture_components: of the density of x_T that `generate` draws from.
+    restorer: The network R, a class of `unet` or `plain_cnn`.
+    degradation: D: a name, or a mapping with `name` and its options, see below.
+    loss: "l1" is the mean absolute error, "l2" the squared one.
+    time_input: What R is given as t: the index t - 1, or the fraction t / T.
+    mixture_components: Gaussians in the density of x_T from which `generate` draws.
     """
 
     family = "Cold diffusion"
@@ -106,9 +109,12 @@ class ColdDiffusion(Model):
         algorithm: Literal["improved", "naive"] = "improved",
         noise_level: float | None = None,
     ) -> Images:
-        """mode "reconstruct" starts from D(y, T) of the images y, one for each seed; "generate" from the density.
+        """One image for each seed, from x_T down to x_0. y: images to restore, one for each seed.
 
-        noise_level: standard deviation of the noise that breaks the symmetry, in generate alone; 0.002 by default.
+        mode: Where x_T comes from: "generate" draws it from a density fitted to degraded images; "reconstruct" takes
+            degraded test images, D(y, T), and generates nothing new.
+        algorithm: A step: "improved" goes to x_t - D(x0_hat, t) + D(x0_hat, s), "naive" to D(x0_hat, s).
+        noise_level: Standard deviation of the noise that breaks the symmetry, only in `generate`; by default 0.002.
         """
         if mode == "generate":
             x_T = self.draw_x_T(noise, NOISE_LEVEL if noise_level is None else noise_level)

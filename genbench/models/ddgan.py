@@ -23,10 +23,14 @@ from genbench.tensors import Images, Labels, Logits, Scalar, Timesteps
 class DDGAN(Model):
     """s = t - 1, with t drawn uniformly from 1..T for every image, anew for the discriminator and the generator.
 
-    `discriminator: null` makes a model for sampling alone.
-
-    r1_gamma, r1_every: the R1 penalty of the discriminator, with respect to x_s, every so many iterations (and not
-    multiplied by their number, as in the authors' runs).
+    generator: The network that draws x0_hat, a class of `ncsnpp`.
+    discriminator: The network that tells real images from drawn ones; null for a model that is only sampled.
+    latent_size: Numbers in a latent z.
+    timesteps: T, the number of steps from data to noise.
+    schedule: How noise grows with t: a name, or a mapping with `name` and its options, see below.
+    r1_gamma: Weight of the R1 penalty of the discriminator, with respect to x_s.
+    r1_every: Iterations from one such penalty to the next. The penalty is not multiplied by their number, as in the
+        authors' runs.
     """
 
     family = "DDGAN"

@@ -24,9 +24,17 @@ from genbench.tensors import Images, Outputs, Timesteps
 
 
 class DiffuseVAE(Diffusion):
-    """vae: the description of the first stage, whose weights come from its own training and do not move.
+    """A Diffusion whose denoiser sees the VAE's image beside x_t.
 
-    The images that the denoiser learns from are drawn from q(z|x), not its mean. Options of Diffusion otherwise.
+    The images that it learns from are decoded draws of q(z|x), not of its mean.
+
+    vae: The first stage, whose weights come from its own training and do not move; `first_stage` beside `model` fills
+        it in.
+    denoiser: The network that predicts, a class of `unet` or `plain_cnn`.
+    formulation: 1 or 2 of the paper: the VAE's image as further channels, or also added to x_t.
+    timesteps: T, the number of steps from data to noise.
+    schedule: How noise grows with t: a name, or a mapping with `name` and its options, see below.
+    prediction: What the network predicts: the noise eps, v = sqrt(abar_t) eps - sqrt(1 - abar_t) x0, or x0.
     """
 
     family = "DiffuseVAE"

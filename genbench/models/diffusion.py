@@ -38,15 +38,22 @@ from genbench.tensors import Images, Labels, Outputs, PerImage, Scalar, Timestep
 class Diffusion(Model):
     """L_simple, L_hybrid or L_vlb at a drawn t in 1..T.
 
-    learned_variance: the network's second half of channels, v in [-1, 1], places the log variance of a step between
-    its smallest and largest value; it learns from the bound alone, so loss must be "hybrid" or "vlb".
-    time_input: what the network is told of t: the index t - 1; "rescaled" to 1000 steps, (t - 1) 1000 / T (OpenAI's
-    rescale_timesteps); or the fraction t / T.
-    num_classes: of labels that the network is told, by a linear layer into its embedding of time: class indices, or
-    several of them at once as a row of zeros and ones, if `multi_label`. label_dropout: the share of images learnt
-    without, which `guidance` needs (Ho & Salimans 2022, arXiv 2207.12598).
-    loss: "simple" is the mean squared error of the prediction; "hybrid" adds 0.001 L_vlb, which there moves the
-    variance alone; "vlb" is the bound, T times the term at t, in bits per dimension.
+    denoiser: The network that predicts, a class of `unet` or `plain_cnn`.
+    timesteps: T, the number of steps from data to noise.
+    schedule: How noise grows with t: a name, or a mapping with `name` and its options, see below.
+    prediction: What the network predicts: the noise eps, v = sqrt(abar_t) eps - sqrt(1 - abar_t) x0, or x0.
+    learned_variance: The network's second half of channels, v in [-1, 1], places the log variance of a step between its
+        smallest and largest value. It learns only from the bound, so loss must be "hybrid" or "vlb".
+    time_input: What the network is given as t: the index t - 1; "rescaled" to 1000 steps, (t - 1) 1000 / T (OpenAI's
+        rescale_timesteps); or the fraction t / T.
+    loss: "simple" is the mean squared error of the prediction; "hybrid" adds 0.001 L_vlb, which there moves only the
+        variance; "vlb" is the bound, T times the term at t, in bits per dimension.
+    time_sampler: Which t are learned from how often: a name, or a mapping with `name` and its options, see below.
+    num_classes: Classes of the labels that the network is given, by a linear layer into its embedding of time; 0 for
+        none.
+    multi_label: An image has several labels at once, a row of zeros and ones, instead of one class.
+    label_dropout: Share of the images that are learned without their labels, which `guidance` needs (Ho & Salimans
+        2022, arXiv 2207.12598).
     """
 
     family = "Diffusion"

@@ -23,10 +23,14 @@ from genbench.tensors import Images, Labels, Latents, Scalar
 class GAN(Model):
     """z ~ N(0, I), x = G(z). The discriminator moves every step, the generator every `n_critic` steps.
 
-    `discriminator: null` makes a model for sampling alone.
-
-    image_size: the networks' own, a multiple of the data's: images are brought to it bilinearly for training, and
-    samples are averaged over squares of pixels (a box filter) on the way back.
+    generator: The network that draws, a class of `dcgan` or `resnet`.
+    discriminator: The network that tells real images from drawn ones; null for a model that is only sampled.
+    latent_size: Numbers in a latent z.
+    objective: What discriminator and generator minimise.
+    penalty: Keeps the discriminator's gradient small: a name, or a mapping with `name` and its options, see below.
+    n_critic: Steps of the discriminator for each step of the generator.
+    image_size: The networks' own, a multiple of the data's: images are brought to it bilinearly for training, and
+        samples are averaged over squares of pixels (a box filter) on the way back.
     """
 
     family = "GAN"

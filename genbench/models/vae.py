@@ -28,12 +28,18 @@ def kl_to_standard_normal(mu: Latents, logvar: Latents) -> Tensor:
 class VAE(Model):
     """q(z|x) = N(mu, exp(logvar)), reconstruction = sum of squared errors over an image's values in [-1, 1].
 
-    kl_weight rises linearly from 0 over `kl_anneal_steps` steps. `deterministic` encodes to z = mu without noise
-    or KL: an autoencoder. priors: where z can be drawn from when sampling: N(0, I) ("standard"), or a density fitted
-    to the training images' mu once training is over (Ghosh et al. 2020, arXiv 1903.12436), which an autoencoder
-    needs: one Gaussian ("gaussian") or a mixture of `mixture_components` ("mixture"), with full covariances.
-    autoencoder: the network, `channels` wide unless it says otherwise. output: the decoder's last step; "sigmoid" is
-    scaled to [-1, 1], and then kl_weight 4 is 1 for errors of values in [0, 1].
+    latent_size: Numbers in a latent z.
+    channels: Width of the default network; one that `autoencoder` describes has its own key.
+    autoencoder: The network, a class of `autoencoder` or `bottleneck`; by default autoencoder.Autoencoder.
+    kl_weight: Weight of the KL divergence, the beta of a beta-VAE.
+    kl_anneal_steps: Steps over which that weight rises linearly from 0.
+    deterministic: Encodes to z = mu without noise or KL divergence: an autoencoder.
+    output: The decoder's last step; "sigmoid" is scaled to [-1, 1], and then kl_weight 4 is 1 for errors of values in
+        [0, 1].
+    priors: Where z can be drawn from when sampling: N(0, I) ("standard"), or a density fitted to the training images'
+        mu once training is over (Ghosh et al. 2020, arXiv 1903.12436), which an autoencoder needs: one Gaussian
+        ("gaussian") or a mixture of `mixture_components` ("mixture"), with full covariances.
+    mixture_components: Gaussians in a fitted mixture.
     """
 
     family = "VAE"
@@ -127,7 +133,10 @@ class VAE(Model):
                 self._density(prior).fit(z)
 
     def sample(self, noise: Noise, y: Labels | None = None, *, prior: Prior | None = None) -> Images:
-        """prior: one of the model's `priors`, by default its first."""
+        """Decoded draws of a prior.
+
+        prior: Where z is drawn from, one of the model's `priors`; by default the first.
+        """
         prior = prior or self.priors[0]
         if prior == "standard":
             return self.decode(noise.normal(self.latent_size))

@@ -10,7 +10,10 @@ from genbench.tensors import Images, Latents
 
 
 class Encoder(nn.Module):
-    """Images (N, C, H, W) to (N, out_features): a latent, or a mean and a log-variance side by side."""
+    """Images (N, C, H, W) to (N, out_features): a latent, or a mean and a log-variance side by side.
+
+    channels: Width of the first layer; the next three are 2, 4 and 8 times as wide.
+    """
 
     def __init__(self, *, image_shape: tuple[int, int, int], out_features: int, channels: int = 32) -> None:
         super().__init__()
@@ -29,7 +32,10 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Latents (N, latent_size) to images (N, C, H, W), without a final non-linearity."""
+    """Latents (N, latent_size) to images (N, C, H, W), without a final non-linearity.
+
+    channels: Width of the last hidden layer; the three before it are 8, 4 and 2 times as wide.
+    """
 
     def __init__(self, *, image_shape: tuple[int, int, int], latent_size: int, channels: int = 32) -> None:
         super().__init__()
@@ -49,7 +55,10 @@ class Decoder(nn.Module):
 
 
 class Autoencoder(nn.Module):
-    """An encoder and a decoder side by side, trained by one optimizer."""
+    """An encoder and a decoder side by side, trained by one optimizer.
+
+    channels: Width at the image's resolution; at each halving of the sides it doubles, up to 8 times.
+    """
 
     def __init__(
         self, *, image_shape: tuple[int, int, int], latent_size: int, out_features: int, channels: int = 32

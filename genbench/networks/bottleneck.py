@@ -40,7 +40,13 @@ class Block(nn.Module):
 
 
 class Autoencoder(nn.Module):
-    """Images (N, C, H, W) to out_features and back. `sides` fall from the image's to 1; the latents are at the last."""
+    """Images (N, C, H, W) to out_features at side 1, and latents (N, latent_size) there back to images.
+
+    sides: Sides of the feature maps, from the image's down to 1, each a divisor of the one before.
+    channels: Widths at these sides, as many; the last is the latent's size.
+    encoder_blocks: Blocks at each side on the way down, beside the one that pools to the next.
+    decoder_blocks: Blocks at each side on the way up, in the order of `sides`.
+    """
 
     def __init__(
         self,

@@ -20,7 +20,10 @@ def _initialise(module: nn.Module) -> None:
 
 
 class Generator(nn.Module):
-    """z (N, latent_size) to images (N, C, H, W) in [-1, 1]."""
+    """z (N, latent_size) to images (N, C, H, W) in [-1, 1].
+
+    channels: Width of the last hidden layer; each stage before it is twice as wide as the next.
+    """
 
     def __init__(self, *, image_shape: tuple[int, int, int], latent_size: int = 100, channels: int = 64) -> None:
         super().__init__()
@@ -42,7 +45,10 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images (N, C, H, W) to logits (N,)."""
+    """Images (N, C, H, W) to logits (N,).
+
+    channels: Width of the first layer; each stage is twice as wide as the one before.
+    """
 
     def __init__(self, *, image_shape: tuple[int, int, int], channels: int = 64) -> None:
         super().__init__()

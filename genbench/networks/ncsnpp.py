@@ -170,8 +170,15 @@ class Pyramid(nn.Module):
 class Generator(nn.Module):
     """x0_hat (N, C, H, W) in [-1, 1] from x_t (N, C, H, W), z (N, latent_size) and the network's time t (N,), 0 .. T-1.
 
-    attention_resolutions: sides of feature maps (after folding) that get attention; the middle always has it.
-    latent_embedding, latent_layers: width, and layers after the first, of the network that embeds z.
+    channels: Width at full resolution.
+    channel_mult: Widths of the resolutions, as multiples of `channels`.
+    num_res_blocks: Residual blocks at each resolution, on the way down; one more on the way up.
+    attention_resolutions: Sides of feature maps (after folding) that get attention; the middle always has it.
+    latent_embedding: Width of the network that embeds z.
+    latent_layers: Layers of that network after the first.
+    dropout: Share of activations set to zero in each block while training.
+    patch_size: Squares of so many pixels a side are folded into channels before the first layer, and unfolded after the
+        last.
     """
 
     def __init__(
@@ -308,8 +315,14 @@ def minibatch_deviation(h: Tensor, group: int) -> Tensor:
 class Discriminator(nn.Module):
     """Logits (N,) for pairs x_s, x_t (N, C, H, W) and the network's time t (N,), 0 .. T-1.
 
-    `channels` is the width at full resolution: twice the official ngf. Made for 32x32, which three of the four blocks
-    bring to 4x4. Sides of at most 4 are kept and odd ones rounded down, so 28x28 ends at 3x3, and 16x16 at 4x4.
+    Made for 32x32, which three of the four blocks bring to 4x4. Sides of at most 4 are kept and odd ones rounded down,
+    so 28x28 ends at 3x3, and 16x16 at 4x4.
+
+    channels: Width at full resolution: twice the official ngf.
+    time_size: Width of the embedding of time.
+    group: Images that are compared with each other: their standard deviation becomes one more channel before the last
+        layers.
+    patch_size: Squares of so many pixels a side are folded into channels before the first layer.
     """
 
     def __init__(

@@ -31,9 +31,12 @@ class PlainCNN(nn.Module):
     """Predicts (N, out_channels, H, W) from x_t (N, C, H, W) and the time t / T (N,) in [0, 1].
 
     A block is a 7x7 convolution, layer normalisation and the activation; time is added once, after the first block.
-    norm: "image" normalises over all channels and pixels of an image, with weights for each of them; "channel" over
-    the pixels of each channel, with one weight a pixel that the channels share. out_channels: by default the image's.
-    Raises InputError for integer times: the model needs `time_input: fraction`.
+    out_channels is by default the image's. Raises InputError for integer times: the model needs `time_input: fraction`.
+
+    hidden_channels: Widths of the blocks.
+    activation: What follows each normalisation, and the layers that embed time.
+    norm: "image" normalises over all channels and pixels of an image, with weights for each of them; "channel" over the
+        pixels of each channel, with one weight per pixel that the channels share.
     """
 
     def __init__(

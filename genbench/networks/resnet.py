@@ -46,7 +46,10 @@ class Block(nn.Module):
 
 
 class Generator(nn.Module):
-    """z (N, latent_size) to images (N, C, H, W) in [-1, 1]."""
+    """z (N, latent_size) to images (N, C, H, W) in [-1, 1].
+
+    channels: Width of all layers.
+    """
 
     def __init__(self, *, image_shape: tuple[int, int, int], latent_size: int = 128, channels: int = 128) -> None:
         super().__init__()
@@ -64,7 +67,10 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images (N, C, H, W) to logits (N,): halved down to at most 8x8, then two plain blocks and a sum over space."""
+    """Images (N, C, H, W) to logits (N,): halved down to at most 8x8, then two plain blocks and a sum over space.
+
+    channels: Width of all layers.
+    """
 
     def __init__(self, *, image_shape: tuple[int, int, int], channels: int = 128) -> None:
         super().__init__()

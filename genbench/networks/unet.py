@@ -137,12 +137,29 @@ class Upsample(nn.Module):
 class UNet(nn.Module):
     """Predicts (N, out_channels, H, W) from x_t (N, C, H, W) and the network's time t (N,), such as 0 .. T-1.
 
-    channel_mult: the levels' widths as multiples of `channels`, each an integer number of channels.
-    attention_resolutions: sides of feature maps (after folding) that get attention, on the way down and, unless
-    up_attention_resolutions are others, up. middle_attention "bare" has no normalisation before it, which diffusers
-    leaves out together with scale_shift_norm. num_heads, or head_channels for as many heads as that width allows.
-    frequency_shift: of the embedding of t; by default 1 for "sin-cos" and 0 for "cos-sin". num_classes: of labels
-    (N, num_classes) of zeros and ones, which a linear layer adds to that embedding.
+    Where num_classes is not 0, a linear layer adds labels (N, num_classes) of zeros and ones to the embedding of t.
+
+    channels: Width of the network; `channel_mult` has multiples of it.
+    channel_mult: Widths of the levels as multiples of `channels`, each an integer number of channels.
+    num_res_blocks: Residual blocks at each level, on the way down; one more on the way up.
+    attention_resolutions: Sides of feature maps (after folding) that get attention.
+    up_attention_resolutions: The same on the way up, where it is not as on the way down.
+    middle_attention: Attention at the lowest resolution: "normed" with a normalisation before it, as everywhere else;
+        "bare" without, as diffusers has it together with scale_shift_norm; or "none".
+    num_heads: Heads of each attention.
+    head_channels: Channels of a head, instead of `num_heads`: as many heads as the width allows.
+    dropout: Share of activations set to zero in each block while training.
+    norm_groups: Groups of every group normalisation, a divisor of all widths.
+    norm_eps: Added to the variance in every group normalisation.
+    scale_shift_norm: The embedding of t scales and shifts the second normalisation of a block, instead of being added
+        before it.
+    downsample_padding: Where the convolutions of stride 2 see zeros beyond the border: "asymmetric" on the right and
+        below, as Ho et al.; "symmetric" on all sides.
+    time_embedding: Order of sines and cosines in the embedding of t: "sin-cos" is Ho et al.'s, "cos-sin" OpenAI's.
+    frequency_shift: Moves the lowest frequency of that embedding, which with 1 is exactly 1/10000; by default 1 for
+        "sin-cos" and 0 for "cos-sin".
+    patch_size: Squares of so many pixels a side are folded into channels before the first layer, and unfolded after the
+        last.
     """
 
     def __init__(

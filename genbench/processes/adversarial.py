@@ -57,14 +57,20 @@ def _gradient(discriminator: Discriminator, x: Images) -> Images:
 def gradient_penalty(
     discriminator: Discriminator, real: Images, fake: Images, noise: Noise, *, weight: float = 10.0
 ) -> Scalar:
-    """weight * E (||dD/dx|| - 1)^2 at random points between real and fake (Gulrajani et al. 2017, arXiv 1704.00028)."""
+    """weight * E (||dD/dx|| - 1)^2 at random points between real and fake (Gulrajani et al. 2017, arXiv 1704.00028).
+
+    weight: Weight of the penalty, the paper's lambda.
+    """
     u = noise.uniform(1, 1, 1)  # one number an image
     gradient = _gradient(discriminator, u * real + (1 - u) * fake)
     return weight * (gradient.flatten(1).norm(dim=1) - 1).square().mean()
 
 
 def r1_penalty(discriminator: Discriminator, real: Images, fake: Images, noise: Noise, *, gamma: float = 0.1) -> Scalar:
-    """gamma / 2 * E ||dD/dx||^2 at real images (Mescheder et al. 2018, arXiv 1801.04406)."""
+    """gamma / 2 * E ||dD/dx||^2 at real images (Mescheder et al. 2018, arXiv 1801.04406).
+
+    gamma: Twice the weight of the penalty.
+    """
     return gamma / 2 * _gradient(discriminator, real).flatten(1).square().sum(1).mean()
 
 

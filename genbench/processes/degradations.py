@@ -78,14 +78,24 @@ def block_order(count: int, order: Order, seed: int) -> np.ndarray:
 
 
 def rows(image_shape: tuple[int, int, int], *, timesteps: int = 7, order: Order = "random", seed: int = 0) -> Averaging:
-    """T blocks of H / T rows: on MNIST T = 28 averages row by row, T = 7 four rows at a time by a mean in common."""
+    """T blocks of H / T rows: on MNIST T = 28 averages row by row, T = 7 four rows at a time by a mean in common.
+
+    timesteps: T, a divisor of the image's height.
+    order: Which blocks come first: those near the centre, those far from it, or any, drawn at random.
+    seed: Of the random order.
+    """
     return Averaging(image_shape, 2, timesteps, order, seed)
 
 
 def columns(
     image_shape: tuple[int, int, int], *, timesteps: int = 7, order: Order = "random", seed: int = 0
 ) -> Averaging:
-    """T blocks of W / T columns, as `rows`."""
+    """T blocks of W / T columns, as `rows`.
+
+    timesteps: T, a divisor of the image's width.
+    order: Which blocks come first: those near the centre, those far from it, or any, drawn at random.
+    seed: Of the random order.
+    """
     return Averaging(image_shape, 3, timesteps, order, seed)
 
 
@@ -94,6 +104,12 @@ class Blur(Degradation):
 
     The defaults are Bansal et al.'s for MNIST (from their code: 20 steps, an 11x11 kernel, the image continued
     periodically); for CIFAR-10 they take 50 steps, std 0.35, std_growth 0.01 and padding "reflect".
+
+    timesteps: T, the number of blurs.
+    kernel_size: Pixels along a side of a blur's kernel, odd.
+    std: Standard deviation of the first blur, in pixels.
+    std_growth: By how much it grows with each step.
+    padding: How the image continues beyond its border: periodically, or mirrored.
     """
 
     left: Tensor  # (T + 1, H, H): D(x, t) = left[t] x right[t]^T

@@ -75,12 +75,20 @@ class Schedule:
 
 
 def linear(T: int, *, beta_start: float = 1e-4, beta_end: float = 0.02) -> Schedule:
-    """Ho et al.: betas evenly spaced from beta_start to beta_end, made for T = 1000."""
+    """Ho et al.: betas evenly spaced from beta_start to beta_end, made for T = 1000.
+
+    beta_start: The first beta.
+    beta_end: The last beta.
+    """
     return Schedule.from_betas(torch.linspace(beta_start, beta_end, T, dtype=torch.float64, device="cpu"))
 
 
 def cosine(T: int, *, offset: float = 0.008, max_beta: float = 0.999) -> Schedule:
-    """Nichol & Dhariwal: abar(u) = cos^2(pi/2 (u + offset) / (1 + offset)) for u = t / T, betas capped at max_beta."""
+    """Nichol & Dhariwal: abar(u) = cos^2(pi/2 (u + offset) / (1 + offset)) for u = t / T, betas capped at max_beta.
+
+    offset: Keeps the first betas from being too small.
+    max_beta: The largest beta.
+    """
     u = torch.linspace(0, 1, T + 1, dtype=torch.float64, device="cpu")
     abar = torch.cos((u + offset) / (1 + offset) * (math.pi / 2)) ** 2
     return Schedule.from_betas((1 - abar[1:] / abar[:-1]).clamp(max=max_beta))
@@ -90,6 +98,10 @@ def vp(T: int, *, beta_min: float = 0.1, beta_max: float = 20.0, eps: float = 1e
     """Song et al.'s variance-preserving SDE at T + 1 even times u from eps to 1, for chains of a few steps (DDGAN).
 
     log abar(u) = -u beta_min - u^2 (beta_max - beta_min) / 2; the little noise at u = eps is left out of abar_0.
+
+    beta_min: Rate of noise at u = 0.
+    beta_max: Rate of noise at u = 1.
+    eps: The first time u.
     """
     u = torch.linspace(eps, 1, T + 1, dtype=torch.float64, device="cpu")
     log_abar = -u * beta_min - 0.5 * u**2 * (beta_max - beta_min)
@@ -97,19 +109,30 @@ def vp(T: int, *, beta_min: float = 0.1, beta_max: float = 20.0, eps: float = 1e
 
 
 def scaled_linear(T: int, *, beta_start: float = 1e-4, beta_end: float = 0.02) -> Schedule:
-    """Betas whose square roots are evenly spaced (Rombach et al. 2022, arXiv 2112.10752)."""
+    """Betas whose square roots are evenly spaced (Rombach et al. 2022, arXiv 2112.10752).
+
+    beta_start: The first beta.
+    beta_end: The last beta.
+    """
     ends = math.sqrt(beta_start), math.sqrt(beta_end)
     return Schedule.from_betas(torch.linspace(*ends, T, dtype=torch.float64, device="cpu") ** 2)
 
 
 def sigmoid(T: int, *, beta_start: float = 1e-4, beta_end: float = 0.02) -> Schedule:
-    """Betas along a logistic curve from -6 to 6, as diffusers' "sigmoid" (from Xu et al. 2022, arXiv 2203.02923)."""
+    """Betas along a logistic curve from -6 to 6, as diffusers' "sigmoid" (from Xu et al. 2022, arXiv 2203.02923).
+
+    beta_start: Where the curve comes from: slightly below the first beta.
+    beta_end: Where it leads: slightly above the last beta.
+    """
     rise = torch.sigmoid(torch.linspace(-6, 6, T, dtype=torch.float64, device="cpu"))
     return Schedule.from_betas(beta_start + (beta_end - beta_start) * rise)
 
 
 def given(T: int, *, values: Sequence[float]) -> Schedule:
-    """The betas themselves, T of them: for checkpoints whose schedule has no name."""
+    """The betas themselves, T of them: for checkpoints whose schedule has no name.
+
+    values: The betas.
+    """
     if len(values) != T:
         raise InputError(f"betas: values: found {len(values)} numbers, expected {T} (timesteps)")
     return Schedule.from_betas(torch.tensor(values, dtype=torch.float64, device="cpu"))

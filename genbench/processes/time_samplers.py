@@ -37,11 +37,13 @@ class Uniform(nn.Module):
 
 
 class LossSecondMoment(nn.Module):
-    """p_t in proportion to the root mean square of the last `history` losses at t.
+    """p_t in proportion to the root mean square of the last losses at t.
 
-    Nichol & Dhariwal 2021 (arXiv 2102.09672), section 3.3. A share `uniform` of the draws stays uniform, and all are
-    until every time has a full history. The weights are 1 / (T p_t). The history is part of the model's state, so that
-    a resumed training goes on with it.
+    Nichol & Dhariwal 2021 (arXiv 2102.09672), section 3.3. Draws are uniform until every time has a full history. The
+    weights are 1 / (T p_t). The history is part of the model's state, so that a resumed training goes on with it.
+
+    history: Losses kept for each t.
+    uniform: Share of the draws that stays uniform.
     """
 
     losses: Tensor  # (T, history), a ring for every time

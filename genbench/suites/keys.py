@@ -260,6 +260,8 @@ class Dataset(Keys):
     """Its folder in resources/; by default the source."""
     label: str | MISSING = MISSING
     """Its name in the report."""
+    classes: list[Any] | MISSING = MISSING
+    """Names of the only classes whose images are kept; by default all."""
 
 
 class Suite(Keys):

@@ -15,8 +15,18 @@ from genbench.schema import check_arguments
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
-    """Adam and its schedule. Times are iterations of the trainer: lr rises linearly over `warmup_steps`, then decays
-    to `final_lr` over the rest of `decay_steps` (default: the whole training)."""
+    """The optimizer of a submodule and its learning rate. Times are iterations of the trainer.
+
+    algorithm: Adam, Adam with decoupled weight decay, or stochastic gradient descent.
+    lr: Learning rate.
+    betas: Decay rates of Adam's averages; the first is the momentum of `sgd`.
+    eps: Added to the denominator of Adam's step.
+    weight_decay: Pulls weights towards 0; decoupled from the gradient in `adamw`.
+    warmup_steps: Iterations over which the learning rate rises linearly.
+    decay: How the learning rate falls afterwards.
+    decay_steps: Iteration at which it ends at `final_lr`; by default the training's last.
+    final_lr: Learning rate at the end of the decay.
+    """
 
     algorithm: Literal["adam", "adamw", "sgd"] = "adam"
     lr: float = 2e-4
@@ -51,13 +61,21 @@ class OptimizerConfig:
 class TrainConfig:
     """How a model is trained; the `training` part of a suite's entry, key for key.
 
-    steps: iterations. batch_size: images of one iteration, all micro-batches and processes together. accumulate:
-    micro-batches of one iteration. precision: fp32 is exact float32, tf32 allows NVIDIA's shortened products, bf16
-    and fp16 are autocast. ema_decay: 0 keeps no average, and the raw weights are the result. clip_norm: of all
-    gradients of one submodule together. flip: mirror images at random. sync_batch_norm: with several processes, batch
-    normalisation takes its statistics from the images of all, and not of each alone. validate_every: iterations
-    between looks at the held-out images, 0 for none. optimizer: for every submodule; optimizers: differences by
-    submodule.
+    steps: Iterations.
+    batch_size: Images of one iteration, all micro-batches and processes together.
+    accumulate: Micro-batches of one iteration, a divisor of `batch_size`.
+    precision: fp32 is exact float32, tf32 allows NVIDIA's shortened products, bf16 and fp16 are autocast.
+    ema_decay: Share of the average of the weights that each iteration keeps; the average is the result. 0 keeps none,
+        and the raw weights are the result.
+    clip_norm: Largest norm of all gradients of one submodule together; by default they are not clipped.
+    flip: Mirror images left to right at random.
+    compile: Compile the networks with torch.compile.
+    sync_batch_norm: With several processes, batch normalisation takes its statistics from the images of all, and not of
+        each.
+    log_every: Iterations between lines of history.jsonl.
+    validate_every: Iterations between looks at the held-out images, 0 for none.
+    optimizer: The optimizer of every submodule, see below.
+    optimizers: By submodule, keys that differ from `optimizer`.
     """
 
     steps: int

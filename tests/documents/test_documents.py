@@ -73,14 +73,10 @@ def test_every_suite_names_its_schema_for_editors() -> None:
 
 
 def test_the_keys_of_a_docstring_and_their_meanings() -> None:
-    text = "Draws. size: of it, in pixels;\nodd. low, high: its ends (see\nabove). It ends.\n\nMore of size."
+    text = "Draws: at once.\n\nMore of size.\n\nsize: Its side (see\n    above), in pixels: odd.\nlow: Its\n    end."
     rest, found = document.meanings(text, ["size", "low", "high"])
-    assert rest == "Draws.\n\nMore of size."
-    assert found == {
-        "size": "Of it, in pixels; odd.",
-        "low": "Its ends (see above). It ends.",
-        "high": "Its ends (see above). It ends.",
-    }
+    assert rest == "Draws: at once.\n\nMore of size."
+    assert found == {"size": "Its side (see above), in pixels: odd.", "low": "Its end."}
 
 
 def test_links_lead_somewhere() -> None:
