@@ -73,7 +73,7 @@ def evaluate_files(
             if key not in metrics
         ]
     result["warnings"] = list(dict.fromkeys(result["warnings"]))  # image warnings come once for each extractor
-    return result | {"options": given, "provenance": provenance.collect("numpy")}
+    return result | {"options": given, "provenance": provenance.collect("numpy", kind="metrics")}
 
 
 def _check_extractors(

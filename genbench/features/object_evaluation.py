@@ -75,5 +75,5 @@ def evaluate_objects(
         "warnings": warnings,
         "options": {"draws": draws},
         "device": device_label(torch.device(device)),
-        "provenance": provenance.collect("torch", "torchvision", "numpy"),
+        "provenance": provenance.collect("torch", "torchvision", "numpy", kind="objects"),
     }

@@ -76,6 +76,6 @@ def import_checkpoint(
             "files": [{"name": Path(file).name, "sha256": sha256_file(file)} for file in imported.files],
             "note": f"{imported.note}{origin}; how it was trained, and on what, is unknown",
         },
-        "provenance": provenance.collect("torch", "numpy", "safetensors"),
+        "provenance": provenance.collect("torch", "numpy", "safetensors", kind="imported"),
     }
     return {**info, "sha256": weights.save_tensors(out, imported.tensors, info)}

@@ -40,6 +40,7 @@ ROOTS = {
     "likelihood": ("sampling.likelihood",),
     "objects": ("metrics.object_accuracy", "features.object_training"),
     "given": ("data.given",),
+    "imported": ("importing.*",),
 }
 
 

@@ -339,8 +339,9 @@ class Report:
 
         def is_current(stage: str, model: str, code: str) -> bool:
             spec = self.preflight["models"][model].get("spec", {})
-            kind = "given" if "samples" in spec and stage == "sampling" else STAGES[stage]
-            return is_this_code(code, kind, spec.get("model"))
+            elsewhere = {"training": "imported"} if "pretrained" in spec else {}
+            elsewhere |= {"sampling": "given"} if "samples" in spec else {}
+            return is_this_code(code, elsewhere.get(stage, STAGES[stage]), spec.get("model"))
 
         return older_code(self.results.provenance, is_current)
 

@@ -36,4 +36,4 @@ def compare_samples(samples: str | os.PathLike[str], reference: str | os.PathLik
             "num_images": len(images),
             "identical_images": int((images == expected).all(axis=(1, 2, 3)).sum()),
         }
-    return result | {"provenance": provenance.collect("numpy")}
+    return result | {"provenance": provenance.collect("numpy", kind="paired")}

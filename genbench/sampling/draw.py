@@ -95,7 +95,7 @@ def draw_samples(
         record["quantisation"] = quantised
         record["samples_sha256"] = array_sha256(images)
         packages = ("torch", "numpy", "safetensors", *["torchao"] * (scheme is not None), *team.packages)
-        record["provenance"] = provenance.collect(*packages)
+        record["provenance"] = provenance.collect(*packages, kind="sampling", model=info["model"])
         if sheet:
             save_png(sheet, grid(images[:shown], columns=columns) if len(images) else blank(*images.shape[1:]))
         if timing:

@@ -33,7 +33,7 @@ def import_samples(
         "images_per_second": None,
         "given": True,
         **info,
-        "provenance": provenance.collect("numpy", "pillow"),
+        "provenance": provenance.collect("numpy", "pillow", kind="given"),
     }
     save_png(sheet, grid(images[:100], columns=10))
     write_json(timing, record)

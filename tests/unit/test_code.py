@@ -92,3 +92,11 @@ def test_an_earlier_version_counts_until_what_computes_the_result_changes(packag
     hashed("training", GAN)
     assert not code.is_this_code(earlier, "training", GAN)
     assert code.is_this_code(earlier, "training", VAE)
+
+
+def test_a_new_metric_is_code_of_the_metrics_only(package):
+    folder, hashed = package
+    before = hashed("metrics"), hashed("training", GAN), hashed("sampling", GAN)
+    (folder / "metrics/mine.py").write_text("ANSWER = 42\n", encoding="utf-8")
+    assert hashed("metrics") != before[0]
+    assert (hashed("training", GAN), hashed("sampling", GAN)) == before[1:]
