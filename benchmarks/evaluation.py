@@ -4,7 +4,7 @@
 
 The peers read PNG files through their own code; genbench reads the same images as an array. Every pair runs through the
 same weights, turn by turn, and the best of `--rounds` counts. Prints seconds (on a CPU, of the processor: other work on
-the machine disturbs them less), the ratio, and how far the figures are apart. Without --weights-dir the weights are
+the machine disturbs them less), the ratio, and how far the figures are apart. Without --weights-root the weights are
 random, in the published files' formats: as fast as the published ones, and no FID.
 """
 
@@ -123,7 +123,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
     parser.add_argument("--workers", type=int, default=0, help="processes that read and resize, for the peers")
     parser.add_argument("--dim", type=int, default=DIM, help="of the distance, 0 for none")
-    parser.add_argument("--weights-dir", type=Path, help="with both published files")
+    parser.add_argument("--weights-root", type=Path, help="with both published files")
     add_device_argument(parser)
     args = parser.parse_args()
 
@@ -132,12 +132,12 @@ def main() -> None:
     print(f"{device_label(device)}; {args.images} images, batches of {args.batch_size}, {args.workers} workers")
     if args.images:
         with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as made:
-            if args.weights_dir is None:
+            if args.weights_root is None:
                 print("random weights: these are no FID")
                 state = random_state()
                 save_legacy(Path(made, LEGACY_WEIGHTS.name), state)
                 save_clean(Path(made, CLEAN_WEIGHTS.name), state)
-            compare_features(args, device, Path(folder), args.weights_dir or Path(made))
+            compare_features(args, device, Path(folder), args.weights_root or Path(made))
     if args.dim:
         compare_distances(args.dim, args.rounds)
 

@@ -1,26 +1,7 @@
 """Turn a model.safetensors into a checkpoint of another project, to be used there."""
 
-import argparse
-from pathlib import Path
-
+from genbench.commands.export_checkpoint import main
 from genbench.machine.command_line import run
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        epilog="diffusers: a folder for DDPMPipeline.from_pretrained, of a diffusion model whose network is unet.UNet.",
-    )
-    parser.add_argument("--model", type=Path, required=True, metavar="model.safetensors", help="or a snapshot")
-    parser.add_argument("--format", required=True, metavar="NAME", help="diffusers")
-    parser.add_argument("--out", type=Path, required=True, metavar="PATH", help="a folder, which is made")
-    args = parser.parse_args()
-
-    from genbench.importing.export import export_checkpoint
-
-    export_checkpoint(args.format, args.model, args.out)
-    print(f"{args.out}: {args.model} in the format {args.format}")
-
 
 if __name__ == "__main__":
     run(main)

@@ -4,14 +4,16 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from genbench.machine.command_line import label_log
+from genbench.machine.command_line import label_log, positive_argument
 
 
 def parser() -> argparse.ArgumentParser:
     """The flags."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--in", dest="path", type=Path, required=True, metavar="PATH", help=".npz, folder or archive")
-    parser.add_argument("--limit", "--count", type=int, required=True, metavar="N", help="the first N images are taken")
+    parser.add_argument(
+        "--limit", "--count", type=positive_argument, required=True, metavar="N", help="the first N images are taken"
+    )
     parser.add_argument("--like", required=True, metavar="FILE.npz", help="a prepared data set, for the images' shape")
     parser.add_argument("--out", type=Path, required=True, metavar="samples.npz")
     parser.add_argument("--timing", type=Path, required=True, metavar="FILE.json", help="what is known of their making")

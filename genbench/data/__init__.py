@@ -1,13 +1,14 @@
 """The data sets: from an entry of a suite to uint8 images, split into train and test.
 
 One file a source (demo, idx, cifar, cub, shapes, iclevr, folder), each a function whose keyword-only options are the
-entry's schema. `describe` says what an entry will give before anything is prepared; `prepare` gives it. Nothing here
-imports torch.
+entry's schema. `describe` says what an entry will give before anything is prepared; `prepare` gives it, and
+`prepare_data` writes it. Nothing here imports torch.
 """
 
 from genbench.data.datasets import SOURCES, describe, open_dataset, prepare
 from genbench.data.description import Dataset, Description
 from genbench.data.image_set import ImageSet, load_image_set, save_image_set
+from genbench.data.prepared import prepare_data
 from genbench.data.samples import load_images, save_samples
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "load_images",
     "open_dataset",
     "prepare",
+    "prepare_data",
     "save_image_set",
     "save_samples",
 ]

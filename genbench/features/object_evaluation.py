@@ -9,7 +9,7 @@ import torch
 
 from genbench.data import load_images
 from genbench.data.objects import COLOURS, OBJECTS, labels_path, multi_hot, read_labels
-from genbench.errors import InputError
+from genbench.errors import InputError, place
 from genbench.features.guards import check_images
 from genbench.features.object_training import load_object_classifier, object_scores
 from genbench.files.artifacts import array_sha256, sha256_file
@@ -57,10 +57,8 @@ def evaluate_objects(
             f"{samples}: found images of shape (H, W, C) = {images.shape[1:]}, expected {(size, size, 3)}, "
             f"what {evaluator} was trained on"
         )
-    try:
+    with place(samples):
         stats, warnings = check_images(images)
-    except InputError as error:
-        raise InputError(f"{samples}: {error}") from None
     metrics = object_accuracy(object_scores(network, images), multi_hot(sets), len(COLOURS), draws)
     found, ceiling = metrics["object_accuracy"], info["accuracy"]
     real = "unknown" if ceiling is None else f"{ceiling:.4f}"

@@ -4,15 +4,16 @@ A format is a function from a file or folder to what is in it; its keyword-only 
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from genbench.errors import place
+from genbench.errors import InputError, place
 from genbench.files import weights
-from genbench.files.artifacts import sha256_file
+from genbench.files.artifacts import sha256_file, write_json
+from genbench.files.hub import pretrained_path
 from genbench.importing.diffusers import diffusers
 from genbench.importing.improved_diffusion import improved_diffusion
 from genbench.importing.nvlabs_ddgan import ddgan
@@ -79,3 +80,32 @@ def import_checkpoint(
         "provenance": provenance.collect("torch", "numpy", "safetensors", kind="imported"),
     }
     return {**info, "sha256": weights.save_tensors(out, imported.tensors, info)}
+
+
+def import_pretrained(
+    format: str,
+    out: str | os.PathLike[str],
+    *,
+    path: str | os.PathLike[str] | None = None,
+    hub: str | None = None,
+    data_root: str | os.PathLike[str] = "resources/downloads",
+    options: Mapping[str, Any] | None = None,
+    record: str | os.PathLike[str] | None = None,
+) -> dict[str, Any]:
+    """Write a checkpoint on this machine, or one on the model hub, to `out` as a model of ours; returns its info.
+
+    path, hub: one of the two, where hub is OWNER/NAME@COMMIT, downloaded into data_root as far as it is not there.
+    options: what the checkpoint does not say. record: where a JSON file says, for the report, where the weights come
+    from. Raises InputError as `import_checkpoint` does, and for what can't be downloaded.
+    """
+    if (path is None) == (hub is None):
+        raise InputError(f"--in and --hub: found {path} and {hub}, expected one of them")
+    if hub is not None:
+        name, _, revision = hub.partition("@")
+        path = pretrained_path({"format": format, "hub": name, "revision": revision}, Path(data_root))
+    assert path is not None
+    info = import_checkpoint(format, path, out, source=hub, **(options or {}))
+    if record:
+        keys = ("weights", "imported", "provenance")
+        write_json(record, {key: info[key] for key in keys} | {"model_sha256": info["sha256"]})
+    return info

@@ -51,12 +51,6 @@ def object_argument(text: str) -> dict[str, Any]:
     return value
 
 
-def add_device_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--device", choices=["auto", "cuda", "cpu"], default="auto", help="auto takes a GPU if there is one"
-    )
-
-
 def label_log(out: Path) -> None:
     """Begin every log line with the folder of `out`: it tells jobs that run side by side apart. Of ranks, the first
     alone says what goes on."""

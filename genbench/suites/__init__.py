@@ -3,4 +3,6 @@
 load         a suite's file, complete
 preflight    every entry built once, without data
 cost         parameters, FLOPs and memory of each
+cost_table   what preflight found, written and shown
+prefetch     what must be downloaded, downloaded
 """

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from genbench.data import ImageSet
+from genbench.data import ImageSet, load_image_set
 from genbench.errors import InputError, place
 from genbench.files import weights
 from genbench.files.artifacts import atomic_path, check_sha256, read_json, write_json
@@ -173,3 +173,38 @@ def train(
         _publish(folder / "history.jsonl", out.parent / "history.jsonl")
         _publish(folder / "training.json", out.parent / "training.json")
         _publish(folder / "model.safetensors", out)
+
+
+def train_model(
+    spec: Mapping[str, Any],
+    data: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    test: str | os.PathLike[str] | None = None,
+    first_stage: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    snapshots: Sequence[int] = (),
+    save_seconds: float = 60.0,
+    fresh: bool = False,
+    device: torch.device | str = "cpu",
+) -> None:
+    """Train the model of `spec` on a file of images: `train`, with prepared splits in place of arrays.
+
+    data: the training images. test: the held-out images that `validate_every` looks at. All else, and what is raised,
+    is as in `train`.
+    """
+    images = load_image_set(data)
+    train(
+        spec,
+        images.images,
+        images.labels,
+        data_sha256=images.info["sha256"],
+        seed=seed,
+        out=Path(out),
+        snapshots=snapshots,
+        held_out=load_image_set(test) if test else None,
+        first_stage=Path(first_stage) if first_stage else None,
+        device=torch.device(device),
+        save_seconds=save_seconds,
+        fresh=fresh,
+    )

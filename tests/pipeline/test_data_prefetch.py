@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from genbench.commands import prefetch
 from genbench.data import idx, prepare
 from genbench.features import EXTRACTORS
 from genbench.features.published_weights import WeightFile
 from genbench.files import downloads
-from scripts import prefetch
 
 ROOT = Path(__file__).parents[2]
 WEIGHTS = b"weights" * 1000

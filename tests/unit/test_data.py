@@ -637,14 +637,15 @@ def test_the_script_says_in_one_line_what_is_wrong(tmp_path):
 
 
 def test_a_failure_while_writing_leaves_no_split(tmp_path, monkeypatch):
-    from scripts import prepare_data
+    from genbench.commands import prepare_data
+    from genbench.data import prepared
 
     def fail_on_train(path, image_set):
         save_image_set(path, image_set)
         if image_set.info["split"] == "test":
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(prepare_data, "save_image_set", fail_on_train)
+    monkeypatch.setattr(prepared, "save_image_set", fail_on_train)
     monkeypatch.setattr(
         sys, "argv", ["prepare_data.py", "--dataset", '{"source": "demo"}', "--out", str(tmp_path / "out")]
     )

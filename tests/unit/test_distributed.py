@@ -128,7 +128,7 @@ def data(folder: Path) -> Path:
 
 def training(data: Path, out: Path, steps: int, **recipe: object) -> list[object]:
     spec = {"model": VAE, "training": {"steps": steps, "batch_size": 16, "log_every": 10} | recipe}
-    return [ROOT / "scripts/train.py", "--spec", json.dumps(spec), "--data", data, "--out", out, "--device", "cpu"]
+    return [ROOT / "scripts/train.py", "--spec", json.dumps(spec), "--train", data, "--out", out, "--device", "cpu"]
 
 
 def started(out: Path) -> None:

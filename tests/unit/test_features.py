@@ -379,7 +379,7 @@ def test_from_images_to_metrics_on_the_command_line(script, tmp_path):
     samples, _ = patterns(200, seed=2)
     np.savez(tmp_path / "samples.npz", arr_0=samples, info=json.dumps({"samples_sha256": array_sha256(samples)}))
     weights = tmp_path / "classifier.safetensors"
-    training = ("--data-train", tmp_path / "train.npz", "--data-test", tmp_path / "test.npz", "--out", weights)
+    training = ("--train", tmp_path / "train.npz", "--test", tmp_path / "test.npz", "--out", weights)
     printed = script("train_classifier", *training, "--epochs", 2, "--min-accuracy", 1.01, "--device", "cpu", code=2)
     assert "train longer (--epochs) or accept less (--min-accuracy)" in printed
     assert not weights.exists()
@@ -402,7 +402,7 @@ def test_from_images_to_metrics_on_the_command_line(script, tmp_path):
 
     pair = ("--real", tmp_path / "train-features.npz", "--fake", tmp_path / "samples-features.npz")
     options = ("--options", '{"kid_subset_size": 50, "kid_subsets": 5}')
-    holdout = ("--holdout", tmp_path / "test-features.npz")
+    holdout = ("--test", tmp_path / "test-features.npz")
     command = [sys.executable, ROOT / "scripts/evaluate.py", *pair, *holdout, *options]
     command += ["--out", tmp_path / "metrics.json"]
     subprocess.run(command, check=True)  # once for real: this one needs no torch and starts fast

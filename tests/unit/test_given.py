@@ -68,7 +68,7 @@ def test_the_script_writes_what_sampling_writes(tmp_path: Path) -> None:
     save_image_set(tmp_path / "real.npz", real)
     np.savez(tmp_path / "s.npz", IMAGES)
     names = {"--out": "out.npz", "--timing": "timing.json", "--grid": "grid.png"}
-    command = [sys.executable, str(ROOT / "scripts/import_samples.py"), "--in", "s.npz", "--count", "25"]
+    command = [sys.executable, str(ROOT / "scripts/import_samples.py"), "--in", "s.npz", "--limit", "25"]
     command += ["--like", "real.npz", *(part for pair in names.items() for part in pair)]
     subprocess.run(command, cwd=tmp_path, check=True)
     with np.load(tmp_path / "out.npz") as arrays:

@@ -16,13 +16,13 @@ import pytest
 import torch
 import yaml
 
+from genbench.commands import prefetch
 from genbench.errors import InputError
 from genbench.files import downloads
 from genbench.files.hub import fetch_hub
 from genbench.importing import read_checkpoint
 from genbench.suites.load import load_suite
 from genbench.suites.preflight import preflight
-from scripts import prefetch
 
 ROOT = Path(__file__).parents[2]
 HUB, REVISION = "somebody/tiny-ddpm", "0123456789abcdef0123456789abcdef01234567"

@@ -244,7 +244,7 @@ def test_one_class_an_image_is_refused_by_the_evaluator(data):
 def test_the_scripts_train_and_evaluate(small, script, tmp_path, data):
     for split, images in data.items():
         save_image_set(tmp_path / f"{split}.npz", images)
-    given = ["--data-train", tmp_path / "train.npz", "--data-test", tmp_path / "test.npz", "--device", "cpu"]
+    given = ["--train", tmp_path / "train.npz", "--test", tmp_path / "test.npz", "--device", "cpu"]
     evaluator = tmp_path / "evaluator.safetensors"
     assert "on 3 held-out images after 1 epochs" in script(
         "train_object_classifier", *given, "--out", evaluator, "--epochs", 1

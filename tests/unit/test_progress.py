@@ -15,7 +15,7 @@ import pytest
 from genbench.machine import progress
 from genbench.machine.progress import Progress
 from genbench.reporting.outcome import FailedJob, failed, made, ranking
-from scripts import preflight
+from genbench.suites.cost_table import show
 
 ROOT = Path(__file__).parents[2]
 
@@ -161,7 +161,7 @@ def test_the_table_of_preflight_fits_a_narrow_terminal(monkeypatch: pytest.Monke
         terminal = Terminal()
         monkeypatch.setattr(sys, "stdout", terminal)
         monkeypatch.setenv("COLUMNS", str(columns))
-        preflight.show(result)
+        show(result)
         text = re.sub(r"\x1b\[[\d;]*m", "", terminal.getvalue())
         assert max(map(len, text.splitlines())) <= columns
         for cell in ("autoencoder", "dpm-solver-10", "35.7 M", "1000", "13.9 M", "With [red]brackets[/red]"):

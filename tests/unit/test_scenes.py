@@ -10,6 +10,7 @@ import torch
 from genbench.data import load_image_set, open_dataset, prepare, save_image_set
 from genbench.data.image_set import make_image_set
 from genbench.data.objects import COLOURS, INDEX, LABEL_SETS, OBJECTS, colour_of, multi_hot, read_labels, shape_of
+from genbench.data.prepared import summary
 from genbench.data.scenes import (
     RGB,
     VISIBLE,
@@ -28,7 +29,6 @@ from genbench.data.shapes import SCENES, draw_label_sets, draw_objects
 from genbench.errors import InputError
 from genbench.training.batches import Batches
 from genbench.training.recipe import TrainConfig
-from scripts.prepare_data import summary
 
 UPRIGHT = (1.0, 0.0)
 

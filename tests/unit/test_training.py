@@ -273,7 +273,7 @@ def test_a_killed_process_continues_to_the_same_weights(tmp_path: Path) -> None:
 
     def start(out: Path) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, ROOT / "scripts/train.py", "--spec", json.dumps(spec), "--data", data, "--out", out,
+            [sys.executable, ROOT / "scripts/train.py", "--spec", json.dumps(spec), "--train", data, "--out", out,
              "--save-seconds", "0.2", "--threads", "1", "--device", "cpu"],
             env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip

@@ -171,7 +171,7 @@ def test_the_script_says_in_one_line_what_is_missing(tmp_path):
     command = [
         sys.executable,
         ROOT / "scripts/render_report.py",
-        "--out-dir",
+        "--report",
         tmp_path / "report",
         "--results",
         tmp_path,

@@ -1,0 +1,26 @@
+"""Turn a model.safetensors into a checkpoint of another project, to be used there."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        epilog="diffusers: a folder for DDPMPipeline.from_pretrained, of a diffusion model whose network is unet.UNet.",
+    )
+    parser.add_argument("--model", type=Path, required=True, metavar="model.safetensors", help="or a snapshot")
+    parser.add_argument("--format", required=True, metavar="NAME", help="diffusers")
+    parser.add_argument("--out", type=Path, required=True, metavar="PATH", help="a folder, which is made")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the checkpoint, and say so."""
+    args = parser().parse_args(arguments)
+    from genbench.importing.export import export_checkpoint
+
+    export_checkpoint(args.format, args.model, args.out)
+    print(f"{args.out}: {args.model} in the format {args.format}")

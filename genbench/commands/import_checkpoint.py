@@ -1,0 +1,54 @@
+"""Turn another project's checkpoint into a model.safetensors, to be sampled and evaluated like one trained here."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from genbench.machine.command_line import object_argument
+
+FORMATS = (
+    "ddgan: netG_EPOCH.pth or content.pth of the authors' training. "
+    "dcgan: a state dict of the PyTorch tutorial's Generator. "
+    "diffusers: a folder of DDPMPipeline or UNet2DModel, or a file of weights with its config.json beside it. "
+    "improved-diffusion: modelSTEP.pt or ema_RATE_STEP.pt of OpenAI's training. "
+    "Options, where the checkpoint does not say it: "
+    'ddgan {"image_size": 32, "timesteps": 4}; dcgan {"image_size": 64, "discriminator": "netD.pth"}; '
+    'diffusers without a scheduler {"timesteps": 1000, "schedule": "linear", "prediction": "eps"}; '
+    'improved-diffusion {"image_size": 32, "timesteps": 4000, "schedule": "cosine", "num_heads": 4, '
+    '"rescale_timesteps": true, "prediction": "eps"}.'
+)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags."""
+    parser = argparse.ArgumentParser(description=__doc__, epilog=FORMATS)
+    parser.add_argument("--format", required=True, metavar="NAME", help="dcgan, ddgan, diffusers or improved-diffusion")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--in", dest="path", metavar="PATH", help="the checkpoint")
+    source.add_argument("--hub", metavar="OWNER/NAME@COMMIT", help="or where it is on the model hub, of diffusers")
+    parser.add_argument("--data-root", type=Path, default=Path("resources/downloads"), help="where downloads are kept")
+    parser.add_argument("--out", type=Path, required=True, metavar="model.safetensors")
+    parser.add_argument(
+        "--options", type=object_argument, default={}, metavar="JSON", help="what the checkpoint does not say, or @file"
+    )
+    parser.add_argument(
+        "--record", type=Path, metavar="training.json", help="where the weights come from, for the report"
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write model.safetensors, and say what is in it."""
+    args = parser().parse_args(arguments)
+    from genbench.importing import import_pretrained
+
+    info = import_pretrained(
+        args.format,
+        args.out,
+        path=args.path,
+        hub=args.hub,
+        data_root=args.data_root,
+        options=args.options,
+        record=args.record,
+    )
+    print(f"{args.out}: {info['model']['class']} for images of shape {info['image_shape']}, {info['imported']['note']}")

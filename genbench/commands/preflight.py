@@ -1,0 +1,28 @@
+"""Check suites: build, run and sample every model once without memory or data, and say what each will cost."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from genbench.machine.command_line import object_argument
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--suite", required=True, nargs="+", metavar="FILE", help="such as suites/demo.yaml")
+    parser.add_argument(
+        "--overrides", type=object_argument, default={}, help='JSON such as {"num_samples": 1000}, or @file'
+    )
+    parser.add_argument("--data-root", type=Path, default=Path("resources/downloads"), help="where downloads are kept")
+    parser.add_argument("--results", type=Path, metavar="DIR", help="write DIR/SUITE/preflight.json")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Show each suite's costs, and write them where that is asked for."""
+    args = parser().parse_args(arguments)
+    from genbench.suites.cost_table import preflight_files, show
+
+    for result in preflight_files(args.suite, args.overrides, data_root=args.data_root, results=args.results):
+        show(result)

@@ -1,0 +1,27 @@
+"""Render the first page of a report, over every suite that has a page there."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--report", type=Path, required=True, metavar="DIR", help="the folder of the pages")
+    parser.add_argument(
+        "--template-dir",
+        type=Path,
+        metavar="DIR",
+        default=Path(__file__).parents[2] / "report",
+        help="default: report/",
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write index.html."""
+    args = parser().parse_args(arguments)
+    from genbench.reporting.publish import publish_index
+
+    publish_index(args.report, args.template_dir)

@@ -1,0 +1,70 @@
+"""Train one model of a suite; stop and run again to continue."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from genbench.machine.command_line import object_argument
+from genbench.machine.job import add_device_arguments, open_device
+
+
+def steps_argument(text: str) -> list[int]:
+    """Parse training steps, with commas between them; none of none."""
+    steps = [step for step in text.split(",") if step]
+    if not all(step.isdecimal() for step in steps):
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected STEP,STEP,... such as 1000,2000")
+    return [int(step) for step in steps]
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--spec", type=object_argument, required=True, help='JSON {"model": ..., "training": ...} or @file'
+    )
+    parser.add_argument(
+        "--train", "--data", required=True, metavar="train.npz", help="training images, from prepare_data.py"
+    )
+    parser.add_argument(
+        "--test", "--held-out", metavar="test.npz", help="images that training: validate_every looks at"
+    )
+    parser.add_argument("--first-stage", type=Path, metavar="model.safetensors", help="for models of two stages")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, required=True, metavar="model.safetensors")
+    parser.add_argument(
+        "--snapshots",
+        type=steps_argument,
+        default=[],
+        metavar="STEP,STEP,...",
+        help="steps at which to keep the model too",
+    )
+    parser.add_argument(
+        "--save-seconds",
+        type=float,
+        default=float(os.environ.get("GENBENCH_SAVE_SECONDS", "60")),
+        help="save at least this often while training",
+    )
+    parser.add_argument("--fresh", action="store_true", help="begin anew even if there is a save to continue from")
+    add_device_arguments(parser, ranks=True)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write model.safetensors, and beside it the training's history, record and snapshots."""
+    args = parser().parse_args(arguments)
+    device = open_device(args)
+    from genbench.training.folder import train_model
+
+    train_model(
+        args.spec,
+        args.train,
+        args.out,
+        test=args.test,
+        first_stage=args.first_stage,
+        seed=args.seed,
+        snapshots=args.snapshots,
+        save_seconds=args.save_seconds,
+        fresh=args.fresh,
+        device=device,
+    )

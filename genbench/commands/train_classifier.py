@@ -1,0 +1,40 @@
+"""Train the classifier of one data set, an evaluator where Inception does not fit, and measure its test accuracy."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from genbench.machine.command_line import positive_argument
+from genbench.machine.job import add_device_arguments, open_device
+
+
+def parser() -> argparse.ArgumentParser:
+    """The flags."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--train", "--data-train", required=True, metavar="train.npz", help="from prepare_data.py")
+    parser.add_argument(
+        "--test", "--data-test", required=True, metavar="test.npz", help="images to measure its accuracy on"
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="classifier.safetensors")
+    parser.add_argument("--epochs", type=positive_argument, default=10)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--min-accuracy", type=float, metavar="SHARE", help="fail below this test accuracy")
+    add_device_arguments(parser)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write classifier.safetensors."""
+    args = parser().parse_args(arguments)
+    device = open_device(args)
+    from genbench.features.evaluators import make_classifier
+
+    make_classifier(
+        args.train,
+        args.test,
+        args.out,
+        epochs=args.epochs,
+        seed=args.seed,
+        min_accuracy=args.min_accuracy,
+        device=device,
+    )

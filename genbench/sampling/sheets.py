@@ -1,0 +1,50 @@
+"""Pictures of files of images: some of a set, and samples above their nearest training images. Imports no torch."""
+
+import os
+import re
+
+import numpy as np
+
+from genbench.data import load_image_set, load_images
+from genbench.errors import InputError
+from genbench.files.artifacts import read_json
+from genbench.sampling.grids import blank, choose, grid, save_png
+
+
+def draw_grid(images: str | os.PathLike[str], out: str | os.PathLike[str]) -> None:
+    """Draw 100 images of a prepared split, in an order that is always the same, as a PNG."""
+    pixels = load_image_set(images).images
+    save_png(out, grid(pixels[choose(len(pixels))[:100]], columns=10))
+
+
+def draw_neighbours(
+    metrics: str | os.PathLike[str],
+    samples: str | os.PathLike[str],
+    train: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    headline: str,
+) -> None:
+    """Draw the first 30 samples, and below each the training image that is nearest to it, as a PNG.
+
+    metrics: metrics.json, evaluated with test images. headline: a metric, in whose features images are near, where
+    there are such. Where nothing was drawn, the picture is blank. Raises InputError without nearest images.
+    """
+    evaluation = read_json(metrics)
+    if "unavailable" in evaluation:  # nothing was drawn: the report says why
+        save_png(out, blank(*load_image_set(train).images.shape[1:]))
+        return
+    found = {key: metric for key, metric in evaluation["metrics"].items() if "neighbours" in metric}
+    if not found:
+        raise InputError(f"{metrics}: found no nearest training images; expected an evaluation with --test")
+    features = re.sub("^[a-z]+_", "", headline)  # fid_clean: clean
+    chosen = next((metric for key, metric in found.items() if key.endswith(features)), next(iter(found.values())))
+    nearest = chosen["neighbours"]["index"][:30]
+    drawn, _ = load_images(samples)
+    real = load_image_set(train).images
+    rows = [
+        row
+        for start in range(0, len(nearest), 10)
+        for row in (drawn[start : start + 10], real[nearest[start : start + 10]])
+    ]
+    rows = [row for row in rows if len(row) == 10] or rows
+    save_png(out, grid(np.concatenate(rows), columns=10))

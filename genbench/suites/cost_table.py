@@ -1,0 +1,69 @@
+"""What the models of checked suites are and cost: written for the report, and shown as a table."""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from genbench.files.artifacts import write_json
+from genbench.suites.load import load_suite
+from genbench.suites.preflight import preflight
+
+
+def preflight_files(
+    paths: Sequence[str],
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    data_root: str | os.PathLike[str] = "resources/downloads",
+    results: str | os.PathLike[str] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Check the suites in these files, one after another, and yield what each will make and cost.
+
+    overrides: of config.yaml, such as {"num_samples": 1000}. results: a folder in which each record is written, too, as
+    SUITE/preflight.json. Raises InputError, naming file, entry and key, for the first that is wrong.
+    """
+    for path in paths:
+        result = preflight(load_suite(Path(path), overrides), str(data_root), path)
+        if results:
+            write_json(Path(results) / result["suite"] / "preflight.json", result)
+        yield result
+
+
+def show(result: Mapping[str, Any]) -> None:
+    """Print what `preflight` found of a suite, as a table as wide as the terminal."""
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    table = Table(title=escape(f"{result['suite']}: {result['title']}"))
+    columns = ["model", "sampler", "parameters", "NFE", "FLOPs/image"]
+    if console.width >= 100:  # a narrow terminal would cut every number
+        columns += ["FLOPs/NFE", "training memory"]
+    for column in columns:
+        table.add_column(column, no_wrap=True, justify="left" if column in ("model", "sampler") else "right")
+    for name, model in result["models"].items():
+        for sampler, cost in model["samplers"].items():
+            cells = {
+                "model": name,
+                "sampler": sampler,
+                "parameters": human(sum(model["parameters"].values()) or None),
+                "FLOPs/NFE": human(cost.get("flops_per_nfe")),
+                "NFE": str(cost["nfe"] or "-"),
+                "FLOPs/image": human(cost.get("flops_per_image")),
+                "training memory": human(model.get("training_memory_bytes"), "B"),
+            }
+            table.add_row(*(escape(cells[column]) for column in columns))
+    console.print(table)
+
+
+def human(value: float | None, unit: str = "") -> str:
+    """A number with three digits and a unit prefix; a dash for what is unknown, as of samples from elsewhere."""
+    if value is None:
+        return "-"
+    for prefix in ("", "k", "M", "G", "T", "P"):
+        if value < 1000:
+            return f"{value:.3g} {prefix}{unit}".strip()
+        value /= 1000
+    return f"{value:.3g} E{unit}"

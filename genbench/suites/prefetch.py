@@ -1,0 +1,61 @@
+"""Everything that a suite needs from the network, for machines that have none: data sets, checkpoints, weights."""
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from genbench.data import open_dataset
+from genbench.errors import InputError, place
+from genbench.features import EXTRACTORS
+from genbench.features.published_weights import check_sha256, fetch_weights
+from genbench.files.hub import pretrained_path
+from genbench.schema import unknown_name
+from genbench.suites.load import load_suite
+
+log = logging.getLogger(__name__)
+
+
+def prefetch(suites: Sequence[str | os.PathLike[str]], data_root: str | os.PathLike[str]) -> list[InputError]:
+    """Download what the suites' files name, and verify what is there; returns an error for each file that can't be had.
+
+    data_root: where downloads are kept. Raises InputError for a suite that can't be read.
+    """
+    files, errors = 0, []
+    for fetch in (each for path in suites for each in fetchers(load_suite(Path(path)), Path(data_root))):
+        files += 1
+        try:
+            log.info("here and verified: %s", fetch())
+        except InputError as error:
+            errors.append(error)
+    if not errors:
+        log.info("%s: all %d files that are needed are here", ", ".join(map(str, suites)), files)
+    return errors
+
+
+def fetchers(suite: Mapping[str, Any], data_root: Path) -> Iterator[Callable[[], Path]]:
+    """One for each file: it has the file on this machine, or raises InputError."""
+    yield from open_dataset(suite["dataset"], data_root).fetchers
+    for name, entry in suite["models"].items():
+        if "hub" in entry.get("pretrained", {}):
+            yield partial(_have_checkpoint, name, entry["pretrained"], data_root)
+    for name in suite["evaluation"]["extractors"]:
+        if name not in EXTRACTORS:
+            raise unknown_name("evaluation: extractors", name, EXTRACTORS)
+        if EXTRACTORS[name].weights is not None:
+            yield partial(_have_weights, name)
+
+
+def _have_checkpoint(model: str, given: Mapping[str, Any], data_root: Path) -> Path:
+    with place("models", model, "pretrained"):
+        return pretrained_path(given, data_root)
+
+
+def _have_weights(extractor: str) -> Path:
+    file = EXTRACTORS[extractor].weights
+    assert file is not None  # fetchers() has asked
+    path = fetch_weights(file)
+    check_sha256(path, file)
+    return path
