@@ -24,5 +24,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser().parse_args(arguments)
     from genbench.suites.cost_table import preflight_files, show
 
-    for result in preflight_files(args.suite, args.overrides, data_root=args.data_root, results=args.results):
-        show(result)
+    for plan in preflight_files(args.suite, args.overrides, data_root=args.data_root, results=args.results):
+        show(plan)

@@ -54,19 +54,25 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 
 def read_json(path: str | os.PathLike[str]) -> Any:
     """Read a JSON file; an InputError names the file when it is missing or broken, or was changed since we wrote it."""
+    return read_hashed_json(path)[0]
+
+
+def read_hashed_json(path: str | os.PathLike[str]) -> tuple[Any, bool]:
+    """The same, and whether it had a hash: whether `write_json` wrote it, perhaps that of another version."""
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not valid JSON ({error}); if genbench wrote it, {repair(path)}") from None
-    if isinstance(value, dict) and RECORD_SHA256 in value:  # not in a user's own file
+    hashed = isinstance(value, dict) and RECORD_SHA256 in value  # not in a user's own file
+    if hashed:
         expected = value.pop(RECORD_SHA256)
         if (found := sha256_json(value)) != expected:
             raise InputError(
                 f"{path}: damaged, or changed by hand: found SHA-256 {found}, expected {expected}; {repair(path)}"
             )
-    return value
+    return value, hashed
 
 
 def repair(path: str | os.PathLike[str]) -> str:

@@ -24,6 +24,7 @@ PLUMBING = (
     "machine",
     "data",
     "suites",
+    "records",
     "commands",
     "reporting",
     "training.history",

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
+from genbench.records.plan import ModelPlan
 from genbench.reporting.curves import compare_curves
 from genbench.reporting.drawing import HUES, INK, MARKERS, STYLE, Plot, blank, legible, to_svg
 from genbench.reporting.numerals import Number
@@ -31,14 +32,14 @@ class NoiseSchedule:
     models: list[str] = field(default_factory=list)
 
 
-def distinct_schedules(models: Mapping[str, Any], labels: Mapping[str, str]) -> list[NoiseSchedule]:
+def distinct_schedules(models: Mapping[str, ModelPlan], labels: Mapping[str, str]) -> list[NoiseSchedule]:
     """The schedules of the preflight's models in their order, each once: alike are those with the same abar_t."""
     found: dict[tuple[int, tuple[float, ...]], NoiseSchedule] = {}
     for model, entry in models.items():
-        if schedule := entry.get("noise_schedule"):
-            T, values = int(schedule["T"]), np.asarray(schedule["alphas_cumprod"], dtype=float)
-            given = ((entry.get("spec") or {}).get("model") or {}).get("schedule") or schedule.get("default")
-            new = NoiseSchedule(schedule_name(given), T, np.asarray(schedule["t"], dtype=float), values)
+        if schedule := entry.noise_schedule:
+            T, values = schedule.T, np.asarray(schedule.alphas_cumprod, dtype=float)
+            given = (entry.spec.get("model") or {}).get("schedule") or schedule.default
+            new = NoiseSchedule(schedule_name(given), T, np.asarray(schedule.t, dtype=float), values)
             found.setdefault((T, tuple(values.round(9))), new).models.append(labels[model])
     return list(found.values())
 
@@ -51,7 +52,7 @@ def schedule_name(given: Any) -> str:
     return str(given.get("name") or "schedule") + (f" ({', '.join(options)})" if options else "")
 
 
-def noise_schedules(models: Mapping[str, Any], labels: Mapping[str, str]) -> Comparison | None:
+def noise_schedules(models: Mapping[str, ModelPlan], labels: Mapping[str, str]) -> Comparison | None:
     """Signal and noise of x_t against t / T for every schedule of a suite's models; None where there is none."""
     schedules = distinct_schedules(models, labels)
     if not schedules:

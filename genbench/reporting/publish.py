@@ -24,7 +24,7 @@ def publish(preflight: Path, results: Path, out_dir: Path, template_dir: Path) -
     Raises InputError, which names the file, for what is missing.
     """
     found = read_results(preflight, results)
-    suite = str(found.preflight["suite"])
+    suite = found.preflight.suite
     if Path(suite).name != suite or suite == "index":
         raise InputError(f"{preflight}: suite: found {suite!r}, expected a name that can be a file's, and not 'index'")
     report = Report(found, results)

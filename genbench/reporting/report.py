@@ -78,21 +78,21 @@ class Report:
 
     def __init__(self, results: Results, root: Path) -> None:
         self.results, self.root, self.preflight = results, root, results.preflight
-        self.num_samples: int | None = self.preflight.get("num_samples")
-        self.dataset: Mapping[str, Any] = self.preflight.get("dataset") or {}
+        self.num_samples: int | None = self.preflight.num_samples
+        self.dataset: Mapping[str, Any] = self.preflight.dataset.content() if self.preflight.dataset else {}
         self.image_shape = self.dataset.get("image_shape")
-        self.anchors = anchors(self.preflight["models"])
+        self.anchors = anchors(self.preflight.models)
         self.compared = final_rows(results.rows)
 
     @cached_property
     def table(self) -> Table:
         columns = comparison_columns(
-            self.results.metrics, self.preflight["headline"], self.num_samples, self.dataset, self.likelihood
+            self.results.metrics, self.preflight.headline, self.num_samples, self.dataset, self.likelihood
         )
         measured = [column for column in columns[1:] if column not in COSTS or seen(self.compared, column.key)]
         links = {model: f"#{anchor}" for model, anchor in self.anchors.items()}
         rows = self.compared
-        if 0 < len(self.older) < len(self.preflight["models"]):  # told at the row; of all of them, above the table
+        if 0 < len(self.older) < len(self.preflight.models):  # told at the row; of all of them, above the table
             told = [[OLDER] * (model in self.older) for model in rows["model"]]
             rows = rows.assign(remarks=rows["remarks"] + pd.Series(told, rows.index, dtype=object))
         return compare(rows, [columns[0], *measured], self.results.floor, self.num_samples, links)
@@ -129,7 +129,7 @@ class Report:
     def shown(self) -> Iterator[tuple[Row, Path]]:
         """The rows of the table that have a grid, and the grid of their first seed that has one."""
         for row in self.table.rows:
-            for seed in self.preflight["seeds"]:
+            for seed in self.preflight.seeds:
                 path = self.results.grids.get(Draw(row.model, seed, row.checkpoint, row.sampler))
                 if path:
                     yield row, path
@@ -139,8 +139,8 @@ class Report:
         return embed(read_grid(path, self.image_shape), share)
 
     def first_samples(self, path: Path) -> Picture:
-        entries = self.preflight["models"].values()
-        strips = sum(len(entry.get("samplers", {})) * len(shown_checkpoints(entry)) for entry in entries)
+        entries = self.preflight.models.values()
+        strips = sum(len(entry.samplers) * len(shown_checkpoints(entry)) for entry in entries)
         share = STRIP_BYTES // (strips + len(self.table.rows) + 1)
         return embed(first_row(read_grid(path, self.image_shape), self.image_shape), share)
 
@@ -191,18 +191,18 @@ class Report:
     def diffusion(self) -> list[Comparison]:
         """The noise schedules of all models, and the terms of their bounds."""
         names = distinct({model: self.label(model) for model in self.order})
-        plots = noise_schedules(self.preflight["models"], names), bound_terms(self.results.bound_terms, names)
+        plots = noise_schedules(self.preflight.models, names), bound_terms(self.results.bound_terms, names)
         return [plot for plot in plots if plot]
 
     @cached_property
     def schemes(self) -> Schemes | None:
         """The quantised networks beside those in float32."""
-        return scheme_table(self.compared, self.preflight["models"], self.table.columns[0])
+        return scheme_table(self.compared, self.preflight.models, self.table.columns[0])
 
     @cached_property
     def settings(self) -> dict[str, list[Setting]]:
         """The samplers that take steps, of each model, the best model first."""
-        models = self.preflight["models"]
+        models = self.preflight.models
         return {
             model: settings(models[model], [row for row in self.table.rows if row.model == model])
             for model in self.order
@@ -236,12 +236,12 @@ class Report:
         return first_tiles(read_grid(path, self.image_shape), STUDY_TILES, self.image_shape)
 
     def label(self, model: str) -> str:
-        return str(self.preflight["models"][model].get("label") or model)
+        return self.preflight.models[model].label or model
 
     @property
     def order(self) -> list[str]:
         """The models, the best first; those that are not sampled last."""
-        return list(dict.fromkeys([*(row.model for row in self.table.rows), *self.preflight["models"]]))
+        return list(dict.fromkeys([*(row.model for row in self.table.rows), *self.preflight.models]))
 
     @cached_property
     def sections(self) -> list[Section]:
@@ -249,7 +249,7 @@ class Report:
         return [self.section(model) for model in self.order]
 
     def section(self, model: str) -> Section:
-        entry = self.preflight["models"][model]
+        entry = self.preflight.models[model]
         rows = self.results.rows
         rows = rows[rows["model"] == model] if len(rows) else rows
         shown = shown_checkpoints(entry)
@@ -257,7 +257,7 @@ class Report:
         alike = len(set(seen(numbers, "num_fake"))) <= 1  # otherwise each row says of how many samples it is
         columns = detail_columns(
             self.results.metrics,
-            self.preflight["headline"],
+            self.preflight.headline,
             self.num_samples if alike else None,
             self.dataset,
             self.likelihood,
@@ -268,10 +268,10 @@ class Report:
             entry=entry,
             remarks=[*remarks(entry), *([OLDER] if model in self.older else [])],
             facts=[(name, text) for name, text in training_facts(entry, rows) if text],
-            recipe=recipe(entry.get("spec") or {}),
+            recipe=recipe(entry.spec),
             numbers=compare(numbers, columns),
             samples_differ=not alike,
-            left_out=len(entry.get("checkpoints", ["final"])) - len(shown),
+            left_out=len(entry.checkpoints) - len(shown),
             curves=training_curves(self.results.histories.get(model), self.label(model)),
             strips=self.first_of_checkpoints(model),
             pictures=self.pictures(model),
@@ -286,12 +286,12 @@ class Report:
 
     def first_of_checkpoints(self, model: str) -> list[Strip]:
         """The first samples of each sampler of a model, at its checkpoints in turn; of its first seed."""
-        entry, seed = self.preflight["models"][model], self.preflight["seeds"][0]
+        entry, seed = self.preflight.models[model], self.preflight.seeds[0]
         strips = []
-        for sampler, option in entry.get("samplers", {}).items():
+        for sampler, option in entry.samplers.items():
             for checkpoint in shown_checkpoints(entry):
                 path = self.results.grids.get(Draw(model, seed, checkpoint, sampler))
-                name = ", ".join([option.get("label") or sampler] + [checkpoint] * (checkpoint != "final"))
+                name = ", ".join([option.label or sampler] + [checkpoint] * (checkpoint != "final"))
                 strips += [Strip(name, self.first_samples(path))] if path else []
         return strips
 
@@ -314,14 +314,14 @@ class Report:
             for row in records(self.compared)
             if row["model"] == model
         ]
-        suite = self.preflight.get("suite_argument", self.preflight["suite"])  # a name in suites/, or a path
+        suite = self.preflight.suite_argument or self.preflight.suite  # a name in suites/, or a path
         options = f"--cores all --resources gpu=1 --config suite={shlex.quote(suite)}"
         yield " \\\n    ".join(["uv run snakemake", *(shlex.quote(str(target)) for target in targets), options])
 
     @cached_property
     def definitions(self) -> list[Column]:
         """Every quantity of the page."""
-        return definition_columns([self.preflight["headline"], *self.results.metrics], self.likelihood)
+        return definition_columns([self.preflight.headline, *self.results.metrics], self.likelihood)
 
     @cached_property
     def stages(self) -> list[dict[str, str]]:
@@ -338,7 +338,7 @@ class Report:
         """The models whose results other code made than that of this checkout."""
 
         def is_current(stage: str, model: str, code: str) -> bool:
-            spec = self.preflight["models"][model].get("spec", {})
+            spec = self.preflight.models[model].spec
             elsewhere = {"training": "imported"} if "pretrained" in spec else {}
             elsewhere |= {"sampling": "given"} if "samples" in spec else {}
             return is_this_code(code, elsewhere.get(stage, STAGES[stage]), spec.get("model"))
@@ -387,9 +387,10 @@ class Report:
     def summary(self) -> dict[str, Any]:
         """What the index over all suites needs of this one, as JSON."""
         keys = ("suite", "title", "description", "dataset", "num_samples", "headline")
+        plan = self.preflight.content()
         return {
             "format": FORMAT,
-            **{key: self.preflight[key] for key in keys if self.preflight.get(key) is not None},
+            **{key: plan[key] for key in keys if plan.get(key) is not None},
             "anchors": self.anchors,
             "metrics": self.results.metrics,
             "rows": records(self.compared),

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,43 +10,32 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from genbench.errors import InputError
-from genbench.files.artifacts import check_sha256, read_json
+from genbench.files.artifacts import check_sha256
+from genbench.records.likelihood import Likelihood
+from genbench.records.metrics import Metric, Metrics
+from genbench.records.objects import Objects
+from genbench.records.plan import ModelPlan, Plan
+from genbench.records.record import Record, read_record
+from genbench.records.timing import Timing
+from genbench.records.training import Training
 from genbench.reporting.schemes import add_differences, paired_columns
 
-# The fields of each file that become columns, and the columns' names where they differ.
-TRAINING = {
-    "steps": "steps",
-    "images_seen": "images_seen",
-    "seconds": "training_seconds",
-    "images_per_second": "training_images_per_second",
-    "batch_size": "training_batch_size",
-    "precision": "training_precision",
-    "device": "training_device",
-    "weights": "weights",
-    "ema_decay": "ema_decay",
-    "resumed": "resumed",
-    "data_sha256": "data_sha256",
-    "model_sha256": "model_sha256",
-}
-TIMING = {
-    "seconds_per_50k": "seconds_per_50k",
-    "extrapolated": "extrapolated",
-    "timed_images": "timed_images",
-    "images_per_second": "images_per_second",
-    "latency_batch1_seconds": "latency_batch1_seconds",
-    "warmup_seconds": "warmup_seconds",
-    "io_seconds": "io_seconds",
-    "nfe": "nfe",
-    "batch_size": "batch_size",
-    "device": "device",
-    "precision": "precision",
-    "threads": "threads",
-    "peak_memory_bytes": "peak_memory_bytes",
-    "seeds": "sample_seeds",
-    "samples_sha256": "samples_sha256",
-}
+# Of each record the keys that become columns, by their own names but for those below.
+TRAINING = (
+    *("steps", "images_seen", "seconds", "images_per_second", "batch_size", "precision", "device"),
+    *("weights", "ema_decay", "resumed", "data_sha256", "model_sha256"),
+)
+TIMING = (
+    *("seconds_per_50k", "extrapolated", "timed_images", "images_per_second", "latency_batch1_seconds"),
+    *("warmup_seconds", "io_seconds", "nfe", "batch_size", "device", "precision", "threads", "peak_memory_bytes"),
+    *("seeds", "samples_sha256"),
+)
+METRICS = ("num_real", "num_fake", "reference_sha256")
+METRIC = ("std", "n_fake", "note", "values", "draw_std")  # each behind the metric's own key
+# Sampling has columns of the first five names, too.
+OF_TRAINING = {key: f"training_{key}" for key in ("seconds", "images_per_second", "batch_size", "precision", "device")}
+OF_SAMPLES = {"seeds": "sample_seeds"}
 LOSSY = "samples stored with losses (JPEG), which changes every metric"
-EVALUATION = {"num_real": "num_real", "num_fake": "num_fake", "reference_sha256": "reference_sha256"}
 
 
 class Draw(NamedTuple):
@@ -68,10 +57,10 @@ class Results:
     "losses", "metrics", and "validation" for those of held-out images.
     pictures: for each model its pictures by name, of its first seed that has them.
     bound_terms: for each model with a likelihood a table of seed, t, value (bits per dimension), t rising.
-    provenance: one row a file: stage, model, device, and what provenance.collect wrote.
+    provenance: one row a file: stage, model, device, and the keys of Provenance.
     """
 
-    preflight: Mapping[str, Any]
+    preflight: Plan
     rows: pd.DataFrame
     metrics: list[str]
     floor: Mapping[str, Any] | None
@@ -91,7 +80,7 @@ def read_results(preflight_path: Path, root: Path) -> Results:
     InputError names the file that is missing. Histories, likelihoods, grids, pictures and the row of real images are
     optional.
     """
-    preflight = read_record(preflight_path, "suite", "models", "seeds", "headline")
+    preflight = read_record(preflight_path, Plan)
     origins = [origin("preflight", preflight)]
     rows = []
     histories: dict[str, pd.DataFrame] = {}
@@ -102,70 +91,69 @@ def read_results(preflight_path: Path, root: Path) -> Results:
     extractors: dict[str, Mapping[str, Any]] = {}
     ceiling: dict[str, Any] = {}
 
-    for model, entry in preflight["models"].items():
-        given = "samples" in (entry.get("spec") or {})  # drawn elsewhere, so that nobody trained here
-        for seed in entry.get("seeds") or preflight["seeds"]:
+    for model, entry in preflight.models.items():
+        given = "samples" in entry.spec  # drawn elsewhere, so that nobody trained here
+        for seed in entry.seeds or preflight.seeds:
             run = root / model / f"seed{seed}"
-            training = {} if given else read_record(run / "training.json")
+            training = Training() if given else read_record(run / "training.json", Training)
             origins += [] if given else [origin("training", training, model)]
             if (run / "history.jsonl").exists():
-                if "history_sha256" in training:
-                    check_sha256(run / "history.jsonl", training["history_sha256"])
+                if training.history_sha256 is not None:
+                    check_sha256(run / "history.jsonl", training.history_sha256)
                 history = read_history(run / "history.jsonl", seed)
                 histories[model] = pd.concat([histories[model], history]) if model in histories else history
-            for name in entry.get("pictures", []):
+            for name in entry.pictures:
                 if (path := run / "final/pictures" / f"{name}.png").exists():
                     pictures.setdefault(model, {}).setdefault(name, path)
-            likelihood: dict[str, Any] = {}
+            bound: dict[str, Any] = {}
             if (run / "final/likelihood.json").exists():
-                likelihood = read_record(run / "final/likelihood.json", "bits_per_dim")
+                likelihood = read_record(run / "final/likelihood.json", Likelihood)
                 origins.append(origin("likelihood", likelihood, model))
-                terms = read_terms(run / "final/likelihood.json", likelihood, seed)
+                terms = terms_of(likelihood, seed)
                 bound_terms[model] = pd.concat([bound_terms[model], terms]) if model in bound_terms else terms
+                bound = bounded(likelihood)
             for draw in draws(model, seed, entry):
                 place = run / draw.checkpoint / draw.sampler
-                timing = read_record(place / "timing.json")
-                if "unavailable" not in timing:
-                    timing = read_record(place / "timing.json", "seconds_per_50k", "images_per_second")
-                evaluation = read_record(place / "metrics.json", "metrics")
+                timing = read_record(place / "timing.json", Timing)
+                evaluation = read_record(place / "metrics.json", Metrics)
                 origins.append(origin("sampling", timing, model))
                 origins.append(origin("evaluation", evaluation, model))
-                metrics |= dict.fromkeys(evaluation["metrics"])
-                extractors |= evaluation.get("extractors", {})
-                found = list(object_results(place, preflight))
-                for labels, accuracy in found:
+                found = dict(evaluation.metrics)
+                extractors |= evaluation.extractors
+                for labels, accuracy in object_results(place, preflight):
                     origins.append(origin("object accuracy", accuracy, model))
-                    metrics |= dict.fromkeys(f"{key}_{labels}" for key in accuracy["metrics"])
-                    evaluation["metrics"] |= {f"{key}_{labels}": value for key, value in accuracy["metrics"].items()}
+                    found |= {f"{key}_{labels}": value for key, value in accuracy.metrics.items()}
                     ceiling |= bounded_by(accuracy, labels)
                     if draw.checkpoint == "final" and (place / f"objects/{labels}.png").exists():
                         name = f"objects-{labels}-{draw.sampler}"
                         pictures.setdefault(model, {}).setdefault(name, place / f"objects/{labels}.png")
-                drawn = "unavailable" not in timing
+                metrics |= dict.fromkeys(found)
+                drawn = timing.unavailable is None
                 if drawn and draw.checkpoint == "final" and (place / "neighbours.png").exists():
                     pictures.setdefault(model, {}).setdefault(f"neighbours-{draw.sampler}", place / "neighbours.png")
                 if drawn and (place / "grid.png").exists():
                     grids[draw] = place / "grid.png"
                 rows.append(
-                    {"suite": preflight["suite"], **draw._asdict()}
+                    {"suite": preflight.suite, **draw._asdict()}
                     | describe(model, entry, draw.sampler)
-                    | renamed(training, TRAINING)
-                    | renamed(training.get("imported") or {}, {"note": "imported"})
-                    | renamed(timing, TIMING)
+                    | columns(training, TRAINING, OF_TRAINING)
+                    | imported(training)
+                    | columns(timing, TIMING, OF_SAMPLES)
                     | paired_columns(place, timing)
                     | per_image(timing)
-                    | measured(evaluation)
-                    | (bounded(likelihood) if draw.checkpoint == "final" else {})
+                    | measured(evaluation, found)
+                    | (bound if draw.checkpoint == "final" else {})
                 )
-                if timing.get("lossy"):
+                if timing.lossy:
                     rows[-1]["remarks"].append(LOSSY)
                 if not drawn:
-                    rows[-1]["remarks"].append(f"not drawn: {timing['unavailable']}")
+                    rows[-1]["remarks"].append(f"not drawn: {timing.unavailable}")
 
     add_differences(rows, list(metrics))
     real, floor = root / "real", None
     if (real / "metrics.json").exists():
-        floor = measured(read_record(real / "metrics.json", "metrics")) | ceiling
+        evaluation = read_record(real / "metrics.json", Metrics)
+        floor = measured(evaluation, evaluation.metrics) | ceiling
     return Results(
         preflight=preflight,
         rows=pd.DataFrame(rows),
@@ -181,31 +169,20 @@ def read_results(preflight_path: Path, root: Path) -> Results:
     )
 
 
-def object_results(place: Path, preflight: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def object_results(place: Path, preflight: Plan) -> Iterator[tuple[str, Objects]]:
     """The accuracies of a sample set's objects that are there, by their file of label sets."""
-    for labels in ((preflight.get("evaluation") or {}).get("objects") or {}).get("labels", ()):
+    for labels in (preflight.evaluation.get("objects") or {}).get("labels", ()):
         path = place / f"objects/{labels}.json"
         if path.exists():
-            yield labels, read_record(path, "metrics", "evaluator")
+            yield labels, read_record(path, Objects)
 
 
-def bounded_by(accuracy: Mapping[str, Any], labels: str) -> dict[str, Any]:
+def bounded_by(accuracy: Objects, labels: str) -> dict[str, Any]:
     """The evaluator's own accuracy on real images that it was not trained on, as a column of the row of real images."""
-    if accuracy["evaluator"].get("accuracy") is None:
+    if accuracy.evaluator.accuracy is None:
         return {}
     key = f"object_accuracy_{labels}"
-    return {key: accuracy["evaluator"]["accuracy"], f"{key}_note": "of the evaluator, on held-out real images"}
-
-
-def read_record(path: Path, *required: str) -> dict[str, Any]:
-    """Read a JSON object; an InputError names the file, and the key if one of `required` is absent."""
-    record = read_json(path)
-    if not isinstance(record, dict):
-        raise InputError(f"{path}: expected a JSON object, found {type(record).__name__}")
-    for key in required:
-        if key not in record:
-            raise InputError(f"{path}: the key {key!r} is missing")
-    return record
+    return {key: accuracy.evaluator.accuracy, f"{key}_note": "of the evaluator, on held-out real images"}
 
 
 def read_history(path: Path, seed: int) -> pd.DataFrame:
@@ -229,72 +206,76 @@ def read_history(path: Path, seed: int) -> pd.DataFrame:
     )
 
 
-def read_terms(path: Path, likelihood: Mapping[str, Any], seed: int) -> pd.DataFrame:
-    """The terms of a likelihood.json, if it has some, as seed, t, value; `path` is named where they don't fit."""
-    terms = likelihood.get("terms") or {}
-    t, values = terms.get("t") or [], terms.get("bits_per_dim") or []
-    if len(t) != len(values):
-        raise InputError(f"{path}: terms: found {len(t)} times and {len(values)} values, expected as many of both")
-    return pd.DataFrame({"seed": seed, "t": t, "value": values}).astype({"t": float, "value": float}).sort_values("t")
+def terms_of(likelihood: Likelihood, seed: int) -> pd.DataFrame:
+    """The terms of a likelihood, if it has some, as seed, t, value."""
+    terms = {"seed": seed, "t": likelihood.terms.t, "value": likelihood.terms.bits_per_dim}
+    return pd.DataFrame(terms).astype({"t": float, "value": float}).sort_values("t")
 
 
-def draws(model: str, seed: int, entry: Mapping[str, Any]) -> Iterator[Draw]:
+def draws(model: str, seed: int, entry: ModelPlan) -> Iterator[Draw]:
     """Every draw from one training run of a preflight entry."""
-    for checkpoint in entry.get("checkpoints", ["final"]):
-        for sampler in entry.get("samplers", {}):
+    for checkpoint in entry.checkpoints:
+        for sampler in entry.samplers:
             yield Draw(model, seed, checkpoint, sampler)
 
 
-def describe(model: str, entry: Mapping[str, Any], sampler: str) -> dict[str, Any]:
+def describe(model: str, entry: ModelPlan, sampler: str) -> dict[str, Any]:
     """What the preflight knows of a row: names to show, budget, cost."""
-    option = entry["samplers"][sampler]
-    quantised = option.get("quantisation")
-    return ({"quantisation": quantised["scheme"], "reference_sampler": quantised["sampler"]} if quantised else {}) | {
-        "label": entry.get("label") or model,
-        "family": entry.get("family") or "Other",
-        "sampler_label": option.get("label") or sampler,
-        "budget": entry.get("budget"),
-        "remarks": list(option.get("remarks") or []),
-        "generates": option.get("generates", True),
-        "parameters": sum(entry["parameters"].values()) if entry.get("parameters") else None,
-        "nfe": option.get("nfe"),
-        "flops_per_nfe": option.get("flops_per_nfe"),
-        "flops_per_image": option.get("flops_per_image"),
+    option = entry.samplers[sampler]
+    quantised = option.quantisation
+    return ({"quantisation": quantised.scheme, "reference_sampler": quantised.sampler} if quantised else {}) | {
+        "label": entry.label or model,
+        "family": entry.family or "Other",
+        "sampler_label": option.label or sampler,
+        "budget": entry.budget,
+        "remarks": list(option.remarks),
+        "generates": option.generates,
+        "parameters": sum(entry.parameters.values()) if entry.parameters else None,
+        "nfe": option.nfe,
+        "flops_per_nfe": option.flops_per_nfe,
+        "flops_per_image": option.flops_per_image,
     }
 
 
-def renamed(record: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """The named fields that `record` has, under their column names."""
-    return {column: record[field] for field, column in names.items() if record.get(field) is not None}
+def columns(record: Record, keys: Sequence[str], names: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The values of these keys that a record has, as columns; `names` are those that differ from the keys."""
+    found = {key: getattr(record, key) for key in keys}
+    return {(names or {}).get(key, key): value for key, value in found.items() if value is not None}
 
 
-def per_image(timing: Mapping[str, Any]) -> dict[str, Any]:
+def imported(training: Training) -> dict[str, Any]:
+    """The column of a published checkpoint's note."""
+    note = (training.imported or {}).get("note")
+    return {} if note is None else {"imported": note}
+
+
+def per_image(timing: Timing) -> dict[str, Any]:
     """The time for an image, of those that were drawn here."""
-    seconds = timing.get("seconds_per_50k")
+    seconds = timing.seconds_per_50k
     return {} if seconds is None else {"seconds_per_image": seconds / 50_000}
 
 
-def measured(evaluation: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns that a metrics.json gives: key, key_std, key_n_fake, ... for each metric, and its warnings."""
-    columns = renamed(evaluation, EVALUATION)
-    for key, metric in evaluation["metrics"].items():
-        columns[key] = metric.get("value")
-        fields = ("std", "n_fake", "note", "values", "draw_std")
-        columns |= {f"{key}_{field}": metric[field] for field in fields if metric.get(field) is not None}
-    return columns | {"warnings": list(evaluation.get("warnings") or [])}
+def measured(evaluation: Metrics, metrics: Mapping[str, Metric]) -> dict[str, Any]:
+    """The columns of metrics: key, key_std, key_n_fake, ... for each, and the warnings of their evaluation."""
+    found = columns(evaluation, METRICS)
+    for key, metric in metrics.items():
+        found[key] = metric.value
+        found |= columns(metric, METRIC, {field: f"{key}_{field}" for field in METRIC})
+    return found | {"warnings": list(evaluation.warnings)}
 
 
-def bounded(likelihood: Mapping[str, Any]) -> dict[str, Any]:
+def bounded(likelihood: Likelihood) -> dict[str, Any]:
     """The columns that a likelihood.json gives: bits per dimension, their standard error, and of what they are."""
-    names = {"bits_per_dim": "bits_per_dim", "standard_error": "bits_per_dim_std"}
     parts = []
-    if images := likelihood.get("images"):
-        parts.append(" ".join(filter(None, [f"{images:,}", likelihood.get("split"), "images"])))
-    if steps := likelihood.get("steps"):
+    if images := likelihood.images:
+        parts.append(" ".join(filter(None, [f"{images:,}", likelihood.split, "images"])))
+    if steps := likelihood.steps:
         parts.append(f"{steps:,} steps")
-    return renamed(likelihood, names) | ({"bits_per_dim_note": f"from {' and '.join(parts)}"} if parts else {})
+    found = columns(likelihood, ("bits_per_dim", "standard_error"), {"standard_error": "bits_per_dim_std"})
+    return found | ({"bits_per_dim_note": f"from {' and '.join(parts)}"} if parts else {})
 
 
-def origin(stage: str, record: Mapping[str, Any], model: str | None = None) -> dict[str, Any]:
+def origin(stage: str, record: Any, model: str | None = None) -> dict[str, Any]:
     """One row of the provenance table."""
-    return {"stage": stage, "model": model, "device": record.get("device")} | (record.get("provenance") or {})
+    provenance = record.provenance.content() if record.provenance else {}
+    return {"stage": stage, "model": model, "device": getattr(record, "device", None)} | provenance

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from genbench.records.plan import ModelPlan
 from genbench.reporting.columns import Column
 from genbench.reporting.curves import compare_curves
 from genbench.reporting.numerals import Number, count
@@ -62,20 +63,20 @@ def eta_sign(eta: float | str) -> str:
     return SIGMA_HAT_SIGN if eta == SIGMA_HAT else f"{eta:g}"
 
 
-def settings(entry: Mapping[str, Any], rows: Sequence[Row]) -> list[Setting]:
+def settings(entry: ModelPlan, rows: Sequence[Row]) -> list[Setting]:
     """The samplers of a model's `rows` in the suite's order; of its preflight `entry` only those that take steps, with
     the network in float32.
 
     The options that differ between samplers of one kind are told with it.
     """
-    samplers = entry.get("samplers", {})
+    samplers = entry.samplers
     found = [
         (row, given, steps)
         for row in sorted(rows, key=lambda row: list(samplers).index(row.sampler))
-        if not samplers[row.sampler].get("quantisation")
-        and (steps := number_of_steps(given := samplers[row.sampler].get("options") or {}, entry, row)) is not None
+        if not samplers[row.sampler].quantisation
+        and (steps := number_of_steps(given := samplers[row.sampler].options, entry, row)) is not None
     ]
-    first = "ddpm" if entry.get("noise_schedule") else str(entry.get("family") or "sampler")  # the family's own step
+    first = "ddpm" if entry.noise_schedule else entry.family or "sampler"  # the family's own step
     steppers = [str(given.get("step") or first) for _, given, _ in found]
     extras = [dict(other_options(given)) for _, given, _ in found]
     listed = []
@@ -89,14 +90,14 @@ def settings(entry: Mapping[str, Any], rows: Sequence[Row]) -> list[Setting]:
     return listed
 
 
-def number_of_steps(options: Mapping[str, Any], entry: Mapping[str, Any], row: Row) -> int | None:
+def number_of_steps(options: Mapping[str, Any], entry: ModelPlan, row: Row) -> int | None:
     """S of a sampler's options; without `steps` and `respacing` it is T, and None where a model has no such thing."""
     if options.get("steps") is not None:
         return int(options["steps"])
     if numbers := re.findall(r"\d+", str(options.get("respacing") or "")):
         return sum(map(int, numbers))
-    if entry.get("noise_schedule"):
-        return int(entry["noise_schedule"]["T"])
+    if entry.noise_schedule:
+        return entry.noise_schedule.T
     nfe = row.cells["nfe"].value if "nfe" in row.cells else None
     return round(nfe) if "step" in options and nfe is not None else None
 

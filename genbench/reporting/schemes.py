@@ -10,7 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from genbench.files.artifacts import read_json
+from genbench.records.paired import Paired
+from genbench.records.plan import ModelPlan
+from genbench.records.record import read_record
+from genbench.records.timing import Timing
 from genbench.reporting.columns import RATE, Column
 from genbench.reporting.numerals import duration, memory
 from genbench.reporting.table import Row, compare
@@ -52,17 +55,18 @@ class Schemes:
     rows: Sequence[Quantised]
 
 
-def paired_columns(place: Path, timing: Mapping[str, Any]) -> dict[str, Any]:
+def paired_columns(place: Path, timing: Timing) -> dict[str, Any]:
     """What the folder of a sample set tells of a quantised network, as columns; empty for others."""
-    found = {"unavailable": timing["unavailable"]} if "unavailable" in timing else {}
-    if record := timing.get("quantisation"):
-        found |= {key: record[key] for key in ("network_bytes", "network_bytes_fp32", "conversion_seconds")}
-        found["calibration_seconds"] = (record.get("calibration") or {}).get("seconds")
-    if timing.get("latency_batch1_seconds") and timing.get("nfe"):
-        found["latency_per_nfe_seconds"] = timing["latency_batch1_seconds"] / timing["nfe"]
+    found: dict[str, Any] = {} if timing.unavailable is None else {"unavailable": timing.unavailable}
+    if record := timing.quantisation:
+        found |= {key: getattr(record, key) for key in ("network_bytes", "network_bytes_fp32", "conversion_seconds")}
+        found["calibration_seconds"] = record.calibration.seconds if record.calibration else None
+    if timing.latency_batch1_seconds and timing.nfe:
+        found["latency_per_nfe_seconds"] = timing.latency_batch1_seconds / timing.nfe
     if (place / "paired.json").exists():
-        paired = read_json(place / "paired.json")
-        found |= {key: paired[key] for key in ("psnr", "psnr_std", "psnr_min", "identical_images") if key in paired}
+        paired = read_record(place / "paired.json", Paired)
+        values = {key: getattr(paired, key) for key in ("psnr", "psnr_std", "psnr_min", "identical_images")}
+        found |= {key: value for key, value in values.items() if value is not None}
     return found
 
 
@@ -84,7 +88,7 @@ def add_differences(rows: Sequence[dict[str, Any]], metrics: Sequence[str]) -> N
             reference["network_bytes"] = row["network_bytes_fp32"]
 
 
-def scheme_table(rows: pd.DataFrame, models: Mapping[str, Any], lead: Column) -> Schemes | None:
+def scheme_table(rows: pd.DataFrame, models: Mapping[str, ModelPlan], lead: Column) -> Schemes | None:
     """The quantised of the compared `rows` and those that they are compared with; None where there are none.
 
     models: of the preflight. lead: the headline metric.
@@ -99,7 +103,7 @@ def scheme_table(rows: pd.DataFrame, models: Mapping[str, Any], lead: Column) ->
         name, text = f"Δ {lead.label}", "the same minus that of the float32 network"
         columns.append(replace(lead, key=f"{lead.key}_delta", label=name, definition=text, direction=None))
     compared = compare(rows, columns)
-    listed = [(model, name) for model, entry in models.items() for name in entry.get("samplers", {})]
+    listed = [(model, name) for model, entry in models.items() for name in entry.samplers]
     places = {of_row: place for place, of_row in enumerate(listed)}
     found = []
     for row in sorted(compared.rows, key=lambda row: places[row.model, row.sampler]):

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from genbench.records.plan import ModelPlan
 from genbench.reporting.curves import learning_curve
 from genbench.reporting.drawing import Plot
 from genbench.reporting.numerals import count, memory
@@ -35,7 +36,7 @@ class Section:
 
     name: str
     anchor: str
-    entry: Mapping[str, Any]
+    entry: ModelPlan
     remarks: Sequence[str]
     facts: Sequence[tuple[str, str]]
     recipe: Sequence[tuple[str, Sequence[tuple[str, str]]]]
@@ -76,14 +77,13 @@ def flatten(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
         yield key, "none" if value is None else "defaults" if value == {} else str(value)
 
 
-def training_facts(entry: Mapping[str, Any], rows: pd.DataFrame) -> Iterator[tuple[str, str]]:
+def training_facts(entry: ModelPlan, rows: pd.DataFrame) -> Iterator[tuple[str, str]]:
     """What is worth knowing of how a model was trained, as far as it was recorded."""
 
     def values(key: str, text: Any = str) -> str:
         return ", ".join(dict.fromkeys(text(value) for value in seen(rows, key)))
 
-    parts = entry.get("parameters") or {}
-    yield "Parameters", ", ".join(f"{name} {count(number)}" for name, number in parts.items())
+    yield "Parameters", ", ".join(f"{name} {count(number)}" for name, number in entry.parameters.items())
     training = {
         "steps": values("steps", "{:,.0f}".format),
         "images a batch": values("training_batch_size", count),
@@ -100,28 +100,28 @@ def training_facts(entry: Mapping[str, Any], rows: pd.DataFrame) -> Iterator[tup
         yield "Trained on", values("training_device")
         yield "Sampled on", values("device")
     yield "Sampling batch", values("batch_size", count)
-    if memory_bytes := entry.get("training_memory_bytes"):
+    if memory_bytes := entry.training_memory_bytes:
         yield "Training memory", f"{memory(memory_bytes)}, estimated"
     if any(seen(rows, "resumed")):
         yield "Continued", f"{values('resumed', '{:.0f}'.format)} times after an interruption"
 
 
-def remarks(entry: Mapping[str, Any]) -> list[str]:
+def remarks(entry: ModelPlan) -> list[str]:
     """What a reader must know of a model's rows: once if it holds for every sampler, else with their names."""
     found: dict[str, list[str]] = {}
-    for sampler, option in entry.get("samplers", {}).items():
-        for remark in option.get("remarks") or []:
-            found.setdefault(remark, []).append(str(option.get("label") or sampler))
-    everywhere = len(entry.get("samplers", {}))
+    for sampler, option in entry.samplers.items():
+        for remark in option.remarks:
+            found.setdefault(remark, []).append(option.label or sampler)
+    everywhere = len(entry.samplers)
     return [
         remark if len(samplers) == everywhere else f"{', '.join(samplers)}: {remark}"
         for remark, samplers in found.items()
     ]
 
 
-def shown_checkpoints(entry: Mapping[str, Any]) -> list[str]:
+def shown_checkpoints(entry: ModelPlan) -> list[str]:
     """The checkpoints of a model that its section shows, with the first and the last."""
-    checkpoints = list(entry.get("checkpoints", ["final"]))
+    checkpoints = entry.checkpoints
     if len(checkpoints) <= MOST_CHECKPOINTS:
         return checkpoints
     last = len(checkpoints) - 1

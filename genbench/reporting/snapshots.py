@@ -35,7 +35,7 @@ class Comparison:
 
 def quality_over_training(results: Results, rows: Sequence[Row]) -> Comparison | None:
     """The headline metric of every snapshot, in the order of `rows`; None where no model has one."""
-    lead = metric_columns([results.preflight["headline"]])[0]
+    lead = metric_columns([results.preflight.headline])[0]
     points = snapshot_points(results, lead, rows)
     if points.empty:
         return None
@@ -61,13 +61,19 @@ def quality_over_training(results: Results, rows: Sequence[Row]) -> Comparison |
 
 def epoch_remark(results: Results, points: pd.DataFrame) -> str:
     """How many steps are an epoch, where that is known and the same for all points."""
-    images = (results.preflight.get("dataset") or {}).get("num_train")
+    images = training_images(results)
     sizes = set(points["batch_size"])
     return (
         f" An epoch is {images / sizes.pop():,.0f} steps."
         if images and len(sizes) == 1 and points["batch_size"].notna().all()
         else ""
     )
+
+
+def training_images(results: Results) -> int | None:
+    """How many training images there are, where that is known."""
+    dataset = results.preflight.dataset
+    return dataset.num_train if dataset else None
 
 
 def snapshot_points(results: Results, lead: Column, compared: Sequence[Row]) -> pd.DataFrame:
@@ -80,8 +86,8 @@ def snapshot_points(results: Results, lead: Column, compared: Sequence[Row]) -> 
         return pd.DataFrame()
     final = rows["checkpoint"] == "final"
     steps = rows["checkpoint"].str.extract(r"^step-(\d+)$", expand=False).astype(float)
-    models = results.preflight["models"]
-    last = pd.Series([models[model].get("training_steps") for model in rows["model"]], rows.index, dtype=float)
+    models = results.preflight.models
+    last = pd.Series([models[model].training_steps for model in rows["model"]], rows.index, dtype=float)
     last = last.fillna(rows.get("steps", np.nan))
     names = distinct({(row.model, row.sampler): row.name.removesuffix(f", {row.checkpoint}") for row in compared})
     samples = rows.get(f"{lead.key}_n_fake", rows.get("num_fake", pd.Series(np.nan, rows.index)))
@@ -117,7 +123,7 @@ def held_out(results: Results, names: Mapping[str, str]) -> list[Comparison]:
     if not found:
         return []
     points = pd.concat(found)
-    images = float((results.preflight.get("dataset") or {}).get("num_train") or np.nan)
+    images = float(training_images(results) or np.nan)
     epochs = bool(np.isfinite(images)) and bool(points["images_seen"].notna().all())
     points = points.assign(x=points["images_seen"] / images if epochs else points["step"].astype(float))
     comparisons, present = [], set(points["quantity"])

@@ -32,6 +32,7 @@ from genbench.machine.progress import Progress
 from genbench.machine.ranks import ALONE, Ranks
 from genbench.models import Model
 from genbench.processes.noise import Noise
+from genbench.records.timing import Timing
 from genbench.tensors import Pixels, Seeds
 
 log = logging.getLogger(__name__)
@@ -247,26 +248,26 @@ def generate(
         1 / seconds_per_image,
         counter.calls,
     )
-    timing = {
-        "num_images": len(seeds),
-        "timed_images": len(times) * batch_size,
-        "seconds": round(total, 6),
-        "images_per_second": 1 / seconds_per_image,
-        "seconds_per_50k": 50_000 * seconds_per_image,
-        "extrapolated": len(times) * batch_size < 50_000,
-        "latency_batch1_seconds": latency,
-        "warmup_seconds": first_seconds,
-        "io_seconds": io_seconds,
-        "batch_size": batch_size,
-        "nfe": counter.calls,
-        "device": device_label(device, team.size),
-        "ranks": team.size,
-        "precision": precision,
-        "threads": torch.get_num_threads(),
-        "peak_memory_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
-        "seeds": f"{seeds.start}:{seeds.stop}",
-        "options": dict(options),
-        "condition": given,
-        "model_sha256": info["sha256"],
-    }
-    return result, timing
+    timing = Timing(
+        num_images=len(seeds),
+        timed_images=len(times) * batch_size,
+        seconds=round(total, 6),
+        images_per_second=1 / seconds_per_image,
+        seconds_per_50k=50_000 * seconds_per_image,
+        extrapolated=len(times) * batch_size < 50_000,
+        latency_batch1_seconds=latency,
+        warmup_seconds=first_seconds,
+        io_seconds=io_seconds,
+        batch_size=batch_size,
+        nfe=counter.calls,
+        device=device_label(device, team.size),
+        ranks=team.size,
+        precision=precision,
+        threads=torch.get_num_threads(),
+        peak_memory_bytes=torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
+        seeds=f"{seeds.start}:{seeds.stop}",
+        options=dict(options),
+        condition=given,
+        model_sha256=info["sha256"],
+    )
+    return result, timing.content()

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from genbench.files.artifacts import write_json
+from genbench.records.plan import Plan
 from genbench.suites.load import load_suite
 from genbench.suites.preflight import preflight
 
@@ -21,38 +22,38 @@ def preflight_files(
     *,
     data_root: str | os.PathLike[str] = "resources/downloads",
     results: str | os.PathLike[str] | None = None,
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Plan]:
     """Check the suites in these files, one after another, and yield what each will make and cost.
 
     overrides: of config.yaml, such as {"num_samples": 1000}. results: a folder in which each record is written, too, as
     SUITE/preflight.json. Raises InputError, naming file, entry and key, for the first that is wrong.
     """
     for path in paths:
-        result = preflight(load_suite(Path(path), overrides), str(data_root), path)
+        plan = preflight(load_suite(Path(path), overrides), str(data_root), path)
         if results:
-            write_json(Path(results) / result["suite"] / "preflight.json", result)
-        yield result
+            write_json(Path(results) / plan.suite / "preflight.json", plan.content())
+        yield plan
 
 
-def show(result: Mapping[str, Any]) -> None:
+def show(plan: Plan) -> None:
     """Print what `preflight` found of a suite, as a table as wide as the terminal."""
     console = Console(width=None if sys.stdout.isatty() else 120)
-    table = Table(title=escape(f"{result['suite']}: {result['title']}"))
+    table = Table(title=escape(f"{plan.suite}: {plan.title}"))
     columns = ["model", "sampler", "parameters", "NFE", "FLOPs/image"]
     if console.width >= 100:  # a narrow terminal would cut every number
         columns += ["FLOPs/NFE", "training memory"]
     for column in columns:
         table.add_column(column, no_wrap=True, justify="left" if column in ("model", "sampler") else "right")
-    for name, model in result["models"].items():
-        for sampler, cost in model["samplers"].items():
+    for name, model in plan.models.items():
+        for sampler, cost in model.samplers.items():
             cells = {
                 "model": name,
                 "sampler": sampler,
-                "parameters": human(sum(model["parameters"].values()) or None),
-                "FLOPs/NFE": human(cost.get("flops_per_nfe")),
-                "NFE": str(cost["nfe"] or "-"),
-                "FLOPs/image": human(cost.get("flops_per_image")),
-                "training memory": human(model.get("training_memory_bytes"), "B"),
+                "parameters": human(sum(model.parameters.values()) or None),
+                "FLOPs/NFE": human(cost.flops_per_nfe),
+                "NFE": str(cost.nfe or "-"),
+                "FLOPs/image": human(cost.flops_per_image),
+                "training memory": human(model.training_memory_bytes, "B"),
             }
             table.add_row(*(escape(cells[column]) for column in columns))
     console.print(table)

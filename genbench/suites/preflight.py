@@ -19,10 +19,11 @@ from genbench.features import EXTRACTORS
 from genbench.files.downloads import existing_path
 from genbench.files.hub import LOCATION_KEYS, pretrained_path
 from genbench.importing import read_checkpoint
-from genbench.machine import provenance
 from genbench.metrics import EvaluationOptions, minimum_samples
 from genbench.models import Model, build, count_parameters
 from genbench.processes.schedule import Schedule
+from genbench.records.plan import DataSet, ModelPlan, Plan
+from genbench.records.provenance import Provenance
 from genbench.sampling.likelihood import check_likelihood
 from genbench.sampling.quantisation import check_scheme
 from genbench.schema import check_arguments, unknown_name
@@ -253,7 +254,7 @@ def check_evaluation(suite: Mapping[str, Any], data: Description, data_root: Pat
             )
 
 
-def preflight(suite: Mapping[str, Any], data_root: str, source: str) -> dict[str, Any]:
+def preflight(suite: Mapping[str, Any], data_root: str, source: str) -> Plan:
     """Check a complete suite (from load_suite of the file `source`) and say what it will make and cost."""
 
     def check(name: str, entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -268,28 +269,29 @@ def preflight(suite: Mapping[str, Any], data_root: str, source: str) -> dict[str
         data = describe(suite["dataset"], data_root)
         check_evaluation(suite, data, Path(data_root))
         models = {
-            name: _common(entry, seeds_of(suite, entry)) | check(name, entry) for name, entry in suite["models"].items()
+            name: ModelPlan(**_common(entry, seeds_of(suite, entry)), **check(name, entry))
+            for name, entry in suite["models"].items()
         }
-    return {
-        "suite": suite["name"],
-        "suite_argument": suite["name"] if Path(source).resolve().parent == ROOT / "suites" else source,
-        "title": suite["title"],
-        "description": suite["description"],
-        "dataset": {
-            "name": data.name,
-            "label": data.label,
-            "image_shape": data.image_shape,
-            "num_classes": data.num_classes,
-            "num_train": data.num_train,
-            "num_test": data.num_test,
-            "notes": list(data.notes),
-        },
-        "num_samples": suite["num_samples"],
-        "snapshot_samples": suite["snapshot_samples"],
-        "draws": suite["draws"],
-        "seeds": suite["seeds"],
-        "evaluation": suite["evaluation"],
-        "headline": suite["evaluation"]["headline"],
-        "models": models,
-        "provenance": provenance.collect("torch", "numpy", "snakemake"),
-    }
+    return Plan(
+        suite=suite["name"],
+        suite_argument=suite["name"] if Path(source).resolve().parent == ROOT / "suites" else source,
+        title=suite["title"],
+        description=suite["description"],
+        dataset=DataSet(
+            name=data.name,
+            label=data.label,
+            image_shape=list(data.image_shape),
+            num_classes=data.num_classes,
+            num_train=data.num_train,
+            num_test=data.num_test,
+            notes=list(data.notes),
+        ),
+        num_samples=suite["num_samples"],
+        snapshot_samples=suite["snapshot_samples"],
+        draws=suite["draws"],
+        seeds=suite["seeds"],
+        evaluation=suite["evaluation"],
+        headline=suite["evaluation"]["headline"],
+        models=models,
+        provenance=Provenance.collect("torch", "numpy", "snakemake"),
+    )

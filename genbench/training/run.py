@@ -25,6 +25,8 @@ from genbench.machine.distributed import copy_from_first, synchronise_batch_norm
 from genbench.machine.progress import Progress, clock
 from genbench.machine.ranks import Ranks
 from genbench.models import Model, build, count_parameters
+from genbench.records.provenance import Provenance
+from genbench.records.training import Training
 from genbench.schema import without_defaults
 from genbench.training.batches import Batches, Slice
 from genbench.training.history import History
@@ -291,31 +293,29 @@ class TrainingRun:
     def _write_record(self, model_sha256: str, seconds: float) -> None:
         """Write training.json: how the model came about, and what it cost."""
         config, device, team = self.task.config, self.task.device, self.team
-        write_json(
-            self.folder / "training.json",
-            {
-                "steps": config.steps,
-                "images_seen": config.steps * config.batch_size,
-                "seconds": round(seconds, 3),
-                "images_per_second": round(config.steps * config.batch_size / seconds, 2),
-                "batch_size": config.batch_size,
-                "precision": config.precision,
-                "device": device_label(device, team.size),
-                "ranks": team.size,
-                "parameters": count_parameters(self.trainer.model),
-                "weights": self.which_weights,
-                "ema_decay": config.ema_decay,
-                "seed": self.task.seed,
-                "resumed": self.resumed,
-                "peak_memory_bytes": torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
-                "data_sha256": self.task.data_sha256,
-                "model_sha256": model_sha256,
-                "history_sha256": self.history.sha256(),
-                "provenance": provenance.collect(
-                    *("torch", "numpy", "safetensors", *team.packages), kind="training", model=self.task.spec["model"]
-                ),
-            },
+        record = Training(
+            steps=config.steps,
+            images_seen=config.steps * config.batch_size,
+            seconds=round(seconds, 3),
+            images_per_second=round(config.steps * config.batch_size / seconds, 2),
+            batch_size=config.batch_size,
+            precision=config.precision,
+            device=device_label(device, team.size),
+            ranks=team.size,
+            parameters=count_parameters(self.trainer.model),
+            weights=self.which_weights,
+            ema_decay=config.ema_decay,
+            seed=self.task.seed,
+            resumed=self.resumed,
+            peak_memory_bytes=torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
+            data_sha256=self.task.data_sha256,
+            model_sha256=model_sha256,
+            history_sha256=self.history.sha256(),
+            provenance=Provenance.collect(
+                *("torch", "numpy", "safetensors", *team.packages), kind="training", model=self.task.spec["model"]
+            ),
         )
+        write_json(self.folder / "training.json", record.content())
 
 
 def _in_words(values: Mapping[str, float]) -> str:

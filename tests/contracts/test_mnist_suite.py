@@ -26,7 +26,7 @@ def suite() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def checked(suite: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     few = {name: entry | {"samplers": {"a": {}}} for name, entry in suite["models"].items()}
-    return preflight(suite | {"models": few}, str(tmp_path_factory.mktemp("data")), str(PATH))["models"]
+    return preflight(suite | {"models": few}, str(tmp_path_factory.mktemp("data")), str(PATH)).models
 
 
 @pytest.mark.parametrize("name", CNN)
@@ -67,30 +67,30 @@ def test_the_set_that_is_our_own_says_so(suite: dict[str, Any]) -> None:
 
 
 def test_sizes_are_those_of_the_descriptions(checked: dict[str, Any]) -> None:
-    sizes = {name: checked[name]["parameters"]["denoiser"] for name in CNN}
+    sizes = {name: checked[name].parameters["denoiser"] for name in CNN}
     small = dict.fromkeys(("default", "light", "testing", "testing2"), 291_217)
     assert sizes == small | {"more_capacity": 5_067_457}
-    cold = {name: checked[name]["parameters"]["restorer"] for name in COLD}
+    cold = {name: checked[name].parameters["restorer"] for name in COLD}
     assert cold == dict.fromkeys(("cold_7", "cold_28"), 291_217) | {"cold_more_capacity": 5_067_457}
 
 
 def test_preflight_tells_the_schedules_and_what_they_leave_of_an_image(checked: dict[str, Any]) -> None:
-    told = {name: entry["noise_schedule"] for name, entry in checked.items() if not name.startswith("cold_")}
-    assert {name: schedule["T"] for name, schedule in told.items()} == {
+    told = {name: entry.noise_schedule for name, entry in checked.items() if not name.startswith("cold_")}
+    assert {name: schedule.T for name, schedule in told.items()} == {
         **dict.fromkeys(("default", "light", "more_capacity", "unet"), 1000),
         **dict.fromkeys(("testing", "testing2"), 100),
     }
     for schedule in told.values():
-        assert schedule["default"] == "linear"
-        assert schedule["t"] == [part * schedule["T"] // 100 for part in range(101)]
-        assert schedule["alphas_cumprod"][0] == 1
-        assert sorted(schedule["alphas_cumprod"], reverse=True) == schedule["alphas_cumprod"]
-    left = {name: math.sqrt(schedule["alphas_cumprod"][-1]) for name, schedule in told.items()}
+        assert schedule.default == "linear"
+        assert schedule.t == [part * schedule.T // 100 for part in range(101)]
+        assert schedule.alphas_cumprod[0] == 1
+        assert sorted(schedule.alphas_cumprod, reverse=True) == schedule.alphas_cumprod
+    left = {name: math.sqrt(schedule.alphas_cumprod[-1]) for name, schedule in told.items()}
     assert left["testing"] == pytest.approx(0.6, abs=0.005)  # as its description says
     assert max(left[name] for name in told if name != "testing") < 0.01
     # By the textbook: the product of 1 - beta.
     betas = [1e-4 + (0.02 - 1e-4) * i / 999 for i in range(500)]
-    assert told["default"]["alphas_cumprod"][50] == pytest.approx(math.prod(1 - beta for beta in betas), rel=1e-9)
+    assert told["default"].alphas_cumprod[50] == pytest.approx(math.prod(1 - beta for beta in betas), rel=1e-9)
 
 
 def test_a_model_without_a_schedule_has_none_in_preflight() -> None:

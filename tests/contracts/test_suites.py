@@ -11,6 +11,7 @@ from entries import MODELS
 
 from genbench.errors import InputError
 from genbench.models import build, count_parameters
+from genbench.records.plan import Plan
 from genbench.suites.keys import Config
 from genbench.suites.load import find_suite, load_suite
 from genbench.suites.preflight import preflight
@@ -48,7 +49,7 @@ def changed(path: str, value: object) -> dict:
     return suite
 
 
-def checked(tmp_path: Path, suite: dict) -> dict:
+def checked(tmp_path: Path, suite: dict) -> Plan:
     path = tmp_path / "toy.yaml"
     path.write_text(yaml.safe_dump(suite))
     return preflight(load_suite(path), str(tmp_path), str(path))
@@ -57,13 +58,13 @@ def checked(tmp_path: Path, suite: dict) -> dict:
 @pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)
 def test_every_entry_of_every_suite_builds_runs_and_samples_at_full_size(path: Path, tmp_path: Path) -> None:
     result = preflight(load_suite(path), str(tmp_path), str(path))
-    for model in result["models"].values():
-        assert sum(model["parameters"].values()) > 0
-        assert model["training_memory_bytes"] > 16 * sum(model["parameters"].values())
-        for sampler in model["samplers"].values():
-            assert sampler["nfe"] >= 1
-            assert sampler["flops_per_image"] >= sampler["flops_per_nfe"] * sampler["nfe"] * 0.99
-    json.dumps(result, allow_nan=False)
+    for model in result.models.values():
+        assert sum(model.parameters.values()) > 0
+        assert model.training_memory_bytes > 16 * sum(model.parameters.values())
+        for sampler in model.samplers.values():
+            assert sampler.nfe >= 1
+            assert sampler.flops_per_image >= sampler.flops_per_nfe * sampler.nfe * 0.99
+    json.dumps(result.content(), allow_nan=False)
 
 
 def test_preflight_counts_parameters_flops_and_nfe(tmp_path: Path) -> None:
@@ -75,16 +76,16 @@ def test_preflight_counts_parameters_flops_and_nfe(tmp_path: Path) -> None:
             "samplers": {"all": {}, "few": {"step": "ddim", "steps": 7}},
         },
     )
-    result = checked(tmp_path, suite)["models"]
-    samplers = result["ddpm"]["samplers"]
-    assert (samplers["all"]["nfe"], samplers["few"]["nfe"]) == (1000, 7)
-    assert samplers["few"]["flops_per_image"] == 7 * samplers["few"]["flops_per_nfe"]
+    result = checked(tmp_path, suite).models
+    samplers = result["ddpm"].samplers
+    assert (samplers["all"].nfe, samplers["few"].nfe) == (1000, 7)
+    assert samplers["few"].flops_per_image == 7 * samplers["few"].flops_per_nfe
     # The decoder of the VAE: a linear layer and the convolutions, two FLOPs a multiplication.
     c = 8
     linear = 4 * 8 * c * 16
     transposed = sum(a * b * 16 * side * side for a, b, side in [(8 * c, 4 * c, 4), (4 * c, 2 * c, 8), (2 * c, c, 16)])
     last = c * 1 * 9 * 32 * 32
-    assert result["vae"]["samplers"]["default"]["flops_per_image"] == 2 * (linear + transposed + last)
+    assert result["vae"].samplers["default"].flops_per_image == 2 * (linear + transposed + last)
 
 
 def test_the_networks_of_cifar10s_diffusion_models_have_the_published_sizes() -> None:

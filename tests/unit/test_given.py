@@ -118,6 +118,6 @@ def test_given_samples_have_a_row_and_one_seed(tmp_path: Path) -> None:
     models = {"x": {"samples": "s.npz"}, "vae": TRAINED}
     suite = {"title": "Toy", "dataset": {"source": "demo"}, "num_samples": 1000, "seeds": [3, 4], "models": models}
     path.write_text(yaml.safe_dump(suite))
-    found = preflight(load_suite(path), str(tmp_path), str(path))["models"]
-    assert (found["x"]["seeds"], found["vae"]["seeds"]) == ([3], [3, 4])
-    assert list(found["x"]["samplers"]) == ["given"]
+    found = preflight(load_suite(path), str(tmp_path), str(path)).models
+    assert (found["x"].seeds, found["vae"].seeds) == ([3], [3, 4])
+    assert list(found["x"].samplers) == ["given"]

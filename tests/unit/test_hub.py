@@ -190,10 +190,10 @@ def test_an_entry_of_a_suite_names_a_repository(hub: Hub, tmp_path: Path, monkey
     monkeypatch.setattr(sys, "argv", ["prefetch.py", "--suite", str(path), "--data-root", str(root)])
     prefetch.main()
     asked = len(hub.asked)
-    (found,) = preflight(load_suite(path), str(root), str(path))["models"].values()
+    (found,) = preflight(load_suite(path), str(root), str(path)).models.values()
     assert len(hub.asked) == asked
-    assert found["spec"]["pretrained"]["revision"] == REVISION
-    assert found["spec"]["model"]["timesteps"] == 20
+    assert found.spec["pretrained"]["revision"] == REVISION
+    assert found.spec["model"]["timesteps"] == 20
     command = [sys.executable, str(ROOT / "scripts" / "import_checkpoint.py"), "--format", "diffusers", "--hub"]
     command += [f"{HUB}@{REVISION}", "--data-root", str(root), "--out", str(tmp_path / "model.safetensors")]
     subprocess.run([*command, "--record", str(tmp_path / "training.json")], check=True)

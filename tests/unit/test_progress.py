@@ -14,6 +14,7 @@ import pytest
 
 from genbench.machine import progress
 from genbench.machine.progress import Progress
+from genbench.records.plan import Plan
 from genbench.reporting.outcome import FailedJob, failed, made, ranking
 from genbench.suites.cost_table import show
 
@@ -156,12 +157,12 @@ def test_the_table_of_preflight_fits_a_narrow_terminal(monkeypatch: pytest.Monke
         "samplers": {"dpm-solver-10": costs},
         "training_memory_bytes": 9_020_000,
     }
-    result = {"suite": "toy", "title": "With [red]brackets[/red]", "models": {"autoencoder": model}}
+    plan = Plan(suite="toy", title="With [red]brackets[/red]", seeds=[0], headline="fd", models={"autoencoder": model})
     for columns, memory in ((80, False), (160, True)):
         terminal = Terminal()
         monkeypatch.setattr(sys, "stdout", terminal)
         monkeypatch.setenv("COLUMNS", str(columns))
-        show(result)
+        show(plan)
         text = re.sub(r"\x1b\[[\d;]*m", "", terminal.getvalue())
         assert max(map(len, text.splitlines())) <= columns
         for cell in ("autoencoder", "dpm-solver-10", "35.7 M", "1000", "13.9 M", "With [red]brackets[/red]"):

@@ -20,6 +20,7 @@ from genbench.images import to_pixels
 from genbench.metrics import psnr
 from genbench.models import Model, build
 from genbench.processes.noise import Noise
+from genbench.records.plan import QuantisedSampler
 from genbench.sampling import quantisation
 from genbench.sampling.quantisation import SCHEMES, UnavailableError, quantise
 from genbench.suites.load import load_suite
@@ -159,11 +160,11 @@ def test_a_suite_adds_a_sampler_for_each_scheme(tmp_path: Path) -> None:
     samplers = suite["models"]["ddpm"]["samplers"]
     assert list(samplers) == ["ddim", *(f"ddim-{scheme}" for scheme in SCHEMES)]
     assert samplers["ddim-bf16"] == {**DDIM, "quantisation": "bf16"}
-    found = preflight(suite, "none", str(path))["models"]["ddpm"]["samplers"]
-    assert found["ddim-bf16"]["quantisation"] == {"scheme": "bf16", "sampler": "ddim"}
-    assert found["ddim-bf16"]["options"] == found["ddim"]["options"] == DDIM
-    assert found["ddim-bf16"]["nfe"] == 4
-    assert found["ddim"]["quantisation"] is None
+    found = preflight(suite, "none", str(path)).models["ddpm"].samplers
+    assert found["ddim-bf16"].quantisation == QuantisedSampler(scheme="bf16", sampler="ddim")
+    assert found["ddim-bf16"].options == found["ddim"].options == DDIM
+    assert found["ddim-bf16"].nfe == 4
+    assert found["ddim"].quantisation is None
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from made_up import DEVICE, FEW, PRIOR, STAND_IN, table_of, write_results
 
 from genbench.files.artifacts import read_json
+from genbench.records.plan import ModelPlan
 from genbench.reporting import numerals
 from genbench.reporting.columns import COSTS, DETAILS, TIME, Column, comparison_columns, detail_columns
 from genbench.reporting.page import sentence
@@ -205,5 +206,5 @@ def test_a_remark_of_some_samplers_names_them():
         "b": {"label": "B", "remarks": ["x"]},
         "c": {"remarks": ["x"]},
     }
-    assert remarks({"samplers": samplers}) == ["x", "A: y"]
-    assert remarks({"samplers": {"default": {}}}) == []
+    assert remarks(ModelPlan(samplers=samplers)) == ["x", "A: y"]
+    assert remarks(ModelPlan(samplers={"default": {}})) == []

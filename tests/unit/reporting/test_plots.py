@@ -19,6 +19,7 @@ from made_up import (
 from PIL import Image
 
 from genbench.errors import InputError
+from genbench.records.plan import ModelPlan
 from genbench.reporting.columns import comparison_columns
 from genbench.reporting.curves import CURVE_POINTS, compare_curves, learning_curve, thin
 from genbench.reporting.pictures import embed, first_row, read_grid, reduce_colours
@@ -129,7 +130,7 @@ def test_held_out_quantities_stand_on_one_axis_against_epochs(demo):
     assert "<title>VAE: 42.5 at 0.96 epochs</title>" in reconstruction.wide  # step 60: 60 * 64 / 4000 epochs
     assert all(f">{name}<" in reconstruction.wide for name in ("VAE", "Autoencoder"))
     assert ">Autoencoder<" not in kl.wide
-    without = replace(results, preflight=results.preflight | {"dataset": {"num_train": None}})
+    without = replace(results, preflight=results.preflight.model_copy(update={"dataset": None}))
     assert "<title>VAE: 42.5 at 60 training steps</title>" in held_out(without, names)[0].wide
     assert held_out(results, {"gan": "GAN"}) == []
 
@@ -173,10 +174,10 @@ def test_models_of_the_same_name_are_told_apart(tmp_path):
 
 def test_a_section_shows_some_of_many_checkpoints():
     checkpoints = [f"step-{step}" for step in range(100, 3100, 100)] + ["final"]
-    shown = shown_checkpoints({"checkpoints": checkpoints})
+    shown = shown_checkpoints(ModelPlan(checkpoints=checkpoints))
     assert shown == ["step-100", "step-700", "step-1300", "step-1900", "step-2500", "final"]
-    assert shown_checkpoints({"checkpoints": checkpoints[-3:]}) == checkpoints[-3:]
-    assert shown_checkpoints({}) == ["final"]
+    assert shown_checkpoints(ModelPlan(checkpoints=checkpoints[-3:])) == checkpoints[-3:]
+    assert shown_checkpoints(ModelPlan()) == ["final"]
 
 
 def test_the_gaps_of_a_grid_become_transparent_and_its_first_row_is_the_first_ten_images(tmp_path):

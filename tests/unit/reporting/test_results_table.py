@@ -79,7 +79,7 @@ def test_a_missing_key_and_a_broken_line_are_named(tmp_path):
     history.unlink()
     timing = folder / "gan/seed0/final/default/timing.json"
     write_json(timing, {"seconds_per_50k": 1.0})
-    with pytest.raises(InputError, match=f"{timing}: the key 'images_per_second' is missing"):
+    with pytest.raises(InputError, match=f"{timing}: key 'images_per_second' is missing"):
         render(folder)
 
 

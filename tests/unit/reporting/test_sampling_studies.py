@@ -26,6 +26,8 @@ from PIL import Image
 
 from genbench.errors import InputError
 from genbench.files.artifacts import read_json, write_json
+from genbench.records.plan import ModelPlan, Plan
+from genbench.records.record import read_record
 from genbench.reporting.noise_schedules import MOST_TERMS, bound_terms, distinct_schedules, few_terms, noise_schedules
 from genbench.reporting.pictures import first_tiles, read_grid
 from genbench.reporting.results import read_results
@@ -79,7 +81,7 @@ def write_likelihood(folder: Path, model: str = "ddim", seed: int = 0, bits: flo
 def settings_of(options: dict, root: Path, **given: object) -> list[tuple[str, int]]:
     """Name and S of each of a model's samplers."""
     folder = write_study(root, options, **given)
-    entry = read_json(folder / "preflight.json")["models"]["ddim"]
+    entry = read_record(folder / "preflight.json", Plan).models["ddim"]
     return [(setting.name, setting.steps) for setting in settings(entry, table_of(folder).rows)]
 
 
@@ -237,6 +239,7 @@ def test_schedules_stand_once_with_the_models_that_have_them():
         "e": {"noise_schedule": schedule(4, default="vp"), "spec": {"model": {}}},
         "f": {"noise_schedule": schedule(), "spec": {"model": {"schedule": {"name": "betas", "values": [0.1, 0.2]}}}},
     }
+    models = {name: ModelPlan(**entry) for name, entry in models.items()}
     labels = {name: name.upper() for name in models}
     found = [(noise.name, noise.T, noise.models) for noise in distinct_schedules(models, labels)]
     assert found == [
@@ -249,11 +252,11 @@ def test_schedules_stand_once_with_the_models_that_have_them():
     for svg in map(str, (plot.wide, plot.narrow)):
         assert ">cosine, T = 1,000: A · C · F<" in svg
         assert all(f">{kind}<" in svg for kind in ("signal", "noise", "t / T"))
-    assert noise_schedules({"d": {}}, labels) is None
+    assert noise_schedules({"d": models["d"]}, labels) is None
 
 
 def test_the_legend_of_schedules_breaks_long_lists_of_models():
-    models = {f"model-{number}": {"noise_schedule": schedule()} for number in range(12)}
+    models = {f"model-{number}": ModelPlan(noise_schedule=schedule()) for number in range(12)}
     plot = noise_schedules(models, {name: name for name in models})
     words = re.findall(r">([^<]*model-[^<]*)</text>", str(plot.narrow))
     assert len(words) > 1
@@ -319,7 +322,7 @@ def test_a_likelihood_that_does_not_fit_is_named(tmp_path):
     with pytest.raises(InputError, match=re.escape(f"{path}: terms: found 2 times and 1 values")):
         render(folder)
     write_json(path, {"standard_error": 0.1})
-    with pytest.raises(InputError, match=f"{re.escape(str(path))}: the key 'bits_per_dim' is missing"):
+    with pytest.raises(InputError, match=f"{re.escape(str(path))}: key 'bits_per_dim' is missing"):
         render(folder)
 
 

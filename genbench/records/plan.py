@@ -1,0 +1,95 @@
+"""preflight.json: what a suite will make, and what that will cost."""
+
+from typing import Any
+
+from pydantic import Field
+
+from genbench.records.provenance import Provenance
+from genbench.records.record import Record
+
+
+class DataSet(Record):
+    """A suite's data set."""
+
+    name: str | None = Field(default=None, description="of the data set")
+    label: str | None = Field(default=None, description="name to show")
+    image_shape: list[int] | None = Field(default=None, description="channels, height, width")
+    num_classes: int | None = Field(default=None, description="how many classes; 0 without labels")
+    num_train: int | None = Field(default=None, description="training images")
+    num_test: int | None = Field(default=None, description="test images")
+    notes: list[str] = Field(default_factory=list, description="what a reader must know of it")
+
+
+class QuantisedSampler(Record):
+    """How a sampler's network is quantised."""
+
+    scheme: str = Field(description="name of the scheme")
+    sampler: str = Field(description="the sampler in float32 that it is compared with")
+
+
+class SamplerPlan(Record):
+    """What drawing an image with a sampler costs, found on the meta device."""
+
+    label: str | None = Field(default=None, description="name to show")
+    options: dict[str, Any] = Field(default_factory=dict, description="of the sampler, as the suite has them")
+    remarks: list[str] = Field(default_factory=list, description="sentences that belong beside its numbers")
+    generates: bool = Field(default=True, description="whether it makes images from noise, not from given images")
+    quantisation: QuantisedSampler | None = Field(
+        default=None, description="null, or the scheme and the sampler in float32 that it is compared with"
+    )
+    nfe: int | None = Field(default=None, description="evaluations of the network for an image; null if unknown")
+    flops_per_nfe: int | None = Field(default=None, description="FLOPs of one evaluation, for one image")
+    flops_per_image: int | None = Field(default=None, description="FLOPs to draw one image")
+
+
+class NoiseSchedule(Record):
+    """A noise schedule, at about a hundred of its times."""
+
+    T: int = Field(description="number of steps")
+    default: str | None = Field(
+        default=None, description="the family's own schedule, where the model's entry may give none"
+    )
+    t: list[int] = Field(description="times from 0 to T")
+    alphas_cumprod: list[float] = Field(description="of each of these times, from 0 to 1")
+
+
+class ModelPlan(Record):
+    """What one entry of a suite will be and cost."""
+
+    label: str | None = Field(default=None, description="name to show")
+    description: str | None = Field(default=None, description="as the suite has it")
+    budget: str | None = Field(default=None, description="what was reduced, as the suite has it; or null")
+    seeds: list[int] = Field(default_factory=list, description="of its trainings")
+    checkpoints: list[str] = Field(default=["final"], description="that will be sampled: `step-N` and `final`")
+    pictures: list[str] = Field(default_factory=list, description="that will be drawn of it")
+    family: str | None = Field(default=None, description="name of the family")
+    about: str | None = Field(default=None, description="what the family is, in two sentences")
+    paper: str | None = Field(default=None, description="the family's paper")
+    parameters: dict[str, int] = Field(default_factory=dict, description="number of weights of each network")
+    samplers: dict[str, SamplerPlan] = Field(default_factory=dict, description="by name: see below")
+    noise_schedule: NoiseSchedule | None = Field(
+        default=None, description="of models that have one: `T`, and `alphas_cumprod` at the times `t`"
+    )
+    class_: str | None = Field(default=None, alias="class", description="the model's class")
+    spec: dict[str, Any] = Field(default_factory=dict, description="the entry in full")
+    training_steps: int | None = Field(default=None, description="iterations of training")
+    training_flops_per_image: int | None = Field(default=None, description="FLOPs of training, per image seen")
+    training_memory_bytes: int | None = Field(default=None, description="memory that training takes: an estimate")
+
+
+class Plan(Record):
+    """What a suite will make, and what that will cost."""
+
+    suite: str = Field(description="its name")
+    suite_argument: str | None = Field(default=None, description="what names it on the command line: name or path")
+    title: str | None = Field(default=None, description="as the suite has it")
+    description: str | None = Field(default=None, description="as the suite has it")
+    dataset: DataSet | None = Field(default=None, description="see below")
+    num_samples: int | None = Field(default=None, description="of each final model")
+    snapshot_samples: int | None = Field(default=None, description="of each snapshot")
+    draws: int | None = Field(default=None, description="with other seeds, of all label sets")
+    seeds: list[int] = Field(description="of training")
+    evaluation: dict[str, Any] = Field(default_factory=dict, description="how samples are judged, as the suite has it")
+    headline: str = Field(description="key of the metric that rows are ordered by")
+    models: dict[str, ModelPlan] = Field(description="by name: see below")
+    provenance: Provenance | None = Field(default=None, description="where the file comes from: see above")

@@ -1,0 +1,60 @@
+"""What all records have in common: how their keys are stated, and how a file is read."""
+
+import os
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import ConfigDict, Field, ValidationError, model_validator
+
+from genbench.errors import InputError
+from genbench.files.artifacts import read_hashed_json
+from genbench.schema import Keys, explain, unknown_name
+
+OTHER_VERSION = "written by genbench, perhaps in another version"
+R = TypeVar("R", bound="Record")
+
+
+class Record(Keys):
+    """A JSON object of known keys. An unknown key, or a value of another type, raises pydantic's ValidationError.
+
+    A key with a default may be absent: in files of an earlier version, or where it does not apply.
+    """
+
+    model_config = ConfigDict(extra="ignore", serialize_by_alias=True)  # the check below names an unknown key
+
+    @model_validator(mode="before")
+    @classmethod
+    def _know_the_keys(cls, value: Any, info: Any) -> Any:
+        known = {name for key, field in cls.model_fields.items() for name in (key, field.alias or key)}
+        if isinstance(value, Mapping) and info.context != OTHER_VERSION and (unknown := value.keys() - known):
+            raise unknown_name("unknown key", min(unknown), cls.keys())
+        return value
+
+    @classmethod
+    def keys(cls) -> list[str]:
+        """The keys as they stand in the file."""
+        return [field.alias or name for name, field in cls.model_fields.items()]
+
+    def content(self) -> dict[str, Any]:
+        """The keys that were given, as `write_json` takes them."""
+        return self.model_dump(exclude_unset=True)
+
+
+def only(where: str, description: str) -> Any:
+    """A key that only some records have: those "of" or "with" `where`, as docs/results.md says."""
+    return Field(default=None, description=description, json_schema_extra={"only": where})
+
+
+def read_record(path: str | os.PathLike[str], kind: type[R]) -> R:
+    """The record at `path`. An InputError names the file and the key that is missing or wrong.
+
+    An unknown key is passed over in a file that genbench wrote, perhaps in another version; in a file that somebody
+    else made, and which therefore has no hash, it is an error.
+    """
+    value, hashed = read_hashed_json(path)
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: expected a JSON object, found {type(value).__name__}")
+    try:
+        return kind.model_validate(value, context=OTHER_VERSION if hashed else None)
+    except ValidationError as error:
+        raise explain(error, value, str(path)) from None

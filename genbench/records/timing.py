@@ -1,0 +1,78 @@
+"""timing.json: how long samples took to draw, and what they were drawn with. It travels inside samples.npz, too."""
+
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from genbench.errors import InputError
+from genbench.records.provenance import Provenance
+from genbench.records.record import Record, only
+
+GIVEN = "of samples that were drawn elsewhere"
+
+
+class Calibration(Record):
+    """The pass over samples that chooses the ranges of a network's activations."""
+
+    images: int = Field(description="images that were drawn for it")
+    inputs: int = Field(description="inputs that the network was given while they were drawn")
+    seconds: float = Field(description="how long it took, which is no part of the timing")
+
+
+class Quantisation(Record):
+    """How a network was quantised."""
+
+    scheme: str | None = Field(default=None, description="name of the scheme")
+    library: str | None = Field(default=None, description="name and version of the library that computes it")
+    network_bytes: int = Field(description="size of a file with the network's weights in this scheme")
+    network_bytes_fp32: int = Field(description="size of a file with them in float32")
+    conversion_seconds: float = Field(description="time of conversion, which is no part of the timing")
+    calibration: Calibration | None = Field(
+        default=None, description="null, or: images, inputs of the network, and seconds of calibration"
+    )
+
+
+class Timing(Record):
+    """How long samples took to draw; of samples from elsewhere, or that could not be drawn, only what is known."""
+
+    unavailable: str | None = only(
+        "where a quantised network could not be used, and nothing was drawn, instead of the numbers", "why"
+    )
+    num_images: int | None = Field(default=None, description="images in samples.npz")
+    num_samples: int | None = only(GIVEN, "images in samples.npz")
+    timed_images: int | None = Field(default=None, description="images that were timed, after the first batch")
+    seconds: float | None = Field(default=None, description="how long those took, of the slowest rank")
+    images_per_second: float | None = Field(default=None, description="from these two; null if unknown")
+    seconds_per_50k: float | None = Field(
+        default=None, description="time for 50,000 images, from the same; null if unknown"
+    )
+    extrapolated: bool | None = Field(default=None, description="whether fewer than 50,000 were timed")
+    latency_batch1_seconds: float | None = Field(default=None, description="time to draw a single image")
+    warmup_seconds: float | None = Field(
+        default=None, description="time of the first batch, which is no part of the timing"
+    )
+    io_seconds: float | None = Field(default=None, description="time of writing, which is no part of the timing")
+    batch_size: int | None = Field(default=None, description="images drawn at once")
+    nfe: int | None = Field(default=None, description="evaluations of the network for them, counted")
+    device: str | None = Field(default=None, description="the machine's GPU or processor")
+    ranks: int | None = Field(default=None, description="processes that shared the seeds")
+    precision: str | None = Field(default=None, description="what was computed in: `fp32`, or a scheme of quantisation")
+    threads: int | None = Field(default=None, description="CPU threads")
+    peak_memory_bytes: int | None = Field(default=None, description="most memory held on a GPU; null on a CPU")
+    seeds: str | None = Field(default=None, description="START:STOP, of the samples")
+    options: dict[str, Any] | None = Field(default=None, description="of the sampler")
+    condition: dict[str, Any] | None = Field(default=None, description="the images or labels that were given, or null")
+    model_sha256: str | None = Field(default=None, description="hash of the weights")
+    quantisation: Quantisation | None = Field(default=None, description="null, or how the network was quantised")
+    given: bool | None = only(GIVEN, "true")
+    source: str | None = only(GIVEN, "name of the file or folder")
+    lossy: bool | None = only(GIVEN, "whether they were stored with losses, as JPEG does")
+    samples_sha256: str | None = Field(default=None, description="hash of the images")
+    provenance: Provenance | None = Field(default=None, description="where the file comes from: see above")
+
+    @model_validator(mode="after")
+    def _has_speed(self) -> "Timing":
+        for key in ("seconds_per_50k", "images_per_second"):
+            if self.unavailable is None and key not in self.model_fields_set:
+                raise InputError(f"key {key!r} is missing")
+        return self

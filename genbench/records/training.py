@@ -1,0 +1,36 @@
+"""training.json: how a model came about, and what that cost."""
+
+from typing import Any
+
+from pydantic import Field
+
+from genbench.records.provenance import Provenance
+from genbench.records.record import Record, only
+
+
+class Training(Record):
+    """How a model came about; of a published checkpoint only what is known."""
+
+    steps: int | None = Field(default=None, description="iterations")
+    images_seen: int | None = Field(default=None, description="images processed: steps times batch size")
+    seconds: float | None = Field(default=None, description="time of training, stops not counted")
+    images_per_second: float | None = Field(default=None, description="images processed in a second of that time")
+    batch_size: int | None = Field(default=None, description="images of an iteration, of all ranks together")
+    precision: str | None = Field(default=None, description="what was computed in, such as `fp32`")
+    device: str | None = Field(default=None, description="the machine's GPU or processor")
+    ranks: int | None = Field(default=None, description="processes that trained together")
+    parameters: dict[str, int] | None = Field(default=None, description="number of weights of each network")
+    weights: str | None = Field(
+        default=None, description="what the file of weights holds: `ema`, a moving average, `raw`, or `unknown`"
+    )
+    ema_decay: float | None = Field(default=None, description="decay of the moving average; null without one")
+    seed: int | None = Field(default=None, description="of training")
+    resumed: int | None = Field(default=None, description="how often it was continued")
+    peak_memory_bytes: int | None = Field(default=None, description="most memory held on a GPU; null on a CPU")
+    data_sha256: str | None = Field(default=None, description="hash of the training images")
+    imported: dict[str, Any] | None = only(
+        "of a published checkpoint, instead of what is unknown", "format, options, files with their hashes, and a note"
+    )
+    model_sha256: str | None = Field(default=None, description="hash of the weights")
+    history_sha256: str | None = Field(default=None, description="hash of history.jsonl")
+    provenance: Provenance | None = Field(default=None, description="where the file comes from: see above")
