@@ -1,7 +1,9 @@
 """The one exception for what a user can mend: scripts print its message as a single line and exit with status 2."""
 
-from collections.abc import Iterator
+import difflib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 class InputError(ValueError):
@@ -19,3 +21,11 @@ def place(*parts: object) -> Iterator[None]:
     except InputError as error:
         error.args = (": ".join(map(str, (*parts, error))),)
         raise
+
+
+def unknown_name(what: str, found: Any, expected: Iterable[str]) -> InputError:
+    """The error for a name that is not in a closed set, with the nearest one suggested. `what` says what it names."""
+    names = sorted(expected)
+    near = difflib.get_close_matches(str(found), names, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    return InputError(f"{what}: found {found!r}{hint}; expected one of: {', '.join(names)}")

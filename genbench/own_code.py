@@ -14,13 +14,12 @@ import re
 import shlex
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from genbench.errors import InputError
-from genbench.schema import unknown_name
+from genbench.errors import InputError, place, unknown_name
 
 VARIABLE = "GENBENCH_OWN_CODE"  # what may be run, one reference a line
 _PATTERN = re.compile(r"(?P<path>[^\x00-\x1f\x7f<>{}#]+\.py):(?P<name>[^\W\d]\w*)(?:#(?P<digest>[0-9a-f]{16}))?")
@@ -45,13 +44,21 @@ def parse(text: object) -> Reference | None:
     return Reference(**found.groupdict()) if found else None
 
 
-def complete(value: Any, folder: Path) -> Any:
-    """A value from a user's YAML file in `folder` with every reference in it complete, and allowed."""
+def complete(value: Any, folder: Path, but: Collection[str] = ()) -> Any:
+    """A value from a user's YAML file in `folder` with every reference in it complete, and allowed.
+
+    What stands under a key of `but` is left as it is.
+    """
     if isinstance(value, Mapping):
-        return {key: complete(part, folder) for key, part in value.items()}
+        return {key: part if key in but else _complete_part(key, part, folder, but) for key, part in value.items()}
     if isinstance(value, list):
-        return [complete(part, folder) for part in value]
+        return [complete(part, folder, but) for part in value]
     return allow(value, folder) if parse(value) else value
+
+
+def _complete_part(key: str, part: Any, folder: Path, but: Collection[str]) -> Any:
+    with place(key):
+        return complete(part, folder, but)
 
 
 def allow(text: str, folder: str | os.PathLike[str] = ".") -> str:
@@ -105,10 +112,28 @@ def load(text: str) -> Any:
     return getattr(module, reference.name)
 
 
-def without_path(text: str) -> str:
-    """What a result depends on of a reference, which is not where its file lies; any other text as it is."""
-    reference = parse(text)
-    return text if reference is None else str(reference._replace(path=Path(reference.path).name))
+def references(value: Any) -> Iterator[Reference]:
+    """Every reference in a value, such as a model's entry."""
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
+    for part in parts:
+        yield from references(part)
+    if (reference := parse(value)) is not None:
+        yield reference
+
+
+def without_paths(value: Any) -> Any:
+    """A value in which references do not say where their file lies: no result depends on that."""
+    if isinstance(value, Mapping):
+        return {key: without_paths(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_paths(part) for part in value]
+    reference = parse(value)
+    return value if reference is None else str(reference._replace(path="own.py"))
+
+
+def file_of(reference: Reference) -> Path:
+    """The file of a reference, as this process was told, or else as the reference says."""
+    return _known().get((reference.name, str(reference.digest)), Path(reference.path))
 
 
 def _known() -> dict[tuple[str, str], Path]:

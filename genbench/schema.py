@@ -4,7 +4,6 @@ A signature is a schema: the keys of a suite's entry are the keyword-only parame
 to no one function, such as a suite, has a model: a class of `Keys`.
 """
 
-import difflib
 import importlib
 import importlib.util
 import inspect
@@ -12,13 +11,15 @@ import itertools
 import re
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from genbench import own_code
 from genbench.errors import InputError, place
+from genbench.errors import unknown_name as unknown_name
 
 K = TypeVar("K", bound="Keys")
 
@@ -69,14 +70,6 @@ def _fits(value: Any, annotation: Any) -> bool:
     if annotation is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, annotation)
-
-
-def unknown_name(what: str, found: Any, expected: Iterable[str]) -> InputError:
-    """The error for a name that is not in a closed set, with the nearest one suggested. `what` says what it names."""
-    names = sorted(expected)
-    near = difflib.get_close_matches(str(found), names, n=1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
-    return InputError(f"{what}: found {found!r}{hint}; expected one of: {', '.join(names)}")
 
 
 def check_arguments(
@@ -134,14 +127,48 @@ def choose(table: Mapping[str, Callable[..., Any]], entry: str | Mapping[str, An
     """
     options = {"name": entry} if isinstance(entry, str) else dict(entry)
     name = str(options.pop("name", None))
-    if name not in table:
-        raise unknown_name("name", name, table)
+    function = find_function(table, name, "name")
     with place(name):
-        return partial(table[name], **check_arguments(table[name], options, also=["name"]))
+        return partial(function, **check_arguments(function, options, also=["name"]))
+
+
+def find_function(
+    table: Mapping[str, Callable[..., Any]], name: Any, what: str, takes: Sequence[str] | None = None
+) -> Callable[..., Any]:
+    """The function of `table` that `name` names, or that of a user's own file.
+
+    `what` says what it names, in errors. `takes` names the positional arguments that it will be given.
+    Raises InputError for an unknown name, and for own code that is no function of these.
+    """
+    if own_code.parse(name) is None:
+        if not isinstance(name, str) or name not in table:
+            raise unknown_name(what, name, table)
+        return table[name]
+    function = own_code.load(name)
+    if not callable(function):
+        raise InputError(f"{what}: found {type(function).__name__} at {name}, expected a function")
+    if takes is not None:
+        try:
+            inspect.signature(function).bind_partial(*takes)
+        except TypeError:
+            raise InputError(
+                f"{what}: found {name}{inspect.signature(function)}, expected ({', '.join(takes)}, *, its own options)"
+            ) from None
+    return function
 
 
 def find_class(package: str, dotted: Any, base: type | None = None) -> type:
-    """The class at a dotted path inside `package`, such as `gan.GAN` in `genbench.models`."""
+    """The class at a dotted path inside `package`, such as `gan.GAN` in `genbench.models`; or in a user's own file."""
+    if own_code.parse(dotted):
+        own = own_code.load(dotted)
+        if not inspect.isclass(own) or not issubclass(own, base or object):
+            kind = "a class" if base is None else f"a class derived from {base.__module__}.{base.__name__}"
+            raise InputError(f"class: found {own!r} at {dotted}, expected {kind}")
+        if inspect.isabstract(own):
+            raise InputError(
+                f"class: {dotted}: found no {' and no '.join(sorted(getattr(own, '__abstractmethods__', ())))}"
+            )
+        return own
     module_name, _, class_name = str(dotted).rpartition(".")
     try:
         if not module_name or not all(part.isidentifier() for part in str(dotted).split(".")):
@@ -152,7 +179,7 @@ def find_class(package: str, dotted: Any, base: type | None = None) -> type:
             raise  # the module exists, and lacks a package that it imports
         raise InputError(
             f"class: found {dotted!r}, and there is no module {package}.{module_name}; "
-            "expected module.Class, such as vae.VAE"
+            "expected module.Class, such as vae.VAE, or FILE.py:Class, such as ./my.py:Flow"
         ) from None
     found = getattr(module, class_name, None)
     if not inspect.isclass(found) or (base is not None and not issubclass(found, base)):
@@ -195,6 +222,8 @@ def without_defaults(package: str, entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _package_of_part(dotted: str) -> str:
+    if own_code.parse(dotted):
+        return "genbench.models"  # or any other
     module = str(dotted).rpartition(".")[0]
     return "genbench.networks" if importlib.util.find_spec(f"genbench.networks.{module}") else "genbench.models"
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 from snakemake.exceptions import WorkflowError
 
+from genbench import own_code
 from genbench.files.downloads import existing_path
 from genbench.files.hub import LOCATION_KEYS
 from genbench.data.objects import labels_path
@@ -24,6 +25,7 @@ from genbench.suites.load import QUANTISATION, checkpoints, load_suites, seeds_o
 try:
     config.update(Config.complete(dict(config), "config"))
     FILES = {suite["name"]: (path, suite) for path, suite in load_suites(config["suite"], config).items()}
+    OWN_CODE = own_code.allowed()
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -39,6 +41,7 @@ os.environ |= {
     "PYTHONPATH": os.pathsep.join(filter(None, [workflow.basedir, os.getenv("PYTHONPATH")])),
     "GENBENCH_JOBS_PER_GPU": str(config["jobs_per_gpu"]),
     "GENBENCH_WEIGHTS": config["weights_root"],
+    own_code.VARIABLE: "\n".join(OWN_CODE),  # what they may run of the user's own files
     "GENBENCH_COMMIT": git_commit() or "",  # for jobs in a cloud, whose copy of the checkout is without its history
 }
 

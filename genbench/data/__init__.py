@@ -5,7 +5,7 @@ entry's schema. `describe` says what an entry will give before anything is prepa
 `prepare_data` writes it. Nothing here imports torch.
 """
 
-from genbench.data.datasets import SOURCES, describe, open_dataset, prepare
+from genbench.data.datasets import SOURCES, default_name, describe, open_dataset, prepare
 from genbench.data.description import Dataset, Description
 from genbench.data.image_set import ImageSet, load_image_set, save_image_set
 from genbench.data.prepared import prepare_data
@@ -16,6 +16,7 @@ __all__ = [
     "Dataset",
     "Description",
     "ImageSet",
+    "default_name",
     "describe",
     "load_image_set",
     "load_images",

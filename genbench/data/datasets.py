@@ -17,7 +17,8 @@ from genbench.data.image_folder import folder
 from genbench.data.image_set import ImageSet
 from genbench.data.shapes import shapes
 from genbench.errors import InputError, place
-from genbench.schema import check_arguments, unknown_name
+from genbench.own_code import parse
+from genbench.schema import check_arguments, find_function
 
 COMMON_KEYS = ("name", "label", "classes")  # that every entry may have, whatever its source
 
@@ -45,9 +46,8 @@ def open_dataset(entry: Any, data_root: str | Path) -> Dataset:
         raise InputError(f"data set: found {entry!r}, expected a mapping with the key 'source'")
     options = dict(entry)
     source = options.pop("source", None)
-    if not isinstance(source, str) or source not in SOURCES:
-        raise unknown_name("data set: key 'source'", source, SOURCES)
-    name = options.pop("name", source)
+    function = find_function(SOURCES, source, "data set: key 'source'", takes=["data_root"])
+    name = options.pop("name", default_name(source))
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*", name):
         raise InputError(
             f"data set: key 'name': found {name!r}, expected letters, digits, '_', '-' and '.' (not first)"
@@ -57,8 +57,10 @@ def open_dataset(entry: Any, data_root: str | Path) -> Dataset:
         if not (label is None or (isinstance(label, str) and label)):
             raise InputError(f"key 'label': found {label!r}, expected a string")
         classes = options.pop("classes", None)
-        options = check_arguments(SOURCES[source], options, also=["source", *COMMON_KEYS])
-        opened = SOURCES[source](Path(data_root), **options)
+        options = check_arguments(function, options, also=["source", *COMMON_KEYS])
+        opened = function(Path(data_root), **options)
+        if not isinstance(opened, Dataset):  # of own code
+            raise InputError(f"found {type(opened).__name__} returned by {source}, expected a genbench.data Dataset")
         described = replace(opened.description, name=name)
         opened = opened._replace(description=replace(described, label=name) if source == "folder" else described)
         if classes is not None:
@@ -70,6 +72,12 @@ def open_dataset(entry: Any, data_root: str | Path) -> Dataset:
 
     description = replace(opened.description, label=label or opened.description.label)
     return opened._replace(description=description, load=load)
+
+
+def default_name(source: str) -> str:
+    """The name of a data set whose entry gives none: its source, or the function's name of a user's own file."""
+    own = parse(source)
+    return source if own is None else own.name
 
 
 SOURCES: dict[str, Callable[..., Dataset]] = {

@@ -21,7 +21,7 @@ from genbench.importing.pytorch_dcgan import dcgan
 from genbench.importing.source import Imported
 from genbench.machine import provenance
 from genbench.models import build
-from genbench.schema import check_arguments, unknown_name
+from genbench.schema import check_arguments, find_function
 
 FORMATS: dict[str, Callable[..., Imported]] = {
     "dcgan": dcgan,
@@ -34,14 +34,15 @@ FORMATS: dict[str, Callable[..., Imported]] = {
 def read_checkpoint(format: str, path: str | os.PathLike[str], **options: Any) -> Imported:
     """What the checkpoint at `path` holds: a model's description and its weights.
 
-    format: a key of FORMATS; options: the keyword-only arguments of its function. Raises InputError, naming the file,
-    when that is not of the format, or lacks something that an option must say.
+    format: a key of FORMATS, or FILE.py:NAME#HASH of own code; options: the keyword-only arguments of its function.
+    Raises InputError, naming the file, when that is not of the format, or lacks something that an option must say.
     """
-    if format not in FORMATS:
-        raise unknown_name("format", format, FORMATS)
+    read = find_function(FORMATS, format, "format", takes=["path"])
     with place(f"format {format}"):
-        options = check_arguments(FORMATS[format], options)
-    imported = FORMATS[format](Path(path), **options)
+        options = check_arguments(read, options)
+    imported = read(Path(path), **options)
+    if not isinstance(imported, Imported):  # of own code
+        raise InputError(f"format {format}: returned {type(imported).__name__}, expected genbench.importing.Imported")
     with place(path), torch.device("meta"):
         model = build(imported.model, imported.image_shape)
     model.load_state_dict(imported.tensors, assign=True)  # a last check that it is complete

@@ -14,6 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from genbench.own_code import file_of, parse, references
+
 PACKAGE = Path(__file__).parents[1]
 # What computes nothing that a result holds: it reads, writes, checks, reports, or was hashed before (the data).
 PLUMBING = (
@@ -72,9 +74,12 @@ def is_this_code(code: str | None, kind: str, model: Mapping[str, Any] | None = 
 
 
 def definitions(kind: str, model: Mapping[str, Any] | None = None) -> frozenset[str]:
-    """SHA-256 of each definition of that code."""
+    """SHA-256 of each definition of that code; of a user's own file its hash, and the definitions that it imports."""
     roots = [name for root in ROOTS[kind] for name in (fnmatch.filter(_modules(), root) if "*" in root else [root])]
-    return _definitions(frozenset((*roots, *_classes(model or {}))))
+    own = list(references(model or {}))
+    roots += [module for reference in own for module in _imports_of_own(file_of(reference))]
+    hashes = {hashlib.sha256(f"{reference.name}#{reference.digest}".encode()).hexdigest() for reference in own}
+    return _definitions(frozenset((*roots, *_classes(model or {})))) | hashes
 
 
 def all_definitions() -> frozenset[str]:
@@ -123,7 +128,7 @@ def _is_plumbing(module: str) -> bool:
 
 def _classes(entry: Mapping[str, Any], package: str = "models") -> Iterator[str]:
     """The modules of the classes that a model's entry names, and those of its parts, which are networks or models."""
-    module = str(entry.get("class", "")).rpartition(".")[0]
+    module = "" if parse(entry.get("class")) else str(entry.get("class", "")).rpartition(".")[0]
     yield from (name for name in (f"{package}.{module}", f"models.{module}") if name in _modules())
     for part in entry.values():
         if isinstance(part, Mapping):
@@ -138,13 +143,21 @@ def _tree(module: str) -> ast.Module:
 @cache
 def _imports(module: str) -> frozenset[str]:
     """The modules of the package that a module imports, at its start or in a function."""
+    return _imported(_tree(module))
+
+
+def _imported(tree: ast.Module) -> frozenset[str]:
     found = set()
-    for node in ast.walk(_tree(module)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("genbench."):
             source = str(node.module).removeprefix("genbench.")
             inside = {f"{source}.{alias.name}" for alias in node.names}
             found |= (inside & _modules().keys()) | {source}
     return frozenset(found & _modules().keys())
+
+
+def _imports_of_own(path: Path) -> frozenset[str]:
+    return _imported(ast.parse(path.read_bytes())) if path.is_file() else frozenset()
 
 
 @cache

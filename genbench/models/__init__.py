@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
+from genbench.errors import InputError
 from genbench.processes.noise import Noise
 from genbench.schema import check_arguments, construct
 from genbench.tensors import Images, Labels, Scalar
@@ -108,11 +109,14 @@ class Model(nn.Module, ABC):
 
 
 def build(entry: Mapping[str, Any], image_shape: tuple[int, int, int]) -> Model:
-    """The model that a suite's entry describes: `class` is a dotted path in genbench.models, such as vae.VAE.
+    """The model that a suite's entry describes: `class` is a dotted path in genbench.models, such as vae.VAE, or
+    FILE.py:Class#HASH of own code (see genbench.own_code).
 
     image_shape: (C, H, W). Raises InputError for an unknown class, key or value.
     """
     model = construct("genbench.models", entry, Model, image_shape=tuple(image_shape))
+    if missing := [name for name in ("family", "paper", "network") if not hasattr(model, name)]:
+        raise InputError(f"class: {entry['class']}: found no {' and no '.join(missing)}, expected what it is as text")
     model.image_shape = tuple(image_shape)
     return model
 

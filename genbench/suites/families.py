@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from genbench.errors import InputError
+from genbench.own_code import file_of, parse
 
 MODELS = Path(__file__).parents[1] / "models"
 STATED = ("first_stage", "needs")
@@ -35,21 +36,20 @@ def needed(model: Mapping[str, Any], options: Mapping[str, Any]) -> str:
 
 
 def _stated(model: Mapping[str, Any]) -> dict[str, Any]:
-    path, name = _place(str(model.get("class", "")))
-    return _read(path, name) if path.is_file() else {}  # an unknown class is refused by the check of entries
+    path, name, digest = _place(str(model.get("class", "")))
+    return _read(path, name, digest) if path.is_file() else {}  # an unknown class is refused by the check of entries
 
 
-def _place(dotted: str) -> tuple[Path, str]:
-    """The file and the name of a class: `gan.GAN`, or `my.py:Flow` of a user's own file."""
-    if ".py:" in dotted:
-        path, _, name = dotted.partition("#")[0].rpartition(":")
-        return Path(path), name
+def _place(dotted: str) -> tuple[Path, str, str | None]:
+    """The file, the name and the file's hash of a class: `gan.GAN`, or `my.py:Flow#HASH` of a user's own file."""
+    if (own := parse(dotted)) is not None:
+        return file_of(own), own.name, own.digest
     module, _, name = dotted.rpartition(".")
-    return MODELS / f"{module}.py", name
+    return MODELS / f"{module}.py", name, None
 
 
 @cache
-def _read(path: Path, name: str) -> dict[str, Any]:
+def _read(path: Path, name: str, digest: str | None) -> dict[str, Any]:
     """The statements of a class and of those that it is derived from, and its constructor's literal defaults."""
     try:
         tree = ast.parse(path.read_bytes())
@@ -59,7 +59,7 @@ def _read(path: Path, name: str) -> dict[str, Any]:
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and node.name == name:
             for base in node.bases:
-                found |= _read(*_origin(tree, path, ast.unparse(base)))
+                found |= _read(*_origin(tree, path, ast.unparse(base)), digest)
             found |= dict(_assigned(node))
             found["defaults"] = {**found.get("defaults", {}), **dict(_defaults(node))}
     return found

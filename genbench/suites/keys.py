@@ -151,7 +151,7 @@ class ModelSpec(Keys):
     model_config = OTHERS
 
     class_: str = Field(alias="class")
-    """Such as gan.GAN, a class of genbench/models/gan.py."""
+    """Such as gan.GAN, a class of genbench/models/gan.py; or ./my.py:Flow, of your own file beside the suite."""
 
 
 class Pretrained(Keys):
@@ -166,7 +166,7 @@ class Pretrained(Keys):
     )
 
     format: str
-    """Whose file it is."""
+    """Whose file it is; or ./my_format.py:read, a function of your own file beside the suite."""
     path: FilePath | MISSING = MISSING
     """As it stands, or inside data_root."""
     hub: str | MISSING = MISSING
@@ -255,9 +255,9 @@ class Dataset(Keys):
     model_config = OTHERS
 
     source: str
-    """Which data set: see below."""
+    """Which data set: see below; or ./my_data.py:digits, a function of your own file beside the suite."""
     name: Name | MISSING = MISSING
-    """Its folder in resources/; by default the source."""
+    """Its folder in resources/; by default the source, or the name of your own function."""
     label: str | MISSING = MISSING
     """Its name in the report."""
     classes: list[Any] | MISSING = MISSING

@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from genbench import own_code
+from genbench.data import default_name
 from genbench.errors import InputError, place
 from genbench.schema import unknown_name
 from genbench.suites.families import first_stage_key
@@ -15,6 +17,7 @@ from genbench.suites.keys import Suite
 ROOT = Path(__file__).parents[2]
 KINDS = ("training", "pretrained", "samples")  # of entries: one of these keys says what it is
 QUANTISATION = "quantisation"  # in an entry; and in the options of the samplers that it adds, where it is a scheme
+PROSE = ("title", "description", "label", "budget")
 GIVEN = "given"  # the sampler's place in the paths of samples that were drawn elsewhere
 
 
@@ -66,7 +69,9 @@ def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str,
     suite = {"name": path.stem, **suite, **overrides}
     suite.setdefault("snapshot_samples", suite["num_samples"])
     suite["snapshot_samples"] = min(suite["snapshot_samples"], suite["num_samples"])
-    suite["dataset"] = {"name": suite["dataset"]["source"], **suite["dataset"]}
+    with place(path):
+        suite = own_code.complete(suite, path.parent, but=PROSE)
+    suite["dataset"] = {"name": default_name(suite["dataset"]["source"]), **suite["dataset"]}
     with place(path, "models"):
         if "real" in suite["models"]:
             raise InputError("found the name 'real', which is kept for the real images; expected another")

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from genbench import own_code
 from genbench.data import ImageSet
 from genbench.errors import InputError, place
 from genbench.files import weights
@@ -64,7 +65,7 @@ class Task:
     def fingerprint(self) -> str:
         """The same for two tasks that are the same training, and for no others: keys at their defaults don't count."""
         model = without_defaults("genbench.models", self.spec["model"])
-        return self._hash_of(model, self.config.without_defaults())
+        return self._hash_of(own_code.without_paths(model), self.config.without_defaults())
 
     def earlier_fingerprint(self) -> str | None:
         """The fingerprint that this training had before 0.2, when defaults counted; None where there was none."""
@@ -96,7 +97,7 @@ class Task:
             )
         if name is not None and stage is not None:
             tensors, info = stage
-            if info["model"] != self.spec["model"][name]:
+            if own_code.without_paths(info["model"]) != own_code.without_paths(self.spec["model"][name]):
                 raise InputError(f"first stage: found a model {info['model']}, expected {self.spec['model'][name]}")
             part = model.get_submodule(name)
             part.load_state_dict(tensors)
