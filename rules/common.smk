@@ -2,8 +2,10 @@
 import json
 import os
 import re
+import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -134,8 +136,22 @@ def everywhere(names):
     return any_of({name for suite in SUITES.values() for entry in suite["models"].values() for name in names(entry)})
 
 
+@cache
+def check_entries(dryrun):
+    """In a dry run, for which Snakemake calls no onstart: refuse what that finds wrong with the suites' entries, as far as
+    it needs no run of a model and no network. Takes seconds. As an input function's value: no files."""
+    if dryrun:
+        script = [sys.executable, f"{workflow.basedir}/scripts/preflight.py", "--check"]
+        suites = ["--suite", *map(str, SUITE_FILES), "--overrides", OVERRIDES, f"--data-root={config['data_root']}"]
+        job = subprocess.run([*script, *suites], stderr=subprocess.PIPE, text=True)
+        if job.returncode:
+            raise WorkflowError(job.stderr.strip())
+    return []
+
+
 def suite_of(wildcards):
     """The suite of a result, or one with the data set of a resource: they agree on all that it depends on."""
+    check_entries(workflow.dryrun)  # every plan asks for a suite
     if hasattr(wildcards, "suite"):
         return SUITES[wildcards.suite]
     return next(suite for suite in SUITES.values() if suite["dataset"]["name"] == wildcards.dataset)

@@ -3,6 +3,8 @@
 
 # No output: each time it is asked for, it verifies what is there.
 rule prefetch:
+    input:
+        lambda wildcards: check_entries(workflow.dryrun),
     log:
         "results/logs/prefetch.log",
     localrule: True

@@ -16,13 +16,17 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--data-root", type=Path, default=Path("resources/downloads"), help="where downloads are kept")
     parser.add_argument("--results", type=Path, metavar="DIR", help="write DIR/SUITE/preflight.json")
+    parser.add_argument("--check", action="store_true", help="only check, in seconds: run no model, download nothing")
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Show each suite's costs, and write them where that is asked for."""
+    """Show each suite's costs, and write them where that is asked for; or only check the suites."""
     args = parser().parse_args(arguments)
-    from genbench.suites.cost_table import preflight_files, show
+    from genbench.suites.cost_table import check_files, preflight_files, show
 
+    if args.check:
+        check_files(args.suite, args.overrides, data_root=args.data_root)
+        return
     for plan in preflight_files(args.suite, args.overrides, data_root=args.data_root, results=args.results):
         show(plan)

@@ -5,6 +5,7 @@ A format is a function from a file or folder to what is in it; its keyword-only 
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +32,20 @@ FORMATS: dict[str, Callable[..., Imported]] = {
 }
 
 
+def choose_format(format: str, options: Mapping[str, Any]) -> Callable[[Path], Imported]:
+    """The function of a format, its options checked and bound."""
+    read = find_function(FORMATS, format, "format", takes=["path"])
+    with place(f"format {format}"):
+        return partial(read, **check_arguments(read, options))
+
+
 def read_checkpoint(format: str, path: str | os.PathLike[str], **options: Any) -> Imported:
     """What the checkpoint at `path` holds: a model's description and its weights.
 
     format: a key of FORMATS, or FILE.py:NAME#HASH of own code; options: the keyword-only arguments of its function.
     Raises InputError, naming the file, when that is not of the format, or lacks something that an option must say.
     """
-    read = find_function(FORMATS, format, "format", takes=["path"])
-    with place(f"format {format}"):
-        options = check_arguments(read, options)
-    imported = read(Path(path), **options)
+    imported = choose_format(format, options)(Path(path))
     if not isinstance(imported, Imported):  # of own code
         raise InputError(f"format {format}: returned {type(imported).__name__}, expected genbench.importing.Imported")
     with place(path), torch.device("meta"):

@@ -13,7 +13,7 @@ from rich.table import Table
 from genbench.files.artifacts import write_json
 from genbench.records.plan import Plan
 from genbench.suites.load import load_suite
-from genbench.suites.preflight import preflight
+from genbench.suites.preflight import check_suite, preflight
 
 
 def preflight_files(
@@ -33,6 +33,17 @@ def preflight_files(
         if results:
             write_json(Path(results) / plan.suite / "preflight.json", plan.content())
         yield plan
+
+
+def check_files(
+    paths: Sequence[str],
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    data_root: str | os.PathLike[str] = "resources/downloads",
+) -> None:
+    """Check the suites in these files in seconds: no model is run, nothing downloaded. Arguments, errors: as above."""
+    for path in paths:
+        check_suite(load_suite(Path(path), overrides), str(data_root), path)
 
 
 def show(plan: Plan) -> None:

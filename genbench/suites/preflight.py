@@ -18,7 +18,7 @@ from genbench.errors import InputError, place
 from genbench.features import EXTRACTORS
 from genbench.files.downloads import existing_path
 from genbench.files.hub import LOCATION_KEYS, pretrained_path
-from genbench.importing import read_checkpoint
+from genbench.importing import choose_format, read_checkpoint
 from genbench.metrics import EvaluationOptions, minimum_samples
 from genbench.models import Model, build, count_parameters
 from genbench.processes.schedule import Schedule
@@ -60,10 +60,13 @@ def check_samples(
     }
 
 
-def check_pretrained(entry: Mapping[str, Any], data: Description, data_root: str) -> dict[str, Any]:
+def check_pretrained(entry: Mapping[str, Any], data: Description, data_root: str, costs: bool) -> dict[str, Any]:
     """What a published checkpoint is and costs. Raises InputError when it does not serve."""
     options = {key: value for key, value in entry["pretrained"].items() if key not in ("format", *LOCATION_KEYS)}
     with place("pretrained"):
+        if "hub" in entry["pretrained"] and not costs:  # it would be downloaded
+            choose_format(entry["pretrained"]["format"], options)
+            return {}
         path = pretrained_path(entry["pretrained"], Path(data_root))
         imported = read_checkpoint(entry["pretrained"]["format"], path, **options)
         if tuple(imported.image_shape) != data.image_shape:
@@ -74,7 +77,7 @@ def check_pretrained(entry: Mapping[str, Any], data: Description, data_root: str
         with META:
             model = build(imported.model, data.image_shape).to(META)
         check_labels(model, data)
-    return describe_model(entry, model) | {
+    return describe_model(entry, model, costs) | {
         "class": imported.model["class"],
         "spec": {
             "pretrained": entry["pretrained"],
@@ -95,7 +98,7 @@ def check_labels(model: Model, data: Description) -> None:
         )
 
 
-def check_entry(entry: Mapping[str, Any], data: Description) -> dict[str, Any]:
+def check_entry(entry: Mapping[str, Any], data: Description, costs: bool = True) -> dict[str, Any]:
     """What a model's entry will be and cost. Raises InputError for anything wrong in it."""
     with place("training"):
         config = TrainConfig.from_entry(entry["training"])
@@ -111,7 +114,9 @@ def check_entry(entry: Mapping[str, Any], data: Description) -> dict[str, Any]:
     for key in ("ranks", "gpus"):
         with place(key):
             config.check_ranks(model, entry.get(key, 1))
-    described = describe_model(entry, model)
+    described = describe_model(entry, model, costs)
+    if not costs:
+        return described
     with _running(data.image_shape):
         training = training_cost(model, config)
     return described | {
@@ -153,8 +158,8 @@ def noise_schedule(model: Model) -> dict[str, Any]:
     return {"noise_schedule": described}
 
 
-def describe_model(entry: Mapping[str, Any], model: Model) -> dict[str, Any]:
-    """What a model is, and what drawing an image with each of the entry's samplers costs."""
+def describe_model(entry: Mapping[str, Any], model: Model, costs: bool = True) -> dict[str, Any]:
+    """What a model is, and what drawing an image with each of the entry's samplers costs, if that is asked for."""
     options, schemes = {}, {}
     for name, given in entry["samplers"].items():
         given = dict(given)
@@ -169,8 +174,10 @@ def describe_model(entry: Mapping[str, Any], model: Model) -> dict[str, Any]:
     if "likelihood" in entry:
         with place("likelihood"):
             check_likelihood(model, entry["likelihood"].get("steps"))
+    if not costs:
+        return {}
     with _running(model.image_shape):
-        costs = sampling_costs(model, {name: given for name, given in options.items() if name not in schemes})
+        found = sampling_costs(model, {name: given for name, given in options.items() if name not in schemes})
     samplers = {
         name: {
             "label": name,
@@ -178,7 +185,7 @@ def describe_model(entry: Mapping[str, Any], model: Model) -> dict[str, Any]:
             "remarks": model.remarks(given),
             "generates": model.condition(given) != "images",
             "quantisation": schemes.get(name),
-            **costs[schemes[name]["sampler"] if name in schemes else name],
+            **found[schemes[name]["sampler"] if name in schemes else name],
         }
         for name, given in options.items()
     }
@@ -254,24 +261,31 @@ def check_evaluation(suite: Mapping[str, Any], data: Description, data_root: Pat
             )
 
 
-def preflight(suite: Mapping[str, Any], data_root: str, source: str) -> Plan:
-    """Check a complete suite (from load_suite of the file `source`) and say what it will make and cost."""
+def check_suite(
+    suite: Mapping[str, Any], data_root: str, source: str, costs: bool = False
+) -> tuple[Description, dict[str, dict[str, Any]]]:
+    """Check a complete suite (from load_suite of the file `source`): its data set, and what each model is and costs.
+
+    Without `costs` every model is built, which takes seconds, but none is run, and nothing is downloaded.
+    """
 
     def check(name: str, entry: Mapping[str, Any]) -> dict[str, Any]:
         with place("models", name):
             if "samples" in entry:
                 return check_samples(entry, data.image_shape, suite["num_samples"], data_root)
             if "pretrained" in entry:
-                return check_pretrained(entry, data, data_root)
-            return check_entry(entry, data)
+                return check_pretrained(entry, data, data_root, costs)
+            return check_entry(entry, data, costs)
 
     with place(source):
         data = describe(suite["dataset"], data_root)
         check_evaluation(suite, data, Path(data_root))
-        models = {
-            name: ModelPlan(**_common(entry, seeds_of(suite, entry)), **check(name, entry))
-            for name, entry in suite["models"].items()
-        }
+        return data, {name: check(name, entry) for name, entry in suite["models"].items()}
+
+
+def preflight(suite: Mapping[str, Any], data_root: str, source: str) -> Plan:
+    """Check a complete suite (from load_suite of the file `source`) and say what it will make and cost."""
+    data, found = check_suite(suite, data_root, source, costs=True)
     return Plan(
         suite=suite["name"],
         suite_argument=suite["name"] if Path(source).resolve().parent == ROOT / "suites" else source,
@@ -292,6 +306,9 @@ def preflight(suite: Mapping[str, Any], data_root: str, source: str) -> Plan:
         seeds=suite["seeds"],
         evaluation=suite["evaluation"],
         headline=suite["evaluation"]["headline"],
-        models=models,
+        models={
+            name: ModelPlan(**_common(entry, seeds_of(suite, entry)), **found[name])
+            for name, entry in suite["models"].items()
+        },
         provenance=Provenance.collect("torch", "numpy", "snakemake"),
     )

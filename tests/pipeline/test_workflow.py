@@ -105,6 +105,29 @@ def planned(folder: Path, *arguments: str) -> Counter[tuple[str, str]]:
     return found
 
 
+@pytest.mark.slow
+def test_a_dry_run_refuses_the_entry_that_a_run_refuses(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "config.yaml", tmp_path)
+    wrong = TOY["models"]["gan"] | {"model": MODELS["gan"] | {"latent_sise": 8}}
+    write(tmp_path, TOY | {"models": {"gan": wrong}})
+    line = (
+        "error: toy.yaml: models: gan: model: unknown key: found 'latent_sise' (did you mean 'latent_size'?); expected "
+        "one of: class, discriminator, generator, image_size, latent_size, n_critic, objective, penalty\n"
+    )
+    run = snakemake(tmp_path)
+    assert run.returncode != 0
+    assert line in run.stdout
+    for target in ("all", "prefetch", "results/toy/gan/seed0/model.safetensors"):
+        planned = snakemake(tmp_path, target, "--dry-run")
+        assert planned.returncode != 0
+        assert line in planned.stdout, target
+    for question in ("--summary", "--lint", "--list", "--unlock"):  # which are about other things, and quick
+        answer = snakemake(tmp_path, question)
+        assert answer.returncode == 0, answer.stdout
+        assert "latent_sise" not in answer.stdout
+    assert not (tmp_path / "results/toy/gan").exists()
+
+
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the toy suite has been run to its report."""
