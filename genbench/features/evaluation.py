@@ -1,13 +1,13 @@
 """Metrics of generated images against real ones, from the files of features of both. No network runs here."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from genbench.errors import InputError, place
 from genbench.features.files import load_features
 from genbench.machine import provenance
-from genbench.metrics import EvaluationOptions, Features, evaluate_draws, wanted_metrics
+from genbench.metrics import EvaluationOptions, Features, Metric, evaluate_draws, wanted_metrics
 from genbench.schema import check_arguments
 
 Paths = Sequence[str | os.PathLike[str]]
@@ -21,14 +21,15 @@ def evaluate_files(
     draws: int = 1,
     options: Mapping[str, Any] | None = None,
     allow_too_few: bool = False,
+    metrics: Iterable[Metric] | None = None,
 ) -> dict[str, Any]:
     """Every metric that files of features allow, as a record for metrics.json: metrics, extractors, warnings, hashes.
 
     real, fake: one file for each extractor, in the same order. test: likewise, of test images, where `real` is of
     training images: with them comes the share of memorised samples. draws: into how many draws with other seeds `fake`
     is dealt out. options: those of `EvaluationOptions`, by name. allow_too_few: leave out a metric that needs more
-    images, rather than fail. Raises InputError for files that do not belong together, for wrong options, and as
-    `evaluate_features` does.
+    images, rather than fail. metrics: all to choose from; by default those of genbench. Raises InputError for files
+    that do not belong together, for wrong options, and as `evaluate_features` does.
     """
     if len(real) != len(fake):
         raise InputError(f"--real and --fake: found {len(real)} and {len(fake)} files, expected pairs")
@@ -42,7 +43,7 @@ def evaluate_files(
     given = dict(options or {})
     with place("--options"):
         check_arguments(EvaluationOptions, given)
-    complete = EvaluationOptions(**given)
+    complete, chosen = EvaluationOptions(**given), None if metrics is None else list(metrics)
     result: dict[str, Any] = {"metrics": {}, "extractors": {}, "warnings": []}
     for real_path, fake_path, test_path in zip(real, fake, tests, strict=True):
         real_features, fake_features = load_features(real_path), load_features(fake_path)
@@ -59,8 +60,8 @@ def evaluate_files(
             if result.setdefault(f"{key}_sha256", x.info["images_sha256"]) != x.info["images_sha256"]:
                 raise InputError(f"{path}: features of other images than those of the first pair; expected the same")
         with place(f"{real_path} and {fake_path}"):
-            metrics = evaluate_draws(real_features, fake_features, draws, complete, allow_too_few, test_features)
-        result["metrics"] |= metrics
+            found = evaluate_draws(real_features, fake_features, draws, complete, allow_too_few, test_features, chosen)
+        result["metrics"] |= found
         result["extractors"][real_features.extractor] = {
             key: value for key, value in real_features.info["extractor"].items() if key != "name"
         }
@@ -69,8 +70,8 @@ def evaluate_files(
         result["warnings"] += fake_features.info.get("warnings", [])
         result["warnings"] += [
             f"{metric.label} is left out: too few images (it needs {metric.minimum_rule})"
-            for key, metric in wanted_metrics(real_features, fake_features, test_features, complete).items()
-            if key not in metrics
+            for key, metric in wanted_metrics(real_features, fake_features, test_features, complete, chosen).items()
+            if key not in found
         ]
     result["warnings"] = list(dict.fromkeys(result["warnings"]))  # image warnings come once for each extractor
     return result | {"options": given, "provenance": provenance.collect("numpy", kind="metrics")}

@@ -2,13 +2,11 @@
 
 import importlib
 import pkgutil
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from importlib.machinery import ModuleSpec, SourceFileLoader
-from importlib.util import module_from_spec
 from pathlib import Path
 
+from genbench import own_code
 from genbench.errors import InputError
 from genbench.metrics.metric import Metric
 from genbench.metrics.options import EvaluationOptions
@@ -34,24 +32,14 @@ def by_name(metrics: Iterable[Metric]) -> dict[str, Metric]:
     return found
 
 
-def load_metric(source: str, folder: Path = Path()) -> Metric:
-    """The metric of your own that `FILE.py:NAME` stands for; the file's path is relative to `folder`.
+def load_metric(reference: str) -> Metric:
+    """The metric of your own that `PATH.py:NAME#HASH` names, as `own_code.allow` returns it.
 
-    Raises InputError where there is no such file, or no entry of this name in it.
+    Raises InputError as `own_code.load` does, and where the file has something else than a Metric of this name.
     """
-    file, _, name = source.rpartition(":")
-    path = folder / file
-    if path.suffix != ".py" or not name.isidentifier():
-        raise InputError(f"metric: found {source!r}, expected FILE.py:NAME, such as ./my_metric.py:SPREAD")
-    if not path.is_file():
-        raise InputError(f"metric {source!r}: {path}: no such file")
-    module_name = f"genbench_metric_{path.stem}"
-    loader = SourceFileLoader(module_name, str(path))
-    module = module_from_spec(ModuleSpec(module_name, loader, origin=str(path)))
-    sys.modules[module_name] = module  # where dataclasses look for the names in their annotations
-    loader.exec_module(module)
-    if not isinstance(found := getattr(module, name, None), Metric):
-        raise InputError(f"metric {source!r}: found {type(found).__name__} at {name}, expected a Metric")
+    found = own_code.load(reference)
+    if not isinstance(found, Metric):
+        raise InputError(f"metric {reference}: found {type(found).__name__}, expected a genbench.metrics.Metric")
     return found
 
 

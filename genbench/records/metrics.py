@@ -37,6 +37,9 @@ class Metric(Record):
     )
     values: list[float] | None = only(DRAWS, "of each draw")
     draw_std: float | None = only(DRAWS, "standard deviation between them (N - 1 in the denominator)")
+    about: dict[str, Any] | None = only(
+        "of a metric of your own", "what it is, as the fields of `MetricInfo` in `genbench/metrics/metric.py`"
+    )
 
 
 class Metrics(Record):

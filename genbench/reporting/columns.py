@@ -4,29 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from genbench.metrics import METRICS, metric_info
-from genbench.reporting.numerals import Number, count, duration, memory, proportion, significant
+from genbench.errors import InputError
+from genbench.metrics import METRICS, MetricInfo, metric_info
+from genbench.reporting.numerals import Number, count, duration, memory, proportion, significant, superscript
 
-# Metrics of the comparison, in its order; the others stand in each model's own section.
-COMPARED = (
-    "object_accuracy",
-    *("fid", "fd", "fid_infinity", "fd_infinity", "inception_score", "classifier_score", "kid"),
-    *("precision", "recall", "density", "coverage", "memorised"),
-)
-OBJECTS = ("object_accuracy", "object_colour_wrong", "object_shape_wrong", "object_missing")  # by file of label sets
-DISTANCES = ("fd", "fid")  # biased: a value means something only beside others from as many samples
-INFINITE = ("fd_infinity", "fid_infinity")
-PRINTED: dict[str, Callable[[Number], str]] = {  # otherwise with three significant digits
-    "precision": proportion,
-    "recall": proportion,
-    "density": proportion,
-    "coverage": proportion,
-    "memorised": proportion,
-    "classifier_confidence": proportion,
-    "classifier_confident_share": proportion,
-    "classes_found": count,
-    **dict.fromkeys(OBJECTS, proportion),
-}
+PRINTED: dict[str, Callable[[Number], str]] = {"significant": significant, "proportion": proportion, "count": count}
+NONE: Mapping[str, MetricInfo] = {}
 FEATURES = {  # how labels name an extractor
     "classifier": "classifier",
     "objects": "objects",
@@ -41,6 +24,7 @@ STAND_INS = {
     "objects": "features of a classifier of this data set's objects, a stand-in for Inception's: no FID",
     "efficientnet": "features of EfficientNet-Lite0 on ImageNet, a stand-in for Inception's: no FID",
 }
+UNKNOWN = "its record does not say what it measures"
 UNOFFICIAL = "features of weights that are not the published ones: no FID"
 GREYSCALE = "features learned from colour photographs; greyscale images are outside their domain"
 OTHER_CLASSES = "counts classes of ImageNet, which these images do not show: no measure of their quality"
@@ -50,7 +34,7 @@ OTHER_CLASSES = "counts classes of ImageNet, which these images do not show: no 
 class Column:
     """One quantity of the tidy table. Values are printed by `text` after multiplication with `scale`.
 
-    metric: the name in METRICS, for metrics. notes: sentences that hold for all its numbers. doubtful: says so little
+    info: of the metric, for metrics. notes: sentences that hold for all its numbers. doubtful: says so little
     here that it is shown in grey, and nothing is marked as its best. group: the heading over several columns.
     """
 
@@ -61,10 +45,15 @@ class Column:
     text: Callable[[Number], str] = significant
     scale: Number = 1
     source: str = ""
-    metric: str = ""
+    info: MetricInfo | None = None
     notes: tuple[str, ...] = ()
     doubtful: bool = False
     group: str = "Quality"
+
+    @property
+    def metric(self) -> str:
+        """The name of the metric, "" for other quantities."""
+        return self.info.name if self.info else ""
 
 
 SAMPLING, TRAINING = "Sampling", "Training"
@@ -147,41 +136,70 @@ DETAILS = [
 ]
 
 
-def extractor_of(key: str) -> str:
-    """The extractor in a metric's key, which names its features: "" where the metric has its own."""
-    return key.removeprefix(metric_info(key).name).removeprefix("_")
+def info_of(key: str, own: Mapping[str, MetricInfo]) -> MetricInfo:
+    """What to know of the metric of a key of results: as `own` has it, or its entry in genbench.
+
+    own: by key, what records say of metrics that are not genbench's. One that no record describes has its key as label.
+    """
+    if key in own:
+        return own[key]
+    try:
+        return metric_info(key)
+    except InputError:
+        return stated(key, {})
+
+
+def own_metrics(summary: Mapping[str, Any]) -> dict[str, MetricInfo]:
+    """What the summary of a suite says of metrics that are not genbench's, by key."""
+    return {key: stated(key, about) for key, about in summary.get("own_metrics", {}).items()}
+
+
+def stated(key: str, about: Mapping[str, Any]) -> MetricInfo:
+    """What a record says of a metric that is not genbench's. Raises InputError for what does not fit MetricInfo."""
+    from genbench.schema import check_arguments  # which takes long to load, and most suites have no such metric
+
+    given = {"name": key, "label": key, "definition": UNKNOWN, "direction": None, **about}
+    return MetricInfo(**check_arguments(MetricInfo, given))
+
+
+def ending(key: str, info: MetricInfo) -> str:
+    """What a metric's key names beside it, an extractor or a file of label sets: "" where it names none."""
+    return key.removeprefix(info.name).removeprefix("_")
 
 
 def metric_columns(
-    keys: Sequence[str], num_samples: int | None = None, dataset: Mapping[str, Any] | None = None
+    keys: Sequence[str],
+    num_samples: int | None = None,
+    dataset: Mapping[str, Any] | None = None,
+    own: Mapping[str, MetricInfo] = NONE,
 ) -> list[Column]:
-    """The columns of metrics. A Frechet distance names its features and, since it depends on it, the sample count;
-    other metrics name their features only where they stand in several. Raises InputError for an unknown metric."""
-    metrics = [metric_info(key).name for key in keys]
+    """The columns of metrics. A distance names its features and, where it depends on it, the number of samples; other
+    metrics name their features only where they stand in several. own: as for `info_of`."""
+    infos = [info_of(key, own) for key in keys]
+    names = [info.name for info in infos]
     columns = []
-    for key, metric in zip(keys, metrics, strict=True):
-        info, extractor, scale = metric_info(key), extractor_of(key), 1
-        named = extractor and (metric in DISTANCES + INFINITE + OBJECTS or metrics.count(metric) > 1)
-        label = name_features(info.label, extractor) if named else info.label
-        label = f"{info.label} ({extractor})" if metric in OBJECTS else label
-        if metric in DISTANCES and num_samples:
+    for key, info in zip(keys, infos, strict=True):
+        extractor, label = ending(key, info), info.label
+        if info.per_labels:
+            label = f"{label} ({extractor})"
+        elif extractor and (info.distance or names.count(info.name) > 1):
+            label = name_features(label, extractor)
+        if info.biased and num_samples:
             label = (
                 label[:-1] + f", {count(num_samples)})" if label.endswith(")") else f"{label} ({count(num_samples)})"
             )
-        if metric == "kid":
-            label, scale = f"{label} ×10³", 1000
         columns.append(
             Column(
                 key,
-                label,
+                f"{label} ×10{superscript(info.power)}" if info.power else label,
                 info.definition,
                 info.direction,
-                PRINTED.get(metric, significant),
-                scale,
+                PRINTED[info.printed],
+                10**info.power,
                 info.source,
-                metric,
-                tuple(notes_on(metric, extractor, dataset or {})),
-                doubtful=metric == "inception_score" and not shows_objects(dataset or {}),
+                info,
+                tuple(notes_on(info, extractor, dataset or {})),
+                doubtful=info.of_imagenet and not shows_objects(dataset or {}),
             )
         )
     return columns
@@ -194,14 +212,14 @@ def name_features(label: str, extractor: str) -> str:
     return label if name == extractor else f"{label} (other weights)"
 
 
-def notes_on(metric: str, extractor: str, dataset: Mapping[str, Any]) -> list[str]:
+def notes_on(info: MetricInfo, extractor: str, dataset: Mapping[str, Any]) -> list[str]:
     """What a reader must know of every number of a metric in an extractor's features, on images of `dataset`."""
     notes = [STAND_INS[extractor]] if extractor in STAND_INS else []
     if extractor.endswith("-unofficial"):
         notes.append(UNOFFICIAL)
     if extractor not in ("", "classifier") and (dataset.get("image_shape") or [3])[0] == 1:
         notes.append(GREYSCALE)
-    if metric == "inception_score" and not shows_objects(dataset):
+    if info.of_imagenet and not shows_objects(dataset):
         notes.append(OTHER_CLASSES)
     return notes
 
@@ -217,19 +235,26 @@ def comparison_columns(
     num_samples: int | None = None,
     dataset: Mapping[str, Any] | None = None,
     likelihood: bool = False,
+    own: Mapping[str, MetricInfo] = NONE,
 ) -> list[Column]:
     """The columns of the comparison: the headline first, then the other compared metrics, then what they cost.
 
     Frechet distances stand there in all features, other metrics in those of the headline, if they exist in them.
-    likelihood: with bits per dimension, which only some families have.
+    likelihood: with bits per dimension, which only some families have. own: as for `info_of`.
     """
+    features = ending(headline, info_of(headline, own))
+    found: dict[MetricInfo, list[str]] = {}  # the keys of each metric
+    for key in metrics:
+        found.setdefault(info_of(key, own), []).append(key)
+    order = {name: place for place, name in enumerate(METRICS)}
+    compared = [info for info in found if info.compared is not None]
+    compared.sort(key=lambda info: (info.compared, order.get(info.name, len(order))))
     keys = [headline]
-    for metric in COMPARED:
-        found = [key for key in metrics if metric_info(key).name == metric]
-        own = [key for key in found if extractor_of(key) == extractor_of(headline)]
-        keys += found if metric in DISTANCES + OBJECTS else own or found
+    for info in compared:
+        alike = [key for key in found[info] if ending(key, info) == features]
+        keys += found[info] if info.everywhere else alike or found[info]
     bits = [BITS_PER_DIM] if likelihood else []
-    return metric_columns(list(dict.fromkeys(keys)), num_samples, dataset) + bits + COSTS
+    return metric_columns(list(dict.fromkeys(keys)), num_samples, dataset, own) + bits + COSTS
 
 
 def detail_columns(
@@ -238,19 +263,19 @@ def detail_columns(
     num_samples: int | None = None,
     dataset: Mapping[str, Any] | None = None,
     likelihood: bool = False,
+    own: Mapping[str, MetricInfo] = NONE,
 ) -> list[Column]:
     """Every quantity, for a model's own section."""
     bits = [BITS_PER_DIM] if likelihood else []
-    return metric_columns(list(dict.fromkeys([headline, *metrics])), num_samples, dataset) + bits + COSTS + DETAILS
+    return metric_columns(list(dict.fromkeys([headline, *metrics])), num_samples, dataset, own) + bits + COSTS + DETAILS
 
 
-def definition_columns(metrics: Sequence[str], likelihood: bool = False) -> list[Column]:
+def definition_columns(
+    metrics: Sequence[str], likelihood: bool = False, own: Mapping[str, MetricInfo] = NONE
+) -> list[Column]:
     """Every quantity once, whatever features it stands in: what is to be defined."""
-    bases = dict.fromkeys(metric_info(key).name for key in metrics)
+    infos = {info.name: info for info in (info_of(key, own) for key in metrics)}
     defined = [
-        Column(
-            base, METRICS[base].label, METRICS[base].definition, METRICS[base].direction, source=METRICS[base].source
-        )
-        for base in bases
+        Column(name, info.label, info.definition, info.direction, source=info.source) for name, info in infos.items()
     ]
     return defined + ([BITS_PER_DIM] if likelihood else []) + COSTS + DETAILS

@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 
 from genbench.reporting.columns import FLOPS, NFE, PARAMETERS, TIME, TRAINING_TIME, Column
-from genbench.reporting.numerals import Number
+from genbench.reporting.numerals import SUPERSCRIPTS, Number
 from genbench.reporting.table import Cell, Row, Table
 
 PRINTED = (TIME, NFE, FLOPS, PARAMETERS, TRAINING_TIME)  # the costs for which a printed page has room
@@ -27,8 +27,7 @@ LATEX = {  # what stands for something else in LaTeX, and signs that its fonts m
     "×": r"$\times$",
     "·": r"$\cdot$",
     "√": r"$\surd$",
-    "³": r"$^3$",
-    "²": r"$^2$",
+    **{chr(sign): f"$^{chr(plain)}$" for plain, sign in SUPERSCRIPTS.items()},
     "₁": r"$_1$",
     "₂": r"$_2$",
     "–": "--",

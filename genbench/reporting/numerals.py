@@ -3,6 +3,7 @@
 import math
 
 Number = int | float  # as JSON has it
+SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
 def significant(value: Number) -> str:
@@ -19,6 +20,11 @@ def significant(value: Number) -> str:
 def proportion(value: Number) -> str:
     """Three digits after the point, for what lies about between 0 and 1."""
     return f"{value:.3f}"
+
+
+def superscript(power: int) -> str:
+    """An exponent as it is set: ³, ⁻²."""
+    return str(power).translate(SUPERSCRIPTS)
 
 
 def plus_minus(mean: str, std: Number) -> str:

@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from genbench.files.artifacts import read_json
-from genbench.reporting.columns import NFE, TIME, metric_columns
+from genbench.reporting.columns import NFE, TIME, metric_columns, own_metrics
 from genbench.reporting.numerals import count
 
 SHOWN = 3  # rows of each suite
@@ -30,7 +30,7 @@ def ranking(summary: Mapping[str, Any]) -> list[tuple[str, dict[str, float]]]:
 
     As in the report's table, what starts from real images comes last.
     """
-    headline = metric_columns([summary["headline"]])[0]
+    headline = metric_columns([summary["headline"]], own=own_metrics(summary))[0]
     draws: dict[tuple[str, str, str], list[Mapping[str, Any]]] = defaultdict(list)
     for row in summary["rows"]:
         draws[row["model"], row["checkpoint"], row["sampler"]].append(row)
@@ -58,7 +58,8 @@ def made(report: Path, suites: Iterable[str]) -> str:
         if not path.exists():
             continue
         summary = read_json(path)
-        headline = metric_columns([summary["headline"]], summary.get("num_samples"), summary.get("dataset"))[0]
+        samples, dataset, own = summary.get("num_samples"), summary.get("dataset"), own_metrics(summary)
+        headline = metric_columns([summary["headline"]], samples, dataset, own)[0]
         rows = ranking(summary)
         models = len({row["model"] for row in summary["rows"]})
         counts = f"{models} {'model' if models == 1 else 'models'}, {len(rows)} {'row' if len(rows) == 1 else 'rows'}"

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from genbench.reporting.columns import COSTS, DISTANCES, OBJECTS, TIME, Column, comparison_columns
+from genbench.reporting.columns import COSTS, TIME, Column, comparison_columns, own_metrics
 from genbench.reporting.drawing import Plot
 from genbench.reporting.numerals import count
 from genbench.reporting.pictures import Picture
@@ -16,7 +16,6 @@ from genbench.reporting.sections import Strip
 from genbench.reporting.table import Cell, Row, Table, compare, share_notes
 
 WIDE, NARROW = (12.5, 5.6), (4.9, 5.4)  # inches; the style sheet shows the one that fits
-METRICS = (*DISTANCES, "classifier_score", "inception_score", "precision", "recall", OBJECTS[0])
 SAMPLES = Column("num_fake", "Samples", "how many images of the row were judged", text=count)
 
 
@@ -39,8 +38,9 @@ class Overview:
         self.page = f"{quote(self.name)}.html"
         self.rows = pd.DataFrame(summary["rows"])
         links = {model: f"{self.page}#{anchor}" for model, anchor in summary["anchors"].items()}
+        self.own = own_metrics(summary)
         dataset, counted = summary.get("dataset") or {}, summary.get("num_samples")
-        columns = comparison_columns(summary["metrics"], summary["headline"], counted, dataset)
+        columns = comparison_columns(summary["metrics"], summary["headline"], counted, dataset, own=self.own)
         self.table = compare(self.rows, columns, summary["floor"], counted, links)
         self.highlights = highlights(self.table)
         self.quality_plots: list[Plot | None] = [quality_against_cost(self.table, size) for size in (WIDE, NARROW)]
@@ -52,9 +52,9 @@ class Overview:
     def joint_columns(self) -> list[Column]:
         """What of this suite is shown beside others: without the number of samples in a heading, which differs."""
         dataset = self.preflight.get("dataset") or {}
-        found = comparison_columns(self.preflight["metrics"], self.preflight["headline"], None, dataset)
+        found = comparison_columns(self.preflight["metrics"], self.preflight["headline"], None, dataset, own=self.own)
         lead, *others = (replace(column, notes=()) for column in found)
-        return [lead, *(column for column in others if column.metric in METRICS or column in COSTS)]
+        return [lead, *(column for column in others if (column.info and column.info.overview) or column in COSTS)]
 
 
 def overviews_of(summaries: Sequence[Mapping[str, Any]]) -> list[Overview]:
@@ -102,10 +102,10 @@ def without_notes(row: Row) -> Row:
 
 
 def highlights(table: Table) -> list[Highlight]:
-    """The best of the columns that sum a suite up: the headline, precision, recall, and the time to sample."""
+    """The best of the columns that sum a suite up: the headline, the time to sample, and metrics that say so."""
     found = []
     for column in table.columns:
-        leads = column in (table.columns[0], TIME) or column.metric in ("precision", "recall")
+        leads = column in (table.columns[0], TIME) or bool(column.info and column.info.highlight)
         best = [row for row in table.rows if row.cells[column.key].best]
         if leads and best:
             found.append(Highlight(column, best[0].cells[column.key].text, [row.name for row in best]))

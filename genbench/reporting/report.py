@@ -87,7 +87,12 @@ class Report:
     @cached_property
     def table(self) -> Table:
         columns = comparison_columns(
-            self.results.metrics, self.preflight.headline, self.num_samples, self.dataset, self.likelihood
+            self.results.metrics,
+            self.preflight.headline,
+            self.num_samples,
+            self.dataset,
+            self.likelihood,
+            self.results.own,
         )
         measured = [column for column in columns[1:] if column not in COSTS or seen(self.compared, column.key)]
         links = {model: f"#{anchor}" for model, anchor in self.anchors.items()}
@@ -261,6 +266,7 @@ class Report:
             self.num_samples if alike else None,
             self.dataset,
             self.likelihood,
+            self.results.own,
         )
         return Section(
             name=self.label(model),
@@ -321,7 +327,8 @@ class Report:
     @cached_property
     def definitions(self) -> list[Column]:
         """Every quantity of the page."""
-        return definition_columns([self.preflight.headline, *self.results.metrics], self.likelihood)
+        keys = [self.preflight.headline, *self.results.metrics]
+        return definition_columns(keys, self.likelihood, self.results.own)
 
     @cached_property
     def stages(self) -> list[dict[str, str]]:
@@ -386,6 +393,7 @@ class Report:
 
     def summary(self) -> dict[str, Any]:
         """What the index over all suites needs of this one, as JSON."""
+        own = {key: info.about() for key, info in self.results.own.items()}
         keys = ("suite", "title", "description", "dataset", "num_samples", "headline")
         plan = self.preflight.content()
         return {
@@ -393,6 +401,7 @@ class Report:
             **{key: plan[key] for key in keys if plan.get(key) is not None},
             "anchors": self.anchors,
             "metrics": self.results.metrics,
+            **({"own_metrics": own} if own else {}),
             "rows": records(self.compared),
             "floor": self.results.floor,
             "strips": [{"name": strip.name, **vars(strip.picture)} for strip in self.strips],

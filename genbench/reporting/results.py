@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from genbench import errors
 from genbench.errors import InputError
 from genbench.files.artifacts import check_sha256
+from genbench.metrics import MetricInfo
 from genbench.records.likelihood import Likelihood
 from genbench.records.metrics import Metric, Metrics
 from genbench.records.objects import Objects
@@ -18,6 +20,7 @@ from genbench.records.plan import ModelPlan, Plan
 from genbench.records.record import Record, read_record
 from genbench.records.timing import Timing
 from genbench.records.training import Training
+from genbench.reporting.columns import info_of, stated
 from genbench.reporting.schemes import add_differences, paired_columns
 
 # Of each record the keys that become columns, by their own names but for those below.
@@ -52,6 +55,7 @@ class Results:
     """One suite as read from disk.
 
     rows: the tidy table; each metric `key` has columns key, key_std, key_n_fake and key_note.
+    own: by key, what the records say of metrics that are not genbench's.
     floor: the same columns for real images against real images, or None.
     histories: for each model a table of seed, step, images_seen (NaN if unknown), kind, name, value; the kinds are
     "losses", "metrics", and "validation" for those of held-out images.
@@ -63,6 +67,7 @@ class Results:
     preflight: Plan
     rows: pd.DataFrame
     metrics: list[str]
+    own: Mapping[str, MetricInfo]
     floor: Mapping[str, Any] | None
     histories: Mapping[str, pd.DataFrame]
     grids: Mapping[Draw, Path]
@@ -88,6 +93,7 @@ def read_results(preflight_path: Path, root: Path) -> Results:
     pictures: dict[str, dict[str, Path]] = {}
     bound_terms: dict[str, pd.DataFrame] = {}
     metrics: dict[str, None] = {}  # an ordered set
+    own: dict[str, MetricInfo] = {}
     extractors: dict[str, Mapping[str, Any]] = {}
     ceiling: dict[str, Any] = {}
 
@@ -118,6 +124,7 @@ def read_results(preflight_path: Path, root: Path) -> Results:
                 evaluation = read_record(place / "metrics.json", Metrics)
                 origins.append(origin("sampling", timing, model))
                 origins.append(origin("evaluation", evaluation, model))
+                own |= own_of(evaluation.metrics, place / "metrics.json")
                 found = dict(evaluation.metrics)
                 extractors |= evaluation.extractors
                 for labels, accuracy in object_results(place, preflight):
@@ -149,7 +156,7 @@ def read_results(preflight_path: Path, root: Path) -> Results:
                 if not drawn:
                     rows[-1]["remarks"].append(f"not drawn: {timing.unavailable}")
 
-    add_differences(rows, list(metrics))
+    add_differences(rows, [key for key in metrics if info_of(key, own).distance])
     real, floor = root / "real", None
     if (real / "metrics.json").exists():
         evaluation = read_record(real / "metrics.json", Metrics)
@@ -158,6 +165,7 @@ def read_results(preflight_path: Path, root: Path) -> Results:
         preflight=preflight,
         rows=pd.DataFrame(rows),
         metrics=list(metrics),
+        own=own,
         floor=floor,
         histories=histories,
         grids=grids,
@@ -262,6 +270,16 @@ def measured(evaluation: Metrics, metrics: Mapping[str, Metric]) -> dict[str, An
         found[key] = metric.value
         found |= columns(metric, METRIC, {field: f"{key}_{field}" for field in METRIC})
     return found | {"warnings": list(evaluation.warnings)}
+
+
+def own_of(metrics: Mapping[str, Metric], path: Path) -> dict[str, MetricInfo]:
+    """What the metrics of a metrics.json say of those that are not genbench's, by key; an InputError names `path`."""
+    found = {}
+    for key, metric in metrics.items():
+        if metric.about is not None:
+            with errors.place(path, "metrics", key, "about"):
+                found[key] = stated(key, metric.about)
+    return found
 
 
 def bounded(likelihood: Likelihood) -> dict[str, Any]:

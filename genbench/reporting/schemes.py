@@ -70,19 +70,19 @@ def paired_columns(place: Path, timing: Timing) -> dict[str, Any]:
     return found
 
 
-def add_differences(rows: Sequence[dict[str, Any]], metrics: Sequence[str]) -> None:
-    """Add {metric}_delta of each Frechet distance to the rows of quantised networks: minus that of the float32 one.
+def add_differences(rows: Sequence[dict[str, Any]], distances: Sequence[str]) -> None:
+    """Add {key}_delta of `distances` to the rows of quantised networks: their value minus the float32 network's.
 
-    The float32 network's row gets the size of its file, which theirs know.
+    distances: keys of metrics. The float32 network's row gets the size of its file, which theirs know.
     """
     by_draw = {tuple(row[key] for key in DRAW): row for row in rows}
     for row in rows:
         if "reference_sampler" not in row:
             continue
         reference = by_draw[row["model"], row["seed"], row["checkpoint"], row["reference_sampler"]]
-        for metric in metrics:
+        for metric in distances:
             value, other = row.get(metric), reference.get(metric)
-            if metric.startswith(("fd_", "fid_")) and value is not None and other is not None:
+            if value is not None and other is not None:
                 row[f"{metric}_delta"] = value - other
         if "network_bytes_fp32" in row:
             reference["network_bytes"] = row["network_bytes_fp32"]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from genbench.reporting.columns import DISTANCES, Column, metric_columns
+from genbench.reporting.columns import Column, metric_columns
 from genbench.reporting.curves import compare_curves
 from genbench.reporting.drawing import Plot
 from genbench.reporting.numerals import count
@@ -35,7 +35,7 @@ class Comparison:
 
 def quality_over_training(results: Results, rows: Sequence[Row]) -> Comparison | None:
     """The headline metric of every snapshot, in the order of `rows`; None where no model has one."""
-    lead = metric_columns([results.preflight.headline])[0]
+    lead = metric_columns([results.preflight.headline], own=results.own)[0]
     points = snapshot_points(results, lead, rows)
     if points.empty:
         return None
@@ -51,7 +51,9 @@ def quality_over_training(results: Results, rows: Sequence[Row]) -> Comparison |
     caption = "Snapshots during training" + (f", judged by {few} samples each." if few else ".")
     if apart:
         caption += f" Hollow marks are the final models, judged by {final} samples."
-        caption += " The distance falls as samples become more: compare" if lead.metric in DISTANCES else " Compare"
+        caption += (
+            " The distance falls as samples become more: compare" if lead.info and lead.info.biased else " Compare"
+        )
         caption += " hollow marks with hollow ones only."
     elif final:
         caption += " The last point of a line is the final model."
