@@ -60,7 +60,7 @@ def open_dataset(entry: Any, data_root: str | Path) -> Dataset:
         options = check_arguments(function, options, also=["source", *COMMON_KEYS])
         opened = function(Path(data_root), **options)
         if not isinstance(opened, Dataset):  # of own code
-            raise InputError(f"found {type(opened).__name__} returned by {source}, expected a genbench.data Dataset")
+            raise InputError(f"found {type(opened).__name__} returned by {source}, expected a genbench.data.Dataset")
         described = replace(opened.description, name=name)
         opened = opened._replace(description=replace(described, label=name) if source == "folder" else described)
         if classes is not None:

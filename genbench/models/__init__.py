@@ -116,7 +116,9 @@ def build(entry: Mapping[str, Any], image_shape: tuple[int, int, int]) -> Model:
     """
     model = construct("genbench.models", entry, Model, image_shape=tuple(image_shape))
     if missing := [name for name in ("family", "paper", "network") if not hasattr(model, name)]:
-        raise InputError(f"class: {entry['class']}: found no {' and no '.join(missing)}, expected what it is as text")
+        raise InputError(
+            f"class: {entry['class']}: found no {' and no '.join(missing)}; a family states family, paper and network"
+        )
     model.image_shape = tuple(image_shape)
     return model
 

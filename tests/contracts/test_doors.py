@@ -1,0 +1,361 @@
+"""Own code beside a suite: a data set, families, a sampler and a metric, each in one file, with no edit of the package.
+
+The files below stand in a user's folder beside the suite. Each is taken to metrics in this process, and one run of the
+workflow to its report.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from genbench import own_code
+from genbench.errors import InputError
+from genbench.files.artifacts import read_json
+from genbench.machine.code import code_sha256, definitions
+from genbench.sampling.checkpoint import load_model
+from genbench.suites.families import first_stage_key, needed
+from genbench.suites.load import load_suite
+from genbench.suites.preflight import preflight
+
+DATA = '''
+import numpy as np
+
+from genbench.data import Dataset, Description, make_image_set
+
+
+def corners(data_root, *, count: int = 400, size: int = 16):
+    """Bright squares in one of four corners; a fifth is held out."""
+
+    def load():
+        random = np.random.default_rng(0)
+        labels = np.arange(count) % 4
+        images = random.integers(0, 60, (count, size, size, 1), dtype=np.uint8)
+        for image, label in zip(images, labels, strict=True):
+            top, left = size // 2 * (label // 2), size // 2 * (label % 2)
+            image[top : top + size // 2, left : left + size // 2] += 190
+        held_out = np.arange(count) % 20 >= 16
+
+        def split(name, chosen):
+            return make_image_set(
+                images[chosen], labels[chosen], "abcd", dataset="corners", split=name, source="made", source_sha256=""
+            )
+
+        return {"train": split("train", ~held_out), "test": split("test", held_out)}
+
+    return Dataset(Description("corners", "Corners", size, size, 1, 4, count * 4 // 5, count // 5), load)
+'''
+
+NETWORK = '''
+import torch
+from torch import nn
+
+
+class Linear(nn.Module):
+    """(x_t, t) -> a linear function of both."""
+
+    def __init__(self, *, image_shape: tuple[int, int, int], bias: bool = True) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(image_shape[0] + 1, image_shape[0], 3, padding=1, bias=bias)
+
+    def forward(self, x, t, y=None):
+        time = t.to(x.dtype).view(-1, 1, 1, 1).expand(-1, 1, *x.shape[2:])
+        return self.layer(torch.cat([x, time / 1000], dim=1))
+'''
+
+FLOW = '''
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+
+from genbench.models import Model
+from genbench.schema import construct
+
+
+class Flow(Model):
+    """Rectified flow."""
+
+    family, paper, network = "Flow of mine", "Liu et al. 2023, arXiv 2209.03003", "velocity"
+    about = "Follows a straight line."
+
+    def __init__(self, *, image_shape: tuple[int, int, int], velocity: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.velocity = construct("genbench.networks", velocity, image_shape=image_shape)
+
+    def losses(self, batch, step):
+        x1, t = batch.noise.normal(*batch.x0.shape[1:]), batch.noise.uniform(1, 1, 1)
+        yield "velocity", F.mse_loss(self.velocity((1 - t) * batch.x0 + t * x1, 1000 * t.flatten()), x1 - batch.x0)
+
+    def sample(self, noise, y=None, *, steps: int = 5):
+        x = noise.normal(*self.image_shape)
+        for i in range(steps, 0, -1):
+            x = x - self.velocity(x, torch.full((len(x),), 1000 * i / steps, device=x.device)) / steps
+        return x
+'''
+
+REFINED = '''
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+from torch.nn import functional as F
+
+from genbench.models import Model, build
+
+
+class Refined(Model):
+    """A second model refines what a trained one draws."""
+
+    family, paper, network = "Refined", "mine", "refiner"
+    first_stage = "sketch"
+
+    def __init__(self, *, image_shape: tuple[int, int, int], sketch: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.sketch = build(sketch, image_shape)
+        self.refiner = nn.Conv2d(image_shape[0], image_shape[0], 3, padding=1)
+
+    def losses(self, batch, step):
+        yield "refiner", F.mse_loss(self.refiner(batch.x0 + batch.noise.normal(*batch.x0.shape[1:])), batch.x0)
+
+    def sample(self, noise, y=None, *, steps: int = 2):
+        return self.refiner(self.sketch.sample(noise, steps=steps))
+'''
+
+TOLD = '''
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from genbench.models import Model
+
+
+class Told(Model):
+    """A mean image and a spread for each label."""
+
+    family, paper, network = "Told", "mine", "means"
+    needs = {"labels": {"told": True}}
+
+    def __init__(self, *, image_shape: tuple[int, int, int], num_classes: int, told: bool = True) -> None:
+        super().__init__()
+        self.told, self.num_classes = told, num_classes
+        self.means = nn.Embedding(num_classes, image_shape[0] * image_shape[1] * image_shape[2])
+
+    def losses(self, batch, step):
+        yield "means", F.mse_loss(self.means(batch.y), batch.x0.flatten(1))
+
+    def sample(self, noise, y=None, *, spread: float = 0.1):
+        means = self.means(torch.zeros_like(noise.seeds) if y is None else y)
+        return means.view(-1, *self.image_shape) + spread * noise.normal(*self.image_shape)
+'''
+
+FILES = {"data": DATA, "network": NETWORK, "flow": FLOW, "refined": REFINED, "told": TOLD}
+LINEAR = {"class": "./network.py:Linear"}
+TRAINING = {"steps": 3, "batch_size": 16}
+SUITE = {
+    "title": "Own code",
+    "dataset": {"source": "./data.py:corners", "count": 900},
+    "num_samples": 160,
+    "evaluation": {
+        "options": {"kid_subset_size": 50, "kid_subsets": 2},
+        "classifier": {"epochs": 1, "min_accuracy": 0.3},
+    },
+    "models": {
+        "flow": {
+            "label": "flow.py:Flow",
+            "model": {"class": "./flow.py:Flow", "velocity": LINEAR},
+            "training": TRAINING,
+            "samplers": {"euler": {"steps": 2}},
+        },
+        "refined": {"model": {"class": "./refined.py:Refined"}, "training": TRAINING, "first_stage": "flow"},
+        "told": {
+            "model": {"class": "./told.py:Told", "num_classes": 4},
+            "training": TRAINING | {"optimizer": {"lr": 0.1}},
+            "samplers": {"sharp": {"spread": 0.0}},
+        },
+    },
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user's folder, in which a process begins that was not told to run anything: the suite, and files beside it."""
+    monkeypatch.setattr(own_code, "_allowed", {})
+    monkeypatch.delenv(own_code.VARIABLE, raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    for name, code in FILES.items():
+        (tmp_path / f"mine/{name}.py").write_text(code)
+    write(SUITE)
+    return tmp_path
+
+
+def write(suite: dict) -> None:
+    Path("mine/own.yaml").write_text(yaml.safe_dump(suite))
+
+
+@pytest.fixture
+def way(folder: Path, script: Callable[..., str]) -> Callable[[str], dict]:
+    """The way of a model of the suite from data to metrics, as the rules go it; returns metrics.json."""
+    suite = load_suite(folder / "mine/own.yaml")
+    preflight(suite, "downloads", "own.yaml")
+    script("prepare_data", "--dataset", json.dumps(suite["dataset"]), "--out", "data")
+    script("train_classifier", "--train=data/train.npz", "--test=data/test.npz", "--out=data/classifier.safetensors",
+           "--epochs=1", "--min-accuracy=0.3")  # fmt: skip
+
+    def features(images: str, out: str) -> str:
+        extractor = "classifier:data/classifier.safetensors"
+        script("extract_features", "--images", images, "--extractor", extractor, "--out", out)
+        return out
+
+    def go(name: str) -> dict:
+        entry = suite["models"][name]
+        spec = json.dumps({key: entry[key] for key in ("model", "training")})
+        first = ["--first-stage", f"{entry['first_stage']}/model.safetensors"] if "first_stage" in entry else []
+        model = f"{name}/model.safetensors"
+        script("train", "--spec", spec, "--train=data/train.npz", "--out", model, "--device=cpu", *first)
+        (options,) = entry["samplers"].values()
+        given = [] if needed(entry["model"], options) == "nothing" else ["--condition=data/test.npz"]
+        script("sample", "--model", model, "--sampler", json.dumps(options), "--seeds=0:160", "--batch-size=80",
+               "--device=cpu", "--out", f"{name}/samples.npz", *given)  # fmt: skip
+        real, fake = features("data/train.npz", "real.npz"), features(f"{name}/samples.npz", f"{name}/fake.npz")
+        script("evaluate", "--real", real, "--fake", fake, "--options", json.dumps(suite["evaluation"]["options"]),
+               "--out", f"{name}/metrics.json")  # fmt: skip
+        found: dict = read_json(f"{name}/metrics.json")
+        return found
+
+    return go
+
+
+def test_a_data_set_and_families_of_every_kind_go_from_their_files_to_metrics(way: Callable[[str], dict]) -> None:
+    suite = load_suite(Path("mine/own.yaml"))
+    assert suite["dataset"]["name"] == "corners"
+    assert read_json("data/info.json")["entry"] == suite["dataset"]
+    assert suite["models"]["flow"]["label"] == "flow.py:Flow"  # a label is no reference
+    assert first_stage_key(suite["models"]["refined"]["model"]) == "sketch"
+    for name, entry in suite["models"].items():
+        metrics = way(name)
+        assert metrics["metrics"]["fd_classifier"]["value"] > 0
+        model, info = load_model(f"{name}/model.safetensors")
+        assert info["model"] == entry["model"]
+        assert type(model) is own_code.load(entry["model"]["class"])
+    sketch, _ = load_model("flow/model.safetensors")
+    for key, weight in load_model("refined/model.safetensors")[0].sketch.state_dict().items():
+        assert weight.equal(sketch.state_dict()[key])
+    labels = np.load("data/test.npz")["labels"][:80]
+    images = np.load("told/samples.npz")["arr_0"][:80]
+    bright = images.reshape(80, 2, 8, 2, 8).mean((2, 4)).reshape(80, 4).argmax(1)
+    assert (bright == labels).mean() > 0.9
+
+
+def test_an_edit_makes_anew_what_depends_on_the_file_and_nothing_else(way: Callable[[str], dict], script) -> None:
+    before = load_suite(Path("mine/own.yaml"))
+    way("flow")
+    flow = Path("mine/flow.py")
+    flow.write_text(flow.read_text() + "\n# another thought\n")
+    after = load_suite(Path("mine/own.yaml"))
+    changed = {name for name, entry in after["models"].items() if entry != before["models"][name]}
+    assert changed == {"flow", "refined"}
+    assert after["dataset"] == before["dataset"]
+
+    def trained(suite: dict) -> str:
+        spec = json.dumps({key: suite["models"]["flow"][key] for key in ("model", "training")})
+        return script("train", "--spec", spec, "--train=data/train.npz", "--out=flow/model.safetensors", "--device=cpu")
+
+    assert "trained 3 steps" in trained(after)
+    assert "already trained with this very code" in trained(after)
+    flow.rename("moved.py")
+    write(
+        SUITE
+        | {"models": {"flow": SUITE["models"]["flow"] | {"model": {"class": "../moved.py:Flow", "velocity": LINEAR}}}}
+    )
+    assert "already trained with this very code" in trained(load_suite(Path("mine/own.yaml")))
+    load_model("flow/model.safetensors")  # which says where the file was
+
+    flow.write_text(FLOW + "# a third\n")
+    own_code._allowed.clear()
+    own_code.allow("mine/flow.py:Flow")
+    with pytest.raises(InputError, match=r"model\.safetensors: mine/flow\.py: found SHA-256 .*: the file was edited"):
+        load_model("flow/model.safetensors")
+
+
+def test_a_strangers_checkpoint_runs_nothing(way: Callable[[str], dict], monkeypatch: pytest.MonkeyPatch) -> None:
+    way("flow")
+    own_code._allowed.clear()
+    own_code._modules.clear()
+    with pytest.raises(InputError, match=r"model\.safetensors: .* not told .* GENBENCH_OWN_CODE=mine/flow\.py:Flow$"):
+        load_model("flow/model.safetensors")
+    monkeypatch.setenv(own_code.VARIABLE, "mine/flow.py:Flow")
+    with pytest.raises(InputError, match=r"found mine/network.py:Linear#"):
+        load_model("flow/model.safetensors")
+    monkeypatch.setenv(own_code.VARIABLE, "mine/flow.py:Flow\nmine/network.py:Linear")
+    assert type(load_model("flow/model.safetensors")[0]).__name__ == "Flow"
+
+
+def test_code_that_a_users_file_imports_counts_as_its_own(folder: Path) -> None:
+    def hashed(code: str) -> tuple[frozenset[str], str]:
+        Path("mine/flow.py").write_text(code)
+        model = {"class": own_code.allow("mine/flow.py:Flow")}
+        return definitions("training", model), code_sha256("training", model)
+
+    plain, first = hashed("from genbench.models import Model\n")
+    edited, second = hashed("from genbench.models import Model\nclass Flow(Model): ...\n")
+    derived, _ = hashed("from genbench.models.diffusion import Diffusion\n")
+    assert first != second
+    assert len(plain ^ edited) == 2
+    assert definitions("training", {"class": "diffusion.Diffusion"}) < derived
+    assert not definitions("training", {"class": "diffusion.Diffusion"}) < edited
+
+
+MODEL = "models: flow: model:"
+WRONG = [
+    ("flow", "Flow = 3", f"{MODEL} class: found 3 at mine/flow.py:Flow#.*, expected a class derived from .*Model"),
+    ("flow", "class Flow: ...", f"{MODEL} class: found <class .*Flow'> at .*, expected a class derived from .*Model"),
+    (
+        "flow",
+        "from genbench.models import Model\nclass Flow(Model): ...",
+        f"{MODEL} class: mine/flow.py:Flow#.*: found no losses and no sample",
+    ),
+    (
+        "flow",
+        FLOW.replace("family, paper, network", "x, y, network"),
+        f"{MODEL} class: mine/flow.py:Flow#.*: found no family and no paper; a family states family, paper and network",
+    ),
+    (
+        "flow",
+        FLOW.replace("velocity: Map", "speed: Map"),
+        f"{MODEL} unknown key: found 'velocity'; expected one of: class, speed",
+    ),
+    ("flow", "1 / 0", f"{MODEL} mine/flow.py: line 1: ZeroDivisionError: division by zero"),
+    ("data", "corners = 3", "data set: key 'source': found int at mine/data.py:corners#.*, expected a function"),
+    (
+        "data",
+        "def corners(*, count): ...",
+        r"data set: key 'source': found .*\(\*, count\), expected \(data_root, \*, its own options\)",
+    ),
+    (
+        "data",
+        "def corners(root, *, count: int): ...",
+        r"data set 'corners': found NoneType returned by .*, expected a genbench\.data\.Dataset",
+    ),
+]
+
+
+@pytest.mark.parametrize(("file", "code", "message"), WRONG)
+def test_what_is_wrong_in_own_code_is_one_line_before_anything_is_trained(
+    file: str, code: str, message: str, folder: Path
+) -> None:
+    Path(f"mine/{file}.py").write_text(code)
+    write(SUITE | {"models": {"flow": SUITE["models"]["flow"]}})
+    with pytest.raises(InputError, match=f"^own.yaml: {message}$"):
+        preflight(load_suite(Path("mine/own.yaml")), "downloads", "own.yaml")
+
+
+def test_a_file_that_is_missing_is_named_with_its_place_in_the_suite(folder: Path) -> None:
+    Path("mine/flow.py").unlink()
+    with pytest.raises(InputError, match=r"^mine/own\.yaml: models: flow: model: class: own code: mine/flow\.py: no"):
+        load_suite(Path("mine/own.yaml"))
