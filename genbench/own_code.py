@@ -44,8 +44,8 @@ def parse(text: object) -> Reference | None:
     return Reference(**found.groupdict()) if found else None
 
 
-def complete(value: Any, folder: Path, but: Collection[str] = ()) -> Any:
-    """A value from a user's YAML file in `folder` with every reference in it complete, and allowed.
+def complete(value: Any, folder: Path = Path(), but: Collection[str] = ()) -> Any:
+    """A value that a user gave, in a YAML file in `folder`, with every reference in it complete, and allowed.
 
     What stands under a key of `but` is left as it is.
     """

@@ -313,10 +313,27 @@ def sample_features(wildcards):
     return [f"{folder}/{extractor}.npz" for extractor in evaluation(wildcards)["extractors"]]
 
 
+def own_metrics(wildcards):
+    """Metrics of the user's own, as arguments of scripts/evaluate.py, for {params...:q}."""
+    return ["--metrics", *evaluation(wildcards)["metrics"]] if "metrics" in evaluation(wildcards) else []
+
+
+def holdout_arguments(wildcards, input):
+    """The features of test images, and metrics of the user's own, as arguments of scripts/evaluate.py."""
+    return (["--holdout", *input.holdout] if input.holdout else []) + own_metrics(wildcards)
+
+
+def real_options(wildcards):
+    """The metrics' options for the real images, as JSON; and after these metrics of the user's own."""
+    options, own = json.dumps(evaluation(wildcards)["options"]), own_metrics(wildcards)
+    return [options, *own] if own else options
+
+
 def neighbour_metric(wildcards):
-    """The metric in whose features neighbours are looked for: the headline, if it has features."""
+    """The metric in whose features neighbours are looked for: the headline, if its key surely names features."""
     headline, extractors = evaluation(wildcards)["headline"], evaluation(wildcards)["extractors"]
-    return frechet_key(extractors[0]) if headline.startswith("object_accuracy") else headline
+    named = not headline.startswith("object_accuracy") and not own_metrics(wildcards)
+    return headline if named else frechet_key(extractors[0])
 
 
 def objects(wildcards):

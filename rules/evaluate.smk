@@ -52,7 +52,7 @@ rule evaluate:
         runtime=growing(120),
     params:
         draws=draws,
-        holdout=lambda wildcards, input: ["--holdout", *input.holdout] if input.holdout else [],
+        holdout=holdout_arguments,
         options=lambda wildcards: json.dumps(evaluation(wildcards)["options"]),
     message:
         "evaluate {wildcards.suite}/{wildcards.model}/seed{wildcards.seed}/{wildcards.checkpoint}/{wildcards.sampler}"
@@ -168,7 +168,7 @@ rule evaluate_real:
         mem_mb=growing(8000),
         runtime=growing(120),
     params:
-        options=lambda wildcards: json.dumps(evaluation(wildcards)["options"]),
+        options=real_options,
     message:
         "evaluate_real {wildcards.suite}/real"
     shell:

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from genbench import own_code
 from genbench.machine.command_line import label_log, object_argument, positive_argument
 
 
@@ -23,6 +24,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--draws", type=positive_argument, default=1, help="into how many draws with other seeds --fake is dealt out"
     )
+    parser.add_argument(
+        "--metrics", nargs="+", default=[], metavar="FILE.py:NAME", help="metrics of your own, beside genbench's"
+    )
     parser.add_argument("--options", type=object_argument, default={}, help='JSON such as {"splits": 10}, or @file')
     parser.add_argument(
         "--allow-too-few", action="store_true", help="leave out a metric that needs more images, rather than fail"
@@ -36,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     label_log(args.out)
     from genbench.features.evaluation import evaluate_files
     from genbench.files.artifacts import write_json
+    from genbench.metrics import METRICS, load_metric
 
     record = evaluate_files(
         args.real,
@@ -44,5 +49,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         draws=args.draws,
         options=args.options,
         allow_too_few=args.allow_too_few,
+        metrics=[*METRICS.values(), *(load_metric(own_code.complete(name)) for name in args.metrics)],
     )
     write_json(args.out, record)

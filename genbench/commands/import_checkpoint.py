@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from genbench import own_code
 from genbench.machine.command_line import object_argument
 
 FORMATS = (
@@ -43,12 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from genbench.importing import import_pretrained
 
     info = import_pretrained(
-        args.format,
+        own_code.complete(args.format),
         args.out,
         path=args.path,
         hub=args.hub,
         data_root=args.data_root,
-        options=args.options,
+        options=own_code.complete(args.options),
         record=args.record,
     )
     print(f"{args.out}: {info['model']['class']} for images of shape {info['image_shape']}, {info['imported']['note']}")

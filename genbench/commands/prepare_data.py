@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from genbench import own_code
 from genbench.machine.command_line import object_argument
 
 
@@ -21,4 +22,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser().parse_args(arguments)
     from genbench.data.prepared import prepare_data
 
-    prepare_data(args.dataset, args.out, args.data_root)
+    prepare_data(own_code.complete(args.dataset), args.out, args.data_root)

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from genbench import own_code
 from genbench.machine.command_line import object_argument, positive_argument, range_argument
 from genbench.machine.job import add_device_arguments, open_device
 
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     draw_samples(
         args.model,
         args.out,
-        args.sampler,
+        own_code.complete(args.sampler),
         seeds=args.seeds,
         batch_size=args.batch_size,
         condition=args.condition,

@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from genbench import own_code
 from genbench.machine.command_line import object_argument
 from genbench.machine.job import add_device_arguments, open_device
 
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from genbench.training.folder import train_model
 
     train_model(
-        args.spec,
+        own_code.complete(args.spec),
         args.train,
         args.out,
         test=args.test,

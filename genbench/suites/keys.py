@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import MISSING, AfterValidator, ConfigDict, Field, model_validator
 
+from genbench.own_code import parse
 from genbench.schema import Keys
 
 T = TypeVar("T")
@@ -24,6 +25,12 @@ def _matching(pattern: str, words: str) -> AfterValidator:
         return text
 
     return AfterValidator(check)
+
+
+def _check_own(text: str) -> str:
+    if parse(text) is None:
+        raise ValueError(f"found {text!r}, expected FILE.py:NAME, such as ./my_metric.py:SPREAD")
+    return text
 
 
 def _unique(values: list[Any]) -> list[Any]:
@@ -48,6 +55,7 @@ FilePath = Annotated[
     Field(title=f"a path: {_PATH_WORDS}", json_schema_extra={"pattern": f"^{_PATH}$"}),
     _matching(_PATH, f"a path {_PATH_WORDS}"),
 ]
+OwnObject = Annotated[str, Field(title="a name in your file: FILE.py:NAME"), AfterValidator(_check_own)]
 Text = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(ge=1)]
 Step = Annotated[int, Field(ge=0)]
@@ -134,6 +142,8 @@ class Evaluation(Keys):
     """Networks whose features are compared."""
     headline: str = "fd_classifier"
     """The metric that the report sorts by."""
+    metrics: SomeUnique[OwnObject] | MISSING = MISSING
+    """Metrics of your own beside genbench's, each ./my_metric.py:NAME in a file beside the suite."""
     options: Options = {}
     """Options of the metrics, such as kid_subset_size."""
     classifier: Classifier = _all_defaults(Classifier)

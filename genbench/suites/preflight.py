@@ -7,27 +7,24 @@ and the cost of every model is known beforehand.
 import contextlib
 import inspect
 from collections.abc import Iterator, Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from genbench.data import Description, describe
 from genbench.data.given import given_samples
-from genbench.data.objects import labels_path, parse_labels, read_labels
 from genbench.errors import InputError, place
-from genbench.features import EXTRACTORS
 from genbench.files.downloads import existing_path
 from genbench.files.hub import LOCATION_KEYS, pretrained_path
 from genbench.importing import choose_format, read_checkpoint
-from genbench.metrics import EvaluationOptions, minimum_samples
 from genbench.models import Model, build, count_parameters
 from genbench.processes.schedule import Schedule
 from genbench.records.plan import DataSet, ModelPlan, Plan
 from genbench.records.provenance import Provenance
 from genbench.sampling.likelihood import check_likelihood
 from genbench.sampling.quantisation import check_scheme
-from genbench.schema import check_arguments, unknown_name
+from genbench.schema import unknown_name
 from genbench.suites.cost import META, sampling_costs, training_cost
+from genbench.suites.evaluation import check_evaluation
 from genbench.suites.load import GIVEN, QUANTISATION, ROOT, checkpoints, seeds_of
 from genbench.training.recipe import TrainConfig
 
@@ -197,68 +194,6 @@ def describe_model(entry: Mapping[str, Any], model: Model, costs: bool = True) -
         "samplers": samplers,
         **noise_schedule(model),
     }
-
-
-def check_objects(objects: Mapping[str, Any], data: Description, data_root: Path) -> None:
-    """Check the files of label sets, and that the data set's labels are these objects."""
-    if not data.multi_label:
-        raise InputError(f"found it for {data.name!r}, expected a data set whose images have several labels")
-    for name in objects["labels"].values():
-        read_labels(labels_path(name, data_root))
-    if "shown" in objects:
-        with place("shown"):
-            parse_labels(objects["shown"])
-    if "evaluator" in objects:
-        existing_path(objects["evaluator"], data_root)
-
-
-def check_evaluation(suite: Mapping[str, Any], data: Description, data_root: Path) -> None:
-    """Check extractors, options, and that there will be as many samples as the metrics need."""
-    evaluation = suite["evaluation"]
-    for name in evaluation["extractors"]:
-        if name not in EXTRACTORS:
-            raise unknown_name("evaluation: extractors", name, EXTRACTORS)
-        if missing := [package for package in EXTRACTORS[name].packages if find_spec(package) is None]:
-            raise InputError(
-                f"evaluation: extractors: found {name!r}, whose package {missing[0]} is not installed; "
-                f"expected it from pip install 'genbench[{name}]'"
-            )
-    if "classifier" in evaluation["extractors"] and (data.num_classes < 2 or data.multi_label):
-        raise InputError(
-            "evaluation: extractors: found 'classifier', which needs one label of at least two classes; "
-            + (
-                "images of the data set have several at once: expected 'objects'"
-                if data.multi_label
-                else f"the data set has {data.num_classes}"
-            )
-        )
-    if "objects" in evaluation["extractors"] and not data.multi_label:
-        raise InputError(
-            "evaluation: extractors: found 'objects', which needs a data set whose images have several labels"
-        )
-    objects = evaluation.get("objects")
-    if objects:
-        with place("evaluation", "objects"):
-            check_objects(objects, data, data_root)
-    with place("evaluation", "options"):
-        check_arguments(EvaluationOptions, evaluation["options"])
-    options = EvaluationOptions(**evaluation["options"])
-    accuracies = [f"object_accuracy_{name}" for name in objects["labels"]] if objects else []
-    keys = [*accuracies, *(key for name in evaluation["extractors"] for key in EXTRACTORS[name].metrics)]
-    if evaluation["headline"] not in keys:
-        raise unknown_name("evaluation: headline", evaluation["headline"], keys)
-    needed = max(
-        minimum_samples(EXTRACTORS[name].metrics, EXTRACTORS[name].dim, options) for name in evaluation["extractors"]
-    )
-    for kind in EXTRACTORS.values():
-        if evaluation["headline"] in kind.metrics:
-            needed = max(needed, minimum_samples([evaluation["headline"]], kind.dim, options))
-    for key in ("num_samples", "snapshot_samples"):
-        if suite[key] < needed:
-            raise InputError(
-                f"{key}: found {suite[key]}, expected at least {needed} for the metrics of "
-                f"{', '.join(evaluation['extractors'])} (evaluation: options can lower this)"
-            )
 
 
 def check_suite(

@@ -153,7 +153,28 @@ class Told(Model):
         return means.view(-1, *self.image_shape) + spread * noise.normal(*self.image_shape)
 '''
 
-FILES = {"data": DATA, "network": NETWORK, "flow": FLOW, "refined": REFINED, "told": TOLD}
+METRIC = """
+import numpy as np
+
+from genbench.metrics import Metric, Value
+
+
+def compute(inputs):
+    return Value(float(np.std(inputs.fake.features)), note="mine")
+
+
+SPREAD = Metric(
+    name="spread",
+    label="Spread",
+    definition="standard deviation of all features of generated images",
+    direction="higher",
+    minimum=lambda dim, options: 100,
+    minimum_rule="a hundred",
+    compute=compute,
+)
+"""
+
+FILES = {"metric": METRIC, "data": DATA, "network": NETWORK, "flow": FLOW, "refined": REFINED, "told": TOLD}
 LINEAR = {"class": "./network.py:Linear"}
 TRAINING = {"steps": 3, "batch_size": 16}
 SUITE = {
@@ -161,6 +182,8 @@ SUITE = {
     "dataset": {"source": "./data.py:corners", "count": 900},
     "num_samples": 160,
     "evaluation": {
+        "headline": "spread_classifier",
+        "metrics": ["./metric.py:SPREAD"],
         "options": {"kid_subset_size": 50, "kid_subsets": 2},
         "classifier": {"epochs": 1, "min_accuracy": 0.3},
     },
@@ -224,7 +247,7 @@ def way(folder: Path, script: Callable[..., str]) -> Callable[[str], dict]:
                "--device=cpu", "--out", f"{name}/samples.npz", *given)  # fmt: skip
         real, fake = features("data/train.npz", "real.npz"), features(f"{name}/samples.npz", f"{name}/fake.npz")
         script("evaluate", "--real", real, "--fake", fake, "--options", json.dumps(suite["evaluation"]["options"]),
-               "--out", f"{name}/metrics.json")  # fmt: skip
+               "--metrics", *suite["evaluation"]["metrics"], "--out", f"{name}/metrics.json")  # fmt: skip
         found: dict = read_json(f"{name}/metrics.json")
         return found
 
@@ -240,6 +263,9 @@ def test_a_data_set_and_families_of_every_kind_go_from_their_files_to_metrics(wa
     for name, entry in suite["models"].items():
         metrics = way(name)
         assert metrics["metrics"]["fd_classifier"]["value"] > 0
+        spread = metrics["metrics"]["spread_classifier"]
+        assert spread["value"] == pytest.approx(np.std(np.load(f"{name}/fake.npz")["features"]), rel=1e-6)
+        assert (spread["about"]["label"], spread["note"]) == ("Spread", "mine")
         model, info = load_model(f"{name}/model.safetensors")
         assert info["model"] == entry["model"]
         assert type(model) is own_code.load(entry["model"]["class"])
@@ -331,6 +357,18 @@ WRONG = [
         f"{MODEL} unknown key: found 'velocity'; expected one of: class, speed",
     ),
     ("flow", "1 / 0", f"{MODEL} mine/flow.py: line 1: ZeroDivisionError: division by zero"),
+    ("metric", "SPREAD = 3", "evaluation: metrics: metric mine/metric.py:SPREAD#.*: found int, expected a .*Metric"),
+    ("metric", METRIC.replace('"spread"', '"fd"'), "evaluation: metrics: metrics: found two with the name 'fd', .*"),
+    (
+        "metric",
+        METRIC.replace("direction", 'extractors=("dinov2",), direction'),
+        "evaluation: metrics: spread: found no extractor that it is for, of classifier; it needs features",
+    ),
+    (
+        "metric",
+        METRIC.replace("options: 100", "options: 1000"),
+        "num_samples: found 160, expected at least 1000 for the metrics of classifier .*",
+    ),
     ("data", "corners = 3", "data set: key 'source': found int at mine/data.py:corners#.*, expected a function"),
     (
         "data",

@@ -35,7 +35,7 @@ from genbench.files.artifacts import array_sha256, read_json
 from genbench.images import to_images
 from genbench.metrics import Features, fd, metric_keys
 from genbench.networks.classifier import FEATURES, Classifier
-from genbench.suites.preflight import check_evaluation
+from genbench.suites.evaluation import check_evaluation
 
 ROOT = Path(__file__).parents[2]
 
