@@ -14,6 +14,7 @@ import re
 import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,11 @@ from genbench.processes.degradations import DEGRADATIONS
 from genbench.processes.samplers import spaced_timesteps
 from genbench.processes.schedule import SCHEDULES
 from genbench.processes.time_samplers import TIME_SAMPLERS
+from genbench.records.record import Record
 from genbench.schema import Keys, words
 from genbench.suites.keys import Config, Suite
 from genbench.training.recipe import OptimizerConfig, TrainConfig
-from tools import schemas
+from tools import records, schemas
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- written by tools/document.py: {} -->", "<!-- end -->"
@@ -208,6 +210,19 @@ def model_keys(model: type[Keys]) -> Iterator[str]:
     yield from table(list(keys(schemas.of_model(model))), "key", "value", "default", "what it is")
 
 
+def record_keys(record: type[Record], own_hash: bool) -> Iterator[str]:
+    """A table of the keys that every such record has, and a list of those that only some have."""
+    rows: dict[str, list[records.Row]] = {}
+    for only, row in records.keys(record):
+        rows.setdefault(only, []).append(row)
+    always = [*rows.pop(""), *[records.OWN_HASH] * own_hash]
+    yield from table([(key, value, sentence(text)) for key, value, text in always], "key", "value", "what it is")
+    for only, some in rows.items():
+        yield from (f"Only {only}:", "")
+        yield from (f"- {key}, {value}: {sentence(text)}" for key, value, text in some)
+        yield ""
+
+
 # --- The parts --------------------------------------------------------------------------------------------------------
 
 
@@ -278,6 +293,8 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "evaluation options": lambda: describe(EvaluationOptions, "EvaluationOptions"),
     "metrics": all_metrics,
     "extractors": all_extractors,
+    **{f"record: {name}": partial(record_keys, record, True) for name, record in records.FILES.items()},
+    **{f"part: {name}": partial(record_keys, record, False) for name, record in records.PARTS.items()},
 }
 
 

@@ -20,4 +20,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from genbench.files.artifacts import write_json
     from genbench.sampling.comparison import compare_samples
 
-    write_json(args.out, compare_samples(args.samples, args.reference))
+    write_json(args.out, compare_samples(args.samples, args.reference).content())

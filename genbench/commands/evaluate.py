@@ -51,4 +51,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
         allow_too_few=args.allow_too_few,
         metrics=[*METRICS.values(), *(load_metric(own_code.complete(name)) for name in args.metrics)],
     )
-    write_json(args.out, record)
+    write_json(args.out, record.content())

@@ -40,4 +40,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
     record = evaluate_likelihood(
         args.model, args.images, limit=args.limit, steps=args.steps, batch_size=args.batch_size, device=device
     )
-    write_json(args.out, record)
+    write_json(args.out, record.content())

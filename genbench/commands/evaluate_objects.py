@@ -32,4 +32,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from genbench.files.artifacts import write_json
 
     record = evaluate_objects(args.evaluator, args.samples, args.labels, draws=args.draws, device=device)
-    write_json(args.out, record)
+    write_json(args.out, record.content())

@@ -6,8 +6,9 @@ from typing import Any
 
 from genbench.errors import InputError, place
 from genbench.features.files import load_features
-from genbench.machine import provenance
 from genbench.metrics import EvaluationOptions, Features, Metric, evaluate_draws, wanted_metrics
+from genbench.records.metrics import Metrics
+from genbench.records.provenance import Provenance
 from genbench.schema import check_arguments
 
 Paths = Sequence[str | os.PathLike[str]]
@@ -22,7 +23,7 @@ def evaluate_files(
     options: Mapping[str, Any] | None = None,
     allow_too_few: bool = False,
     metrics: Iterable[Metric] | None = None,
-) -> dict[str, Any]:
+) -> Metrics:
     """Every metric that files of features allow, as a record for metrics.json: metrics, extractors, warnings, hashes.
 
     real, fake: one file for each extractor, in the same order. test: likewise, of test images, where `real` is of
@@ -74,7 +75,7 @@ def evaluate_files(
             if key not in found
         ]
     result["warnings"] = list(dict.fromkeys(result["warnings"]))  # image warnings come once for each extractor
-    return result | {"options": given, "provenance": provenance.collect("numpy", kind="metrics")}
+    return Metrics(**result, options=given, provenance=Provenance.collect("numpy", kind="metrics"))
 
 
 def _check_extractors(

@@ -3,7 +3,6 @@
 import logging
 import os
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -13,9 +12,11 @@ from genbench.errors import InputError, place
 from genbench.features.guards import check_images
 from genbench.features.object_training import load_object_classifier, object_scores
 from genbench.files.artifacts import array_sha256, sha256_file
-from genbench.machine import provenance
 from genbench.machine.devices import device_label
 from genbench.metrics import object_accuracy
+from genbench.records.metrics import Metric
+from genbench.records.objects import Evaluator, LabelFile, Objects
+from genbench.records.provenance import Provenance
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ def evaluate_objects(
     *,
     draws: int = 1,
     device: torch.device | str = "cpu",
-) -> dict[str, Any]:
+) -> Objects:
     """The accuracy of the objects that samples show, and what is wrong with the others, as a record for accuracy.json.
 
     evaluator: what `make_object_classifier` wrote, or the course's .pth. samples: an image for each label set, in
@@ -41,7 +42,7 @@ def evaluate_objects(
     sets = read_labels(labels_file).sets
     images, images_info = load_images(samples)
     if reason := images_info.get("unavailable"):  # nothing was drawn: the report says why
-        return {"metrics": {}, "evaluator": {}, "unavailable": reason}
+        return Objects(metrics={}, evaluator=Evaluator(), unavailable=reason)
     expected = draws * len(sets)
     if len(images) != expected:
         raise InputError(
@@ -63,15 +64,15 @@ def evaluate_objects(
     found, ceiling = metrics["object_accuracy"], info["accuracy"]
     real = "unknown" if ceiling is None else f"{ceiling:.4f}"
     log.info("object accuracy %.4f (%s); the evaluator's own on real images: %s", found["value"], found["note"], real)
-    return {
-        "metrics": metrics,
-        "evaluator": {"sha256": info["sha256"], "accuracy": ceiling, "interval": info.get("interval")},
-        "labels": {"name": labels_file.name, "sha256": sha256_file(labels_file)},
-        "samples_sha256": array_sha256(images),
-        "num_fake": len(sets),
-        "image_stats": stats,
-        "warnings": warnings,
-        "options": {"draws": draws},
-        "device": device_label(torch.device(device)),
-        "provenance": provenance.collect("torch", "torchvision", "numpy", kind="objects"),
-    }
+    return Objects(
+        metrics={key: Metric(**metric) for key, metric in metrics.items()},
+        evaluator=Evaluator(sha256=info["sha256"], accuracy=ceiling, interval=info.get("interval")),
+        labels=LabelFile(name=labels_file.name, sha256=sha256_file(labels_file)),
+        samples_sha256=array_sha256(images),
+        num_fake=len(sets),
+        image_stats=stats,
+        warnings=warnings,
+        options={"draws": draws},
+        device=device_label(torch.device(device)),
+        provenance=Provenance.collect("torch", "torchvision", "numpy", kind="objects"),
+    )

@@ -22,6 +22,7 @@ from genbench.importing.pytorch_dcgan import dcgan
 from genbench.importing.source import Imported
 from genbench.machine import provenance
 from genbench.models import build
+from genbench.records.training import Training
 from genbench.schema import check_arguments, find_function
 
 FORMATS: dict[str, Callable[..., Imported]] = {
@@ -113,5 +114,5 @@ def import_pretrained(
     info = import_checkpoint(format, path, out, source=hub, **(options or {}))
     if record:
         keys = ("weights", "imported", "provenance")
-        write_json(record, {key: info[key] for key in keys} | {"model_sha256": info["sha256"]})
+        write_json(record, Training(**{key: info[key] for key in keys}, model_sha256=info["sha256"]).content())
     return info

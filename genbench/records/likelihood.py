@@ -23,15 +23,15 @@ class Terms(Record):
 class Likelihood(Record):
     """The variational bound on -log2 p(x0) of held-out images, in bits per dimension."""
 
-    bits_per_dim: float = Field(description="mean over images")
-    standard_error: float | None = Field(default=None, description="of that mean")
+    bits_per_dim: float = Field(description="the bound: mean over images")
+    standard_error: float | None = Field(default=None, description="standard error of that mean")
     prior: float | None = Field(default=None, description="the prior's term of the bound, in bits per dimension")
     terms: Terms = Field(
         default_factory=Terms, description="the other terms: `t`, the times, and `bits_per_dim` of each"
     )
     images: int | None = Field(default=None, description="how many held-out images")
     steps: int | None = Field(default=None, description="at how many times the bound was computed")
-    noise_seeds: str | None = Field(default=None, description="START:STOP, of the noise")
+    noise_seeds: str | None = Field(default=None, description="seeds of the noise: START:STOP")
     split: str | None = Field(default=None, description="which split of the data set")
     images_sha256: str | None = Field(default=None, description="hash of the images")
     model_sha256: str | None = Field(default=None, description="hash of the weights")

@@ -14,8 +14,8 @@ MEMORISED = "of `memorised`"
 class Neighbours(Record):
     """The nearest training images of the first samples."""
 
-    index: list[int] = Field(description="of the nearest training image of each")
-    distance: list[float] = Field(description="to it, in the features")
+    index: list[int] = Field(description="index of the nearest training image of each")
+    distance: list[float] = Field(description="distance to it, in the features")
 
 
 class Metric(Record):
@@ -23,20 +23,20 @@ class Metric(Record):
 
     value: float = Field(description="the number; the mean over draws")
     std: float | None = Field(
-        default=None, description="within the computation, such as between KID's subsets; or null"
+        default=None, description="standard deviation within the computation, such as between KID's subsets; or null"
     )
     n_real: int | None = Field(default=None, description="real images that it was computed from; null if none")
     n_fake: int | None = Field(default=None, description="samples that it was computed from; of one draw")
     interval: list[float] | None = only("of objects", "the 95 % Wilson interval of all objects pooled: low, high")
-    note: str | None = Field(default=None, description="a sentence, or null")
+    note: str | None = Field(default=None, description="a sentence that belongs beside the number, or null")
     nearer_than_median: float | None = only(
         MEMORISED, "the share of samples that are as near as the nearer half of the test images, from 0 to 1"
     )
     neighbours: Neighbours | None = only(
         MEMORISED, "`index` and `distance` of the nearest training image of the first samples"
     )
-    values: list[float] | None = only(DRAWS, "of each draw")
-    draw_std: float | None = only(DRAWS, "standard deviation between them (N - 1 in the denominator)")
+    values: list[float] | None = only(DRAWS, "the number of each draw")
+    draw_std: float | None = only(DRAWS, "standard deviation between these (N - 1 in the denominator)")
     about: dict[str, Any] | None = only(
         "of a metric of your own", "what it is, as the fields of `MetricInfo` in `genbench/metrics/metric.py`"
     )
@@ -50,10 +50,10 @@ class Metrics(Record):
         default_factory=dict, description="by name: the hash of the weights, and what else made the features"
     )
     warnings: list[str] = Field(default_factory=list, description="sentences that belong beside the numbers")
-    unavailable: str | None = only("where nothing was drawn, and there are no metrics", "why")
+    unavailable: str | None = only("where nothing was drawn, and there are no metrics", "the reason")
     reference_sha256: str | None = Field(default=None, description="hash of the real images")
     samples_sha256: str | None = Field(default=None, description="hash of the samples")
     num_real: int | None = Field(default=None, description="real images")
     num_fake: int | None = Field(default=None, description="samples of one draw")
-    options: dict[str, Any] | None = Field(default=None, description="as the suite gave them")
+    options: dict[str, Any] | None = Field(default=None, description="options of the metrics, as the suite has them")
     provenance: Provenance | None = Field(default=None, description="where the file comes from: see above")

@@ -22,7 +22,7 @@ class Evaluator(Record):
 class LabelFile(Record):
     """The file of label sets."""
 
-    name: str = Field(description="of the file")
+    name: str = Field(description="name of the file")
     sha256: str = Field(description="hash of the file")
 
 
@@ -33,11 +33,11 @@ class Objects(Record):
     evaluator: Evaluator = Field(
         description="the classifier that judged: hash, accuracy on held-out real images, and the interval of that"
     )
-    unavailable: str | None = only("where nothing was drawn, and there are no metrics", "why")
+    unavailable: str | None = only("where nothing was drawn, and there are no metrics", "the reason")
     labels: LabelFile | None = Field(default=None, description="the file of label sets: name and hash")
     samples_sha256: str | None = Field(default=None, description="hash of the samples")
     num_fake: int | None = Field(default=None, description="samples of one draw: one for each label set")
-    image_stats: dict[str, Any] | None = Field(default=None, description="of the samples' pixels")
+    image_stats: dict[str, Any] | None = Field(default=None, description="statistics of the samples' pixels")
     warnings: list[str] = Field(default_factory=list, description="sentences that belong beside the numbers")
     options: dict[str, Any] | None = Field(default=None, description="`draws`: how many sets of samples there are")
     device: str | None = Field(default=None, description="the machine's GPU or processor")

@@ -10,7 +10,7 @@ class Paired(Record):
     """How far images are from the float32 network's images of the same seeds, one by one."""
 
     reference_sha256: str | None = Field(default=None, description="hash of the float32 network's images")
-    unavailable: str | None = only("where nothing was drawn, instead of the numbers", "why")
+    unavailable: str | None = only("where nothing was drawn, instead of the numbers", "the reason")
     psnr: float | None = Field(default=None, description="decibels to the image of the same seed: mean over images")
     psnr_std: float | None = Field(default=None, description="standard deviation over images")
     psnr_min: float | None = Field(default=None, description="minimum over images")

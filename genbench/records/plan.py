@@ -11,7 +11,7 @@ from genbench.records.record import Record
 class DataSet(Record):
     """A suite's data set."""
 
-    name: str | None = Field(default=None, description="of the data set")
+    name: str | None = Field(default=None, description="name of the data set")
     label: str | None = Field(default=None, description="name to show")
     image_shape: list[int] | None = Field(default=None, description="channels, height, width")
     num_classes: int | None = Field(default=None, description="how many classes; 0 without labels")
@@ -31,7 +31,7 @@ class SamplerPlan(Record):
     """What drawing an image with a sampler costs, found on the meta device."""
 
     label: str | None = Field(default=None, description="name to show")
-    options: dict[str, Any] = Field(default_factory=dict, description="of the sampler, as the suite has them")
+    options: dict[str, Any] = Field(default_factory=dict, description="options of the sampler, as the suite has them")
     remarks: list[str] = Field(default_factory=list, description="sentences that belong beside its numbers")
     generates: bool = Field(default=True, description="whether it makes images from noise, not from given images")
     quantisation: QuantisedSampler | None = Field(
@@ -50,18 +50,18 @@ class NoiseSchedule(Record):
         default=None, description="the family's own schedule, where the model's entry may give none"
     )
     t: list[int] = Field(description="times from 0 to T")
-    alphas_cumprod: list[float] = Field(description="of each of these times, from 0 to 1")
+    alphas_cumprod: list[float] = Field(description="abar_t at each of these times, from 1 down to 0")
 
 
 class ModelPlan(Record):
     """What one entry of a suite will be and cost."""
 
     label: str | None = Field(default=None, description="name to show")
-    description: str | None = Field(default=None, description="as the suite has it")
+    description: str | None = Field(default=None, description="what it is about, as the suite has it")
     budget: str | None = Field(default=None, description="what was reduced, as the suite has it; or null")
-    seeds: list[int] = Field(default_factory=list, description="of its trainings")
-    checkpoints: list[str] = Field(default=["final"], description="that will be sampled: `step-N` and `final`")
-    pictures: list[str] = Field(default_factory=list, description="that will be drawn of it")
+    seeds: list[int] = Field(default_factory=list, description="seeds of its trainings")
+    checkpoints: list[str] = Field(default=["final"], description="which of them will be sampled: `step-N`, `final`")
+    pictures: list[str] = Field(default_factory=list, description="pictures that will be drawn of it")
     family: str | None = Field(default=None, description="name of the family")
     about: str | None = Field(default=None, description="what the family is, in two sentences")
     paper: str | None = Field(default=None, description="the family's paper")
@@ -80,15 +80,15 @@ class ModelPlan(Record):
 class Plan(Record):
     """What a suite will make, and what that will cost."""
 
-    suite: str = Field(description="its name")
+    suite: str = Field(description="name of the suite")
     suite_argument: str | None = Field(default=None, description="what names it on the command line: name or path")
-    title: str | None = Field(default=None, description="as the suite has it")
-    description: str | None = Field(default=None, description="as the suite has it")
-    dataset: DataSet | None = Field(default=None, description="see below")
-    num_samples: int | None = Field(default=None, description="of each final model")
-    snapshot_samples: int | None = Field(default=None, description="of each snapshot")
-    draws: int | None = Field(default=None, description="with other seeds, of all label sets")
-    seeds: list[int] = Field(description="of training")
+    title: str | None = Field(default=None, description="title of the suite")
+    description: str | None = Field(default=None, description="what it is about, as the suite has it")
+    dataset: DataSet | None = Field(default=None, description="the data set")
+    num_samples: int | None = Field(default=None, description="how many samples of each final model are judged")
+    snapshot_samples: int | None = Field(default=None, description="how many samples of each snapshot are judged")
+    draws: int | None = Field(default=None, description="how often all label sets are drawn, with other seeds")
+    seeds: list[int] = Field(description="seeds of training")
     evaluation: dict[str, Any] = Field(default_factory=dict, description="how samples are judged, as the suite has it")
     headline: str = Field(description="key of the metric that rows are ordered by")
     models: dict[str, ModelPlan] = Field(description="by name: see below")

@@ -36,7 +36,8 @@ class Timing(Record):
     """How long samples took to draw; of samples from elsewhere, or that could not be drawn, only what is known."""
 
     unavailable: str | None = only(
-        "where a quantised network could not be used, and nothing was drawn, instead of the numbers", "why"
+        "where a quantised network could not be used, and nothing was drawn, instead of the numbers",
+        "the reason",
     )
     num_images: int | None = Field(default=None, description="images in samples.npz")
     num_samples: int | None = only(GIVEN, "images in samples.npz")
@@ -59,13 +60,13 @@ class Timing(Record):
     precision: str | None = Field(default=None, description="what was computed in: `fp32`, or a scheme of quantisation")
     threads: int | None = Field(default=None, description="CPU threads")
     peak_memory_bytes: int | None = Field(default=None, description="most memory held on a GPU; null on a CPU")
-    seeds: str | None = Field(default=None, description="START:STOP, of the samples")
-    options: dict[str, Any] | None = Field(default=None, description="of the sampler")
+    seeds: str | None = Field(default=None, description="seeds of the samples: START:STOP")
+    options: dict[str, Any] | None = Field(default=None, description="options of the sampler")
     condition: dict[str, Any] | None = Field(default=None, description="the images or labels that were given, or null")
     model_sha256: str | None = Field(default=None, description="hash of the weights")
     quantisation: Quantisation | None = Field(default=None, description="null, or how the network was quantised")
-    given: bool | None = only(GIVEN, "true")
-    source: str | None = only(GIVEN, "name of the file or folder")
+    given: bool | None = only(GIVEN, "always `true`")
+    source: str | None = only(GIVEN, "name of the file or folder that they came from")
     lossy: bool | None = only(GIVEN, "whether they were stored with losses, as JPEG does")
     samples_sha256: str | None = Field(default=None, description="hash of the images")
     provenance: Provenance | None = Field(default=None, description="where the file comes from: see above")

@@ -23,8 +23,8 @@ class Training(Record):
     weights: str | None = Field(
         default=None, description="what the file of weights holds: `ema`, a moving average, `raw`, or `unknown`"
     )
-    ema_decay: float | None = Field(default=None, description="decay of the moving average; null without one")
-    seed: int | None = Field(default=None, description="of training")
+    ema_decay: float | None = Field(default=None, description="decay of the moving average; 0 without one")
+    seed: int | None = Field(default=None, description="seed of the training")
     resumed: int | None = Field(default=None, description="how often it was continued")
     peak_memory_bytes: int | None = Field(default=None, description="most memory held on a GPU; null on a CPU")
     data_sha256: str | None = Field(default=None, description="hash of the training images")

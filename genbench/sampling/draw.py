@@ -16,10 +16,11 @@ from genbench.data.objects import Labels, read_labels
 from genbench.errors import place
 from genbench.files.artifacts import array_sha256, write_json
 from genbench.files.locks import locked
-from genbench.machine import provenance
 from genbench.machine.devices import device_label
 from genbench.machine.ranks import ranks
 from genbench.models import Model
+from genbench.records.provenance import Provenance
+from genbench.records.timing import Quantisation, Timing
 from genbench.sampling.checkpoint import load_model
 from genbench.sampling.generation import Condition, find_condition, generate
 from genbench.sampling.grids import blank, grid, save_png
@@ -39,7 +40,7 @@ def draw_samples(
     timing: str | os.PathLike[str] | None = None,
     sheet: str | os.PathLike[str] | None = None,
     device: torch.device | str = "cpu",
-) -> dict[str, Any] | None:
+) -> Timing | None:
     """Draw one image per seed from a checkpoint, and write them to `out`; returns the record, None but on rank 0.
 
     model: a model.safetensors or a snapshot. out: samples.npz, uint8 (N, H, W, C) as `arr_0`. sampler: options of the
@@ -91,16 +92,19 @@ def draw_samples(
         else:
             channels, height, width = loaded.image_shape
             images, seeds = np.empty((0, height, width, channels), np.uint8), range(0)
-            record = {"unavailable": reason, "precision": scheme, "device": device_label(device), "options": options}
-        record["quantisation"] = quantised
-        record["samples_sha256"] = array_sha256(images)
+            record = Timing(unavailable=reason, precision=scheme, device=device_label(device), options=options)
         packages = ("torch", "numpy", "safetensors", *["torchao"] * (scheme is not None), *team.packages)
-        record["provenance"] = provenance.collect(*packages, kind="sampling", model=info["model"])
+        record = Timing(
+            **record.content(),
+            quantisation=quantised,
+            samples_sha256=array_sha256(images),
+            provenance=Provenance.collect(*packages, kind="sampling", model=info["model"]),
+        )
         if sheet:
             save_png(sheet, grid(images[:shown], columns=columns) if len(images) else blank(*images.shape[1:]))
         if timing:
-            write_json(timing, record)
-        save_samples(out, images, record, seeds)
+            write_json(timing, record.content())
+        save_samples(out, images, record.content(), seeds)
         shutil.rmtree(parts, ignore_errors=reason is not None)
     return record
 
@@ -114,14 +118,14 @@ def _read_condition(path: str | os.PathLike[str] | None) -> ImageSet | Labels | 
 
 def _quantise(
     model: Model, scheme: str, options: Mapping[str, Any], condition: Condition | None, device: torch.device
-) -> tuple[dict[str, Any] | None, str | None]:
+) -> tuple[Quantisation | None, str | None]:
     """Quantise `model` in place: the record of it; or None and the reason why it can't be done here."""
     from genbench.sampling.quantisation import CALIBRATION_IMAGES, UnavailableError, check_scheme, quantise
 
     check_scheme(model, scheme)
     y = condition.of(torch.arange(CALIBRATION_IMAGES, device=device)) if condition else None
     try:
-        return quantise(model, scheme, device, options, y), None
+        return Quantisation(**quantise(model, scheme, device, options, y)), None
     except UnavailableError as error:  # no failure: the row says so, and the run goes on
         log.warning("%s is not available: %s", scheme, error)
         return None, str(error)

@@ -173,7 +173,7 @@ def generate(
     condition: Condition | None = None,
     precision: str = "fp32",
     team: Ranks = ALONE,
-) -> tuple[np.ndarray, dict[str, Any]] | None:
+) -> tuple[np.ndarray, Timing] | None:
     """Images (N, H, W, C) uint8 for `seeds`, in order, and the record of how long they took; None but on rank 0.
 
     The clock runs from noise to uint8 on the device, synchronised; each rank's first batch warms up and is left out of
@@ -270,4 +270,4 @@ def generate(
         condition=given,
         model_sha256=info["sha256"],
     )
-    return result, timing.content()
+    return result, timing

@@ -2,12 +2,12 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 from genbench.data import load_image_set, save_samples
 from genbench.data.given import given_samples
 from genbench.files.artifacts import write_json
-from genbench.machine import provenance
+from genbench.records.provenance import Provenance
+from genbench.records.timing import Timing
 from genbench.sampling.grids import grid, save_png
 
 
@@ -19,7 +19,7 @@ def import_samples(
     like: str | os.PathLike[str],
     timing: str | os.PathLike[str],
     sheet: str | os.PathLike[str],
-) -> dict[str, Any]:
+) -> Timing:
     """Take the first `limit` images at `path` into the pipeline; returns the record that is written as `timing`.
 
     path: an .npz, a folder or an archive, see `given_samples`. out: samples.npz. like: a prepared data set, whose
@@ -27,15 +27,15 @@ def import_samples(
     """
     height, width, channels = load_image_set(like).images.shape[1:]
     images, info = given_samples(Path(path), limit, (channels, height, width))
-    record = {
-        "num_samples": len(images),
-        "seconds_per_50k": None,  # unknown: they were not drawn here
-        "images_per_second": None,
-        "given": True,
+    record = Timing(
+        num_samples=len(images),
+        seconds_per_50k=None,  # unknown: they were not drawn here
+        images_per_second=None,
+        given=True,
         **info,
-        "provenance": provenance.collect("numpy", "pillow", kind="given"),
-    }
+        provenance=Provenance.collect("numpy", "pillow", kind="given"),
+    )
     save_png(sheet, grid(images[:100], columns=10))
-    write_json(timing, record)
-    save_samples(out, images, record)
+    write_json(timing, record.content())
+    save_samples(out, images, record.content())
     return record

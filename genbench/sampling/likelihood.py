@@ -1,6 +1,6 @@
 """Bits per dimension of held-out images under a model that bounds their likelihood: see variational_bound.py."""
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from genbench.errors import InputError
 from genbench.images import to_images
 from genbench.machine.progress import Progress
 from genbench.processes.noise import Noise
+from genbench.records.likelihood import Likelihood, Terms
 from genbench.tensors import Images, PerImage
 
 
@@ -36,7 +37,7 @@ def check_likelihood(model: object, steps: int | None) -> list[int]:
 
 def bits_per_dim(
     model: object, images: np.ndarray, *, steps: int | None, batch_size: int, device: torch.device
-) -> dict[str, Any]:
+) -> Likelihood:
     """Mean and standard error over `images`, uint8 (N, H, W, C), of the bound in bits per dimension, with its terms.
 
     Image i is met with the noise of seed i. steps: of the model's T, evenly spaced; None for all. Raises
@@ -62,12 +63,12 @@ def bits_per_dim(
             progress.update(len(x0))
     prior, by_step = torch.cat(priors), torch.cat(terms)
     total = prior + by_step.sum(1)
-    return {
-        "bits_per_dim": float(total.mean()),
-        "standard_error": float(total.std() / len(total) ** 0.5),
-        "prior": float(prior.mean()),
-        "terms": {"t": times, "bits_per_dim": by_step.mean(0).tolist()},
-        "images": len(images),
-        "steps": len(times),
-        "noise_seeds": f"0:{len(images)}",
-    }
+    return Likelihood(
+        bits_per_dim=float(total.mean()),
+        standard_error=float(total.std() / len(total) ** 0.5),
+        prior=float(prior.mean()),
+        terms=Terms(t=times, bits_per_dim=by_step.mean(0).tolist()),
+        images=len(images),
+        steps=len(times),
+        noise_seeds=f"0:{len(images)}",
+    )

@@ -1,15 +1,15 @@
 """The likelihood of a file of held-out images under a checkpoint, as a record for likelihood.json."""
 
 import os
-from typing import Any
 
 import torch
 
 from genbench.data import load_image_set
 from genbench.errors import place
 from genbench.files.artifacts import array_sha256
-from genbench.machine import provenance
 from genbench.machine.devices import device_label
+from genbench.records.likelihood import Likelihood
+from genbench.records.provenance import Provenance
 from genbench.sampling.checkpoint import load_model
 from genbench.sampling.likelihood import bits_per_dim
 
@@ -22,7 +22,7 @@ def evaluate_likelihood(
     steps: int | None = None,
     batch_size: int = 100,
     device: torch.device | str = "cpu",
-) -> dict[str, Any]:
+) -> Likelihood:
     """Bits per dimension of the first `limit` held-out images (None: of all), with the bound's terms and their sources.
 
     model: a model.safetensors or a snapshot. images: a prepared split. steps: of the model's T, evenly spaced; None for
@@ -33,11 +33,12 @@ def evaluate_likelihood(
     data = load_image_set(images)
     pixels = data.images[:limit]
     with place(model):
-        record = bits_per_dim(loaded, pixels, steps=steps, batch_size=batch_size, device=device)
-    return record | {
-        "split": data.info.get("split"),
-        "images_sha256": array_sha256(pixels),
-        "model_sha256": info["sha256"],
-        "device": device_label(device),
-        "provenance": provenance.collect("torch", "numpy", "safetensors"),
-    }
+        bound = bits_per_dim(loaded, pixels, steps=steps, batch_size=batch_size, device=device)
+    return Likelihood(
+        **bound.content(),
+        split=data.info.get("split"),
+        images_sha256=array_sha256(pixels),
+        model_sha256=info["sha256"],
+        device=device_label(device),
+        provenance=Provenance.collect("torch", "numpy", "safetensors", kind="likelihood", model=info["model"]),
+    )

@@ -7,7 +7,8 @@ import numpy as np
 
 from genbench.data import load_image_set, load_images
 from genbench.errors import InputError
-from genbench.files.artifacts import read_json
+from genbench.records.metrics import Metrics
+from genbench.records.record import read_record
 from genbench.sampling.grids import blank, choose, grid, save_png
 
 
@@ -29,16 +30,16 @@ def draw_neighbours(
     metrics: metrics.json, evaluated with test images. headline: a metric, in whose features images are near, where
     there are such. Where nothing was drawn, the picture is blank. Raises InputError without nearest images.
     """
-    evaluation = read_json(metrics)
-    if "unavailable" in evaluation:  # nothing was drawn: the report says why
+    evaluation = read_record(metrics, Metrics)
+    if evaluation.unavailable is not None:  # nothing was drawn: the report says why
         save_png(out, blank(*load_image_set(train).images.shape[1:]))
         return
-    found = {key: metric for key, metric in evaluation["metrics"].items() if "neighbours" in metric}
+    found = {key: metric.neighbours for key, metric in evaluation.metrics.items() if metric.neighbours}
     if not found:
         raise InputError(f"{metrics}: found no nearest training images; expected an evaluation with --test")
     features = re.sub("^[a-z]+_", "", headline)  # fid_clean: clean
-    chosen = next((metric for key, metric in found.items() if key.endswith(features)), next(iter(found.values())))
-    nearest = chosen["neighbours"]["index"][:30]
+    chosen = next((near for key, near in found.items() if key.endswith(features)), next(iter(found.values())))
+    nearest = chosen.index[:30]
     drawn, _ = load_images(samples)
     real = load_image_set(train).images
     rows = [

@@ -23,6 +23,8 @@ from genbench.files.locks import locked
 from genbench.machine.code import code_sha256, is_this_code
 from genbench.machine.distributed import connect, disconnect
 from genbench.machine.ranks import ranks
+from genbench.records.record import read_record
+from genbench.records.training import Training
 from genbench.training.recipe import TrainConfig
 from genbench.training.run import STATE, Task, TrainingRun
 
@@ -97,8 +99,8 @@ def _is_finished(done_path: Path, task: Task, names: Sequence[str]) -> bool:
             return False
         for name in names:
             weights.load_tensors(done_path.with_name(name))
-        training = read_json(done_path.with_name("training.json"))
-        check_sha256(done_path.with_name("history.jsonl"), training["history_sha256"])
+        training = read_record(done_path.with_name("training.json"), Training)
+        check_sha256(done_path.with_name("history.jsonl"), str(training.history_sha256))
     except InputError as error:
         log.warning("training again, since %s", error)
         return False

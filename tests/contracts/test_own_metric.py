@@ -62,9 +62,9 @@ def test_it_goes_from_files_of_features_to_the_report(vendi, tmp_path):
     values = {}
     for number, place in enumerate(sorted(folder.glob("*/seed0/*/*/metrics.json")), start=1):
         fake = save(tmp_path / "fake.npz", 1 + number, number)
-        record = evaluate_files([real], [fake], options=options, metrics=[*METRICS.values(), vendi])
+        record = evaluate_files([real], [fake], options=options, metrics=[*METRICS.values(), vendi]).content()
         found = record["metrics"].pop("vendi_classifier")
-        without = evaluate_files([real], [fake], options=options)
+        without = evaluate_files([real], [fake], options=options).content()
         assert record == without | {"provenance": record["provenance"]}  # nothing else has changed; times may differ
         assert (found["n_real"], found["n_fake"], found["about"]["label"]) == (120, 120, "Vendi")
         record["metrics"]["vendi_classifier"] = found

@@ -12,6 +12,10 @@ import numpy as np
 from PIL import Image
 
 from genbench.files.artifacts import write_json
+from genbench.records.metrics import Metric, Metrics
+from genbench.records.plan import Plan
+from genbench.records.timing import Timing
+from genbench.records.training import Training
 from genbench.reporting.columns import comparison_columns
 from genbench.reporting.publish import publish, publish_index
 from genbench.reporting.report import Report
@@ -164,7 +168,7 @@ def write_results(
                 "resumed": 0,
                 "provenance": PROVENANCE,
             }
-            write_json(run / "training.json", training if optional else {})
+            write_json(run / "training.json", Training(**training if optional else {}).content())
             if optional:
                 steps = range(10, 601, 10)
                 lines = [
@@ -247,13 +251,14 @@ def write_results(
                             "warnings": ["the covariance has rank 120 of 128"] if name == "gan" else [],
                             "provenance": PROVENANCE,
                         }
-                    write_json(place / "timing.json", timing)
-                    write_json(place / "metrics.json", evaluation)
+                    write_json(place / "timing.json", Timing(**timing).content())
+                    write_json(place / "metrics.json", Metrics(**evaluation).content())
                     if optional:
                         write_grid(place / "grid.png", images[random.permutation(len(images))[:100]])
     if optional:
         floor = {"fd_classifier": 3.4, "precision_classifier": 0.93, "recall_classifier": 0.92, "classifier_score": 9.8}
-        write_json(folder / "real/metrics.json", {"metrics": {key: {"value": value} for key, value in floor.items()}})
+        found = Metrics(metrics={key: Metric(value=value) for key, value in floor.items()})
+        write_json(folder / "real/metrics.json", found.content())
         write_grid(folder / "real/grid.png", images[:100])
     preflight = {"suite": suite, "models": entries, "seeds": list(seeds), "headline": "fd_classifier"}
     if optional:
@@ -273,7 +278,7 @@ def write_results(
             "evaluation": {"extractors": ["classifier"]},
             "provenance": PROVENANCE,
         }
-    write_json(folder / "preflight.json", preflight)
+    write_json(folder / "preflight.json", Plan(**preflight).content())
     return folder
 
 

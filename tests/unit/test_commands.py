@@ -172,17 +172,17 @@ def test_samples_are_drawn_and_compared_from_python(files: Path, tmp_path: Path)
         sheet=tmp_path / "g.png",
     )
     assert record is not None
-    assert (record["nfe"], record["seeds"], record["precision"]) == (2, "4:16", "fp32")
-    assert read_json(tmp_path / "t.json") == json.loads(json.dumps(record))
+    assert (record.nfe, record.seeds, record.precision) == (2, "4:16", "fp32")
+    assert read_json(tmp_path / "t.json") == json.loads(json.dumps(record.content()))
     images, info = load_images(first)
     assert images.shape == (12, 16, 16, 1)
-    assert info["samples_sha256"] == record["samples_sha256"] == array_sha256(images)
+    assert info["samples_sha256"] == record.samples_sha256 == array_sha256(images)
     with Image.open(tmp_path / "g.png") as sheet:
         assert sheet.size == (178, 34)
     draw_samples(files / "model.safetensors", second, {"steps": 2}, seeds=range(4, 16), batch_size=6)
     paired = compare_samples(second, first)
-    assert (paired["identical_images"], paired["num_images"]) == (12, 12)
-    assert paired["psnr"] == pytest.approx(10 * np.log10(255**2 * 256))  # as if a single value were off by one
+    assert (paired.identical_images, paired.num_images) == (12, 12)
+    assert paired.psnr == pytest.approx(10 * np.log10(255**2 * 256))  # as if a single value were off by one
     draw_samples(files / "model.safetensors", second, {"steps": 2}, seeds=range(12), batch_size=6)
     with pytest.raises(InputError, match=r"b\.npz: seeds: found '0:12', expected '4:16'"):
         compare_samples(second, first)
@@ -196,10 +196,10 @@ def test_metrics_of_files_from_python(tmp_path: Path) -> None:
     real, fake, test = ([tmp_path / name] for name in ("real", "fake", "test"))
     options = {"kid_subset_size": 20, "fd_infinity_sizes": 0}
     record = evaluate_files(real, fake, test, draws=2, options=options)
-    assert (record["num_real"], record["num_fake"], record["options"]) == (60, 20, options)
-    assert len(record["metrics"]["fd_one"]["values"]) == 2
-    assert "memorised_one" in record["metrics"]
-    assert "memorised_one" not in evaluate_files(real, fake, options=options)["metrics"]
+    assert (record.num_real, record.num_fake, record.options) == (60, 20, options)
+    assert len(record.metrics["fd_one"].values) == 2
+    assert "memorised_one" in record.metrics
+    assert "memorised_one" not in evaluate_files(real, fake, options=options).metrics
     with pytest.raises(InputError, match="--test: found 2 files, expected one for each of the 1 of --real"):
         evaluate_files(real, fake, [*test, *test])
     with pytest.raises(InputError, match="--real and --fake: found 1 and 2 files, expected pairs"):
@@ -219,7 +219,7 @@ def test_a_model_is_trained_and_looked_at_from_python(files: Path, tmp_path: Pat
     assert out.exists()
     assert (tmp_path / "snapshots/1.safetensors").exists()
     record = evaluate_likelihood(out, files / "test.npz", limit=6, steps=3)
-    assert (record["images"], record["steps"], record["split"]) == (6, 3, "test")
+    assert (record.images, record.steps, record.split) == (6, 3, "test")
     draw_picture(out, "denoising", files / "test.npz", tmp_path / "p.png")
     with Image.open(tmp_path / "p.png") as picture:
         assert picture.size[0] == 178
@@ -231,7 +231,8 @@ def test_neighbours_are_drawn_below_their_samples(files: Path, tmp_path: Path) -
     train, _ = load_images(files / "train.npz")
     save_samples(tmp_path / "samples.npz", 255 - train[:20], {})
     nearest = list(range(20, 40))
-    metrics = {"fd_a": {}, "memorised_a": {"neighbours": {"index": nearest}}}
+    neighbours = {"index": nearest, "distance": [1.0] * 20}
+    metrics = {"fd_a": {"value": 1.0}, "memorised_a": {"value": 0.0, "neighbours": neighbours}}
     (tmp_path / "metrics.json").write_text(json.dumps({"metrics": metrics}))
     paths = tmp_path / "metrics.json", tmp_path / "samples.npz", files / "train.npz", tmp_path / "n.png"
     draw_neighbours(*paths, headline="fd_a")
@@ -240,7 +241,7 @@ def test_neighbours_are_drawn_below_their_samples(files: Path, tmp_path: Path) -
     assert pixels.shape == (4 * 18 - 2, 178, 3)
     assert np.array_equal(pixels[:16, :16, 0], 255 - train[0, ..., 0])
     assert np.array_equal(pixels[18:34, :16, 0], train[20, ..., 0])
-    (tmp_path / "metrics.json").write_text(json.dumps({"metrics": {"fd_a": {}}}))
+    (tmp_path / "metrics.json").write_text(json.dumps({"metrics": {"fd_a": {"value": 1.0}}}))
     with pytest.raises(InputError, match="expected an evaluation with --test"):
         draw_neighbours(*paths, headline="fd_a")
     draw_grid(files / "test.npz", tmp_path / "g.png")

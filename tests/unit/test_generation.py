@@ -100,10 +100,10 @@ def test_seed_i_starts_from_row_i_whatever_the_split_of_the_seeds_and_the_batch_
     means = [images.reshape(-1, 4, 4 * 16).mean(2) for images in (whole[:11].astype(float), split.images)]
     assert np.abs(means[0] - means[1]).max() < 8
     assert np.abs(means[0] - np.roll(means[1], 1, axis=0)).max() > 30
-    assert timing["condition"] == {
+    assert timing.condition == {
         "kind": "images", "dataset": "blobs", "split": "test", "sha256": split.info["sha256"],
     }  # fmt: skip
-    assert timing["nfe"] == 4
+    assert timing.nfe == 4
 
 
 def test_kept_batches_of_other_given_images_are_not_used(cold_file: Path, split: ImageSet, tmp_path: Path) -> None:
@@ -183,13 +183,13 @@ def test_nfe_is_counted_and_timing_is_complete(tmp_path: Path) -> None:
         ({"step": "dpm-solver++", "steps": 4}, 4),
     ]:
         _, timing = draw(out, range(12), tmp_path / f"p{nfe}", batch_size=4, **options)
-        assert timing["nfe"] == nfe
-    assert timing["num_images"] == 12
-    assert timing["timed_images"] == 8  # the first batch of three warms up
-    assert timing["seconds_per_50k"] == pytest.approx(50_000 / timing["images_per_second"])
-    assert timing["seconds"] == pytest.approx(8 / timing["images_per_second"], rel=1e-3)
-    assert timing["extrapolated"] is True
-    assert timing["latency_batch1_seconds"] > 0
+        assert timing.nfe == nfe
+    assert timing.num_images == 12
+    assert timing.timed_images == 8  # the first batch of three warms up
+    assert timing.seconds_per_50k == pytest.approx(50_000 / timing.images_per_second)
+    assert timing.seconds == pytest.approx(8 / timing.images_per_second, rel=1e-3)
+    assert timing.extrapolated is True
+    assert timing.latency_batch1_seconds > 0
 
 
 def test_a_killed_run_continues_with_the_batches_it_has(

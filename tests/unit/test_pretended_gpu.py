@@ -97,7 +97,7 @@ def test_likelihoods_are_computed_on_a_gpu(trained: Path, gpu: torch.device) -> 
     model, _ = load_model(trained / "cpu" / "ddpm-improved" / "model.safetensors")
     images, _ = blobs(6)
     cpu, there = (
-        bits_per_dim(model.to(device), images, steps=None, batch_size=4, device=device)["bits_per_dim"]
+        bits_per_dim(model.to(device), images, steps=None, batch_size=4, device=device).bits_per_dim
         for device in (torch.device("cpu"), gpu)
     )
     assert there == pytest.approx(cpu, rel=1e-5)

@@ -1,0 +1,54 @@
+"""The tables of docs/results.md: every key of every record, from genbench/records/."""
+
+import inspect
+import re
+import types
+import typing
+from collections.abc import Iterator
+from typing import Any
+
+from genbench.files.artifacts import RECORD_SHA256
+from genbench.records.likelihood import Likelihood
+from genbench.records.metrics import Metric, Metrics
+from genbench.records.objects import Objects
+from genbench.records.paired import Paired
+from genbench.records.plan import ModelPlan, Plan, SamplerPlan
+from genbench.records.provenance import Provenance
+from genbench.records.record import Record
+from genbench.records.timing import Timing
+from genbench.records.training import Training
+from genbench.schema import words
+
+FILES = {
+    "plan": Plan,
+    "training": Training,
+    "timing": Timing,
+    "metrics": Metrics,
+    "objects": Objects,
+    "paired": Paired,
+    "likelihood": Likelihood,
+}
+PARTS = {"provenance": Provenance, "metric": Metric, "model plan": ModelPlan, "sampler plan": SamplerPlan}
+OWN_HASH = (f"`{RECORD_SHA256}`", "a string", "hash of all else in the file, so that damage is noticed")
+Row = tuple[str, ...]
+
+
+def keys(record: type[Record], prefix: str = "") -> Iterator[tuple[str, Row]]:
+    """(only, row) for each key, all the way down but for provenance: `only` says which records have it, "" for all."""
+    for name, field in record.model_fields.items():
+        key, annotation = prefix + (field.alias or name), _without_null(field.annotation)
+        extra = field.json_schema_extra
+        only = str(extra["only"]) if isinstance(extra, dict) else ""
+        inside = inspect.isclass(annotation) and issubclass(annotation, Record)
+        mapping = inside or typing.get_origin(annotation) is dict
+        value = "a mapping" if mapping else re.sub(r"a list of an? (\w+)", r"a list of \1s", words(annotation))
+        yield only, (f"`{key}`", value, str(field.description))
+        if inside and annotation is not Provenance:
+            yield from ((only or inner, row) for inner, row in keys(annotation, f"{key}."))
+
+
+def _without_null(annotation: Any) -> Any:
+    """A key's kind of value; what null means, its description says."""
+    if typing.get_origin(annotation) in (types.UnionType, typing.Union):
+        (annotation,) = set(typing.get_args(annotation)) - {types.NoneType}
+    return annotation
