@@ -45,6 +45,7 @@ ROOTS = {
     "given": ("data.given",),
     "imported": ("importing.*",),
 }
+BY_A_MODEL = ("training", "sampling", "likelihood")  # the others look at images, whatever made them
 
 
 def code_sha256(kind: str, model: Mapping[str, Any] | None = None) -> str:
@@ -76,10 +77,11 @@ def is_this_code(code: str | None, kind: str, model: Mapping[str, Any] | None = 
 def definitions(kind: str, model: Mapping[str, Any] | None = None) -> frozenset[str]:
     """SHA-256 of each definition of that code; of a user's own file its hash, and the definitions that it imports."""
     roots = [name for root in ROOTS[kind] for name in (fnmatch.filter(_modules(), root) if "*" in root else [root])]
-    own = list(references(model or {}))
+    model = model if model and kind in BY_A_MODEL else {}
+    own = list(references(model))
     roots += [module for reference in own for module in _imports_of_own(file_of(reference))]
     hashes = {hashlib.sha256(f"{reference.name}#{reference.digest}".encode()).hexdigest() for reference in own}
-    return _definitions(frozenset((*roots, *_classes(model or {})))) | hashes
+    return _definitions(frozenset((*roots, *_classes(model)))) | hashes
 
 
 def all_definitions() -> frozenset[str]:

@@ -47,6 +47,12 @@ def test_an_edit_counts_for_what_it_computes_and_for_nothing_else(package):
     assert (hashed("training", VAE), hashed("metrics")) == (before["vae"], before["metrics"])
 
 
+def test_metrics_are_of_images_whatever_model_drew_them():
+    for kind in ("metrics", "paired", "objects", "given", "imported"):
+        assert code.is_this_code(code.code_sha256(kind), kind, GAN)
+    assert not code.is_this_code(code.code_sha256("sampling"), "sampling", GAN)
+
+
 def test_a_network_counts_for_the_models_that_have_it(package):
     folder, hashed = package
     resnet = GAN | {"generator": {"class": "resnet.Generator"}}
