@@ -8,6 +8,9 @@ configfile: "config.yaml"
 
 
 include: "rules/common.smk"
+include: "rules/entries.smk"
+include: "rules/resources.smk"
+include: "rules/workarounds.smk"
 
 
 envvars:
@@ -18,7 +21,7 @@ envvars:
 container: config["container"]
 
 
-# Before the rules: Snakemake 9.27 adds what comes later to patterns of files, but not to those of objects in a cloud.
+# Before the rules, see rules/workarounds.smk.
 wildcard_constraints:
     suite=any_of(SUITES),
     dataset=any_of({suite["dataset"]["name"] for suite in SUITES.values()}),

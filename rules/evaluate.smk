@@ -3,14 +3,14 @@
 
 rule sample_features:
     input:
-        images="results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/samples.npz",
+        images=f"{DRAW}/samples.npz",
         weights=extractor_weights,
     output:
-        "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/features/{extractor}.npz",
+        f"{DRAW}/features/{{extractor}}.npz",
     log:
-        "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/logs/features-{extractor}.log",
+        f"{DRAW}/logs/features-{{extractor}}.log",
     benchmark:
-        "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/benchmarks/features-{extractor}.tsv"
+        f"{DRAW}/benchmarks/features-{{extractor}}.tsv"
     conda:
         "../envs/metrics.yaml"
     threads: 1
@@ -22,7 +22,7 @@ rule sample_features:
     params:
         extractor=extractor_argument,
     message:
-        "sample_features {wildcards.suite}/{wildcards.model}/seed{wildcards.seed}/{wildcards.checkpoint}/{wildcards.sampler} {wildcards.extractor}"
+        f"sample_features {OF_DRAW} {{wildcards.extractor}}"
     shell:
         'python "$GENBENCH"/scripts/extract_features.py --images {input.images:q} --extractor {params.extractor:q}'
         " --out {output:q} --device {resources.device} --threads {threads} 2>&1 | tee -ai {log:q}"
@@ -35,15 +35,15 @@ rule evaluate:
         holdout=holdout_features,
     output:
         report(
-            "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/metrics.json",
+            f"{DRAW}/metrics.json",
             caption="../report/captions/metrics.rst",
             category="Metrics",
             labels={"model": "{model}", "seed": "{seed}", "checkpoint": "{checkpoint}", "sampler": "{sampler}"},
         ),
     log:
-        "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/logs/evaluate.log",
+        f"{DRAW}/logs/evaluate.log",
     benchmark:
-        "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/benchmarks/evaluate.tsv"
+        f"{DRAW}/benchmarks/evaluate.tsv"
     conda:
         "../envs/metrics.yaml"
     threads: 1
@@ -55,7 +55,7 @@ rule evaluate:
         holdout=holdout_arguments,
         options=lambda wildcards: json.dumps(evaluation(wildcards)["options"]),
     message:
-        "evaluate {wildcards.suite}/{wildcards.model}/seed{wildcards.seed}/{wildcards.checkpoint}/{wildcards.sampler}"
+        f"evaluate {OF_DRAW}"
     shell:
         'python "$GENBENCH"/scripts/evaluate.py --real {input.real:q} --fake {input.fake:q} --draws {params.draws}'
         " {params.holdout:q} --options {params.options:q} --out {output:q} 2>&1 | tee -ai {log:q}"
@@ -63,14 +63,14 @@ rule evaluate:
 
 rule compare_quantised:
     input:
-        samples="results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/samples.npz",
+        samples=f"{DRAW}/samples.npz",
         reference=reference_samples,
     output:
-        "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/paired.json",
+        f"{DRAW}/paired.json",
     log:
-        "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/logs/compare_quantised.log",
+        f"{DRAW}/logs/compare_quantised.log",
     benchmark:
-        "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/benchmarks/compare_quantised.tsv"
+        f"{DRAW}/benchmarks/compare_quantised.tsv"
     conda:
         "../envs/metrics.yaml"
     threads: 1
@@ -78,7 +78,7 @@ rule compare_quantised:
         mem_mb=growing(4000),
         runtime=growing(30),
     message:
-        "compare_quantised {wildcards.suite}/{wildcards.model}/seed{wildcards.seed}/{wildcards.checkpoint}/{wildcards.sampler}"
+        f"compare_quantised {OF_DRAW}"
     shell:
         'python "$GENBENCH"/scripts/compare_samples.py --samples {input.samples:q} --reference {input.reference:q}'
         " --out {output:q} 2>&1 | tee -ai {log:q}"
@@ -86,20 +86,20 @@ rule compare_quantised:
 
 rule neighbours:
     input:
-        metrics="results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/metrics.json",
-        samples="results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/samples.npz",
+        metrics=f"{DRAW}/metrics.json",
+        samples=f"{DRAW}/samples.npz",
         train=resource("train.npz"),
     output:
         report(
-            "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/neighbours.png",
+            f"{DRAW}/neighbours.png",
             caption="../report/captions/neighbours.rst",
             category="Pictures",
             labels={"model": "{model}", "seed": "{seed}", "picture": "nearest training images, {sampler}"},
         ),
     log:
-        "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/logs/neighbours.log",
+        f"{DRAW}/logs/neighbours.log",
     benchmark:
-        "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/benchmarks/neighbours.tsv"
+        f"{DRAW}/benchmarks/neighbours.tsv"
     conda:
         "../envs/metrics.yaml"
     threads: 1
@@ -107,9 +107,9 @@ rule neighbours:
         mem_mb=growing(4000),
         runtime=growing(60),
     params:
-        headline=neighbour_metric,
+        headline=of_suite(runs.neighbour_metric),
     message:
-        "neighbours {wildcards.suite}/{wildcards.model}/seed{wildcards.seed}/{wildcards.checkpoint}/{wildcards.sampler}"
+        f"neighbours {OF_DRAW}"
     shell:
         'python "$GENBENCH"/scripts/draw_neighbours.py --metrics {input.metrics:q} --headline={params.headline:q}'
         " --samples {input.samples:q} --train {input.train:q} --out {output:q} 2>&1 | tee -ai {log:q}"
@@ -117,19 +117,19 @@ rule neighbours:
 
 rule likelihood:
     input:
-        model="results/{suite}/{model}/seed{seed}/model.safetensors",
+        model=f"{RUN}/model.safetensors",
         images=resource("test.npz"),
     output:
         report(
-            "results/{suite}/{model}/seed{seed}/final/likelihood.json",
+            f"{RUN}/final/likelihood.json",
             caption="../report/captions/likelihood.rst",
             category="Metrics",
             labels={"model": "{model}", "seed": "{seed}", "checkpoint": "final", "sampler": "bits per dimension"},
         ),
     log:
-        "results/{suite}/{model}/seed{seed}/final/logs/likelihood.log",
+        f"{RUN}/final/logs/likelihood.log",
     benchmark:
-        "results/{suite}/{model}/seed{seed}/final/benchmarks/likelihood.tsv"
+        f"{RUN}/final/benchmarks/likelihood.tsv"
     wildcard_constraints:
         model=models_with("likelihood"),
     conda:
@@ -144,7 +144,7 @@ rule likelihood:
         limit=lambda wildcards: entry(wildcards)["likelihood"]["images"],
         steps=lambda wildcards: entry(wildcards)["likelihood"].get("steps", "all"),
     message:
-        "likelihood {wildcards.suite}/{wildcards.model}/seed{wildcards.seed}"
+        f"likelihood {OF_RUN}"
     shell:
         'python "$GENBENCH"/scripts/evaluate_likelihood.py --model {input.model:q} --images {input.images:q}'
         " --limit {params.limit} --steps {params.steps} --out {output:q} --device {resources.device} --threads {threads}"

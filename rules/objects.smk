@@ -33,17 +33,17 @@ rule sample_objects:
         model=checkpoint_input,
         labels=object_labels,
     output:
-        samples="results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/objects/{labels}.npz",
+        samples=f"{DRAW}/objects/{{labels}}.npz",
         grid=report(
-            "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/objects/{labels}.png",
+            f"{DRAW}/objects/{{labels}}.png",
             caption="../report/captions/objects.rst",
             category="Pictures",
             labels={"model": "{model}", "seed": "{seed}", "picture": "{labels}, {sampler}, {checkpoint}"},
         ),
     log:
-        "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/logs/sample_objects-{labels}.log",
+        f"{DRAW}/logs/sample_objects-{{labels}}.log",
     benchmark:
-        "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/benchmarks/sample_objects-{labels}.tsv"
+        f"{DRAW}/benchmarks/sample_objects-{{labels}}.tsv"
     conda:
         "../envs/torch.yaml"
     threads: 1
@@ -57,7 +57,7 @@ rule sample_objects:
         sampler=sampler_options,
         draws=lambda wildcards: objects(wildcards)["draws"],
     message:
-        "sample_objects {wildcards.suite}/{wildcards.model}/seed{wildcards.seed}/{wildcards.checkpoint}/{wildcards.sampler} {wildcards.labels}"
+        f"sample_objects {OF_DRAW} {{wildcards.labels}}"
     shell:
         'python "$GENBENCH"/scripts/sample.py --model {params.checkpoint:q} --sampler {params.sampler:q}'
         " --condition={input.labels:q} --draws {params.draws}"
@@ -68,11 +68,11 @@ rule sample_objects:
 rule evaluate_objects:
     input:
         evaluator=object_evaluator,
-        samples="results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/objects/{labels}.npz",
+        samples=f"{DRAW}/objects/{{labels}}.npz",
         labels=object_labels,
     output:
         report(
-            "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/objects/{labels}.json",
+            f"{DRAW}/objects/{{labels}}.json",
             caption="../report/captions/objects.rst",
             category="Metrics",
             labels={
@@ -83,9 +83,9 @@ rule evaluate_objects:
             },
         ),
     log:
-        "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/logs/evaluate_objects-{labels}.log",
+        f"{DRAW}/logs/evaluate_objects-{{labels}}.log",
     benchmark:
-        "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/benchmarks/evaluate_objects-{labels}.tsv"
+        f"{DRAW}/benchmarks/evaluate_objects-{{labels}}.tsv"
     conda:
         "../envs/metrics.yaml"
     threads: 1
@@ -97,7 +97,7 @@ rule evaluate_objects:
     params:
         draws=lambda wildcards: objects(wildcards)["draws"],
     message:
-        "evaluate_objects {wildcards.suite}/{wildcards.model}/seed{wildcards.seed}/{wildcards.checkpoint}/{wildcards.sampler} {wildcards.labels}"
+        f"evaluate_objects {OF_DRAW} {{wildcards.labels}}"
     shell:
         'python "$GENBENCH"/scripts/evaluate_objects.py --evaluator={input.evaluator:q} --samples {input.samples:q}'
         " --labels={input.labels:q} --draws {params.draws} --out {output:q} --device {resources.device}"

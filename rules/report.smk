@@ -3,16 +3,16 @@
 
 rule report:
     input:
-        trainings=trainings("training.json", "training", "pretrained"),
-        histories=trainings("history.jsonl", "training"),
-        timings=sample_sets("timing.json"),
-        grids=sample_sets("grid.png"),
-        metrics=sample_sets("metrics.json"),
-        paired=paired,
-        objects=object_results,
-        likelihoods=likelihoods,
-        pictures=pictures,
-        neighbours=neighbours,
+        trainings=of_suite(runs.run_files, "training.json", "training", "pretrained"),
+        histories=of_suite(runs.run_files, "history.jsonl", "training"),
+        timings=of_suite(runs.draw_files, "timing.json"),
+        grids=of_suite(runs.draw_files, "grid.png"),
+        metrics=of_suite(runs.draw_files, "metrics.json"),
+        paired=of_suite(runs.paired),
+        objects=of_suite(runs.object_results),
+        likelihoods=of_suite(runs.likelihoods),
+        pictures=of_suite(runs.pictures),
+        neighbours=of_suite(runs.neighbours),
         real="results/{suite}/real/metrics.json",
         real_grid="results/{suite}/real/grid.png",
     output:

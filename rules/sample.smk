@@ -6,18 +6,18 @@ rule sample:
         model=checkpoint_input,
         condition=condition_input,
     output:
-        samples="results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/samples.npz",
-        timing="results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/timing.json",
+        samples=f"{DRAW}/samples.npz",
+        timing=f"{DRAW}/timing.json",
         grid=report(
-            "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/grid.png",
+            f"{DRAW}/grid.png",
             caption="../report/captions/samples.rst",
             category="Samples",
             labels={"model": "{model}", "seed": "{seed}", "checkpoint": "{checkpoint}", "sampler": "{sampler}"},
         ),
     log:
-        "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/logs/sample.log",
+        f"{DRAW}/logs/sample.log",
     benchmark:
-        "results/{suite}/{model}/seed{seed}/{checkpoint}/{sampler}/benchmarks/sample.tsv"
+        f"{DRAW}/benchmarks/sample.tsv"
     wildcard_constraints:
         model=f"{models_with('training')}|{models_with('pretrained')}",
     conda:
@@ -38,7 +38,7 @@ rule sample:
         num_samples=num_samples,
         batch_size=lambda wildcards: entry(wildcards)["sample_batch_size"],
     message:
-        "sample {wildcards.suite}/{wildcards.model}/seed{wildcards.seed}/{wildcards.checkpoint}/{wildcards.sampler}"
+        f"sample {OF_DRAW}"
     shell:
         'mpi="{resources.mpi}"; ${{mpi:+$mpi -n {resources.tasks}}}'
         ' python "$GENBENCH"/scripts/sample.py --model {params.checkpoint:q} --sampler {params.sampler:q}'
@@ -50,19 +50,19 @@ rule sample:
 
 rule picture:
     input:
-        model="results/{suite}/{model}/seed{seed}/model.safetensors",
+        model=f"{RUN}/model.safetensors",
         images=resource("test.npz"),
     output:
         report(
-            "results/{suite}/{model}/seed{seed}/final/pictures/{picture}.png",
+            f"{RUN}/final/pictures/{{picture}}.png",
             caption="../report/captions/picture.rst",
             category="Pictures",
             labels={"model": "{model}", "seed": "{seed}", "picture": "{picture}"},
         ),
     log:
-        "results/{suite}/{model}/seed{seed}/final/logs/{picture}.log",
+        f"{RUN}/final/logs/{{picture}}.log",
     benchmark:
-        "results/{suite}/{model}/seed{seed}/final/benchmarks/{picture}.tsv"
+        f"{RUN}/final/benchmarks/{{picture}}.tsv"
     conda:
         "../envs/torch.yaml"
     threads: 1
@@ -74,7 +74,7 @@ rule picture:
     params:
         labels=shown_labels,
     message:
-        "picture {wildcards.suite}/{wildcards.model}/seed{wildcards.seed} {wildcards.picture}"
+        f"picture {OF_RUN} {{wildcards.picture}}"
     shell:
         'python "$GENBENCH"/scripts/draw_picture.py --model {input.model:q} --picture {wildcards.picture:q}'
         " --images {input.images:q} {params.labels:q} --out {output:q} --device {resources.device} --threads {threads}"

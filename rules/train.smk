@@ -7,14 +7,14 @@ rule train:
         held_out=held_out,
         first_stage=first_stage,
     output:
-        model="results/{suite}/{model}/seed{seed}/model.safetensors",
-        history="results/{suite}/{model}/seed{seed}/history.jsonl",
-        training="results/{suite}/{model}/seed{seed}/training.json",
-        snapshots=directory("results/{suite}/{model}/seed{seed}/snapshots"),
+        model=f"{RUN}/model.safetensors",
+        history=f"{RUN}/history.jsonl",
+        training=f"{RUN}/training.json",
+        snapshots=directory(f"{RUN}/snapshots"),
     log:
-        "results/{suite}/{model}/seed{seed}/logs/train.log",
+        f"{RUN}/logs/train.log",
     benchmark:
-        "results/{suite}/{model}/seed{seed}/benchmarks/train.tsv"
+        f"{RUN}/benchmarks/train.tsv"
     wildcard_constraints:
         model=models_with("training"),
     priority: train_priority
@@ -35,7 +35,7 @@ rule train:
         held_out=lambda wildcards, input: ["--held-out", input.held_out] if input.held_out else [],
         first_stage=lambda wildcards, input: ["--first-stage", input.first_stage] if input.first_stage else [],
     message:
-        "train {wildcards.suite}/{wildcards.model}/seed{wildcards.seed}"
+        f"train {OF_RUN}"
     shell:
         'mpi="{resources.mpi}"; ${{mpi:+$mpi -n {resources.tasks}}}'
         ' python "$GENBENCH"/scripts/train.py --spec {params.spec:q} --data {input.data:q} {params.held_out:q}'
@@ -49,12 +49,12 @@ rule import_checkpoint:
     input:
         pretrained_file,
     output:
-        model="results/{suite}/{model}/seed{seed}/model.safetensors",
-        training="results/{suite}/{model}/seed{seed}/training.json",
+        model=f"{RUN}/model.safetensors",
+        training=f"{RUN}/training.json",
     log:
-        "results/{suite}/{model}/seed{seed}/logs/import.log",
+        f"{RUN}/logs/import.log",
     benchmark:
-        "results/{suite}/{model}/seed{seed}/benchmarks/import.tsv"
+        f"{RUN}/benchmarks/import.tsv"
     wildcard_constraints:
         model=models_with("pretrained"),
     conda:
@@ -68,7 +68,7 @@ rule import_checkpoint:
         source=pretrained_source,
         options=pretrained_options,
     message:
-        "import_checkpoint {wildcards.suite}/{wildcards.model}/seed{wildcards.seed}"
+        f"import_checkpoint {OF_RUN}"
     shell:
         'python "$GENBENCH"/scripts/import_checkpoint.py --format {params.format:q} {params.source:q} --out {output.model:q}'
         " --options {params.options:q} --record {output.training:q} 2>&1 | tee -ai {log:q}"
@@ -79,18 +79,18 @@ rule import_samples:
         samples=lambda wildcards: user_path(entry(wildcards)["samples"], f"{place(wildcards)}: samples"),
         like=resource("test.npz"),
     output:
-        samples="results/{suite}/{model}/seed{seed}/final/given/samples.npz",
-        timing="results/{suite}/{model}/seed{seed}/final/given/timing.json",
+        samples=f"{RUN}/final/given/samples.npz",
+        timing=f"{RUN}/final/given/timing.json",
         grid=report(
-            "results/{suite}/{model}/seed{seed}/final/given/grid.png",
+            f"{RUN}/final/given/grid.png",
             caption="../report/captions/given.rst",
             category="Samples",
             labels={"model": "{model}", "seed": "{seed}", "checkpoint": "final", "sampler": "given"},
         ),
     log:
-        "results/{suite}/{model}/seed{seed}/final/given/logs/import.log",
+        f"{RUN}/final/given/logs/import.log",
     benchmark:
-        "results/{suite}/{model}/seed{seed}/final/given/benchmarks/import.tsv"
+        f"{RUN}/final/given/benchmarks/import.tsv"
     wildcard_constraints:
         model=models_with("samples"),
     conda:
@@ -102,7 +102,7 @@ rule import_samples:
     params:
         num_samples=lambda wildcards: suite_of(wildcards)["num_samples"],
     message:
-        "import_samples {wildcards.suite}/{wildcards.model}/seed{wildcards.seed}"
+        f"import_samples {OF_RUN}"
     shell:
         'python "$GENBENCH"/scripts/import_samples.py --in={input.samples:q} --count {params.num_samples} --like {input.like:q}'
         " --out {output.samples:q} --timing {output.timing:q} --grid {output.grid:q} 2>&1 | tee -ai {log:q}"

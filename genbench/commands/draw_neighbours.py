@@ -8,7 +8,9 @@ from pathlib import Path
 def parser() -> argparse.ArgumentParser:
     """The flags."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--metrics", type=Path, required=True, metavar="metrics.json", help="evaluated with --test")
+    parser.add_argument(
+        "--evaluation", "--metrics", type=Path, required=True, metavar="metrics.json", help="made with --test"
+    )
     parser.add_argument("--headline", required=True, metavar="KEY", help="the metric whose features say what is near")
     parser.add_argument("--samples", required=True, metavar="samples.npz")
     parser.add_argument("--train", required=True, metavar="train.npz", help="the training images")
@@ -21,4 +23,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser().parse_args(arguments)
     from genbench.sampling.sheets import draw_neighbours
 
-    draw_neighbours(args.metrics, args.samples, args.train, args.out, args.headline)
+    draw_neighbours(args.evaluation, args.samples, args.train, args.out, args.headline)

@@ -90,6 +90,11 @@ def fetch_hub(hub: str, revision: str, data_root: Path) -> Path:
     return folder
 
 
+def format_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What an entry's `pretrained` says beside format and place: the options of the format."""
+    return {key: value for key, value in given.items() if key not in ("format", *LOCATION_KEYS)}
+
+
 def pretrained_path(given: Mapping[str, Any], data_root: Path) -> Path:
     """The file or folder of an entry's `pretrained`: its `path`, or what its `hub` and `revision` name, downloaded."""
     if "hub" not in given:

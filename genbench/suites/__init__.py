@@ -1,6 +1,7 @@
 """Suites: read, completed and checked before anything is trained.
 
 load         a suite's file, complete
+runs         what a suite makes, and where it lies
 preflight    every entry built once, without data
 cost         parameters, FLOPs and memory of each
 cost_table   what preflight found, written and shown

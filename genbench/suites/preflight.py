@@ -14,7 +14,7 @@ from genbench.data import Description, describe
 from genbench.data.given import given_samples
 from genbench.errors import InputError, place
 from genbench.files.downloads import existing_path
-from genbench.files.hub import LOCATION_KEYS, pretrained_path
+from genbench.files.hub import format_options, pretrained_path
 from genbench.importing import choose_format, read_checkpoint
 from genbench.models import Model, build, count_parameters
 from genbench.processes.schedule import Schedule
@@ -59,7 +59,7 @@ def check_samples(
 
 def check_pretrained(entry: Mapping[str, Any], data: Description, data_root: str, costs: bool) -> dict[str, Any]:
     """What a published checkpoint is and costs. Raises InputError when it does not serve."""
-    options = {key: value for key, value in entry["pretrained"].items() if key not in ("format", *LOCATION_KEYS)}
+    options = format_options(entry["pretrained"])
     with place("pretrained"):
         if "hub" in entry["pretrained"] and not costs:  # it would be downloaded
             choose_format(entry["pretrained"]["format"], options)

@@ -50,7 +50,7 @@ def test_a_rule_says_where_it_runs_and_what_it_needs(name):
 def test_each_attempt_asks_for_as_much_again():
     (growing,) = (
         node
-        for node in ast.parse((ROOT / "rules/common.smk").read_text(encoding="utf-8")).body
+        for node in ast.parse((ROOT / "rules/resources.smk").read_text(encoding="utf-8")).body
         if isinstance(node, ast.FunctionDef) and node.name == "growing"
     )
     names: dict = {}

@@ -141,7 +141,9 @@ def test_a_failure_names_rule_model_log_and_the_way_on() -> None:
 def test_every_rule_says_in_one_line_what_it_does() -> None:
     for path in (ROOT / "rules").glob("*.smk"):
         for name, body in re.findall(r"(?ms)^rule (\w+):\n(.*?)(?=^\S|\Z)", path.read_text()):
-            assert re.search(rf'^    message:\n        "{name}\b[^"\n]*"$', body, re.MULTILINE), f"{path.name}: {name}"
+            assert re.search(rf'^    message:\n        f?"{name}\b[^"\n]*"$', body, re.MULTILINE), (
+                f"{path.name}: {name}"
+            )
 
 
 def test_the_end_of_a_run_loads_nothing_heavy() -> None:

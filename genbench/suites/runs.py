@@ -1,0 +1,119 @@
+"""What a complete suite makes and where it lies: its runs (a model, a seed) and their draws (a checkpoint, a sampler).
+
+The rules read here which files there will be. Nothing is imported or opened but the sources of a model's class.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from genbench.metrics import frechet_key
+from genbench.suites.families import needed
+from genbench.suites.load import QUANTISATION, checkpoints, seeds_of
+
+RUN = "results/{suite}/{model}/seed{seed}"
+DRAW = f"{RUN}/{{checkpoint}}/{{sampler}}"
+FINAL = "final"  # the checkpoint at a training's end; the others are step-N
+
+Suite = Mapping[str, Any]
+Entry = Mapping[str, Any]
+
+
+class Draw(NamedTuple):
+    """A set of samples: its folder, the checkpoint and the sampler that it comes from, and the model's entry."""
+
+    folder: str
+    checkpoint: str
+    sampler: str
+    entry: Entry
+
+
+def runs(suite: Suite, *kinds: str) -> Iterator[tuple[str, Entry]]:
+    """The folder and the entry of every run whose entry is of one of these kinds: training, pretrained, samples."""
+    for model, entry in suite["models"].items():
+        for seed in seeds_of(suite, entry):
+            if any(kind in entry for kind in kinds):
+                yield RUN.format(suite=suite["name"], model=model, seed=seed), entry
+
+
+def draws(suite: Suite, *kinds: str) -> Iterator[Draw]:
+    """Every draw of these runs; of all of them, where no kind is named."""
+    for folder, entry in runs(suite, *(kinds or ("training", "pretrained", "samples"))):
+        for checkpoint in checkpoints(entry):
+            for sampler in entry["samplers"]:
+                yield Draw(f"{folder}/{checkpoint}/{sampler}", checkpoint, sampler, entry)
+
+
+def has_test_images(suite: Suite) -> bool:
+    """Whether test images are other images than the training's (not in cub with split: all)."""
+    return bool(suite["dataset"].get("split") != "all")
+
+
+def needs_test_images(entry: Entry, sampler: str) -> bool:
+    """Whether this sampler starts from images or labels of the test split. The model itself has the last word."""
+    return needed(entry.get("model", {}), entry["samplers"][sampler]) != "nothing"
+
+
+def repeats(suite: Suite, entry: Entry, checkpoint: str) -> int:
+    """How often a set of samples is drawn, with other seeds: `draws` of the suite, but only of final models."""
+    return int(suite["draws"]) if checkpoint == FINAL and "samples" not in entry else 1
+
+
+def num_samples(suite: Suite, entry: Entry, checkpoint: str) -> int:
+    """How many images are drawn, all repeats together: fewer at snapshots, if the suite says so."""
+    key = "num_samples" if checkpoint == FINAL else "snapshot_samples"
+    return repeats(suite, entry, checkpoint) * int(suite[key])
+
+
+def neighbour_metric(suite: Suite) -> str:
+    """The metric in whose features neighbours are looked for: the headline, if its key surely names features."""
+    evaluation = suite["evaluation"]
+    named = not evaluation["headline"].startswith("object_accuracy") and not evaluation.get("metrics")
+    return str(evaluation["headline"]) if named else frechet_key(evaluation["extractors"][0])
+
+
+# --- Files of a suite's report ----------------------------------------------------------------------------------------
+
+
+def run_files(suite: Suite, name: str, *kinds: str) -> list[str]:
+    """The file `name` of every run of these kinds."""
+    return [f"{folder}/{name}" for folder, _ in runs(suite, *kinds)]
+
+
+def draw_files(suite: Suite, name: str) -> list[str]:
+    """The file `name` of every draw."""
+    return [f"{draw.folder}/{name}" for draw in draws(suite)]
+
+
+def paired(suite: Suite) -> list[str]:
+    """The comparison of every draw of a quantised network with that of the network in float32."""
+    found = draws(suite, "training", "pretrained")
+    return [f"{draw.folder}/paired.json" for draw in found if QUANTISATION in draw.entry["samplers"][draw.sampler]]
+
+
+def neighbours(suite: Suite) -> list[str]:
+    """The picture of nearest training images of every final draw, where there are test images to compare with."""
+    wanted = suite["evaluation"]["options"].get("neighbours", 1) and has_test_images(suite)
+    return [f"{draw.folder}/neighbours.png" for draw in draws(suite) if wanted and draw.checkpoint == FINAL]
+
+
+def object_results(suite: Suite) -> list[str]:
+    """The accuracy of objects, of every draw of a model that is told what to show, for every file of labels."""
+    labels = suite["evaluation"].get("objects", {}).get("labels", ())
+    return [
+        f"{draw.folder}/objects/{name}.json"
+        for draw in draws(suite, "training")
+        if needed(draw.entry["model"], draw.entry["samplers"][draw.sampler]) == "labels"
+        for name in labels
+    ]
+
+
+def pictures(suite: Suite) -> list[str]:
+    """Every picture that a model draws of itself."""
+    found = runs(suite, "training", "pretrained")
+    return [f"{folder}/final/pictures/{picture}.png" for folder, entry in found for picture in entry["pictures"]]
+
+
+def likelihoods(suite: Suite) -> list[str]:
+    """The likelihood under every model whose entry asks for it."""
+    found = runs(suite, "training", "pretrained")
+    return [f"{folder}/final/likelihood.json" for folder, entry in found if "likelihood" in entry]

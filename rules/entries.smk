@@ -1,0 +1,158 @@
+# What a suite's entry gives to a job: pure functions from wildcards to inputs and parameters.
+
+
+def train_spec(wildcards):
+    """All that training depends on, as JSON: a change of it, and of nothing else in the entry, trains anew."""
+    return json.dumps({key: entry(wildcards)[key] for key in ("model", "training")})
+
+
+def train_priority(wildcards):
+    """How many sample sets wait for a training: the one that holds up most goes first."""
+    return len(entry(wildcards)["samplers"]) * len(list(checkpoints(entry(wildcards))))
+
+
+def train_snapshots(wildcards):
+    """The steps at which the model is kept, as arguments of scripts/train.py, for {params...:q}."""
+    steps = sorted(entry(wildcards)["snapshots"])
+    return ["--snapshots", ",".join(map(str, steps))] if steps else []
+
+
+def held_out(wildcards):
+    """The held-out images, if a training looks at them."""
+    return resource("test.npz")(wildcards) if entry(wildcards)["training"].get("validate_every") else []
+
+
+def first_stage(wildcards):
+    """The trained first stage of a model of two."""
+    name = entry(wildcards).get("first_stage")
+    folder = RUN.format(**{**wildcards, "model": name})
+    return f"{folder}/model.safetensors" if name else []
+
+
+def pretrained_file(wildcards):
+    """A published checkpoint on this machine; none for what the job itself fetches."""
+    given = entry(wildcards)["pretrained"]
+    return [] if "hub" in given else user_path(given["path"], f"{place(wildcards)}: pretrained")
+
+
+def pretrained_source(wildcards, input):
+    """Where a published checkpoint is, as arguments of scripts/import_checkpoint.py, for {params...:q}."""
+    given = entry(wildcards)["pretrained"]
+    if "hub" not in given:
+        return [f"--in={input[0]}"]
+    return [f"--hub={given['hub']}@{given['revision']}", f"--data-root={config['data_root']}"]
+
+
+def pretrained_options(wildcards):
+    """The options of a checkpoint's format, as JSON."""
+    return json.dumps(format_options(entry(wildcards)["pretrained"]))
+
+
+def checkpoint_input(wildcards):
+    """What holds the weights of a checkpoint: the final model's file, or the folder of snapshots."""
+    name = "model.safetensors" if wildcards.checkpoint == runs.FINAL else "snapshots"
+    return f"{RUN.format(**wildcards)}/{name}"
+
+
+def checkpoint_file(wildcards, input):
+    """The file of a checkpoint's weights."""
+    if wildcards.checkpoint == runs.FINAL:
+        return input.model
+    return f"{input.model}/{wildcards.checkpoint.removeprefix('step-')}.safetensors"
+
+
+def sampler_options(wildcards):
+    """The options of a sampler, as JSON."""
+    return json.dumps(entry(wildcards)["samplers"][wildcards.sampler])
+
+
+def condition_input(wildcards):
+    """The split that a sampler starts from, if it does. A job is planned without its model, which has the last word
+    (Model.condition): scripts/sample.py fails where it disagrees with what its class states."""
+    return resource("test.npz")(wildcards) if runs.needs_test_images(entry(wildcards), wildcards.sampler) else []
+
+
+def reference_samples(wildcards):
+    """The samples of the float32 network that those of a quantised one are compared with."""
+    folder = DRAW.format(**{**wildcards, "sampler": entry(wildcards)[QUANTISATION]["sampler"]})
+    return f"{folder}/samples.npz"
+
+
+def draws(wildcards):
+    """How often a set of samples is drawn, with other seeds."""
+    return runs.repeats(suite_of(wildcards), entry(wildcards), wildcards.checkpoint)
+
+
+def num_samples(wildcards):
+    """How many images are drawn, all repeats together."""
+    return runs.num_samples(suite_of(wildcards), entry(wildcards), wildcards.checkpoint)
+
+
+def extractor_weights(wildcards):
+    """The file of weights that an extractor needs, if it is made here."""
+    made = {"classifier": "classifier.safetensors", "objects": "object_classifier.safetensors"}
+    return resource(made[wildcards.extractor])(wildcards) if wildcards.extractor in made else []
+
+
+def extractor_argument(wildcards, input):
+    """NAME or NAME:PATH for scripts/extract_features.py."""
+    return f"{wildcards.extractor}:{input.weights}" if input.weights else wildcards.extractor
+
+
+def reference_features(split):
+    """An input function: the features of a split of the data set, one file for each extractor."""
+    return lambda wildcards: [
+        resource(f"features/{split}-{extractor}.npz")(wildcards) for extractor in evaluation(wildcards)["extractors"]
+    ]
+
+
+def holdout_features(wildcards):
+    """The features of test images, where these are not among the training images."""
+    return reference_features("test")(wildcards) if runs.has_test_images(suite_of(wildcards)) else []
+
+
+def sample_features(wildcards):
+    """The features of a sample set, one file for each extractor."""
+    return [f"{DRAW.format(**wildcards)}/features/{name}.npz" for name in evaluation(wildcards)["extractors"]]
+
+
+def own_metrics(wildcards):
+    """Metrics of the user's own, as arguments of scripts/evaluate.py, for {params...:q}."""
+    return ["--metrics", *evaluation(wildcards)["metrics"]] if "metrics" in evaluation(wildcards) else []
+
+
+def holdout_arguments(wildcards, input):
+    """The features of test images, and metrics of the user's own, as arguments of scripts/evaluate.py."""
+    return (["--holdout", *input.holdout] if input.holdout else []) + own_metrics(wildcards)
+
+
+def real_options(wildcards):
+    """The metrics' options for the real images, as JSON; and after these metrics of the user's own."""
+    options, own = json.dumps(evaluation(wildcards)["options"]), own_metrics(wildcards)
+    return [options, *own] if own else options
+
+
+def objects(wildcards):
+    """How the objects of conditional samples are looked for."""
+    return evaluation(wildcards)["objects"]
+
+
+def object_labels(wildcards):
+    """A file of label sets."""
+    try:
+        return str(labels_path(objects(wildcards)["labels"][wildcards.labels], Path(config["data_root"])))
+    except InputError as error:
+        raise WorkflowError(f"{FILES[wildcards.suite][0]}: evaluation: objects: {error}") from None
+
+
+def object_evaluator(wildcards):
+    """The classifier of objects: the course's, or the data set's own."""
+    given = objects(wildcards).get("evaluator")
+    where = f"{FILES[wildcards.suite][0]}: evaluation: objects: evaluator"
+    return user_path(given, where) if given else resource("object_classifier.safetensors")(wildcards)
+
+
+def shown_labels(wildcards):
+    """The label sets that pictures show, as an argument of scripts/draw_picture.py."""
+    shown = evaluation(wildcards).get("objects", {}).get("shown")
+    return ["--labels", json.dumps(shown)] if shown else []
