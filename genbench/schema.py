@@ -72,6 +72,34 @@ def _fits(value: Any, annotation: Any) -> bool:
     return isinstance(value, annotation)
 
 
+def keywords(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The keyword-only parameters of a function or class: the keys of an entry."""
+    found = inspect.signature(function).parameters
+    return {name: parameter for name, parameter in found.items() if parameter.kind is parameter.KEYWORD_ONLY}
+
+
+def defaults(function: Callable[..., Any]) -> dict[str, Any]:
+    """The defaults of its keywords; None where there is none."""
+    found = keywords(function).items()
+    return {name: None if parameter.default is parameter.empty else parameter.default for name, parameter in found}
+
+
+def divided(options: Mapping[str, Any], *functions: Callable[..., Any]) -> list[dict[str, Any]]:
+    """Options by the first of `functions` that names them, and last those that none does."""
+    parts: list[dict[str, Any]] = [{} for _ in (*functions, None)]
+    for key, value in options.items():
+        parts[next((i for i, function in enumerate(functions) if key in keywords(function)), -1)][key] = value
+    return parts
+
+
+def renamed(options: Mapping[str, Any], **keys: str) -> dict[str, Any]:
+    """Options whose old keys have their new names, old = new. Raises InputError for both names of one key."""
+    for old, new in keys.items():
+        if old in options and new in options:
+            raise InputError(f"key {old!r}: found beside {new!r}, its new name; expected one of the two")
+    return {keys.get(key, key): value for key, value in options.items()}
+
+
 def check_arguments(
     function: Callable[..., Any],
     arguments: Mapping[str, Any],
@@ -84,8 +112,7 @@ def check_arguments(
     `given` names parameters that the program fills in itself, which a user therefore may not give; `also`, keys of the
     entry that were taken from it before, for the list of expected ones.
     """
-    signature = inspect.signature(function)
-    parameters = {name: p for name, p in signature.parameters.items() if p.kind is p.KEYWORD_ONLY and name not in given}
+    parameters = {name: parameter for name, parameter in keywords(function).items() if name not in given}
     for key in arguments:
         if key not in parameters:
             raise unknown_name("unknown key", key, [*also, *parameters])

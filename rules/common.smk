@@ -20,7 +20,7 @@ from genbench.errors import InputError
 from genbench.machine.provenance import git_commit
 from genbench.suites import runs
 from genbench.suites.keys import Config
-from genbench.suites.load import QUANTISATION, checkpoints, load_suites
+from genbench.suites.load import QUANTISATION, checkpoints, load_suites, sampler_argument
 from genbench.suites.runs import DRAW, RUN
 
 try:

@@ -30,7 +30,7 @@ from genbench.metrics import METRICS, EvaluationOptions
 from genbench.models.diffusion import Diffusion
 from genbench.processes.adversarial import PENALTIES
 from genbench.processes.degradations import DEGRADATIONS
-from genbench.processes.samplers import spaced_timesteps
+from genbench.processes.samplers import SAMPLERS, spaced_timesteps
 from genbench.processes.schedule import SCHEDULES
 from genbench.processes.time_samplers import TIME_SAMPLERS
 from genbench.records.record import Record
@@ -248,8 +248,15 @@ def all_networks() -> Iterator[str]:
         yield from describe(found, path, filled=FILLED)
 
 
+def all_samplers() -> Iterator[str]:
+    yield from ("Of the walk, whatever its `method`:", "")
+    yield from describe(Diffusion.walk, "walk")
+    yield from ("Of one `method` only:", "")
+    yield from named(SAMPLERS)
+
+
 def all_spacings() -> Iterator[str]:
-    names = list(typing.get_args(typing.get_type_hints(Diffusion.sample)["spacing"]))
+    names = list(typing.get_args(typing.get_type_hints(Diffusion.walk)["spacing"]))
     _, found = meanings(inspect.getdoc(spaced_timesteps) or "", names)
     yield from table([(f"`{name}`", sentence(found[name])) for name in names], "name", "which times")
 
@@ -284,6 +291,7 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "models": all_models,
     "networks": all_networks,
     "schedules": lambda: named(SCHEDULES),
+    "samplers": all_samplers,
     "spacings": all_spacings,
     "time samplers": lambda: named(TIME_SAMPLERS),
     "penalties": lambda: named(PENALTIES),

@@ -1,6 +1,8 @@
 """The tables of docs/results.md: every key of every record, from genbench/records/."""
 
+import functools
 import inspect
+import operator
 import re
 import types
 import typing
@@ -50,5 +52,6 @@ def keys(record: type[Record], prefix: str = "") -> Iterator[tuple[str, Row]]:
 def _without_null(annotation: Any) -> Any:
     """A key's kind of value; what null means, its description says."""
     if typing.get_origin(annotation) in (types.UnionType, typing.Union):
-        (annotation,) = set(typing.get_args(annotation)) - {types.NoneType}
+        kinds = [kind for kind in typing.get_args(annotation) if kind is not types.NoneType]
+        annotation = functools.reduce(operator.or_, kinds)
     return annotation

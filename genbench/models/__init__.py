@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from genbench.errors import InputError
 from genbench.processes.noise import Noise
-from genbench.schema import check_arguments, construct
+from genbench.schema import check_arguments, construct, keywords
 from genbench.tensors import Images, Labels, Scalar
 
 
@@ -91,6 +91,16 @@ class Model(nn.Module, ABC):
     def check_sampler(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Check and return the options of `sample`. Raises InputError."""
         return check_arguments(self.sample, options)
+
+    def describe_walk(self, options: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The way of `sample` with these options, checked, for the report's studies; None where it takes no steps.
+
+        steps: how many it takes. A family may add method and label (what moves between the times, and how a page writes
+        it), spacing, and eta (how much noise a step adds).
+        """
+        parameter = keywords(self.sample).get("steps")
+        steps = options.get("steps", parameter.default if parameter else None)
+        return {"steps": steps} if isinstance(steps, int) else None
 
     def calibrate(self, noise: Noise, y: Tensor | None = None, **options: Any) -> None:
         """Run the network on what it meets while `sample` draws with these options, at all of its times.

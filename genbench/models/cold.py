@@ -19,7 +19,7 @@ from genbench.processes.degradations import DEGRADATIONS
 from genbench.processes.densities import GaussianMixture
 from genbench.processes.noise import Noise
 from genbench.processes.samplers import COLD_STEPS, Prediction, reverse_path
-from genbench.schema import choose, construct
+from genbench.schema import choose, construct, renamed
 from genbench.tensors import Images, Latents, Scalar, Timesteps
 
 NOISE_LEVEL = 0.002  # Bansal et al., for images in [-1, 1]
@@ -86,14 +86,14 @@ class ColdDiffusion(Model):
 
     # --- Sampling -----------------------------------------------------------------------------------------------------
 
-    def restore_path(self, x_T: Images, algorithm: str = "improved") -> Iterator[Images]:
+    def restore_path(self, x_T: Images, method: str = "improved") -> Iterator[Images]:
         """x_s for s = T - 1 to 0."""
 
         def predict(x_t: Images, t: int) -> Prediction:
             time = torch.full((len(x_t),), t, dtype=torch.int64, device=x_t.device)
             return Prediction(self.restore(x_t, time))
 
-        return reverse_path(x_T, range(self.degradation.T, 0, -1), predict, COLD_STEPS[algorithm](self.degradation))
+        return reverse_path(x_T, range(self.degradation.T, 0, -1), predict, COLD_STEPS[method](self.degradation))
 
     def draw_x_T(self, noise: Noise, noise_level: float) -> Images:
         """Degraded images that never were: from the density, and normal noise with the standard deviation given."""
@@ -106,14 +106,14 @@ class ColdDiffusion(Model):
         y: Tensor | None = None,
         *,
         mode: Literal["generate", "reconstruct"] = "generate",
-        algorithm: Literal["improved", "naive"] = "improved",
+        method: Literal["improved", "naive"] = "improved",
         noise_level: float | None = None,
     ) -> Images:
         """One image for each seed, from x_T down to x_0. y: images to restore, one for each seed.
 
         mode: Where x_T comes from: "generate" draws it from a density fitted to degraded images; "reconstruct" takes
             degraded test images, D(y, T), and generates nothing new.
-        algorithm: A step: "improved" goes to x_t - D(x0_hat, t) + D(x0_hat, s), "naive" to D(x0_hat, s).
+        method: A step: "improved" goes to x_t - D(x0_hat, t) + D(x0_hat, s), "naive" to D(x0_hat, s).
         noise_level: Standard deviation of the noise that breaks the symmetry, only in `generate`; by default 0.002.
         """
         if mode == "generate":
@@ -122,11 +122,11 @@ class ColdDiffusion(Model):
             raise InputError("mode 'reconstruct' starts from images: found none, expected y (--condition FILE.npz)")
         else:
             x_T = self.degradation(y, self.degradation.T)
-        *_, x0 = self.restore_path(x_T, algorithm)
+        *_, x0 = self.restore_path(x_T, method)
         return x0
 
     def check_sampler(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        options = super().check_sampler(options)
+        options = super().check_sampler(renamed(options, algorithm="method"))
         level = options.get("noise_level")
         if level is not None and (options.get("mode") == "reconstruct" or level < 0):
             raise InputError(f"key 'noise_level': found {level}, expected at least 0, and mode generate")

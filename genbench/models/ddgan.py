@@ -123,5 +123,8 @@ class DDGAN(Model):
         x_T = noise.normal(*self.image_shape)
         return reverse_process(x_T, range(self.schedule.T, 0, -1), predict, ddpm_step(self.schedule, noise))
 
+    def describe_walk(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        return {"steps": self.schedule.T}
+
     def allows_compile(self) -> bool:
         return False

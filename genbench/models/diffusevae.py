@@ -89,29 +89,25 @@ class DiffuseVAE(Diffusion):
 
     # --- Sampling -----------------------------------------------------------------------------------------------------
 
-    def sample(  # type: ignore[override]  # without guidance: no labels
+    def sample(
         self,
         noise: Noise,
         y: Tensor | None = None,
         *,
         prior: Prior | None = None,
         temperature: float = 1.0,
-        step: Literal["ddpm", "ddim", "dpm-solver++", "heun"] = "ddpm",
-        steps: int | None = None,
-        spacing: Literal["uniform", "quadratic", "linspace", "trailing", "truncated"] = "uniform",
-        respacing: str | None = None,
         clip: bool = True,
-        variance: Literal["small", "large", "learned"] | None = None,
-        eta: float | Literal["sigma-hat"] | None = None,
+        **walk: Any,
     ) -> Images:
-        """Those of Diffusion; `prior` is the VAE's (see VAE.sample), and x_T is scaled by `temperature`.
+        """Beside these the options of the walk and of its `method`, as in Diffusion.
 
+        `prior` is the VAE's (see VAE.sample), and x_T is scaled by `temperature`.
         x_T is the first draw, as in Diffusion: the same seeds start both from the same noise.
         """
-        take = self.step(step, noise, variance, eta)
+        times, step = self.walk(noise, **walk)
         x_T = temperature * noise.normal(*self.image_shape)
         x_hat = self.draw_condition(noise, prior=prior)
-        return reverse_process(x_T, self.timesteps(steps, spacing, respacing), self.predictor(clip, x_hat), take)
+        return reverse_process(x_T, times, self.predictor(clip, x_hat), step)
 
     def check_sampler(self, options: Mapping[str, Any]) -> dict[str, Any]:
         options = super().check_sampler(options)
@@ -128,6 +124,6 @@ class DiffuseVAE(Diffusion):
         """Ten images of the first stage in a row, and what the second makes of them in the row below."""
         few = Noise(batch.noise.seeds[:10])
         x_T, x_hat = few.normal(*self.image_shape), self.draw_condition(few)
-        take = self.step("ddpm", few, None, None)
-        refined = reverse_process(x_T, self.timesteps(None, "uniform", None), self.predictor(True, x_hat), take)
+        times, step = self.walk(few)
+        refined = reverse_process(x_T, times, self.predictor(True, x_hat), step)
         return torch.cat([x_hat, refined.clamp(-1, 1)])

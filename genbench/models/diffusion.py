@@ -6,6 +6,7 @@ x0_hat that follows: see processes/samplers.py. Improved diffusion (Nichol & Dha
 learns the variance of each step, from the variational bound: see processes/variational_bound.py.
 """
 
+import inspect
 from collections.abc import Iterator, Mapping
 from copy import copy
 from functools import cached_property
@@ -17,21 +18,23 @@ from torch.nn import functional as F
 
 from genbench.errors import InputError, place
 from genbench.models import Batch, Model
-from genbench.processes.noise import Noise
+from genbench.processes.noise import Noise, StillNoise
 from genbench.processes.samplers import (
-    STEPS,
     Predict,
     Prediction,
     Step,
+    Walk,
+    find_sampler,
     respaced_timesteps,
     reverse_path,
     reverse_process,
+    sampler_label,
     spaced_timesteps,
 )
 from genbench.processes.schedule import SCHEDULES
 from genbench.processes.time_samplers import TIME_SAMPLERS
 from genbench.processes.variational_bound import VariationalBound
-from genbench.schema import check_arguments, choose, construct
+from genbench.schema import check_arguments, choose, construct, defaults, divided, keywords, renamed
 from genbench.tensors import Images, Labels, Outputs, PerImage, Scalar, Timesteps
 
 
@@ -226,50 +229,73 @@ class Diffusion(Model):
             return respaced_timesteps(T, respacing)
         return spaced_timesteps(T, T if steps is None else steps, spacing)
 
-    def step(self, name: str, noise: Noise, variance: str | None, eta: float | str | None) -> Step:
-        """The sampler's step with its options."""
-        if variance == "learned" and not self.learned_variance:
-            raise InputError("key 'variance': found 'learned', expected small or large: this model has not learned any")
-        if name == "ddpm" and variance is None:
-            variance = self.variance
-        options = {key: value for key, value in {"variance": variance, "eta": eta}.items() if value is not None}
-        return STEPS[name](self.schedule, noise, **options)
+    def walk(
+        self,
+        noise: Noise,
+        *,
+        method: str = "ddpm",
+        steps: int | None = None,
+        spacing: Literal["uniform", "quadratic", "linspace", "trailing", "truncated"] = "uniform",
+        respacing: str | None = None,
+        **options: Any,
+    ) -> tuple[list[int], Step | Walk]:
+        """The times to visit, and what moves between them: the sampler `method`, to which all other options go.
+
+        method: What moves from a time t to an earlier s: one of those below.
+        steps: How many of the T times are visited; by default all.
+        spacing: Which of them, see below.
+        respacing: The times in OpenAI's notation, such as `ddim50` or `"10,15,20"`, instead of `steps` and `spacing`.
+        """
+        return self.timesteps(steps, spacing, respacing), find_sampler(method)(self.schedule, noise, **options)
 
     def sample(
         self,
         noise: Noise,
         y: Labels | None = None,
         *,
-        step: Literal["ddpm", "ddim", "dpm-solver++", "heun"] = "ddpm",
-        steps: int | None = None,
-        spacing: Literal["uniform", "quadratic", "linspace", "trailing", "truncated"] = "uniform",
-        respacing: str | None = None,
         clip: bool = True,
-        variance: Literal["small", "large", "learned"] | None = None,
-        eta: float | Literal["sigma-hat"] | None = None,
         guidance: float = 0.0,
+        **walk: Any,
     ) -> Images:
-        """`steps` of the T times (default all) chosen by `spacing`, or `respacing` in OpenAI's notation.
+        """Beside these the options of the walk and of its `method`: see samplers.
 
-        variance goes with ddpm (default: learned where the model has learned it, else small), eta with ddim, guidance
-        with a label_dropout. y: labels, of a model with classes; without them, seed i has class i mod num_classes.
+        y: labels, of a model with classes; without them, seed i has class i mod num_classes.
         """
-        take = self.step(step, noise, variance, eta)
+        times, step = self.walk(noise, **walk)
         x_T = noise.normal(*self.image_shape)
-        predict = self.predictor(clip, self.draw_condition(noise, y), guidance)
-        return reverse_process(x_T, self.timesteps(steps, spacing, respacing), predict, take)
+        return reverse_process(x_T, times, self.predictor(clip, self.draw_condition(noise, y), guidance), step)
 
     def check_sampler(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        options = super().check_sampler(options)
-        name, variance, eta = options.get("step", "ddpm"), options.get("variance"), options.get("eta")
-        given = {key: value for key, value in {"variance": variance, "eta": eta}.items() if value is not None}
-        with place(name):
-            check_arguments(STEPS[name], given)
+        """Those that `sample` names, those that `walk` names, and the rest, which are the sampler's own."""
+        options = renamed(options, step="method")
+        of_sample, of_walk, own = divided(options, self.sample, self.walk)
+        checked = super().check_sampler(of_sample) | check_arguments(self.walk, of_walk)
+        method = (defaults(self.walk) | of_walk)["method"]
+        own = {key: value for key, value in own.items() if value is not None}  # null: the default
+        sampler = find_sampler(method)
+        with place(method):
+            checked |= check_arguments(sampler, own, also=[*keywords(self.sample), *keywords(self.walk)])
+        self.describe_walk(checked)
         if options.get("guidance") and not self.label_dropout:
             raise InputError(f"key 'guidance': found {options['guidance']}, but label_dropout is 0; expected 0")
-        self.step(name, Noise(torch.zeros(0, dtype=torch.int64, device="cpu")), variance, eta)
-        self.timesteps(options.get("steps"), options.get("spacing", "uniform"), options.get("respacing"))
-        return options
+        return {key: checked[key] for key in options if key in checked}
+
+    def describe_walk(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Found by walking with an image of zeros and no network: one step, or all of a sampler that owns its walk."""
+        _, of_walk, own = divided(options, self.sample, self.walk)
+        zeros = torch.zeros(1, *self.image_shape, device="cpu")
+        prediction = Prediction(zeros, zeros if self.learned_variance else None)
+        times, step = self.walk(StillNoise(torch.zeros(1, dtype=torch.int64, device="cpu")), **of_walk, **own)
+        path = reverse_path(zeros, times, lambda x_t, t: prediction, step)
+        next(path)  # raises what the step finds wrong in its options
+        walk = defaults(self.walk) | of_walk
+        return {
+            "method": walk["method"],
+            "label": sampler_label(walk["method"]),
+            "steps": 1 + sum(1 for _ in path) if inspect.isgeneratorfunction(step) else len(times),
+            "spacing": walk["respacing"] or walk["spacing"],
+            "eta": (defaults(find_sampler(walk["method"])) | own).get("eta"),
+        }
 
     def calibrate(self, noise: Noise, y: Labels | None = None, **options: Any) -> None:
         """Draw samples x_0, then let the network see x_t from q(x_t | x_0) at t = 1..T, each t with one of them."""
@@ -284,8 +310,7 @@ class Diffusion(Model):
     def denoising(self, batch: Batch) -> Tensor:
         """Five samples on their way from noise to data: a row of ten each, after every tenth of all T steps."""
         few = Noise(batch.noise.seeds[:5])
-        times = self.timesteps(None, "uniform", None)
-        step = self.step("ddpm", few, None, None)
+        times, step = self.walk(few)
         x_T = few.normal(*self.image_shape)
         c = self.draw_condition(few, batch.y[:5] if self.multi_label else None)
         path = reverse_path(x_T, times, self.predictor(True, c), step)

@@ -3,19 +3,25 @@
 A model predicts x0_hat from x_t; a step moves from time t to any earlier time s, with one prediction or several.
 DDPM, DDIM, DPM-Solver++ and Heun are four steps below, and differ in a few lines. At s = 0 every step returns data,
 without noise.
+
+A sampler is a function (schedule, noise, *, its own options) that returns a step; a step may remember what it saw. One
+that chooses its own times, or how often it visits them, returns a walk instead: a generator.
 """
 
+import inspect
 import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, pairwise
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import torch
 
+from genbench import own_code
 from genbench.errors import InputError
 from genbench.processes.noise import Noise
 from genbench.processes.schedule import Schedule
+from genbench.schema import find_function
 from genbench.tensors import Images
 
 
@@ -31,17 +37,24 @@ class Prediction(NamedTuple):
 
 Predict = Callable[[Images, int], Prediction]  # (x_t, t) -> what is known of x_0
 Step = Callable[[Predict, Images, int, int], Images]  # (predict, x_t, t, s) -> x_s, s < t
+Walk = Callable[[Predict, Images, Sequence[int]], Iterator[Images]]  # a generator: (predict, x_T, times) -> every x_s
 
 
-def reverse_path(x_T: Images, timesteps: Sequence[int], predict: Predict, step: Step) -> Iterator[Images]:
-    """Walk from x_T to data along `timesteps` (descending, each at least 1; 0 is appended), and yield every x_s."""
-    x = x_T
+def reverse_path(x_T: Images, timesteps: Sequence[int], predict: Predict, step: Step | Walk) -> Iterator[Images]:
+    """Walk from x_T to data along `timesteps` (descending, each at least 1; 0 is appended), and yield every x_s.
+
+    A walk is given the same times, and yields as often as it likes.
+    """
+    if inspect.isgeneratorfunction(step):
+        yield from cast(Walk, step)(predict, x_T, timesteps)
+        return
+    x, move = x_T, cast(Step, step)
     for t, s in pairwise([*timesteps, 0]):
-        x = step(predict, x, t, s)
+        x = move(predict, x, t, s)
         yield x
 
 
-def reverse_process(x_T: Images, timesteps: Sequence[int], predict: Predict, step: Step) -> Images:
+def reverse_process(x_T: Images, timesteps: Sequence[int], predict: Predict, step: Step | Walk) -> Images:
     """Where `reverse_path` ends: the sample."""
     return deque(reverse_path(x_T, timesteps, predict, step), maxlen=1)[0]
 
@@ -107,34 +120,39 @@ def respaced_timesteps(T: int, respacing: str) -> list[int]:
     return times[::-1]
 
 
-def ddpm_step(schedule: Schedule, noise: Noise, *, variance: Literal["small", "large", "learned"] = "small") -> Step:
+def ddpm_step(
+    schedule: Schedule, noise: Noise, *, variance: Literal["small", "large", "learned"] | None = None
+) -> Step:
     """Ancestral sampling from q(x_s | x_t, x0_hat) (Ho et al. 2020, arXiv 2006.11239, algorithm 2).
 
-    variance "small" is the posterior's; "large" is beta of the step from s to t; "learned" lies between, where the
-    prediction says (Nichol & Dhariwal 2021, arXiv 2102.09672, equation 15).
+    variance: "small" is the posterior's; "large" is beta of the step from s to t; "learned" lies between, where the
+        prediction says (Nichol & Dhariwal 2021, arXiv 2102.09672, equation 15). By default "learned" where the model
+        has learned it, else "small".
     """
 
     def step(predict: Predict, x_t: Images, t: int, s: int) -> Images:
         x0_hat, fraction = predict(x_t, t)
+        if variance == "learned" and fraction is None:
+            raise InputError("key 'variance': found 'learned', expected small or large: this model has not learned any")
         posterior = schedule.q_posterior(t, s)
         mean = posterior.x0_weight * x0_hat + posterior.xt_weight * x_t
         if s == 0:
             return mean
         beta = 1 - schedule.alpha_bar(t) / schedule.alpha_bar(s)
         draw = noise.normal(*x_t.shape[1:])
-        if variance == "learned":
-            assert fraction is not None
+        if fraction is not None and variance in ("learned", None):
             small, large = math.log(posterior.variance), math.log(beta)
             return mean + torch.exp(0.5 * (small + fraction * (large - small))) * draw
-        return mean + math.sqrt(posterior.variance if variance == "small" else beta) * draw
+        return mean + math.sqrt(beta if variance == "large" else posterior.variance) * draw
 
     return step
 
 
 def ddim_step(schedule: Schedule, noise: Noise, *, eta: float | Literal["sigma-hat"] = 0.0) -> Step:
-    """Song et al. 2021 (arXiv 2010.02502), equation 12: eta = 0 is deterministic, eta = 1 is ddpm_step("small").
+    """Song et al. 2021 (arXiv 2010.02502), equation 12.
 
-    "sigma-hat": the mean of eta = 1 with the larger noise of ddpm_step("large") (appendix D.3).
+    eta: 0 is deterministic, 1 is DDPM with the small variance; "sigma-hat" is the mean of eta = 1 with the noise of
+        DDPM's large variance (appendix D.3).
     """
     if eta != "sigma-hat" and not 0 <= eta <= 1:
         raise InputError(f"key 'eta': found {eta}, expected 0 to 1, or sigma-hat")
@@ -208,12 +226,25 @@ def heun_step(schedule: Schedule, noise: Noise) -> Step:
     return step
 
 
-STEPS: dict[str, Callable[..., Step]] = {
+Sampler = Callable[..., Step | Walk]  # (schedule, noise, *, its own options)
+SAMPLERS: dict[str, Sampler] = {
     "ddpm": ddpm_step,
     "ddim": ddim_step,
     "dpm-solver++": dpm_solver_step,
     "heun": heun_step,
 }
+LABELS = {"ddpm": "DDPM", "ddim": "DDIM", "dpm-solver++": "DPM-Solver++", "heun": "Heun"}  # where a page writes another
+
+
+def find_sampler(name: str) -> Sampler:
+    """The sampler that the key `method` names."""
+    return find_function(SAMPLERS, name, "key 'method'", takes=("schedule", "noise"))
+
+
+def sampler_label(name: str) -> str:
+    """How a page writes it: of a user's own file, the function's name."""
+    own = own_code.parse(name)
+    return own.name if own else LABELS.get(name, name)
 
 
 # --- Without noise: cold diffusion (Bansal et al. 2022, arXiv 2208.09392) ---------------------------------------------

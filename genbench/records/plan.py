@@ -27,6 +27,16 @@ class QuantisedSampler(Record):
     sampler: str = Field(description="the sampler in float32 that it is compared with")
 
 
+class Walk(Record):
+    """How a sampler walks from noise to data."""
+
+    method: str | None = Field(default=None, description="what moves between the times, of families with several")
+    label: str | None = Field(default=None, description="how a page writes it")
+    steps: int = Field(description="how many steps it takes")
+    spacing: str | None = Field(default=None, description="how the times are spaced, or OpenAI's respacing")
+    eta: float | str | None = Field(default=None, description="how much noise a step adds, of methods that have it")
+
+
 class SamplerPlan(Record):
     """What drawing an image with a sampler costs, found on the meta device."""
 
@@ -36,6 +46,10 @@ class SamplerPlan(Record):
     generates: bool = Field(default=True, description="whether it makes images from noise, not from given images")
     quantisation: QuantisedSampler | None = Field(
         default=None, description="null, or the scheme and the sampler in float32 that it is compared with"
+    )
+    walk: Walk | None = Field(default=None, description="its steps, see below; null where it takes none")
+    stochastic: bool | None = Field(
+        default=None, description="whether noise is drawn on the way, after the first evaluation"
     )
     nfe: int | None = Field(default=None, description="evaluations of the network for an image; null if unknown")
     flops_per_nfe: int | None = Field(default=None, description="FLOPs of one evaluation, for one image")

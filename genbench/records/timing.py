@@ -61,7 +61,9 @@ class Timing(Record):
     threads: int | None = Field(default=None, description="CPU threads")
     peak_memory_bytes: int | None = Field(default=None, description="most memory held on a GPU; null on a CPU")
     seeds: str | None = Field(default=None, description="seeds of the samples: START:STOP")
-    options: dict[str, Any] | None = Field(default=None, description="options of the sampler")
+    options: dict[str, Any] | None = Field(
+        default=None, description="options of the sampler; `method` was `step` before 0.2"
+    )
     condition: dict[str, Any] | None = Field(default=None, description="the images or labels that were given, or null")
     model_sha256: str | None = Field(default=None, description="hash of the weights")
     quantisation: Quantisation | None = Field(default=None, description="null, or how the network was quantised")

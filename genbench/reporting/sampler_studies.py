@@ -1,6 +1,5 @@
 """Sampling studies: what the number of steps, and the noise that each adds, do to the quality of one model."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -21,18 +20,21 @@ FEWEST_ETAS = 2
 MANY_LINES = 8  # more need the width of the page
 SIGMA_HAT = "sigma-hat"
 SIGMA_HAT_SIGN = "\u03c3\u0302"
-NAMES = {"ddpm": "DDPM", "ddim": "DDIM", "dpm-solver++": "DPM-Solver++", "heun": "Heun"}
 
 
 @dataclass(frozen=True)
 class Setting:
-    """The sampler of a row: its step, that with what tells it from others, S, and eta where it has one (DDIM)."""
+    """The sampler of a row: its method, that with what tells it from others, S, and eta where it has one.
+
+    calls: of the network in one step, on average, rounded.
+    """
 
     row: Row
-    stepper: str
+    method: str
     kind: str
     steps: int
     eta: float | str | None
+    calls: int
 
     @property
     def name(self) -> str:
@@ -64,48 +66,31 @@ def eta_sign(eta: float | str) -> str:
 
 
 def settings(entry: ModelPlan, rows: Sequence[Row]) -> list[Setting]:
-    """The samplers of a model's `rows` in the suite's order; of its preflight `entry` only those that take steps, with
-    the network in float32.
+    """The samplers of a model's `rows` in the suite's order: those with the network in float32 whose walk its preflight
+    `entry` records.
 
-    The options that differ between samplers of one kind are told with it.
+    The options that differ between samplers of one method stand beside its name.
     """
     samplers = entry.samplers
     found = [
-        (row, given, steps)
+        (row, walk, dict(other_options(option.options)), option.nfe)
         for row in sorted(rows, key=lambda row: list(samplers).index(row.sampler))
-        if not samplers[row.sampler].quantisation
-        and (steps := number_of_steps(given := samplers[row.sampler].options, entry, row)) is not None
+        if not (option := samplers[row.sampler]).quantisation and (walk := option.walk)
     ]
-    first = "ddpm" if entry.noise_schedule else entry.family or "sampler"  # the family's own step
-    steppers = [str(given.get("step") or first) for _, given, _ in found]
-    extras = [dict(other_options(given)) for _, given, _ in found]
+    methods = [walk.label or entry.family or "sampler" for _, walk, _, _ in found]
     listed = []
-    for (row, given, steps), stepper, extra in zip(found, steppers, extras, strict=True):
-        alike = [other for other, kind in zip(extras, steppers, strict=True) if kind == stepper]
+    for (row, walk, extra, nfe), method in zip(found, methods, strict=True):
+        alike = [other for (_, _, other, _), name in zip(found, methods, strict=True) if name == method]
         told = [words for key, words in extra.items() if any(other.get(key) != words for other in alike)]
-        eta = given.get("eta")
-        eta = 0.0 if eta is None and stepper == "ddim" else eta
-        name = NAMES.get(stepper, stepper)
-        listed.append(Setting(row, name, " ".join([name, *told]), steps, eta))
+        calls = round((nfe or walk.steps) / walk.steps)
+        listed.append(Setting(row, method, " ".join([method, *told]), walk.steps, walk.eta, calls))
     return listed
-
-
-def number_of_steps(options: Mapping[str, Any], entry: ModelPlan, row: Row) -> int | None:
-    """S of a sampler's options; without `steps` and `respacing` it is T, and None where a model has no such thing."""
-    if options.get("steps") is not None:
-        return int(options["steps"])
-    if numbers := re.findall(r"\d+", str(options.get("respacing") or "")):
-        return sum(map(int, numbers))
-    if entry.noise_schedule:
-        return entry.noise_schedule.T
-    nfe = row.cells["nfe"].value if "nfe" in row.cells else None
-    return round(nfe) if "step" in options and nfe is not None else None
 
 
 def other_options(options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The options that are neither S nor eta, each in words; of OpenAI's respacing only what is not an even one."""
     for key, value in options.items():
-        if key in ("step", "steps", "eta") or value is None:
+        if key in ("method", "steps", "eta") or value is None:
             continue
         if key == "respacing":
             if "," in value:
@@ -128,7 +113,9 @@ def quality_plots(chosen: Sequence[Setting], lead: Column) -> list[Comparison]:
         [
             {
                 "setting": setting.name,
+                "method": setting.method,
                 "kind": setting.kind,
+                "calls": setting.calls,
                 "seed": 0,
                 "steps": float(setting.steps),
                 "eta": setting.eta,
@@ -138,7 +125,7 @@ def quality_plots(chosen: Sequence[Setting], lead: Column) -> list[Comparison]:
             for setting in chosen
             if (cell := setting.row.cells[lead.key]).value is not None
         ],
-        columns=["setting", "kind", "seed", "steps", "eta", "value", "std"],
+        columns=["setting", "method", "kind", "calls", "seed", "steps", "eta", "value", "std"],
     ).astype({"std": float})
     plots = [plot for plot in (against_steps(points, lead.label), against_eta(points, lead.label)) if plot]
     more = f" {lead.direction.capitalize()} is better." if lead.direction else ""
@@ -157,8 +144,9 @@ def against_steps(points: pd.DataFrame, label: str) -> Comparison | None:
     sizes = WIDE if many else HALF, NARROW
     plots = [compare_curves(shown, "sampling steps", label, size, log_x=True) for size in sizes]
     caption = "Quality against the number of sampling steps, on a logarithmic scale."
-    if points["kind"].str.startswith(NAMES["heun"]).any():
-        caption += " A step of Heun calls the network twice."
+    for calls, several in points[points["calls"] > 1].groupby("calls"):
+        often = "twice" if calls == 2 else f"{calls} times"
+        caption += f" A step of {' and of '.join(several['method'].unique())} calls the network {often}."
     return Comparison("Steps", caption, plots[0], plots[1], many) if plots[0] and plots[1] else None
 
 
@@ -189,7 +177,10 @@ def against_eta(points: pd.DataFrame, label: str) -> Comparison | None:
     many = shown["name"].nunique() > MANY_LINES
     sizes = WIDE if many else HALF, NARROW
     plots = [compare_curves(shown, "η", label, size, far, ticks=ticks) for size in sizes]
-    caption = "Quality against η, the noise in a step of DDIM: none with 0, with 1 as much as DDPM's smaller variance."
+    methods = " and of ".join(points["method"].unique())
+    caption = (
+        f"Quality against η, the noise in a step of {methods}: none with 0, with 1 as much as DDPM's smaller variance."
+    )
     if far:
         caption += f" Hollow marks are {SIGMA_HAT_SIGN}, DDPM's larger variance, which is no value of η."
     return Comparison("Noise", caption, plots[0], plots[1], many) if plots[0] and plots[1] else None

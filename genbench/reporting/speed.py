@@ -12,7 +12,7 @@ from genbench.reporting.snapshots import NARROW, WIDE, Comparison
 
 FEWEST_MODELS = 2
 CAPTION = (
-    "Quality against the number of sampling steps, on a logarithmic scale: a line for each model and kind of step, all "
+    "Quality against the number of sampling steps, on a logarithmic scale: a line for each model and method, all "
     "from the same seeds. Where a model has several such samplers with that many steps, the one that its suite lists "
     "first is shown."
 )
@@ -21,8 +21,8 @@ CAPTION = (
 def quality_against_steps(settings: Mapping[str, Sequence[Setting]], lead: Column) -> Comparison | None:
     """The headline `lead` against S, for all models whose samplers have three numbers of steps or more.
 
-    settings: the samplers of each model, by its name, in the suite's order. A line is of one kind of step, DDIM without
-    noise (eta = 0) only. None where fewer than two models can be compared.
+    settings: the samplers of each model, by its name, in the suite's order. A line is of one method, and where
+    that has an eta, of eta = 0 only. None where fewer than two models can be compared.
     """
     points = pd.DataFrame(
         [point for name, chosen in settings.items() for point in line_points(name, chosen, lead)],
@@ -44,20 +44,20 @@ def quality_against_steps(settings: Mapping[str, Sequence[Setting]], lead: Colum
 
 
 def line_points(name: str, chosen: Sequence[Setting], lead: Column) -> list[dict[str, object]]:
-    """The points of a model: for each kind of step and each S, the first of its samplers."""
+    """The points of a model: for each method and each S, the first of its samplers."""
     first: dict[tuple[str, int], Setting] = {}
     for setting in chosen:
         if setting.eta in (None, 0):
-            first.setdefault((setting.stepper, setting.steps), setting)
+            first.setdefault((setting.method, setting.steps), setting)
     return [
         {
-            "name": f"{name}, {stepper}",
+            "name": f"{name}, {method}",
             "model": name,
             "seed": 0,
             "x": float(steps),
             "value": cell.value * lead.scale,
             "std": cell.std * lead.scale if cell.std is not None else None,
         }
-        for (stepper, steps), setting in first.items()
+        for (method, steps), setting in first.items()
         if (cell := setting.row.cells[lead.key]).value is not None
     ]

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import flop_registry
 
 from genbench.errors import InputError
 from genbench.models import Batch, Model
-from genbench.processes.noise import Noise
+from genbench.processes.noise import Noise, StillNoise
 from genbench.sampling.generation import CallCounter
 from genbench.training.recipe import TrainConfig
 
@@ -74,12 +74,16 @@ def training_cost(model: Model, config: TrainConfig) -> dict[str, int]:
     return {"flops": flops * config.accumulate, "memory_bytes": weights * (5 if config.ema_decay else 4) + peak}
 
 
-class _StillNoise(Noise):
-    """Numbers of the right shape at no cost: always the same."""
+class _NoiseCounter(CallCounter):
+    """Counts the calls, and how often noise was drawn before the first."""
 
-    def bits(self, count: int) -> Tensor:
-        self.draws += 1
-        return torch.full((len(self), count), 2**30, device=self.device)
+    def __init__(self, noise: Noise) -> None:
+        self.noise, self.at_start = noise, 0
+
+    def _count(self, *_: Any) -> None:
+        if not self.calls:
+            self.at_start = self.noise.draws
+        super()._count()
 
 
 def _stand_in(model: Model, options: Mapping[str, Any], device: torch.device) -> Tensor | None:
@@ -145,13 +149,19 @@ def sampling_costs(model: Model, samplers: Mapping[str, Mapping[str, Any]]) -> d
 
         def cost(options: Mapping[str, Any], device: torch.device) -> dict[str, int]:
             flops.clear()
-            noise = _StillNoise(torch.zeros(1, dtype=torch.int64, device=device))
-            with CallCounter().on(model) as counter:
+            noise = StillNoise(torch.zeros(1, dtype=torch.int64, device=device))
+            counter = _NoiseCounter(noise)
+            with counter.on(model):
                 images = model.sample(noise, _stand_in(model, options, device), **options)
             if tuple(images.shape) != (1, *model.image_shape):
                 raise InputError(f"sample returned shape {tuple(images.shape)}, expected {(1, *model.image_shape)}")
             first = flops[0] if flops else 0
-            return {"nfe": counter.calls, "flops_per_nfe": first, "flops_per_image": sum(flops)}
+            return {
+                "nfe": counter.calls,
+                "flops_per_nfe": first,
+                "flops_per_image": sum(flops),
+                "stochastic": counter.calls > 0 and noise.draws > counter.at_start,
+            }
 
         try:
             with _on_cpu_but(network, model):

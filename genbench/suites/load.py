@@ -1,5 +1,6 @@
 """Suites: a YAML file for each benchmark, checked and completed with the defaults of genbench/suites/keys.py."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -190,6 +191,20 @@ def _add_quantised_samplers(entry: dict[str, Any]) -> None:
     if taken := sorted(added.keys() & samplers.keys()):
         raise InputError(f"samplers: found {taken[0]!r}, the name of a quantised {reference!r}; expected another")
     entry["samplers"] = samplers | added
+
+
+def sampler_argument(options: Mapping[str, Any]) -> str:
+    """The options of a sampler as JSON, for a job.
+
+    A method that is older than the key `method` stands there by its old key: Snakemake draws no image again for a name.
+    """
+    old = {
+        **dict.fromkeys(("ddpm", "ddim", "dpm-solver++", "heun"), "step"),
+        "improved": "algorithm",
+        "naive": "algorithm",
+    }
+    name = old.get(str(options.get("method")), "method")
+    return json.dumps({name if key == "method" else key: value for key, value in options.items()})
 
 
 def seeds_of(suite: Mapping[str, Any], entry: Mapping[str, Any]) -> list[int]:

@@ -6,6 +6,7 @@ and the cost of every model is known beforehand.
 
 import contextlib
 import inspect
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from genbench.suites.cost import META, sampling_costs, training_cost
 from genbench.suites.evaluation import check_evaluation
 from genbench.suites.load import GIVEN, QUANTISATION, ROOT, checkpoints, seeds_of
 from genbench.training.recipe import TrainConfig
+
+log = logging.getLogger(__name__)
 
 
 def _common(entry: Mapping[str, Any], seeds: list[int]) -> dict[str, Any]:
@@ -163,7 +166,7 @@ def describe_model(entry: Mapping[str, Any], model: Model, costs: bool = True) -
         if (scheme := given.pop(QUANTISATION, None)) is not None:
             check_scheme(model, scheme)
             schemes[name] = {"scheme": scheme, "sampler": entry[QUANTISATION]["sampler"]}
-        with place("samplers", name):
+        with place("samplers", name), _running(model.image_shape):  # it walks once, with the sampler's own code
             options[name] = model.check_sampler(given)
     for name in entry["pictures"]:
         if name not in model.pictures:
@@ -182,6 +185,7 @@ def describe_model(entry: Mapping[str, Any], model: Model, costs: bool = True) -
             "remarks": model.remarks(given),
             "generates": model.condition(given) != "images",
             "quantisation": schemes.get(name),
+            "walk": model.describe_walk(given),
             **found[schemes[name]["sampler"] if name in schemes else name],
         }
         for name, given in options.items()
@@ -194,6 +198,21 @@ def describe_model(entry: Mapping[str, Any], model: Model, costs: bool = True) -
         "samplers": samplers,
         **noise_schedule(model),
     }
+
+
+def say_old_keys(suite: Mapping[str, Any], models: Mapping[str, ModelPlan], source: str) -> None:
+    """One line, if keys of samplers stand in the suite by their old names."""
+    found = [
+        (f"models: {model}: samplers: {sampler}", key)
+        for model, described in models.items()
+        for sampler, option in described.samplers.items()
+        for key, value in suite["models"][model]["samplers"][sampler].items()
+        if "method" in option.options and value == option.options["method"] and key != "method"
+    ]
+    if found:
+        first, key = found[0]
+        others = f"; so in {len(found) - 1} more" if len(found) > 1 else ""
+        log.warning("%s: %s: key %r is now 'method'; it still works%s", source, first, key, others)
 
 
 def check_suite(
@@ -221,7 +240,7 @@ def check_suite(
 def preflight(suite: Mapping[str, Any], data_root: str, source: str) -> Plan:
     """Check a complete suite (from load_suite of the file `source`) and say what it will make and cost."""
     data, found = check_suite(suite, data_root, source, costs=True)
-    return Plan(
+    plan = Plan(
         suite=suite["name"],
         suite_argument=suite["name"] if Path(source).resolve().parent == ROOT / "suites" else source,
         title=suite["title"],
@@ -247,3 +266,5 @@ def preflight(suite: Mapping[str, Any], data_root: str, source: str) -> Plan:
         },
         provenance=Provenance.collect("torch", "numpy", "snakemake"),
     )
+    say_old_keys(suite, plan.models, source)
+    return plan

@@ -42,8 +42,8 @@ def test_the_project_s_sets_train_for_100_epochs_with_snapshots_every_20(name: s
     assert tuple(denoiser["hidden_channels"]) == CNN[name]
     assert denoiser["activation"] == ("selu" if name.startswith("testing") else "gelu")
     sampler, few = entry["samplers"].values()
-    assert sampler == {"step": "ddpm", "variance": "large", "clip": False}
-    assert (few["step"], few["steps"]) == ("ddim", 50)
+    assert sampler == {"method": "ddpm", "variance": "large", "clip": False}
+    assert (few["method"], few["steps"]) == ("ddim", 50)
 
 
 @pytest.mark.parametrize("name", COLD)
@@ -57,7 +57,7 @@ def test_the_project_s_cold_sets_train_as_its_others_do(name: str, suite: dict[s
     assert entry["samplers"] == {
         "generate": {"mode": "generate"},
         "reconstruct": {"mode": "reconstruct"},
-        "reconstruct-naive": {"mode": "reconstruct", "algorithm": "naive"},
+        "reconstruct-naive": {"mode": "reconstruct", "method": "naive"},
     }
 
 

@@ -372,10 +372,12 @@ def test_wrong_entries_are_named(entry: dict, message: str) -> None:
     ("options", "message"),
     [
         ({"stepp": "ddim"}, "unknown key: found 'stepp'"),
-        ({"step": "dpm"}, "key 'step': found 'dpm', expected one of 'ddpm', 'ddim', 'dpm-solver"),
-        ({"step": "ddpm", "eta": 0.5}, "ddpm: unknown key: found 'eta'"),
-        ({"step": "ddim", "eta": 3.0}, "key 'eta': found 3.0, expected 0 to 1"),
-        ({"step": "ddim", "steps": 21}, "found 21, expected 1 to 20"),
+        ({"method": "dpm"}, "key 'method': found 'dpm' .*expected one of: ddim, ddpm, dpm-solver"),
+        ({"step": "dpm"}, "key 'method': found 'dpm' .*expected one of: ddim, ddpm, dpm-solver"),  # its old name
+        ({"step": "ddim", "method": "ddim"}, "key 'step': found beside 'method', its new name"),
+        ({"method": "ddpm", "eta": 0.5}, "ddpm: unknown key: found 'eta'"),
+        ({"method": "ddim", "eta": 3.0}, "key 'eta': found 3.0, expected 0 to 1"),
+        ({"method": "ddim", "steps": 21}, "found 21, expected 1 to 20"),
         ({"steps": 0}, "found 0, expected 1 to 20"),
     ],
 )
@@ -390,6 +392,8 @@ def test_wrong_sampler_options_are_named(options: dict, message: str) -> None:
 def test_a_model_without_samplers_refuses_sampler_options() -> None:
     with torch.device("meta"):
         model = build(VAE, IMAGE_SHAPE)
+    with pytest.raises(InputError, match="unknown key: found 'method'"):
+        model.check_sampler({"method": "ddim"})
     with pytest.raises(InputError, match="unknown key: found 'step'"):
         model.check_sampler({"step": "ddim"})
 

@@ -28,7 +28,7 @@ SUITE = {
         "ddpm": {
             "model": MODELS["ddpm"] | {"denoiser": MODELS["ddpm"]["denoiser"] | {"attention_resolutions": [7]}},
             "training": dict(TRAINING),
-            "samplers": {"ddpm": {}, "ddim": {"step": "ddim", "steps": 5}},
+            "samplers": {"ddpm": {}, "ddim": {"method": "ddim", "steps": 5}},
             "snapshots": [5],
         },
     },
@@ -73,7 +73,7 @@ def test_preflight_counts_parameters_flops_and_nfe(tmp_path: Path) -> None:
         {
             "model": {"class": "diffusion.Diffusion", "denoiser": {"class": "unet.UNet", "channel_mult": [1, 2, 2]}},
             "training": dict(TRAINING),
-            "samplers": {"all": {}, "few": {"step": "ddim", "steps": 7}},
+            "samplers": {"all": {}, "few": {"method": "ddim", "steps": 7}},
         },
     )
     result = checked(tmp_path, suite).models
@@ -132,8 +132,8 @@ def test_the_networks_of_cifar10s_diffusion_models_have_the_published_sizes() ->
         ),
         (
             "models.vae.samplers",
-            {"x": {"step": "ddim"}},
-            r"toy.yaml: models: vae: samplers: x: unknown key: found 'step'",
+            {"x": {"method": "ddim"}},
+            r"toy.yaml: models: vae: samplers: x: unknown key: found 'method'",
         ),
         (
             "models.ddpm.samplers.ddim.steps",

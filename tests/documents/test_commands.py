@@ -73,7 +73,7 @@ DDPM = {
         },
     },
     "training": TRAINING,
-    "samplers": {"ddim-20": {"step": "ddim", "steps": 20}},
+    "samplers": {"ddim-20": {"method": "ddim", "steps": 20}},
     "sample_batch_size": 40,
 }  # fmt: skip
 SMALL = SUITE | {"models": {"ddpm": DDPM}}
@@ -93,7 +93,7 @@ EXPORT = (
 )
 SAMPLE = (
     "uv run python scripts/sample.py --model results/demo/ddpm/seed0/model.safetensors"
-    """ --sampler '{"step": "ddim", "steps": 20}'"""
+    """ --sampler '{"method": "ddim", "steps": 20}'"""
 )
 ran: list[str] = []  # the commands of this file's tests
 

@@ -39,7 +39,7 @@ TOY = {
         "ddpm": {
             "model": MODELS["ddpm"] | {"denoiser": MODELS["ddpm"]["denoiser"] | {"attention_resolutions": [7]}},
             "training": {"steps": 20, "batch_size": 16, "ema_decay": 0.9},
-            "samplers": {"ddpm": {"steps": 3}, "ddim": {"step": "ddim", "steps": 2}},
+            "samplers": {"ddpm": {"steps": 3}, "ddim": {"method": "ddim", "steps": 2}},
             "snapshots": [10],
             "pictures": ["denoising"],
             "likelihood": {"images": 20, "steps": 4},
@@ -66,7 +66,7 @@ THINGS = {
         "ddpm": {
             "model": MODELS["ddpm"] | {"num_classes": 24, "multi_label": True},
             "training": {"steps": 5, "batch_size": 16},
-            "samplers": {"ddim": {"step": "ddim", "steps": 2}},
+            "samplers": {"ddim": {"method": "ddim", "steps": 2}},
             "snapshots": [3],
             "pictures": ["denoising"],
         }
@@ -235,7 +235,7 @@ def test_an_edited_model_alone_is_trained_again(ran: Path) -> None:
 @pytest.mark.slow
 def test_a_new_sampler_trains_nothing(ran: Path) -> None:
     suite = copy.deepcopy(TOY)
-    suite["models"]["ddpm"]["samplers"]["dpm"] = {"step": "dpm-solver++", "steps": 2}
+    suite["models"]["ddpm"]["samplers"]["dpm"] = {"method": "dpm-solver++", "steps": 2}
     write(ran, suite)
     found = planned(ran)
     assert not [rule for rule, _ in found if rule == "train"]

@@ -84,7 +84,7 @@ TRAINING = {"steps": 20, "batch_size": 16}
 DDPM_OF_TWO_RANKS = {
     "model": DDPM,
     "training": TRAINING,
-    "samplers": {"ddim": {"step": "ddim", "steps": 2}},
+    "samplers": {"ddim": {"method": "ddim", "steps": 2}},
     "ranks": 2,
 }
 IMAGE_SHAPE = (1, 16, 16)

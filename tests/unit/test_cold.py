@@ -226,7 +226,7 @@ def test_reconstruction_starts_at_T_and_ends_with_a_perfect_restorer_s_image(
     x = blob_images(6)
     model.restorer = Oracle(x)
     for algorithm in ("improved", "naive"):
-        assert torch.equal(model.sample(Noise(torch.arange(6)), x, mode="reconstruct", algorithm=algorithm), x)  # type: ignore[arg-type]
+        assert torch.equal(model.sample(Noise(torch.arange(6)), x, mode="reconstruct", method=algorithm), x)  # type: ignore[arg-type]
     assert model.restorer.times == 2 * ([3, 2, 1, 0] if time_input == "index" else [1, 0.75, 0.5, 0.25])
 
 
@@ -273,7 +273,7 @@ def test_without_noise_a_generated_image_keeps_the_symmetry_of_its_start(model: 
 def test_what_the_table_says(model: ColdDiffusion) -> None:
     assert model.condition({}) == model.condition({"mode": "generate"}) == "nothing"
     assert model.condition({"mode": "reconstruct"}) == "images"
-    said = model.remarks({"mode": "reconstruct", "algorithm": "naive"})
+    said = model.remarks({"mode": "reconstruct", "method": "naive"})
     assert said[0] == "starts from degraded test images: reconstruction, not generation"
     assert "test images to the training images" in said[1]
     expected = "x_T: a mixture of 2 Gaussians fitted to the 4 numbers that are left of a degraded training image"
@@ -298,7 +298,9 @@ def test_strips_go_down_to_T_and_back(model: ColdDiffusion) -> None:
     ("options", "message"),
     [
         ({"mode": "invent"}, "key 'mode': found 'invent', expected one of 'generate', 'reconstruct'"),
-        ({"algorithm": "better"}, "key 'algorithm': found 'better'"),
+        ({"method": "better"}, "key 'method': found 'better'"),
+        ({"algorithm": "better"}, "key 'method': found 'better'"),  # its old name
+        ({"algorithm": "naive", "method": "naive"}, "key 'algorithm': found beside 'method', its new name"),
         ({"noise_level": -1.0}, "key 'noise_level': found -1.0"),
         ({"mode": "reconstruct", "noise_level": 0.1}, "key 'noise_level': found 0.1, expected .* mode generate"),
     ],

@@ -113,7 +113,7 @@ def test_it_starts_from_the_noise_of_the_plain_model() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"step": "ddim", "steps": 5}, {"steps": 5, "spacing": "truncated"}, {"step": "heun"}]
+    "options", [{"method": "ddim", "steps": 5}, {"steps": 5, "spacing": "truncated"}, {"method": "heun"}]
 )
 def test_every_sampler_of_diffusion_serves(options: dict[str, object]) -> None:
     model = diffusevae()

@@ -11,7 +11,7 @@ import torch
 from genbench.errors import InputError
 from genbench.processes.noise import Noise
 from genbench.processes.samplers import (
-    STEPS,
+    SAMPLERS,
     Prediction,
     ddim_step,
     ddpm_step,
@@ -280,7 +280,7 @@ def test_ddim_with_eta_one_is_ddpm_with_the_small_variance() -> None:
 def test_every_step_to_time_zero_returns_the_prediction() -> None:
     schedule, noise = cosine(10), Noise(torch.arange(2))
     x_t, x0_hat = torch.randn(2, *SHAPE), torch.randn(2, *SHAPE)
-    for make in STEPS.values():
+    for make in SAMPLERS.values():
         found = make(schedule, noise)(lambda x, t: Prediction(x0_hat), x_t, 10, 0)
         torch.testing.assert_close(found, x0_hat, rtol=1e-5, atol=1e-6)
 

@@ -179,8 +179,8 @@ def test_nfe_is_counted_and_timing_is_complete(tmp_path: Path) -> None:
     for options, nfe in [
         ({}, 20),
         ({"steps": 7}, 7),
-        ({"step": "ddim", "steps": 10}, 10),
-        ({"step": "dpm-solver++", "steps": 4}, 4),
+        ({"method": "ddim", "steps": 10}, 10),
+        ({"method": "dpm-solver++", "steps": 4}, 4),
     ]:
         _, timing = draw(out, range(12), tmp_path / f"p{nfe}", batch_size=4, **options)
         assert timing.nfe == nfe

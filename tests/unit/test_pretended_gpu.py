@@ -28,12 +28,12 @@ from genbench.sampling.likelihood import bits_per_dim
 
 ADAM = {"lr": 1e-3}
 SAMPLERS: dict[str, list[dict[str, Any]]] = {
-    "ddpm": [{"step": step, "steps": 4} for step in ("ddpm", "ddim", "heun", "dpm-solver++")],
-    "ddpm-improved": [{"step": "ddpm", "steps": 4}],
-    "ddpm-labels": [{"step": "ddim", "steps": 4, "guidance": 2.0}],
+    "ddpm": [{"method": method, "steps": 4} for method in ("ddpm", "ddim", "heun", "dpm-solver++")],
+    "ddpm-improved": [{"method": "ddpm", "steps": 4}],
+    "ddpm-labels": [{"method": "ddim", "steps": 4, "guidance": 2.0}],
     "autoencoder": [{"prior": "gaussian"}],
-    "cold": [{"mode": mode, "algorithm": how} for mode in ("generate", "reconstruct") for how in ("improved", "naive")],
-    "diffusevae": [{"step": "ddim", "steps": 4}],
+    "cold": [{"mode": mode, "method": how} for mode in ("generate", "reconstruct") for how in ("improved", "naive")],
+    "diffusevae": [{"method": "ddim", "steps": 4}],
 }
 
 

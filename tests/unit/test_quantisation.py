@@ -28,7 +28,7 @@ from genbench.suites.preflight import preflight
 
 CPU = torch.device("cpu")
 ROOT = Path(__file__).parents[2]
-DDIM = {"step": "ddim", "steps": 4}
+DDIM = {"method": "ddim", "steps": 4}
 
 
 def made(name: str = "ddpm", wide: bool = True, **keys: object) -> Model:
@@ -94,7 +94,7 @@ def test_calibration_covers_all_times(steps: int) -> None:
     model, seen = made(wide=False, timesteps=150), []
     model.denoiser.register_forward_pre_hook(lambda _, given: seen.append(given))
     with torch.inference_mode():
-        model.calibrate(Noise(torch.arange(64), key=1), step="ddim", steps=steps)
+        model.calibrate(Noise(torch.arange(64), key=1), method="ddim", steps=steps)
     times = torch.cat([t for _, t in seen])
     assert set(times.tolist()) == set(range(150))  # the network is told t - 1
     images = torch.cat([x for x, _ in seen[steps:]])  # after the samples themselves

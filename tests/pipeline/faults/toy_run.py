@@ -43,7 +43,7 @@ SUITE: dict[str, Any] = {
         "ddpm": {
             "model": MODELS["ddpm"],
             "training": {"steps": 80, "batch_size": 16, "ema_decay": 0.9, "log_every": 10},
-            "samplers": {"ddim": {"step": "ddim", "steps": 10}},
+            "samplers": {"ddim": {"method": "ddim", "steps": 10}},
             "sample_batch_size": 30,
         },
     },

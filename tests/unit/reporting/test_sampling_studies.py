@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from entries import DDPM
 from made_up import (
     EVIL,
     FEW,
@@ -26,6 +28,7 @@ from PIL import Image
 
 from genbench.errors import InputError
 from genbench.files.artifacts import read_json, write_json
+from genbench.models import build
 from genbench.records.plan import ModelPlan, Plan
 from genbench.records.record import read_record
 from genbench.reporting.noise_schedules import MOST_TERMS, bound_terms, distinct_schedules, few_terms, noise_schedules
@@ -40,12 +43,26 @@ DDIM_TABLE = {  # of the paper's table 1, by S and in the order of ETAS: FID on 
     1000: [4.04, 4.09, 4.29, 4.73, 3.17],
 }
 OPTIONS = {
-    f"ddim-{steps}-{eta}": {"step": "ddim", "steps": steps, "eta": eta} for steps in DDIM_TABLE for eta in ETAS
-} | {"heun-18": {"step": "heun", "steps": 18}}
+    f"ddim-{steps}-{eta}": {"method": "ddim", "steps": steps, "eta": eta} for steps in DDIM_TABLE for eta in ETAS
+} | {"heun-18": {"method": "heun", "steps": 18}}
 
 
-def write_study(root: Path, options: dict = OPTIONS, seeds: tuple = (0,), **given: object) -> Path:
-    """Results of one diffusion model, "ddim", with these options of its samplers; `given` goes into its entry."""
+def walks_of(options: dict, T: int) -> dict:
+    """What preflight records of the samplers of a diffusion model of T steps."""
+    with torch.device("meta"):
+        model = build(DDPM | {"timesteps": T}, (1, 16, 16))
+    return {name: model.describe_walk(model.check_sampler(chosen)) for name, chosen in options.items()}
+
+
+def write_study(
+    root: Path, options: dict = OPTIONS, seeds: tuple = (0,), walks: dict | None = None, **given: object
+) -> Path:
+    """Results of one diffusion model, "ddim", with these options of its samplers; `given` goes into its entry.
+
+    walks: how these samplers walk, if not as those of a diffusion model.
+    """
+    if walks is None:
+        walks = walks_of(options, given.get("noise_schedule", {"T": 1000})["T"])
     table = {f"ddim-{s}-{eta}": (s, value) for s in DDIM_TABLE for eta, value in zip(ETAS, DDIM_TABLE[s], strict=True)}
     table["heun-18"] = (35, 4.5)
     samplers = {}
@@ -56,7 +73,7 @@ def write_study(root: Path, options: dict = OPTIONS, seeds: tuple = (0,), **give
     preflight = read_json(folder / "preflight.json")
     entry = preflight["models"]["ddim"]
     for name, chosen in options.items():
-        entry["samplers"][name]["options"] = chosen
+        entry["samplers"][name] |= {"options": chosen, "walk": walks.get(name)}
     entry |= given
     write_json(folder / "preflight.json", preflight)
     return folder
@@ -88,14 +105,14 @@ def settings_of(options: dict, root: Path, **given: object) -> list[tuple[str, i
 def test_settings_are_told_by_kind_eta_and_what_differs(tmp_path):
     options = {
         "a": {},
-        "b": {"step": "ddpm", "variance": "large", "clip": False, "steps": 100},
-        "c": {"step": "ddim", "steps": 50, "spacing": "quadratic"},
-        "d": {"step": "ddim", "steps": 20, "spacing": "uniform", "eta": 0.5},
-        "e": {"step": "ddim", "steps": 20, "spacing": "quadratic", "eta": "sigma-hat"},
-        "f": {"step": "dpm-solver++", "steps": 20},
-        "g": {"step": "heun", "respacing": "30"},
-        "gg": {"step": "heun", "respacing": "10,15,20"},
-        "h": {"step": "heun", "respacing": "ddim25"},
+        "b": {"method": "ddpm", "variance": "large", "clip": False, "steps": 100},
+        "c": {"method": "ddim", "steps": 50, "spacing": "quadratic"},
+        "d": {"method": "ddim", "steps": 20, "spacing": "uniform", "eta": 0.5},
+        "e": {"method": "ddim", "steps": 20, "spacing": "quadratic", "eta": "sigma-hat"},
+        "f": {"method": "dpm-solver++", "steps": 20},
+        "g": {"method": "heun", "respacing": "30"},
+        "gg": {"method": "heun", "respacing": "10,15,20"},
+        "h": {"method": "heun", "respacing": "ddim25"},
     }
     assert settings_of(options, tmp_path, noise_schedule=schedule(4000)) == [
         ("DDPM", 4000),
@@ -111,8 +128,22 @@ def test_settings_are_told_by_kind_eta_and_what_differs(tmp_path):
 
 
 def test_samplers_that_take_no_steps_are_no_settings(tmp_path):
-    assert settings_of({"a": {"prior": "standard"}, "b": {}}, tmp_path) == []
-    assert settings_of({"a": {"steps": 50}, "b": {"step": "ddim"}}, tmp_path) == [("Diffusion", 50), ("DDIM, η = 0", 7)]
+    assert settings_of({"a": {"prior": "standard"}, "b": {}}, tmp_path, walks={}) == []
+    walks = {"a": {"steps": 50}, "b": {"method": "ddim", "label": "DDIM", "steps": 7, "eta": 0.0}}
+    options = {"a": {"steps": 50}, "b": {"method": "ddim"}}
+    assert settings_of(options, tmp_path, walks=walks) == [("Diffusion", 50), ("DDIM, η = 0", 7)]
+
+
+def test_a_plan_that_does_not_record_how_samplers_walk_is_still_a_page(tmp_path):
+    folder = write_study(tmp_path)
+    preflight = read_json(folder / "preflight.json")
+    for option in preflight["models"]["ddim"]["samplers"].values():
+        del option["walk"]
+        if "method" in option["options"]:
+            option["options"]["step"] = option["options"].pop("method")
+    write_json(folder / "preflight.json", preflight)
+    assert report_of(folder).studies == []
+    assert "DDIM" in check_page(render(folder) / "demo.html").text
 
 
 def test_quality_is_plotted_against_steps_and_against_eta(tmp_path):
@@ -134,7 +165,7 @@ def test_quality_is_plotted_against_steps_and_against_eta(tmp_path):
 
 
 def test_sigma_hat_stands_apart_at_the_right_end_and_is_not_joined(tmp_path):
-    options = {name: chosen for name, chosen in OPTIONS.items() if chosen["steps"] == 50 and chosen["step"] == "ddim"}
+    options = {name: chosen for name, chosen in OPTIONS.items() if chosen["steps"] == 50 and chosen["method"] == "ddim"}
     (eta,) = report_of(write_study(tmp_path, options)).studies[0].plots
     svg = str(eta.wide)
     marks = re.findall(
@@ -328,9 +359,10 @@ def test_a_likelihood_that_does_not_fit_is_named(tmp_path):
 
 def test_hostile_options_and_schedules_are_text(tmp_path):
     options = {
-        f"s{steps}": {"step": EVIL, "steps": steps, EVIL: EVIL if steps > 5 else "<b>"} for steps in (5, 10, 20, 40)
+        f"s{steps}": {"method": EVIL, "steps": steps, EVIL: EVIL if steps > 5 else "<b>"} for steps in (5, 10, 20, 40)
     }
-    folder = write_study(tmp_path, options, label=EVIL, noise_schedule=schedule(default=EVIL))
+    walks = {name: {"label": EVIL, "steps": chosen["steps"]} for name, chosen in options.items()}
+    folder = write_study(tmp_path, options, walks=walks, label=EVIL, noise_schedule=schedule(default=EVIL))
     write_likelihood(folder)
     page = check_page(render(folder) / "demo.html")
     assert page.text.count("<script>alert(1)") > 10
