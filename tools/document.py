@@ -7,13 +7,11 @@ from the lines `key: Meaning.` of the docstrings there.
 """
 
 import argparse
-import importlib
 import inspect
-import pkgutil
 import re
 import sys
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,11 +36,10 @@ from genbench.schema import Keys, words
 from genbench.suites.keys import Config, Suite
 from genbench.training.recipe import OptimizerConfig, TrainConfig
 from tools import records, schemas
+from tools.signatures import FILLED, classes, default_of, meanings, parameters
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- written by tools/document.py: {} -->", "<!-- end -->"
-# Constructor arguments that the program fills in: of the data set, or of the model that a network is part of.
-FILLED = ("image_shape", "latent_size", "out_features", "in_channels", "out_channels", "num_classes")
 
 
 def cell(text: str) -> str:
@@ -74,36 +71,6 @@ def table(rows: list[tuple[str, ...]], *head: str) -> Iterator[str]:
 
 
 # --- Functions and classes whose keyword-only parameters are an entry's keys ------------------------------------------
-
-
-def meanings(docstring: str, names: Sequence[str]) -> tuple[str, dict[str, str]]:
-    """A docstring without its lines `key: Meaning.`, and the meanings by key; lines that continue one are indented."""
-    rest, found, key = [], {}, ""
-    for line in docstring.splitlines():
-        start, colon, text = line.partition(": ")
-        if colon and start in names:
-            key = start
-            found[key] = [text]
-        elif key and line.startswith("    "):
-            found[key].append(line)
-        else:
-            key = ""
-            rest.append(line)
-    text = re.sub(r"\s*Raises InputError[^.]*\.", "", "\n".join(rest))
-    paragraphs = (" ".join(part.split()) for part in re.split(r"\n\s*\n", text))
-    meaning = {key: " ".join(" ".join(lines).split()) for key, lines in found.items()}
-    return "\n\n".join(filter(None, paragraphs)), meaning
-
-
-def parameters(function: Callable[..., Any], filled: tuple[str, ...] = ()) -> dict[str, inspect.Parameter]:
-    """The keyword-only parameters that a suite gives."""
-    found = inspect.signature(function).parameters
-    return {name: p for name, p in found.items() if p.kind is p.KEYWORD_ONLY and name not in filled}
-
-
-def default_of(parameter: inspect.Parameter) -> Any:
-    """A default; that of a dataclass may be made by a factory, which the signature does not show."""
-    return {} if type(parameter.default).__name__ == "_HAS_DEFAULT_FACTORY_CLASS" else parameter.default
 
 
 class Glossary:
@@ -148,18 +115,6 @@ def describe(
         rows.append((f"`{name}`", words(hints[name]), default, found.get(name) or GLOSSARY.meaning(place, name)))
     if rows:
         yield from table(rows, "key", "value", "default", "what it is")
-
-
-def classes(package: Any, base: type) -> dict[str, type]:
-    """The classes of a package that an entry can name, by dotted path."""
-    found = {}
-    for module in pkgutil.iter_modules(package.__path__):
-        loaded = importlib.import_module(f"{package.__name__}.{module.name}")
-        for name, value in vars(loaded).items():
-            own = inspect.isclass(value) and value.__module__ == loaded.__name__ and not name.startswith("_")
-            if own and issubclass(value, base) and "image_shape" in inspect.signature(value).parameters:
-                found[f"{module.name}.{name}"] = value
-    return found
 
 
 def named(functions: Mapping[str, Callable[..., Any]], **options: Any) -> Iterator[str]:

@@ -1,13 +1,44 @@
-"""JSON Schemas of suites and of config.yaml, with which an editor completes keys and says what they mean."""
+"""JSON Schemas of suites and of config.yaml, with which an editor completes keys and says what they mean.
 
+What an entry's keys are follows from its `class`, `source`, `format` or `name`: branches of the schema, read from
+signatures. The check itself is Python's (genbench/suites); a file of one's own in place of a name is left to it.
+"""
+
+import inspect
 import json
-from collections.abc import Mapping
+import types
+import typing
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
+from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
+from genbench import models, networks
+from genbench.data.datasets import SOURCES
+from genbench.importing import FORMATS
+from genbench.metrics import EvaluationOptions
+from genbench.models import Model
+from genbench.processes.adversarial import PENALTIES
+from genbench.processes.degradations import DEGRADATIONS
+from genbench.processes.samplers import STEPS as SAMPLERS
+from genbench.processes.schedule import SCHEDULES
+from genbench.processes.time_samplers import TIME_SAMPLERS
 from genbench.schema import Keys
 from genbench.suites.keys import Config, Suite
+from genbench.training.recipe import OptimizerConfig, TrainConfig
+from tools.signatures import FILLED, classes, default_of, meanings, parameters
+
+Schema = dict[str, Any]
+# Keys of constructors whose value is one of a small set's names, or a mapping with `name` and its options.
+CHOICES: dict[str, Mapping[str, Callable[..., Any]]] = {
+    "schedule": SCHEDULES,
+    "time_sampler": TIME_SAMPLERS,
+    "penalty": PENALTIES,
+    "degradation": DEGRADATIONS,
+}
+OWN_CODE = {"type": "string", "pattern": r"\.py:"}
 
 
 class _Untitled(GenerateJsonSchema):
@@ -36,15 +67,134 @@ def of_model(model: type[Keys]) -> dict[str, Any]:
     return inlined
 
 
+# --- Signatures -------------------------------------------------------------------------------------------------------
+
+
+def of_annotation(annotation: Any) -> Schema:
+    """The JSON Schema of a parameter's type."""
+    return TypeAdapter(annotation).json_schema(schema_generator=_Untitled)
+
+
+def of_parameter(name: str, annotation: Any, networks_too: bool) -> Schema:
+    """The JSON Schema of one key: by its type, or by what it describes where it is a mapping."""
+    parts = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
+    if name in CHOICES and str in parts:
+        one_of = {"anyOf": [{"enum": list(CHOICES[name])}, OWN_CODE, {"$ref": f"#/$defs/{name}"}]}
+        return {"anyOf": [*one_of["anyOf"], {"type": "null"}]} if types.NoneType in parts else one_of
+    if networks_too and any(typing.get_origin(part) is Mapping for part in parts):
+        described = {"$ref": "#/$defs/network"}
+        return {"anyOf": [described, {"type": "null"}]} if types.NoneType in parts else described
+    return of_annotation(annotation)
+
+
+def of_function(function: Callable[..., Any], filled: tuple[str, ...] = (), networks_too: bool = False) -> Schema:
+    """The properties of an object whose keys are the keyword-only parameters of `function`, and which are required."""
+    given = parameters(function, filled)
+    hints = typing.get_type_hints(function.__init__ if inspect.isclass(function) else function)
+    _, found = meanings(inspect.getdoc(function) or "", list(given))
+    properties, required = {}, []
+    for name, parameter in given.items():
+        properties[name] = of_parameter(name, hints[name], networks_too) | {"description": found.get(name, "")}
+        if parameter.default is parameter.empty:
+            required.append(name)
+        else:
+            default = default_of(parameter)
+            properties[name]["default"] = list(default) if isinstance(default, tuple) else default
+    return {"properties": properties, "required": required}
+
+
+def chosen(key: str, choices: Mapping[str, Schema], also: tuple[str, ...] = ()) -> Schema:
+    """An object whose other keys follow from its `key`; `also` are keys that it has whatever the choice."""
+    branches = []
+    for name, schema in choices.items():
+        closed = {**dict.fromkeys((key, *also), True), **schema["properties"]}
+        then = {"properties": closed, "required": schema["required"], "additionalProperties": False}
+        branches.append({"if": {"properties": {key: {"const": name}}, "required": [key]}, "then": then})
+    return {
+        "type": "object",
+        "required": [key],
+        "properties": {key: {"anyOf": [{"enum": list(choices)}, OWN_CODE]}},
+        "allOf": branches,
+    }
+
+
+def of_model_class(found: type[Model]) -> Schema:
+    """The keys of a family. What it builds upon is filled in by the entry's `first_stage`."""
+    schema = of_function(found, ("image_shape",), networks_too=True)
+    if found.first_stage is not None:
+        schema["properties"][found.first_stage] = {"$ref": "#/$defs/model"}
+        schema["required"].remove(found.first_stage)
+    return schema
+
+
+def of_sampler(found: type[Model]) -> Schema:
+    """The options of a family's samplers; where it walks, also those of the walk and of every method."""
+    schema = of_function(found.sample)
+    closed = not hasattr(found, "walk")
+    for function in () if closed else (found.walk, *SAMPLERS.values()):
+        schema["properties"] |= of_function(function)["properties"]
+    return {"type": "object", "properties": schema["properties"], "additionalProperties": not closed}
+
+
+# --- The files --------------------------------------------------------------------------------------------------------
+
+
+def suite_schema() -> Schema:
+    """The model of a suite, and inside it what signatures state."""
+    schema = of_model(Suite)
+    families = classes(models, Model)
+    schema["$defs"] = {
+        "model": chosen("class", {name: of_model_class(found) for name, found in families.items()}),
+        "network": chosen(
+            "class", {name: of_function(found, FILLED) for name, found in classes(networks, torch.nn.Module).items()}
+        ),
+        **{
+            key: chosen("name", {name: of_function(function) for name, function in table.items()})
+            for key, table in CHOICES.items()
+        },
+    }
+    _choose(schema["properties"]["dataset"], "source", SOURCES)
+    schema["properties"]["evaluation"]["properties"]["options"] |= _closed(EvaluationOptions)
+    (entry,) = schema["properties"]["models"]["patternProperties"].values()
+    keys = entry["properties"]
+    keys["model"] = {"description": keys["model"]["description"], "$ref": "#/$defs/model"}
+    keys["training"] |= _closed(TrainConfig)
+    optimizer = _closed(OptimizerConfig)
+    keys["training"]["properties"]["optimizer"] |= optimizer
+    keys["training"]["properties"]["optimizers"]["additionalProperties"] = optimizer
+    _choose(keys["pretrained"], "format", FORMATS)
+    entry["allOf"] = [
+        {
+            "if": {
+                "properties": {"model": {"properties": {"class": {"const": name}}, "required": ["class"]}},
+                "required": ["model"],
+            },
+            "then": {"properties": {"samplers": {"additionalProperties": of_sampler(found)}}},
+        }
+        for name, found in families.items()
+    ]
+    return schema
+
+
+def _choose(schema: Schema, key: str, table: Mapping[str, Callable[..., Any]]) -> None:
+    """Let the other keys of an object follow from `key`, the name of a function in `table`."""
+    choice = chosen(key, {name: of_function(function) for name, function in table.items()}, tuple(schema["properties"]))
+    schema["properties"][key] |= choice["properties"][key]
+    schema["allOf"] = choice["allOf"]
+
+
+def _closed(function: Callable[..., Any]) -> Schema:
+    return {"type": "object", **of_function(function), "additionalProperties": False}
+
+
 def exported() -> dict[str, str]:
     """The files of schemas/ by name."""
     found = {}
-    for name, model in {"config": Config, "suite": Suite}.items():
-        schema = {
+    for name, schema in {"config": of_model(Config), "suite": suite_schema()}.items():
+        head = {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "$comment": "Written by tools/document.py.",
-            **of_model(model),
-            "title": f"genbench {name}",
         }
-        found[f"{name}.schema.json"] = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+        whole = {**head, **schema, "title": f"genbench {name}"}
+        found[f"{name}.schema.json"] = json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
     return found

@@ -170,7 +170,7 @@ class Pyramid(nn.Module):
 class Generator(nn.Module):
     """x0_hat (N, C, H, W) in [-1, 1] from x_t (N, C, H, W), z (N, latent_size) and the network's time t (N,), 0 .. T-1.
 
-    channels: Width at full resolution.
+    channels: Width of the first layer; `channel_mult` has multiples of it.
     channel_mult: Widths of the resolutions, as multiples of `channels`.
     num_res_blocks: Residual blocks at each resolution, on the way down; one more on the way up.
     attention_resolutions: Sides of feature maps (after folding) that get attention; the middle always has it.

@@ -72,6 +72,32 @@ def test_every_suite_names_its_schema_for_editors() -> None:
         jsonschema.validate(yaml.safe_load(path.read_text(encoding="utf-8")), schema)
 
 
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("models.gan.model.latent_sise", 8),
+        ("models.gan.model.latent_size", "8"),
+        ("models.gan.model.generator.channles", 8),
+        ("models.wgan-gp.model.penalty", {"name": "gp", "gamma": 1}),
+        ("models.gan.training.stepz", 8),
+        ("models.gan.training.optimizer", {"learning_rate": 1}),
+        ("models.gan.samplers", {"default": {"eta": 1}}),
+        ("dataset.image_size", 8),
+        ("evaluation.options.kid", 8),
+        ("models.gan.pretrained", {"format": "dcgan", "path": "x", "timesteps": 4}),
+    ],
+)
+def test_an_editor_sees_a_wrong_key_inside_an_entry(place: str, value: object) -> None:
+    schema = json.loads((ROOT / "schemas/suite.schema.json").read_text(encoding="utf-8"))
+    suite = part = yaml.safe_load((ROOT / "suites/demo.yaml").read_text(encoding="utf-8"))
+    *parents, last = place.split(".")
+    for key in parents:
+        part = part.setdefault(key, {})
+    part[last] = value
+    (error,) = jsonschema.Draft202012Validator(schema).iter_errors(suite)
+    assert list(error.absolute_path)[: len(parents)] == parents
+
+
 def test_the_keys_of_a_docstring_and_their_meanings() -> None:
     text = "Draws: at once.\n\nMore of size.\n\nsize: Its side (see\n    above), in pixels: odd.\nlow: Its\n    end."
     rest, found = document.meanings(text, ["size", "low", "high"])
