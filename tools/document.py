@@ -73,46 +73,27 @@ def table(rows: list[tuple[str, ...]], *head: str) -> Iterator[str]:
 # --- Functions and classes whose keyword-only parameters are an entry's keys ------------------------------------------
 
 
-class Glossary:
-    """The meanings of glossary.yaml, with a note of those that were needed."""
-
-    def __init__(self) -> None:
-        self.meanings = yaml.safe_load((ROOT / "tools/glossary.yaml").read_text(encoding="utf-8"))
-        self.used: set[str] = set()
-
-    def meaning(self, place: str, key: str) -> str:
-        """What `key` means at `place`. Raises InputError for one that nothing explains."""
-        for name in (f"{place}.{key}", key):
-            if name in self.meanings:
-                self.used.add(name)
-                return str(self.meanings[name])
-        raise InputError(
-            f"{place}: key {key!r} has no meaning, expected one in its docstring or in tools/glossary.yaml"
-        )
-
-    def check(self) -> None:
-        """InputError for meanings that nothing needed."""
-        if unused := sorted(set(self.meanings) - self.used):
-            raise InputError(f"tools/glossary.yaml: nothing needs {', '.join(unused)}")
-
-
-GLOSSARY = Glossary()
-
-
 def describe(
     function: Callable[..., Any], place: str, *, filled: tuple[str, ...] = (), docstring: str | None = None
 ) -> Iterator[str]:
-    """What a function or class does, and a table of its keys. `place` is its name in the glossary."""
+    """What a function or class does, and a table of its keys. `place` names it in errors."""
     given = parameters(function, filled)
-    text, found = meanings(inspect.cleandoc(docstring or function.__doc__ or ""), list(given))
+    docstring = inspect.cleandoc(docstring or function.__doc__ or "")
+    text, found = meanings(docstring, list(given))
+    if stray := set(re.findall(r"^(\w+): [A-Z]", docstring, re.MULTILINE)) - set(given):
+        raise InputError(f"{place}: found a line {stray.pop() + ':'!r} in its docstring, expected it only for a key")
     if text:
         yield from (sentence(text), "")
     hints = typing.get_type_hints(function.__init__ if inspect.isclass(function) else function)
     rows = []
     for name, parameter in given.items():
+        if name not in found:
+            raise InputError(
+                f"{place}: key {name!r} has no meaning, expected a line '{name}: Meaning.' in its docstring"
+            )
         required = parameter.default is parameter.empty
         default = "required" if required else code(default_of(parameter))
-        rows.append((f"`{name}`", words(hints[name]), default, found.get(name) or GLOSSARY.meaning(place, name)))
+        rows.append((f"`{name}`", words(hints[name]), default, found[name]))
     if rows:
         yield from table(rows, "key", "value", "default", "what it is")
 
@@ -291,7 +272,6 @@ def main() -> None:
             stale.append(str(path.relative_to(ROOT)))
             if not args.check:
                 path.write_text(new, encoding="utf-8")
-    GLOSSARY.check()
     if stale and args.check:
         sys.exit(f"out of date: {', '.join(stale)}; run tools/document.py")
 

@@ -22,7 +22,7 @@ from genbench.metrics import EvaluationOptions
 from genbench.models import Model
 from genbench.processes.adversarial import PENALTIES
 from genbench.processes.degradations import DEGRADATIONS
-from genbench.processes.samplers import STEPS as SAMPLERS
+from genbench.processes.samplers import SAMPLERS
 from genbench.processes.schedule import SCHEDULES
 from genbench.processes.time_samplers import TIME_SAMPLERS
 from genbench.schema import Keys

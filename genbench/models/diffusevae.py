@@ -101,8 +101,11 @@ class DiffuseVAE(Diffusion):
     ) -> Images:
         """Beside these the options of the walk and of its `method`, as in Diffusion.
 
-        `prior` is the VAE's (see VAE.sample), and x_T is scaled by `temperature`.
         x_T is the first draw, as in Diffusion: the same seeds start both from the same noise.
+
+        prior: Where the VAE's latent is drawn from, one of its `priors`; by default the first.
+        temperature: Scales x_T, the noise that sampling starts from.
+        clip: The predicted image is clipped to [-1, 1] before each step.
         """
         times, step = self.walk(noise, **walk)
         x_T = temperature * noise.normal(*self.image_shape)

@@ -260,6 +260,9 @@ class Diffusion(Model):
         """Beside these the options of the walk and of its `method`: see samplers.
 
         y: labels, of a model with classes; without them, seed i has class i mod num_classes.
+
+        clip: The predicted image is clipped to [-1, 1] before each step.
+        guidance: Weight of classifier-free guidance, for a model with `label_dropout`; 0 is none.
         """
         times, step = self.walk(noise, **walk)
         x_T = noise.normal(*self.image_shape)
