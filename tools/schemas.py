@@ -17,6 +17,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from genbench import models, networks
 from genbench.data.datasets import SOURCES
+from genbench.features import EXTRACTORS
 from genbench.importing import FORMATS
 from genbench.metrics import EvaluationOptions
 from genbench.models import Model
@@ -133,6 +134,8 @@ def of_sampler(found: type[Model]) -> Schema:
     closed = not hasattr(found, "walk")
     for function in () if closed else (found.walk, *SAMPLERS.values()):
         schema["properties"] |= of_function(function)["properties"]
+    if not closed:
+        schema["properties"]["method"] |= {"anyOf": [{"enum": list(SAMPLERS)}, OWN_CODE]}
     return {"type": "object", "properties": schema["properties"], "additionalProperties": not closed}
 
 
@@ -154,7 +157,9 @@ def suite_schema() -> Schema:
         },
     }
     _choose(schema["properties"]["dataset"], "source", SOURCES)
-    schema["properties"]["evaluation"]["properties"]["options"] |= _closed(EvaluationOptions)
+    evaluation = schema["properties"]["evaluation"]["properties"]
+    evaluation["options"] |= _closed(EvaluationOptions)
+    evaluation["extractors"]["items"] = {"enum": list(EXTRACTORS)}
     (entry,) = schema["properties"]["models"]["patternProperties"].values()
     keys = entry["properties"]
     keys["model"] = {"description": keys["model"]["description"], "$ref": "#/$defs/model"}
