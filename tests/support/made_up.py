@@ -133,8 +133,8 @@ def write_results(
             "parameters": parameters,
             "training_memory_bytes": 310_000_000,
             "training_steps": 600,
-            "checkpoints": CHECKPOINTS.get(name, ["final"]),
-            "pictures": PICTURES.get(name, []),
+            "checkpoints": list(CHECKPOINTS.get(name, ["final"])),
+            "pictures": list(PICTURES.get(name, [])),
         }  # fmt: skip
         entries[name] = reduced | {
             "samplers": {
