@@ -24,6 +24,7 @@ from genbench.errors import InputError, place
 from genbench.features import EXTRACTORS
 from genbench.importing import FORMATS
 from genbench.machine.command_line import run
+from genbench.mappings import Keys
 from genbench.metrics import METRICS, EvaluationOptions
 from genbench.models.diffusion import Diffusion
 from genbench.processes.adversarial import PENALTIES
@@ -32,7 +33,7 @@ from genbench.processes.samplers import SAMPLERS, spaced_timesteps
 from genbench.processes.schedule import SCHEDULES
 from genbench.processes.time_samplers import TIME_SAMPLERS
 from genbench.records.record import Record
-from genbench.schema import Keys, words
+from genbench.schema import words
 from genbench.suites.keys import Config, Suite
 from genbench.training.recipe import OptimizerConfig, TrainConfig
 from tools import records, schemas

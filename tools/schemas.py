@@ -19,6 +19,7 @@ from genbench import models, networks
 from genbench.data.datasets import SOURCES
 from genbench.features import EXTRACTORS
 from genbench.importing import FORMATS
+from genbench.mappings import Keys
 from genbench.metrics import EvaluationOptions
 from genbench.models import Model
 from genbench.processes.adversarial import PENALTIES
@@ -26,7 +27,6 @@ from genbench.processes.degradations import DEGRADATIONS
 from genbench.processes.samplers import SAMPLERS
 from genbench.processes.schedule import SCHEDULES
 from genbench.processes.time_samplers import TIME_SAMPLERS
-from genbench.schema import Keys
 from genbench.suites.keys import Config, Suite
 from genbench.training.recipe import OptimizerConfig, TrainConfig
 from tools.signatures import FILLED, classes, default_of, meanings, parameters

@@ -21,6 +21,7 @@ PACKAGE = Path(__file__).parents[1]
 PLUMBING = (
     "errors",
     "schema",
+    "mappings",
     "own_code",
     "files",
     "machine",

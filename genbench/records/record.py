@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
-from genbench.errors import InputError
+from genbench.errors import InputError, unknown_name
 from genbench.files.artifacts import read_hashed_json
-from genbench.schema import Keys, explain, unknown_name
+from genbench.mappings import Keys, explain
 
 OTHER_VERSION = "written by genbench, perhaps in another version"
 R = TypeVar("R", bound="Record")

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import MISSING, AfterValidator, ConfigDict, Field, model_validator
 
+from genbench.mappings import Keys
 from genbench.own_code import parse
-from genbench.schema import Keys
 
 T = TypeVar("T")
 
