@@ -9,33 +9,11 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 
 from genbench.reporting.columns import FLOPS, NFE, PARAMETERS, TIME, TRAINING_TIME, Column
-from genbench.reporting.numerals import SUPERSCRIPTS, Number
+from genbench.reporting.latex import escape_latex, one_line
+from genbench.reporting.numerals import Number
 from genbench.reporting.table import Cell, Row, Table
 
 PRINTED = (TIME, NFE, FLOPS, PARAMETERS, TRAINING_TIME)  # the costs for which a printed page has room
-LATEX = {  # what stands for something else in LaTeX, and signs that its fonts may lack
-    "\\": r"\textbackslash{}",
-    **{letter: f"\\{letter}" for letter in "{}$&#%_"},
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    '"': r"\textquotedbl{}",
-    "|": r"\textbar{}",
-    "±": r"$\pm$",
-    "≈": r"$\approx$",
-    "×": r"$\times$",
-    "·": r"$\cdot$",
-    "√": r"$\surd$",
-    **{chr(sign): f"$^{chr(plain)}$" for plain, sign in SUPERSCRIPTS.items()},
-    "₁": r"$_1$",
-    "₂": r"$_2$",
-    "–": "--",
-    "↑": r"$\uparrow$",
-    "↓": r"$\downarrow$",
-    "η": r"$\eta$",
-    "∞": r"$\infty$",
-}
 ARROWS = {"higher": "↑", "lower": "↓"}
 
 
@@ -216,20 +194,10 @@ def marked_notes(table: Table, columns: Sequence[Column]) -> list[tuple[str, str
     return found
 
 
-def escape_latex(text: str) -> str:
-    """Text as LaTeX prints it, on one line; a question mark for letters that its usual fonts have not."""
-    return "".join(LATEX.get(letter, letter if letter < "\u0180" else "?") for letter in one_line(text))
-
-
 def escape_markdown(text: str) -> str:
     """Text as Markdown shows it, on one line: no markup and no HTML."""
     escaped = re.sub(r"([\\`*_{}\[\]#|~])", r"\\\1", one_line(text))
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def one_line(text: str) -> str:
-    """What can be printed of a text, with spaces for the rest."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 EXPORTS: dict[str, Callable[[Table], str]] = {"csv": comma_separated, "json": as_json, "tex": latex, "md": markdown}

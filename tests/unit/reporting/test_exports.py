@@ -14,7 +14,8 @@ from made_up import EVIL, FEW, STAND_IN, Page, render, report_of, table_of, writ
 
 from genbench.files.artifacts import read_json, write_json
 from genbench.reporting.drawing import COLOURS, pdf_file
-from genbench.reporting.exports import as_json, comma_separated, escape_latex, escape_markdown, latex, markdown
+from genbench.reporting.exports import as_json, comma_separated, escape_markdown, latex, markdown
+from genbench.reporting.latex import escape_latex
 from genbench.reporting.origins import code_versions, older_code, origins_of
 from genbench.reporting.published import PUBLISHED, published_beside
 from genbench.reporting.results import read_results
@@ -61,23 +62,69 @@ def test_latex_is_a_booktabs_table_with_as_many_cells_in_every_row(evil):
     assert "a stand-in for Inception's: no FID" in text
 
 
+# Labels that users write, and the text of the page: None where a "?" stands for what the fonts lack.
+LABELS = {
+    "[ours] DDPM": "[ours] DDPM",
+    "*ours": "*ours",
+    "* [2] ours": "* [2] ours",
+    'Model "A"': 'Model "A"',
+    r"C:\runs\new": r"C:\runs\new",
+    "50% & $5 #1": "50% & $5 #1",
+    "a_b ^c ~d": None,  # an underscore is drawn as a line
+    "{x} }{": "{x} }{",
+    "a--b ---c": "a--b ---c",
+    "β-VAE, η = 0.5": "β-VAE, η = 0.5",
+    "\u03c3\u0302, T→∞, ≤ 5 ± 2": None,
+    "é Ö ñ ç å ş ğ ő ž": None,
+    "İstanbul ß Łódź": None,
+    "\u201cquoted\u201d \u2018x\u2019 – … don't": None,
+    "模型 😀": None,
+    "<a> | b": "<a> | b",
+    "10³ x₂ ½": None,
+    "%": "%",
+    "\\": "\\",
+    "&": "&",
+    "": "",
+}
+
+
+LIKENESS = {0x2C6: "^", 0x2DC: "~", 0x2019: "'"}  # what the fonts have for these
+
+
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs LaTeX")
 def test_latex_takes_the_table_as_it_is(demo, evil, tmp_path):
-    for number, table in enumerate((table_of(demo), evil)):
+    """In an empty article: only the packages that the first line of the table names."""
+    rows = [replace(evil.rows[0], label=label, sampler_label=label, budget=None) for label in LABELS]
+    budgets = [replace(row, budget=row.label) for row in rows]
+    remarked = [replace(row, remarks=[f"{row.label}: a note"]) for row in rows]
+    tables = [table_of(demo), evil, *(replace(evil, rows=several) for several in (rows, budgets, remarked))]
+    for number, table in enumerate(tables):
         (tmp_path / f"table{number}.tex").write_text(latex(table), encoding="utf-8")
-    packages = r"\usepackage[T1]{fontenc}\usepackage{booktabs,graphicx}"
-    document = rf"\documentclass{{article}}{packages}\begin{{document}}\input{{table0}}\input{{table1}}\end{{document}}"
+    inputs = "".join(rf"\input{{table{number}}}\clearpage" for number in range(len(tables)))
+    document = rf"\documentclass{{article}}\usepackage{{booktabs,graphicx}}\begin{{document}}{inputs}\end{{document}}"
     (tmp_path / "paper.tex").write_text(document)
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-draftmode", "paper.tex"]
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")
     assert done.returncode == 0, done.stdout[-3000:]
-    assert "Overfull \\hbox" not in done.stdout
+    for complaint in ("Overfull \\hbox", "Missing character"):
+        assert complaint not in done.stdout + (tmp_path / "paper.log").read_text(errors="replace")
+    if shutil.which("pdftotext"):
+        command = ["pdftotext", "-f", "3", "-l", "3", "-layout", "paper.pdf", "-"]
+        text = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True).stdout
+        printed = {re.split("  +", line.strip())[0].translate(LIKENESS) for line in text.splitlines()}
+        assert {label for label in LABELS.values() if label} - printed == set()
 
 
 def test_latex_and_markdown_escape_what_they_would_obey():
     assert escape_latex(r"100% \input{x} ~^ $a$ #1") == (
         r"100\% \textbackslash{}input\{x\} \textasciitilde{}\textasciicircum{} \$a\$ \#1"
     )
+    assert escape_latex("[a] *b*") == "{[}a{]} {*}b{*}"  # as an option and a star of \\\\ before them
+    assert escape_latex('"a" `b') == r"{\ttfamily\char34}a{\ttfamily\char34} \`{}b"
+    assert escape_latex("a--b, ''") == "a-{}-b, '{}'"
+    assert escape_latex("é ő ï ß β ∞ ± ₂ ④ 模") == r"\'{e} \H{o} \"{\i} {\ss} $\beta$ $\infty$ $\pm$ $_2$ 4 ?"
+    assert escape_latex("\u03c3\u0302, ᾱ") == r"$\hat{\sigma}$, $\bar{\alpha}$"
+    assert escape_latex("e\u0301") == escape_latex("é")  # however it was typed
     assert escape_markdown("[a](b) *c* `d` <e> | f\ng") == r"\[a\](b) \*c\* \`d\` &lt;e&gt; \| f g"
 
 
