@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 import tomllib
-import types
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -19,6 +18,7 @@ import pytest
 import yaml
 from checkouts import COMMANDS, DOCUMENTS, ROOT
 
+from genbench import own_code
 from genbench.data import datasets
 from genbench.suites.keys import Suite
 from tools import document
@@ -151,18 +151,10 @@ def block(name: str, language: str, containing: str) -> str:
     return str(found)
 
 
-def test_the_data_set_of_the_documents_is_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    module = types.ModuleType("genbench.data.small_digits")
-    imports = """
-from pathlib import Path
-import numpy as np
-from genbench.files.artifacts import array_sha256
-from genbench.data.description import Dataset, Description
-from genbench.data.image_set import ImageSet, make_image_set
-"""
-    exec(imports + block("docs/extending.md", "python", "def small_digits"), module.__dict__)
-    monkeypatch.setitem(datasets.SOURCES, "small-digits", module.small_digits)
-    entry = yaml.safe_load(block("docs/extending.md", "yaml", "small-digits"))["dataset"]
+def test_the_data_set_of_the_documents_is_one(tmp_path: Path) -> None:
+    (tmp_path / "small_digits.py").write_text(block("docs/extending.md", "python", "def small_digits"))
+    entry = yaml.safe_load(block("docs/extending.md", "yaml", "enlarge: 4"))["dataset"]
+    entry = own_code.complete(entry, tmp_path)
     described, splits = datasets.describe(entry, tmp_path), datasets.prepare(entry, tmp_path)
     assert described.image_shape == (1, 32, 32)
     assert (described.num_train, described.num_test) == tuple(len(splits[name].images) for name in ("train", "test"))
@@ -172,7 +164,7 @@ from genbench.data.image_set import ImageSet, make_image_set
     assert np.array_equal(images[:, 0::4, 0::4], images[:, 3::4, 3::4])  # squares of 4 x 4 pixels
     assert np.bincount(splits["train"].labels, minlength=10).min() > 130  # every digit is there
     with pytest.raises(document.InputError, match=r"unknown key: found 'enlarged' \(did you mean 'enlarge'\?\)"):
-        datasets.describe({"source": "small-digits", "enlarged": 2}, tmp_path)
+        datasets.describe({"source": entry["source"], "enlarged": 2}, tmp_path)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)

@@ -1,8 +1,6 @@
 """What the README shows works as it stands."""
 
 import re
-import sys
-import types
 from pathlib import Path
 
 import pytest
@@ -10,6 +8,7 @@ import torch
 import yaml
 from entries import IMAGE_SHAPE, blobs
 
+from genbench import own_code
 from genbench.data.description import Description
 from genbench.processes.noise import Noise
 from genbench.sampling.checkpoint import load_model
@@ -18,17 +17,6 @@ from genbench.training.folder import train
 
 DATA = Description("blobs", "Blobs", *IMAGE_SHAPE[1:], IMAGE_SHAPE[0], 4, 32, 8)
 README = (Path(__file__).parents[2] / "README.md").read_text()
-IMPORTS = """
-from collections.abc import Iterator, Mapping
-from typing import Any
-import torch
-from torch.nn import functional as F
-from genbench.errors import place
-from genbench.schema import construct
-from genbench.models import Batch, Model
-from genbench.processes.noise import Noise
-from genbench.tensors import Images, Labels, Scalar
-"""
 
 
 def block(language: str, containing: str) -> str:
@@ -38,12 +26,10 @@ def block(language: str, containing: str) -> str:
 
 
 @pytest.fixture
-def flow(monkeypatch: pytest.MonkeyPatch) -> dict:
-    """The README's own family as the module genbench.models.flow, and its entry, narrowed."""
-    module = types.ModuleType("genbench.models.flow")
-    monkeypatch.setitem(sys.modules, "genbench.models.flow", module)
-    exec(IMPORTS + block("python", "class Flow"), module.__dict__)
-    entry = yaml.safe_load(block("yaml", "flow.Flow"))["flow"]
+def flow(tmp_path: Path) -> dict:
+    """The README's own family in a file of its own, and its entry, narrowed."""
+    (tmp_path / "flow.py").write_text(block("python", "class Flow"))
+    entry = own_code.complete(yaml.safe_load(block("yaml", "flow.py:Flow"))["flow"], tmp_path)
     entry["model"]["velocity"] |= {"channels": 8, "norm_groups": 4}
     entry["training"] |= {"steps": 6, "batch_size": 8}
     return entry | {"label": "Flow", "description": "", "snapshots": [], "pictures": [], "sample_batch_size": 8}
