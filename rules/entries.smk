@@ -116,20 +116,13 @@ def sample_features(wildcards):
     return [f"{DRAW.format(**wildcards)}/features/{name}.npz" for name in evaluation(wildcards)["extractors"]]
 
 
-def own_metrics(wildcards):
-    """Metrics of the user's own, as arguments of scripts/evaluate.py, for {params...:q}."""
-    return ["--metrics", *evaluation(wildcards)["metrics"]] if "metrics" in evaluation(wildcards) else []
+def metric_options(wildcards):
+    """The metrics' options as JSON; and behind it, if there are some, metrics of the user's own.
 
-
-def holdout_arguments(wildcards, input):
-    """The features of test images, and metrics of the user's own, as arguments of scripts/evaluate.py."""
-    return (["--holdout", *input.holdout] if input.holdout else []) + own_metrics(wildcards)
-
-
-def real_options(wildcards):
-    """The metrics' options for the real images, as JSON; and after these metrics of the user's own."""
-    options, own = json.dumps(evaluation(wildcards)["options"]), own_metrics(wildcards)
-    return [options, *own] if own else options
+    Not from the job's input as well: Snakemake overlooks changes of such parameters.
+    """
+    options, own = json.dumps(evaluation(wildcards)["options"]), evaluation(wildcards).get("metrics")
+    return [options, "--metrics", *own] if own else options
 
 
 def objects(wildcards):

@@ -52,8 +52,8 @@ rule evaluate:
         runtime=growing(120),
     params:
         draws=draws,
-        holdout=holdout_arguments,
-        options=lambda wildcards: json.dumps(evaluation(wildcards)["options"]),
+        holdout=lambda wildcards, input: ["--holdout", *input.holdout] if input.holdout else [],
+        options=metric_options,
     message:
         f"evaluate {OF_DRAW}"
     shell:
@@ -168,7 +168,7 @@ rule evaluate_real:
         mem_mb=growing(8000),
         runtime=growing(120),
     params:
-        options=real_options,
+        options=metric_options,
     message:
         "evaluate_real {wildcards.suite}/real"
     shell:

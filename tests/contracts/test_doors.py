@@ -5,21 +5,31 @@ workflow to its report.
 """
 
 import json
+import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
+from entries import DDPM
 
 from genbench import own_code
 from genbench.errors import InputError
 from genbench.files.artifacts import read_json
+from genbench.images import to_pixels
 from genbench.machine.code import code_sha256, definitions
+from genbench.processes.noise import Noise
 from genbench.sampling.checkpoint import load_model
 from genbench.suites.families import first_stage_key, needed
 from genbench.suites.load import load_suite
 from genbench.suites.preflight import preflight
+
+ROOT = Path(__file__).parents[2]
 
 DATA = '''
 import numpy as np
@@ -174,7 +184,36 @@ SPREAD = Metric(
 )
 """
 
-FILES = {"metric": METRIC, "data": DATA, "network": NETWORK, "flow": FLOW, "refined": REFINED, "told": TOLD}
+MINE = '''
+from genbench.models.diffusion import Diffusion
+
+
+class Mine(Diffusion):
+    """A diffusion model by another name."""
+
+    family, paper, about = "Diffusion of mine", "nobody 2026", "Another name for it."
+'''
+
+SAMPLER = '''
+def leap(schedule, noise, *, strength: float = 1.0):
+    """A part of the way to x0_hat."""
+
+    def step(predict, x_t, t, s):
+        return x_t + strength * (predict(x_t, t).x0 - x_t)
+
+    return step
+'''
+
+FILES = {
+    "mine": MINE,
+    "sampler": SAMPLER,
+    "metric": METRIC,
+    "data": DATA,
+    "network": NETWORK,
+    "flow": FLOW,
+    "refined": REFINED,
+    "told": TOLD,
+}
 LINEAR = {"class": "./network.py:Linear"}
 TRAINING = {"steps": 3, "batch_size": 16}
 SUITE = {
@@ -195,6 +234,11 @@ SUITE = {
             "samplers": {"euler": {"steps": 2}},
         },
         "refined": {"model": {"class": "./refined.py:Refined"}, "training": TRAINING, "first_stage": "flow"},
+        "mine": {
+            "model": DDPM | {"class": "./mine.py:Mine"},
+            "training": TRAINING,
+            "samplers": {"leap": {"method": "./sampler.py:leap", "steps": 2, "strength": 0.9}},
+        },
         "told": {
             "model": {"class": "./told.py:Told", "num_classes": 4},
             "training": TRAINING | {"optimizer": {"lr": 0.1}},
@@ -272,6 +316,14 @@ def test_a_data_set_and_families_of_every_kind_go_from_their_files_to_metrics(wa
     sketch, _ = load_model("flow/model.safetensors")
     for key, weight in load_model("refined/model.safetensors")[0].sketch.state_dict().items():
         assert weight.equal(sketch.state_dict()[key])
+    mine = load_model("mine/model.safetensors")[0].eval()
+    noise = Noise(torch.arange(80))
+    with torch.inference_mode():
+        x = noise.normal(*mine.image_shape)
+        for t in mine.timesteps(2, "uniform", None):
+            x = x + 0.9 * (mine.predictor(True, None)(x, t).x0 - x)
+    drawn = np.load("mine/samples.npz")["arr_0"][:80]
+    assert np.abs(to_pixels(x).numpy().astype(int) - drawn).max() <= 1
     labels = np.load("data/test.npz")["labels"][:80]
     images = np.load("told/samples.npz")["arr_0"][:80]
     bright = images.reshape(80, 2, 8, 2, 8).mean((2, 4)).reshape(80, 4).argmax(1)
@@ -397,3 +449,41 @@ def test_a_file_that_is_missing_is_named_with_its_place_in_the_suite(folder: Pat
     Path("mine/flow.py").unlink()
     with pytest.raises(InputError, match=r"^mine/own\.yaml: models: flow: model: class: own code: mine/flow\.py: no"):
         load_suite(Path("mine/own.yaml"))
+
+
+def snakemake(*arguments: str) -> str:
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores=2", *arguments]
+    config = ["--profile", str(ROOT / "profiles/default"), "--config", "suite=mine/own.yaml", "device=cpu"]
+    job = subprocess.run([*command, *config], capture_output=True, text=True, timeout=800)
+    assert job.returncode == 0, (job.stdout + job.stderr)[-5000:]
+    return job.stdout + job.stderr
+
+
+JUDGING = {"evaluate", "evaluate_real", "neighbours", "report", "index", "all"}
+
+
+def planned_after_an_edit(name: str) -> set[str]:
+    """The rules of the jobs that a run would do after an edit of this file, which is undone."""
+    path = Path(f"mine/{name}.py")
+    code = path.read_text()
+    path.write_text(code + "# edited\n")
+    jobs = re.findall(r"^(?:(?:local)?rule (\w+):|Job \d+: (\w+))", snakemake("--dry-run"), re.MULTILINE)
+    path.write_text(code)
+    return {silent or rule for silent, rule in jobs}
+
+
+@pytest.mark.slow
+def test_own_code_goes_through_the_workflow_to_the_report(folder: Path) -> None:
+    shutil.copy(ROOT / "config.yaml", ".")
+    write(SUITE | {"models": {"mine": SUITE["models"]["mine"]}})
+    snakemake()
+    page = Path("results/report/own.html").read_text()
+    for text in ("Diffusion of mine", "nobody 2026", "Another name for it.", "Spread", "Corners", "leap"):
+        assert text in page
+    assert "tandard deviation of all features of generated images" in page
+    assert re.search(r"mine/sampler\.py:leap#\w{16}", page)
+    assert "other code than this checkout" not in page
+    assert planned_after_an_edit("flow") == set()  # of a file that this suite does not name
+    assert planned_after_an_edit("metric") == JUDGING
+    assert planned_after_an_edit("sampler") == {"sample", "sample_features", *JUDGING} - {"evaluate_real"}
+    assert planned_after_an_edit("mine") == {"train", "sample", "sample_features", *JUDGING} - {"evaluate_real"}

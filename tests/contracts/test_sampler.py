@@ -24,9 +24,11 @@ from genbench.suites.preflight import preflight
 from genbench.tensors import Images
 
 EXTENDING = (Path(__file__).parents[2] / "docs/extending.md").read_text(encoding="utf-8")
-ENTRY = yaml.safe_load(re.search(r"```yaml\n(samplers: \{gamma.*?)```", EXTENDING, re.DOTALL)[1])["samplers"]
+ENTRY = yaml.safe_load(
+    re.search(r"```yaml\n(samplers:\n  gamma.*?)```", EXTENDING, re.DOTALL)[1].replace("./gamma.py:gamma_step", "gamma")
+)["samplers"]
 
-FUNCTION = re.search(r"```python\n(def gamma_step.*?)```", EXTENDING, re.DOTALL)[1]
+FUNCTION = re.search(r"```python\n(import math\n[^`]*def gamma_step.*?)```", EXTENDING, re.DOTALL)[1]
 
 
 @pytest.fixture
@@ -108,12 +110,7 @@ def test_steps_and_noise_are_known_beforehand_and_shown_in_the_report(model: Mod
 
 
 def test_it_may_stand_in_a_file_beside_the_suite(tmp_path: Path) -> None:
-    imports = "import math\nfrom genbench.errors import InputError\nfrom genbench.processes.noise import Noise\n"
-    imports += (
-        "from genbench.processes.samplers import Predict, Step\nfrom genbench.processes.schedule import Schedule\n"
-    )
-    imports += "from genbench.tensors import Images\n"
-    (tmp_path / "own.py").write_text(imports + FUNCTION)
+    (tmp_path / "own.py").write_text(FUNCTION)
     found = planned(tmp_path, {"mine": {"method": "own.py:gamma_step", "steps": 5}})["mine"]
     assert (found["walk"]["label"], found["walk"]["steps"], found["nfe"]) == ("gamma_step", 5, 5)
     with pytest.raises(InputError, match=r"ddpm: samplers: mine: .*own.py:gamma_step.*: unknown key: found 'gama'"):
