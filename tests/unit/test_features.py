@@ -268,13 +268,13 @@ def test_efficientnet_says_how_to_install_it(monkeypatch):
 
 def test_preflight_asks_for_the_package_and_for_as_many_images_as_the_headline_needs(monkeypatch):
     data = describe({"source": "demo"}, Path())
-    suite = {"num_samples": 2000, "snapshot_samples": 2000}
+    suite = {"dataset": {"source": "demo"}, "num_samples": 2000, "snapshot_samples": 2000}
     suite["evaluation"] = {"extractors": ["efficientnet"], "options": {}, "headline": "fd_efficientnet"}
     check_evaluation(suite, data, Path())
     suite["evaluation"]["headline"] = "fd_infinity_efficientnet"  # which is optional elsewhere
     with pytest.raises(InputError, match="num_samples: found 2000, expected at least 10240"):
         check_evaluation(suite, data, Path())
-    monkeypatch.setattr("genbench.suites.preflight.find_spec", lambda package: None)
+    monkeypatch.setattr("genbench.suites.evaluation.find_spec", lambda package: None)
     with pytest.raises(InputError, match=r"efficientnet_lite_pytorch is not installed.*genbench\[efficientnet\]"):
         check_evaluation(suite, data, Path())
 
