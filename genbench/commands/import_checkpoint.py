@@ -16,6 +16,7 @@ FORMATS = (
     'ddgan {"image_size": 32, "timesteps": 4}; dcgan {"image_size": 64, "discriminator": "netD.pth"}; '
     'diffusers without a scheduler {"timesteps": 1000, "schedule": "linear", "prediction": "eps"}; '
     'improved-diffusion {"image_size": 32, "timesteps": 4000, "schedule": "cosine", "num_heads": 4, '
+    '"num_heads_upsample": -1, "sigma_small": false, '
     '"rescale_timesteps": true, "prediction": "eps"}.'
 )
 

@@ -54,6 +54,8 @@ def unet_config(unet: UNet, entry: Mapping[str, Any], image_shape: tuple[int, in
     up = down
     if options["up_attention_resolutions"] is not None:
         up = [size >> level in options["up_attention_resolutions"] for level in range(len(widths))]
+    if options["up_num_heads"] not in (None, options["num_heads"]):
+        raise _inexpressible("up_num_heads", options["up_num_heads"], f"{options['num_heads']}, as num_heads")
     middle, scale_shift = options["middle_attention"], options["scale_shift_norm"]
     if middle == "bare" and not scale_shift:
         raise _inexpressible("middle_attention", middle, "another without scale_shift_norm")
@@ -99,7 +101,7 @@ def scheduler_config(model: Diffusion, entry: Mapping[str, Any]) -> dict[str, An
         "num_train_timesteps": model.schedule.T,
         "trained_betas": None,
         "prediction_type": {ours: theirs for theirs, ours in PREDICTIONS.items()}[model.prediction],
-        "variance_type": "learned_range" if model.learned_variance else "fixed_small",
+        "variance_type": {"learned": "learned_range", "small": "fixed_small", "large": "fixed_large"}[model.variance],
         "clip_sample": True,
         "clip_sample_range": 1.0,
         "thresholding": False,

@@ -76,19 +76,22 @@ def official_shapes(unet: UNet) -> dict[str, tuple[int, ...]]:
     }
 
 
-def from_official(state: Mapping[str, Tensor], unet: UNet, num_heads: int, path: Path) -> State:
+def from_official(state: Mapping[str, Tensor], unet: UNet, path: Path) -> State:
     """The authors' tensors under our names and in our order; InputError where they do not fit `unet`."""
     check_shapes(state, official_shapes(unet), path, "a U-Net of improved diffusion with as many blocks")
     ours, tensors = unet.state_dict(), {}
     for name, theirs in official_names(unet).items():
         value = state[theirs]
-        if ".qkv." in name:  # (heads, 3, C / heads) to (3, heads, C / heads)
-            value = value.unflatten(0, (num_heads, 3, -1)).transpose(0, 1)
+        layer, separator, _ = name.partition(".qkv.")
+        if separator:  # (heads, 3, C / heads) to (3, heads, C / heads)
+            attention = unet.get_submodule(layer)
+            assert isinstance(attention, Attention)
+            value = value.unflatten(0, (attention.num_heads, 3, -1)).transpose(0, 1)
         tensors[name] = value.reshape(ours[name].shape)
     return tensors
 
 
-def _denoiser(state: State, image_size: int, num_heads: int, path: Path) -> dict[str, Any]:
+def _denoiser(state: State, image_size: int, heads: Mapping[str, int], path: Path) -> dict[str, Any]:
     """The entry of the network that the names and shapes of its tensors tell of."""
     try:
         channels = state["input_blocks.0.0.weight"].shape[0]
@@ -109,7 +112,7 @@ def _denoiser(state: State, image_size: int, num_heads: int, path: Path) -> dict
             "channel_mult": [width // channels if width % channels == 0 else width / channels for width in widths],
             "num_res_blocks": len(levels[0]),
             "attention_resolutions": [image_size >> level for level, there in enumerate(attention) if there],
-            "num_heads": num_heads,
+            **heads,
             "dropout": 0.0,
             "norm_eps": 1e-5,
             "scale_shift_norm": state[f"{first[0]}.0.emb_layers.1.weight"].shape[0] == 2 * widths[0],
@@ -148,6 +151,8 @@ def improved_diffusion(
     timesteps: int,
     schedule: Literal["linear", "cosine"],
     num_heads: int = 4,
+    num_heads_upsample: int = -1,
+    sigma_small: bool = False,
     rescale_timesteps: bool = True,
     prediction: Literal["eps", "x0"] = "eps",
 ) -> Imported:
@@ -157,22 +162,31 @@ def improved_diffusion(
     timesteps: The authors' --diffusion_steps; no default, since another value draws noise.
     schedule: The authors' --noise_schedule; no default, since another value draws noise.
     num_heads: Heads of each attention.
+    num_heads_upsample: Heads on the way up; -1: as many as elsewhere.
+    sigma_small: The variance of a step, where the network has not learned one, is the posterior's instead of beta.
     rescale_timesteps: The network is given t rescaled to 1000 steps.
     prediction: What the network predicts: the noise eps, or x0 (the authors' --predict_xstart).
     """
-    for key, value in {"image_size": image_size, "timesteps": timesteps, "num_heads": num_heads}.items():
+    up = num_heads if num_heads_upsample == -1 else num_heads_upsample
+    positive = {"image_size": image_size, "timesteps": timesteps, "num_heads": num_heads, "num_heads_upsample": up}
+    for key, value in positive.items():
         if value < 1:
             raise InputError(f"{path}: option {key}: found {value}, expected a positive number")
     state = state_of(load_torch_file(path), path)
     learned_variance = _check_unconditional(state, path)
+    if learned_variance and sigma_small:
+        raise InputError(f"{path}: option sigma_small: found true, but this network has learned its variance")
+    variance: dict[str, Any] = {} if sigma_small else {"variance": "large"}
     entry: dict[str, Any] = {
         "class": "diffusion.Diffusion",
         "timesteps": timesteps,
         "schedule": {"name": "cosine"},
         "prediction": prediction,
         "time_input": "rescaled" if rescale_timesteps else "index",
-        **({"learned_variance": True, "loss": "hybrid"} if learned_variance else {}),
-        "denoiser": _denoiser(state, image_size, num_heads, path),
+        **({"learned_variance": True, "loss": "hybrid"} if learned_variance else variance),
+        "denoiser": _denoiser(
+            state, image_size, {"num_heads": num_heads} | ({} if up == num_heads else {"up_num_heads": up}), path
+        ),
     }
     if schedule == "linear":  # theirs keeps the noise at the end when T is not 1000
         ends = {"beta_start": 1e-4 * 1000 / timesteps, "beta_end": 0.02 * 1000 / timesteps}
@@ -181,7 +195,7 @@ def improved_diffusion(
     with place(path), torch.device("meta"):
         model = build(entry, image_shape)
     assert isinstance(model, Diffusion)
-    found = from_official(state, model.denoiser, num_heads, path)
+    found = from_official(state, model.denoiser, path)
     name = pathlib.Path(path).name
     weights = "ema" if name.startswith("ema_") else "raw" if re.fullmatch(r"model\d+\.pt", name) else "unknown"
     tensors = {f"denoiser.{key}": value for key, value in found.items()}

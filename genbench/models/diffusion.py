@@ -47,6 +47,8 @@ class Diffusion(Model):
     prediction: What the network predicts: the noise eps, v = sqrt(abar_t) eps - sqrt(1 - abar_t) x0, or x0.
     learned_variance: The network's second half of channels, v in [-1, 1], places the log variance of a step between its
         smallest and largest value. It learns only from the bound, so loss must be "hybrid" or "vlb".
+    variance: Of a step of ddpm, and of the bound, where it is not learned and a sampler does not say otherwise: "small"
+        is the posterior's, "large" is beta.
     time_input: What the network is given as t: the index t - 1; "rescaled" to 1000 steps, (t - 1) 1000 / T (OpenAI's
         rescale_timesteps); or the fraction t / T.
     loss: "simple" is the mean squared error of the prediction; "hybrid" adds 0.001 L_vlb, which there moves only the
@@ -78,6 +80,7 @@ class Diffusion(Model):
         schedule: str | Mapping[str, Any] = "linear",
         prediction: Literal["eps", "v", "x0"] = "eps",
         learned_variance: bool = False,
+        variance: Literal["small", "large"] = "small",
         time_input: Literal["index", "rescaled", "fraction"] = "index",
         loss: Literal["simple", "hybrid", "vlb"] = "simple",
         time_sampler: str | Mapping[str, Any] = "uniform",
@@ -98,6 +101,8 @@ class Diffusion(Model):
                 "key 'loss': found 'simple', which does not teach the variance that 'learned_variance' asks for; "
                 "expected 'hybrid' or 'vlb'"
             )
+        if learned_variance and variance == "large":
+            raise InputError("key 'variance': found 'large', but 'learned_variance' learns it; expected one of the two")
         if loss == "hybrid" and not learned_variance:
             raise InputError(
                 "key 'loss': found 'hybrid', whose bound moves a learned variance alone; expected "
@@ -106,6 +111,7 @@ class Diffusion(Model):
         with place("schedule"):
             self.schedule = choose(SCHEDULES, schedule)(timesteps)
         self.prediction, self.learned_variance = prediction, learned_variance
+        self.variance: Literal["small", "large", "learned"] = "learned" if learned_variance else variance
         self.time_input, self.loss = time_input, loss
         self.num_classes, self.multi_label, self.label_dropout = num_classes, multi_label, label_dropout
         with place("time_sampler"):
@@ -192,11 +198,6 @@ class Diffusion(Model):
             return output
         return (x_t - noise * output) / signal if self.prediction == "eps" else signal * x_t - noise * output
 
-    @property
-    def variance(self) -> Literal["small", "learned"]:
-        """The variance of a step unless a sampler's option says otherwise."""
-        return "learned" if self.learned_variance else "small"
-
     @cached_property
     def bound(self) -> VariationalBound:
         return VariationalBound(self.schedule, self.variance)
@@ -246,6 +247,8 @@ class Diffusion(Model):
         spacing: Which of them, see below.
         respacing: The times in OpenAI's notation, such as `ddim50` or `"10,15,20"`, instead of `steps` and `spacing`.
         """
+        if method == "ddpm" and options.get("variance") is None:
+            options["variance"] = self.variance
         return self.timesteps(steps, spacing, respacing), find_sampler(method)(self.schedule, noise, **options)
 
     def sample(

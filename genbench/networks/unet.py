@@ -147,6 +147,7 @@ class UNet(nn.Module):
     middle_attention: Attention at the lowest resolution: "normed" with a normalisation before it, as everywhere else;
         "bare" without, as diffusers has it together with scale_shift_norm; or "none".
     num_heads: Heads of each attention.
+    up_num_heads: The same on the way up, where it is not as elsewhere.
     head_channels: Channels of a head, instead of `num_heads`: as many heads as the width allows.
     dropout: Share of activations set to zero in each block while training.
     norm_groups: Groups of every group normalisation, a divisor of all widths.
@@ -175,6 +176,7 @@ class UNet(nn.Module):
         up_attention_resolutions: Sequence[int] | None = None,
         middle_attention: Literal["normed", "bare", "none"] = "normed",
         num_heads: int = 1,
+        up_num_heads: int | None = None,
         head_channels: int | None = None,
         dropout: float = 0.1,
         norm_groups: int = 32,
@@ -209,14 +211,21 @@ class UNet(nn.Module):
         if up_attention_resolutions is None:
             up_attention_resolutions = attention_resolutions
 
-        def heads(width: int) -> int:
+        if up_num_heads is not None and head_channels is not None:
+            raise InputError(
+                f"UNet: key 'up_num_heads': found {up_num_heads} beside head_channels: {head_channels}, expected one"
+            )
+
+        def heads(width: int, up: bool) -> int:
             if head_channels is None:
-                return num_heads
+                return num_heads if up_num_heads is None or not up else up_num_heads
             if width % head_channels:
                 raise InputError(f"UNet: key 'head_channels': found {head_channels}, which does not divide {width}")
             return width // head_channels
 
-        def block(in_channels: int, out_channels: int, attention: bool, attention_norm: bool = True) -> Block:
+        def block(
+            in_channels: int, out_channels: int, attention: bool, attention_norm: bool = True, up: bool = False
+        ) -> Block:
             return Block(
                 in_channels,
                 out_channels,
@@ -225,7 +234,7 @@ class UNet(nn.Module):
                 groups=norm_groups,
                 eps=norm_eps,
                 scale_shift_norm=scale_shift_norm,
-                num_heads=heads(out_channels) if attention else None,
+                num_heads=heads(out_channels, up) if attention else None,
                 attention_norm=attention_norm,
             )
 
@@ -256,7 +265,8 @@ class UNet(nn.Module):
 
         for level, level_width in reversed(list(enumerate(level_widths))):
             for _ in range(num_res_blocks + 1):
-                self.up.append(block(width + widths.pop(), level_width, resolution in up_attention_resolutions))
+                attention = resolution in up_attention_resolutions
+                self.up.append(block(width + widths.pop(), level_width, attention, up=True))
                 width = level_width
             if level > 0:
                 self.up.append(Upsample(width))

@@ -127,7 +127,7 @@ def ddpm_step(
 
     variance: "small" is the posterior's; "large" is beta of the step from s to t; "learned" lies between, where the
         prediction says (Nichol & Dhariwal 2021, arXiv 2102.09672, equation 15). By default "learned" where the model
-        has learned it, else "small".
+        has learned it, else the model's.
     """
 
     def step(predict: Predict, x_t: Images, t: int, s: int) -> Images:

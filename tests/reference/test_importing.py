@@ -459,6 +459,8 @@ def test_improved_diffusion_s_networks_are_inferred_from_names_and_shapes(tmp_pa
     assert {key: denoiser[key] for key in IMPROVED_UNET} == IMPROVED_UNET | change
     assert (denoiser["num_heads"], imported.image_shape, imported.weights) == (2, (1, 16, 16), "ema")
     assert "learned_variance" not in imported.model
+    assert imported.model["variance"] == "large"
+    assert "variance" not in read_checkpoint("improved-diffusion", path, **IMPROVED, sigma_small=True).model
 
 
 def test_improved_diffusion_s_options_say_the_process(tmp_path: Path) -> None:
@@ -495,6 +497,8 @@ def test_improved_diffusion_s_files_that_do_not_fit_are_refused(tmp_path: Path) 
     refused(state | {"out.2.weight": torch.zeros(6, 5, 3, 3)}, "out.2.weight: found shape")
     refused(state, "key 'num_heads': found 3, which does not divide 64", num_heads=3)
     refused(state, "option num_heads: found 0, expected a positive number", num_heads=0)
+    refused(state, "option num_heads_upsample: found 0, expected a positive number", num_heads_upsample=0)
+    refused(state, "option sigma_small: found true, but this network has learned its variance", sigma_small=True)
     refused(state, "option timesteps: found 0, expected a positive number", timesteps=0)
     refused(state, "option image_size: found -16, expected a positive number", image_size=-16)
     refused(state, "image side 17 is not divisible by 2", image_size=17)

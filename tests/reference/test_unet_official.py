@@ -11,7 +11,9 @@ from official_ddgan import weights
 from official_improved_diffusion import (
     CIFAR10,
     FULL_SIZE,
+    PROCESSES,
     TINY,
+    Draws,
     T,
     inputs,
     official_answers,
@@ -38,17 +40,24 @@ def our_unet(options: dict) -> UNet:
             num_res_blocks=options["num_res_blocks"],
             attention_resolutions=[size // factor for factor in options["attention_resolutions"]],
             num_heads=options["num_heads"],
+            up_num_heads=options.get("num_heads_upsample"),
             scale_shift_norm=options["use_scale_shift_norm"],
         )
 
 
 def imported(
-    state: dict[str, torch.Tensor], options: dict, folder: Path, timesteps: int = T, schedule: str = "cosine"
+    state: dict[str, torch.Tensor],
+    options: dict,
+    folder: Path,
+    timesteps: int = T,
+    schedule: str = "cosine",
+    **process: object,
 ) -> Diffusion:
     """The model that the import makes of their state dict."""
     torch.save(state, folder / "model000100.pt")
     given = {"image_size": options["image_size"], "num_heads": options["num_heads"]}
-    given |= {"timesteps": timesteps, "schedule": schedule}
+    given |= {key: options[key] for key in ("num_heads_upsample",) if key in options}
+    given |= {"timesteps": timesteps, "schedule": schedule, **process}
     import_checkpoint("improved-diffusion", folder / "model000100.pt", folder / "model.safetensors", **given)
     model, _ = load_model(folder / "model.safetensors")
     assert isinstance(model, Diffusion)
@@ -70,6 +79,25 @@ def test_it_answers_as_the_authors_network_did(name: str, tmp_path: Path) -> Non
     expected = torch.tensor(json.loads(data.read_text(encoding="utf-8"))[name])
     found = our_answers(model, options)[:, :, ::3, ::3]
     torch.testing.assert_close(found, expected, rtol=0, atol=3e-5)
+
+
+@pytest.mark.parametrize(("name", "process"), [(name, process) for name in PROCESSES for process in PROCESSES[name]])
+def test_it_draws_and_weighs_images_as_the_authors_process_did(name: str, process: str, tmp_path: Path) -> None:
+    given: dict[str, object] = dict(PROCESSES[name][process])
+    given.pop("learn_sigma", None)
+    if given.pop("predict_xstart", False):
+        given["prediction"] = "x0"
+    options = TINY[name]
+    state = weights(official_shapes(our_unet(options)))
+    model = imported(state, options, tmp_path, timesteps=25, schedule="linear", **given)
+    data = Path(__file__).parents[1] / "support/data" / "improved_diffusion.json"
+    expected = json.loads(data.read_text(encoding="utf-8"))[f"{name}, {process}"]
+    with torch.no_grad():
+        samples = model.sample(Draws(4))[:2, :, ::3, ::3]
+        prior, terms = model.bits_per_dim(inputs(options)[0].clamp(-1, 1), Draws(4))
+    torch.testing.assert_close(samples, torch.tensor(expected["samples"]), rtol=0, atol=1e-4)
+    bits = torch.tensor(expected["bits per dimension"])
+    torch.testing.assert_close(prior + terms.sum(1), bits, rtol=1e-4, atol=1e-3)
 
 
 @pytest.mark.parametrize(("out_channels", "expected"), [(6, 52_546_438), (3, 52_542_979)])

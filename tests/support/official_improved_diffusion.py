@@ -12,10 +12,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 from official_ddgan import uniform, weights
 from torch import Tensor, nn
+
+from genbench.processes.noise import Noise
 
 # Names and values of the arguments of their UNetModel, and the sides of the images.
 TINY = {
@@ -26,6 +29,11 @@ TINY = {
     "fixed variance": {
         "image_size": 8, "in_channels": 1, "model_channels": 32, "out_channels": 1, "num_res_blocks": 1,
         "attention_resolutions": (1,), "channel_mult": (1, 2), "use_scale_shift_norm": False, "num_heads": 2,
+    },
+    "other heads on the way up": {
+        "image_size": 8, "in_channels": 1, "model_channels": 32, "out_channels": 1, "num_res_blocks": 1,
+        "attention_resolutions": (1,), "channel_mult": (1, 2), "use_scale_shift_norm": True, "num_heads": 4,
+        "num_heads_upsample": 1,
     },
 }  # fmt: skip
 CIFAR10 = {
@@ -39,6 +47,11 @@ FULL_SIZE = {
     | {"out_channels": 3, "model_channels": 64, "num_heads": 1, "num_res_blocks": 2, "use_scale_shift_norm": False},
 }
 T = 4000
+# Options of their processes, beside 25 steps of the linear schedule.
+PROCESSES = {
+    "fixed variance": {"their default": {}, "sigma_small": {"sigma_small": True}, "xstart": {"predict_xstart": True}},
+    "learned variance": {"learn_sigma": {"learn_sigma": True}},
+}
 
 
 def inputs(options: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
@@ -74,6 +87,33 @@ def official_process(repository: str, steps: int, schedule: str, learn_sigma: bo
     )
 
 
+class Draws(Noise):
+    """Noise for a chain, one tensor a call, the same for theirs and for ours."""
+
+    def __init__(self, images: int) -> None:
+        super().__init__(torch.arange(images))
+        self.images, self.count = images, 0
+
+    def normal(self, *shape: int) -> Tensor:
+        self.count += 1
+        return 2 * uniform(f"draw {self.count}", (self.images, *shape))
+
+
+def official_chain(repository: str, name: str, **options: bool) -> dict[str, Tensor]:
+    """What their process draws with one of the TINY networks, and its bits per dimension of the images `inputs`."""
+    network = official_network(repository, TINY[name])
+    with importable(repository):
+        from improved_diffusion.script_util import create_gaussian_diffusion
+    process = create_gaussian_diffusion(steps=25, rescale_timesteps=True, **options)
+    x0 = inputs(TINY[name])[0].clamp(-1, 1)
+    draws = Draws(len(x0))
+    with mock.patch("torch.randn_like", lambda x: draws.normal(*x.shape[1:])):
+        samples = process.p_sample_loop(network, tuple(x0.shape), noise=draws.normal(*x0.shape[1:]), device="cpu")
+        draws.count = 0
+        bits = process.calc_bpd_loop(network, x0)["total_bpd"]
+    return {"samples": samples[:2, :, ::3, ::3], "bits per dimension": bits}
+
+
 @torch.no_grad()
 def official_answers(network: nn.Module, options: Mapping[str, Any]) -> Tensor:
     """What their network says of `inputs`, fed the times as their rescale_timesteps has it."""
@@ -90,4 +130,8 @@ if __name__ == "__main__":
     for name, options in TINY.items():
         answers = official_answers(official_network(sys.argv[1], options), options)
         numbers[name] = answers[:, :, ::3, ::3].numpy().astype(float).round(5).tolist()
+    for name, processes in PROCESSES.items():
+        for process, options in processes.items():
+            chain = official_chain(sys.argv[1], name, **options)
+            numbers[f"{name}, {process}"] = {k: v.numpy().astype(float).round(5).tolist() for k, v in chain.items()}
     Path(sys.argv[2]).write_text(json.dumps({"note": note, **numbers}) + "\n", encoding="utf-8")
