@@ -40,12 +40,23 @@ def vendi(file: Path) -> Metric:
     return load_metric(allow(f"{file}:VENDI"))
 
 
-def save(path: Path, scale: float, seed: int) -> Path:
+def save(path: Path, scale: float, seed: int, count: int = 120) -> Path:
     random = np.random.default_rng(seed)
-    array = (random.normal(size=(120, 6)) * [scale, 1, 1, 1, 1, 1]).astype(np.float32)
+    array = (random.normal(size=(count, 6)) * [scale, 1, 1, 1, 1, 1]).astype(np.float32)
     info = {"extractor": {"name": "classifier", "sha256": "ce" * 32}, "images_sha256": f"{seed:064x}"}
-    save_features(path, Features(array, random.normal(size=(120, 3)).astype(np.float32), info))
+    save_features(path, Features(array, random.normal(size=(count, 3)).astype(np.float32), info))
     return path
+
+
+def test_the_lines_of_the_document_run_beside_its_file(file, tmp_path, monkeypatch):
+    text = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
+    (code,) = (code for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "evaluate_files(" in code)
+    save(tmp_path / "real.npz", 1, 0, 1000)
+    save(tmp_path / "fake.npz", 2, 1, 1000)
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    exec(code, names)
+    assert 1 < names["record"].metrics["vendi_classifier"].value < 6
 
 
 def test_the_number_is_that_of_the_closed_form(vendi):

@@ -167,6 +167,21 @@ def test_the_data_set_of_the_documents_is_one(tmp_path: Path) -> None:
         datasets.describe({"source": entry["source"], "enlarged": 2}, tmp_path)
 
 
+PYTHON = [
+    (path.name, number, code)
+    for path in DOCUMENTS
+    for number, code in enumerate(re.findall(r"```python\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL), 1)
+]
+
+
+@pytest.mark.parametrize(("name", "number", "code"), PYTHON, ids=[f"{name}-{number}" for name, number, _ in PYTHON])
+def test_an_example_has_all_its_imports(name: str, number: int, code: str) -> None:
+    """Pasted into an empty file, no name in it is unknown; what reads files is run by the tests of these examples."""
+    command = ["ruff", "check", "--isolated", "--no-cache", "--select", "F", "--output-format", "concise", "-"]
+    done = subprocess.run([sys.executable, "-m", *command], input=code, capture_output=True, text=True)
+    assert done.returncode == 0, f"{name}, example {number}: {done.stdout}"
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_pieces_of_suites_in_the_documents_fit_the_schema(path: Path) -> None:
     model = {"model": {"class": "vae.VAE"}, "training": {"steps": 1, "batch_size": 1}}
