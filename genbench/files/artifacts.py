@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shlex
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,15 +22,22 @@ RECORD_SHA256 = "record_sha256"  # the key of a record's own hash
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success flush it to disk and rename it over `path`.
 
-    The temporary name keeps the suffix of `path`, since some writers choose the format by it. On an
-    exception the temporary file is removed and `path` is left as it was; an OSError, such as of a full disk, names it.
+    The file has the mode that the umask gives, whatever its writer chose: safetensors lets only the owner read its
+    files, and results are shared. The temporary name keeps the suffix of `path`, since some writers choose the format
+    by it. On an exception the temporary file is removed and `path` is left as it was; an OSError, such as of a full
+    disk, names it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.tmp{os.getpid()}{path.suffix}")
     try:
+        temporary.touch()
+        mode = temporary.stat().st_mode  # as any program's new file has it here
+        temporary.unlink()
         yield temporary
         with open(temporary, "rb") as file:
+            if os.fstat(file.fileno()).st_mode != mode:
+                os.chmod(temporary, stat.S_IMODE(mode))
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
