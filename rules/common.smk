@@ -14,6 +14,7 @@ from snakemake.exceptions import WorkflowError
 from genbench import own_code
 from genbench.files.downloads import existing_path
 from genbench.files.hub import format_options
+from genbench.data.given import given_entry
 from genbench.data.objects import labels_path
 from genbench.machine.devices import count_gpus, gpu_indices
 from genbench.errors import InputError

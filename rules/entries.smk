@@ -48,6 +48,19 @@ def pretrained_options(wildcards):
     return json.dumps(format_options(entry(wildcards)["pretrained"]))
 
 
+def given_file(wildcards):
+    """Samples that were drawn elsewhere: a file or a folder."""
+    return user_path(given_entry(entry(wildcards)["samples"])["path"], f"{place(wildcards)}: samples")
+
+
+def given_arguments(wildcards):
+    """How many samples are taken; and after it the options that an entry gives, as arguments of import_samples.py."""
+    options = given_entry(entry(wildcards)["samples"])
+    del options["path"]
+    count = suite_of(wildcards)["num_samples"]
+    return [count, *flags(options)] if options else count
+
+
 def checkpoint_input(wildcards):
     """What holds the weights of a checkpoint: the final model's file, or the folder of snapshots."""
     name = "model.safetensors" if wildcards.checkpoint == runs.FINAL else "snapshots"

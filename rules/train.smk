@@ -76,7 +76,7 @@ rule import_checkpoint:
 
 rule import_samples:
     input:
-        samples=lambda wildcards: user_path(entry(wildcards)["samples"], f"{place(wildcards)}: samples"),
+        samples=given_file,
         like=resource("test.npz"),
     output:
         samples=f"{RUN}/final/given/samples.npz",
@@ -100,7 +100,7 @@ rule import_samples:
         mem_mb=growing(4000),
         runtime=growing(30),
     params:
-        num_samples=lambda wildcards: suite_of(wildcards)["num_samples"],
+        num_samples=given_arguments,
     message:
         f"import_samples {OF_RUN}"
     shell:

@@ -1,23 +1,37 @@
 """Take samples that were drawn elsewhere into the pipeline: the same files as scripts/sample.py writes."""
 
 import argparse
+import typing
 from collections.abc import Sequence
 from pathlib import Path
 
+from genbench.data.decoding import Filter
 from genbench.machine.command_line import label_log, positive_argument
 
 
 def parser() -> argparse.ArgumentParser:
     """The flags."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--in", dest="path", type=Path, required=True, metavar="PATH", help=".npz, folder or archive")
     parser.add_argument(
-        "--limit", "--count", type=positive_argument, required=True, metavar="N", help="the first N images are taken"
+        "--in", dest="path", type=Path, required=True, metavar="PATH", help=".npz, .npy, folder or archive"
+    )
+    parser.add_argument(
+        "--limit",
+        "--count",
+        type=positive_argument,
+        required=True,
+        metavar="N",
+        help="so many images are taken: a part chosen at random where there are more, always the same",
     )
     parser.add_argument("--like", required=True, metavar="FILE.npz", help="a prepared data set, for the images' shape")
     parser.add_argument("--out", type=Path, required=True, metavar="samples.npz")
     parser.add_argument("--timing", type=Path, required=True, metavar="FILE.json", help="what is known of their making")
     parser.add_argument("--grid", type=Path, required=True, metavar="FILE.png", help="a picture of the first 100")
+    parser.add_argument("--channels", type=int, choices=[1, 3], help="convert every image to so many")
+    parser.add_argument(
+        "--image-size", type=positive_argument, metavar="N", help="resize every image to NxN, the data set's size"
+    )
+    parser.add_argument("--filter", choices=typing.get_args(Filter), help="of resizing (default: bicubic)")
     return parser
 
 
@@ -27,4 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     label_log(args.out)
     from genbench.sampling.imported import import_samples
 
-    import_samples(args.path, args.out, limit=args.limit, like=args.like, timing=args.timing, sheet=args.grid)
+    import_samples(
+        args.path,
+        args.out,
+        limit=args.limit,
+        like=args.like,
+        timing=args.timing,
+        sheet=args.grid,
+        channels=args.channels,
+        image_size=args.image_size,
+        filter=args.filter,
+    )

@@ -1,14 +1,20 @@
-"""From the bytes of a PNG, JPEG or WebP file to uint8 pixels."""
+"""From the bytes of an image's file to uint8 pixels."""
 
 import io
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import PurePosixPath
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PpmImagePlugin, TiffImagePlugin
 
 Filter = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]  # PIL's names
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM")  # PIL's names; PPM are also PGM and PBM
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")  # those of torchvision
+UNREAD = (".gif", ".avif", ".heic", ".jp2", ".jxl", ".jfif", ".tga", ".pbm", ".exr", ".npy")  # images, too
+BITS_PER_SAMPLE = 258  # a tag of TIFF
 
 
 class Decoded(NamedTuple):
@@ -22,21 +28,35 @@ class Decoded(NamedTuple):
     """Whether the file is grayscale, whatever the channels of `pixels`."""
 
 
+def unread_note(names: Sequence[str]) -> str:
+    """What a reader must know of files that are images of other kinds: "3 files (.gif) are not read"; or nothing."""
+    found = Counter(suffix for name in names if (suffix := PurePosixPath(name).suffix.lower()) in UNREAD)
+    return f"{sum(found.values()):,} files ({', '.join(sorted(found))}) are not read" if found else ""
+
+
 def decode(
     content: bytes, image_size: int | None, filter: Filter, channels: Literal[1, 3] | None, upright: bool = True
 ) -> Decoded:
     """Decode one image `upright` (EXIF), transparency laid on white, `channels` as asked or as found.
 
-    `image_size` resizes to a square with PIL's `filter`, without keeping the aspect ratio. Raises ValueError for 16
-    bits a channel and for an animation, and whatever PIL raises for a damaged file.
+    `image_size` resizes to a square with PIL's `filter`, without keeping the aspect ratio. Raises ValueError for more
+    than 8 bits a channel and for an animation, and whatever PIL raises for a damaged file.
     """
     if content[:8] == b"\x89PNG\r\n\x1a\n" and content[24:25] == b"\x10":
         # PIL would quietly drop 8 of the bits of a colour image, and clip those of a grayscale one.
         raise ValueError("16 bits a channel, expected 8: convert it first")
-    image: Image.Image = Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "WEBP"))
+    image: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
+    if image.mode.startswith(("I", "F")) or _bits(image) > 8:  # PIL would do so with these, too
+        raise ValueError("more than 8 bits a channel, expected 8: convert it first")
     if getattr(image, "is_animated", False) and image.format != "MPO":
-        raise ValueError("an animation, expected a still image")
-    lossy = image.format in ("JPEG", "MPO") or (image.format == "WEBP" and _is_lossy_webp(content))
+        raise ValueError(
+            "an animation, expected a still image" if image.format != "TIFF" else "several pages, expected one"
+        )
+    lossy = (
+        image.format in ("JPEG", "MPO")
+        or image.info.get("compression") in ("jpeg", "webp")
+        or (image.format == "WEBP" and _is_lossy_webp(content))
+    )
     if upright:
         ImageOps.exif_transpose(image, in_place=True)
     grey = image.mode in ("1", "L", "LA", "La")
@@ -51,6 +71,15 @@ def decode(
         image = image.resize((image_size, image_size), Image.Resampling[filter.upper()])
     pixels = np.array(image)  # (H, W) or (H, W, 3)
     return Decoded(pixels.reshape(*pixels.shape[:2], -1), size, lossy, transparent, grey)
+
+
+def _bits(image: Image.Image) -> int:
+    """Bits a channel of a TIFF and of a PPM file, 8 of others."""
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return max(image.tag_v2.get(BITS_PER_SAMPLE, (1,)))
+    if isinstance(image, PpmImagePlugin.PpmImageFile) and isinstance(args := image.tile[0].args, tuple):
+        return int(args[-1]).bit_length()  # of the largest value, where it is not 255
+    return 8
 
 
 def _is_lossy_webp(content: bytes) -> bool:

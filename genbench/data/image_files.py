@@ -147,7 +147,7 @@ def decode_or_reason(content: bytes, as_asked: Callable[[bytes], Decoded]) -> De
     try:
         return as_asked(content)
     except UnidentifiedImageError:
-        return "no PNG, JPEG or WebP image"
+        return "no PNG, JPEG, WebP, BMP, TIFF or PPM image"
     except Exception as error:  # a damaged file can make PIL raise anything
         return str(error) or type(error).__name__
 

@@ -1,4 +1,4 @@
-"""A user's own images: a folder or archive with one folder of PNG, JPEG or WebP files a class."""
+"""A user's own images: a folder or archive with one folder of images per class."""
 
 import hashlib
 from collections import Counter

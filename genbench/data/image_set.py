@@ -116,7 +116,10 @@ def load_image_set(path: str | os.PathLike[str]) -> ImageSet:
     path = Path(path)
     arrays = read_npz(path, KEYS, ours=True)
     if missing := [key for key in KEYS if key not in arrays]:
-        raise InputError(f"{path}: damaged, or not an image set: the key {missing[0]!r} is missing; {repair(path)}")
+        raise InputError(
+            f"{path}: damaged, or not an image set: the key {missing[0]!r} is missing; "
+            f"if genbench wrote it, {repair(path)}"
+        )
     images, labels, class_names, info_json = arrays.values()
     try:
         info = json.loads(str(info_json))
@@ -124,7 +127,9 @@ def load_image_set(path: str | os.PathLike[str]) -> ImageSet:
             raise InputError("class_names or info: expected a list of strings and a JSON object")
         _check_arrays(images, labels, len(class_names))
     except ValueError as error:  # InputError is one
-        raise InputError(f"{path}: damaged, or not an image set: {error}; {repair(path)}") from None
+        raise InputError(
+            f"{path}: damaged, or not an image set: {error}; if genbench wrote it, {repair(path)}"
+        ) from None
     found = array_sha256(images, labels)
     if found != info.get("sha256"):
         raise InputError(f"{path}: damaged: found sha256 {found}, expected {info.get('sha256')}; {repair(path)}")

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from genbench.data.image_set import load_image_set
 from genbench.errors import InputError
 from genbench.files.artifacts import array_sha256, atomic_path, repair
-from genbench.files.npz import read_npz
+from genbench.files.npz import read_npy, read_npz
 
 
 def save_samples(
@@ -26,11 +27,15 @@ def save_samples(
 
 
 def load_images(path: str | os.PathLike[str]) -> tuple[NDArray[Any], dict[str, Any]]:
-    """Images and info of an npz: a prepared data set (key `images`) or samples (key `arr_0`).
+    """Images and info of an npz: a prepared data set (key `images`) or samples (key `arr_0`). An .npy has no info.
 
     The images are as found; `genbench.features.check_images` checks them. Raises InputError, naming the file, when it
     can't be read, or is not what was written (where it was written here).
     """
+    if Path(path).is_dir():
+        raise InputError(f"{path}: found a folder, expected an npz: scripts/import_samples.py makes one of it")
+    if Path(path).suffix.lower() == ".npy":
+        return read_npy(path), {}
     arrays = read_npz(path, ("images", "arr_0", "info"), ours=True)
     if "images" in arrays:
         data = load_image_set(path)

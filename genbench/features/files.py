@@ -30,7 +30,9 @@ def load_features(path: str | os.PathLike[str]) -> Features:
     """
     arrays = read_npz(path, ("features", "logits", "info"), ours=True)
     if "features" not in arrays or "info" not in arrays:
-        raise InputError(f"{path}: not a file of features, expected one written by extract_features.py; {repair(path)}")
+        raise InputError(
+            f"{path}: not a file of features, expected one written by extract_features.py; if it was, {repair(path)}"
+        )
     features, logits, info = arrays["features"], arrays.get("logits"), read_info(path, arrays["info"])
     extractor = info.get("extractor")
     if not (isinstance(extractor, dict) and {"name", "sha256"} <= extractor.keys() and "images_sha256" in info):

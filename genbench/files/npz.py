@@ -1,8 +1,9 @@
-"""Arrays in .npz files, read without pickle and within the machine's memory. Imports nothing heavy."""
+"""Arrays in .npz and .npy files, read without pickle and within the machine's memory. Imports nothing heavy."""
 
 import os
 import zipfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,8 @@ def read_npz(path: str | os.PathLike[str], keys: Sequence[str], ours: bool = Fal
     """Those arrays of an npz that it has among `keys`, in that order.
 
     Raises InputError, naming the file, when it is missing, damaged, something else, or larger than memory; with the
-    command that repairs it when genbench made it (`ours`). What is pickled (an array of objects) counts as damaged: it
-    is never unpickled.
+    command that repairs it if genbench made it, where it may have (`ours`). What is pickled (an array of objects)
+    counts as damaged: it is never unpickled.
     """
     try:
         with open(path, "rb") as file:
@@ -38,8 +39,28 @@ def read_npz(path: str | os.PathLike[str], keys: Sequence[str], ours: bool = Fal
         raise
     except Exception as error:  # a damaged file can make zipfile and numpy raise anything
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        remedy = f"; {repair(path)}" if ours else ""
+        remedy = f"; if genbench wrote it, {repair(path)}" if ours and Path(path).suffix == ".npz" else ""
         raise InputError(f"{path}: not an npz file, or damaged ({reason}){remedy}") from None
+
+
+def list_npz(path: str | os.PathLike[str]) -> list[str]:
+    """The keys of an npz that `read_npz` can read."""
+    with zipfile.ZipFile(path) as members:
+        return [name.removesuffix(".npy") for name in members.namelist()]
+
+
+def read_npy(path: str | os.PathLike[str]) -> NDArray[Any]:
+    """The array of an .npy, of which parts are read from the disk when they are asked for.
+
+    Raises InputError, naming the file, when it is missing, damaged or something else. Nothing is unpickled.
+    """
+    try:
+        return np.lib.format.open_memmap(path, mode="r")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except Exception as error:  # a damaged file can make numpy raise anything
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InputError(f"{path}: not an npy file of plain numbers, or damaged ({reason})") from None
 
 
 def physical_memory() -> int:

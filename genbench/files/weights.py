@@ -62,7 +62,9 @@ def load_tensors(
         raise InputError(f"{path}: no such file") from None
     except Exception as error:  # a damaged file can make safetensors raise anything
         reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{path}: not a readable safetensors file ({reason}); {repair(path)}") from None
+        raise InputError(
+            f"{path}: not a readable safetensors file ({reason}); if genbench wrote it, {repair(path)}"
+        ) from None
     if not {"genbench", "info_sha256"} <= metadata.keys():
         raise InputError(
             f"{path}: a safetensors file without genbench's metadata, or damaged; expected one written by genbench; "

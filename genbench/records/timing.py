@@ -70,6 +70,7 @@ class Timing(Record):
     given: bool | None = only(GIVEN, "always `true`")
     source: str | None = only(GIVEN, "name of the file or folder that they came from")
     lossy: bool | None = only(GIVEN, "whether they were stored with losses, as JPEG does")
+    notes: list[str] | None = only(GIVEN, "what a reader of the numbers must know of them")
     samples_sha256: str | None = Field(default=None, description="hash of the images")
     provenance: Provenance | None = Field(default=None, description="where the file comes from: see above")
 

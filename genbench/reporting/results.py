@@ -153,6 +153,7 @@ def read_results(preflight_path: Path, root: Path) -> Results:
                 )
                 if timing.lossy:
                     rows[-1]["remarks"].append(LOSSY)
+                rows[-1]["remarks"] += timing.notes or []
                 if not drawn:
                     rows[-1]["remarks"].append(f"not drawn: {timing.unavailable}")
 

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from genbench.data import load_image_set, save_samples
 from genbench.data.given import given_samples
@@ -19,14 +20,16 @@ def import_samples(
     like: str | os.PathLike[str],
     timing: str | os.PathLike[str],
     sheet: str | os.PathLike[str],
+    **options: Any,
 ) -> Timing:
-    """Take the first `limit` images at `path` into the pipeline; returns the record that is written as `timing`.
+    """Take `limit` of the images at `path` into the pipeline; returns the record that is written as `timing`.
 
     path: an .npz, a folder or an archive, see `given_samples`. out: samples.npz. like: a prepared data set, whose
-    images have the shape that is expected. sheet: a PNG of the first 100. Raises InputError as `given_samples` does.
+    images have the shape that is expected. sheet: a PNG of the first 100. options: how `given_samples` converts
+    them. Raises InputError as it does.
     """
     height, width, channels = load_image_set(like).images.shape[1:]
-    images, info = given_samples(Path(path), limit, (channels, height, width))
+    images, info = given_samples(Path(path), limit, (channels, height, width), **options)
     record = Timing(
         num_samples=len(images),
         seconds_per_50k=None,  # unknown: they were not drawn here

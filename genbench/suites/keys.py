@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import MISSING, AfterValidator, ConfigDict, Field, model_validator
 
+from genbench.data.decoding import Filter
 from genbench.mappings import Keys
 from genbench.own_code import parse
 
@@ -218,6 +219,19 @@ class Quantisation(Keys):
     times, on x86 processors. Where a machine lacks what one needs, its row says so."""
 
 
+class GivenSamples(Keys):
+    """Samples drawn elsewhere, and how they are converted to the data set's shape."""
+
+    path: FilePath
+    """As it stands, or inside data_root."""
+    channels: Literal[1, 3] | MISSING = MISSING
+    """Convert every image to so many, which are the data set's: 1 is grayscale."""
+    image_size: Count | MISSING = MISSING
+    """Resize every image to this side of a square, which is the data set's."""
+    filter: Filter | MISSING = MISSING
+    """How pixels are weighted where images are resized; by default bicubic."""
+
+
 class Entry(Keys):
     """One of the models that are compared: it has model and training, or pretrained, or samples."""
 
@@ -236,9 +250,9 @@ class Entry(Keys):
     and shared."""
     pretrained: Pretrained | MISSING = MISSING
     """A published checkpoint, instead of model and training; the other keys are options of its format."""
-    samples: FilePath | MISSING = MISSING
-    """Samples drawn elsewhere, instead of a model: an .npz with arr_0, or a folder or archive of images; the path as it
-    stands, or inside data_root."""
+    samples: FilePath | GivenSamples | MISSING = MISSING
+    """Samples drawn elsewhere, instead of a model: an .npz with arr_0, an .npy, or a folder or archive of images; the
+    path as it stands, or inside data_root. Of more images than num_samples a random part is taken, always the same."""
     ranks: Count = 1
     """Processes that share its training and sampling where they run on CPUs."""
     gpus: Count = 1

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from genbench.data import Description, describe
-from genbench.data.given import given_samples
+from genbench.data.given import given_entry, given_samples
 from genbench.errors import InputError, place
 from genbench.files.downloads import existing_path
 from genbench.files.hub import format_options, pretrained_path
@@ -48,8 +48,9 @@ def check_samples(
     entry: Mapping[str, Any], image_shape: tuple[int, int, int], count: int, data_root: str
 ) -> dict[str, Any]:
     """The record of samples that were drawn elsewhere. Raises InputError when they don't serve."""
+    options = given_entry(entry["samples"])
     with place("samples"):
-        given_samples(existing_path(entry["samples"], Path(data_root)), count, image_shape)
+        given_samples(existing_path(options.pop("path"), Path(data_root)), count, image_shape, **options)
     return {
         "family": "Given samples",
         "paper": None,

@@ -218,7 +218,7 @@ def test_the_path_may_lie_in_data_root(tmp_path):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"notes.txt": b"none"}, "found no images (.png, .jpg, .jpeg, .webp)"),
+        ({"notes.txt": b"none"}, "found no images (.png, .jpg, .jpeg, .webp, .bmp, .tif, .tiff, .ppm, .pgm)"),
         ({".hidden/1.png": png(1)}, "found no images"),
         ({"1.png": png(1)}, "found 1 images, too few to hold any out"),
         ({"a/1.png": png(1), "2.png": png(2)}, "found 2.png beside class folders (a/1.png)"),
@@ -383,7 +383,10 @@ def test_unreadable_images_are_listed(tmp_path, form):
     files["a/06.png"] = encoded(Image.fromarray(np.zeros((6, 8), dtype=np.uint16)))
     files["a/07.png"] = encoded(picture(7), "GIF")
     message = refusal(write(tmp_path / form, files))
-    assert "5 of 20 images cannot be used: a/03.png (no PNG, JPEG or WebP image), a/04.png (no PNG" in message
+    assert (
+        "5 of 20 images cannot be used: a/03.png (no PNG, JPEG, WebP, BMP, TIFF or PPM image), a/04.png (no PNG"
+        in message
+    )
     assert "a/05.png (" in message
     assert "a/06.png (16 bits a channel, expected 8: convert it first), a/07.png (no PNG" in message
     files["a/08.png"] = files["a/09.png"] = b"x"
@@ -401,7 +404,7 @@ def test_a_truncated_jpeg_is_named(tmp_path):
 
 def test_an_unreadable_first_image_stops_the_description(tmp_path):
     path = write(tmp_path / "x", {"1.png": b"", "2.png": png(2)})
-    with pytest.raises(InputError, match=r"data set 'folder': .*x: 1\.png: no PNG, JPEG or WebP image"):
+    with pytest.raises(InputError, match=r"data set 'folder': .*x: 1\.png: no PNG, JPEG, WebP, BMP, TIFF or PPM image"):
         describe(entry(path), "unused")
 
 

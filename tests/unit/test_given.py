@@ -19,12 +19,22 @@ from genbench.suites.preflight import preflight
 ROOT = Path(__file__).parents[2]
 IMAGES = blobs(30)[0]  # uint8 (30, 16, 16, 1)
 SHAPE = (1, 16, 16)
+COLOUR = np.concatenate([IMAGES, 255 - IMAGES, IMAGES], axis=3)
 
 
-def test_an_npz_in_openai_s_form_gives_its_first_images(tmp_path: Path) -> None:
+def write_pngs(folder: Path, images: np.ndarray, name: str = "{}.png") -> Path:
+    """A file for each image."""
+    for i, image in enumerate(images):
+        (folder / name.format(i)).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.squeeze()).save(folder / name.format(i))
+    return folder
+
+
+def test_an_npz_in_openai_s_form_gives_its_images(tmp_path: Path) -> None:
     np.savez(tmp_path / "s.npz", IMAGES)  # OpenAI's scripts name nothing: the key is arr_0
-    images, info = given_samples(tmp_path / "s.npz", 20, SHAPE)
-    assert np.array_equal(images, IMAGES[:20])
+    images, info = given_samples(tmp_path / "s.npz", 30, SHAPE)
+    assert np.array_equal(images, IMAGES)
+    assert "notes" not in info
     assert (info["source"], info["lossy"]) == ("s.npz", False)
 
 
@@ -32,10 +42,10 @@ def test_an_npz_in_openai_s_form_gives_its_first_images(tmp_path: Path) -> None:
 def test_a_folder_is_read_in_the_order_of_its_numbers(tmp_path: Path, suffix: str) -> None:
     for i, image in enumerate(IMAGES):
         Image.fromarray(image[:, :, 0]).save(tmp_path / f"{i}.{suffix}", quality=95)
-    images, info = given_samples(tmp_path, 12, SHAPE)
-    distance = np.abs(images[:, None].astype(int) - IMAGES[None, :12].astype(int)).mean((2, 3, 4))
-    assert distance.argmin(1).tolist() == list(range(12))
-    assert np.array_equal(images, IMAGES[:12]) == (suffix == "png")
+    images, info = given_samples(tmp_path, 30, SHAPE)
+    distance = np.abs(images[:, None].astype(int) - IMAGES[None].astype(int)).mean((2, 3, 4))
+    assert distance.argmin(1).tolist() == list(range(30))
+    assert np.array_equal(images, IMAGES) == (suffix == "png")
     assert info["lossy"] == (suffix == "jpg")  # JPEG changes FID: it is told
 
 
@@ -44,8 +54,17 @@ def test_a_folder_is_read_in_the_order_of_its_numbers(tmp_path: Path, suffix: st
     [
         ({"arr_0": IMAGES}, 31, r"s.npz: found 30 images, expected at least 31"),
         ({"arr_0": IMAGES / 255 - 0.5}, 9, r"s.npz: found float64 images .*expected uint8"),
-        ({"arr_0": IMAGES.repeat(3, 3)}, 9, r"\(H, W, C\) = \(16, 16, 3\), expected uint8 \(16, 16, 1\)"),
-        ({"arr_0": IMAGES.transpose(0, 3, 1, 2)}, 9, r"\(H, W, C\) = \(1, 16, 16\), expected"),
+        (
+            {"arr_0": IMAGES / 255},
+            9,
+            r"float64 .*write \(images \* 255.0\)\.round\(\)\.clip\(0, 255\)\.astype\('uint8'\)",
+        ),
+        ({"arr_0": IMAGES / 127.5 - 1}, 9, r"float64 images of -1 to .*write \(\(images \+ 1\) \* 127.5\)\.round"),
+        ({"arr_0": COLOUR}, 9, r"\(H, W, C\) = \(16, 16, 3\), expected uint8 \(16, 16, 1\)"),
+        ({"arr_0": COLOUR}, 9, r"as the data set's; samples: \{path: \.\.\., channels: 1\} converts every image"),
+        ({"arr_0": IMAGES[:, :8, :8]}, 9, r"\(8, 8, 1\), .*samples: \{path: \.\.\., image_size: 16\} converts every"),
+        ({"arr_0": np.concatenate([COLOUR, IMAGES], 3)}, 9, r"\(H, W, C\) = \(16, 16, 4\), expected"),
+        ({"mu": np.zeros(9), "sigma": np.zeros((9, 9))}, 9, "but mu, sigma, which are statistics for FID"),
         ({"arr_0": IMAGES[0]}, 9, r"arr_0: found shape \(16, 16, 1\), expected \(N, H, W, C\)"),
         ({"x": IMAGES}, 9, r"found neither of the keys arr_0"),
         ({"arr_0": np.array([{}])}, 9, r"s.npz: not an npz file, or damaged"),
@@ -61,6 +80,141 @@ def test_what_does_not_serve_is_named(tmp_path: Path, arrays: dict | None, count
         given_samples(tmp_path / "s.npz", count, SHAPE)
 
 
+@pytest.mark.parametrize("form", ["s.npz", "s.npy", "folder"])
+def test_of_more_samples_a_random_part_is_taken_whatever_their_order(tmp_path: Path, form: str) -> None:
+    by_class = np.repeat(np.arange(10, dtype=np.uint8), 200)[:, None, None, None] * np.ones((1, 4, 4, 1), np.uint8)
+    if form == "folder":
+        write_pngs(tmp_path / form, by_class)
+    else:
+        {"s.npz": np.savez, "s.npy": np.save}[form](tmp_path / form, by_class)
+    images, info = given_samples(tmp_path / form, 500, (1, 4, 4))
+    labels = images[:, 0, 0, 0]
+    assert np.all(np.abs(np.bincount(labels, minlength=10) - 50) < 3.5 * 50**0.5)  # of each class about as many
+    assert (np.diff(labels.astype(int)) >= 0).all()  # in their order
+    assert info["notes"] == ["500 of 2,000 samples: a random part, always the same"]
+    again, _ = given_samples(tmp_path / form, 500, (1, 4, 4))
+    assert np.array_equal(images, again)
+
+
+@pytest.mark.parametrize("name", ["s.npy", "S.NPY", "S.NPZ"])
+@pytest.mark.parametrize("form", ["NHWC", "NCHW", "NHW", "int64"])
+def test_arrays_as_the_peers_write_them_are_read(tmp_path: Path, name: str, form: str) -> None:
+    given = {
+        "NHWC": IMAGES,
+        "NCHW": IMAGES.transpose(0, 3, 1, 2),
+        "NHW": IMAGES[..., 0],
+        "int64": IMAGES.astype(np.int64),
+    }[form]
+    with open(tmp_path / name, "wb") as file:
+        np.save(file, given) if name.lower().endswith("npy") else np.savez(file, given, np.zeros(30))  # ADM's labels
+    images, info = given_samples(tmp_path / name, 30, SHAPE)
+    assert np.array_equal(images, IMAGES)
+    assert "notes" not in info
+
+
+def test_colour_as_torch_has_it_is_read(tmp_path: Path) -> None:
+    np.savez(tmp_path / "s.npz", COLOUR.transpose(0, 3, 1, 2))
+    assert np.array_equal(given_samples(tmp_path / "s.npz", 30, (3, 16, 16))[0], COLOUR)
+
+
+@pytest.mark.parametrize("form", ["s.npz", "folder"])
+def test_grey_and_colour_are_the_data_set_s_where_no_pixel_changes(tmp_path: Path, form: str) -> None:
+    # torchvision.utils.save_image writes a grey image in three channels.
+    three = IMAGES.repeat(3, axis=3)
+    for name, images in (("three", three), ("one", IMAGES)):
+        if form == "folder":
+            write_pngs(tmp_path / name / form, images)
+        else:
+            (tmp_path / name).mkdir()
+            np.savez(tmp_path / name / form, images)
+    grey, info = given_samples(tmp_path / "three" / form, 30, SHAPE)
+    assert np.array_equal(grey, IMAGES)
+    assert info["notes"] == ["grey images stored in three equal channels, read as one: 30"]
+    colour, info = given_samples(tmp_path / "one" / form, 30, (3, 16, 16))
+    assert np.array_equal(colour, three)
+    assert info["notes"] == ["grayscale images, converted to RGB: 30"]
+
+
+def test_a_grey_file_among_those_in_colour_is_made_rgb(tmp_path: Path) -> None:
+    write_pngs(tmp_path, COLOUR)
+    Image.fromarray(IMAGES[0, ..., 0]).save(tmp_path / "0.png")
+    images, info = given_samples(tmp_path, 30, (3, 16, 16))
+    assert np.array_equal(images[0], IMAGES[0].repeat(3, axis=2))
+    assert info["notes"] == ["grayscale images, converted to RGB: 1"]
+
+
+def test_the_odd_file_is_named_and_the_way_on(tmp_path: Path) -> None:
+    write_pngs(tmp_path, COLOUR)
+    Image.fromarray(np.tile(COLOUR[0], (3, 3, 1))).save(tmp_path / "grid.png")
+    message = r"1 of 31 images cannot be used: grid.png \(48x48 pixels, expected 16x16\); samples: .*, image_size: 16\}"
+    with pytest.raises(InputError, match=message):
+        given_samples(tmp_path, 31, (3, 16, 16))
+    with pytest.raises(InputError, match=r"0.png \(in colour, expected grayscale\), .*\{path: \.\.\., channels: 1"):
+        given_samples(tmp_path, 31, SHAPE)
+
+
+@pytest.mark.parametrize("form", ["s.npz", "s.npy", "folder"])
+def test_samples_are_converted_where_it_is_asked_for(tmp_path: Path, form: str) -> None:
+    if form == "folder":
+        write_pngs(tmp_path / form, COLOUR)
+    else:
+        {"s.npz": np.savez, "s.npy": np.save}[form](tmp_path / form, COLOUR)
+    options = {"channels": 1, "image_size": 8, "filter": "box"}
+    images, info = given_samples(tmp_path / form, 30, (1, 8, 8), **options)
+    expected = [Image.fromarray(image).convert("L").resize((8, 8), Image.Resampling.BOX) for image in COLOUR]
+    assert np.array_equal(images[..., 0], np.array([np.array(image) for image in expected]))
+    assert info["notes"] == ["converted to 1 channels", "resized to 8x8 (box)"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"channels": 3}, "key 'channels': found 3, expected 1, as the data set's images have"),
+        ({"image_size": 8}, "key 'image_size': found 8, but the data set's images are 16x16"),
+        ({"filter": "box"}, "key 'filter': found 'box', which does nothing without the key 'image_size'"),
+    ],
+)
+def test_options_that_cannot_help_are_refused(tmp_path: Path, options: dict, message: str) -> None:
+    np.savez(tmp_path / "s.npz", IMAGES)
+    with pytest.raises(InputError, match=message):
+        given_samples(tmp_path / "s.npz", 30, SHAPE, **options)
+
+
+def test_what_a_reader_must_know_of_files_is_noted(tmp_path: Path) -> None:
+    for folder in ("cat", "dog"):
+        write_pngs(tmp_path / folder, COLOUR[:3])
+    clear = Image.fromarray(COLOUR[0])
+    clear.putalpha(100)
+    clear.save(tmp_path / "cat/0.png")
+    (tmp_path / "dog/1.gif").write_bytes(b"GIF89a")
+    _, info = given_samples(tmp_path, 6, (3, 16, 16))
+    assert info["notes"] == [
+        "images of 2 folders together (cat, dog)",
+        "images with transparency, laid on white: 1",
+        "1 files (.gif) are not read",
+    ]
+
+
+@pytest.mark.parametrize("name", ["s.npy", "s.npz", "s.pt", "folder"])
+def test_nobody_is_told_to_remove_what_genbench_did_not_make(tmp_path: Path, name: str) -> None:
+    from genbench.data import load_images
+
+    path = tmp_path / name
+    if name == "folder":
+        path.mkdir()
+    else:
+        path.write_bytes(b"not what its name says")
+    for read in (lambda: given_samples(path, 9, SHAPE), lambda: load_images(path)):
+        with pytest.raises(InputError) as caught:
+            read()
+        assert name in str(caught.value)
+        assert ("delete" in str(caught.value)) == ("if genbench wrote it, delete" in str(caught.value))
+        assert "delete" not in str(caught.value) or name.endswith(".npz")  # it writes no other arrays
+    if name == "s.npy":
+        np.save(path, IMAGES)
+        assert np.array_equal(load_images(path)[0], IMAGES)
+
+
 def test_the_script_writes_what_sampling_writes(tmp_path: Path) -> None:
     from genbench.data.image_set import make_image_set, save_image_set
 
@@ -72,8 +226,11 @@ def test_the_script_writes_what_sampling_writes(tmp_path: Path) -> None:
     command += ["--like", "real.npz", *(part for pair in names.items() for part in pair)]
     subprocess.run(command, cwd=tmp_path, check=True)
     with np.load(tmp_path / "out.npz") as arrays:
-        assert np.array_equal(arrays["arr_0"], IMAGES[:25])
+        kept = [row for row, image in enumerate(IMAGES) if any(np.array_equal(image, one) for one in arrays["arr_0"])]
+        assert np.array_equal(arrays["arr_0"], IMAGES[kept])
+        assert len(kept) == 25
     timing = json.loads((tmp_path / "timing.json").read_text())
+    assert timing["notes"] == ["25 of 30 samples: a random part, always the same"]
     assert timing["given"]
     assert timing["seconds_per_50k"] is None
     with Image.open(tmp_path / "grid.png") as grid:
@@ -121,3 +278,21 @@ def test_given_samples_have_a_row_and_one_seed(tmp_path: Path) -> None:
     found = preflight(load_suite(path), str(tmp_path), str(path)).models
     assert (found["x"].seeds, found["vae"].seeds) == ([3], [3, 4])
     assert list(found["x"].samplers) == ["given"]
+
+
+def test_an_entry_may_have_options(tmp_path: Path) -> None:
+    np.savez(tmp_path / "s.npz", np.zeros((1000, 32, 32, 3), np.uint8))
+    path = tmp_path / "toy.yaml"
+    given = {"path": "s.npz", "channels": 1, "image_size": 28}
+    suite = {"title": "Toy", "dataset": {"source": "demo"}, "num_samples": 1000, "models": {"x": {"samples": given}}}
+    path.write_text(yaml.safe_dump(suite))
+    assert load_suite(path)["models"]["x"]["samples"] == given
+    assert preflight(load_suite(path), str(tmp_path), str(path)).models["x"].spec == {"samples": given}
+    given["image_size"] = 32
+    path.write_text(yaml.safe_dump(suite))
+    with pytest.raises(InputError, match=r"models: x: samples: key 'image_size': found 32, but .* are 28x28"):
+        preflight(load_suite(path), str(tmp_path), str(path))
+    given["image_sise"] = given.pop("image_size")
+    path.write_text(yaml.safe_dump(suite))
+    with pytest.raises(InputError, match="models: x: samples: unknown key: found 'image_sise'"):
+        load_suite(path)
