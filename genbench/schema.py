@@ -11,8 +11,7 @@ from functools import partial
 from typing import Any, Literal
 
 from genbench import own_code
-from genbench.errors import InputError, place
-from genbench.errors import unknown_name as unknown_name
+from genbench.errors import InputError, place, unknown_name
 
 
 def words(annotation: Any) -> str:

@@ -8,8 +8,7 @@ import numpy as np
 
 from genbench.data.description import Dataset
 from genbench.data.image_set import ImageSet, make_image_set
-from genbench.errors import InputError, place
-from genbench.schema import unknown_name
+from genbench.errors import InputError, place, unknown_name
 
 KEY = "key 'classes'"
 NAMED = 3  # up to so many classes, the label names them

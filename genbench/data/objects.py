@@ -12,10 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from genbench.errors import InputError, place
+from genbench.errors import InputError, place, unknown_name
 from genbench.files.artifacts import read_json
 from genbench.files.downloads import existing_path
-from genbench.schema import unknown_name
 
 COLOURS = ("gray", "red", "blue", "green", "brown", "purple", "cyan", "yellow")
 SHAPES = ("cube", "sphere", "cylinder")

@@ -4,12 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genbench.errors import InputError
+from genbench.errors import InputError, unknown_name
 from genbench.features import class_features, dinov2, efficientnet, inception, object_features
 from genbench.features.extraction import Extractor, ExtractorKind
 from genbench.features.published_weights import check_sha256, fetch_weights
 from genbench.metrics import metric_keys
-from genbench.schema import unknown_name
 
 if TYPE_CHECKING:
     import torch

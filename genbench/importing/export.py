@@ -8,7 +8,7 @@ from typing import Any
 
 from safetensors.torch import save_file
 
-from genbench.errors import InputError, place
+from genbench.errors import InputError, place, unknown_name
 from genbench.files.artifacts import atomic_path, write_json
 from genbench.files.hub import CONFIG, SCHEDULER, WEIGHTS
 from genbench.importing.diffusers import PREDICTIONS, to_official
@@ -16,7 +16,6 @@ from genbench.models import Model
 from genbench.models.diffusion import Diffusion
 from genbench.networks.unet import UNet
 from genbench.sampling.checkpoint import load_model
-from genbench.schema import unknown_name
 
 
 def _with_defaults(kind: type, entry: Mapping[str, Any]) -> dict[str, Any]:

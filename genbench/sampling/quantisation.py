@@ -17,11 +17,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from genbench.errors import InputError
+from genbench.errors import InputError, unknown_name
 from genbench.files.weights import save_tensors
 from genbench.models import Model
 from genbench.processes.noise import Noise
-from genbench.schema import unknown_name
 
 LAYERS = (nn.Conv2d, nn.Linear)  # what is quantised; nearly all weights and FLOPs of a U-Net
 CALIBRATION_IMAGES = 64

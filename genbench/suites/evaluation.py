@@ -7,12 +7,12 @@ from typing import Any
 
 from genbench.data import Description
 from genbench.data.objects import labels_path, parse_labels, read_labels
-from genbench.errors import InputError, place
+from genbench.errors import InputError, place, unknown_name
 from genbench.features import EXTRACTORS
 from genbench.files.downloads import existing_path
 from genbench.metrics import METRICS, EvaluationOptions, load_metric, metric_info, minimum_samples
 from genbench.metrics.collection import by_name
-from genbench.schema import check_arguments, unknown_name
+from genbench.schema import check_arguments
 
 
 def check_objects(objects: Mapping[str, Any], data: Description, data_root: Path) -> None:

@@ -10,8 +10,7 @@ import yaml
 
 from genbench import own_code
 from genbench.data import default_name
-from genbench.errors import InputError, place
-from genbench.schema import unknown_name
+from genbench.errors import InputError, place, unknown_name
 from genbench.suites.families import first_stage_key
 from genbench.suites.keys import Suite
 

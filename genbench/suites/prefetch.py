@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from genbench.data import open_dataset
-from genbench.errors import InputError, place
+from genbench.errors import InputError, place, unknown_name
 from genbench.features import EXTRACTORS
 from genbench.features.published_weights import check_sha256, fetch_weights
 from genbench.files.hub import pretrained_path
-from genbench.schema import unknown_name
 from genbench.suites.load import load_suite
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from typing import Any
 
 from genbench.data import Description, describe
 from genbench.data.given import given_entry, given_samples
-from genbench.errors import InputError, place
+from genbench.errors import InputError, place, unknown_name
 from genbench.files.downloads import existing_path
 from genbench.files.hub import format_options, pretrained_path
 from genbench.importing import choose_format, read_checkpoint
@@ -23,7 +23,6 @@ from genbench.records.plan import DataSet, ModelPlan, Plan
 from genbench.records.provenance import Provenance
 from genbench.sampling.likelihood import check_likelihood
 from genbench.sampling.quantisation import check_scheme
-from genbench.schema import unknown_name
 from genbench.suites.cost import META, sampling_costs, training_cost
 from genbench.suites.evaluation import check_evaluation
 from genbench.suites.load import GIVEN, QUANTISATION, ROOT, checkpoints, seeds_of

@@ -22,6 +22,7 @@ from genbench import own_code
 from genbench.errors import InputError
 from genbench.files.artifacts import read_json
 from genbench.images import to_pixels
+from genbench.importing import read_checkpoint
 from genbench.machine.code import code_sha256, definitions
 from genbench.processes.noise import Noise
 from genbench.sampling.checkpoint import load_model
@@ -487,3 +488,63 @@ def test_own_code_goes_through_the_workflow_to_the_report(folder: Path) -> None:
     assert planned_after_an_edit("metric") == JUDGING
     assert planned_after_an_edit("sampler") == {"sample", "sample_features", *JUDGING} - {"evaluate_real"}
     assert planned_after_an_edit("mine") == {"train", "sample", "sample_features", *JUDGING} - {"evaluate_real"}
+
+
+FORMAT = '''
+import json
+
+import torch
+
+from genbench.importing import Imported
+from genbench.models import build
+
+
+def read(path, *, gain: float = 1.0):
+    """A VAE whose weights are all one number, which the file holds."""
+    entry = {"class": "vae.VAE", "latent_size": 4, "channels": 8}
+    value = gain * json.loads(path.read_text())
+    tensors = {key: torch.full_like(old, value) for key, old in build(entry, (1, 16, 16)).state_dict().items()}
+    return Imported(entry, (1, 16, 16), tensors, [path], "raw", "theirs")
+'''
+
+SCHEDULE = '''
+import torch
+
+from genbench.processes.schedule import Schedule
+
+
+def power(T, *, exponent: float = 1.0):
+    """abar = (1 - t / (T + 1))^exponent."""
+    return Schedule((1 - torch.arange(T + 1, dtype=torch.float64, device="cpu") / (T + 1)) ** exponent)
+'''
+
+
+def test_a_format_and_a_noise_schedule_may_be_own_code(folder: Path, script: Callable[..., str]) -> None:
+    Path("mine/format.py").write_text(FORMAT)
+    Path("mine/schedule.py").write_text(SCHEDULE)
+    Path("theirs.json").write_text("0.25")
+    schedule = {"name": "./schedule.py:power", "exponent": 2.0}
+    models = {
+        "published": {"pretrained": {"format": "./format.py:read", "path": "theirs.json", "gain": 2}},
+        "ddpm": {"model": DDPM | {"schedule": schedule}, "training": TRAINING},
+    }
+    write(SUITE | {"models": models})
+    suite = load_suite(Path("mine/own.yaml"))
+    plan = preflight(suite, "downloads", "own.yaml").models
+    assert plan["published"].class_ == "vae.VAE"
+    assert plan["ddpm"].noise_schedule.alphas_cumprod == pytest.approx([(1 - t / 21) ** 2 for t in range(21)])
+
+    given = suite["models"]["published"]["pretrained"]
+    script("import_checkpoint", "--format", given["format"], "--in", given["path"], "--options", '{"gain": 2}',
+           "--out=model.safetensors")  # fmt: skip
+    model, info = load_model("model.safetensors")
+    assert all((weight == 0.5).all() for weight in model.parameters())
+    assert info["imported"]["format"] == given["format"]
+
+    Path("mine/format.py").write_text("def read(path):\n    return 3\n")
+    with pytest.raises(
+        InputError, match=r"published: pretrained: format mine/format\.py:read#\w+: unknown key: found 'gain'"
+    ):
+        preflight(load_suite(Path("mine/own.yaml")), "downloads", "own.yaml")
+    with pytest.raises(InputError, match=r"returned int, expected genbench\.importing\.Imported"):
+        read_checkpoint(own_code.allow("mine/format.py:read"), "theirs.json")

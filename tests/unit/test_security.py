@@ -20,7 +20,7 @@ from PIL import Image
 
 from genbench.data import load_image_set, load_images
 from genbench.data.given import given_samples
-from genbench.errors import InputError
+from genbench.errors import InputError, unknown_name
 from genbench.features import load_extractor, load_features
 from genbench.features.object_training import load_object_classifier
 from genbench.files import archives
@@ -31,7 +31,6 @@ from genbench.files.npz import read_npz
 from genbench.importing import import_checkpoint
 from genbench.machine.ranks import ALONE
 from genbench.sampling.generation import Parts
-from genbench.schema import unknown_name
 from genbench.suites.keys import Config
 from genbench.suites.load import find_suite, load_suite
 
