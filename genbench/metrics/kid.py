@@ -10,7 +10,7 @@ from genbench.metrics.metric import Inputs, Metric, Value
 
 
 def kid(
-    real: NDArray[Any], fake: NDArray[Any], subsets: int = 100, subset_size: int = 1000, seed: int = 0
+    real: NDArray[Any], fake: NDArray[Any], subsets: int = 100, subset_size: int = 1000, seed: int = 2020
 ) -> tuple[float, float]:
     """Mean and standard deviation over random subsets of the unbiased MMD^2 with the kernel (x.y / D + 1)^3.
 
@@ -19,7 +19,7 @@ def kid(
     Source: Binkowski et al. 2018 (arXiv 1801.01401), section 4.
     """
     check_pair(real, fake, least=subset_size)
-    random = np.random.RandomState(seed)  # the generator, and so the subsets, of torch-fidelity
+    random = np.random.RandomState(seed)  # the generator, and so the subsets, of torch-fidelity(real, fake)
     n = subset_size
 
     def kernel(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:

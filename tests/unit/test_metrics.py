@@ -171,10 +171,15 @@ def test_kid_is_unbiased(random):
     assert abs(mean) < 3 * std / np.sqrt(20)  # 20 disjoint subsets
 
 
-def test_kid_equals_that_of_torch_fidelity(real, fake):
-    options = {"kid_subsets": 20, "kid_subset_size": 100, "rng_seed": 0, "verbose": False}
+@pytest.mark.parametrize("seed", [{"seed": 0}, {}])  # its default, too
+def test_kid_equals_that_of_torch_fidelity(real, fake, seed):
+    options = {"kid_subsets": 20, "kid_subset_size": 100, "verbose": False}
+    options |= {"rng_seed": seed[key] for key in seed}
     theirs = kid_features_to_metric(torch.from_numpy(real).double(), torch.from_numpy(fake).double(), **options)
-    mean, std = kid(real, fake, subsets=20, subset_size=100, seed=0)
+    mean, std = kid(real, fake, subsets=20, subset_size=100, **seed)
+    if not seed:
+        assert EvaluationOptions().kid_seed == 2020
+        assert kid(real, fake, subsets=20, subset_size=100, seed=2020) == (mean, std)
     assert mean == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-10)
     assert std == pytest.approx(theirs["kernel_inception_distance_std"], rel=1e-10)
 
