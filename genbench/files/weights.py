@@ -93,5 +93,18 @@ def load_torch_file(path: str | os.PathLike[str]) -> Any:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except Exception as error:  # bytes that are no pickle can raise anything
-        reason = " ".join(str(error).strip().partition("\n")[0].split())[:200] or type(error).__name__
-        raise InputError(f"{path}: not a PyTorch file of tensors and plain values, or damaged ({reason})") from None
+        raise InputError(f"{path}: not a PyTorch file of tensors and plain values{_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    """Why torch.load refuses a file, without its colours and its advice to read the file unsafely."""
+    text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
+    if found := re.search(r"GLOBAL ([\w.]+)", text):
+        name, what, remedy = found[1], "an object", "the state dict only, torch.save(model.state_dict(), FILE)"
+        if name.startswith("numpy"):
+            array = name.endswith("_reconstruct")
+            what = "a NumPy array" if array else "a NumPy number"
+            remedy = "it as a tensor, torch.from_numpy(x)" if array else "it as a plain number, float(x) or int(x)"
+        return f": found {what} ({name}), which only code can make; where the file was written, save {remedy}"
+    reason = text.rpartition("WeightsUnpickler error: ")[2].partition(" Please file")[0].partition(" Check the doc")[0]
+    return f", or damaged ({reason[:200] or type(error).__name__})"

@@ -47,7 +47,8 @@ _USUAL = {  # options of sampling, and their values for what the sampler ddpm do
     "thresholding": False,
     "timestep_spacing": "leading",
 }
-_EMA = {"decay", "optimization_step"}  # what EMAModel.save_pretrained adds to a network's configuration
+_EMA = {"decay", "optimization_step"}  # EMAModel.save_pretrained adds these to a network's configuration
+_MORE_EMA = {"min_decay", "update_after_step", "use_ema_warmup", "inv_gamma", "power"}  # and these, how it averaged
 _BLOCK = {
     "norm1": "norm1",
     "conv1": "conv1",
@@ -229,7 +230,7 @@ def renamed(state: Mapping[str, Tensor]) -> State:
 
 
 def _denoiser(config: UNet2DConfig, size: int, path: Path) -> dict[str, Any]:
-    """The entry of the network for images with sides of `size`."""
+    """The entry of the network for images of `size` rows."""
     widths, channels = config.block_out_channels, (config.block_out_channels or [0])[0]
     for key in ("down_block_types", "up_block_types"):
         if len(getattr(config, key)) != len(widths):
@@ -363,14 +364,15 @@ def diffusers(
     timesteps: int | None = None,
     schedule: str | Mapping[str, Any] | None = None,
     prediction: Literal["eps", "v", "x0"] | None = None,
-    image_size: int | None = None,
+    image_size: int | Sequence[int] | None = None,
 ) -> Imported:
     """A pipeline's folder, a network's folder, or a file of weights with config.json beside it.
 
     timesteps: T, needed where there is no scheduler's configuration, and only there.
     schedule: As in an entry of Diffusion, needed where there is no scheduler's configuration, and only there.
     prediction: As in an entry of Diffusion, needed where there is no scheduler's configuration, and only there.
-    image_size: Side of the images, needed where the network's configuration does not state sample_size, and only there.
+    image_size: Side of the images, or height and width, needed where the network's configuration does not state
+        sample_size, and only there.
     """
     weights, config_path, scheduler_path = find_files(path)
     values = _read_json_object(config_path, ["UNet2DModel"])
@@ -378,10 +380,11 @@ def diffusers(
         if isinstance(values.get(key), list):
             values[key] = [str(kind).removeprefix("UNetRes") for kind in values[key]]
     config = _read_config(UNet2DConfig, values, config_path)
-    sides = set(config.sample_size) if isinstance(config.sample_size, Sequence) else {config.sample_size}
-    if len(sides) != 1 or any(side is not None and side < 1 for side in sides):
-        raise _unexpressed(config_path, "sample_size", config.sample_size, "the side of a square")
-    size = _given_or_said("image_size", image_size, sides.pop(), config_path, "sample_size is null")
+    size = _given_or_said("image_size", image_size, config.sample_size, config_path, "sample_size is null")
+    height, width = sides = [size, size] if isinstance(size, int) else [*size, 0][:2]
+    if min(sides) < 1 or (not isinstance(size, int) and len(size) != 2):
+        key = "sample_size" if image_size is None else "image_size"
+        raise _unexpressed(config_path, key, size, "the side of a square, or height and width")
 
     scheduler: dict[str, Any] | None = None
     process: dict[str, Any] = {"timesteps": None, "schedule": None, "prediction": None}
@@ -394,9 +397,9 @@ def diffusers(
         entry[key] = _given_or_said(key, value, process[key], scheduler_path or weights, f"found no {SCHEDULER}")
     if _learns_variance(config, scheduler, config_path):
         entry |= {"learned_variance": True, "loss": "hybrid"}
-    entry["denoiser"] = _denoiser(config, size, config_path)
+    entry["denoiser"] = _denoiser(config, height, config_path)
 
-    image_shape = (config.in_channels, size, size)
+    image_shape = (config.in_channels, height, width)
     with place(config_path), torch.device("meta"):
         model = build(entry, image_shape)
     assert isinstance(model, Diffusion)
@@ -406,6 +409,6 @@ def diffusers(
     tensors = {f"denoiser.{name}": value for name, value in found.items()}
     files: list[str | os.PathLike[str]] = [weights, config_path, *([scheduler_path] if scheduler_path else [])]
     known = {field.name for field in fields(UNet2DConfig)}
-    ignored = [key for key in values if key not in known and not key.startswith("_") and key not in _EMA]
+    ignored = [key for key in values if key not in known and not key.startswith("_") and key not in _EMA | _MORE_EMA]
     kind = "ema" if values.keys() >= _EMA else "unknown"
     return Imported(entry, image_shape, tensors, files, kind, _note(weights, scheduler, ignored))

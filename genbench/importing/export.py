@@ -1,6 +1,7 @@
 """Our models as files of other projects."""
 
 import inspect
+import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 from safetensors.torch import save_file
 
 from genbench.errors import InputError, place, unknown_name
-from genbench.files.artifacts import atomic_path, write_json
+from genbench.files.artifacts import atomic_path
 from genbench.files.hub import CONFIG, SCHEDULER, WEIGHTS
 from genbench.importing.diffusers import PREDICTIONS, to_official
 from genbench.models import Model
@@ -122,6 +123,12 @@ def scheduler_config(model: Diffusion, entry: Mapping[str, Any]) -> dict[str, An
     return config | ends | {"beta_schedule": "linear", "trained_betas": list(values)}
 
 
+def _write_config(path: Path, config: Mapping[str, Any]) -> None:
+    """Without the hash of our own records: diffusers warns of every key that it does not know."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(config, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
 def diffusers(model: Model, info: Mapping[str, Any], folder: Path) -> None:
     """A folder for diffusers' DDPMPipeline.from_pretrained, which draws what step ddpm draws here.
 
@@ -139,10 +146,10 @@ def diffusers(model: Model, info: Mapping[str, Any], folder: Path) -> None:
     with atomic_path(folder / "unet" / WEIGHTS[0]) as temporary:
         tensors = {name: value.contiguous().clone() for name, value in to_official(model.denoiser).items()}
         save_file(tensors, temporary, {"format": "pt"})
-    write_json(folder / "unet" / CONFIG, config)
-    write_json(folder / "scheduler" / SCHEDULER, scheduler)
+    _write_config(folder / "unet" / CONFIG, config)
+    _write_config(folder / "scheduler" / SCHEDULER, scheduler)
     parts = {"scheduler": ["diffusers", "DDPMScheduler"], "unet": ["diffusers", "UNet2DModel"]}
-    write_json(folder / "model_index.json", {"_class_name": "DDPMPipeline", **parts})
+    _write_config(folder / "model_index.json", {"_class_name": "DDPMPipeline", **parts})
 
 
 FORMATS: dict[str, Callable[[Model, Mapping[str, Any], Path], None]] = {"diffusers": diffusers}

@@ -117,8 +117,21 @@ def from_official(state: Mapping[str, Tensor], network: Network, path: Path, wha
     return tensors
 
 
+def _check_blocks(state: State, path: Path) -> None:
+    """Raise InputError that names the option of the authors' training by which these are other blocks than ours."""
+    kinds = {name.split(".", 2)[2] for name in state if name.startswith("all_modules.") and name.count(".") > 1}
+    found = {}
+    if "GroupNorm_0.style.weight" in kinds and "GroupNorm_1.weight" in kinds:
+        found["resblock_type"] = "biggan_oneadagn"
+    if "all_modules.0.W" in state:
+        found["embedding_type"] = "fourier"
+    for key, value in found.items():
+        raise InputError(f"{path}: option {key}: found {value!r}, expected {FIXED[key]!r}, the only one built here")
+
+
 def _generator_entry(state: State, image_size: int, path: Path) -> dict[str, Any]:
     """The generator that the names and shapes of its tensors tell of."""
+    _check_blocks(state, path)
     try:
         channels, latent_layers = state["all_modules.2.weight"].shape[0], 0
         while f"z_transform.{2 * latent_layers + 3}.weight" in state:
@@ -132,6 +145,11 @@ def _generator_entry(state: State, image_size: int, path: Path) -> dict[str, Any
         levels = 1 + sum("Conv2d_0.weight" in names for names in modules.values())
         # Down n a level and one between levels, two in the middle, up n + 1 a level and one between levels.
         num_res_blocks = (len(blocks) - 3 * levels) // (2 * levels)
+        if num_res_blocks < 1 or len(blocks) != 2 * levels * num_res_blocks + 3 * levels:
+            raise InputError(
+                f"{path}: not the weights of a DDGAN generator that is built here: found {len(blocks)} residual blocks "
+                f"and {levels - 1} layers of a pyramid, expected 3 blocks a level and twice num_res_blocks"
+            )
         first = [blocks[level * (num_res_blocks + 1)] for level in range(levels)]
         return {
             "class": "ncsnpp.Generator",
@@ -144,9 +162,13 @@ def _generator_entry(state: State, image_size: int, path: Path) -> dict[str, Any
             "latent_embedding": state["z_transform.1.weight"].shape[0],
             "latent_layers": latent_layers,
         }
-    except (KeyError, IndexError, ValueError) as error:
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        named = isinstance(error, KeyError) and isinstance(error.args[0], str)
         raise InputError(
-            f"{path}: not the weights of a DDGAN generator: no {error} among {len(state)} tensors; expected keys such "
+            f"{path}: not the weights of a DDGAN generator: "
+            f"{f'no {error}' if named else 'no such order of blocks'} among {len(state)} tensors; expected keys such "
             "as all_modules.2.weight, all_modules.3.GroupNorm_0.style.weight and z_transform.1.weight"
         ) from None
 

@@ -189,12 +189,12 @@ class UNet(nn.Module):
         num_classes: int = 0,
     ) -> None:
         super().__init__()
-        image_channels, size, _ = image_shape
+        image_channels, size, width = image_shape
         factor = patch_size * 2 ** (len(channel_mult) - 1)
-        if size % factor:
+        if size % factor or width % factor:
             raise InputError(
-                f"UNet: image side {size} is not divisible by {factor} (patch_size x 2^(levels - 1)); "
-                "expected fewer levels in channel_mult, or another patch_size"
+                f"UNet: image side {size if size % factor else width} is not divisible by {factor} "
+                "(patch_size x 2^(levels - 1)); expected fewer levels in channel_mult, or another patch_size"
             )
         level_widths = [round(channels * mult) for mult in channel_mult]
         for mult, level_width in zip(channel_mult, level_widths, strict=True):

@@ -106,6 +106,33 @@ def test_diffusers_draws_the_same(tmp_path: Path, entry: dict, monkeypatch: pyte
         torch.testing.assert_close(found.float(), model.sample(Noise(torch.arange(3))), rtol=0, atol=1e-5)
 
 
+def test_diffusers_knows_every_key(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path, _ = saved(tmp_path, diffusion())
+    export_checkpoint("diffusers", path, tmp_path / "folder")
+    logger = diffusers.utils.logging.get_logger("diffusers")
+    logger.addHandler(caplog.handler)
+    try:
+        diffusers.DDPMPipeline.from_pretrained(tmp_path / "folder", low_cpu_mem_usage=False)
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert caplog.messages == []
+
+
+def test_what_is_not_square_comes_back_as_it_was(tmp_path: Path) -> None:
+    path, model = saved(tmp_path, diffusion({"attention_resolutions": [14]}), (1, 28, 20))
+    export_checkpoint("diffusers", path, tmp_path / "folder")
+    imported = read_checkpoint("diffusers", tmp_path / "folder")
+    assert imported.image_shape == (1, 28, 20)
+    assert all(torch.equal(value, imported.tensors[key]) for key, value in model.state_dict().items())
+    back = build(imported.model, imported.image_shape).eval()
+    back.load_state_dict(imported.tensors)
+    assert torch.equal(back.sample(Noise(torch.arange(2))), model.sample(Noise(torch.arange(2))))
+    unet = diffusers.DDPMPipeline.from_pretrained(tmp_path / "folder").unet
+    x, t = Noise(torch.arange(2)).normal(1, 28, 20), torch.tensor([0, 19])
+    with torch.no_grad():
+        torch.testing.assert_close(unet(x, t).sample, model.denoiser(x, t), rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("entry", "message"),
     [

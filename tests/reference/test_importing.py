@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import diffusers
+import numpy as np
 import pytest
 import torch
 from official_ddgan import TINY, inputs, weights
@@ -147,6 +148,11 @@ def test_ddgan_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     name = "module.all_modules.3.Conv_1.weight"
     refused(state | {name: torch.zeros(2, 3)}, r"Conv_1.weight: found shape \(2, 3\), expected \(8, 8, 3, 3\)", **SIZES)
     refused(content(True, not_use_tanh=True), "option not_use_tanh: found True, expected False")
+    one = {name.replace("GroupNorm_1.style.", "GroupNorm_1."): value for name, value in state.items()}
+    refused(one, "option resblock_type: found 'biggan_oneadagn', expected 'biggan', the only one built here", **SIZES)
+    refused(state | {"all_modules.0.W": torch.zeros(4)}, "option embedding_type: found 'fourier', expected", **SIZES)
+    less = {name: value for name, value in state.items() if "all_modules.3." not in name}
+    refused(less, "found 14 residual blocks and 2 layers of a pyramid, expected 3 blocks a level and twice", **SIZES)
     refused(content(True), "image_size: found 16 in the file and 32 as an option", image_size=32)
 
 
@@ -332,6 +338,12 @@ def test_averages_of_a_training_are_told_by_their_configuration(tmp_path: Path) 
     unet2d("Ho et al.").save_pretrained(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())
     more = {"decay": 0.9999, "optimization_step": 5000, "some_future_key": 1}
+    average = diffusers.training_utils.EMAModel(
+        unet2d("Ho et al.").parameters(), model_cls=diffusers.UNet2DModel, model_config=config
+    )
+    average.save_pretrained(tmp_path / "average")
+    found = read_checkpoint("diffusers", tmp_path / "average", **BARE)
+    assert (found.weights, found.note) == ("ema", "diffusion_pytorch_model.safetensors")
     (tmp_path / "config.json").write_text(json.dumps(config | more))
     imported = read_checkpoint("diffusers", tmp_path, **BARE)
     assert imported.weights == "ema"
@@ -364,7 +376,9 @@ def test_averages_of_a_training_are_told_by_their_configuration(tmp_path: Path) 
         ({"layers_per_block": [2, 2, 2]}, r"key 'layers_per_block': found \[2, 2, 2\], expected an integer"),
         ({"out_channels": 4}, "key 'out_channels': found 4, expected 3 as in_channels, or twice as many"),
         ({"out_channels": 6}, "key 'out_channels': found 6, twice in_channels, with .* 'fixed_small'; expected"),
-        ({"sample_size": [16, 32]}, r"key 'sample_size': found \[16, 32\], expected the side of a square"),
+        ({"sample_size": [16, 0]}, r"key 'sample_size': found \[16, 0\], expected the side of a square, or height and"),
+        ({"sample_size": [16, 16, 16]}, r"key 'sample_size': found \[16, 16, 16\], expected the side of a square, or"),
+        ({"sample_size": [16, 18]}, "image side 18 is not divisible by 4"),
         ({"sample_size": 0}, "key 'sample_size': found 0, expected the side of a square"),
         ({"sample_size": 18}, "image side 18 is not divisible by 4"),
         ({"sample_size": None}, r"does not say image_size \(sample_size is null\); expected it as an option"),
@@ -511,6 +525,26 @@ def test_improved_diffusion_s_files_that_do_not_fit_are_refused(tmp_path: Path) 
 
 
 # --- Files and the command line ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.float64(3.2), r"a NumPy number \(numpy.*scalar\), which only code can make; .* save it as a plain number"),
+        (np.zeros(2), r"a NumPy array \(numpy.*_reconstruct\), .* save it as a tensor, torch.from_numpy\(x\)"),
+        (Path("x"), r"an object \(pathlib.*\), .* save the state dict only, torch.save\(model.state_dict\(\), FILE\)"),
+        (nn.Linear(2, 2), r"an object \(torch.nn.modules.linear.Linear\), .* save the state dict only"),
+    ],
+)
+def test_what_only_code_can_make_is_named_with_a_way_to_save_it(tmp_path: Path, value: object, message: str) -> None:
+    path = saved(tmp_path / "netG.pth", {"a": torch.zeros(2), "fid": value})
+    with pytest.raises(
+        InputError, match=f"netG.pth: not a PyTorch file of tensors and plain values: found {message}"
+    ) as e:
+        import_checkpoint("ddgan", path, tmp_path / "out.safetensors", **SIZES)
+    text = str(e.value)
+    assert text.isprintable()
+    assert not any(word in text for word in ("weights_only", "safe_globals", "trust"))
 
 
 class Dangerous:
