@@ -25,7 +25,7 @@ from genbench.suites.load import QUANTISATION, checkpoints, load_suites, sampler
 from genbench.suites.runs import DRAW, RUN
 
 try:
-    config.update(Config.complete(dict(config), "config"))
+    config.update(Config.from_snakemake(config))
     FILES = {suite["name"]: (path, suite) for path, suite in load_suites(config["suite"], config).items()}
     OWN_CODE = own_code.allowed()
 except InputError as error:
@@ -33,16 +33,27 @@ except InputError as error:
 
 # What a job's message says of it: its run or draw, as in its paths.
 OF_RUN, OF_DRAW = (re.sub(r"{(\w+)}", r"{wildcards.\1}", path.removeprefix("results/")) for path in (RUN, DRAW))
+# Where the scripts are: beside the Snakefile of genbench, which may be a module of another workflow.
+CHECKOUT = os.path.dirname(workflow.current_basedir.get_path_or_uri(secret_free=True))
 STARTED = time.time()
 REPORT = Path("results/report/index.html")
 SUITE_FILES = [path for path, _ in FILES.values()]
 SUITES = {name: suite for name, (_, suite) in FILES.items()}
 OVERRIDES = json.dumps({key: config[key] for key in ("seeds", "num_samples")})
 
-# Jobs inherit these: where the scripts are, and the package also in an environment in which it is not installed.
+
+def first(folder, variable):
+    """The value of a variable of the environment that lists folders, this one before all others."""
+    others = os.getenv(variable, "").split(os.pathsep)
+    return os.pathsep.join([folder, *(other for other in others if other and other != folder)])
+
+
+# Jobs inherit these: where the scripts are, the package also in an environment in which it is not installed, and as their
+# `python` the one that runs Snakemake, whose environment need not be activated. Those of conda and containers come before.
 os.environ |= {
-    "GENBENCH": workflow.basedir,
-    "PYTHONPATH": os.pathsep.join(filter(None, [workflow.basedir, os.getenv("PYTHONPATH")])),
+    "GENBENCH": CHECKOUT,
+    "PYTHONPATH": first(CHECKOUT, "PYTHONPATH"),
+    "PATH": first(os.path.dirname(sys.executable), "PATH"),
     "GENBENCH_JOBS_PER_GPU": str(config["jobs_per_gpu"]),
     "GENBENCH_WEIGHTS": config["weights_root"],
     own_code.VARIABLE: "\n".join(OWN_CODE),  # what they may run of the user's own files
@@ -71,7 +82,7 @@ def check_entries(dryrun):
     """In a dry run, for which Snakemake calls no onstart: refuse what that finds wrong with the suites' entries, as far as
     it needs no run of a model and no network. Takes seconds. As an input function's value: no files."""
     if dryrun:
-        script = [sys.executable, f"{workflow.basedir}/scripts/preflight.py", "--check"]
+        script = [sys.executable, f"{CHECKOUT}/scripts/preflight.py", "--check"]
         suites = ["--suite", *map(str, SUITE_FILES), "--overrides", OVERRIDES, f"--data-root={config['data_root']}"]
         job = subprocess.run([*script, *suites], stderr=subprocess.PIPE, text=True)
         if job.returncode:
@@ -126,6 +137,6 @@ def of_suite(files, *arguments):
     return lambda wildcards: files(suite_of(wildcards), *arguments)
 
 
-def every_metric(wildcards):
-    """The metrics of every draw of every suite."""
-    return [path for suite in SUITES.values() for path in runs.draw_files(suite, "metrics.json")]
+def every_result(wildcards):
+    """All that the reports of all suites are made from, but for what is said of the real images."""
+    return [path for suite in SUITES.values() for path in runs.results(suite)]

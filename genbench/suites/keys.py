@@ -6,11 +6,13 @@ functions and classes, whose signatures are its schema: see genbench/schema.py.
 # ruff: noqa: RUF012 - pydantic copies mutable defaults
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import MISSING, AfterValidator, ConfigDict, Field, model_validator
 
 from genbench.data.decoding import Filter
+from genbench.errors import InputError
 from genbench.mappings import Keys
 from genbench.own_code import parse
 
@@ -79,7 +81,7 @@ def _all_defaults(model: type[Keys]) -> Any:
 class Config(Keys):
     """The knobs of a run; what a benchmark consists of is in its suite."""
 
-    suite: FilePath | SomeUnique[FilePath]
+    suite: FilePath | SomeUnique[FilePath] = "demo"
     """The name of a file in suites/, or a path to a suite of your own; or a list of them."""
     data_root: FilePath = "resources/downloads"
     """Where raw data sets are looked for, and downloaded to."""
@@ -95,6 +97,27 @@ class Config(Keys):
     """Training seeds; null takes the suite's."""
     num_samples: Count | None = None
     """Images drawn from each model; null takes the suite's."""
+
+    @classmethod
+    def from_snakemake(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """What Snakemake has read of config.yaml and its command line, as `complete` gives it.
+
+        From the command line come null, and the numbers in a list, as text: Snakemake 9.27 reads lists without types.
+        Raises InputError.
+        """
+        numbers = {key: _as_numbers(values[key]) for key in ("seeds", "num_samples", "jobs_per_gpu") if key in values}
+        if isinstance(numbers.get("seeds"), int | str):
+            raise InputError(f"config: seeds: found {numbers['seeds']!r}, expected a list such as [0, 1, 2]")
+        return cls.complete({**values, **numbers}, "config")
+
+
+def _as_numbers(value: Any) -> Any:
+    """Texts of digits as integers, and those of null as None; all else as it is."""
+    if isinstance(value, list):
+        return [_as_numbers(part) for part in value]
+    if isinstance(value, str):
+        return int(value) if re.fullmatch(r"\d{1,20}", value, re.ASCII) else None if value in ("null", "~") else value
+    return value
 
 
 # --- How samples are judged -------------------------------------------------------------------------------------------

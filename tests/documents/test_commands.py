@@ -196,6 +196,13 @@ def test_other_suites_get_a_page_of_their_own(line: str, demo: Path) -> None:
     assert "train_classifier" not in said  # that of the data set, which the demo has as well
 
 
+@command("uv run snakemake -n --cores 1 --config suite=demo num_samples=10000 seeds=[0,1,2] device=cpu")
+def test_more_seeds_train_more(line: str, checkout: Path) -> None:
+    said = run(line, checkout)
+    for seed in range(3):
+        assert f"train demo/ddpm/seed{seed}" in said
+
+
 @command("uv run python scripts/preflight.py --suite suites/demo.yaml")
 def test_a_suite_is_checked_alone(line: str, checkout: Path) -> None:
     said = run(line, checkout)

@@ -1,0 +1,57 @@
+"""What stands after --config on Snakemake's command line is read as the user means it."""
+
+import pytest
+from snakemake.cli import parse_config
+
+from genbench.errors import InputError
+from genbench.suites.keys import Config
+
+
+def typed(*entries: str) -> dict:
+    """The configuration of a command line alone, through Snakemake's own reader."""
+    return Config.from_snakemake(parse_config(list(entries)))
+
+
+@pytest.mark.parametrize("seeds", ["[0,1,2]", "[0, 1, 2]", "[ 0 ,1 , 2 ]", '["0", "1", "2"]', "['0',1,2]"])
+def test_lists_of_numbers(seeds: str) -> None:
+    assert typed("suite=demo", "num_samples=10000", f"seeds={seeds}", "device=cpu") == {
+        "suite": "demo", "num_samples": 10000, "seeds": [0, 1, 2], "device": "cpu", "data_root": "resources/downloads",
+        "weights_root": "resources/weights", "jobs_per_gpu": 1, "container": "genbench.sif",
+    }  # fmt: skip
+
+
+def test_a_list_of_suites_stays_text() -> None:
+    assert typed("suite=[demo, 'demo-shapes']")["suite"] == ["demo", "demo-shapes"]
+    assert typed("suite=[2024, 2025.yaml]")["suite"] == ["2024", "2025.yaml"]
+
+
+@pytest.mark.parametrize("nothing", ["null", "~", ""])
+def test_nothing_is_the_suites(nothing: str) -> None:
+    found = typed("suite=demo", f"seeds={nothing}", f"num_samples={nothing}")
+    assert (found["seeds"], found["num_samples"]) == (None, None)
+
+
+def test_what_is_absent_has_its_default() -> None:
+    assert typed()["suite"] == "demo"
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("seeds=3", "config: seeds: found 3, expected a list such as [0, 1, 2]"),
+        ("seeds=0,1", "config: seeds: found '0,1', expected a list such as [0, 1, 2]"),
+        ("seeds=true", "config: seeds: found 'true', expected a list such as [0, 1, 2]"),
+        ("seeds=[]", "config: seeds: found [], expected at least 1 in it"),
+        ("seeds=[0,a]", "config: seeds: 1: found 'a', expected an integer"),
+        ("seeds=[0,-1]", "config: seeds: 1: found '-1', expected an integer"),
+        ("seeds=[1,1]", "config: seeds: found 1 twice, expected it once"),
+        ("seeds=[5000000000]", "config: seeds: 0: found 5000000000, expected at most 4294967295"),
+        ("num_samples=1e4", "config: num_samples: found 10000.0, expected an integer"),
+        ("num_samples=[10]", "config: num_samples: found [10], expected an integer"),
+        ("jobs_per_gpu=0", "config: jobs_per_gpu: found 0, expected at least 1"),
+    ],
+)
+def test_what_is_expected_is_said(entry: str, message: str) -> None:
+    with pytest.raises(InputError) as error:
+        typed("suite=demo", entry)
+    assert str(error.value).startswith(message)
