@@ -1,10 +1,14 @@
 # genbench: data -> train -> sample -> features -> metrics -> report, for every model of every suite.
+import os
+
 from snakemake.utils import min_version
 
 min_version("9.20")
 
 
-configfile: "config.yaml"
+if os.path.exists("config.yaml"):  # else what stands on the command line, and the defaults of genbench/suites/keys.py
+
+    configfile: "config.yaml"
 
 
 include: "rules/common.smk"
@@ -50,7 +54,7 @@ onstart:
     # Every entry of every suite is checked before any job starts. This is no rule: as an input of the trainings its file,
     # new whenever the suite is edited, would make Snakemake train every model again, or (ancient) overlook the edit.
     shell(
-        "{sys.executable:q} {workflow.basedir:q}/scripts/preflight.py --suite {SUITE_FILES:q} --overrides {OVERRIDES:q}"
+        "{sys.executable:q} {CHECKOUT:q}/scripts/preflight.py --suite {SUITE_FILES:q} --overrides {OVERRIDES:q}"
         " --data-root={config[data_root]:q} --results results"
     )
 
@@ -67,12 +71,17 @@ onerror:
     print(outcome.failed(failed_jobs()), file=sys.stderr)
 
 
-localrules:
-    all,
+call_also_as_a_module()
 
 
+# What stands here is made again where it is missing, though the first page is newer than all of it.
 rule all:
     default_target: True
     input:
         REPORT,
-        every_metric,  # so that what was deleted is made again, though the report is newer
+        expand(rules.report.output, suite=SUITES),
+        expand("results/{suite}/real/{name}", suite=SUITES, name=["metrics.json", "grid.png"]),
+        every_result,
+    localrule: True
+    message:
+        "all"

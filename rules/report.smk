@@ -3,16 +3,7 @@
 
 rule report:
     input:
-        trainings=of_suite(runs.run_files, "training.json", "training", "pretrained"),
-        histories=of_suite(runs.run_files, "history.jsonl", "training"),
-        timings=of_suite(runs.draw_files, "timing.json"),
-        grids=of_suite(runs.draw_files, "grid.png"),
-        metrics=of_suite(runs.draw_files, "metrics.json"),
-        paired=of_suite(runs.paired),
-        objects=of_suite(runs.object_results),
-        likelihoods=of_suite(runs.likelihoods),
-        pictures=of_suite(runs.pictures),
-        neighbours=of_suite(runs.neighbours),
+        of_suite(runs.results),
         real="results/{suite}/real/metrics.json",
         real_grid="results/{suite}/real/grid.png",
     output:
@@ -49,7 +40,7 @@ rule report:
         results=subpath(input.real, ancestor=2),
         suite=lambda wildcards: json.dumps(suite_of(wildcards)),
         out=subpath(output.page, parent=True),
-        templates=Path(workflow.basedir) / "report",
+        templates=Path(CHECKOUT) / "report",
     message:
         "report {wildcards.suite}"
     shell:
@@ -80,7 +71,7 @@ rule index:
         runtime=growing(10),
     params:
         out=subpath(output[0], parent=True),
-        templates=Path(workflow.basedir) / "report",
+        templates=Path(CHECKOUT) / "report",
     message:
         "index"
     shell:

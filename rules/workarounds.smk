@@ -17,6 +17,30 @@ if "snakemake_storage_plugin_s3" in sys.modules:
     StorageObject.is_dir = is_folder
 
 
+def call_also_as_a_module():
+    """Where genbench is a module of another workflow: have its onstart, onsuccess and onerror called, after those that the
+    other workflow has before `module`. Snakemake 9.27 calls only the other's; where that has some further down, it calls
+    `genbench.onstart()` in its own, as Snakemake's documentation shows. No issue known."""
+    if not workflow.modifier.is_main_snakefile():
+        if workflow.modifier.path_modifier.replace_prefix("results/report") != "results/report":
+            raise WorkflowError(
+                "module: found prefix or replace_prefix, which the options of jobs do not follow; expected none: "
+                "--directory says where results/ and resources/ are"
+            )
+        for name, own in {"onstart": onstart, "onsuccess": onsuccess, "onerror": onerror}.items():
+            setattr(workflow, f"_{name}", both(getattr(workflow, f"_{name}"), own))
+
+
+def both(handler, own):
+    """A handler that calls another, and then one of this workflow's own."""
+
+    def call(log):
+        handler(log)
+        own()
+
+    return call
+
+
 def failed_jobs():
     """The jobs that failed, for the message at the end. Snakemake 9.27 offers no public way to them:
     https://github.com/snakemake/snakemake/issues/2709"""

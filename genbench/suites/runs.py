@@ -117,3 +117,13 @@ def likelihoods(suite: Suite) -> list[str]:
     """The likelihood under every model whose entry asks for it."""
     found = runs(suite, "training", "pretrained")
     return [f"{folder}/final/likelihood.json" for folder, entry in found if "likelihood" in entry]
+
+
+def results(suite: Suite) -> list[str]:
+    """All that the suite's report is made from, but for what is said of the real images."""
+    return [
+        *run_files(suite, "training.json", "training", "pretrained"),
+        *run_files(suite, "history.jsonl", "training"),
+        *(path for name in ("timing.json", "grid.png", "metrics.json") for path in draw_files(suite, name)),
+        *(path for files in (paired, object_results, likelihoods, pictures, neighbours) for path in files(suite)),
+    ]

@@ -223,6 +223,22 @@ def test_a_deleted_model_alone_is_made_again_though_the_report_is_newer(ran: Pat
 
 
 @pytest.mark.slow
+def test_whatever_a_killed_job_took_away_is_made_again(ran: Path) -> None:
+    """Snakemake deletes what a job is about to make; a job that is killed leaves it so, under a newer first page."""
+    report = ran / "results/report"
+    for path in (
+        report / "toy.html",
+        report / "toy/comparison.tex",
+        ran / "results/toy/gan/seed0/final/default/grid.png",
+    ):
+        path.unlink()
+    shutil.rmtree(report / "toy/plots")
+    jobs = planned(ran)
+    assert jobs["report", ""] == jobs["index", ""] == jobs["sample", "gan"] == 1
+    assert {model for _, model in jobs} == {"gan", ""}
+
+
+@pytest.mark.slow
 def test_an_edited_model_alone_is_trained_again(ran: Path) -> None:
     suite = copy.deepcopy(TOY)
     suite["models"]["gan"]["training"]["steps"] = 21
