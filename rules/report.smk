@@ -4,7 +4,7 @@
 rule report:
     input:
         of_suite(runs.results),
-        real="results/{suite}/real/metrics.json",
+        real=of_suite(runs.real_metrics),
         real_grid="results/{suite}/real/grid.png",
     output:
         page=report(
@@ -37,7 +37,7 @@ rule report:
         runtime=growing(30),
     params:
         preflight="results/{suite}/preflight.json",
-        results=subpath(input.real, ancestor=2),
+        results="results/{suite}",
         suite=lambda wildcards: json.dumps(suite_of(wildcards)),
         out=subpath(output.page, parent=True),
         templates=Path(CHECKOUT) / "report",

@@ -34,7 +34,8 @@ def keep_classes(dataset: Dataset, classes: Any) -> Dataset:
         _check_known(classes, dataset.class_counts)
         counts = {name: dataset.class_counts[name] for name in classes}
         totals = [sum(split) for split in zip(*counts.values(), strict=True)]
-        _check_left(classes, dict(zip(("train", "test"), totals, strict=True)))
+        splits = ("train", "test") if dataset.description.num_test != 0 else ("train",)  # 0: none are held out
+        _check_left(classes, dict(zip(splits, totals, strict=False)))
 
     described = dataset.description
     shown = ", ".join(map(str, classes)) if len(classes) <= NAMED else f"{len(classes)} classes"

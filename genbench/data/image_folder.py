@@ -1,18 +1,18 @@
 """A user's own images: a folder or archive with one folder of images per class."""
 
-import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
-from genbench.data.decoding import SUFFIXES, Filter, decode
+from genbench.data.decoding import Filter, decode
 from genbench.data.description import Dataset, Description
-from genbench.data.image_files import Layout, decode_or_reason, load_image_files
+from genbench.data.image_files import decode_or_reason, load_image_files
 from genbench.data.image_set import ImageSet
+from genbench.data.layouts import arrange
 from genbench.errors import InputError
-from genbench.files.archives import list_files, read_files
+from genbench.files.archives import read_files
 from genbench.files.artifacts import sha256_file
 from genbench.files.downloads import existing_path
 
@@ -26,32 +26,35 @@ def folder(
     channels: Literal[1, 3] | None = None,
     test_fraction: float = 0.1,
     split_seed: int = 0,
+    splits: Mapping[str, str] | None = None,
 ) -> Dataset:
     """Images in class folders, or directly at the root as the one class "all"; archives are read in place.
 
-    Labels are indexes into the sorted class names; images are sorted by class and name.
+    Labels are indexes into the sorted class names; images are sorted by class and name. A dataset.json, as
+    StyleGAN2-ADA's and EDM's dataset_tool writes it, has the labels; its folders of 1,000 images are no classes.
 
     path: A folder, .zip or .tar[.gz|.xz|.bz2], as it stands or inside `data_root`; a folder that wraps an archive's
         whole content is looked through.
     image_size: Side of the square to which every image is resized; without it all must have one size.
     filter: How pixels are weighted where images are resized.
     channels: 1 or 3 to convert every image; without it all must be grayscale, or all in colour.
-    test_fraction: The share of each class that is held out, unless the root has folders train and test (or val), which
-        are then the splits.
+    test_fraction: The share of each class that is held out, unless the root has folders train and test, which are then
+        the splits (also training; val, testing, valid, validation; in any case). 0 holds out none: all images are the
+        reference, and what needs held-out images is left out.
     split_seed: Chooses which images are held out, where there are no such folders.
+    splits: The folders that are the splits where they have other names, such as {train: seg_train, test: seg_test};
+        with train only, some of it is held out, and other folders are not used.
     """
     if image_size is not None and image_size < 1:
         raise InputError(f"key 'image_size': found {image_size}, expected at least 1")
-    if not 0 < test_fraction < 1:
-        raise InputError(f"key 'test_fraction': found {test_fraction}, expected a number between 0 and 1")
+    if not 0 <= test_fraction < 1:
+        raise InputError(f"key 'test_fraction': found {test_fraction}, expected a number between 0 and 1, or 0")
     source = existing_path(path, data_root)
-    names = [name for name in list_files(source) if name.lower().endswith(SUFFIXES)]
-    if not names:
-        raise InputError(f"{source}: found no images ({', '.join(SUFFIXES)})")
-    layout = _arrange(source, names, test_fraction, split_seed)
+    layout = arrange(source, test_fraction, split_seed, splits)
+    names = [name for files in layout.splits.values() for name, _ in files]
     as_asked = partial(decode, image_size=image_size, filter=filter, channels=channels)
 
-    name, content = next(read_files(source, {names[0]}))
+    name, content = next(read_files(source, set(names)))
     first = decode_or_reason(content, as_asked)
     if isinstance(first, str):
         raise InputError(f"{source}: {name}: {first}")
@@ -63,6 +66,7 @@ def folder(
         notes.append("WebP source: lossy")
     if image_size is not None and first.size != (width, height):
         notes.append(f"resized to {width}x{height} ({filter})")
+    num_test = len(layout.splits["test"]) if test_fraction else 0
     description = Description(
         name="folder",
         label="folder",
@@ -71,7 +75,7 @@ def folder(
         channels=found_channels,
         num_classes=len(layout.class_names),
         num_train=len(layout.splits["train"]),
-        num_test=len(layout.splits["test"]),
+        num_test=num_test,
         notes=tuple(notes),
     )
 
@@ -84,73 +88,7 @@ def folder(
 
     counts = {split: Counter(label for _, label in files) for split, files in layout.splits.items()}
     class_counts = {
-        name: (counts["train"][label], counts["test"][label]) for label, name in enumerate(layout.class_names)
+        name: (counts["train"][label], counts["test"][label] if test_fraction else 0)
+        for label, name in enumerate(layout.class_names)
     }
     return Dataset(description, load, class_counts=class_counts)
-
-
-def _arrange(source: Path, names: Sequence[str], test_fraction: float, split_seed: int) -> Layout:
-    """Classes and splits, from the names of the images alone."""
-    files = [(PurePosixPath(name).parts, name) for name in names]
-    if not source.is_dir() and len({parts[0] for parts, _ in files}) == 1 and any(len(parts) > 2 for parts, _ in files):
-        files = [(parts[1:], name) for parts, name in files]  # packed together with the folder that holds it all
-    tops = {parts[0] for parts, _ in files if len(parts) > 1}
-    held_out = next((top for top in ("test", "val") if top in tops), None)
-
-    if "train" in tops and held_out is not None:
-        by_split = {
-            split: _by_class(source, [(parts[1:], name) for parts, name in files if parts[0] == top])
-            for split, top in (("train", "train"), ("test", held_out))
-        }
-        class_names = sorted(by_split["train"])
-        if unknown := sorted(set(by_split["test"]) - set(class_names)):
-            raise InputError(f"{source}: {held_out} has the class {unknown[0]!r}, which train has not")
-        unused = sorted({parts[0] for parts, _ in files} - {"train", held_out})
-        notes = [f"not used: {', '.join(unused[:5])}{' ...' if len(unused) > 5 else ''}"] if unused else []
-    else:
-        classes = _by_class(source, files)
-        class_names = sorted(classes)
-        by_split = {"train": {}, "test": {}}
-        for class_name, members in classes.items():
-            by_split["train"][class_name], by_split["test"][class_name] = _split(
-                class_name, members, test_fraction, split_seed
-            )
-        notes = [f"held out for test: {test_fraction:g} of each class (split_seed {split_seed})"]
-
-    splits = {
-        split: [(name, label) for label, c in enumerate(class_names) for name in sorted(classes.get(c, []))]
-        for split, classes in by_split.items()
-    }
-    if not splits["test"]:
-        raise InputError(f"{source}: found {len(names)} images, too few to hold any out; expected 2 or more of a class")
-    return Layout(tuple(class_names), splits, tuple(notes))
-
-
-def _by_class(source: Path, files: Sequence[tuple[tuple[str, ...], str]]) -> dict[str, list[str]]:
-    """Names of the images of each class, which is the first folder on their way; "all" where there are no folders."""
-    loose = [name for parts, name in files if len(parts) == 1]
-    if loose and len(loose) < len(files):
-        inside = next(name for parts, name in files if len(parts) > 1)
-        raise InputError(
-            f"{source}: found {loose[0]} beside class folders ({inside}); put it into one, or take it away"
-        )
-    classes: dict[str, list[str]] = {}
-    for parts, name in files:
-        classes.setdefault("all" if loose else parts[0], []).append(name)
-    return classes
-
-
-def _split(class_name: str, names: Sequence[str], test_fraction: float, split_seed: int) -> tuple[list[str], list[str]]:
-    """Train and test names of a class.
-
-    Ranked by a hash of seed, class and file name: no library's random numbers, the same for a folder and an archive
-    of it, and a new image hardly moves any other.
-    """
-
-    def rank(name: str) -> tuple[bytes, str]:
-        key = f"{split_seed}:{class_name}/{PurePosixPath(name).name}"
-        return hashlib.sha256(key.encode(errors="surrogateescape")).digest(), name
-
-    ranked = sorted(names, key=rank)
-    num_test = min(max(int(len(names) * test_fraction + 0.5), 1), len(names) - 1)
-    return ranked[num_test:], ranked[:num_test]

@@ -10,9 +10,10 @@ from genbench.data.objects import labels_path, parse_labels, read_labels
 from genbench.errors import InputError, place, unknown_name
 from genbench.features import EXTRACTORS
 from genbench.files.downloads import existing_path
-from genbench.metrics import METRICS, EvaluationOptions, load_metric, metric_info, minimum_samples
+from genbench.metrics import METRICS, EvaluationOptions, frechet_key, load_metric, metric_info, minimum_samples
 from genbench.metrics.collection import by_name
 from genbench.schema import check_arguments
+from genbench.suites.runs import has_test_images
 
 
 def check_objects(objects: Mapping[str, Any], data: Description, data_root: Path) -> None:
@@ -52,6 +53,15 @@ def check_metrics(evaluation: Mapping[str, Any], options: EvaluationOptions, hol
     return needed
 
 
+def suiting_extractors() -> str:
+    """What a suite says for images without labels: the extractors that are installed, the most used first."""
+    names = ["inception-clean", "inception-legacy", "dinov2", "efficientnet"]
+    first, *others = [name for name in names if all(map(find_spec, EXTRACTORS[name].packages))] or names
+    return f"evaluation: {{extractors: [{first}], headline: {frechet_key(first)}}}" + (
+        f", or likewise {', '.join(f'{name} ({frechet_key(name)})' for name in others)}" if others else ""
+    )
+
+
 def check_evaluation(suite: Mapping[str, Any], data: Description, data_root: Path) -> None:
     """Check extractors, options, and that there will be as many samples as the metrics need."""
     evaluation = suite["evaluation"]
@@ -65,11 +75,11 @@ def check_evaluation(suite: Mapping[str, Any], data: Description, data_root: Pat
             )
     if "classifier" in evaluation["extractors"] and (data.num_classes < 2 or data.multi_label):
         raise InputError(
-            "evaluation: extractors: found 'classifier', which needs one label of at least two classes; "
+            "evaluation: extractors: found 'classifier' (the default), which needs one label of at least two classes; "
             + (
                 "images of the data set have several at once: expected 'objects'"
                 if data.multi_label
-                else f"the data set has {data.num_classes}"
+                else f"the data set has {data.num_classes}: write {suiting_extractors()}"
             )
         )
     if "objects" in evaluation["extractors"] and not data.multi_label:
@@ -85,7 +95,7 @@ def check_evaluation(suite: Mapping[str, Any], data: Description, data_root: Pat
     options = EvaluationOptions(**evaluation["options"])
     accuracies = [f"object_accuracy_{name}" for name in objects["labels"]] if objects else []
     with place("evaluation", "metrics"):
-        own = check_metrics(evaluation, options, holdout=suite["dataset"].get("split") != "all")
+        own = check_metrics(evaluation, options, holdout=has_test_images(suite))
     keys = [*accuracies, *(key for name in evaluation["extractors"] for key in EXTRACTORS[name].metrics), *own]
     if evaluation["headline"] not in keys:
         raise unknown_name("evaluation: headline", evaluation["headline"], keys)

@@ -25,6 +25,7 @@ from genbench.sampling.likelihood import check_likelihood
 from genbench.sampling.quantisation import check_scheme
 from genbench.suites.cost import META, sampling_costs, training_cost
 from genbench.suites.evaluation import check_evaluation
+from genbench.suites.families import needed
 from genbench.suites.load import GIVEN, QUANTISATION, ROOT, checkpoints, seeds_of
 from genbench.training.recipe import TrainConfig
 
@@ -96,6 +97,21 @@ def check_labels(model: Model, data: Description) -> None:
             f"found num_classes: {classes} and multi_label: {str(several).lower()}, but an image of "
             f"{data.name!r} has {'some' if data.multi_label else 'one'} of {data.num_classes} labels"
         )
+
+
+def check_held_out(entry: Mapping[str, Any], data: Description) -> None:
+    """Refuse what looks at held-out images, where the data set has none."""
+    if data.num_test != 0:
+        return
+    what = {
+        "training: validate_every": entry.get("training", {}).get("validate_every", 0) != 0,
+        "likelihood": "likelihood" in entry,
+    }
+    for name, options in entry["samplers"].items():
+        what[f"samplers: {name}"] = needed(entry.get("model", {}), options) == "images"
+    for key, is_found in what.items():
+        if is_found:
+            raise InputError(f"{key}: needs held-out images, and the data set has none (test_fraction: 0)")
 
 
 def check_entry(entry: Mapping[str, Any], data: Description, costs: bool = True) -> dict[str, Any]:
@@ -227,6 +243,7 @@ def check_suite(
         with place("models", name):
             if "samples" in entry:
                 return check_samples(entry, data.image_shape, suite["num_samples"], data_root)
+            check_held_out(entry, data)
             if "pretrained" in entry:
                 return check_pretrained(entry, data, data_root, costs)
             return check_entry(entry, data, costs)

@@ -45,7 +45,13 @@ def draws(suite: Suite, *kinds: str) -> Iterator[Draw]:
 
 def has_test_images(suite: Suite) -> bool:
     """Whether test images are other images than the training's (not in cub with split: all)."""
-    return bool(suite["dataset"].get("split") != "all")
+    return bool(suite["dataset"].get("split") != "all") and has_row_of_real(suite)
+
+
+def has_row_of_real(suite: Suite) -> bool:
+    """Whether real images that are no reference can be judged like samples (not where none are held out)."""
+    dataset = suite["dataset"]
+    return dataset["source"] != "folder" or dataset.get("test_fraction") != 0
 
 
 def needs_test_images(entry: Entry, sampler: str) -> bool:
@@ -82,6 +88,11 @@ def run_files(suite: Suite, name: str, *kinds: str) -> list[str]:
 def draw_files(suite: Suite, name: str) -> list[str]:
     """The file `name` of every draw."""
     return [f"{draw.folder}/{name}" for draw in draws(suite)]
+
+
+def real_metrics(suite: Suite) -> list[str]:
+    """The metrics of real test images, the table's row of real images."""
+    return [f"results/{suite['name']}/real/metrics.json"] if has_row_of_real(suite) else []
 
 
 def paired(suite: Suite) -> list[str]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import lzma
 import os
 import stat
@@ -124,6 +125,210 @@ def test_val_stands_in_for_test_and_what_is_unused_is_told(tmp_path):
     dataset = open_dataset(entry(write(tmp_path / "x", files)), "unused")
     assert dataset.description.notes == ("not used: extra",)
     np.testing.assert_array_equal(dataset.load()["test"].images, [pixels_of(2)])
+
+
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [
+        ("training", "testing"),  # fastai's MNIST
+        ("train", "valid"),  # fastai's Imagenette
+        ("Train", "Test"),
+        ("TRAIN", "VAL"),
+        ("train", "validation"),  # Keras's and Hugging Face's
+    ],
+)
+def test_splits_of_known_names_are_splits_in_any_case(tmp_path, train, test):
+    files = {f"{train}/{c}/{i}.png": png(i) for c in "012" for i in range(3)}
+    files |= {f"{test}/{c}/9.png": png(9) for c in "012"}
+    described = describe(entry(write(tmp_path / "x", files)), "unused")
+    assert (described.num_classes, described.num_train, described.num_test) == (3, 9, 3)
+    assert described.notes == (f"splits: {train} (train), {test} (test)",)
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        (["seg_train", "seg_test", "seg_pred"], "seg_test, seg_train look like splits, not classes; name them with"),
+        (["train2017", "val2017"], "splits: {train: train2017, test: val2017}"),
+        (["trainA", "trainB", "testA", "testB"], "look like splits"),  # CycleGAN's
+        (["test", "val"], "look like splits"),
+        (["train", "extra"], "train look like splits"),
+    ],
+)
+def test_folders_that_look_like_splits_are_never_classes(tmp_path, folders, message):
+    files = {f"{folder}/{c}/{i}.png": png(i) for folder in folders for c in "ab" for i in range(2)}
+    assert message in refusal(write(tmp_path / "x", files))
+
+
+def test_splits_may_be_named(tmp_path):
+    files = {f"data/seg_{s}/{c}/{i}.png": png(i) for s in ("train", "test") for c in "ab" for i in range(4)}
+    path = write(tmp_path / "x", files)
+    described = describe(entry(path, splits={"train": "data/seg_train", "test": "data/seg_test"}), "unused")
+    assert (described.num_classes, described.num_train, described.num_test) == (2, 8, 8)
+    described = describe(entry(path, splits={"train": "data/seg_train"}, test_fraction=0.25), "unused")
+    assert (described.num_classes, described.num_train, described.num_test) == (2, 6, 2)
+    for splits, message in (
+        ({"train": "none"}, "key 'splits': train: found no images in 'none', expected one of data"),
+        ({"test": "data/seg_test"}, "key 'splits': found test, expected train and test, or only train"),
+        ("train", "key 'splits': found 'train', expected a mapping"),
+    ):
+        assert message in refusal(path, splits=splits)
+
+
+def test_test_images_without_labels_are_named_and_can_be_left_out(tmp_path):
+    files = {f"train/{c}/{i}.png": png(i) for c in ("cat", "dog") for i in range(4)} | {"test/1.png": png(1)}
+    path = write(tmp_path / "x", files)
+    assert (
+        "x/test has images without class folders, and train has classes; leave test out with splits: {train: train}"
+        in (refusal(path))
+    )
+    described = describe(entry(path, splits={"train": "train"}), "unused")
+    assert (described.num_classes, described.num_train, described.num_test) == (2, 6, 2)
+    assert "not used: test" in described.notes
+    write(path, {"val/cat/7.png": png(7), "val/dog/8.png": png(8)})  # labelled ones beside them serve
+    described = describe(entry(path), "unused")
+    assert (described.num_train, described.num_test, described.notes) == (8, 2, ("not used: test",))
+
+
+def test_train_alone_is_no_class(tmp_path):
+    files = {f"train/{c}/{i}.png": png(i) for c in "ab" for i in range(10)}
+    described = describe(entry(write(tmp_path / "x", files)), "unused")
+    assert (described.num_classes, described.num_train, described.num_test) == (2, 18, 2)
+
+
+def test_a_single_class_that_has_folders_is_noted(tmp_path):
+    files = {f"faces/{c}/{i}.png": png(i) for c in "ab" for i in range(10)}
+    described = describe(entry(write(tmp_path / "x", files)), "unused")
+    assert described.num_classes == 1
+    assert described.notes[0] == "one class, faces, though it has the folders a, b, ..."
+
+
+# The archives of dataset_tool (StyleGAN2-ADA, EDM), and other shards
+
+
+def dataset_tool(labels, count=1003):
+    """The files that dataset_tool writes: 1,000 a folder, and dataset.json; of the images a few, at both ends."""
+    numbers = [*range(8), *range(1000, count)]
+    names = [f"{n // 1000:05}/img{n:08}.png" for n in numbers]
+    files = {name: png(n) for n, name in zip(numbers, names, strict=True)}
+    known = None if labels is None else [[name, labels(n)] for n, name in zip(numbers, names, strict=True)]
+    return files | {"dataset.json": json.dumps({"labels": known}).encode()}
+
+
+@pytest.mark.parametrize("form", ["images", "images.zip", "images.tar.gz"])
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_labels_of_dataset_json_are_the_classes(tmp_path, form, one_hot):
+    classes = (3, 10, 2)
+    label = {n: [float(c == classes[n % 3]) for c in range(11)] if one_hot else classes[n % 3] for n in range(1003)}
+    path = write(tmp_path / form, dataset_tool(label.__getitem__))
+    splits = prepare(entry(path), "unused")
+    train = splits["train"]
+    assert train.class_names == ("2", "3", "10")
+    content = {pixels_of(n).tobytes(): str(classes[n % 3]) for n in (*range(8), *range(1000, 1003))}
+    for image_set in splits.values():
+        found = [image_set.class_names[label] for label in image_set.labels]
+        assert found == [content[image.tobytes()] for image in image_set.images]
+    assert "labels of dataset.json" in train.info["notes"]
+    packed = write(tmp_path / "packed.zip", {f"cifar/{k}": v for k, v in dataset_tool(label.__getitem__).items()})
+    assert prepare(entry(packed), "unused")["train"].info["sha256"] == train.info["sha256"]
+
+
+@pytest.mark.parametrize("form", ["images", "images.zip"])
+def test_shards_are_no_classes(tmp_path, form):
+    described = describe(entry(write(tmp_path / form, dataset_tool(None))), "unused")
+    assert (described.num_classes, described.num_train) == (1, 10)
+    assert described.notes[0] == "one class: the folders 00000, ... hold 1,000 images each, not classes"
+    ffhq = {f"{n - n % 1000:05}/{n:05}.png": png(n) for n in (0, 1, 1000, 1001, 69000)}
+    assert describe(entry(write(tmp_path / "ffhq", ffhq)), "unused").num_classes == 1
+    signs = {f"{c:05}/{c:05}_{i:05}.ppm": encoded(picture(i), "PPM") for c in range(2) for i in range(3)}  # GTSRB
+    assert describe(entry(write(tmp_path / "signs", signs)), "unused").num_classes == 2
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        (-1, "found the label -1, expected the number of a class"),
+        (0.5, "found the label 0.5"),
+        ("cat", "found the label 'cat'"),
+        ([1, 1, 0], r"found the label [1, 1, 0]"),
+        (True, "found the label True"),
+    ],
+)
+def test_labels_that_are_no_classes_are_refused(tmp_path, label, message):
+    assert message in refusal(write(tmp_path / "x.zip", dataset_tool(lambda n: label)))
+
+
+def test_an_image_without_a_label_is_named(tmp_path):
+    files = dataset_tool(lambda n: 1) | {"00001/img00001999.png": png(1)}
+    assert "dataset.json has no label of 00001/img00001999.png" in refusal(write(tmp_path / "x.zip", files))
+
+
+@pytest.mark.parametrize("content", [b"{}", b"[1]", b"no json", b'{"labels": ["ab", "cd"]}'])
+def test_another_dataset_json_is_passed_over(tmp_path, content):
+    files = {f"{c}/{i}.png": png(i) for c in "ab" for i in range(3)} | {"dataset.json": content}
+    assert describe(entry(write(tmp_path / "x", files)), "unused").num_classes == 2
+
+
+def test_files_that_may_have_the_labels_are_noted(tmp_path):
+    files = {f"{i}.png": png(i) for i in range(10)} | {"trainLabels.csv": b"id,label"}  # Kaggle's CIFAR-10
+    described = describe(entry(write(tmp_path / "x", files)), "unused")
+    assert described.notes[0] == "one class: labels are not read from trainLabels.csv"
+
+
+# Kinds of files
+
+
+def test_every_kind_of_file_that_the_peers_read_is_read(tmp_path):
+    forms = {"png": "PNG", "bmp": "BMP", "tif": "TIFF", "TIFF": "TIFF", "ppm": "PPM", "webp": "WEBP"}
+    files = {}
+    for i, (suffix, form) in enumerate(forms.items()):
+        options = {"lossless": True} if form == "WEBP" else {}
+        files |= {f"train/a/{i}.{suffix}": encoded(picture(i), form, **options)}
+    files |= {"test/a/9.pgm": encoded(picture(9, mode="L"), "PPM"), "test/a/8.gif": b"GIF89a"}
+    splits = prepare(entry(write(tmp_path / "x", files), channels=3), "unused")
+    assert np.array_equal(splits["train"].images, [pixels_of(i) for i in range(6)])
+    assert np.array_equal(splits["test"].images[0], np.repeat(pixels_of(9, mode="L"), 3, axis=2))
+    assert "1 files (.gif) are not read" in splits["train"].info["notes"]
+    assert not splits["train"].info["lossy"]
+
+
+@pytest.mark.parametrize("compression", ["jpeg", "tiff_lzw", "tiff_deflate", "raw"])
+def test_a_tiff_is_lossy_where_it_holds_jpeg(compression):
+    assert decoded(encoded(picture(1, (16, 16)), "TIFF", compression=compression)).lossy == (compression == "jpeg")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        encoded(Image.new("I;16", (4, 4)), "TIFF"),
+        encoded(Image.new("F", (4, 4)), "TIFF"),
+        encoded(Image.new("I;16", (4, 4)), "PPM"),
+        b"P6\n2 2\n65535\n" + bytes(24),
+        b"P3\n1 1\n65535\n1 2 3\n",
+    ],
+)
+def test_more_than_eight_bits_are_refused_in_every_kind(content):
+    with pytest.raises(ValueError, match="more than 8 bits a channel, expected 8"):
+        decoded(content)
+
+
+# No images held out
+
+
+def test_all_images_may_be_the_reference(tmp_path):
+    path = write(tmp_path / "x", {f"{i}.png": png(i) for i in range(16)})
+    described = describe(entry(path, test_fraction=0), "unused")
+    assert (described.num_train, described.num_test) == (16, 0)
+    note = "no images are held out: all are the reference, and what needs held-out images is left out"
+    assert described.notes == (note,)
+    splits = prepare(entry(path, test_fraction=0), "unused")
+    assert len(splits["train"].images) == 16
+    assert np.array_equal(splits["train"].images, splits["test"].images)
+    classes = write(tmp_path / "y", {f"{c}/{i}.png": png(i) for c in "ab" for i in range(3)})
+    kept = describe(entry(classes, test_fraction=0, classes=["b"]), "unused")
+    assert (kept.num_train, kept.num_test) == (3, 0)
+    message = "key 'test_fraction': found 0, but"
+    assert message in refusal(write(tmp_path / "z", SPLIT_FILES), test_fraction=0)
 
 
 def test_a_class_may_be_called_train(tmp_path):

@@ -89,6 +89,14 @@ def test_a_data_set_without_test_images_of_its_own_has_no_neighbours(tmp_path: P
     assert runs.neighbours(read) == []
 
 
+def test_a_folder_of_which_no_images_are_held_out_has_no_row_of_real_images(tmp_path: Path) -> None:
+    for fraction, expected in ((0.1, ["results/toy/real/metrics.json"]), (0, [])):
+        read = suite(tmp_path, dataset={"source": "folder", "path": "x", "test_fraction": fraction})
+        assert runs.real_metrics(read) == expected
+        assert runs.has_test_images(read) == bool(fraction)
+    assert runs.real_metrics(suite(tmp_path, dataset={"source": "cub", "split": "all"})) != []
+
+
 def test_what_a_sampler_starts_from_and_what_neighbours_are_near_in(tmp_path: Path) -> None:
     read = suite(tmp_path)
     assert runs.needs_test_images(read["models"]["ddpm"], "slow")

@@ -1,0 +1,257 @@
+"""From the names of the images in a folder or archive to classes and splits."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from genbench.data.decoding import SUFFIXES, unread_note
+from genbench.data.image_files import Layout
+from genbench.errors import InputError
+from genbench.files.archives import list_files, read_files
+
+TRAIN = ("train", "training")
+TEST = ("test", "val", "testing", "valid", "validation")  # of several, the first
+SPLIT_LIKE = re.compile(r"(?:^|.*[^a-z])(train|test|val)(?:ing|id|idation)?(?:set|[ab])?(?:[^a-z].*)?$")
+LABELS = "dataset.json"  # of StyleGAN2-ADA's and EDM's dataset_tool
+TABLES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".cls")  # which may hold labels
+ALL = "all"  # the class of images without class folders
+SHARD = 1000  # images in a folder of StyleGAN2-ADA, EDM and FFHQ
+NONE_HELD_OUT = "no images are held out: all are the reference, and what needs held-out images is left out"
+
+File = tuple[tuple[str, ...], str]  # the parts of a file's path, without a folder around everything; and its name
+
+
+def arrange(source: Path, test_fraction: float, split_seed: int, splits: Mapping[str, str] | None = None) -> Layout:
+    """Classes and splits of the images at `source`, from their names and from a dataset.json.
+
+    splits: the folders that are the splits, {"train": ..., "test": ...} or only the first; by default those of known
+    names. Raises InputError for images that do not make a data set.
+    """
+    names = list_files(source)
+    images = [(PurePosixPath(name).parts, name) for name in names if name.lower().endswith(SUFFIXES)]
+    unread = unread_note(names)
+    if not images:
+        raise InputError(f"{source}: found no images ({', '.join(SUFFIXES)}){f'; {unread}' if unread else ''}")
+    wrapper = ""
+    first = images[0][0][0]
+    if not source.is_dir() and {parts[0] for parts, _ in images} == {first} and any(len(p) > 2 for p, _ in images):
+        wrapper = f"{first}/"  # packed together with the folder that holds it all
+        images = [(parts[1:], name) for parts, name in images]
+
+    labels = None if splits else _read_labels(source, f"{wrapper}{LABELS}", names)
+    tables = [name for name in names if name.lower().endswith(TABLES) and (labels is None or name != wrapper + LABELS)]
+    notes = [unread] if unread else []
+    by_split: dict[str, dict[str, list[str]]]
+    if labels is not None:
+        classes, found = _by_label(source, images, wrapper, labels), [f"labels of {LABELS}"]
+        class_names = sorted(classes, key=int)
+    elif chosen := _choose_splits(source, images, splits):
+        by_split, found = _by_split(source, images, chosen, by_name=not splits)
+        class_names, classes = sorted(by_split["train"]), by_split["train"]
+        if "test" in by_split:
+            if test_fraction == 0:
+                raise InputError(
+                    f"key 'test_fraction': found 0, but {source} has a split of its own, {chosen['test']}; "
+                    f"leave the key out, or that folder, with splits: {{train: {chosen['train']}}}"
+                )
+            return _layout(class_names, by_split, [*notes, *found, *_table_notes(classes, tables)])
+    else:
+        classes, found = _by_class(source, images)
+        class_names = sorted(classes)
+    notes += [*found, *_table_notes(classes, tables)]
+    if test_fraction == 0:
+        return _layout(class_names, {"train": classes, "test": classes}, [*notes, NONE_HELD_OUT])
+    by_split = {"train": {}, "test": {}}
+    for class_name, members in classes.items():
+        by_split["train"][class_name], by_split["test"][class_name] = _hold_out(
+            class_name, members, test_fraction, split_seed
+        )
+    layout = _layout(
+        class_names, by_split, [*notes, f"held out for test: {test_fraction:g} of each class (split_seed {split_seed})"]
+    )
+    if not layout.splits["test"]:
+        raise InputError(
+            f"{source}: found {len(images)} images, too few to hold any out; expected 2 or more of a class"
+        )
+    return layout
+
+
+def _layout(
+    class_names: Sequence[str], by_split: Mapping[str, Mapping[str, Sequence[str]]], notes: Sequence[str]
+) -> Layout:
+    splits = {
+        split: [(name, label) for label, c in enumerate(class_names) for name in sorted(classes.get(c, []))]
+        for split, classes in by_split.items()
+    }
+    return Layout(tuple(class_names), splits, tuple(notes))
+
+
+def _table_notes(classes: Mapping[str, Any], tables: Sequence[str]) -> list[str]:
+    """Where all images are of one class, the files that may hold their labels."""
+    if len(classes) > 1 or not tables:
+        return []
+    return [f"one class: labels are not read from {', '.join(tables[:3])}{', ...' if len(tables) > 3 else ''}"]
+
+
+# --- Labels of dataset.json -------------------------------------------------------------------------------------------
+
+
+def _read_labels(source: Path, name: str, names: Sequence[str]) -> dict[str, Any] | None:
+    """The label of each image's name as dataset.json has it; None where there is no such file, or no label in it."""
+    if name not in names:
+        return None
+    _, content = next(read_files(source, {name}))
+    try:
+        labels = json.loads(content)["labels"]
+        if not labels or any(not isinstance(pair, list) for pair in labels):
+            return None
+        return {str(image).replace("\\", "/"): label for image, label in labels}
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None  # another program's file of this name
+
+
+def _by_label(source: Path, images: Sequence[File], wrapper: str, labels: Mapping[str, Any]) -> dict[str, list[str]]:
+    classes: dict[str, list[str]] = {}
+    for _, name in images:
+        key = name.removeprefix(wrapper)
+        if key not in labels:
+            raise InputError(f"{source}: {LABELS} has no label of {key}; expected one of each image")
+        classes.setdefault(_class_of(source, key, labels[key]), []).append(name)
+    return classes
+
+
+def _class_of(source: Path, name: str, label: Any) -> str:
+    """A class's number as text, also where it is written as a 1 among zeros."""
+    values = label if isinstance(label, list) else [label]
+    numbers = [value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)]
+    if isinstance(label, list) and len(numbers) == len(values) and sorted(numbers)[:-1] == [0] * (len(values) - 1):
+        if max(numbers) == 1:
+            return str(numbers.index(1))
+    elif numbers == [label] and label >= 0 and label == int(label):
+        return str(int(label))
+    raise InputError(f"{source}: {LABELS}: {name}: found the label {label!r}, expected the number of a class")
+
+
+# --- Splits -----------------------------------------------------------------------------------------------------------
+
+
+def _choose_splits(source: Path, images: Sequence[File], splits: Mapping[str, str] | None) -> dict[str, str]:
+    """The folders that are the splits; none where the folders are classes. InputError where they may be either."""
+    if splits:
+        return dict(splits)
+    tops = sorted({parts[0] for parts, _ in images if len(parts) > 1})
+    nested = {parts[0] for parts, _ in images if len(parts) > 2}
+    train = [top for name in TRAIN for top in tops if top.lower() == name]
+    test = [top for name in TEST for top in tops if top.lower() == name]
+    if train and test:
+        if len(test) > 1 and train[0] in nested and test[0] not in nested:  # its images have no labels
+            test = [top for top in test if top in nested] or test
+        return {"train": train[0], "test": test[0]}
+    if train and tops == train[:1] and train[0] in nested:
+        return {"train": train[0]}
+    kinds = {top: match[1] for top in tops if (match := SPLIT_LIKE.match(top.lower()))}
+    if (len(set(kinds.values())) > 1 and ("train" in kinds.values() or len(kinds) == len(tops))) or set(train) & nested:
+        first = next((top for top, kind in kinds.items() if kind == "train"), "FOLDER")
+        second = next((top for top, kind in kinds.items() if kind != "train"), "FOLDER")
+        raise InputError(
+            f"{source}: the folders {', '.join(kinds)} look like splits, not classes; name them with "
+            f"splits: {{train: {first}, test: {second}}}, or rename them"
+        )
+    return {}
+
+
+def _by_split(
+    source: Path, images: Sequence[File], chosen: Mapping[str, str], by_name: bool
+) -> tuple[dict[str, dict[str, list[str]]], list[str]]:
+    """The names of the images by split and class, and notes."""
+    if set(chosen) not in ({"train"}, {"train", "test"}):
+        raise InputError(f"key 'splits': found {', '.join(chosen)}, expected train and test, or only train")
+    by_split: dict[str, dict[str, list[str]]] = {}
+    notes: list[str] = []
+    used: set[str] = set()
+    for split, folder in chosen.items():
+        way = PurePosixPath(folder).parts
+        files = [(parts[len(way) :], name) for parts, name in images if parts[: len(way)] == way]
+        if not files or not way:
+            tops = sorted({parts[0] for parts, _ in images if len(parts) > 1})
+            raise InputError(f"key 'splits': {split}: found no images in {folder!r}, expected one of {', '.join(tops)}")
+        used |= {name for _, name in files}
+        by_split[split], found = _by_class(source / folder, files)
+        notes += [f"{split}: {note}" for note in found]
+    for split, other in (("train", "test"), ("test", "train")):
+        if list(by_split.get(split, ())) == [ALL] and ALL not in by_split.get(other, {ALL: ()}):
+            raise InputError(
+                f"{source / chosen[split]} has images without class folders, and {chosen[other]} has classes"
+                f"{_without_test(chosen)}"
+            )
+    if unknown_classes := sorted(set(by_split.get("test", {})) - set(by_split["train"])):
+        raise InputError(
+            f"{source}: {chosen['test']} has the class {unknown_classes[0]!r}, which {chosen['train']} has not"
+            f"{_without_test(chosen)}"
+        )
+    if unused := sorted({parts[0] for parts, name in images if name not in used}):
+        notes.append(f"not used: {', '.join(unused[:5])}{' ...' if len(unused) > 5 else ''}")
+    if by_name and tuple(chosen.values()) not in (("train", "test"), ("train", "val")):
+        notes.append(f"splits: {', '.join(f'{folder} ({split})' for split, folder in chosen.items())}")
+    return by_split, notes
+
+
+def _without_test(chosen: Mapping[str, str]) -> str:
+    return f"; leave {chosen['test']} out with splits: {{train: {chosen['train']}}}"
+
+
+# --- Classes ----------------------------------------------------------------------------------------------------------
+
+
+def _by_class(source: Path, files: Sequence[File]) -> tuple[dict[str, list[str]], list[str]]:
+    """Names of the images of each class, which is the first folder on their way, and notes.
+
+    The class is "all" where there are no folders, or only shards of so many images.
+    """
+    loose = [name for parts, name in files if len(parts) == 1]
+    if loose and len(loose) < len(files):
+        inside = next(name for parts, name in files if len(parts) > 1)
+        raise InputError(
+            f"{source}: found {loose[0]} beside class folders ({inside}); put it into one, or take it away"
+        )
+    classes: dict[str, list[str]] = {}
+    shards = not loose and all(_is_shard(parts) for parts, _ in files)
+    for parts, name in files:
+        classes.setdefault(ALL if loose or shards else parts[0], []).append(name)
+    if shards:
+        return classes, [f"one class: the folders {files[0][0][0]}, ... hold {SHARD:,} images each, not classes"]
+    inner = {parts[1] for parts, _ in files if len(parts) > 2}
+    if len(classes) == 1 and len(inner) > 1:
+        return classes, [f"one class, {files[0][0][0]}, though it has the folders {', '.join(sorted(inner)[:3])}, ..."]
+    splits = sorted(name for name in classes if name.lower() in TRAIN + TEST)
+    return classes, [f"the folder {name} is a class" for name in splits]
+
+
+def _is_shard(parts: tuple[str, ...]) -> bool:
+    """Whether a file is where the peers put their n-th: in 00042 or 042000 for n = 42,123, five digits or more."""
+    number = re.fullmatch(r"\D*(\d{5,})\.\w+", parts[-1])
+    if len(parts) != 2 or number is None or not re.fullmatch(r"\d{5,}", parts[0]):
+        return False
+    n = int(number[1])
+    return int(parts[0]) in (n // SHARD, n - n % SHARD)
+
+
+def _hold_out(
+    class_name: str, names: Sequence[str], test_fraction: float, split_seed: int
+) -> tuple[list[str], list[str]]:
+    """Train and test names of a class.
+
+    Ranked by a hash of seed, class and file name: no library's random numbers, the same for a folder and an archive
+    of it, and a new image hardly moves any other.
+    """
+
+    def rank(name: str) -> tuple[bytes, str]:
+        key = f"{split_seed}:{class_name}/{PurePosixPath(name).name}"
+        return hashlib.sha256(key.encode(errors="surrogateescape")).digest(), name
+
+    ranked = sorted(names, key=rank)
+    num_test = min(max(int(len(names) * test_fraction + 0.5), 1), len(names) - 1)
+    return ranked[num_test:], ranked[:num_test]
