@@ -4,14 +4,17 @@ import importlib
 import importlib.util
 import inspect
 import itertools
+import operator
+import sys
 import types
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from genbench import own_code
 from genbench.errors import InputError, place, unknown_name
+from genbench.ranges import ENDS, LIMITS, bounds
 
 
 def words(annotation: Any) -> str:
@@ -19,6 +22,8 @@ def words(annotation: Any) -> str:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if annotation in (None, types.NoneType):
         return "null"
+    if origin is Annotated:
+        return " ".join([words(arguments[0]), *(f"{ENDS[name]} {end}" for name, end in bounds(annotation).items())])
     if origin in (types.UnionType, typing.Union):
         return " or ".join(words(argument) for argument in arguments)
     if origin is Literal:
@@ -41,6 +46,9 @@ def _fits(value: Any, annotation: Any) -> bool:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if annotation is Any:
         return True
+    if origin is Annotated:
+        ends = bounds(annotation).items()
+        return _fits(value, arguments[0]) and all(getattr(operator, name)(value, end) for name, end in ends)
     if annotation in (None, types.NoneType):
         return value is None
     if origin in (types.UnionType, typing.Union):
@@ -55,11 +63,29 @@ def _fits(value: Any, annotation: Any) -> bool:
         return all(_fits(element, arguments[0]) for element in value)
     if origin is Mapping or annotation is Mapping:
         return isinstance(value, Mapping) and (not arguments or all(_fits(v, arguments[1]) for v in value.values()))
-    if annotation is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if annotation is float:  # and finite
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return number and abs(value) <= sys.float_info.max
     if annotation is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, annotation)
+
+
+def _expected(value: Any, annotation: Any) -> str:
+    """What `value`, which does not fit, should have been: in the range, if it is of the right type."""
+    if isinstance(value, float) and not abs(value) <= sys.float_info.max:
+        return "a finite number"
+    union = typing.get_origin(annotation) in (types.UnionType, typing.Union)
+    for part in typing.get_args(annotation) if union else (annotation,):
+        if typing.get_origin(part) is Annotated and _fits(value, typing.get_args(part)[0]):
+            return " and ".join(f"{LIMITS[name]} {end}" for name, end in bounds(part).items())
+    return words(annotation)
+
+
+def annotations(function: Callable[..., Any]) -> dict[str, Any]:
+    """The annotations of a function's or class's parameters, with their ranges."""
+    own = function.__init__ if inspect.isclass(function) else function
+    return typing.get_type_hints(own, include_extras=True)
 
 
 def keywords(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
@@ -109,22 +135,29 @@ def check_arguments(
     for name, parameter in parameters.items():
         if name not in arguments and parameter.default is parameter.empty:
             raise InputError(f"key {name!r} is missing; expected keys: {', '.join([*also, *parameters])}")
-    hints = typing.get_type_hints(function.__init__ if inspect.isclass(function) else function)
+    hints = annotations(function)
     for key, value in arguments.items():
         if key in hints and not _fits(value, hints[key]):
             hint = ""
             if isinstance(value, str) and "e" in value.lower() and not _is_text(value):
                 hint = " (YAML reads 2e-4 as a string; write 2.0e-4)"
-            raise InputError(f"key {key!r}: found {value!r}{hint}, expected {words(hints[key])}")
+            raise InputError(f"key {key!r}: found {value!r}{hint}, expected {_expected(value, hints[key])}")
     return {key: _converted(value, hints.get(key)) for key, value in arguments.items()}
 
 
 def _converted(value: Any, annotation: Any) -> Any:
     """A value that fits, as its annotation has it: YAML writes the number 1 as an integer, and a tuple as a list."""
-    if annotation in (float, float | None) and value is not None:
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if value is None:
+        return None
+    if origin is Annotated:
+        return _converted(value, arguments[0])
+    if origin in (types.UnionType, typing.Union) and len(arguments) == 2 and types.NoneType in arguments:
+        return _converted(value, next(part for part in arguments if part is not types.NoneType))
+    if annotation is float:
         return float(value)
-    if typing.get_origin(annotation) is tuple:
-        inner = itertools.chain(typing.get_args(annotation), itertools.repeat(Any))
+    if origin is tuple:
+        inner = itertools.chain(arguments, itertools.repeat(Any))
         return tuple(map(_converted, value, inner))
     return value
 
@@ -143,7 +176,9 @@ def choose(table: Mapping[str, Callable[..., Any]], entry: str | Mapping[str, An
     `entry` is a name, or a mapping with the key `name` and the function's keyword-only options beside it.
     """
     options = {"name": entry} if isinstance(entry, str) else dict(entry)
-    name = str(options.pop("name", None))
+    if "name" not in options:
+        raise InputError(f"key 'name' is missing; expected one of: {', '.join(sorted(table))}")
+    name = str(options.pop("name"))
     function = find_function(table, name, "name")
     with place(name):
         return partial(function, **check_arguments(function, options, also=["name"]))

@@ -33,7 +33,7 @@ from genbench.processes.samplers import SAMPLERS, spaced_timesteps
 from genbench.processes.schedule import SCHEDULES
 from genbench.processes.time_samplers import TIME_SAMPLERS
 from genbench.records.record import Record
-from genbench.schema import words
+from genbench.schema import annotations, words
 from genbench.suites.keys import Config, Suite
 from genbench.training.recipe import OptimizerConfig, TrainConfig
 from tools import records, schemas
@@ -85,7 +85,7 @@ def describe(
         raise InputError(f"{place}: found a line {stray.pop() + ':'!r} in its docstring, expected it only for a key")
     if text:
         yield from (sentence(text), "")
-    hints = typing.get_type_hints(function.__init__ if inspect.isclass(function) else function)
+    hints = annotations(function)
     rows = []
     for name, parameter in given.items():
         if name not in found:

@@ -27,6 +27,7 @@ from genbench.processes.degradations import DEGRADATIONS
 from genbench.processes.samplers import SAMPLERS
 from genbench.processes.schedule import SCHEDULES
 from genbench.processes.time_samplers import TIME_SAMPLERS
+from genbench.schema import annotations
 from genbench.suites.keys import Config, Suite
 from genbench.training.recipe import OptimizerConfig, TrainConfig
 from tools.signatures import FILLED, classes, default_of, meanings, parameters
@@ -91,7 +92,7 @@ def of_parameter(name: str, annotation: Any, networks_too: bool) -> Schema:
 def of_function(function: Callable[..., Any], filled: tuple[str, ...] = (), networks_too: bool = False) -> Schema:
     """The properties of an object whose keys are the keyword-only parameters of `function`, and which are required."""
     given = parameters(function, filled)
-    hints = typing.get_type_hints(function.__init__ if inspect.isclass(function) else function)
+    hints = annotations(function)
     _, found = meanings(inspect.getdoc(function) or "", list(given))
     properties, required = {}, []
     for name, parameter in given.items():

@@ -15,7 +15,7 @@ from genbench.files.hub import CONFIG, SCHEDULER, WEIGHTS
 from genbench.importing.diffusers import PREDICTIONS, to_official
 from genbench.models import Model
 from genbench.models.diffusion import Diffusion
-from genbench.networks.unet import UNet
+from genbench.networks.unet import UNet, check_resolutions
 from genbench.sampling.checkpoint import load_model
 
 
@@ -50,10 +50,12 @@ def unet_config(unet: UNet, entry: Mapping[str, Any], image_shape: tuple[int, in
     widths = [round(channels * mult) for mult in options["channel_mult"]]
     if widths[0] != channels:
         raise _inexpressible("channel_mult", list(options["channel_mult"]), "1 as the first")
-    down = [size >> level in options["attention_resolutions"] for level in range(len(widths))]
+    sides = [size >> level for level in range(len(widths))]
+    attending = check_resolutions("attention_resolutions", options["attention_resolutions"], sides)
+    down = [side in attending for side in sides]
     up = down
     if options["up_attention_resolutions"] is not None:
-        up = [size >> level in options["up_attention_resolutions"] for level in range(len(widths))]
+        up = [side in options["up_attention_resolutions"] for side in sides]
     if options["up_num_heads"] not in (None, options["num_heads"]):
         raise _inexpressible("up_num_heads", options["up_num_heads"], f"{options['num_heads']}, as num_heads")
     middle, scale_shift = options["middle_attention"], options["scale_shift_norm"]

@@ -19,6 +19,7 @@ from genbench.processes.degradations import DEGRADATIONS
 from genbench.processes.densities import GaussianMixture
 from genbench.processes.noise import Noise
 from genbench.processes.samplers import COLD_STEPS, Prediction, reverse_path
+from genbench.ranges import Count
 from genbench.schema import choose, construct, renamed
 from genbench.tensors import Images, Latents, Scalar, Timesteps
 
@@ -53,11 +54,9 @@ class ColdDiffusion(Model):
         degradation: str | Mapping[str, Any] = "rows",
         loss: Literal["l1", "l2"] = "l1",
         time_input: Literal["index", "fraction"] = "index",
-        mixture_components: int = 10,
+        mixture_components: Count = 10,
     ) -> None:
         super().__init__()
-        if mixture_components < 1:
-            raise InputError(f"key 'mixture_components': found {mixture_components}, expected at least 1")
         self.loss, self.time_input = loss, time_input
         with place("degradation"):
             self.degradation = choose(DEGRADATIONS, degradation)(image_shape)

@@ -16,6 +16,7 @@ from genbench.processes.adversarial import OBJECTIVES, r1_penalty
 from genbench.processes.noise import Noise
 from genbench.processes.samplers import Prediction, ddpm_step, reverse_process
 from genbench.processes.schedule import SCHEDULES
+from genbench.ranges import Count, NotNegative, StepCount
 from genbench.schema import choose, construct
 from genbench.tensors import Images, Labels, Logits, Scalar, Timesteps
 
@@ -47,15 +48,13 @@ class DDGAN(Model):
         image_shape: tuple[int, int, int],
         generator: Mapping[str, Any],
         discriminator: Mapping[str, Any] | None,
-        latent_size: int = 100,
-        timesteps: int = 4,
+        latent_size: Count = 100,
+        timesteps: StepCount = 4,
         schedule: str | Mapping[str, Any] = "vp",
-        r1_gamma: float = 0.02,
-        r1_every: int = 15,
+        r1_gamma: NotNegative = 0.02,
+        r1_every: Count = 15,
     ) -> None:
         super().__init__()
-        if r1_every < 1:
-            raise InputError(f"key 'r1_every': found {r1_every}, expected at least 1")
         self.latent_size, self.r1_gamma, self.r1_every = latent_size, r1_gamma, r1_every
         with place("schedule"):
             self.schedule = choose(SCHEDULES, schedule)(timesteps)

@@ -19,6 +19,7 @@ from genbench.models.diffusion import Diffusion
 from genbench.models.vae import VAE, Prior
 from genbench.processes.noise import Noise
 from genbench.processes.samplers import reverse_process
+from genbench.ranges import StepCount
 from genbench.schema import construct
 from genbench.tensors import Images, Outputs, Timesteps
 
@@ -54,7 +55,7 @@ class DiffuseVAE(Diffusion):
         vae: Mapping[str, Any],
         denoiser: Mapping[str, Any],
         formulation: Literal[1, 2] = 1,
-        timesteps: int = 1000,
+        timesteps: StepCount = 1000,
         schedule: str | Mapping[str, Any] = "linear",
         prediction: Literal["eps", "v", "x0"] = "eps",
     ) -> None:

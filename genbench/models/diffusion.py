@@ -34,6 +34,7 @@ from genbench.processes.samplers import (
 from genbench.processes.schedule import SCHEDULES
 from genbench.processes.time_samplers import TIME_SAMPLERS
 from genbench.processes.variational_bound import VariationalBound
+from genbench.ranges import CountOrZero, ShareBelowOne, StepCount
 from genbench.schema import check_arguments, choose, construct, defaults, divided, keywords, renamed
 from genbench.tensors import Images, Labels, Outputs, PerImage, Scalar, Timesteps
 
@@ -76,7 +77,7 @@ class Diffusion(Model):
         *,
         image_shape: tuple[int, int, int],
         denoiser: Mapping[str, Any],
-        timesteps: int = 1000,
+        timesteps: StepCount = 1000,
         schedule: str | Mapping[str, Any] = "linear",
         prediction: Literal["eps", "v", "x0"] = "eps",
         learned_variance: bool = False,
@@ -84,12 +85,12 @@ class Diffusion(Model):
         time_input: Literal["index", "rescaled", "fraction"] = "index",
         loss: Literal["simple", "hybrid", "vlb"] = "simple",
         time_sampler: str | Mapping[str, Any] = "uniform",
-        num_classes: int = 0,
+        num_classes: CountOrZero = 0,
         multi_label: bool = False,
-        label_dropout: float = 0.0,
+        label_dropout: ShareBelowOne = 0.0,
     ) -> None:
         super().__init__()
-        if label_dropout and not (num_classes and 0 <= label_dropout < 1):
+        if label_dropout and not num_classes:
             raise InputError(
                 f"key 'label_dropout': found {label_dropout} with {num_classes} classes, expected a share from 0 to "
                 "below 1, of a model with num_classes"

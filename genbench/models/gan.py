@@ -16,6 +16,7 @@ from genbench.models import Batch, Model
 from genbench.processes.adversarial import OBJECTIVES, PENALTIES
 from genbench.processes.densities import great_circles, latent_plane
 from genbench.processes.noise import Noise
+from genbench.ranges import Count
 from genbench.schema import choose, construct
 from genbench.tensors import Images, Labels, Latents, Scalar
 
@@ -49,11 +50,11 @@ class GAN(Model):
         image_shape: tuple[int, int, int],
         generator: Mapping[str, Any],
         discriminator: Mapping[str, Any] | None,
-        latent_size: int = 100,
+        latent_size: Count = 100,
         objective: Literal["gan", "lsgan", "wgan"] = "gan",
         penalty: str | Mapping[str, Any] | None = None,
-        n_critic: int = 1,
-        image_size: int | None = None,
+        n_critic: Count = 1,
+        image_size: Count | None = None,
     ) -> None:
         super().__init__()
         self.image_size = image_size
@@ -67,7 +68,7 @@ class GAN(Model):
         self.latent_size, self.n_critic = latent_size, n_critic
         self.objective = OBJECTIVES[objective]
         with place("penalty"):
-            self.penalty = choose(PENALTIES, penalty) if penalty else None
+            self.penalty = None if penalty is None else choose(PENALTIES, penalty)
         networks = "genbench.networks"
         given: dict[str, Any] = {"image_shape": image_shape, "latent_size": latent_size}
         with place("generator"):

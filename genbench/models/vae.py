@@ -14,6 +14,7 @@ from genbench.errors import InputError, place
 from genbench.models import Batch, Model
 from genbench.processes.densities import GaussianMixture, latent_plane
 from genbench.processes.noise import Noise
+from genbench.ranges import Count, CountOrZero, NotNegative
 from genbench.schema import construct
 from genbench.tensors import Images, Labels, Latents, Scalar
 
@@ -56,15 +57,15 @@ class VAE(Model):
         self,
         *,
         image_shape: tuple[int, int, int],
-        latent_size: int = 128,
-        channels: int = 32,
+        latent_size: Count = 128,
+        channels: Count = 32,
         autoencoder: Mapping[str, Any] | None = None,
-        kl_weight: float = 1.0,
-        kl_anneal_steps: int = 0,
+        kl_weight: NotNegative = 1.0,
+        kl_anneal_steps: CountOrZero = 0,
         deterministic: bool = False,
         output: Literal["linear", "tanh", "sigmoid"] = "linear",
         priors: Sequence[Prior] = ("standard",),
-        mixture_components: int = 10,
+        mixture_components: Count = 10,
     ) -> None:
         super().__init__()
         if deterministic and (kl_weight or not priors or "standard" in priors):
@@ -72,10 +73,8 @@ class VAE(Model):
                 f"a deterministic VAE is an autoencoder, which has no prior of its own: found kl_weight {kl_weight}, "
                 f"priors {list(priors)}; expected kl_weight 0 and priors out of 'gaussian', 'mixture'"
             )
-        if not priors or mixture_components < 1:
-            raise InputError(
-                f"found priors {list(priors)} and mixture_components {mixture_components}, expected at least one"
-            )
+        if not priors:
+            raise InputError("key 'priors': found [], expected at least one")
         self.latent_size, self.deterministic, self.priors, self.output = latent_size, deterministic, priors, output
         self.kl_weight, self.kl_anneal_steps = kl_weight, kl_anneal_steps
         with place("autoencoder"):

@@ -6,6 +6,7 @@ latents. Sides that 8 does not divide are rounded up inside and the output is cr
 
 from torch import nn
 
+from genbench.ranges import Count
 from genbench.tensors import Images, Latents
 
 
@@ -15,7 +16,7 @@ class Encoder(nn.Module):
     channels: Width of the first layer; the next three are 2, 4 and 8 times as wide.
     """
 
-    def __init__(self, *, image_shape: tuple[int, int, int], out_features: int, channels: int = 32) -> None:
+    def __init__(self, *, image_shape: tuple[int, int, int], out_features: int, channels: Count = 32) -> None:
         super().__init__()
         image_channels, height, width = image_shape
         cells = -(-height // 8) * -(-width // 8)
@@ -37,7 +38,7 @@ class Decoder(nn.Module):
     channels: Width of the last hidden layer; the three before it are 8, 4 and 2 times as wide.
     """
 
-    def __init__(self, *, image_shape: tuple[int, int, int], latent_size: int, channels: int = 32) -> None:
+    def __init__(self, *, image_shape: tuple[int, int, int], latent_size: int, channels: Count = 32) -> None:
         super().__init__()
         image_channels, self.height, self.width = image_shape
         self.start = (8 * channels, -(-self.height // 8), -(-self.width // 8))
@@ -61,7 +62,7 @@ class Autoencoder(nn.Module):
     """
 
     def __init__(
-        self, *, image_shape: tuple[int, int, int], latent_size: int, out_features: int, channels: int = 32
+        self, *, image_shape: tuple[int, int, int], latent_size: int, out_features: int, channels: Count = 32
     ) -> None:
         super().__init__()
         self.encoder = Encoder(image_shape=image_shape, out_features=out_features, channels=channels)

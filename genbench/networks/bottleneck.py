@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genbench.errors import InputError
+from genbench.ranges import Count, CountOrZero
 from genbench.tensors import Images, Latents
 
 
@@ -54,16 +55,18 @@ class Autoencoder(nn.Module):
         image_shape: tuple[int, int, int],
         latent_size: int,
         out_features: int,
-        sides: Sequence[int] = (32, 16, 8, 4, 1),
-        channels: Sequence[int] = (64, 128, 256, 256, 512),
-        encoder_blocks: Sequence[int] = (7, 4, 4, 3, 3),
-        decoder_blocks: Sequence[int] = (15, 7, 3, 2, 1),
+        sides: Sequence[Count] = (32, 16, 8, 4, 1),
+        channels: Sequence[Count] = (64, 128, 256, 256, 512),
+        encoder_blocks: Sequence[CountOrZero] = (7, 4, 4, 3, 3),
+        decoder_blocks: Sequence[CountOrZero] = (15, 7, 3, 2, 1),
     ) -> None:
         super().__init__()
         image_channels, height, width = image_shape
         lengths = {len(sides), len(channels), len(encoder_blocks), len(decoder_blocks)}
-        if len(lengths) > 1:
-            raise InputError("sides, channels, encoder_blocks, decoder_blocks: expected lists of one length")
+        if len(lengths) > 1 or not sides:
+            raise InputError("sides, channels, encoder_blocks, decoder_blocks: expected lists of one length, not empty")
+        if min(channels) < 2:
+            raise InputError(f"key 'channels': found {list(channels)}, expected at least 2 each: a block halves them")
         if (sides[0], sides[-1]) != (height, 1) or height != width or any(a % b or a <= b for a, b in pairwise(sides)):
             raise InputError(
                 f"key 'sides': found {list(sides)}, expected from the image's side ({height}x{width}) down to 1, each "

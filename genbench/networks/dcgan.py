@@ -7,6 +7,7 @@ side is halved while it is even and above 7, so 64 and 32 start from 4x4, and 28
 from torch import nn
 
 from genbench.networks.layers import halvings
+from genbench.ranges import Count
 from genbench.tensors import Images, Latents, Logits
 
 
@@ -25,7 +26,7 @@ class Generator(nn.Module):
     channels: Width of the last hidden layer; each stage before it is twice as wide as the next.
     """
 
-    def __init__(self, *, image_shape: tuple[int, int, int], latent_size: int = 100, channels: int = 64) -> None:
+    def __init__(self, *, image_shape: tuple[int, int, int], latent_size: int = 100, channels: Count = 64) -> None:
         super().__init__()
         image_channels, size, _ = image_shape
         stages = halvings(size, smallest=7)
@@ -50,7 +51,7 @@ class Discriminator(nn.Module):
     channels: Width of the first layer; each stage is twice as wide as the one before.
     """
 
-    def __init__(self, *, image_shape: tuple[int, int, int], channels: int = 64) -> None:
+    def __init__(self, *, image_shape: tuple[int, int, int], channels: Count = 64) -> None:
         super().__init__()
         image_channels, size, _ = image_shape
         stages = halvings(size, smallest=7)

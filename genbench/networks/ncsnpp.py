@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genbench.errors import InputError
-from genbench.networks.unet import sinusoidal_embedding
+from genbench.networks.unet import check_embedding, check_resolutions, sinusoidal_embedding
+from genbench.ranges import Count, CountOrZero, ShareBelowOne
 from genbench.tensors import Images, Latents, Logits, Timesteps
 
 Affine = TypeVar("Affine", nn.Linear, nn.Conv2d)
@@ -173,7 +174,8 @@ class Generator(nn.Module):
     channels: Width of the first layer; `channel_mult` has multiples of it.
     channel_mult: Widths of the resolutions, as multiples of `channels`.
     num_res_blocks: Residual blocks at each resolution, on the way down; one more on the way up.
-    attention_resolutions: Sides of feature maps (after folding) that get attention; the middle always has it.
+    attention_resolutions: Sides of feature maps (after folding) that get attention; by default 16, where there is one.
+        The middle always has it.
     latent_embedding: Width of the network that embeds z.
     latent_layers: Layers of that network after the first.
     dropout: Share of activations set to zero in each block while training.
@@ -186,20 +188,23 @@ class Generator(nn.Module):
         *,
         image_shape: tuple[int, int, int],
         latent_size: int = 100,
-        channels: int = 128,
-        channel_mult: Sequence[int] = (1, 2, 2, 2),
-        num_res_blocks: int = 2,
-        attention_resolutions: Sequence[int] = (16,),
-        latent_embedding: int = 256,
-        latent_layers: int = 4,
-        dropout: float = 0.0,
-        patch_size: int = 1,
+        channels: Count = 128,
+        channel_mult: Sequence[Count] = (1, 2, 2, 2),
+        num_res_blocks: Count = 2,
+        attention_resolutions: Sequence[Count] | None = None,
+        latent_embedding: Count = 256,
+        latent_layers: CountOrZero = 4,
+        dropout: ShareBelowOne = 0.0,
+        patch_size: Count = 1,
     ) -> None:
         super().__init__()
-        _check_sides(image_shape, patch_size * 2 ** (len(channel_mult) - 1), "patch_size x 2^(levels - 1)")
+        check_embedding("channels", channels, 1)
+        _check_sides(image_shape, patch_size * 2 ** max(0, len(channel_mult) - 1), "patch_size x 2^(levels - 1)")
         self.channels, self.patch_size = channels, patch_size
         image_channels, resolution = image_shape[0] * patch_size**2, image_shape[1] // patch_size
         time_size = 4 * channels
+        sides = [resolution >> level for level in range(len(channel_mult))]
+        attention_resolutions = check_resolutions("attention_resolutions", attention_resolutions, sides)
 
         def block(
             in_channels: int,
@@ -329,12 +334,13 @@ class Discriminator(nn.Module):
         self,
         *,
         image_shape: tuple[int, int, int],
-        channels: int = 128,
-        time_size: int = 256,
-        group: int = 4,
-        patch_size: int = 1,
+        channels: Count = 128,
+        time_size: Count = 256,
+        group: Count = 4,
+        patch_size: Count = 1,
     ) -> None:
         super().__init__()
+        check_embedding("time_size", time_size, 1)
         _check_sides(image_shape, patch_size, "patch_size")
         self.time_size, self.group, self.patch_size = time_size, group, patch_size
         height, width = (side // patch_size for side in image_shape[1:])

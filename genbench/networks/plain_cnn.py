@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from genbench.errors import InputError
+from genbench.ranges import Count
 from genbench.tensors import Images, Timesteps
 
 FREQUENCIES = 16
@@ -43,14 +44,14 @@ class PlainCNN(nn.Module):
         self,
         *,
         image_shape: tuple[int, int, int],
-        hidden_channels: Sequence[int] = (16, 32, 32, 16),
+        hidden_channels: Sequence[Count] = (16, 32, 32, 16),
         activation: Literal["gelu", "selu"] = "gelu",
         norm: Literal["image", "channel"] = "image",
         out_channels: int | None = None,
     ) -> None:
         super().__init__()
         image_channels, height, width = image_shape
-        if not hidden_channels or min(hidden_channels) < 1:
+        if not hidden_channels:
             raise InputError(
                 f"PlainCNN: key 'hidden_channels': found {list(hidden_channels)}, expected positive integers"
             )

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genbench.networks.layers import halvings
+from genbench.ranges import Count
 from genbench.tensors import Images, Latents, Logits
 
 
@@ -51,7 +52,7 @@ class Generator(nn.Module):
     channels: Width of all layers.
     """
 
-    def __init__(self, *, image_shape: tuple[int, int, int], latent_size: int = 128, channels: int = 128) -> None:
+    def __init__(self, *, image_shape: tuple[int, int, int], latent_size: int = 128, channels: Count = 128) -> None:
         super().__init__()
         image_channels, size, _ = image_shape
         stages = halvings(size, smallest=7)
@@ -72,7 +73,7 @@ class Discriminator(nn.Module):
     channels: Width of all layers.
     """
 
-    def __init__(self, *, image_shape: tuple[int, int, int], channels: int = 128) -> None:
+    def __init__(self, *, image_shape: tuple[int, int, int], channels: Count = 128) -> None:
         super().__init__()
         image_channels, size, _ = image_shape
         stages = halvings(size, smallest=8)

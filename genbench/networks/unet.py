@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genbench.errors import InputError
+from genbench.ranges import Count, Positive, ShareBelowOne
 from genbench.tensors import Images, Outputs, Timesteps
 
 Embedding = Tensor  # (N, 4 * channels)
@@ -38,6 +39,24 @@ def sinusoidal_embedding(
     angles = t.float()[:, None] * frequencies
     parts = [angles.sin(), angles.cos()]
     return torch.cat(parts if order == "sin-cos" else parts[::-1], dim=1)
+
+
+def check_embedding(key: str, size: int, shift: float) -> None:
+    """Check the width of a network whose time is embedded in as many sines and cosines."""
+    if size % 2 or size // 2 <= shift:
+        least = max(2, 2 * math.floor(shift + 1))
+        raise InputError(f"key {key!r}: found {size}, expected an even number of at least {least}, to embed time in")
+
+
+def check_resolutions(key: str, given: Sequence[int] | None, sides: Sequence[int]) -> Sequence[int]:
+    """The sides of feature maps that get attention, each one of `sides`; by default 16, where that is one."""
+    if not sides:
+        raise InputError("key 'channel_mult': found [], expected at least one")
+    if given is None:
+        return [side for side in sides if side == 16]
+    if absent := [side for side in given if side not in sides]:
+        raise InputError(f"key {key!r}: found {absent[0]}, expected some of {', '.join(map(str, sides))}")
+    return given
 
 
 def _zero(module: nn.Conv2d) -> nn.Conv2d:
@@ -142,7 +161,7 @@ class UNet(nn.Module):
     channels: Width of the network; `channel_mult` has multiples of it.
     channel_mult: Widths of the levels as multiples of `channels`, each an integer number of channels.
     num_res_blocks: Residual blocks at each level, on the way down; one more on the way up.
-    attention_resolutions: Sides of feature maps (after folding) that get attention.
+    attention_resolutions: Sides of feature maps (after folding) that get attention; by default 16, where there is one.
     up_attention_resolutions: The same on the way up, where it is not as on the way down.
     middle_attention: Attention at the lowest resolution: "normed" with a normalisation before it, as everywhere else;
         "bare" without, as diffusers has it together with scale_shift_norm; or "none".
@@ -169,26 +188,27 @@ class UNet(nn.Module):
         image_shape: tuple[int, int, int],
         in_channels: int | None = None,
         out_channels: int | None = None,
-        channels: int = 128,
-        channel_mult: Sequence[float] = (1, 2, 2, 2),
-        num_res_blocks: int = 2,
-        attention_resolutions: Sequence[int] = (16,),
-        up_attention_resolutions: Sequence[int] | None = None,
+        channels: Count = 128,
+        channel_mult: Sequence[Positive] = (1, 2, 2, 2),
+        num_res_blocks: Count = 2,
+        attention_resolutions: Sequence[Count] | None = None,
+        up_attention_resolutions: Sequence[Count] | None = None,
         middle_attention: Literal["normed", "bare", "none"] = "normed",
-        num_heads: int = 1,
-        up_num_heads: int | None = None,
-        head_channels: int | None = None,
-        dropout: float = 0.1,
-        norm_groups: int = 32,
-        norm_eps: float = 1e-6,
+        num_heads: Count = 1,
+        up_num_heads: Count | None = None,
+        head_channels: Count | None = None,
+        dropout: ShareBelowOne = 0.1,
+        norm_groups: Count = 32,
+        norm_eps: Positive = 1e-6,
         scale_shift_norm: bool = False,
         downsample_padding: Literal["asymmetric", "symmetric"] = "asymmetric",
         time_embedding: Literal["sin-cos", "cos-sin"] = "sin-cos",
         frequency_shift: float | None = None,
-        patch_size: int = 1,
+        patch_size: Count = 1,
         num_classes: int = 0,
     ) -> None:
         super().__init__()
+        check_embedding("channels", channels, 1 if frequency_shift is None else frequency_shift)
         image_channels, size, width = image_shape
         factor = patch_size * 2 ** (len(channel_mult) - 1)
         if size % factor or width % factor:
@@ -208,8 +228,11 @@ class UNet(nn.Module):
         self.time_order, self.frequency_shift = time_embedding, frequency_shift
         folded, resolution = patch_size**2, size // patch_size
         embedding_size = 4 * channels
+        sides = [resolution >> level for level in range(len(channel_mult))]
+        attention_resolutions = check_resolutions("attention_resolutions", attention_resolutions, sides)
         if up_attention_resolutions is None:
             up_attention_resolutions = attention_resolutions
+        check_resolutions("up_attention_resolutions", up_attention_resolutions, sides)
 
         if up_num_heads is not None and head_channels is not None:
             raise InputError(

@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from genbench.processes.noise import Noise
+from genbench.ranges import NotNegative
 from genbench.tensors import Images, Logits, Scalar
 
 Discriminator = Callable[[Images], Logits]
@@ -55,7 +56,7 @@ def _gradient(discriminator: Discriminator, x: Images) -> Images:
 
 
 def gradient_penalty(
-    discriminator: Discriminator, real: Images, fake: Images, noise: Noise, *, weight: float = 10.0
+    discriminator: Discriminator, real: Images, fake: Images, noise: Noise, *, weight: NotNegative = 10.0
 ) -> Scalar:
     """weight * E (||dD/dx|| - 1)^2 at random points between real and fake (Gulrajani et al. 2017, arXiv 1704.00028).
 
@@ -66,7 +67,9 @@ def gradient_penalty(
     return weight * (gradient.flatten(1).norm(dim=1) - 1).square().mean()
 
 
-def r1_penalty(discriminator: Discriminator, real: Images, fake: Images, noise: Noise, *, gamma: float = 0.1) -> Scalar:
+def r1_penalty(
+    discriminator: Discriminator, real: Images, fake: Images, noise: Noise, *, gamma: NotNegative = 0.1
+) -> Scalar:
     """gamma / 2 * E ||dD/dx||^2 at real images (Mescheder et al. 2018, arXiv 1801.04406).
 
     gamma: Twice the weight of the penalty.

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from genbench.errors import InputError
+from genbench.ranges import Count, CountOrZero, StepCount
 from genbench.tensors import Images, Latents, Timesteps
 
 NEGLIGIBLE = 1e-3  # what D(., T) shrinks more than this can't be told from the noise of 0.002 that breaks symmetry
@@ -77,7 +78,9 @@ def block_order(count: int, order: Order, seed: int) -> np.ndarray:
     return outward if order == "centre-out" else outward[::-1]
 
 
-def rows(image_shape: tuple[int, int, int], *, timesteps: int = 7, order: Order = "random", seed: int = 0) -> Averaging:
+def rows(
+    image_shape: tuple[int, int, int], *, timesteps: Count = 7, order: Order = "random", seed: CountOrZero = 0
+) -> Averaging:
     """T blocks of H / T rows: on MNIST T = 28 averages row by row, T = 7 four rows at a time by a mean in common.
 
     timesteps: T, a divisor of the image's height.
@@ -88,7 +91,7 @@ def rows(image_shape: tuple[int, int, int], *, timesteps: int = 7, order: Order 
 
 
 def columns(
-    image_shape: tuple[int, int, int], *, timesteps: int = 7, order: Order = "random", seed: int = 0
+    image_shape: tuple[int, int, int], *, timesteps: Count = 7, order: Order = "random", seed: CountOrZero = 0
 ) -> Averaging:
     """T blocks of W / T columns, as `rows`.
 
@@ -119,7 +122,7 @@ class Blur(Degradation):
         self,
         image_shape: tuple[int, int, int],
         *,
-        timesteps: int = 20,
+        timesteps: StepCount = 20,
         kernel_size: int = 11,
         std: float = 7.0,
         std_growth: float = 0.0,

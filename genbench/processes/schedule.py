@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from genbench.errors import InputError
+from genbench.ranges import InnerShare, NotNegative, Positive, ShareBelowOne
 from genbench.tensors import Images, Timesteps
 
 
@@ -74,7 +75,7 @@ class Schedule:
         )
 
 
-def linear(T: int, *, beta_start: float = 1e-4, beta_end: float = 0.02) -> Schedule:
+def linear(T: int, *, beta_start: InnerShare = 1e-4, beta_end: InnerShare = 0.02) -> Schedule:
     """Ho et al.: betas evenly spaced from beta_start to beta_end, made for T = 1000.
 
     beta_start: The first beta.
@@ -83,7 +84,7 @@ def linear(T: int, *, beta_start: float = 1e-4, beta_end: float = 0.02) -> Sched
     return Schedule.from_betas(torch.linspace(beta_start, beta_end, T, dtype=torch.float64, device="cpu"))
 
 
-def cosine(T: int, *, offset: float = 0.008, max_beta: float = 0.999) -> Schedule:
+def cosine(T: int, *, offset: NotNegative = 0.008, max_beta: InnerShare = 0.999) -> Schedule:
     """Nichol & Dhariwal: abar(u) = cos^2(pi/2 (u + offset) / (1 + offset)) for u = t / T, betas capped at max_beta.
 
     offset: Keeps the first betas from being too small.
@@ -94,7 +95,7 @@ def cosine(T: int, *, offset: float = 0.008, max_beta: float = 0.999) -> Schedul
     return Schedule.from_betas((1 - abar[1:] / abar[:-1]).clamp(max=max_beta))
 
 
-def vp(T: int, *, beta_min: float = 0.1, beta_max: float = 20.0, eps: float = 1e-3) -> Schedule:
+def vp(T: int, *, beta_min: NotNegative = 0.1, beta_max: Positive = 20.0, eps: ShareBelowOne = 1e-3) -> Schedule:
     """Song et al.'s variance-preserving SDE at T + 1 even times u from eps to 1, for chains of a few steps (DDGAN).
 
     log abar(u) = -u beta_min - u^2 (beta_max - beta_min) / 2; the little noise at u = eps is left out of abar_0.
@@ -108,7 +109,7 @@ def vp(T: int, *, beta_min: float = 0.1, beta_max: float = 20.0, eps: float = 1e
     return Schedule.from_betas(-torch.expm1(log_abar.diff()))
 
 
-def scaled_linear(T: int, *, beta_start: float = 1e-4, beta_end: float = 0.02) -> Schedule:
+def scaled_linear(T: int, *, beta_start: InnerShare = 1e-4, beta_end: InnerShare = 0.02) -> Schedule:
     """Betas whose square roots are evenly spaced (Rombach et al. 2022, arXiv 2112.10752).
 
     beta_start: The first beta.
@@ -118,7 +119,7 @@ def scaled_linear(T: int, *, beta_start: float = 1e-4, beta_end: float = 0.02) -
     return Schedule.from_betas(torch.linspace(*ends, T, dtype=torch.float64, device="cpu") ** 2)
 
 
-def sigmoid(T: int, *, beta_start: float = 1e-4, beta_end: float = 0.02) -> Schedule:
+def sigmoid(T: int, *, beta_start: InnerShare = 1e-4, beta_end: InnerShare = 0.02) -> Schedule:
     """Betas along a logistic curve from -6 to 6, as diffusers' "sigmoid" (from Xu et al. 2022, arXiv 2203.02923).
 
     beta_start: Where the curve comes from: slightly below the first beta.
@@ -128,7 +129,7 @@ def sigmoid(T: int, *, beta_start: float = 1e-4, beta_end: float = 0.02) -> Sche
     return Schedule.from_betas(beta_start + (beta_end - beta_start) * rise)
 
 
-def given(T: int, *, values: Sequence[float]) -> Schedule:
+def given(T: int, *, values: Sequence[InnerShare]) -> Schedule:
     """The betas themselves, T of them: for checkpoints whose schedule has no name.
 
     values: The betas.

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from genbench.processes.noise import Noise
+from genbench.ranges import Count, Share
 from genbench.tensors import PerImage, Timesteps
 
 Gather = Callable[[Tensor], Tensor]  # values of a process's images to those of all (Batch.gather)
@@ -49,7 +50,7 @@ class LossSecondMoment(nn.Module):
     losses: Tensor  # (T, history), a ring for every time
     counts: Tensor  # (T,), how often each time was seen
 
-    def __init__(self, T: int, *, history: int = 10, uniform: float = 0.001) -> None:
+    def __init__(self, T: int, *, history: Count = 10, uniform: Share = 0.001) -> None:
         super().__init__()
         self.T, self.history, self.uniform = T, history, uniform
         self.register_buffer("losses", torch.zeros(T, history))

@@ -15,6 +15,7 @@ from genbench.data.decoding import Filter
 from genbench.errors import InputError
 from genbench.mappings import Keys
 from genbench.own_code import parse
+from genbench.ranges import Count, CountOrZero, Seed, Share
 
 T = TypeVar("T")
 
@@ -60,10 +61,6 @@ FilePath = Annotated[
 ]
 OwnObject = Annotated[str, Field(title="a name in your file: FILE.py:NAME"), AfterValidator(_check_own)]
 Text = Annotated[str, Field(min_length=1)]
-Count = Annotated[int, Field(ge=1)]
-Step = Annotated[int, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Unique = Annotated[list[T], Field(json_schema_extra={"uniqueItems": True}), AfterValidator(_unique)]
 SomeUnique = Annotated[list[T], Field(min_length=1, json_schema_extra={"uniqueItems": True}), AfterValidator(_unique)]
 Options = dict[str, Any]  # of a function, whose signature they are checked against
@@ -280,7 +277,7 @@ class Entry(Keys):
     """Processes that share its training and sampling where they run on CPUs."""
     gpus: Count = 1
     """GPUs that share its training and sampling, a process on each, where there are GPUs."""
-    snapshots: Unique[Step] | Every = []
+    snapshots: Unique[CountOrZero] | Every = []
     """Steps at which the model is also kept, sampled and evaluated: a list, or {every: N} for each N-th step."""
     pictures: Unique[Name] = []
     """What else the model draws of itself, such as reconstructions."""

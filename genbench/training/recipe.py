@@ -10,6 +10,7 @@ import torch
 
 from genbench.errors import InputError, place
 from genbench.models import Model
+from genbench.ranges import Count, CountOrZero, NotNegative, Positive, ShareBelowOne
 from genbench.schema import check_arguments
 
 
@@ -29,14 +30,14 @@ class OptimizerConfig:
     """
 
     algorithm: Literal["adam", "adamw", "sgd"] = "adam"
-    lr: float = 2e-4
-    betas: tuple[float, float] = (0.9, 0.999)
-    eps: float = 1e-8
-    weight_decay: float = 0.0
-    warmup_steps: int = 0
+    lr: NotNegative = 2e-4
+    betas: tuple[ShareBelowOne, ShareBelowOne] = (0.9, 0.999)
+    eps: NotNegative = 1e-8
+    weight_decay: NotNegative = 0.0
+    warmup_steps: CountOrZero = 0
     decay: Literal["constant", "linear", "cosine"] = "constant"
-    decay_steps: int | None = None
-    final_lr: float = 0.0
+    decay_steps: Count | None = None
+    final_lr: NotNegative = 0.0
 
     def lr_at(self, step: int, steps: int) -> float:
         """The learning rate of iteration `step` (from 0) of a training of `steps`."""
@@ -78,17 +79,17 @@ class TrainConfig:
     optimizers: By submodule, keys that differ from `optimizer`.
     """
 
-    steps: int
-    batch_size: int
-    accumulate: int = 1
+    steps: Count
+    batch_size: Count
+    accumulate: Count = 1
     precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32"
-    ema_decay: float = 0.0
-    clip_norm: float | None = None
+    ema_decay: ShareBelowOne = 0.0
+    clip_norm: Positive | None = None
     flip: bool = False
     compile: bool = False
     sync_batch_norm: bool = False
-    log_every: int = 50
-    validate_every: int = 0
+    log_every: Count = 50
+    validate_every: CountOrZero = 0
     optimizer: Mapping[str, Any] = field(default_factory=dict)
     optimizers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -96,15 +97,10 @@ class TrainConfig:
     def from_entry(cls, entry: Mapping[str, Any]) -> "TrainConfig":
         """Check a suite's `training` entry. Raises InputError."""
         config = cls(**check_arguments(cls, entry))
-        for key, low in (("steps", 1), ("batch_size", 1), ("accumulate", 1), ("log_every", 1), ("validate_every", 0)):
-            if getattr(config, key) < low:
-                raise InputError(f"key {key!r}: found {getattr(config, key)}, expected at least {low}")
         if config.batch_size % config.accumulate:
             raise InputError(
                 f"key 'accumulate': found {config.accumulate}, expected a divisor of batch_size {config.batch_size}"
             )
-        if not 0 <= config.ema_decay < 1:
-            raise InputError(f"key 'ema_decay': found {config.ema_decay}, expected 0 (none) up to below 1")
         _ = config._optimizer_configs  # checks them
         return config
 

@@ -1,0 +1,275 @@
+"""Bad input, a table of it: each is refused by one clear line that names the place, before anything is trained."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from entries import MODELS
+
+from genbench.errors import InputError
+from genbench.suites.load import load_suite
+from genbench.suites.preflight import check_suite
+
+NAN, INF = float("nan"), float("inf")
+OF_28 = {"attention_resolutions": [7]}  # of the data set demo, after folding
+ENTRIES = MODELS | {
+    "ddpm": MODELS["ddpm"] | {"denoiser": MODELS["ddpm"]["denoiser"] | OF_28},
+    "ddgan": MODELS["ddgan"] | {"generator": MODELS["ddgan"]["generator"] | OF_28},
+    "bottleneck": MODELS["vae"]
+    | {
+        "channels": 32,
+        "autoencoder": {
+            "class": "bottleneck.Autoencoder", "sides": [28, 14, 7, 1], "channels": [4, 4, 4, 8],
+            "encoder_blocks": [1, 1, 1, 1], "decoder_blocks": [1, 1, 1, 1],
+        },
+    },
+    "blur": MODELS["cold"] | {"degradation": {"name": "blur", "timesteps": 2}},
+}  # fmt: skip
+SUITE: dict[str, Any] = {"title": "Toy", "dataset": {"source": "demo"}, "num_samples": 1000}
+
+
+def changed(whole: Any, path: str, value: object) -> Any:
+    """`whole` with the value at a dotted path replaced, or removed when `value` is ...."""
+    *parents, last = path.split(".")
+    part = whole
+    for parent in parents:
+        part = part.setdefault(parent, {})
+    if value is ...:
+        del part[last]
+    else:
+        part[last] = value
+    return whole
+
+
+def refused(suite: Any, folder: Path) -> str:
+    """The error of a suite in the file toy.yaml, without that name in front; it is one line."""
+    path = folder / "toy.yaml"
+    path.write_text(yaml.safe_dump(suite))
+    with pytest.raises(InputError) as caught:
+        check_suite(load_suite(path), str(folder), "toy.yaml")
+    said = str(caught.value)
+    assert "\n" not in said
+    assert len(said) < 700
+    assert "toy.yaml: " in said
+    return said.partition("toy.yaml: ")[2]
+
+
+# The model of ENTRIES, the dotted path in its entry, the value, and what the error says after the place of the entry.
+ENTRY_CASES: list[tuple[str, str, object, str]] = [
+    # --- A training
+    ("vae", "training.steps", ..., "training: key 'steps' is missing"),
+    ("vae", "training.steps", 0, "training: key 'steps': found 0, expected at least 1"),
+    ("vae", "training.steps", -5, "training: key 'steps': found -5, expected at least 1"),
+    ("vae", "training.steps", 10.5, "training: key 'steps': found 10.5, expected an integer from 1"),
+    ("vae", "training.steps", "10", "training: key 'steps': found '10', expected an integer from 1"),
+    ("vae", "training.steps", True, "training: key 'steps': found True, expected an integer from 1"),
+    ("vae", "training.steps", None, "training: key 'steps': found None, expected an integer from 1"),
+    ("vae", "training.batch_size", 0, "training: key 'batch_size': found 0, expected at least 1"),
+    ("vae", "training.batch_size", -8, "training: key 'batch_size': found -8, expected at least 1"),
+    ("vae", "training.accumulate", 0, "training: key 'accumulate': found 0, expected at least 1"),
+    ("vae", "training.accumulate", 3, "training: key 'accumulate': found 3, expected a divisor of batch_size 8"),
+    ("vae", "training.precision", "fp64", "training: key 'precision': found 'fp64', expected one of 'fp32'"),
+    ("vae", "training.ema_decay", 1, "training: key 'ema_decay': found 1, expected at least 0 and less than 1"),
+    ("vae", "training.ema_decay", -0.1, "training: key 'ema_decay': found -0.1, expected at least 0"),
+    ("vae", "training.clip_norm", 0, "training: key 'clip_norm': found 0, expected more than 0"),
+    ("vae", "training.clip_norm", -1.0, "training: key 'clip_norm': found -1.0, expected more than 0"),
+    ("vae", "training.flip", "yes", "training: key 'flip': found 'yes', expected true or false"),
+    ("vae", "training.flip", 1, "training: key 'flip': found 1, expected true or false"),
+    ("vae", "training.log_every", 0, "training: key 'log_every': found 0, expected at least 1"),
+    ("vae", "training.validate_every", -1, "training: key 'validate_every': found -1, expected at least 0"),
+    ("gan", "training.validate_every", 5, "training: key 'validate_every': found 5, but GAN has nothing to watch"),
+    ("wgan-gp", "training.compile", True, "training: key 'compile': found true, but this model differentiates twice"),
+    ("vae", "training.lr", 1e-3, "training: unknown key: found 'lr'"),
+    ("vae", "training", [1], "training: found [1], expected a mapping"),
+    ("vae", "training.optimizer", 3, "training: key 'optimizer': found 3, expected a mapping"),
+    ("vae", "training.optimizer.lr", -1, "training: optimizer: key 'lr': found -1, expected at least 0"),
+    ("vae", "training.optimizer.lr", "1e-3", "key 'lr': found '1e-3' (YAML reads 2e-4 as a string"),
+    ("vae", "training.optimizer.lr", None, "training: optimizer: key 'lr': found None, expected a number from 0"),
+    ("vae", "training.optimizer.lr", [1.0e-3], "training: optimizer: key 'lr': found [0.001], expected a number from"),
+    ("vae", "training.optimizer.lr", 10**400, "training: optimizer: key 'lr': found 1000"),
+    ("vae", "training.optimizer.betas", [0.9, 1.5], "key 'betas': found [0.9, 1.5], expected a list of 2 values (a nu"),
+    ("vae", "training.optimizer.betas", [-0.1, 0.9], "key 'betas': found [-0.1, 0.9], expected a list of 2 values"),
+    ("vae", "training.optimizer.betas", [0.9], "key 'betas': found [0.9], expected a list of 2 values"),
+    ("vae", "training.optimizer.betas", 0.9, "key 'betas': found 0.9, expected a list of 2 values"),
+    ("vae", "training.optimizer.eps", -1.0, "key 'eps': found -1.0, expected at least 0"),
+    ("vae", "training.optimizer.weight_decay", -1, "key 'weight_decay': found -1, expected at least 0"),
+    ("vae", "training.optimizer.warmup_steps", -1, "key 'warmup_steps': found -1, expected at least 0"),
+    ("vae", "training.optimizer.warmup_steps", 0.5, "key 'warmup_steps': found 0.5, expected an integer from 0"),
+    ("vae", "training.optimizer.decay", "exp", "key 'decay': found 'exp', expected one of 'constant', 'linear'"),
+    ("vae", "training.optimizer.decay_steps", 0, "key 'decay_steps': found 0, expected at least 1"),
+    ("vae", "training.optimizer.final_lr", -1, "key 'final_lr': found -1, expected at least 0"),
+    ("vae", "training.optimizer.algorithm", "adma", "key 'algorithm': found 'adma', expected one of 'adam'"),
+    ("vae", "training.optimizers", {"decoder": {}}, "training: optimizers: found 'decoder', expected one of: autoenc"),
+    ("vae", "training.optimizers", {"autoencoder": {"lr": -1}}, "optimizers: autoencoder: key 'lr': found -1"),
+    # --- Diffusion
+    ("ddpm", "model.timesteps", 0, "model: key 'timesteps': found 0, expected at least 1 and at most 1000000"),
+    ("ddpm", "model.timesteps", -20, "model: key 'timesteps': found -20, expected at least 1"),
+    ("ddpm", "model.timesteps", 10**9, "model: key 'timesteps': found 1000000000, expected at least 1 and at most"),
+    ("ddpm", "model.timesteps", 20.0, "model: key 'timesteps': found 20.0, expected an integer"),
+    ("ddpm", "model.schedule", "cosin", "model: schedule: name: found 'cosin' (did you mean 'cosine'?)"),
+    ("ddpm", "model.schedule", {"name": "linear", "beta_start": 0}, "linear: key 'beta_start': found 0, expected more"),
+    ("ddpm", "model.schedule", {"name": "linear", "beta_end": 1.5}, "key 'beta_end': found 1.5, expected more than 0"),
+    ("ddpm", "model.schedule", {"name": "scaled_linear", "beta_start": -1}, "key 'beta_start': found -1, expected mor"),
+    ("ddpm", "model.schedule", {"name": "sigmoid", "beta_end": 2}, "key 'beta_end': found 2, expected more than 0"),
+    ("ddpm", "model.schedule", {"name": "cosine", "offset": -1}, "cosine: key 'offset': found -1, expected at least 0"),
+    ("ddpm", "model.schedule", {"name": "cosine", "max_beta": 1}, "cosine: key 'max_beta': found 1, expected more tha"),
+    ("ddpm", "model.schedule", {"name": "vp", "beta_min": -1}, "vp: key 'beta_min': found -1, expected at least 0"),
+    ("ddpm", "model.schedule", {"name": "vp", "eps": 1}, "vp: key 'eps': found 1, expected at least 0 and less than 1"),
+    ("ddpm", "model.schedule", {"name": "betas", "values": [0.1]}, "values: found 1 numbers, expected 20"),
+    ("ddpm", "model.schedule", {"name": "betas", "values": [2] * 20}, "key 'values': found [2"),
+    ("ddpm", "model.schedule", {"name": "linear", "offset": 1}, "linear: unknown key: found 'offset'"),
+    ("ddpm", "model.schedule", {"beta_start": 0.1}, "model: schedule: key 'name' is missing; expected one of: betas"),
+    ("ddpm", "model.schedule", 5, "model: key 'schedule': found 5, expected a string or a mapping"),
+    ("ddpm", "model.prediction", "noise", "model: key 'prediction': found 'noise', expected one of 'eps', 'v', 'x0'"),
+    ("ddpm", "model.loss", "hybrid", "model: key 'loss': found 'hybrid', whose bound moves a learned variance"),
+    ("ddpm", "model.learned_variance", True, "model: key 'loss': found 'simple', which does not teach the variance"),
+    ("ddpm", "model.label_dropout", 0.5, "model: key 'label_dropout': found 0.5 with 0 classes"),
+    ("ddpm", "model.label_dropout", 1, "model: key 'label_dropout': found 1, expected at least 0 and less than 1"),
+    ("ddpm", "model.num_classes", -1, "model: key 'num_classes': found -1, expected at least 0"),
+    ("ddpm", "model.num_classes", 3, "model: found num_classes: 3 and multi_label: false, but an image of"),
+    ("ddpm", "model.multi_label", True, "model: key 'multi_label': found true with 0 classes"),
+    ("ddpm", "model.time_sampler", {"name": "loss-second-moment", "history": 0}, "key 'history': found 0, expected at"),
+    ("ddpm", "model.time_sampler", {"name": "loss-second-moment", "uniform": 2}, "key 'uniform': found 2, expected at"),
+    # --- The U-Net
+    ("ddpm", "model.denoiser.class", "unet.Unet", "denoiser: class in genbench.networks.unet: found 'Unet'"),
+    ("ddpm", "model.denoiser.class", "os.system", "denoiser: class: found 'os.system'"),
+    ("ddpm", "model.denoiser.class", ..., "denoiser: key 'class' is missing"),
+    ("ddpm", "model.denoiser.channels", 0, "denoiser: key 'channels': found 0, expected at least 1"),
+    ("ddpm", "model.denoiser.channels", -8, "denoiser: key 'channels': found -8, expected at least 1"),
+    ("ddpm", "model.denoiser.channels", 7, "denoiser: key 'channels': found 7, expected an even number of at least 4"),
+    ("ddpm", "model.denoiser.channels", 2, "denoiser: key 'channels': found 2, expected an even number of at least 4"),
+    ("ddpm", "model.denoiser.channel_mult", [], "denoiser: key 'channel_mult': found [], expected at least one"),
+    ("ddpm", "model.denoiser.channel_mult", [1, 0], "denoiser: key 'channel_mult': found [1, 0], expected a list of"),
+    ("ddpm", "model.denoiser.channel_mult", [1, -2], "denoiser: key 'channel_mult': found [1, -2], expected a list of"),
+    ("ddpm", "model.denoiser.channel_mult", "12", "denoiser: key 'channel_mult': found '12', expected a list of a num"),
+    ("ddpm", "model.denoiser.num_res_blocks", 0, "denoiser: key 'num_res_blocks': found 0, expected at least 1"),
+    ("ddpm", "model.denoiser.attention_resolutions", [13], "found 13, expected some of 14, 7"),
+    ("ddpm", "model.denoiser.attention_resolutions", [28], "found 28, expected some of 14, 7"),
+    ("ddpm", "model.denoiser.attention_resolutions", [14, 16], "found 16, expected some of 14, 7"),
+    ("ddpm", "model.denoiser.attention_resolutions", [0], "found [0], expected a list of an integer from 1"),
+    ("ddpm", "model.denoiser.attention_resolutions", 7, "found 7, expected a list of an integer from 1"),
+    ("ddpm", "model.denoiser.up_attention_resolutions", [14, 3], "found 3, expected some of 14, 7"),
+    ("ddpm", "model.denoiser.num_heads", 0, "denoiser: key 'num_heads': found 0, expected at least 1"),
+    ("ddpm", "model.denoiser.num_heads", 3, "denoiser: UNet: key 'num_heads': found 3, which does not divide 16"),
+    ("ddpm", "model.denoiser.head_channels", 0, "denoiser: key 'head_channels': found 0, expected at least 1"),
+    ("ddpm", "model.denoiser.dropout", 1, "denoiser: key 'dropout': found 1, expected at least 0 and less than 1"),
+    ("ddpm", "model.denoiser.dropout", -0.1, "denoiser: key 'dropout': found -0.1, expected at least 0"),
+    ("ddpm", "model.denoiser.norm_groups", 0, "denoiser: key 'norm_groups': found 0, expected at least 1"),
+    ("ddpm", "model.denoiser.norm_groups", 3, "key 'norm_groups': found 3, which does not divide channels 8"),
+    ("ddpm", "model.denoiser.norm_eps", 0, "denoiser: key 'norm_eps': found 0, expected more than 0"),
+    ("ddpm", "model.denoiser.frequency_shift", 99, "denoiser: key 'channels': found 8, expected an even number of at"),
+    ("ddpm", "model.denoiser.patch_size", 0, "denoiser: key 'patch_size': found 0, expected at least 1"),
+    ("ddpm", "model.denoiser.patch_size", 3, "denoiser: UNet: image side 28 is not divisible by 6"),
+    ("ddpm", "model.denoiser.middle_attention", "full", "key 'middle_attention': found 'full', expected one of 'no"),
+    ("ddpm", "model.denoiser.in_channels", "3", "key 'in_channels': found '3', expected an integer"),
+    # --- Samplers
+    ("ddpm", "samplers.x.steps", 0, "samplers: x: key 'steps': found 0, expected 1 to 20"),
+    ("ddpm", "samplers.x.steps", -1, "samplers: x: key 'steps': found -1, expected 1 to 20"),
+    ("ddpm", "samplers.x.steps", 21, "samplers: x: key 'steps': found 21, expected 1 to 20"),
+    ("ddpm", "samplers.x.steps", 2.5, "samplers: x: key 'steps': found 2.5, expected an integer or null"),
+    ("ddpm", "samplers.x", {"method": "ddim", "eta": 1.5}, "samplers: x: "),
+    ("ddpm", "samplers.x", {"method": "ddim", "eta": "sigma"}, "key 'eta': found 'sigma', expected a number or one of"),
+    ("ddpm", "samplers.x", {"method": "ddpm", "variance": "learned"}, "key 'variance': found 'learned', expected smal"),
+    ("ddpm", "samplers.x", {"method": "heun", "eta": 0.5}, "samplers: x: heun: unknown key: found 'eta'"),
+    ("ddpm", "samplers.x.guidance", 1.0, "samplers: x: key 'guidance': found 1.0, but label_dropout is 0"),
+    ("ddpm", "samplers.x.respacing", "0", "samplers: x: key 'respacing': found '0' for 20 timesteps"),
+    ("ddpm", "samplers.x.respacing", "ddim9", "samplers: x: key 'respacing': found 'ddim9' for 20 timesteps"),
+    ("ddpm", "samplers.x", {"steps": 3, "respacing": "5"}, "key 'respacing': found beside steps: 3, expected one of"),
+    ("ddpm", "samplers.x.spacing", "even", "samplers: x: key 'spacing': found 'even', expected one of 'uniform'"),
+    ("ddpm", "samplers.x.clip", "yes", "samplers: x: key 'clip': found 'yes', expected true or false"),
+    ("ddpm", "samplers.x", None, "samplers: x: found None, expected a mapping"),
+    ("ddpm", "samplers", {}, "samplers: "),
+    ("ddpm", "samplers", {"a b": {}}, "samplers"),
+    ("gan", "samplers.x.steps", 5, "samplers: x: unknown key: found 'steps'"),
+    ("cold", "samplers.x.noise_level", -1, "samplers: x: key 'noise_level': found -1.0, expected at least 0"),
+    ("cold", "samplers.x", {"mode": "reconstruct", "noise_level": 0.1}, "key 'noise_level': found 0.1, expected at"),
+    # --- GANs
+    ("gan", "model.latent_size", 0, "model: key 'latent_size': found 0, expected at least 1"),
+    ("gan", "model.latent_size", 8.0, "model: key 'latent_size': found 8.0, expected an integer from 1"),
+    ("gan", "model.n_critic", 0, "model: key 'n_critic': found 0, expected at least 1"),
+    ("gan", "model.objective", "wgn", "model: key 'objective': found 'wgn', expected one of 'gan', 'lsgan', 'wgan'"),
+    ("gan", "model.penalty", {"name": "gp", "weight": -1}, "penalty: gp: key 'weight': found -1, expected at least 0"),
+    ("gan", "model.penalty", {"name": "r1", "gamma": -0.1}, "penalty: r1: key 'gamma': found -0.1, expected at least"),
+    ("gan", "model.penalty", "gq", "model: penalty: name: found 'gq'; expected one of: gp, r1"),
+    ("gan", "model.penalty", ["gp"], "model: key 'penalty': found ['gp'], expected a string or a mapping or null"),
+    ("gan", "model.penalty", "", "model: penalty: name: found ''"),
+    ("gan", "model.penalty", {}, "model: penalty: key 'name' is missing"),
+    ("gan", "model.image_size", 27, "model: key 'image_size': found 27, expected a multiple of the images' side"),
+    ("gan", "model.image_size", 0, "model: key 'image_size': found 0, expected at least 1"),
+    ("gan", "model.generator", None, "model: key 'generator': found None, expected a mapping"),
+    ("gan", "model.generator", {}, "model: generator: key 'class' is missing"),
+    ("gan", "model.generator.class", "dcgan", "model: generator: class: found 'dcgan'"),
+    ("gan", "model.generator.class", 5, "model: generator: class: found"),
+    ("gan", "model.generator.channels", 0, "model: generator: key 'channels': found 0, expected at least 1"),
+    ("gan", "model.discriminator.channels", -8, "model: discriminator: key 'channels': found -8, expected at least 1"),
+    ("ddgan", "model.r1_gamma", -1, "model: key 'r1_gamma': found -1, expected at least 0"),
+    ("ddgan", "model.r1_every", 0, "model: key 'r1_every': found 0, expected at least 1"),
+    ("ddgan", "model.timesteps", 0, "model: key 'timesteps': found 0, expected at least 1"),
+    ("ddgan", "model.generator.attention_resolutions", [8], "found 8, expected some of 14, 7"),
+    ("ddgan", "model.generator.num_res_blocks", 0, "generator: key 'num_res_blocks': found 0, expected at least 1"),
+    ("ddgan", "model.generator.latent_layers", -1, "generator: key 'latent_layers': found -1, expected at least 0"),
+    ("ddgan", "model.generator.dropout", 2, "generator: key 'dropout': found 2, expected at least 0 and less than 1"),
+    ("ddgan", "model.generator.channels", 3, "generator: key 'channels': found 3, expected an even number of at least"),
+    ("ddgan", "model.generator.channel_mult", [], "generator: key 'channel_mult': found [], expected at least one"),
+    ("ddgan", "model.discriminator.time_size", 15, "discriminator: key 'time_size': found 15, expected an even number"),
+    ("ddgan", "model.discriminator.group", 0, "discriminator: key 'group': found 0, expected at least 1"),
+    # --- VAEs and cold diffusion
+    ("vae", "model.latent_size", 0, "model: key 'latent_size': found 0, expected at least 1"),
+    ("vae", "model.channels", 0, "model: key 'channels': found 0, expected at least 1"),
+    ("vae", "model.kl_weight", -1, "model: key 'kl_weight': found -1, expected at least 0"),
+    ("vae", "model.kl_weight", "4", "model: key 'kl_weight': found '4', expected a number from 0"),
+    ("vae", "model.kl_anneal_steps", -1, "model: key 'kl_anneal_steps': found -1, expected at least 0"),
+    ("vae", "model.mixture_components", 0, "model: key 'mixture_components': found 0, expected at least 1"),
+    ("vae", "model.priors", [], "model: key 'priors': found [], expected at least one"),
+    ("vae", "model.priors", "gaussian", "model: key 'priors': found 'gaussian', expected a list of one of"),
+    ("vae", "model.output", "relu", "model: key 'output': found 'relu', expected one of 'linear'"),
+    ("vae", "model.deterministic", True, "model: a deterministic VAE is an autoencoder"),
+    ("bottleneck", "model.autoencoder.sides", [], "model: autoencoder: sides, channels, encoder_blocks, decoder_block"),
+    ("bottleneck", "model.autoencoder.sides", [28, 14, 5, 1], "model: autoencoder: key 'sides': found [28, 14, 5, 1]"),
+    ("bottleneck", "model.autoencoder.channels", [4, 4, 4, 1], "autoencoder: key 'channels': found [4, 4, 4, 1]"),
+    ("bottleneck", "model.autoencoder.encoder_blocks", [1, 1, 1, -1], "key 'encoder_blocks': found [1, 1, 1, -1]"),
+    ("cold", "model.mixture_components", 0, "model: key 'mixture_components': found 0, expected at least 1"),
+    ("cold", "model.degradation", {"name": "rows", "timesteps": 0}, "rows: key 'timesteps': found 0, expected at leas"),
+    ("cold", "model.degradation", {"name": "rows", "timesteps": 5}, "key 'timesteps': found 5, expected a divisor of"),
+    ("cold", "model.degradation", {"name": "rows", "seed": -1}, "rows: key 'seed': found -1, expected at least 0"),
+    ("cold", "model.restorer.hidden_channels", [], "key 'hidden_channels': found [], expected positive integers"),
+    ("cold", "model.restorer.hidden_channels", [4, 0], "restorer: key 'hidden_channels': found [4, 0], expected a lis"),
+    ("blur", "model.degradation.std", 0, "expected at least one step, a positive std"),
+    ("blur", "model.degradation.kernel_size", 4, "key 'kernel_size': found 4, expected an odd number from 3"),
+    ("blur", "model.degradation.timesteps", 10**7, "key 'timesteps': found 10000000, expected at least 1 and at most"),
+    # --- What stands beside model and training
+    ("vae", "model", ..., "found training of the keys that say what this is"),
+    ("vae", "model", "vae.VAE", "model: found 'vae.VAE', expected a mapping"),
+    ("vae", "model.class", "vae.VAF", "model: class in genbench.models.vae: found 'VAF'"),
+    ("vae", "model.class", "nothing.VAE", "model: class: found 'nothing.VAE', and there is no module"),
+    ("vae", "training", ..., "found model of the keys that say what this is"),
+    ("vae", "label", 5, "label: found 5, expected a string"),
+    ("vae", "ranks", 0, "ranks: found 0, expected at least 1"),
+    ("vae", "ranks", 9, "ranks: found 9 processes (ranks) for 8 images at once"),
+    ("vae", "gpus", "2", "gpus: found '2', expected an integer"),
+    ("vae", "snapshots", [10], "snapshots: found step 10, expected steps below training: steps 10"),
+    ("vae", "snapshots", [-1], "snapshots: 0: found -1, expected at least 0"),
+    ("vae", "snapshots", [5, 5], "snapshots: found 5 twice, expected it once"),
+    ("vae", "snapshots", {"every": 0}, "snapshots: every: found 0, expected at least 1"),
+    ("vae", "pictures", ["strips"], "pictures: found 'strips'"),
+    ("vae", "likelihood", {}, "likelihood: found a model of class VAE, which bounds no likelihood of"),
+    ("ddpm", "likelihood", {"images": 1}, "likelihood: images: found 1, expected at least 2"),
+    ("ddpm", "likelihood", {"steps": 0}, "likelihood: steps: found 0, expected at least 1"),
+    ("ddpm", "likelihood", {"steps": 21}, "likelihood: key 'steps': found 21, expected 1 to 20"),
+    ("ddpm", "quantisation", {"sampler": "y", "schemes": ["bf16"]}, "quantisation: sampler: found 'y'"),
+    ("ddpm", "quantisation", {"sampler": "default", "schemes": ["int4"]}, "quantisation: schemes: 0: found 'int4'"),
+    ("ddpm", "quantisation", {"sampler": "default", "schemes": []}, "quantisation: schemes: found [], expected at lea"),
+    ("vae", "sample_batch_size", 0, "sample_batch_size: found 0, expected at least 1"),
+    ("vae", "first_stage", "vea", "first_stage: found 'vea'"),
+    ("vae", "first_stage", "vae", "first_stage: found 'vae', expected a model that is trained here, by itself"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("model", "path", "value", "message"), ENTRY_CASES)
+def test_a_bad_entry_is_refused(model: str, path: str, value: object, message: str, tmp_path: Path) -> None:
+    entry = {"model": copy.deepcopy(ENTRIES[model]), "training": {"steps": 10, "batch_size": 8}}
+    said = refused(SUITE | {"models": {model: changed(entry, path, value)}}, tmp_path)
+    assert said.startswith(f"models: {model}: ")
+    assert message in said
