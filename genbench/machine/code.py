@@ -71,7 +71,7 @@ def is_this_code(code: str | None, kind: str, model: Mapping[str, Any] | None = 
     """
     if code == code_sha256(kind, model):
         return True
-    earlier = _earlier().get(str(code))
+    earlier = _earlier().get(str(code), {}).get(kind)
     return earlier is not None and all(definition[:8] in earlier for definition in definitions(kind, model))
 
 
@@ -85,9 +85,10 @@ def definitions(kind: str, model: Mapping[str, Any] | None = None) -> frozenset[
     return _definitions(frozenset((*roots, *_classes(model)))) | hashes
 
 
-def all_definitions() -> frozenset[str]:
-    """SHA-256 of each definition of the package but those of the report."""
-    return _definitions(frozenset(_modules()))
+def all_definitions(kind: str) -> frozenset[str]:
+    """SHA-256 of each definition of that code, for models of every class of the package."""
+    classes = fnmatch.filter(_modules(), "models.*") + fnmatch.filter(_modules(), "networks.*")
+    return definitions(kind) | (_definitions(frozenset(classes)) if kind in BY_A_MODEL else frozenset())
 
 
 @cache
@@ -103,12 +104,15 @@ def _definitions(roots: frozenset[str]) -> frozenset[str]:
 
 
 @cache
-def _earlier() -> dict[str, frozenset[str]]:
-    """By hash of an earlier version of the package: the definitions, eight digits of each, that compute as it did."""
+def _earlier() -> dict[str, dict[str, frozenset[str]]]:
+    """By hash of an earlier version of the package and kind of result: eight digits of each definition that computes as
+    that version did."""
     if not EARLIER.exists():
         return {}
     known = json.loads(EARLIER.read_text(encoding="utf-8"))
-    return {code: frozenset(digests.split()) for code, digests in known.items()}
+    return {
+        code: {kind: frozenset(digests.split()) for kind, digests in kinds.items()} for code, kinds in known.items()
+    }
 
 
 @cache

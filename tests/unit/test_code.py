@@ -1,5 +1,6 @@
 """The hash of the code behind a result: what changes it, and what does not."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -89,11 +90,12 @@ def test_an_earlier_version_counts_until_what_computes_the_result_changes(packag
     folder, hashed = package
     hashed("training", GAN)
     earlier = "ab" * 32
-    digests = " ".join(definition[:8] for definition in code.all_definitions())
-    code.EARLIER.write_text(f'{{"{earlier}": "{digests}"}}', encoding="utf-8")
+    digests = " ".join(definition[:8] for definition in code.all_definitions("training"))
+    code.EARLIER.write_text(json.dumps({earlier: {"training": digests}}), encoding="utf-8")
     code._earlier.cache_clear()
     assert code.is_this_code(earlier, "training", GAN)
     assert not code.is_this_code("cd" * 32, "training", GAN)
+    assert not code.is_this_code(earlier, "sampling", GAN)  # of which nothing was noted
     edit(folder / "processes/adversarial.py", "F.softplus", "F.relu")
     hashed("training", GAN)
     assert not code.is_this_code(earlier, "training", GAN)

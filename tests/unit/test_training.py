@@ -451,7 +451,7 @@ def test_results_of_the_version_before_count_while_their_code_has_only_moved(
     done = tmp_path / "training/done.json"
     fingerprint, before = read_json(tmp_path / "training/done.json")["fingerprint"], "ab" * 32
     write_json(done, {"fingerprint": fingerprint, "code": before})
-    known = {before: frozenset(digest[:8] for digest in code.definitions("training", VAE))}
+    known = {before: {"training": frozenset(digest[:8] for digest in code.definitions("training", VAE))}}
     monkeypatch.setattr(code, "_earlier", lambda: known)
     with monkeypatch.context() as patch:
         refuse_to_train(patch)
