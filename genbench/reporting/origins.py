@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from genbench.reporting.table import seen
+from genbench.reporting.cells import seen
 
 HASHES = {
     "data_sha256": "Data",

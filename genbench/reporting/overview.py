@@ -7,13 +7,14 @@ from urllib.parse import quote
 
 import pandas as pd
 
+from genbench.reporting.cells import Cell, rank
 from genbench.reporting.columns import COSTS, TIME, Column, comparison_columns, own_metrics
 from genbench.reporting.drawing import Plot
 from genbench.reporting.numerals import count
 from genbench.reporting.pictures import Picture
 from genbench.reporting.plots import quality_against_cost
 from genbench.reporting.sections import Strip
-from genbench.reporting.table import Cell, Row, Table, compare, share_notes
+from genbench.reporting.table import Row, Table, compare, share_notes
 
 WIDE, NARROW = (12.5, 5.6), (4.9, 5.4)  # inches; the style sheet shows the one that fits
 SAMPLES = Column("num_fake", "Samples", "how many images of the row were judged", text=count)
@@ -21,7 +22,7 @@ SAMPLES = Column("num_fake", "Samples", "how many images of the row were judged"
 
 @dataclass(frozen=True)
 class Highlight:
-    """The best number of a column, and the names of the rows whose it is."""
+    """The best number of a column, and the names of the rows that have it or tie with it, that row first."""
 
     column: Column
     text: str
@@ -107,6 +108,7 @@ def highlights(table: Table) -> list[Highlight]:
     for column in table.columns:
         leads = column in (table.columns[0], TIME) or bool(column.info and column.info.highlight)
         best = [row for row in table.rows if row.cells[column.key].best]
+        best.sort(key=lambda row: rank(row.cells[column.key], column))
         if leads and best:
             found.append(Highlight(column, best[0].cells[column.key].text, [row.name for row in best]))
     return found

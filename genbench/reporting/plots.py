@@ -11,11 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 from matplotlib.transforms import Bbox, BboxBase
 
+from genbench.reporting.cells import Cell, rank
 from genbench.reporting.columns import NFE, TIME, TRAINING_TIME, Column
 from genbench.reporting.curves import scale_log_x
 from genbench.reporting.drawing import HUES, MARKERS, SOFT, STYLE, Plot, around, blank, legible, scale_values, to_svg
 from genbench.reporting.numerals import Number, significant
-from genbench.reporting.table import Cell, Row, Table, rank
+from genbench.reporting.table import Row, Table
 
 TICKS = {0.001: "1 ms", 0.01: "10 ms", 0.1: "0.1 s", 1: "1 s", 10: "10 s", 60: "1 min", 600: "10 min", 3600: "1 h"}
 TICKS |= {3600 * hours: f"{hours} h" for hours in (10, 100, 1000)}

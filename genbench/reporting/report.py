@@ -11,6 +11,7 @@ import pandas as pd
 from PIL import Image
 
 from genbench.machine.code import is_this_code
+from genbench.reporting.cells import seen
 from genbench.reporting.columns import (
     COSTS,
     NFE,
@@ -42,7 +43,7 @@ from genbench.reporting.sections import (
 )
 from genbench.reporting.snapshots import Comparison, distinct, held_out, quality_over_training
 from genbench.reporting.speed import quality_against_steps
-from genbench.reporting.table import Row, Table, compare, final_rows, seen
+from genbench.reporting.table import Row, Table, compare, final_rows
 
 # All of a page together, before base64 adds a third:
 GRID_BYTES, STRIP_BYTES, PICTURE_BYTES, STUDY_BYTES = 3_300_000, 1_100_000, 1_100_000, 600_000

@@ -7,11 +7,12 @@ from typing import Any
 import pandas as pd
 
 from genbench.records.plan import ModelPlan
+from genbench.reporting.cells import seen
 from genbench.reporting.curves import learning_curve
 from genbench.reporting.drawing import Plot
 from genbench.reporting.numerals import count, memory
 from genbench.reporting.pictures import Picture
-from genbench.reporting.table import Table, seen
+from genbench.reporting.table import Table
 
 MOST_CHECKPOINTS = 6  # of a model that has many snapshots, its section shows these, spread evenly
 

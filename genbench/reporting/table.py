@@ -1,6 +1,5 @@
 """The comparison: means over seeds, the best of each column with its ties, and a note wherever a number needs one."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,21 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from genbench.reporting.cells import PAIRS, Cell, mark_best, print_cell, rank, seen
 from genbench.reporting.columns import SPEEDS, TIME, Column
-from genbench.reporting.numerals import Number, count, plus_minus, proportion, significant
-
-
-@dataclass
-class Cell:
-    """One number as it is printed; `value` and `std` are over seeds, in the unit of the results."""
-
-    text: str = "–"
-    title: str = ""
-    value: Number | None = None
-    std: Number | None = None
-    best: bool = False
-    doubtful: bool = False
-    notes: Sequence[str] = ()
+from genbench.reporting.numerals import count
 
 
 @dataclass(frozen=True)
@@ -139,14 +126,12 @@ def compare(
     remarks = []
     seeds = rows["seed"].nunique() if len(rows) else 1
     if seeds > 1:
-        remarks.append(
-            f"Mean ± standard deviation s over {seeds} training seeds. Numbers that differ by less than "
-            "2·√(s₁² + s₂²), two standard deviations of the difference between two runs, are ties and marked alike."
-        )
+        remarks.append(f"Mean ± standard deviation s over {seeds} training seeds. {tie_rule('training', seeds)}")
     elif compared and any(cell.std is not None for row in compared for cell in row.cells.values()):
+        draws = max(len(cell.runs) for row in compared for cell in row.cells.values())
         remarks.append(
             "± is the standard deviation s between draws with other sampling seeds of one trained model; that between "
-            "trainings comes on top. Numbers that differ by less than 2·√(s₁² + s₂²) are ties and marked alike."
+            f"trainings comes on top. {tie_rule('draw', draws)}"
         )
     elif len(compared) > 1:
         remarks.append("One training and one draw a row: there are no error bars, and small differences mean nothing.")
@@ -162,6 +147,17 @@ def compare(
         for key, cell in real.items():
             cell.notes = [note for note in cell.notes if note not in shared[key]]
     return Table(columns, shared, compared, real, remarks)
+
+
+def tie_rule(run: str, runs: int) -> str:
+    """When numbers are ties, in words; the same is in docs/metrics.md. runs: over how many a mean is."""
+    apart = "2·√(s₁² + s₂²)"
+    if runs < PAIRS:
+        return f"Numbers that differ by less than {apart} are ties and marked alike."
+    return (
+        "Numbers that differ by less than two standard deviations of their difference are ties and marked alike: of "
+        f"the differences {run} by {run} where two rows have the same seeds, otherwise {apart}."
+    )
 
 
 def summarise(
@@ -195,31 +191,6 @@ def summarise(
     )
 
 
-def print_cell(group: pd.DataFrame, column: Column) -> Cell:
-    """One number: its mean over seeds, and the standard deviation between them if there are several.
-
-    With one training seed it is that between draws with other sampling seeds, if there are several of these.
-    """
-    values = pd.Series(seen(group, column.key), dtype=float)
-    if values.empty:
-        return Cell(doubtful=column.doubtful)
-    mean, std = float(values.mean()), float(values.std()) if len(values) > 1 else None
-    text, title = column.text(mean * column.scale), exact(mean)
-    between = [exact(value) for value in values]
-    if std is None and (draws := seen(group, f"{column.key}_values")):
-        std, between = float(seen(group, f"{column.key}_draw_std")[0]), list(map(exact, draws[0]))
-    if std is not None:
-        title = f"{title} ± {exact(std)}, from {', '.join(between)}"
-        if column.text in (significant, proportion):
-            text = plus_minus(text, std * column.scale)
-    elif within := seen(group, f"{column.key}_std"):
-        title = f"{title} ± {exact(within[0])}"
-    if column == TIME and True in seen(group, "extrapolated"):
-        text = f"≈ {text}"
-    notes = list(dict.fromkeys(note for found in seen(group, f"{column.key}_note") for note in found.split("; ")))
-    return Cell(text, title, mean, std, doubtful=column.doubtful, notes=notes)
-
-
 def share_notes(rows: Sequence[Row], columns: Sequence[Column]) -> dict[str, list[str]]:
     """The notes of each column: its own, and those that all its numbers have, which are taken from its cells."""
     shared = {}
@@ -231,43 +202,6 @@ def share_notes(rows: Sequence[Row], columns: Sequence[Column]) -> dict[str, lis
             cell.notes = [note for note in cell.notes if note not in common]
         shared[column.key] = list(dict.fromkeys([*column.notes, *common]))
     return shared
-
-
-def mark_best(cells: Sequence[Cell], column: Column) -> None:
-    """Mark the best number and its ties: printed alike or, over several seeds, less than two standard deviations apart.
-
-    The standard deviation is that of the difference between two training runs, one of each row. Nothing is marked
-    where no end is better, where there is nothing to compare with, where all tie, or where a number says little.
-    """
-    present = sorted((cell for cell in cells if cell.value is not None), key=lambda cell: rank(cell, column))
-    if column.direction is None or column.doubtful or not present:
-        return
-    best = present[0]
-    ties = [
-        cell
-        for cell in present
-        if cell.text == best.text
-        or abs(rank(cell, column) - rank(best, column)) < 2 * math.hypot(cell.std or 0, best.std or 0)
-    ]
-    for cell in ties if len(ties) < len(present) else []:
-        cell.best = True
-
-
-def rank(cell: Cell, column: Column) -> float:
-    """A number that sorts cells best first, and absent ones last."""
-    if cell.value is None:
-        return float("inf")
-    return -cell.value if column.direction == "higher" else cell.value
-
-
-def seen(rows: pd.DataFrame, key: str) -> list[Any]:
-    """The values that are there, in a column that may be absent."""
-    return rows[key].dropna().tolist() if key in rows else []
-
-
-def exact(value: Number) -> str:
-    """A number in full."""
-    return f"{value:,.0f}" if float(value).is_integer() else repr(float(value))
 
 
 def letters(number: int) -> str:

@@ -9,11 +9,15 @@ from made_up import DEVICE, FEW, PRIOR, STAND_IN, table_of, write_results
 from genbench.files.artifacts import read_json
 from genbench.records.plan import ModelPlan
 from genbench.reporting import numerals
+from genbench.reporting.cells import Cell, mark_best
 from genbench.reporting.columns import COSTS, DETAILS, TIME, Column, comparison_columns, detail_columns
+from genbench.reporting.overview import highlights
 from genbench.reporting.page import sentence
 from genbench.reporting.results import read_results
 from genbench.reporting.sections import remarks
-from genbench.reporting.table import Cell, compare, final_rows, letters, mark_best
+from genbench.reporting.table import compare, final_rows, letters
+
+FD = comparison_columns(["fd_classifier"], "fd_classifier")[:1]
 
 
 def marked(values, direction, stds=None):
@@ -38,6 +42,63 @@ def test_what_is_printed_alike_ties_and_so_does_what_is_within_two_standard_devi
     assert marked([10.0, 10.9, 11.1], "lower", [0.1, 0.5, 0.1]) == [True, True, False]
     assert marked([10.0, 11.0, 20.0], "lower", [0.4, 0.4, 0.0]) == [True, True, False]  # 2·√(0.4² + 0.4²) = 1.13
     assert marked([10.0, 11.0, 20.0], "lower", [0.4, 0.2, 0.0]) == [True, False, False]  # 2·√(0.4² + 0.2²) = 0.89
+
+
+def rows_of(values):
+    """The tidy rows of models, of which each has these values by its training seeds."""
+    first = {"family": "GAN", "checkpoint": "final", "sampler": "default", "sampler_label": "default", "remarks": []}
+    return pd.DataFrame(
+        [
+            first | {"model": model, "label": model, "seed": seed, "fd_classifier": value, "sample_seeds": "0:2000"}
+            for model, numbers in values.items()
+            for seed, value in enumerate(numbers)
+        ]
+    )
+
+
+def best_of(rows):
+    return [row.name for row in compare(rows, FD).rows if row.cells["fd_classifier"].best]
+
+
+def test_rows_of_the_same_seeds_are_compared_seed_by_seed():
+    values = {"euler-10": [31.0, 45.0, 20.0], "euler-5": [35.5, 49.1, 23.6], "other": [80.0, 82.0, 81.0]}
+    assert best_of(rows_of(values)) == ["euler-10"]  # the differences are 4.5, 4.1, 3.6: 4.07 ± 0.45
+    rows = rows_of(values)
+    rows.loc[rows["model"] == "euler-5", "sample_seeds"] = "2000:4000"
+    assert best_of(rows) == ["euler-10", "euler-5"]  # 2·√(12.5² + 12.8²) = 35.8
+    rows = rows_of(values)
+    rows.loc[rows["model"] == "euler-5", "seed"] += 1
+    assert best_of(rows) == ["euler-10", "euler-5"]
+    rows = rows_of(values)
+    assert best_of(rows[rows["seed"] < 2]) == ["euler-10", "euler-5"]  # two pairs agree by chance too often
+    crossing = values | {"euler-5": [30.5, 49.1, 19.9]}  # -0.5, 4.1, -0.1: 1.17 ± 2.55
+    assert best_of(rows_of(crossing)) == ["euler-10", "euler-5"]
+
+
+def test_draws_of_the_same_seeds_are_compared_draw_by_draw():
+    rows = rows_of({"a": [12.0], "b": [13.0], "c": [30.0]})
+    several = {"a": [10.0, 12.0, 14.0], "b": [11.0, 13.1, 14.9], "c": [29.0, 30.0, 31.0]}
+    rows = rows.assign(fd_classifier_values=[several[model] for model in rows["model"]], fd_classifier_draw_std=2.0)
+    assert best_of(rows) == ["a"]
+    rows["sample_seeds"] = ["0:6000", "6000:12000", "0:6000"]
+    assert best_of(rows) == ["a", "b"]
+
+
+def test_the_rule_of_ties_is_told_as_it_is_applied():
+    def told(values):
+        return " ".join(compare(rows_of(values), FD).remarks)
+
+    assert "differences training by training" in told({"a": [1.0, 2.0, 3.0], "b": [1.0, 2.0, 4.0]})
+    assert "by less than 2·√(s₁² + s₂²)" in told({"a": [1.0, 2.0], "b": [1.0, 2.0]})
+
+
+def test_the_highlight_is_the_best_number_of_its_column_and_names_all_that_tie():
+    slow, fast, other = [9.0, 9.4, 9.8], [8.9, 9.6, 9.2], [60.0, 61.0, 62.0]
+    rows = rows_of({"slow": [1.0, 1.1, 1.2], "fast": [5.0, 5.1, 5.2], "other": [9.0, 9.1, 9.2]})
+    rows[TIME.key] = slow + fast + other
+    found = {highlight.column: highlight for highlight in highlights(compare(rows, [*FD, TIME]))}
+    assert (found[TIME].text, found[TIME].names) == ("9.23 s", ["fast", "slow"])
+    assert found[FD[0]].names == ["slow"]
 
 
 def test_nothing_is_the_best_where_all_tie():
