@@ -11,7 +11,7 @@ from genbench.errors import place
 from genbench.features.extraction import extract
 from genbench.features.extractors import load_extractor
 from genbench.features.files import save_features
-from genbench.features.guards import check_images
+from genbench.features.guards import check_images, drawn_here
 from genbench.files.artifacts import array_sha256
 from genbench.machine import provenance
 from genbench.machine.devices import device_label
@@ -45,7 +45,7 @@ def extract_features(
         return found
     network = load_extractor(extractor, device, weights_root, any_weights)
     with place(images):
-        stats, warnings = check_images(pixels)
+        stats, warnings = check_images(pixels, drawn_here(images_info))
         features, logits = extract(pixels, network, batch_size, device)
     info = {
         "extractor": {"name": network.name, "dim": network.dim, "sha256": network.sha256, **network.info},

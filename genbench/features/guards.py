@@ -1,6 +1,7 @@
 """Are these images at all? What goes wrong between a model and its metrics, caught before a network sees it."""
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,13 @@ JPEG_IMAGES = 500  # that are looked at
 JPEG_SCORE = 0.35  # JPEG leaves 0.5 to 0.9; other images, noise and photographs alike, below 0.1, two-level ones 0.25
 
 
-def check_images(images: NDArray[Any]) -> tuple[dict[str, Any], list[str]]:
+def check_images(images: NDArray[Any], drawn_here: bool = False) -> tuple[dict[str, Any], list[str]]:
     """Check that images are images; returns {"min", "max", "mean", "dtype", "distinct"} and a list of warnings.
 
     images: uint8 (N, H, W, C) with C = 1 or 3. Raises InputError on another dtype or shape, on values that are all the
     same, that span no range or look like floats cast to bytes, and on images that are all the same. Warnings are for a
-    narrow range, for many duplicates, and for traces of JPEG.
+    narrow range, for many duplicates, and for traces of JPEG. drawn_here: they are a model's samples, drawn by this
+    package, whose scale is right: one that has collapsed is a result, with warnings, and no broken file.
     """
     if images.dtype != np.uint8:
         raise InputError(
@@ -35,6 +37,33 @@ def check_images(images: NDArray[Any]) -> tuple[dict[str, Any], list[str]]:
         digests.add(hashlib.blake2b(image.tobytes(), digest_size=16).digest())
     values = np.flatnonzero(counts)
     low, high = int(values[0]), int(values[-1])
+    if not drawn_here:
+        _refuse_broken(values, len(digests), len(images))
+    warnings = []
+    if low == high:
+        warnings.append(f"every pixel value is {low}")
+    elif high - low < NARROW_SPAN:
+        warnings.append(f"pixel values span only {low} to {high} of 0 to 255")
+    if len(digests) < FEW_DISTINCT * len(images):
+        warnings.append(f"only {len(digests)} of {len(images)} images are distinct")
+    if high - low >= SMALLEST_SPAN and jpeg_score(images) > JPEG_SCORE:
+        warnings.append("the images were JPEG-compressed once: compare them only with images that were, too")
+    mean = float(counts @ np.arange(256)) / images.size
+    stats = {"min": low, "max": high, "mean": mean, "dtype": str(images.dtype), "distinct": len(digests)}
+    return stats, warnings
+
+
+def drawn_here(info: Mapping[str, Any]) -> bool:
+    """Whether a file of images, by its info, holds what a model has drawn by this package."""
+    return info.get("model_sha256") is not None
+
+
+def _refuse_broken(values: NDArray[Any], distinct: int, count: int) -> None:
+    """Raise InputError for values, and numbers of images, that files have whose writer took one scale for another.
+
+    values: those that occur, rising. distinct: how many of the `count` images differ.
+    """
+    low, high = int(values[0]), int(values[-1])
     if low == high:
         raise InputError(
             f"images: every value is {low}, expected images (floats in [-0.5, 0.5] or [0, 1) become this "
@@ -47,18 +76,8 @@ def check_images(images: NDArray[Any]) -> tuple[dict[str, Any], list[str]]:
         )
     if high - low < SMALLEST_SPAN:
         raise InputError(f"images: values span {low} to {high}, expected a range of at least {SMALLEST_SPAN} levels")
-    if len(digests) == 1 and len(images) > 1:
-        raise InputError(f"images: all {len(images)} are the same, expected images that differ")
-    warnings = []
-    if high - low < NARROW_SPAN:
-        warnings.append(f"pixel values span only {low} to {high} of 0 to 255")
-    if len(digests) < FEW_DISTINCT * len(images):
-        warnings.append(f"only {len(digests)} of {len(images)} images are distinct")
-    if jpeg_score(images) > JPEG_SCORE:
-        warnings.append("the images were JPEG-compressed once: compare them only with images that were, too")
-    mean = float(counts @ np.arange(256)) / images.size
-    stats = {"min": low, "max": high, "mean": mean, "dtype": str(images.dtype), "distinct": len(digests)}
-    return stats, warnings
+    if distinct == 1 and count > 1:
+        raise InputError(f"images: all {count} are the same, expected images that differ")
 
 
 def jpeg_score(images: NDArray[np.uint8]) -> float:

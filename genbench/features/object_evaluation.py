@@ -9,7 +9,7 @@ import torch
 from genbench.data import load_images
 from genbench.data.objects import COLOURS, OBJECTS, labels_path, multi_hot, read_labels
 from genbench.errors import InputError, place
-from genbench.features.guards import check_images
+from genbench.features.guards import check_images, drawn_here
 from genbench.features.object_training import load_object_classifier, object_scores
 from genbench.files.artifacts import array_sha256, sha256_file
 from genbench.machine.devices import device_label
@@ -59,7 +59,7 @@ def evaluate_objects(
             f"what {evaluator} was trained on"
         )
     with place(samples):
-        stats, warnings = check_images(images)
+        stats, warnings = check_images(images, drawn_here(images_info))
     metrics = object_accuracy(object_scores(network, images), multi_hot(sets), len(COLOURS), draws)
     found, ceiling = metrics["object_accuracy"], info["accuracy"]
     real = "unknown" if ceiling is None else f"{ceiling:.4f}"

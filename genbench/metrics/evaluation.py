@@ -49,8 +49,8 @@ def evaluate_features(
     the nearest training images of the first samples, {"index", "distance"}. metrics: all to choose from; by default
     those of genbench. One that is not genbench's has "about", too: what a reader must know of it, as MetricInfo.
     A metric that needs more images than there are raises InputError; `allow_too_few` leaves it out instead, as optional
-    ones always are. Raises InputError, too, when the sets do not fit each other, and for features not finite or
-    constant.
+    ones always are. Raises InputError, too, when the sets do not fit each other, and for features not
+    finite, or real ones constant.
     """
     options = options or EvaluationOptions()
     if real.extractor != fake.extractor or (holdout is not None and holdout.extractor != real.extractor):

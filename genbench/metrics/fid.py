@@ -23,6 +23,10 @@ def feature_statistics(features: NDArray[Any]) -> tuple[NDArray[np.float64], NDA
     Raises InputError for fewer than two samples, and for features that are not finite or all the same.
     """
     check_features("features", features, least=2)
+    return _statistics(features)
+
+
+def _statistics(features: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     mu = features.mean(axis=0, dtype=np.float64)
     sigma = np.zeros((len(mu), len(mu)))
     for start in range(0, len(features), 4096):  # by blocks: 50,000 x 2048 in float64 would take 800 MB
@@ -86,11 +90,11 @@ def _warn_of_negative(eigenvalues: NDArray[Any]) -> None:
 def fd(real: NDArray[Any], fake: NDArray[Any]) -> float:
     """Frechet distance of Gaussians fitted to real (N, D) and generated (M, D) features.
 
-    Raises InputError below D + 1 samples (a covariance of fewer is singular), and for features that are not finite
-    or all the same; warns with MetricWarning when a covariance is rank-deficient all the same.
+    Raises InputError below D + 1 samples (a covariance of fewer is singular), for features that are not finite, and
+    for real ones that are all the same; warns with MetricWarning when a covariance is rank-deficient all the same.
     """
     check_pair(real, fake, least=real.shape[-1] + 1)
-    (mu1, sigma1), (mu2, sigma2) = feature_statistics(real), feature_statistics(fake)
+    (mu1, sigma1), (mu2, sigma2) = _statistics(real), _statistics(fake)
     for what, sigma in {"real": sigma1, "generated": sigma2}.items():
         rank = int(np.linalg.matrix_rank(sigma, hermitian=True))
         if rank < len(sigma):
@@ -112,7 +116,7 @@ def fd_infinity(real: NDArray[Any], fake: NDArray[Any], sizes: int = 15, seed: i
     """
     dim = real.shape[-1]
     check_pair(real, fake, least=dim + 1)
-    check_features("generated features", fake, least=2 * smallest_size(dim))
+    check_features("generated features", fake, least=2 * smallest_size(dim), constant_is_error=False)
     mu, sigma = feature_statistics(real)
     root, trace = _root(sigma), np.trace(sigma)
     ends = np.linspace(max(smallest_size(dim), len(fake) // 10), len(fake), sizes).round().astype(int)

@@ -15,7 +15,8 @@ def kid(
     """Mean and standard deviation over random subsets of the unbiased MMD^2 with the kernel (x.y / D + 1)^3.
 
     real (N, D), fake (M, D); the raw value, which tables show times 1000. Slightly negative values are right for equal
-    distributions. Raises InputError when a set is smaller than a subset, or its features are not finite or constant.
+    distributions. Raises InputError when a set is smaller than a subset, its features are not finite, or the
+    real ones constant.
     Source: Binkowski et al. 2018 (arXiv 1801.01401), section 4.
     """
     check_pair(real, fake, least=subset_size)

@@ -16,7 +16,8 @@ NEAR_QUANTILE = 0.05  # of the test images' distances to training images: nearer
 def nearest(train: NDArray[Any], features: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Distance (N,) from each of `features` (N, D) to its nearest training sample (M, D), and that one's index (N,).
 
-    By blocks of rows, as the manifolds. Raises InputError on features that are not finite or constant.
+    By blocks of rows, as the manifolds. Raises InputError on features that are not finite, and on training
+    ones that are constant.
     """
     check_pair(train, features, least=1)
     centre = train.mean(axis=0, dtype=np.float64)

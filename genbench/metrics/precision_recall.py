@@ -20,7 +20,7 @@ def precision_recall_density_coverage(
     ball of some generated one (both with k = precision_k). density: how many real balls a generated sample lies in,
     over k. coverage: share of real samples whose ball holds a generated one (both with k = density_k).
     real (N, D), fake (M, D); float32 distances, by blocks of rows, so that 50,000 x 50,000 needs little memory.
-    Raises InputError for k samples or fewer, and for features that are not finite or constant.
+    Raises InputError for k samples or fewer, for features that are not finite, and for real ones that are constant.
     Sources: Kynkaanniemi et al. 2019 (arXiv 1904.06991); Naeem et al. 2020 (arXiv 2002.09797).
     """
     check_pair(real, fake, least=max(precision_k, density_k) + 1)

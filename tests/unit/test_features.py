@@ -92,6 +92,27 @@ def test_what_are_no_images_is_refused(images, message):
         check_images(images)
 
 
+@pytest.mark.parametrize(
+    ("images", "warnings"),
+    [
+        (np.full((3, 8, 8, 1), 7, dtype=np.uint8), ["every pixel value is 7", "only 1 of 3 images are distinct"]),
+        (
+            np.random.default_rng(0).integers(116, 129, (9, 8, 8, 3), dtype=np.uint8),
+            ["pixel values span only 116 to 128 of 0 to 255"],
+        ),
+        (
+            np.tile(np.arange(0, 240, 5, dtype=np.uint8).reshape(1, 4, 4, 3), (5, 1, 1, 1)),
+            ["only 1 of 5 images are distinct"],
+        ),
+        (np.random.default_rng(0).choice([0, 1, 255], (5, 8, 8, 1)).astype(np.uint8), []),
+    ],
+)
+def test_what_a_model_has_drawn_here_is_a_result_though_it_has_collapsed(images, warnings):
+    assert check_images(images, drawn_here=True)[1] == warnings
+    with pytest.raises(InputError):
+        check_images(images)
+
+
 def test_two_levels_are_images_and_duplicates_and_a_narrow_range_are_warned_of():
     random = np.random.default_rng(0)
     assert check_images(random.integers(0, 2, size=(50, 8, 8, 1)).astype(np.uint8) * 255)[1] == []

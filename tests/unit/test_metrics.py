@@ -309,6 +309,34 @@ def test_confidence_and_histogram_of_known_probabilities():
     assert class_histogram(np.log(probabilities)).tolist() == [2, 2, 0]
 
 
+# --- Collapsed models ---
+
+
+def test_a_model_that_draws_one_image_has_metrics(real, random):
+    fake = np.repeat(real[:1] + 1, 500, axis=0)
+    trace = np.trace(np.cov(real.astype(np.float64), rowvar=False))
+    distance = float(((real.mean(axis=0, dtype=np.float64) - fake[0]) ** 2).sum() + trace)
+    with pytest.warns(MetricWarning, match="the covariance of the generated features has rank 0 of 16"):
+        assert fd(real, fake) == pytest.approx(distance)
+    assert fd_infinity(real, fake, sizes=5) == pytest.approx(distance)
+    kernel = (real[:500].astype(np.float64) @ real[:500].T.astype(np.float64) / 16 + 1) ** 3
+    within = (kernel.sum() - np.trace(kernel)) / (500 * 499) + (fake[0].astype(np.float64) @ fake[0] / 16 + 1) ** 3
+    across = ((real[:500].astype(np.float64) @ fake[0] / 16 + 1) ** 3).mean()
+    assert kid(real[:500], fake, subsets=1, subset_size=500)[0] == pytest.approx(within - 2 * across)
+    assert precision_recall_density_coverage(real, fake)["recall"] < 0.01
+    assert nearest(real, fake)[1].max() < 600
+
+    logits = np.repeat(random.normal(size=(1, 10)), 500, axis=0).astype(np.float32)
+    found = evaluate_features(
+        Features(real, random.normal(size=(600, 10)).astype(np.float32), {"extractor": {"name": "classifier"}}),
+        Features(fake, logits, {"extractor": {"name": "classifier"}}),
+        EvaluationOptions(kid_subset_size=100, kid_subsets=2),
+    )
+    assert found["fd_classifier"]["value"] == pytest.approx(distance)
+    assert "rank 0 of 16" in found["fd_classifier"]["note"]
+    assert found["classifier_score"]["value"] == pytest.approx(1)
+
+
 # --- Refusals ---
 
 
