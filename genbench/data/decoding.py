@@ -13,7 +13,7 @@ from PIL import Image, ImageOps, PpmImagePlugin, TiffImagePlugin
 Filter = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]  # PIL's names
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM")  # PIL's names; PPM are also PGM and PBM
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")  # those of torchvision
-UNREAD = (".gif", ".avif", ".heic", ".jp2", ".jxl", ".jfif", ".tga", ".pbm", ".exr", ".npy")  # images, too
+UNREAD = (".gif", ".avif", ".heic", ".jp2", ".jxl", ".jfif", ".tga", ".pbm", ".exr", ".npy", ".npz")  # images, too
 BITS_PER_SAMPLE = 258  # a tag of TIFF
 
 

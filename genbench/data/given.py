@@ -18,7 +18,7 @@ from genbench.files.artifacts import array_sha256
 from genbench.files.npz import list_npz, read_npy, read_npz
 
 ARRAYS = (".npz", ".npy")
-KEYS = ("arr_0", "images")  # OpenAI's, and that of a data set prepared here
+KEYS = ("arr_0", "samples", "images")  # OpenAI's, score_sde's, and that of a data set prepared here
 GREY_IN_THREE = "grey images stored in three equal channels, read as one"
 
 
@@ -38,7 +38,7 @@ def given_samples(
 ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
     """`count` of the images at `path`, uint8 (count, H, W, C), where they come from, and `notes` if there are any.
 
-    path: an .npy; an .npz with the key arr_0 or images; or a folder, .zip or .tar of images, in the
+    path: an .npy; an .npz with the key arr_0, samples or images; or a folder, .zip or .tar of images, in the
     order of the numbers in their names. Of more images than `count` a random part is taken, always the same, in their
     order: files are often sorted by class. image_shape: (C, H, W) of the data set. Grey images stored in three equal
     channels are taken for grey, grey ones are made RGB for a data set in colour, and (N, C, H, W) is transposed; all
@@ -134,7 +134,7 @@ def _read_arrays(
         images = np.repeat(images, 3, axis=3)
         notes = [f"grayscale images, converted to RGB: {count}"]
     if images.shape[1:] != (height, width, channels):
-        keys = ["channels"] if images.shape[3] != channels else []
+        keys = ["channels"] if images.shape[3] in (1, 3) and images.shape[3] != channels else []
         keys += ["image_size"] if images.shape[1:3] != (height, width) else []
         raise InputError(
             f"{path}: found {images.dtype} images of shape (H, W, C) = {images.shape[1:]}, expected uint8 "
@@ -153,7 +153,7 @@ def _find_array(path: Path) -> tuple[str, NDArray[Any]]:
     shown = ", ".join(names[:5]) or "none"
     if {"mu", "sigma"} <= set(names):
         shown += ", which are statistics for FID"
-    raise InputError(f"{path}: found neither of the keys arr_0 (OpenAI's) and images, but {shown}")
+    raise InputError(f"{path}: found neither of the keys {', '.join(KEYS)}, but {shown}")
 
 
 def _range(images: NDArray[Any]) -> str:

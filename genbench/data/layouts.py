@@ -152,6 +152,13 @@ def _choose_splits(source: Path, images: Sequence[File], splits: Mapping[str, st
         return {"train": train[0], "test": test[0]}
     if train and tops == train[:1] and train[0] in nested:
         return {"train": train[0]}
+    if len(tops) == 1 and all(parts[0] == tops[0] for parts, _ in images):
+        within = _choose_splits(source / tops[0], [(parts[1:], name) for parts, name in images], None)
+        if len(within) == 2:
+            named = ", ".join(f"{split}: {tops[0]}/{folder}" for split, folder in within.items())
+            raise InputError(
+                f"{source}: holds only {tops[0]}, whose folders look like splits; give splits: {{{named}}}"
+            )
     kinds = {top: match[1] for top in tops if (match := SPLIT_LIKE.match(top.lower()))}
     if (len(set(kinds.values())) > 1 and ("train" in kinds.values() or len(kinds) == len(tops))) or set(train) & nested:
         first = next((top for top, kind in kinds.items() if kind == "train"), "FOLDER")

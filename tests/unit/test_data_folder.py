@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from genbench.data import describe, open_dataset, prepare
@@ -194,6 +195,18 @@ def test_train_alone_is_no_class(tmp_path):
     files = {f"train/{c}/{i}.png": png(i) for c in "ab" for i in range(10)}
     described = describe(entry(write(tmp_path / "x", files)), "unused")
     assert (described.num_classes, described.num_train, described.num_test) == (2, 18, 2)
+
+
+def test_splits_below_a_folder_are_no_classes(tmp_path):
+    files = {f"cifar/{s}/{c}/{i}.png": png(i) for s in ("train", "test") for c in "ab" for i in range(4)}
+    path = write(tmp_path / "x", files)
+    message = refusal(path)
+    assert (
+        "holds only cifar, whose folders look like splits; give splits: {train: cifar/train, test: cifar/test}"
+        in message
+    )
+    described = describe(entry(path, splits=yaml.safe_load(message.rpartition("splits: ")[2])), "unused")
+    assert (described.num_classes, described.num_train, described.num_test) == (2, 8, 8)
 
 
 def test_a_single_class_that_has_folders_is_noted(tmp_path):

@@ -112,6 +112,24 @@ def test_arrays_as_the_peers_write_them_are_read(tmp_path: Path, name: str, form
     assert "notes" not in info
 
 
+def test_what_score_sde_writes_is_read(tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / "samples_0.npz", samples=COLOUR)
+    assert np.array_equal(given_samples(tmp_path / "samples_0.npz", 30, (3, 16, 16))[0], COLOUR)
+
+
+def test_no_option_is_advised_that_does_not_help(tmp_path: Path) -> None:
+    np.save(tmp_path / "rgba.npy", np.concatenate([COLOUR, IMAGES], 3))
+    np.save(tmp_path / "wide.npy", COLOUR)
+    for name, shape in (("rgba.npy", (3, 16, 16)), ("wide.npy", (3, 16, 24))):
+        with pytest.raises(InputError) as caught:
+            given_samples(tmp_path / name, 30, shape)
+        assert "samples: {path" not in str(caught.value)
+    (tmp_path / "folder").mkdir()
+    np.savez(tmp_path / "folder/0.npz", COLOUR)
+    with pytest.raises(InputError, match=r"found no images .*; 1 files \(\.npz\) are not read"):
+        given_samples(tmp_path / "folder", 30, (3, 16, 16))
+
+
 def test_colour_as_torch_has_it_is_read(tmp_path: Path) -> None:
     np.savez(tmp_path / "s.npz", COLOUR.transpose(0, 3, 1, 2))
     assert np.array_equal(given_samples(tmp_path / "s.npz", 30, (3, 16, 16))[0], COLOUR)
