@@ -84,10 +84,10 @@ def compare_curves(
 ) -> Plot | None:
     """Curves of several rows on one axis, told apart by colour, dashes and marks; `size` in inches, without the legend.
 
-    points: name, seed, x, value and, optionally, apart and std. Several seeds are thin lines around their mean; std is
-    drawn as a bar. A point that is `apart` is of its curve but can't be compared with it: it is hollow and not joined;
-    the legend calls it as the argument says. ticks: names of the places on the x axis, if these are all there are. None
-    if no value is finite.
+    points: name, seed, x, value and, optionally, apart and std. Several seeds are thin lines around their mean, with
+    bars of their standard deviation at its marks; std is drawn as a bar. A point that is `apart` is of its curve but
+    can't be compared with it: it is hollow and not joined; the legend calls it as the argument says. ticks: names of
+    the places on the x axis, if these are all there are. None if no value is finite.
     """
     points = points[np.isfinite(points["x"]) & np.isfinite(points["value"])]
     if points.empty:
@@ -136,13 +136,17 @@ def draw_curve(axes: Axes, curve: pd.DataFrame, number: int) -> Line2D:
         for _, run in joined.groupby("seed"):
             run = thin(run.sort_values("x"), "x")
             axes.plot(run["x"], run["value"], color=hue, linewidth=0.6, alpha=0.5)
-    mean = thin(means(joined), "x")
+    mean = thin(over_seeds(joined), "x")
     axes.plot(mean["x"], mean["value"], color=hue, linestyle=dash, linewidth=1.6)
     style: dict[str, Any] = {"color": hue, "marker": MARKERS[other], "markersize": 5, "markeredgewidth": 1.3}
-    hollow = means(curve[curve["apart"]])
+    hollow = over_seeds(curve[curve["apart"]])
     barred = curve[curve["std"].notna()] if "std" in curve else curve[:0]
+    bars: dict[str, Any] = {"fmt": "none", "ecolor": hue, "elinewidth": 1.2, "capsize": 3}
     if len(barred):
-        axes.errorbar(barred["x"], barred["value"], barred["std"], fmt="none", ecolor=hue, elinewidth=1.2, capsize=3)
+        axes.errorbar(barred["x"], barred["value"], barred["std"], **bars)
+    elif curve["seed"].nunique() > 1:
+        x, mean_values = marked(curve)
+        axes.errorbar(x, mean_values, np.nan_to_num(marked(curve, "std")[1]), **bars)
     for (x, values), fill in ((marked(joined), "full"), ((hollow["x"], hollow["value"]), "none")):
         if len(x):
             axes.plot(x, values, linestyle="none", fillstyle=fill, gid="points", zorder=3, **style)
@@ -166,17 +170,20 @@ def scale_log_x(axes: Axes, places: Sequence[Number]) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: count(x)))
 
 
-def marked(curve: pd.DataFrame) -> tuple[list[Number], list[Number]]:
-    """The points of a curve that have a mark: MARKED_POINTS of its mean over seeds, evenly, and all that are apart."""
-    mean, apart = thin(means(curve[~curve["apart"]]), "x"), means(curve[curve["apart"]])
-    chosen = np.linspace(0, len(mean) - 1, min(len(mean), MARKED_POINTS)).round().astype(int)
-    shown = pd.concat([mean.iloc[chosen], apart])
+def marked(curve: pd.DataFrame, over: str = "mean") -> tuple[list[Number], list[Number]]:
+    """The points of a curve that have a mark: MARKED_POINTS of its mean over seeds, evenly, and all that are apart.
+
+    over: mean, or std for the standard deviations over seeds at the same points.
+    """
+    line, apart = thin(over_seeds(curve[~curve["apart"]], over), "x"), over_seeds(curve[curve["apart"]], over)
+    chosen = np.linspace(0, len(line) - 1, min(len(line), MARKED_POINTS)).round().astype(int)
+    shown = pd.concat([line.iloc[chosen], apart])
     return shown["x"].tolist(), shown["value"].tolist()
 
 
-def means(curve: pd.DataFrame) -> pd.DataFrame:
-    """The mean over seeds at each x, in order."""
-    return curve.groupby("x")["value"].mean().reset_index()
+def over_seeds(curve: pd.DataFrame, over: str = "mean") -> pd.DataFrame:
+    """The mean over seeds at each x, in order; or their standard deviation, std."""
+    return curve.groupby("x")["value"].agg(over).reset_index()
 
 
 def thin(curve: pd.DataFrame, x: str = "step") -> pd.DataFrame:

@@ -1,10 +1,12 @@
 """Quality against what it costs: the plots that sum a suite up."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import matplotlib
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -48,6 +50,8 @@ def quality_against_cost(table: Table, size: tuple[Number, Number], cost: Column
                 legible(row.label if cost == TRAINING_TIME else row.name, min(48, int(7 * size[0]))) for row in rows
             ],
             "front": on_front(rows, table, cost),
+            "std": [(row.cells[lead.key].std or 0) * lead.scale for row in rows],
+            "cost_std": [row.cells[cost.key].std or 0 for row in rows],
         }
     )
     families = sorted(set(points["family"]))
@@ -75,7 +79,8 @@ def quality_against_cost(table: Table, size: tuple[Number, Number], cost: Column
         axes.set_xscale("log")
         axes.margins(x=0.1, y=0.12)
         (scale_log_x if cost == NFE else scale_time)(axes, points["cost"].tolist())
-        scale_values(axes, points["quality"].tolist())
+        scale_values(axes, [*points["quality"] - points["std"], *points["quality"] + points["std"]])
+        draw_bars(axes, points, around(HUES, families))
         front = points[points["front"]].sort_values("cost")
         axes.step(front["cost"], front["quality"], where="post", color=SOFT, linewidth=1, zorder=2)
         axes.set_xlabel(AXES[cost])
@@ -85,6 +90,19 @@ def quality_against_cost(table: Table, size: tuple[Number, Number], cost: Column
         label_points(axes, points, taken)
         tooltips = [f"{row.name}: {row.cells[lead.key].text}, {row.cells[cost.key].text}" for row in rows]
         return to_svg(figure, f"{lead.label} against the {AXES[cost]}: {', '.join(row.name for row in rows)}", tooltips)
+
+
+def draw_bars(axes: Axes, points: pd.DataFrame, hues: Mapping[str, str]) -> None:
+    """Bars of one standard deviation, of quality and of cost, where there are several seeds or draws."""
+    for family, several in points.groupby("family"):
+        style: dict[str, Any] = {"fmt": "none", "ecolor": hues[str(family)], "elinewidth": 1.2, "capsize": 3}
+        up = several[several["std"] > 0]
+        if len(up):
+            axes.errorbar(up["cost"], up["quality"], yerr=up["std"], **style)
+        along = several[several["cost_std"] > 0]
+        if len(along):
+            left = np.minimum(along["cost_std"], 0.9 * along["cost"])  # a logarithmic axis has no 0
+            axes.errorbar(along["cost"], along["quality"], xerr=[left, along["cost_std"]], **style)
 
 
 def scaled(cell: Cell, column: Column) -> Number | None:
@@ -131,6 +149,13 @@ def label_points(axes: Axes, points: pd.DataFrame, taken: Sequence[BboxBase]) ->
     space = axes.get_window_extent()
     centres = axes.transData.transform(points[["cost", "quality"]])
     taken = [*taken, *(Bbox.from_bounds(x - 5, y - 5, 10, 10) for x, y in centres)]
+    for bar in (-1, 1):  # what is above and below a point
+        ends = axes.transData.transform(points[["cost"]].assign(end=points["quality"] + bar * points["std"]))
+        taken += [
+            Bbox([[x - 3, min(y, end)], [x + 3, max(y, end)]])
+            for (x, y), (_, end) in zip(centres, ends, strict=True)
+            if end != y
+        ]
     corners = points[points["front"]].sort_values("cost")[["cost", "quality"]]
     for (x1, y1), (x2, y2) in pairwise(axes.transData.transform(corners)):  # the steps of the front
         taken += [Bbox([[x1, y1 - 1], [x2, y1 + 1]]), Bbox([[x2 - 1, min(y1, y2)], [x2 + 1, max(y1, y2)]])]

@@ -170,7 +170,7 @@ class Report:
         for column, title, told in COST_PLOTS:
             wide, narrow = (quality_against_cost(self.table, size, column) for size in (BESIDE, NARROW))
             if wide and narrow:
-                found.append(Comparison(title, told, wide, narrow))
+                found.append(Comparison(title, " ".join(filter(None, [told, self.table.bars])), wide, narrow))
         return found
 
     @cached_property

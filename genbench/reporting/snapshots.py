@@ -81,7 +81,8 @@ def training_images(results: Results) -> int | None:
 def snapshot_points(results: Results, lead: Column, compared: Sequence[Row]) -> pd.DataFrame:
     """name, seed, x (step), value, samples, batch_size, final, apart of every row of models with snapshots.
 
-    The final model is apart where it was judged by another number of samples than its snapshots.
+    With one seed and several draws also std. The final model is apart where it was judged by another number of samples
+    than its snapshots.
     """
     rows = results.rows
     if rows.empty or lead.key not in rows:
@@ -104,6 +105,8 @@ def snapshot_points(results: Results, lead: Column, compared: Sequence[Row]) -> 
             "final": final,
         }
     )
+    if points["seed"].nunique() == 1 and f"{lead.key}_draw_std" in rows:
+        points["std"] = rows[f"{lead.key}_draw_std"].astype(float) * lead.scale
     points = points[points["name"].isin(points[~final]["name"])]
     snapshots = set(points[~points["final"]]["samples"].dropna())
     apart = points["final"] & points["samples"].notna() & ~points["samples"].isin(snapshots)
@@ -155,6 +158,10 @@ def numbers(samples: pd.Series) -> str:
 
 
 def seeds_remark(points: pd.DataFrame) -> str:
-    """What thick and thin lines are, where there are several seeds."""
+    """What lines and bars are, where there are several seeds or draws."""
     several = points["seed"].nunique()
-    return f" Thick lines are means over {several} training seeds, thin ones single seeds." if several > 1 else ""
+    if several > 1:
+        means = f"Thick lines are means over {several} training seeds, thin ones single seeds"
+        return f" {means}; bars are ± one standard deviation."
+    drawn = "std" in points and points["std"].notna().any()
+    return " Bars are ± one standard deviation over draws of samples." if drawn else ""

@@ -1,7 +1,6 @@
 """Speed against quality across models: what fewer sampling steps cost each, from the same seeds."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import pandas as pd
 
@@ -35,12 +34,12 @@ def quality_against_steps(settings: Mapping[str, Sequence[Setting]], lead: Colum
     plots = [compare_curves(points, "sampling steps", lead.label, size, log_x=True) for size in (WIDE, NARROW)]
     if not (plots[0] and plots[1]):
         return None
-    comparison = Comparison("Speed against quality", CAPTION, plots[0], plots[1], full=True)
-    return (
-        replace(comparison, caption=f"{CAPTION} {lead.direction.capitalize()} is better.")
-        if lead.direction
-        else comparison
-    )
+    caption = CAPTION
+    if lead.direction:
+        caption += f" {lead.direction.capitalize()} is better."
+    if points["std"].notna().any():
+        caption += " Bars are ± one standard deviation over seeds."
+    return Comparison("Speed against quality", caption, plots[0], plots[1], full=True)
 
 
 def line_points(name: str, chosen: Sequence[Setting], lead: Column) -> list[dict[str, object]]:

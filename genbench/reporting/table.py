@@ -69,6 +69,11 @@ class Table:
         return any(cell.std is not None for row in self.rows for cell in row.cells.values())
 
     @property
+    def bars(self) -> str:
+        """What the bars of plots are; "" where nothing has a standard deviation."""
+        return "Bars are ± one standard deviation over seeds or draws." if self.ties else ""
+
+    @property
     def groups(self) -> list[tuple[str, int]]:
         """The headings over columns, each with the number of its columns."""
         names = [column.group for column in self.columns]

@@ -11,17 +11,19 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_up import (
+    FEW,
     MODELS,
     table_of,
     write_grid,
     write_results,
 )
+from matplotlib.collections import LineCollection
 from PIL import Image
 
 from genbench.errors import InputError
 from genbench.records.plan import ModelPlan
 from genbench.reporting.columns import comparison_columns
-from genbench.reporting.curves import CURVE_POINTS, compare_curves, learning_curve, thin
+from genbench.reporting.curves import CURVE_POINTS, MARKED_POINTS, compare_curves, learning_curve, thin
 from genbench.reporting.pictures import embed, first_row, read_grid, reduce_colours
 from genbench.reporting.plots import on_front, quality_against_cost
 from genbench.reporting.report import Report
@@ -216,3 +218,52 @@ def test_fewer_colours_leave_transparent_what_is(tmp_path):
     reduced = reduce_colours(grid)
     assert reduced.mode == "P"
     assert (np.asarray(reduced.convert("RGBA"))[:, :, 3] == np.asarray(grid)[:, :, 3]).all()
+
+
+def bars(plot):
+    """The vertical and the horizontal error bars of a plot's figure, as (x, from, to)."""
+    segments = [
+        segment
+        for collection in plot.figure.axes[0].collections
+        if isinstance(collection, LineCollection)
+        for segment in collection.get_segments()
+    ]
+    upright = [(x, low, high) for (x, low), (other, high) in segments if x == other]
+    return upright, [(y, left, right) for (left, y), (right, other) in segments if y == other]
+
+
+def test_quality_against_cost_has_bars_over_seeds(tmp_path):
+    one = table_of(write_results(tmp_path / "one", models=FEW))
+    assert bars(quality_against_cost(one, (10, 5))) == ([], [])
+    table = table_of(write_results(tmp_path / "three", models=FEW, seeds=(0, 1, 2)))
+    upright, along = bars(quality_against_cost(table, (10, 5)))
+    cells = [row.cells["fd_classifier"] for row in table.rows]
+    assert sorted(low for _, low, _ in upright) == pytest.approx(sorted(cell.value - cell.std for cell in cells))
+    assert sorted(high for _, _, high in upright) == pytest.approx(sorted(cell.value + cell.std for cell in cells))
+    assert along == []  # times are the same for all three
+    for row in table.rows:
+        row.cells["seconds_per_50k"].std = 2 * row.cells["seconds_per_50k"].value
+    _, along = bars(quality_against_cost(table, (10, 5)))
+    assert len(along) == len(table.rows)
+    assert all(left > 0 for _, left, _ in along)  # the axis is logarithmic
+    assert "Bars are ± one standard deviation" in table.bars
+    assert one.bars == ""
+
+
+def test_curves_of_several_seeds_have_bars_at_their_marks():
+    points = pd.DataFrame(
+        [{"name": "a", "seed": seed, "x": float(x), "value": x + seed} for seed in range(3) for x in range(1, 301)]
+    )
+    upright, _ = bars(compare_curves(points, "steps", "FD", (6, 3)))
+    assert len(upright) == MARKED_POINTS
+    assert all(high - low == pytest.approx(2) for _, low, high in upright)  # ± 1
+    assert bars(compare_curves(points[points["seed"] == 0], "steps", "FD", (6, 3)))[0] == []
+
+
+def test_snapshots_have_bars_over_draws(demo):
+    results = read_results(demo / "preflight.json", demo)
+    results = replace(results, rows=results.rows.assign(fd_classifier_draw_std=2.0))
+    plot = quality_over_training(results, table_of(demo).rows)
+    upright, _ = bars(plot.wide)
+    assert len(upright) == 3 + 3 * 2
+    assert "Bars are ± one standard deviation over draws" in plot.caption
