@@ -10,9 +10,7 @@ from genbench.machine.job import add_device_arguments, open_device
 
 def steps_argument(text: str) -> int | None:
     """Parse a number of steps, or `all`, which is None."""
-    if text != "all" and not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number or all")
-    return None if text == "all" else int(text)
+    return None if text == "all" else positive_argument(text)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from genbench import own_code
-from genbench.machine.command_line import object_argument
+from genbench.machine.command_line import object_argument, seconds_argument, seed_argument
 from genbench.machine.job import add_device_arguments, open_device
 
 
@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
         "--test", "--held-out", metavar="test.npz", help="images that training: validate_every looks at"
     )
     parser.add_argument("--first-stage", type=Path, metavar="model.safetensors", help="for models of two stages")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=seed_argument, default=0)
     parser.add_argument("--out", type=Path, required=True, metavar="model.safetensors")
     parser.add_argument(
         "--snapshots",
@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--save-seconds",
-        type=float,
+        type=seconds_argument,
         default=float(os.environ.get("GENBENCH_SAVE_SECONDS", "60")),
         help="save at least this often while training",
     )

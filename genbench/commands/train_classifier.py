@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from genbench.machine.command_line import positive_argument
+from genbench.machine.command_line import positive_argument, seed_argument, share_argument
 from genbench.machine.job import add_device_arguments, open_device
 
 
@@ -17,8 +17,8 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="classifier.safetensors")
     parser.add_argument("--epochs", type=positive_argument, default=10)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--min-accuracy", type=float, metavar="SHARE", help="fail below this test accuracy")
+    parser.add_argument("--seed", type=seed_argument, default=0)
+    parser.add_argument("--min-accuracy", type=share_argument, metavar="SHARE", help="fail below this test accuracy")
     add_device_arguments(parser)
     return parser
 

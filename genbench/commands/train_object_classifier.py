@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from genbench.machine.command_line import positive_argument
+from genbench.machine.command_line import positive_argument, seed_argument, share_argument
 from genbench.machine.job import add_device_arguments, open_device
 
 
@@ -17,11 +17,13 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="object_classifier.safetensors")
     parser.add_argument("--epochs", type=positive_argument, default=4)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=seed_argument, default=0)
     parser.add_argument(
         "--precision", choices=["fp32", "bf16"], default="fp32", help="bf16 is faster where there is hardware"
     )
-    parser.add_argument("--min-accuracy", type=float, metavar="SHARE", help="fail below this accuracy on test.npz")
+    parser.add_argument(
+        "--min-accuracy", type=share_argument, metavar="SHARE", help="fail below this accuracy on test.npz"
+    )
     add_device_arguments(parser)
     return parser
 

@@ -3,6 +3,7 @@
 import argparse
 import json
 import logging
+import math
 import sys
 import traceback
 from collections.abc import Callable
@@ -22,25 +23,63 @@ def json_argument(text: str) -> Any:
             text = Path(source).read_text(encoding="utf-8")
         except OSError as error:
             raise argparse.ArgumentTypeError(f"{source}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise argparse.ArgumentTypeError(f"{source}: expected text in UTF-8") from None
     try:
-        return json.loads(text)
-    except json.JSONDecodeError as error:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
         raise argparse.ArgumentTypeError(f"{source} is not valid JSON: {error}") from None
+
+
+def _refuse_constant(name: str) -> float:
+    """NaN and Infinity, which Python reads though JSON does not know them."""
+    raise ValueError(f"found {name}, expected a finite number")
 
 
 def range_argument(text: str) -> range:
     """Parse `START:STOP` into a range of seeds, 0 <= START < STOP."""
     start, colon, stop = text.partition(":")
-    if not (colon and start.isdecimal() and stop.isdecimal() and int(start) < int(stop)):
+    if not (colon and _is_number(start) and _is_number(stop) and int(start) < int(stop)):
         raise argparse.ArgumentTypeError(f"expected START:STOP with 0 <= START < STOP, such as 0:50000, found {text!r}")
     return range(int(start), int(stop))
 
 
+def _is_number(text: str) -> bool:
+    """Whether it is a whole number, in at most 18 ASCII digits: below 2^63."""
+    return text.isascii() and text.isdecimal() and len(text) <= 18
+
+
 def positive_argument(text: str) -> int:
     """Parse a whole number of at least 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"found {text}, expected at least 1")
+    if not _is_number(text) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"found {text}, expected a whole number of at least 1")
     return int(text)
+
+
+def seed_argument(text: str) -> int:
+    """Parse the seed of a training, as a suite's."""
+    if not _is_number(text) or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"found {text}, expected a whole number from 0 to {2**32 - 1}")
+    return int(text)
+
+
+def share_argument(text: str) -> float:
+    """Parse a number from 0 to 1."""
+    return _number_argument(text, lambda value: 0 <= value <= 1, "a number from 0 to 1")
+
+
+def seconds_argument(text: str) -> float:
+    """Parse a number of seconds, at least 0 and finite."""
+    return _number_argument(text, lambda value: 0 <= value < math.inf, "a finite number of at least 0")
+
+
+def _number_argument(text: str, fits: Callable[[float], bool], expected: str) -> float:
+    try:
+        if fits(value := float(text)):
+            return value
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"found {text}, expected {expected}")
 
 
 def object_argument(text: str) -> dict[str, Any]:

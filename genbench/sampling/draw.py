@@ -13,7 +13,7 @@ import torch
 
 from genbench.data import ImageSet, load_image_set, save_samples
 from genbench.data.objects import Labels, read_labels
-from genbench.errors import place
+from genbench.errors import InputError, place
 from genbench.files.artifacts import array_sha256, write_json
 from genbench.files.locks import locked
 from genbench.machine.devices import device_label
@@ -62,6 +62,8 @@ def draw_samples(
         shown, columns = len(given.sets), 8
         if draws:
             seeds, batch_size = range(draws * len(given.sets)), len(given.sets)
+    elif draws is not None:
+        raise InputError("--draws: found it without label sets, of which it is the number; expected --seeds instead")
     rows = find_condition(loaded, options, given, device)
     quantised, reason = None, None
     if scheme is not None:

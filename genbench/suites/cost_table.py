@@ -12,6 +12,7 @@ from rich.table import Table
 
 from genbench.files.artifacts import write_json
 from genbench.records.plan import Plan
+from genbench.suites.keys import Config
 from genbench.suites.load import load_suite
 from genbench.suites.preflight import check_suite, preflight
 
@@ -28,6 +29,7 @@ def preflight_files(
     overrides: of config.yaml, such as {"num_samples": 1000}. results: a folder in which each record is written, too, as
     SUITE/preflight.json. Raises InputError, naming file, entry and key, for the first that is wrong.
     """
+    _check_overrides(overrides)
     for path in paths:
         plan = preflight(load_suite(Path(path), overrides), str(data_root), path)
         if results:
@@ -42,8 +44,13 @@ def check_files(
     data_root: str | os.PathLike[str] = "resources/downloads",
 ) -> None:
     """Check the suites in these files in seconds: no model is run, nothing downloaded. Arguments, errors: as above."""
+    _check_overrides(overrides)
     for path in paths:
         check_suite(load_suite(Path(path), overrides), str(data_root), path)
+
+
+def _check_overrides(overrides: Mapping[str, Any] | None) -> None:
+    Config.read({"suite": "any", **(overrides or {})}, "--overrides")
 
 
 def show(plan: Plan) -> None:

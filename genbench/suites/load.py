@@ -1,8 +1,9 @@
 """Suites: a YAML file for each benchmark, checked and completed with the defaults of genbench/suites/keys.py."""
 
 import json
+import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 KINDS = ("training", "pretrained", "samples")  # of entries: one of these keys says what it is
 QUANTISATION = "quantisation"  # in an entry; and in the options of the samplers that it adds, where it is a scheme
 PROSE = ("title", "description", "label", "budget")
+DEEPEST = 50  # levels of mappings and lists in a suite
 GIVEN = "given"  # the sampler's place in the paths of samples that were drawn elsewhere
 
 
@@ -30,6 +32,11 @@ class _UniqueKeyLoader(yaml.SafeLoader):
             if key_node.tag == "tag:yaml.org,2002:merge":  # `<<: *other` may be given twice, and overridden
                 continue
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                kind = "a list" if isinstance(key, list) else "a mapping"
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"found {kind} as a key, expected text", key_node.start_mark
+                )
             if key in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", key_node.start_mark)
             seen.add(key)
@@ -38,11 +45,36 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
 def _read_yaml(path: Path) -> Any:
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
+        found = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except yaml.YAMLError as error:
+    except OSError as error:
+        raise InputError(f"{path}: {str(error.strerror).lower()}, expected a YAML file") from None
+    except UnicodeDecodeError as error:
+        found_byte = f"found the byte 0x{error.object[error.start]:02x} at position {error.start}"
+        raise InputError(f"{path}: {found_byte}, expected text in UTF-8") from None
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:  # also of a date such as 2026-02-30
         raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    with place(path):
+        _check_values(found)
+    return found
+
+
+def _check_values(value: Any, depth: int = 0) -> None:
+    """Check that all numbers are finite, all keys text, and that it does not hold itself, which YAML can write."""
+    if depth > DEEPEST:
+        raise InputError(f"found more than {DEEPEST} levels, expected fewer")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"found {value}, expected a finite number")
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            if not isinstance(key, str):
+                raise InputError(f"found the key {key!r}, expected text: write '{key}'")
+            with place(key):
+                _check_values(part, depth + 1)
+    elif isinstance(value, list):
+        for part in value:
+            _check_values(part, depth + 1)
 
 
 def find_suite(name: str) -> Path:

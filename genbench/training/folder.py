@@ -195,6 +195,11 @@ def train_model(
     data: the training images. test: the held-out images that `validate_every` looks at. All else, and what is raised,
     is as in `train`.
     """
+    for key in ("model", "training"):
+        if key not in spec:
+            raise InputError(f"--spec: key {key!r} is missing; expected model and training")
+        if not isinstance(spec[key], Mapping):
+            raise InputError(f"--spec: key {key!r}: found {spec[key]!r}, expected a mapping")
     images = load_image_set(data)
     train(
         spec,

@@ -1,6 +1,7 @@
 """Bad input, a table of it: each is refused by one clear line that names the place, before anything is trained."""
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ import yaml
 from entries import MODELS
 
 from genbench.errors import InputError
+from genbench.suites.keys import Config
 from genbench.suites.load import load_suite
 from genbench.suites.preflight import check_suite
 
-NAN, INF = float("nan"), float("inf")
+NAN = float("nan")
 OF_28 = {"attention_resolutions": [7]}  # of the data set demo, after folding
 ENTRIES = MODELS | {
     "ddpm": MODELS["ddpm"] | {"denoiser": MODELS["ddpm"]["denoiser"] | OF_28},
@@ -273,3 +275,266 @@ def test_a_bad_entry_is_refused(model: str, path: str, value: object, message: s
     said = refused(SUITE | {"models": {model: changed(entry, path, value)}}, tmp_path)
     assert said.startswith(f"models: {model}: ")
     assert message in said
+
+
+# --- Suites as files --------------------------------------------------------------------------------------------------
+
+# What a file of a suite holds, and what the error says after the file's name.
+FILE_CASES: list[tuple[bytes, str]] = [
+    (b"", "found None, expected a mapping"),
+    (b"demo\n", "found 'demo', expected a mapping"),
+    (b"- 1\n", "found [1], expected a mapping"),
+    (b"title: [\n", "not valid YAML: "),
+    (b"title: a\n\tb: c\n", "not valid YAML: "),
+    (b"title: a\n---\ntitle: b\n", "not valid YAML: expected a single document"),
+    (b"title: a\ntitle: b\n", "not valid YAML: key 'title' stands twice"),
+    (b"title: a\nmodels: {x: {}, x: {}}\n", "not valid YAML: key 'x' stands twice"),
+    (b"? [a, b]\n: c\n", "not valid YAML: found a list as a key, expected text"),
+    (b"? {a: b}\n: c\n", "not valid YAML: found a mapping as a key, expected text"),
+    (b"title: a\n1: x\n", "found the key 1, expected text"),
+    (b"title: a\nmodels: {null: {}}\n", "models: found the key None, expected text"),
+    (b"title: a\nmodels: {true: {}}\n", "models: found the key True, expected text"),
+    ("title: Blätter\n".encode("latin-1"), "found the byte 0xe4 at position 9, expected text in UTF-8"),
+    ("title: a\n".encode("utf-16"), "found the byte 0xff at position 0, expected text in UTF-8"),
+    (b"title: a\x00b\n", "not valid YAML: "),
+    (b"title: !!python/object/apply:os.system [echo]\n", "not valid YAML: "),
+    (b"title: !!int many\n", "not valid YAML: "),
+    (b"title: 2026-02-30\n", "not valid YAML: "),
+    (b"title: &a [*a]\n", "title: found more than 50 levels, expected fewer"),
+    (b"title: " + b"[" * 3000 + b"]" * 3000, "not valid YAML: "),
+    (b"title: *nothing\n", "not valid YAML: "),
+    (b"<<: 3\ntitle: a\n", "not valid YAML: "),
+    (b"title: " + b"9" * 6000, "not valid YAML: "),
+    (b"num_samples: .nan\n", "num_samples: found nan, expected a finite number"),
+    (b"models: {x: {training: {optimizer: {lr: .inf}}}}\n", "models: x: training: optimizer: lr: found inf, expected"),
+    (b"models: {x: {model: {priors: [-.inf]}}}\n", "models: x: model: priors: found -inf, expected a finite number"),
+    (b"title: 2026-02-03\n", "title: found datetime.date(2026, 2, 3), expected a string"),
+]
+
+
+@pytest.mark.parametrize(("content", "message"), FILE_CASES)
+def test_a_bad_file_is_refused_with_its_name(content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "toy.yaml"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        load_suite(path)
+    said = str(caught.value)
+    assert said.startswith(f"{path}: {message}")
+    assert "\n" not in said
+    assert len(said) < 700
+
+
+def test_a_folder_is_no_suite(tmp_path: Path) -> None:
+    (tmp_path / "toy.yaml").mkdir()
+    with pytest.raises(InputError, match=r"toy\.yaml: is a directory, expected a YAML file"):
+        load_suite(tmp_path / "toy.yaml")
+
+
+# The dotted path in SUITE with one VAE, the value, and what the error says after the file's name.
+SUITE_CASES: list[tuple[str, object, str]] = [
+    ("title", ..., "key 'title' is missing"),
+    ("title", "", "title: found '', expected some text"),
+    ("title", 5, "title: found 5, expected a string"),
+    ("titel", "x", "unknown key: found 'titel' (did you mean 'title'?)"),
+    ("description", None, "description: found None, expected a string"),
+    ("num_samples", 0, "num_samples: found 0, expected at least 1"),
+    ("num_samples", "1e4", "num_samples: found '1e4', expected an integer"),
+    ("num_samples", 1000.0, "num_samples: found 1000.0, expected an integer"),
+    ("num_samples", True, "num_samples: found True, expected an integer"),
+    ("draws", 0, "draws: found 0, expected at least 1"),
+    ("snapshot_samples", 0, "snapshot_samples: found 0, expected at least 1"),
+    ("seeds", [], "seeds: found [], expected at least 1 in it"),
+    ("seeds", 3, "seeds: found 3, expected a list"),
+    ("seeds", [-1], "seeds: 0: found -1, expected at least 0"),
+    ("seeds", [2**32], "seeds: 0: found 4294967296, expected at most 4294967295"),
+    ("seeds", [0, 0], "seeds: found 0 twice, expected it once"),
+    ("seeds", [0.5], "seeds: 0: found 0.5, expected an integer"),
+    ("dataset", ..., "key 'dataset' is missing"),
+    ("dataset", "demo", "dataset: found 'demo', expected a mapping"),
+    ("dataset.source", ..., "dataset: key 'source' is missing"),
+    ("dataset.source", 5, "dataset: source: found 5, expected a string"),
+    ("dataset.source", "mnits", "data set: key 'source': found 'mnits' (did you mean 'mnist'?)"),
+    ("dataset.name", "..", "dataset: name: found '..', expected letters and digits"),
+    ("dataset.size", 3, "data set 'demo': unknown key: found 'size'"),
+    ("dataset.classes", [], "data set 'demo': "),
+    ("dataset.classes", ["x"], "data set 'demo': "),
+    ("dataset.label", 5, "dataset: label: found 5, expected a string"),
+    ("dataset", {"source": "folder"}, "data set 'folder': key 'path' is missing"),
+    ("dataset", {"source": "folder", "path": "none"}, "data set 'folder': "),
+    ("dataset", {"source": "shapes", "image_size": 7}, "key 'image_size': found 7, expected at least 8"),
+    ("dataset", {"source": "shapes", "scenes": 1}, "key 'scenes': found 1, expected at least 2"),
+    ("dataset", {"source": "shapes", "test_fraction": 1}, "key 'test_fraction': found 1.0, expected a number between"),
+    ("dataset", {"source": "cub", "image_size": 0}, "key 'image_size': found 0, expected at least 1"),
+    ("evaluation.extractors", [], "evaluation: extractors: found [], expected at least 1"),
+    ("evaluation.extractors", ["inseption"], "evaluation: extractors: found 'inseption'"),
+    ("evaluation.extractors", ["classifier"] * 2, "evaluation: extractors: found 'classifier' twice"),
+    ("evaluation.extractors", ["objects"], "evaluation: extractors: found 'objects', which needs"),
+    ("evaluation.headline", "fid", "evaluation: headline: found 'fid'"),
+    ("evaluation.headline", 5, "evaluation: headline: found 5, expected a string"),
+    ("evaluation.options.kid_subsets", 0, "kid_subsets: found 0, expected at least 1"),
+    ("evaluation.options.kid_subset_size", 1, "kid_subset_size: found 1, expected at least 2"),
+    ("evaluation.options.kid_subset_size", "50", "evaluation: options: key 'kid_subset_size': found '50', expected an"),
+    ("evaluation.options.kid_seed", -1, "kid_seed: found -1, expected at least 0"),
+    ("evaluation.options.splits", 0, "splits: found 0, expected at least 1"),
+    ("evaluation.options.nearest_k", 0, "nearest_k: found 0, expected at least 1"),
+    ("evaluation.options.fd_infinity_sizes", 5, "fd_infinity_sizes: found 5, expected at least 10"),
+    ("evaluation.options.neighbours", -1, "neighbours: found -1, expected at least 0"),
+    ("evaluation.options.kid", 3, "evaluation: options: unknown key: found 'kid'"),
+    ("evaluation.classifier.epochs", 0, "evaluation: classifier: epochs: found 0, expected at least 1"),
+    ("evaluation.classifier.min_accuracy", 2, "evaluation: classifier: min_accuracy: found 2, expected at most 1"),
+    ("evaluation.classifier.min_accuracy", -1, "evaluation: classifier: min_accuracy: found -1, expected at least 0"),
+    ("evaluation.objects", {"labels": {"x": "test"}}, "evaluation: objects: found it for 'demo', expected a data set"),
+    ("evaluation.metrics", ["fid"], "evaluation: metrics: "),
+    ("evaluation.metric", ["fid"], "evaluation: unknown key: found 'metric' (did you mean 'metrics'?)"),
+    ("models", ..., "key 'models' is missing"),
+    ("models", {}, "models: found {}, expected at least 1 in it"),
+    ("models", [1], "models: found [1], expected a mapping"),
+    ("models.vae", None, "models: vae: found None, expected a mapping"),
+    ("models.vae", {}, "models: vae: found none of the keys that say what this is"),
+    ("models.real", {}, "models: found the name 'real'"),
+    ("models.a/b", {}, "models: found 'a/b', expected letters and digits"),
+    ("models.x", {"samples": "none.npz"}, "models: x: samples: "),
+    ("models.x", {"samples": "none.npz", "ranks": 2}, "models: x: ranks: found 2, but these samples are already drawn"),
+    ("models.x", {"samples": "none.npz", "samplers": {"a": {}}}, "models: x: samplers: found {'a': {}}, but these"),
+    ("models.x", {"samples": "none.npz", "pictures": ["a"]}, "models: x: pictures: found ['a'], but nothing is traine"),
+    ("models.x", {"pretrained": {"format": "diffusers"}}, "models: x: pretrained: key 'path' is missing"),
+    ("models.x", {"pretrained": {"format": "diffusers", "hub": "a/b"}}, "models: x: pretrained: key 'revision' is mis"),
+    ("models.x", {"pretrained": {"format": "difusers", "path": "p"}}, "models: x: pretrained: "),
+    ("models.x", {"pretrained": {"path": "p"}}, "models: x: pretrained: key 'format' is missing"),
+    ("models.x", {"pretrained": {"format": "dcgan", "path": "p"}, "training": {}}, "models: x: found training, pretra"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("path", "value", "message"), SUITE_CASES)
+def test_a_bad_suite_is_refused(path: str, value: object, message: str, tmp_path: Path) -> None:
+    models = {"vae": {"model": MODELS["vae"], "training": {"steps": 10, "batch_size": 8}}}
+    assert message in refused(changed(copy.deepcopy(SUITE | {"models": models}), path, value), tmp_path)
+
+
+CONFIG_CASES: list[tuple[dict[str, Any], str]] = [
+    ({"suite": ""}, "config: suite: found '', expected a path"),
+    ({"suite": 5}, "config: suite: found 5, expected"),
+    ({"suite": []}, "config: suite: found [], expected at least 1 in it"),
+    ({"suite": "demo", "sweet": 1}, "config: unknown key: found 'sweet'"),
+    ({"suite": "demo", "device": "tpu"}, "config: device: found 'tpu'"),
+    ({"suite": "demo", "jobs_per_gpu": 0}, "config: jobs_per_gpu: found 0, expected at least 1"),
+    ({"suite": "demo", "seeds": [-1]}, "config: seeds: 0: found -1, expected at least 0"),
+    ({"suite": "demo", "seeds": 3}, "config: seeds: found 3, expected"),
+    ({"suite": "demo", "num_samples": 0}, "config: num_samples: found 0, expected at least 1"),
+    ({"suite": "demo", "num_samples": NAN}, "config: num_samples: found nan, expected"),
+    ({"suite": "demo", "data_root": "a{b}"}, "config: data_root: found 'a{b}', expected a path without"),
+]
+
+
+@pytest.mark.parametrize(("config", "message"), CONFIG_CASES)
+def test_a_bad_configuration_is_refused(config: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        Config.complete(config, "config")
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+# --- Command lines ----------------------------------------------------------------------------------------------------
+
+SAMPLE = ("--model", "m.safetensors", "--out", "o.npz")
+TRAIN = ("--train", "t.npz", "--out", "o.safetensors")
+CLASSIFY = ("--train", "t.npz", "--test", "t.npz", "--out", "o.safetensors")
+IMPORT = ("--in", "none", "--like", "t.npz", "--out", "o.npz", "--timing", "t.json", "--grid", "g.png")
+EVALUATE = ("--real", "r.npz", "--fake", "f.npz", "--out", "o.json")
+CHECKPOINT = ("--format", "dcgan", "--in", "none", "--out", "o.safetensors")
+# A script, its arguments, and what it says.
+COMMAND_CASES: list[tuple[str, tuple[str, ...], str]] = [
+    ("sample", (), "the following arguments are required: --model, --out"),
+    ("sample", (*SAMPLE, "--sampler", "[]"), "argument --sampler: expected a JSON object"),
+    ("sample", (*SAMPLE, "--sampler", "{"), "argument --sampler: the argument is not valid JSON"),
+    ("sample", (*SAMPLE, "--sampler", '{"eta": NaN}'), "found NaN, expected a finite number"),
+    ("sample", (*SAMPLE, "--sampler", '{"eta": -Infinity}'), "found -Infinity, expected a finite number"),
+    ("sample", (*SAMPLE, "--sampler", "@none.json"), "argument --sampler: none.json: No such file or directory"),
+    ("sample", (*SAMPLE, "--sampler", "@."), "argument --sampler: .: Is a directory"),
+    ("sample", (*SAMPLE, "--seeds", "5"), "argument --seeds: expected START:STOP"),
+    ("sample", (*SAMPLE, "--seeds", "5:5"), "argument --seeds: expected START:STOP"),
+    ("sample", (*SAMPLE, "--seeds=-1:5"), "argument --seeds: expected START:STOP"),
+    ("sample", (*SAMPLE, "--seeds", "0:99999999999999999999"), "argument --seeds: expected START:STOP"),
+    ("sample", (*SAMPLE, "--draws", "0"), "argument --draws: found 0, expected a whole number of at least 1"),
+    ("sample", (*SAMPLE, "--batch-size", "0"), "argument --batch-size: found 0, expected a whole number of at least"),
+    ("sample", (*SAMPLE, "--batch-size", "1e3"), "argument --batch-size: found 1e3, expected a whole number"),
+    ("sample", (*SAMPLE, "--threads", "0"), "argument --threads: found 0, expected a whole number of at least 1"),
+    ("sample", (*SAMPLE, "--threads=-2"), "argument --threads: found -2, expected a whole number of at least 1"),
+    ("sample", (*SAMPLE, "--threads", "two"), "argument --threads: found two, expected a whole number of at least 1"),
+    ("sample", (*SAMPLE, "--device", "tpu"), "argument --device: invalid choice: 'tpu'"),
+    ("sample", (*SAMPLE, "--sampel", "{}"), "unrecognized arguments: --sampel {}"),
+    ("sample", SAMPLE, "error: m.safetensors: "),
+    ("train", (*TRAIN, "--spec", "5"), "argument --spec: expected a JSON object"),
+    ("train", (*TRAIN, "--spec", "{}", "--seed=-1"), "argument --seed: found -1, expected a whole number from 0 to"),
+    ("train", (*TRAIN, "--spec", "{}", "--seed", "1.5"), "argument --seed: found 1.5, expected a whole number"),
+    ("train", (*TRAIN, "--spec", "{}", "--seed", str(2**32)), "argument --seed: found 4294967296, expected a whole"),
+    ("train", (*TRAIN, "--spec", "{}", "--snapshots", "a,b"), "argument --snapshots: found 'a,b', expected STEP,STEP"),
+    ("train", (*TRAIN, "--spec", "{}", "--snapshots=-5"), "argument --snapshots: found '-5', expected STEP,STEP"),
+    ("train", (*TRAIN, "--spec", "{}", "--save-seconds=-1"), "argument --save-seconds: found -1, expected a finite"),
+    ("train", (*TRAIN, "--spec", "{}", "--save-seconds", "nan"), "argument --save-seconds: found nan, expected a fin"),
+    ("train", (*TRAIN, "--spec", "{}", "--threads", "0"), "argument --threads: found 0, expected a whole number"),
+    ("train", (*TRAIN, "--spec", "{}"), "error: --spec: key 'model' is missing; expected model and training"),
+    ("train", (*TRAIN, "--spec", '{"model": {"class": "vae.VAE"}}'), "error: --spec: key 'training' is missing"),
+    ("train", (*TRAIN, "--spec", '{"model": 3, "training": 4}'), "error: --spec: key 'model': found 3, expected a map"),
+    ("train", (*TRAIN, "--spec", '{"model": {}, "training": {}}'), "error: t.npz: "),
+    ("train_classifier", (*CLASSIFY, "--epochs", "0"), "argument --epochs: found 0, expected a whole number of at"),
+    ("train_classifier", (*CLASSIFY, "--min-accuracy", "2"), "argument --min-accuracy: found 2, expected a number fr"),
+    ("train_classifier", (*CLASSIFY, "--min-accuracy", "nan"), "argument --min-accuracy: found nan, expected a num"),
+    ("train_classifier", (*CLASSIFY, "--seed", "x"), "argument --seed: found x, expected a whole number from 0 to"),
+    ("train_classifier", CLASSIFY, "error: t.npz: "),
+    ("train_object_classifier", (*CLASSIFY, "--precision", "fp64"), "argument --precision: invalid choice: 'fp64'"),
+    ("import_samples", (*IMPORT, "--count=-5"), "argument --limit/--count: found -5, expected a whole number of at"),
+    ("import_samples", (*IMPORT, "--limit", "0"), "argument --limit/--count: found 0, expected a whole number of at"),
+    ("import_samples", (*IMPORT, "--limit", "5", "--channels", "2"), "argument --channels: invalid choice: 2"),
+    ("import_samples", (*IMPORT, "--limit", "5", "--image-size", "0"), "argument --image-size: found 0, expected a wh"),
+    ("import_samples", (*IMPORT, "--limit", "5"), "error: "),
+    ("evaluate", (*EVALUATE, "--draws", "0"), "argument --draws: found 0, expected a whole number of at least 1"),
+    ("evaluate", (*EVALUATE, "--options", "[]"), "argument --options: expected a JSON object"),
+    ("evaluate", (*EVALUATE, "--options", '{"kid": 1}'), "error: --options: unknown key: found 'kid'"),
+    ("evaluate", (*EVALUATE, "--options", '{"splits": 0}'), "splits: found 0, expected at least 1"),
+    ("evaluate", EVALUATE, "error: r.npz: "),
+    ("prepare_data", ("--out", "o", "--dataset", "[]"), "argument --dataset: expected a JSON object"),
+    ("prepare_data", ("--out", "o", "--dataset", "{}"), "error: data set: key 'source': found None"),
+    ("prepare_data", ("--out", "o", "--dataset", '{"source": 5}'), "error: data set: key 'source': found 5"),
+    ("prepare_data", ("--out", "o", "--dataset", '{"source": "demo", "size": 3}'), "unknown key: found 'size'"),
+    ("prepare_data", ("--out", "o", "--dataset", '{"source": "folder", "path": "none"}'), "error: data set 'folder': "),
+    ("prepare_data", ("--out", "o", "--dataset", '{"source": "demo", "name": ".."}'), "key 'name': found '..'"),
+    ("preflight", ("--suite", "none.yaml"), "error: none.yaml: no such file"),
+    ("preflight", ("--suite", "."), "error: suite: found the file '.'"),
+    ("preflight", ("--suite", "none.yaml", "--overrides", "[]"), "argument --overrides: expected a JSON object"),
+    ("preflight", ("--suite", "x.yaml", "--overrides", '{"num_samples": 0}'), "error: --overrides: num_samples: found"),
+    ("preflight", ("--suite", "x.yaml", "--overrides", '{"seeds": "x"}'), "error: --overrides: seeds: found 'x'"),
+    ("preflight", ("--suite", "x.yaml", "--overrides", '{"seed": [1]}'), "error: --overrides: unknown key: found 'see"),
+    ("prefetch", ("--suite", "none.yaml"), "error: none.yaml: no such file"),
+    ("extract_features", ("--images", "t.npz", "--out", "o", "--extractor", "incepton"), "error: "),
+    ("extract_features", ("--images", "t.npz", "--out", "o", "--extractor", "x", "--batch-size", "0"), "--batch-size:"),
+    ("evaluate_likelihood", ("--model", "m", "--images", "t.npz", "--out", "o", "--limit", "0"), "--limit: found 0"),
+    ("evaluate_likelihood", ("--model", "m", "--images", "t.npz", "--out", "o", "--steps", "x"), "--steps: found x"),
+    ("evaluate_likelihood", ("--model", "m", "--images", "t.npz", "--out", "o", "--steps", "0"), "--steps: found 0"),
+    ("evaluate_objects", ("--evaluator", "e", "--samples", "s", "--labels", "test", "--out", "o"), "error: s: no such"),
+    ("draw_grid", ("--images", "t.npz", "--out", "g.png"), "error: t.npz: "),
+    ("compare_samples", ("--samples", "a.npz", "--reference", "b.npz", "--out", "o"), "error: a.npz: "),
+    ("render_report", ("--preflight", "none.json", "--report", "o"), "error: none.json: "),
+    ("export_checkpoint", ("--model", "m", "--format", "x", "--out", "o"), "error: "),
+    ("import_checkpoint", (*CHECKPOINT, "--hub", "a/b@c"), "argument --hub: not allowed with argument --in"),
+    ("import_checkpoint", (*CHECKPOINT, "--options", "[]"), "argument --options: expected a JSON object"),
+    ("import_checkpoint", CHECKPOINT, "error: "),
+    ("import_checkpoint", ("--format", "x", "--in", "none", "--out", "o"), "error: format: found 'x'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "arguments", "message"), COMMAND_CASES)
+def test_a_bad_command_line_is_refused(
+    name: str,
+    arguments: tuple[str, ...],
+    message: str,
+    script: Callable[..., str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = script(name, *arguments, code=2)
+    assert message in said
+    assert "Traceback" not in said
+    assert "error: " in said.splitlines()[-1]
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and not path.name.startswith(".")]

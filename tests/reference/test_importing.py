@@ -516,7 +516,12 @@ def test_improved_diffusion_s_files_that_do_not_fit_are_refused(tmp_path: Path) 
     refused(state, "option timesteps: found 0, expected a positive number", timesteps=0)
     refused(state, "option image_size: found -16, expected a positive number", image_size=-16)
     refused(state, "image side 17 is not divisible by 2", image_size=17)
-    refused(state, r"betas must lie in \(0, 1\)", schedule="linear", timesteps=10)
+    refused(
+        state,
+        "linear: key 'beta_end': found 2.0, expected more than 0 and less than 1",
+        schedule="linear",
+        timesteps=10,
+    )
     path = saved(tmp_path / "model.pt", state)
     for key in IMPROVED:
         options = {name: value for name, value in IMPROVED.items() if name != key}
