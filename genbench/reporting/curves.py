@@ -145,8 +145,7 @@ def draw_curve(axes: Axes, curve: pd.DataFrame, number: int) -> Line2D:
     if len(barred):
         axes.errorbar(barred["x"], barred["value"], barred["std"], **bars)
     elif curve["seed"].nunique() > 1:
-        x, mean_values = marked(curve)
-        axes.errorbar(x, mean_values, np.nan_to_num(marked(curve, "std")[1]), **bars)
+        axes.errorbar(*marked(curve), np.nan_to_num(marked(curve, "std")[1]), **bars)
     for (x, values), fill in ((marked(joined), "full"), ((hollow["x"], hollow["value"]), "none")):
         if len(x):
             axes.plot(x, values, linestyle="none", fillstyle=fill, gid="points", zorder=3, **style)

@@ -96,10 +96,10 @@ def draw_bars(axes: Axes, points: pd.DataFrame, hues: Mapping[str, str]) -> None
     """Bars of one standard deviation, of quality and of cost, where there are several seeds or draws."""
     for family, several in points.groupby("family"):
         style: dict[str, Any] = {"fmt": "none", "ecolor": hues[str(family)], "elinewidth": 1.2, "capsize": 3}
-        up = several[several["std"] > 0]
+        up = several[several["std"] > 1e-9 * several["quality"].abs()]
         if len(up):
             axes.errorbar(up["cost"], up["quality"], yerr=up["std"], **style)
-        along = several[several["cost_std"] > 0]
+        along = several[several["cost_std"] > 1e-9 * several["cost"]]  # less is rounding
         if len(along):
             left = np.minimum(along["cost_std"], 0.9 * along["cost"])  # a logarithmic axis has no 0
             axes.errorbar(along["cost"], along["quality"], xerr=[left, along["cost_std"]], **style)
