@@ -7,7 +7,7 @@ of every file, is kept beside the files, so that they are verified again where t
 import hashlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,12 @@ from genbench.files.artifacts import read_json, sha256_file
 from genbench.files.downloads import download, existing_path
 
 CONFIG, SCHEDULER = "config.json", "scheduler_config.json"
-WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")  # the first that is there
+WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
+# Of diffusers, or of accelerate; in one file, or in shards with an index; in float32, or as a variant such as fp16.
+_NAME = re.compile(
+    r"(?:diffusion_pytorch_model|model|pytorch_model)(?P<variant>\.[\w-]+?)?(?P<shard>-\d{5}-of-\d{5})?"
+    r"\.(?P<kind>safetensors|bin)(?P<index>\.index(?P<index_variant>\.[\w-]+)?\.json)?"
+)
 LOCATION_KEYS = ("path", "hub", "revision")  # of an entry's `pretrained`, beside `format` and its options
 _OTHERWISE = "`prefetch` fetches it where there is a network, and `path` instead of `hub` takes a folder that has it"
 
@@ -50,14 +55,57 @@ def _check(path: Path, file: Mapping[str, Any]) -> None:
         raise InputError(f"{path}: found {kind} {found}, expected {expected}, as the hub lists it; delete the file")
 
 
+def _parsed(name: str) -> dict[str, str] | None:
+    """What the name of a file of weights says: its stem, `variant`, `shard`, `kind` and `index`; None of another."""
+    if (match := _NAME.fullmatch(name)) is None:
+        return None
+    parts = {key: value or "" for key, value in match.groupdict().items()}
+    return parts | {"variant": parts["variant"] or parts["index_variant"], "stem": re.split(r"[.-]", name)[0]}
+
+
+def choose_weights(names: Iterable[str], where: object) -> str | None:
+    """The file of weights among the names of a folder, or the index of its shards; None where there is neither.
+
+    Those of diffusers come before those of accelerate, and the variant of no name before one such as fp16. Raises
+    InputError where only several variants are there.
+    """
+    stems = ("diffusion_pytorch_model", "model", "pytorch_model")
+    parsed = [(name, parts) for name in sorted(names) if (parts := _parsed(name)) and not parts["shard"]]
+    for stem in stems:
+        found = [(name, parts) for name, parts in parsed if parts["stem"] == stem]
+        variants = sorted({parts["variant"] for _, parts in found})
+        if "" not in variants and len(variants) > 1:
+            listed = ", ".join(name for name, _ in found)
+            raise InputError(f"{where}: found {listed}, expected one of them; give its path")
+        same = [
+            (parts["kind"] == "bin", bool(parts["index"]), name)
+            for name, parts in found
+            if parts["variant"] == variants[0]
+        ]
+        if same:
+            return min(same)[2]
+    return None
+
+
+def _shards(index: str, names: Iterable[str]) -> list[str]:
+    """The names of an index's shards among those of its folder."""
+    given = _parsed(index)
+    assert given is not None
+    keys = ("stem", "variant", "kind")
+    all_parts = ((name, _parsed(name)) for name in names)
+    return [name for name, parts in all_parts if parts and parts["shard"] and all(parts[k] == given[k] for k in keys)]
+
+
 def _needed(files: Sequence[str]) -> list[str]:
     """The files of a network and its scheduler among those of a repository; the oldest ones have no folders."""
     folder = "unet/" if f"unet/{CONFIG}" in files else ""
-    weights = next((folder + name for name in WEIGHTS if folder + name in files), None)
+    here = [name.removeprefix(folder) for name in files if name.startswith(folder) and "/" not in name[len(folder) :]]
+    weights = choose_weights(here, folder or "the repository")
     if folder + CONFIG not in files or weights is None:
         raise InputError(f"found {len(files)} files, expected among them {CONFIG} and {' or '.join(WEIGHTS)}")
     scheduler = next((name for name in (f"scheduler/{SCHEDULER}", SCHEDULER) if name in files), None)
-    return [folder + CONFIG, *([scheduler] if scheduler else []), weights]
+    shards = _shards(weights, here) if weights.endswith(".json") else []
+    return [folder + CONFIG, *([scheduler] if scheduler else []), *(folder + name for name in [weights, *shards])]
 
 
 def fetch_hub(hub: str, revision: str, data_root: Path) -> Path:

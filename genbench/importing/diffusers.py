@@ -16,16 +16,14 @@ from torch import Tensor
 
 from genbench.errors import InputError, place
 from genbench.files.artifacts import read_json
-from genbench.files.hub import CONFIG, SCHEDULER, WEIGHTS
-from genbench.files.weights import load_torch_file
+from genbench.files.hub import CONFIG, SCHEDULER, WEIGHTS, choose_weights
 from genbench.importing.source import (
     Imported,
     Path,
     State,
     check_shapes,
-    load_safetensors_file,
-    state_of,
 )
+from genbench.importing.states import read_content, state_of
 from genbench.models import build
 from genbench.models.diffusion import Diffusion
 from genbench.networks.unet import Block, UNet
@@ -329,9 +327,11 @@ def find_files(path: Path) -> tuple[pathlib.Path, pathlib.Path, pathlib.Path | N
         raise InputError(f"{path}: no such file or folder")
     if given.is_dir():
         folder = given / "unet" if (given / "unet").is_dir() else given
-        weights = next((folder / name for name in WEIGHTS if (folder / name).exists()), None)
-        if weights is None:
-            raise InputError(f"{folder}: found no weights, expected {' or '.join(WEIGHTS)}")
+        names = sorted(file.name for file in folder.iterdir())
+        if (chosen := choose_weights(names, folder)) is None:
+            found = f" among {', '.join(names[:8])}" if names else ""
+            raise InputError(f"{folder}: found no weights{found}, expected {' or '.join(WEIGHTS)}")
+        weights = folder / chosen
     else:
         folder, weights = given.parent, given
     schedulers = [folder / SCHEDULER, folder / "scheduler" / SCHEDULER, folder.parent / "scheduler" / SCHEDULER]
@@ -347,9 +347,9 @@ def _given_or_said(key: str, given: Any, said: Any, file: Path, why: str) -> Any
     return said if given is None else given
 
 
-def _note(weights: pathlib.Path, scheduler: Mapping[str, Any] | None, ignored: Sequence[str]) -> str:
+def _note(weights: pathlib.Path, taken: str, scheduler: Mapping[str, Any] | None, ignored: Sequence[str]) -> str:
     """Which weights were taken, how their pipeline samples if not as ddpm does here, and what was passed over."""
-    parts = [weights.name]
+    parts = [f"{taken} of {weights.name}" if taken else weights.name]
     said = scheduler or {}
     if unusual := [f"{key} {said[key]}" for key, usual in _USUAL.items() if said.get(key, usual) != usual]:
         parts.append(f"its pipeline samples with {', '.join(unusual)}")
@@ -365,6 +365,7 @@ def diffusers(
     schedule: str | Mapping[str, Any] | None = None,
     prediction: Literal["eps", "v", "x0"] | None = None,
     image_size: int | Sequence[int] | None = None,
+    key: str | None = None,
 ) -> Imported:
     """A pipeline's folder, a network's folder, or a file of weights with config.json beside it.
 
@@ -373,18 +374,19 @@ def diffusers(
     prediction: As in an entry of Diffusion, needed where there is no scheduler's configuration, and only there.
     image_size: Side of the images, or height and width, needed where the network's configuration does not state
         sample_size, and only there.
+    key: Which of the state dicts in the file of weights, where it holds several.
     """
     weights, config_path, scheduler_path = find_files(path)
     values = _read_json_object(config_path, ["UNet2DModel"])
-    for key in ("down_block_types", "up_block_types"):  # an old name of the same blocks
-        if isinstance(values.get(key), list):
-            values[key] = [str(kind).removeprefix("UNetRes") for kind in values[key]]
+    for blocks in ("down_block_types", "up_block_types"):  # an old name of the same blocks
+        if isinstance(values.get(blocks), list):
+            values[blocks] = [str(kind).removeprefix("UNetRes") for kind in values[blocks]]
     config = _read_config(UNet2DConfig, values, config_path)
     size = _given_or_said("image_size", image_size, config.sample_size, config_path, "sample_size is null")
     height, width = sides = [size, size] if isinstance(size, int) else [*size, 0][:2]
     if min(sides) < 1 or (not isinstance(size, int) and len(size) != 2):
-        key = "sample_size" if image_size is None else "image_size"
-        raise _unexpressed(config_path, key, size, "the side of a square, or height and width")
+        side = "sample_size" if image_size is None else "image_size"
+        raise _unexpressed(config_path, side, size, "the side of a square, or height and width")
 
     scheduler: dict[str, Any] | None = None
     process: dict[str, Any] = {"timesteps": None, "schedule": None, "prediction": None}
@@ -393,8 +395,8 @@ def diffusers(
         process = _process(_read_config(SchedulerConfig, scheduler, scheduler_path), scheduler_path)
     options = {"timesteps": timesteps, "schedule": schedule, "prediction": prediction}
     entry: dict[str, Any] = {"class": "diffusion.Diffusion"}
-    for key, value in options.items():
-        entry[key] = _given_or_said(key, value, process[key], scheduler_path or weights, f"found no {SCHEDULER}")
+    for name, value in options.items():
+        entry[name] = _given_or_said(name, value, process[name], scheduler_path or weights, f"found no {SCHEDULER}")
     if _learns_variance(config, scheduler, config_path):
         entry |= {"learned_variance": True, "loss": "hybrid"}
     entry["denoiser"] = _denoiser(config, height, config_path)
@@ -403,12 +405,13 @@ def diffusers(
     with place(config_path), torch.device("meta"):
         model = build(entry, image_shape)
     assert isinstance(model, Diffusion)
-    state = load_safetensors_file(weights) if weights.suffix == ".safetensors" else load_torch_file(weights)
+    content, weight_files = read_content(weights)
+    state, taken = state_of(content, weights, key)
     what = f"the UNet2DModel of {config_path.name}"
-    found = from_official(renamed(state_of(state, weights)), model.denoiser, weights, what)
+    found = from_official(renamed(state), model.denoiser, weights, what)
     tensors = {f"denoiser.{name}": value for name, value in found.items()}
-    files: list[str | os.PathLike[str]] = [weights, config_path, *([scheduler_path] if scheduler_path else [])]
+    files: list[str | os.PathLike[str]] = [*weight_files, config_path, *([scheduler_path] if scheduler_path else [])]
     known = {field.name for field in fields(UNet2DConfig)}
     ignored = [key for key in values if key not in known and not key.startswith("_") and key not in _EMA | _MORE_EMA]
     kind = "ema" if values.keys() >= _EMA else "unknown"
-    return Imported(entry, image_shape, tensors, files, kind, _note(weights, scheduler, ignored))
+    return Imported(entry, image_shape, tensors, files, kind, _note(weights, taken, scheduler, ignored))

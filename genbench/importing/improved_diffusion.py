@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from genbench.errors import InputError, place
-from genbench.files.weights import load_torch_file
-from genbench.importing.source import Imported, Path, State, check_shapes, state_of
+from genbench.importing.source import Imported, Path, State, check_shapes
+from genbench.importing.states import read_content, state_of
 from genbench.models import build
 from genbench.models.diffusion import Diffusion
 from genbench.networks.unet import Attention, Block, Downsample, UNet
@@ -155,6 +155,7 @@ def improved_diffusion(
     sigma_small: bool = False,
     rescale_timesteps: bool = True,
     prediction: Literal["eps", "x0"] = "eps",
+    key: str | None = None,
 ) -> Imported:
     """An unconditional model; options are those of the authors' command, with their defaults where these are safe.
 
@@ -166,13 +167,15 @@ def improved_diffusion(
     sigma_small: The variance of a step, where the network has not learned one, is the posterior's instead of beta.
     rescale_timesteps: The network is given t rescaled to 1000 steps.
     prediction: What the network predicts: the noise eps, or x0 (the authors' --predict_xstart).
+    key: Which of the state dicts in the file, where it holds several.
     """
     up = num_heads if num_heads_upsample == -1 else num_heads_upsample
     positive = {"image_size": image_size, "timesteps": timesteps, "num_heads": num_heads, "num_heads_upsample": up}
-    for key, value in positive.items():
+    for option, value in positive.items():
         if value < 1:
-            raise InputError(f"{path}: option {key}: found {value}, expected a positive number")
-    state = state_of(load_torch_file(path), path)
+            raise InputError(f"{path}: option {option}: found {value}, expected a positive number")
+    content, files = read_content(path)
+    state, taken = state_of(content, path, key)
     learned_variance = _check_unconditional(state, path)
     if learned_variance and sigma_small:
         raise InputError(f"{path}: option sigma_small: found true, but this network has learned its variance")
@@ -199,4 +202,6 @@ def improved_diffusion(
     name = pathlib.Path(path).name
     weights = "ema" if name.startswith("ema_") else "raw" if re.fullmatch(r"model\d+\.pt", name) else "unknown"
     tensors = {f"denoiser.{key}": value for key, value in found.items()}
-    return Imported(entry, image_shape, tensors, [path], weights, f"{name}, trained by improved diffusion")
+    weights = "ema" if "ema" in taken else weights
+    name = f"{taken} of {name}" if taken else name
+    return Imported(entry, image_shape, tensors, files, weights, f"{name}, trained by improved diffusion")

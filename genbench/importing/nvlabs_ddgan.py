@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from genbench.errors import InputError, place
-from genbench.files.weights import load_torch_file
-from genbench.importing.source import Imported, Path, State, check_shapes, state_of
+from genbench.importing.source import Imported, Path, State, check_shapes
+from genbench.importing.states import read_content, state_of
 from genbench.models import build
 from genbench.networks import ncsnpp
 
@@ -207,27 +207,31 @@ def _discriminator_entry(state: State) -> dict[str, Any] | None:
     return {"class": "ncsnpp.Discriminator", "channels": channels, "time_size": time_size}
 
 
-def ddgan(path: Path, *, image_size: int | None = None, timesteps: int | None = None) -> Imported:
+def ddgan(
+    path: Path, *, image_size: int | None = None, timesteps: int | None = None, key: str | None = None
+) -> Imported:
     """A generator of the authors', with the options that their commands leave at the default (FIXED).
 
     image_size: Side of the images, for a netG file; content.pth states it.
     timesteps: T, for a netG file; content.pth states it.
+    key: Which of the state dicts in the file, where it holds several.
     """
-    content = load_torch_file(path)
+    content, files = read_content(path)
     options: Mapping[str, Any] = {}
     states: dict[str, State] = {}
-    if isinstance(content, Mapping) and "netG_dict" in content:
+    if key is None and isinstance(content, Mapping) and "netG_dict" in content:
         if isinstance(content.get("args"), argparse.Namespace):
             options = vars(content["args"])
-        raw = state_of(content["netG_dict"], path)
+        raw, _ = state_of(content["netG_dict"], path)
         average = _average(content, raw)
         states["generator"] = raw if average is None else average
         weights, note = ("raw", "netG_dict") if average is None else ("ema", "the average in the state of optimizerG")
         if "netD_dict" in content:
-            states["discriminator"] = state_of(content["netD_dict"], path)
+            states["discriminator"], _ = state_of(content["netD_dict"], path)
     else:
-        states["generator"] = state_of(content, path)
+        states["generator"], taken = state_of(content, path, key)
         weights, note = "unknown", "the generator as saved: the average of its weights if trained with --use_ema"
+        note = f"{taken}: {note}" if taken else note
     _check_fixed(options, path)
     size = _number("image_size", image_size, options.get("image_size"), 32, path)
     T = _number("timesteps", timesteps, options.get("num_timesteps"), 4, path)
@@ -249,4 +253,4 @@ def ddgan(path: Path, *, image_size: int | None = None, timesteps: int | None = 
         assert isinstance(network, Network)
         found = from_official(states[name], network, path, f"the {name} of a DDGAN with as many blocks")
         tensors |= {f"{name}.{key}": value for key, value in found.items()}
-    return Imported(entry, image_shape, tensors, [path], weights, note)
+    return Imported(entry, image_shape, tensors, files, weights, note)

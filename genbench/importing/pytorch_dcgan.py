@@ -8,19 +8,23 @@ from typing import Any
 import torch
 
 from genbench.errors import InputError, place
-from genbench.files.weights import load_torch_file
-from genbench.importing.source import Imported, Path, State, check_shapes, state_of
+from genbench.importing.source import Imported, Path, State, check_shapes
+from genbench.importing.states import read_content, state_of
 from genbench.models import build
 
 
-def dcgan(path: Path, *, discriminator: str | None = None, image_size: int | None = None) -> Imported:
+def dcgan(
+    path: Path, *, discriminator: str | None = None, image_size: int | None = None, key: str | None = None
+) -> Imported:
     """The tutorial's generator.
 
     discriminator: Path of the discriminator's state dict, which sampling does not need.
     image_size: Side of the data's images, where the network's own is a multiple of it (see genbench/models/gan.py).
+    key: Which of the state dicts in the file, where it holds several.
     """
     what = "the generator of PyTorch's DCGAN tutorial"
-    generator = state_of(load_torch_file(path), path)
+    content, read = read_content(path)
+    generator, taken = state_of(content, path, key)
     convolutions = [value for name, value in generator.items() if name.startswith("main.") and value.ndim == 4]
     if len(convolutions) < 2:
         raise InputError(f"{path}: not the weights of {what}: expected keys such as main.0.weight and main.3.weight")
@@ -34,7 +38,8 @@ def dcgan(path: Path, *, discriminator: str | None = None, image_size: int | Non
         "discriminator": None,
     }
     if discriminator is not None:
-        state = state_of(load_torch_file(discriminator), discriminator)
+        content, more = read_content(discriminator)
+        state, read = state_of(content, discriminator)[0], [*read, *more]
         what = f"the tutorial's discriminator for images of {last.shape[1]}x{size}x{size}"
         states["discriminator"] = (state, discriminator, what)
         if "main.0.weight" in state:
@@ -52,5 +57,5 @@ def dcgan(path: Path, *, discriminator: str | None = None, image_size: int | Non
         ours = model.get_submodule(name).state_dict()
         check_shapes(state, {key.replace("layers.", "main."): tuple(v.shape) for key, v in ours.items()}, file, what)
         tensors |= {f"{name}.{key.replace('main.', 'layers.')}": value for key, value in state.items()}
-    files = [file for _, file, _ in states.values()]
-    return Imported(entry, image_shape, tensors, files, "raw", f"the {' and the '.join(states)} as saved")
+    note = f"the {' and the '.join(states)} as saved{f' in {taken}' if taken else ''}"
+    return Imported(entry, image_shape, tensors, read, "raw", note)

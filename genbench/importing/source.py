@@ -1,4 +1,4 @@
-"""What an imported file holds, and the steps that several formats share."""
+"""What an imported file holds as a model of ours, and the checks that several formats share."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -38,14 +38,6 @@ def load_safetensors_file(path: Path) -> State:
         raise InputError(f"{path}: no such file") from None
     except (SafetensorError, OSError, RuntimeError) as error:
         raise InputError(f"{path}: not a readable safetensors file ({error})") from None
-
-
-def state_of(value: Any, path: Path) -> State:
-    """A state dict in float32, without the prefix `module.` that wrappers for several GPUs put before every name."""
-    if not isinstance(value, Mapping) or not value or not all(isinstance(v, Tensor) for v in value.values()):
-        raise InputError(f"{path}: found no state dict, expected a mapping of names to tensors")
-    state = {str(name).removeprefix("module."): tensor for name, tensor in value.items()}
-    return {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
 
 
 def check_shapes(state: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]], path: Path, what: str) -> None:

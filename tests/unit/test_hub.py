@@ -102,6 +102,19 @@ def suite(folder: Path, **pretrained: object) -> Path:
     return path
 
 
+@pytest.mark.parametrize("variant", [None, "fp16"])
+def test_shards_and_variants_are_fetched(hub: Hub, tmp_path: Path, variant: str | None) -> None:
+    expected = read_checkpoint("diffusers", hub.repository)
+    (hub.repository / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+    torch.manual_seed(0)
+    diffusers.UNet2DModel(**UNET).save_pretrained(hub.repository / "unet", variant=variant, max_shard_size="8KB")
+    shards = list((hub.repository / "unet").glob("*-of-*.safetensors"))
+    assert len(shards) > 1
+    found = read_checkpoint("diffusers", fetch_hub(HUB, REVISION, tmp_path / "root"))
+    assert len(found.files) == len(shards) + 3
+    assert all(torch.equal(value, found.tensors[name]) for name, value in expected.tensors.items())
+
+
 def test_the_needed_files_are_fetched_once_and_then_need_no_network(hub: Hub, tmp_path: Path) -> None:
     root = tmp_path / "root"
     folder = fetch_hub(HUB, REVISION, root)
