@@ -76,7 +76,7 @@ def checkpoint_file(wildcards, input):
 
 def sampler_options(wildcards):
     """The options of a sampler, as JSON."""
-    return sampler_argument(entry(wildcards)["samplers"][wildcards.sampler])
+    return sampler_argument(entry(wildcards), wildcards.sampler)
 
 
 def condition_input(wildcards):

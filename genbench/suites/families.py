@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from genbench.errors import InputError
+from genbench.errors import InputError, place
 from genbench.own_code import file_of, parse
 
 MODELS = Path(__file__).parents[1] / "models"
@@ -59,27 +59,40 @@ def _read(path: Path, name: str, digest: str | None) -> dict[str, Any]:
     for node in tree.body:
         if isinstance(node, ast.ClassDef) and node.name == name:
             for base in node.bases:
-                found |= _read(*_origin(tree, path, ast.unparse(base)), digest)
-            found |= dict(_assigned(node))
+                if (origin := _origin(tree, path, ast.unparse(base))) != (path, name):
+                    found |= _read(*origin, digest)
+            with place(path):
+                found |= dict(_assigned(node))
             found["defaults"] = {**found.get("defaults", {}), **dict(_defaults(node))}
     return found
 
 
 def _origin(tree: ast.Module, path: Path, name: str) -> tuple[Path, str]:
-    """Where a base class is defined: in a module of genbench.models that the file imports it from, or in the file."""
+    """Where a base class is defined: in a module of genbench.models, as the file imports it, or in the file."""
     for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("genbench.models."):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            source = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
             for alias in node.names:
-                if (alias.asname or alias.name) == name:
-                    return MODELS / f"{str(node.module).removeprefix('genbench.models.')}.py", alias.name
+                local = alias.asname or alias.name
+                if f"{name}.".startswith(f"{local}."):
+                    module, _, origin = f"{source}{alias.name}{name.removeprefix(local)}".rpartition(".")
+                    if module.startswith("genbench.models."):
+                        return MODELS / f"{module.removeprefix('genbench.models.')}.py", origin
     return path, name
 
 
 def _assigned(node: ast.ClassDef) -> Iterator[tuple[str, Any]]:
     for statement in node.body:
         target = statement.targets[0] if isinstance(statement, ast.Assign) else getattr(statement, "target", None)
-        if isinstance(target, ast.Name) and target.id in STATED:
-            yield target.id, ast.literal_eval(statement.value)  # type: ignore[attr-defined]
+        value = getattr(statement, "value", None)
+        if isinstance(target, ast.Name) and target.id in STATED and value is not None:
+            try:
+                yield target.id, ast.literal_eval(value)
+            except ValueError:
+                raise InputError(
+                    f"{node.name}: {target.id}: found {ast.unparse(value)}, expected a literal: it is read without "
+                    "running the file"
+                ) from None
 
 
 def _defaults(node: ast.ClassDef) -> Iterator[tuple[str, Any]]:

@@ -20,6 +20,11 @@ KINDS = ("training", "pretrained", "samples")  # of entries: one of these keys s
 QUANTISATION = "quantisation"  # in an entry; and in the options of the samplers that it adds, where it is a scheme
 PROSE = ("title", "description", "label", "budget")
 DEEPEST = 50  # levels of mappings and lists in a suite
+_DIFFUSION = ("step", ("ddpm", "ddim", "dpm-solver++", "heun"))
+METHODS_BEFORE_0_2 = {  # by class or format: what the key `method` was called, and what it could be
+    **dict.fromkeys(("diffusion.Diffusion", "diffusevae.DiffuseVAE", "diffusers", "improved-diffusion"), _DIFFUSION),
+    "cold.ColdDiffusion": ("algorithm", ("improved", "naive")),
+}
 GIVEN = "given"  # the sampler's place in the paths of samples that were drawn elsewhere
 
 
@@ -224,17 +229,15 @@ def _add_quantised_samplers(entry: dict[str, Any]) -> None:
     entry["samplers"] = samplers | added
 
 
-def sampler_argument(options: Mapping[str, Any]) -> str:
-    """The options of a sampler as JSON, for a job.
+def sampler_argument(entry: Mapping[str, Any], sampler: str) -> str:
+    """The options of an entry's sampler as JSON, for a job.
 
     A method that is older than the key `method` stands there by its old key: Snakemake draws no image again for a name.
     """
-    old = {
-        **dict.fromkeys(("ddpm", "ddim", "dpm-solver++", "heun"), "step"),
-        "improved": "algorithm",
-        "naive": "algorithm",
-    }
-    name = old.get(str(options.get("method")), "method")
+    options = entry["samplers"][sampler]
+    source = entry["model"]["class"] if "model" in entry else entry["pretrained"]["format"]
+    key, methods = METHODS_BEFORE_0_2.get(source, ("", ()))
+    name = key if options.get("method") in methods else "method"
     return json.dumps({name if key == "method" else key: value for key, value in options.items()})
 
 

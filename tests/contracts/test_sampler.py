@@ -161,15 +161,25 @@ def test_the_old_key_still_works_and_says_so_once(tmp_path: Path, caplog: pytest
 
 
 @pytest.mark.parametrize(
-    ("options", "argument"),
+    ("source", "options", "argument"),
     [  # a job's parameters as before the key `method`: with other text Snakemake would draw all images again
-        ({"method": "ddim", "steps": 50}, '{"step": "ddim", "steps": 50}'),
-        ({"step": "ddim", "steps": 50}, '{"step": "ddim", "steps": 50}'),
-        ({"prior": "mixture", "method": "ddpm"}, '{"prior": "mixture", "step": "ddpm"}'),
-        ({"mode": "reconstruct", "method": "naive"}, '{"mode": "reconstruct", "algorithm": "naive"}'),
-        ({"method": "gamma"}, '{"method": "gamma"}'),
-        ({}, "{}"),
+        ("diffusion.Diffusion", {"method": "ddim", "steps": 50}, '{"step": "ddim", "steps": 50}'),
+        ("diffusion.Diffusion", {"step": "ddim", "steps": 50}, '{"step": "ddim", "steps": 50}'),
+        ("diffusevae.DiffuseVAE", {"prior": "mixture", "method": "ddpm"}, '{"prior": "mixture", "step": "ddpm"}'),
+        (
+            "cold.ColdDiffusion",
+            {"mode": "reconstruct", "method": "naive"},
+            '{"mode": "reconstruct", "algorithm": "naive"}',
+        ),
+        ("diffusion.Diffusion", {"method": "gamma"}, '{"method": "gamma"}'),
+        ("diffusion.Diffusion", {}, "{}"),
+        ("./flow.py:Flow#0123456789abcdef", {"method": "heun", "step": 0.1}, '{"method": "heun", "step": 0.1}'),
     ],
 )
-def test_a_key_with_a_new_name_draws_nothing_again(options: dict, argument: str) -> None:
-    assert sampler_argument(options) == argument
+def test_a_key_with_a_new_name_draws_nothing_again(source: str, options: dict, argument: str) -> None:
+    assert sampler_argument({"model": {"class": source}, "samplers": {"few": options}}, "few") == argument
+
+
+def test_so_does_a_published_checkpoint() -> None:
+    entry = {"pretrained": {"format": "diffusers", "path": "."}, "samplers": {"few": {"method": "ddim"}}}
+    assert sampler_argument(entry, "few") == '{"step": "ddim"}'

@@ -64,6 +64,26 @@ def test_an_own_file_is_read_with_what_its_classes_inherit(tmp_path: Path) -> No
     assert needed(other | {"multi_label": True}, {}) == "nothing"
 
 
+@pytest.mark.parametrize(
+    ("line", "base"),
+    [
+        ("from genbench.models import diffusevae", "diffusevae.DiffuseVAE"),
+        ("import genbench.models.diffusevae", "genbench.models.diffusevae.DiffuseVAE"),
+        ("import genbench.models.diffusevae as family", "family.DiffuseVAE"),
+        ("from genbench.models.diffusevae import DiffuseVAE", "DiffuseVAE"),
+    ],
+)
+def test_a_base_class_is_found_however_it_is_imported(line: str, base: str, tmp_path: Path) -> None:
+    (tmp_path / "my.py").write_text(f"{line}\n\n\nclass DiffuseVAE({base}): ...\n")
+    assert first_stage_key({"class": f"{tmp_path}/my.py:DiffuseVAE"}) == "vae"
+
+
+def test_what_a_class_states_otherwise_than_by_a_literal_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "my.py").write_text("class Flow(Flow):\n    first_stage: str\n    needs = dict(labels={})\n")
+    with pytest.raises(InputError, match=r"my.py: Flow: needs: found dict\(labels={}\), expected a literal"):
+        needed({"class": f"{tmp_path}/my.py:Flow"}, {})
+
+
 def test_a_file_that_is_no_python_is_named_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "my.py").write_text("class Flow:\n    needs = {\n")
     with pytest.raises(InputError, match=r"my.py: line \d: not valid Python"):
