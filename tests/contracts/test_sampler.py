@@ -82,7 +82,8 @@ def test_its_options_are_checked(model: Model, options: dict, message: str) -> N
 def planned(tmp_path: Path, entries: dict) -> dict:
     """What preflight records of these samplers of a small diffusion model."""
     path = tmp_path / "toy.yaml"
-    models = {"ddpm": {"model": DDPM, "training": TRAINING, "samplers": entries}}
+    model = DDPM | {"denoiser": DDPM["denoiser"] | {"attention_resolutions": [7]}}  # of 28x28, folded
+    models = {"ddpm": {"model": model, "training": TRAINING, "samplers": entries}}
     path.write_text(yaml.safe_dump(SUITE | {"num_samples": 1000, "models": models}, sort_keys=False))
     return preflight(load_suite(path), "none", str(path)).content()["models"]["ddpm"]["samplers"]
 
