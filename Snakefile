@@ -53,10 +53,7 @@ include: "rules/report.smk"
 onstart:
     # Every entry of every suite is checked before any job starts. This is no rule: as an input of the trainings its file,
     # new whenever the suite is edited, would make Snakemake train every model again, or (ancient) overlook the edit.
-    shell(
-        "{sys.executable:q} {CHECKOUT:q}/scripts/preflight.py --suite {SUITE_FILES:q} --overrides {OVERRIDES:q}"
-        " --data-root={config[data_root]:q} --results results"
-    )
+    preflight("--results", "results")
 
 
 onsuccess:

@@ -77,17 +77,21 @@ def everywhere(names):
     return any_of({name for suite in SUITES.values() for entry in suite["models"].values() for name in names(entry)})
 
 
+def preflight(*options):
+    """Check every entry of every suite. What is wrong is said in one line, with which the run ends: an exception would put
+    Snakemake's own frames around it."""
+    script = [sys.executable, f"{CHECKOUT}/scripts/preflight.py", *options]
+    suites = ["--suite", *map(str, SUITE_FILES), "--overrides", OVERRIDES, f"--data-root={config['data_root']}"]
+    if subprocess.run([*script, *suites]).returncode:
+        sys.exit(1)
+
+
 @cache
 def check_entries(dryrun):
     """In a dry run, for which Snakemake calls no onstart: refuse what that finds wrong with the suites' entries, as far as
     it needs no run of a model and no network. Takes seconds. As an input function's value: no files."""
     if dryrun:
-        script = [sys.executable, f"{CHECKOUT}/scripts/preflight.py", "--check"]
-        suites = ["--suite", *map(str, SUITE_FILES), "--overrides", OVERRIDES, f"--data-root={config['data_root']}"]
-        job = subprocess.run([*script, *suites], stderr=subprocess.PIPE, text=True)
-        if job.returncode:
-            print(job.stderr.strip(), file=sys.stderr)
-            sys.exit(1)  # a WorkflowError would put this function's own frames around the line
+        preflight("--check")
     return []
 
 

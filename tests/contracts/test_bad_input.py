@@ -1,6 +1,8 @@
 """Bad input, a table of it: each is refused by one clear line that names the place, before anything is trained."""
 
 import copy
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from genbench.suites.keys import Config
 from genbench.suites.load import load_suite
 from genbench.suites.preflight import check_suite
 
+ROOT = Path(__file__).parents[2]
 NAN = float("nan")
 OF_28 = {"attention_resolutions": [7]}  # of the data set demo, after folding
 ENTRIES = MODELS | {
@@ -538,3 +541,41 @@ def test_a_bad_command_line_is_refused(
     assert "Traceback" not in said
     assert "error: " in said.splitlines()[-1]
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and not path.name.startswith(".")]
+
+
+# --- As typed ---------------------------------------------------------------------------------------------------------
+
+
+def typed(folder: Path, *command: object) -> tuple[int, str]:
+    """The exit status of a command in `folder`, and what it says on standard error."""
+    done = subprocess.run([sys.executable, *map(str, command)], cwd=folder, capture_output=True, text=True, check=False)
+    return done.returncode, done.stderr
+
+
+def test_a_run_ends_with_the_line_of_preflight_and_may_be_started_again(tmp_path: Path) -> None:
+    model = {"model": MODELS["vae"], "training": {"steps": 10, "batch_size": 8, "optimizer": {"lr": -1}}}
+    (tmp_path / "toy.yaml").write_text(yaml.safe_dump(SUITE | {"models": {"vae": model}}))
+    config = ("--config", "suite=toy.yaml", "device=cpu")
+    status, said = typed(tmp_path, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--cores", "1", *config)
+    line = "error: toy.yaml: models: vae: training: optimizer: key 'lr': found -1, expected at least 0"
+    assert (status, said.splitlines()[-1]) == (1, line)
+    assert "CalledProcessError" not in said
+    assert "Traceback" not in said
+    assert not list(tmp_path.glob(".snakemake/locks/*"))
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("preflight.py", "--suite", "none.yaml"), "error: none.yaml: no such file"),
+        (("sample.py", *SAMPLE, "--sampler", "[]"), "sample.py: error: argument --sampler: expected a JSON object"),
+        (("train.py", *TRAIN, "--spec", "{}", "--seed=-1"), "train.py: error: argument --seed: found -1, expected a"),
+        (("draw_grid.py", "--images", "t.npz", "--out", "g.png"), "error: t.npz: no such file"),
+    ],
+)
+def test_a_script_s_last_line_is_the_error(arguments: tuple[str, ...], line: str, tmp_path: Path) -> None:
+    name, *others = arguments
+    status, said = typed(tmp_path, ROOT / "scripts" / name, *others)
+    assert status == 2
+    assert said.splitlines()[-1].startswith(line)
