@@ -4,7 +4,8 @@ devices         CPUs and GPUs
 ranks           processes of one job, by MPI
 distributed     gradients summed over ranks
 progress        how far a long job is
-provenance      versions, commit and code behind a result
+provenance      versions, commit and machine behind a result
+code            which code computes a result, as a hash
 command_line    what every command shares
 job             the device of a command that computes
 """

@@ -1,7 +1,7 @@
 """A training, from an entry of a suite to its files: whose its folder is, whether it is finished, what is published.
 
-Everything lies in a folder `training` beside the results until it is finished; the way there is in training_run.py,
-what one step does in trainer.py. Several ranks train one model together; the first alone holds the folder and writes.
+Everything lies in a folder `training` beside the results until it is finished; the way there is in run.py, what
+one step does in trainer.py. Several ranks train one model together; only the first holds the folder and writes.
 """
 
 import logging
