@@ -28,7 +28,8 @@ class FailedJob(NamedTuple):
 def ranking(summary: Mapping[str, Any]) -> list[tuple[str, dict[str, float]]]:
     """The rows of a suite's summary, best first by its headline: names, and means over training seeds.
 
-    As in the report's table, what starts from real images comes last.
+    As in the report's table, what starts from real images comes last. Rows of identical images are one, with all
+    their names.
     """
     headline = metric_columns([summary["headline"]], own=own_metrics(summary))[0]
     draws: dict[tuple[str, str, str], list[Mapping[str, Any]]] = defaultdict(list)
@@ -37,17 +38,27 @@ def ranking(summary: Mapping[str, Any]) -> list[tuple[str, dict[str, float]]]:
     several = {model: sum(other == model for other, _, _ in draws) > 1 for model, _, _ in draws}
     sign = -1 if headline.direction == "higher" else 1
     ranked = []
-    for (model, _, _), rows in draws.items():
+    names: dict[object, list[str]] = defaultdict(list)  # by the hashes of the images
+    for draw, rows in draws.items():
         first = rows[0]
-        name = f"{first['label']}, {first['sampler_label']}" if several[model] else first["label"]
+        name = f"{first['label']}, {first['sampler_label']}" if several[draw[0]] else first["label"]
         means = {
             key: fmean(row[key] for row in rows if key in row)
             for key in (headline.key, NFE.key, TIME.key)
             if any(key in row for row in rows)
         }
+        hashes = tuple(sorted(row.get("samples_sha256", "") for row in rows))
+        images = hashes if all(hashes) else draw
+        names[images].append(name)
+        if len(names[images]) > 1:
+            continue
         last = not first.get("generates", True), headline.key not in means
-        ranked.append((*last, sign * means.get(headline.key, 0.0), name, means))
-    return [(name, means) for *_, name, means in sorted(ranked, key=lambda row: row[:3])]
+        ranked.append((*last, sign * means.get(headline.key, 0.0), images, means))
+    ranked.sort(key=lambda row: row[:3])
+    return [
+        (" = ".join(names[images]) + " (identical samples)" * (len(names[images]) > 1), means)
+        for *_, images, means in ranked
+    ]
 
 
 def made(report: Path, suites: Iterable[str]) -> str:
@@ -62,7 +73,8 @@ def made(report: Path, suites: Iterable[str]) -> str:
         headline = metric_columns([summary["headline"]], samples, dataset, own)[0]
         rows = ranking(summary)
         models = len({row["model"] for row in summary["rows"]})
-        counts = f"{models} {'model' if models == 1 else 'models'}, {len(rows)} {'row' if len(rows) == 1 else 'rows'}"
+        number = len({(row["model"], row["checkpoint"], row["sampler"]) for row in summary["rows"]})
+        counts = f"{models} {'model' if models == 1 else 'models'}, {number} {'row' if number == 1 else 'rows'}"
         lines += ["", f"{suite}: {summary['title']} ({counts})"]
         best = [(name, means) for name, means in rows if headline.key in means][:SHOWN]
         width = max([len(name) for name, _ in best], default=0)

@@ -43,6 +43,7 @@ class Overview:
         dataset, counted = summary.get("dataset") or {}, summary.get("num_samples")
         columns = comparison_columns(summary["metrics"], summary["headline"], counted, dataset, own=self.own)
         self.table = compare(self.rows, columns, summary["floor"], counted, links)
+        self.elsewhere: list[str] = summary.get("elsewhere", [])
         self.highlights = highlights(self.table)
         self.quality_plots: list[Plot | None] = [quality_against_cost(self.table, size) for size in (WIDE, NARROW)]
         self.strips = [

@@ -124,6 +124,12 @@ class Report:
         ]
 
     @property
+    def elsewhere(self) -> list[str]:
+        """The names of the rows shown whose images were drawn elsewhere, of other seeds."""
+        given = [row.name for row, _ in self.shown() if "samples" in self.preflight.models[row.model].spec]
+        return list(dict.fromkeys(given))
+
+    @property
     def captioned_sheets(self) -> list[tuple[Strip, str, str]]:
         """The grids, each with its alternative text and the headline number of its row."""
         lead = self.table.columns[0]
@@ -405,6 +411,7 @@ class Report:
             **({"own_metrics": own} if own else {}),
             "rows": records(self.compared),
             "floor": self.results.floor,
+            **({"elsewhere": self.elsewhere} if self.elsewhere else {}),
             "strips": [{"name": strip.name, **vars(strip.picture)} for strip in self.strips],
         }
 

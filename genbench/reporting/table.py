@@ -31,7 +31,7 @@ class Row:
     sampler_label: str
     budget: str | None
     samples: int | None
-    remarks: Sequence[str]
+    remarks: list[str]
     cells: Mapping[str, Cell]
     device: str = ""
     generates: bool = True
@@ -122,6 +122,7 @@ def compare(
         compared = [
             summarise(group, several.loc[group.index[0]], columns, num_samples, links or {}) for _, group in groups
         ]
+        mark_identical(compared, [images_of(group) for _, group in groups])
     lead, devices = columns[0], sorted(set(seen(rows, "device")))
     compared.sort(key=lambda row: (not row.generates, rank(row.cells[lead.key], lead)))
     for column in columns:
@@ -194,6 +195,20 @@ def summarise(
         link=links.get(first["model"], ""),
         generates=bool(first.get("generates", True)),
     )
+
+
+def images_of(group: pd.DataFrame) -> tuple[str, ...]:
+    """The hashes of a row's samples; none where that of one seed is unknown."""
+    found = sorted(seen(group, "samples_sha256"))
+    return tuple(found) if len(found) == len(group) else ()
+
+
+def mark_identical(rows: Sequence[Row], images: Sequence[tuple[str, ...]]) -> None:
+    """Say at each row of which others it has the very same `images`."""
+    for row, own in zip(rows, images, strict=True):
+        others = [other.name for other, found in zip(rows, images, strict=True) if found == own and other is not row]
+        if own and others:
+            row.remarks.append(f"the same images as {' and '.join(others)}: identical samples, not two results")
 
 
 def share_notes(rows: Sequence[Row], columns: Sequence[Column]) -> dict[str, list[str]]:

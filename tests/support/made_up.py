@@ -211,7 +211,9 @@ def write_results(
                             "threads": 1,
                             "peak_memory_bytes": 410_000_000,
                             "seeds": "0:2000",
-                            "samples_sha256": f"{len(name):02x}" * 32,
+                            "samples_sha256": hashlib.sha256(
+                                repr((name, seed, checkpoint, sampler)).encode()
+                            ).hexdigest(),
                             "provenance": PROVENANCE,
                         }
                         values |= {

@@ -117,6 +117,19 @@ def test_rows_are_ranked_by_their_mean_and_copies_come_last() -> None:
     assert [name for name, _ in ranking(summary(headline="classifier_score", rows=higher))] == ["B", "A"]
 
 
+def test_rows_of_the_same_images_are_ranked_as_one(tmp_path: Path) -> None:
+    rows = [row("a", "x", 0, 3.0, samples_sha256="aa"), row("b", "x", 0, 3.0, samples_sha256="aa"), ROWS[3], ROWS[4]]
+    found = summary(rows=rows)
+    assert [name for name, _ in ranking(found)] == ["A = B (identical samples)", "DDPM", "COPY"]
+    (tmp_path / "toy.json").write_text(json.dumps(found))
+    text = made(tmp_path, ["toy"])
+    assert "(4 models, 4 rows)" in text
+    assert "  1. A = B (identical samples)  FD-classifier (1k) 3.00" in text
+    assert "  2. DDPM  " in text
+    twins = [row("a", "x", 0, 3.0, label="Same"), row("b", "x", 0, 4.0, label="Same")]
+    assert [name for name, _ in ranking(summary(rows=twins))] == ["Same", "Same"]  # whose images are not known
+
+
 def test_the_end_names_the_best_rows_and_the_report(tmp_path: Path) -> None:
     (tmp_path / "toy.json").write_text(json.dumps(summary()))
     (tmp_path / "toy.csv").write_text("")

@@ -101,6 +101,17 @@ def test_the_highlight_is_the_best_number_of_its_column_and_names_all_that_tie()
     assert found[FD[0]].names == ["slow"]
 
 
+def test_rows_of_identical_samples_say_so():
+    rows = rows_of({"a": [3.0, 3.1], "b": [3.0, 3.1], "c": [4.0, 4.1]})
+    rows["samples_sha256"] = ["aa", "bb", "aa", "bb", "aa", "cc"]
+    table = compare(rows, FD)
+    same = "the same images as {}: identical samples, not two results"
+    assert {row.name: row.remarks for row in table.rows} == {"a": [same.format("b")], "b": [same.format("a")], "c": []}
+    assert [row.name for row in table.rows if row.cells["fd_classifier"].best] == ["a", "b"]
+    rows["samples_sha256"] = [None, "bb"] * 3  # unknown images are no one else's
+    assert not any(row.remarks for row in compare(rows, FD).rows)
+
+
 def test_nothing_is_the_best_where_all_tie():
     assert marked([1.0, 1.0], "higher") == [False, False]
     assert marked([1.0], "higher") == [False]

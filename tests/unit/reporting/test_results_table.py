@@ -54,6 +54,22 @@ def test_samples_drawn_elsewhere_have_a_row_without_training_or_time(tmp_path):
     assert LOSSY in check_page(render(folder) / "demo.html").text
 
 
+def test_the_same_seeds_are_not_said_of_images_from_elsewhere(tmp_path):
+    folder = write_results(tmp_path, models=FEW)
+    out = render(folder)
+    assert "The same seeds, every model" in check_page(out / "demo.html").text
+    preflight = read_json(folder / "preflight.json")
+    preflight["models"]["gan"] |= {"spec": {"samples": "s.npz"}}
+    write_json(folder / "preflight.json", preflight)
+    text = check_page(render(folder) / "demo.html").text
+    assert "The same seeds, every model" not in text
+    assert "Not so GAN: images from elsewhere" in text
+    render(write_results(tmp_path, "other", models={"vae": MODELS["vae"]}))
+    index = check_page(out / "index.html").text
+    assert index.count("The same seeds, every model") == 1  # of the other suite
+    assert "but for images from elsewhere, which say so" in index
+
+
 @pytest.mark.parametrize(
     "name",
     [
