@@ -57,7 +57,7 @@ def given_samples(
         )
     else:
         images, found, notes, lossy = _read_files(path, count, image_shape, **options)
-    asked = [f"converted to {channels} channels"] if channels else []
+    asked = [f"converted to {'grayscale' if channels == 1 else 'RGB'}"] if channels else []
     asked += [f"resized to {image_size}x{image_size} ({options['filter']})"] if image_size else []
     notes = [*asked, *notes]
     if found > count:
@@ -118,6 +118,8 @@ def _read_arrays(
     if images.dtype.kind in "iu" and images.min() >= 0 and images.max() <= 255:
         images = images.astype(np.uint8)
     if images.dtype != np.uint8:
+        if images.dtype.kind == "f" and not np.isfinite(images).all():
+            raise InputError(f"{path}: found {images.dtype} images with values that are no numbers, expected uint8")
         raise InputError(
             f"{path}: found {images.dtype} images of {_range(images)}, expected uint8 of 0 to 255: "
             f"write {_conversion(images)} instead"

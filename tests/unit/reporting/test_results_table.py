@@ -46,12 +46,17 @@ def test_samples_drawn_elsewhere_have_a_row_without_training_or_time(tmp_path):
     write_json(folder / "preflight.json", preflight)
     shutil.rmtree(folder / "gan/seed1")
     (folder / "gan/seed0/training.json").unlink()
-    timing = folder / "gan/seed0/final/default/timing.json"
-    write_json(timing, {"seconds_per_50k": None, "images_per_second": None, "lossy": True})
+    timing, note = (
+        folder / "gan/seed0/final/default/timing.json",
+        "500 of 2,000 samples: a random part, always the same",
+    )
+    write_json(timing, {"seconds_per_50k": None, "images_per_second": None, "lossy": True, "notes": [note]})
     row = next(row for row in table_of(folder).rows if row.model == "gan")
     assert (row.cells["fd_classifier"].text, row.cells[TIME.key].text) == ("61.3", "–")
-    assert row.remarks == [LOSSY]
-    assert LOSSY in check_page(render(folder) / "demo.html").text
+    assert row.remarks == [LOSSY, note]
+    text = check_page(render(folder) / "demo.html").text
+    assert LOSSY in text
+    assert note in text
 
 
 def test_the_same_seeds_are_not_said_of_images_from_elsewhere(tmp_path):
