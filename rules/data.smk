@@ -20,6 +20,7 @@ rule prepare_data:
         dataset=lambda wildcards: json.dumps(suite_of(wildcards)["dataset"]),
         data_root=config["data_root"],
         out=subpath(output.info, parent=True),
+        files=dataset_state,
     message:
         "prepare_data {wildcards.dataset}"
     shell:

@@ -53,6 +53,24 @@ def given_file(wildcards):
     return user_path(given_entry(entry(wildcards)["samples"])["path"], f"{place(wildcards)}: samples")
 
 
+def given_state(wildcards):
+    """What the files of these samples are like now."""
+    made = f"{RUN.format(**wildcards)}/final/given/samples.npz"
+    return user_files(given_entry(entry(wildcards)["samples"])["path"], made)
+
+
+def pretrained_state(wildcards):
+    """What the files of a published checkpoint on this machine are like now."""
+    path = entry(wildcards)["pretrained"].get("path")
+    return user_files(path, f"{RUN.format(**wildcards)}/model.safetensors") if path else UNSEEN
+
+
+def dataset_state(wildcards):
+    """What the files of a data set of the user's own are like now."""
+    path = suite_of(wildcards)["dataset"].get("path")
+    return user_files(path, f"resources/{wildcards.dataset}/train.npz") if isinstance(path, str) else UNSEEN
+
+
 def given_arguments(wildcards):
     """How many samples are taken; and after it the options that an entry gives, as arguments of import_samples.py."""
     options = given_entry(entry(wildcards)["samples"])

@@ -67,6 +67,7 @@ rule import_checkpoint:
         format=lambda wildcards: entry(wildcards)["pretrained"]["format"],
         source=pretrained_source,
         options=pretrained_options,
+        files=pretrained_state,
     message:
         f"import_checkpoint {OF_RUN}"
     shell:
@@ -101,6 +102,7 @@ rule import_samples:
         runtime=growing(30),
     params:
         num_samples=given_arguments,
+        files=given_state,
     message:
         f"import_samples {OF_RUN}"
     shell:

@@ -3,6 +3,9 @@
 # what comes later to patterns of files, but not to those of objects in a cloud (no issue known).
 import sys
 
+from snakemake.io import IOFile
+
+from genbench.files.changes import state
 from genbench.reporting import outcome
 
 if "snakemake_storage_plugin_s3" in sys.modules:
@@ -39,6 +42,26 @@ def both(handler, own):
         own()
 
     return call
+
+
+UNSEEN = object()  # as a parameter: Snakemake records and compares only plain values
+
+
+def user_files(path, made):
+    """A parameter that changes with the user's files at `path`, so that the job which makes the file `made` of them runs
+    again: Snakemake 9.27 looks at a folder's own time, which stays as it is where a file in it is drawn anew.
+    https://github.com/snakemake/snakemake/issues/2011
+
+    What an older version of genbench has made was recorded without: there, only files that are newer count. Files that
+    are gone count as unchanged: a job that needs them says so.
+    """
+    recorded = [text[1:-1] for text in workflow.persistence.params(IOFile(made)) or () if text.startswith("'files: ")]
+    try:
+        now, newest = state(existing_path(path, Path(config["data_root"])))
+    except (InputError, OSError):
+        return recorded[0] if recorded else UNSEEN
+    seen = recorded or not os.path.exists(made) or newest > os.stat(made).st_mtime
+    return now if seen else UNSEEN
 
 
 def failed_jobs():

@@ -1,0 +1,38 @@
+"""Whether a user's files are still those that were read, without reading them again."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+
+@cache
+def state(path: Path) -> tuple[str, float]:
+    """A text that changes with the files at `path`, by their names, sizes and times; and the time of the newest.
+
+    path: a file, or a folder with all below it but what is hidden. Times are seconds since 1970, in the text whole
+    ones. Raises OSError for what can't be looked at.
+    """
+    root = path if path.is_dir() else path.parent
+    found = sorted((os.path.relpath(name, root), stat.st_size, stat.st_mtime) for name, stat in _files(path))
+    lines = "".join(f"{name}\0{size}\0{int(time)}\n" for name, size, time in found)
+    digest = hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    text = f"files: {len(found)}, of {sum(size for _, size, _ in found)} bytes, {digest}"
+    return text, max((time for *_, time in found), default=0.0)
+
+
+def _files(path: Path) -> Iterator[tuple[str, os.stat_result]]:
+    if not path.is_dir():
+        yield str(path), path.stat()
+        return
+    waiting = [str(path)]
+    while waiting:
+        with os.scandir(waiting.pop()) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    waiting.append(entry.path)
+                elif entry.is_file():
+                    yield entry.path, entry.stat()
