@@ -62,7 +62,11 @@ def _claim(folder: Path, fingerprint: str, earlier: str | None) -> None:
                 os.replace(previous, returning)
             else:
                 shutil.rmtree(previous)
-        log.info("another training of this model, by another entry, data set or device, is kept in %s", previous)
+        log.info(
+            "another training of this model is kept in %s: by another entry, data set, seed or device, or by a version "
+            "of genbench that gave trainings other names",
+            previous,
+        )
         move(folder, previous)
         bring_back()
     if not stamp.exists():
@@ -96,6 +100,9 @@ def _is_finished(done_path: Path, task: Task, names: Sequence[str]) -> bool:
         if done["fingerprint"] not in (task.fingerprint(), task.earlier_fingerprint()):
             return False
         if not is_this_code(done["code"], "training", task.spec["model"]):
+            log.info(
+                "training again: of the same entry, data and device, but by other code, which may give another model"
+            )
             return False
         for name in names:
             weights.load_tensors(done_path.with_name(name))

@@ -1,6 +1,7 @@
 """The trainer: exactness of resumption, of accumulation and of the data order; its schedules, averages and refusals."""
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -445,8 +446,9 @@ def test_a_training_begun_by_the_version_before_goes_on(tmp_path: Path, monkeypa
 
 
 def test_results_of_the_version_before_count_while_their_code_has_only_moved(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     whole = run(tmp_path, VAE, STEPS)
     done = tmp_path / "training/done.json"
     fingerprint, before = read_json(tmp_path / "training/done.json")["fingerprint"], "ab" * 32
@@ -459,6 +461,16 @@ def test_results_of_the_version_before_count_while_their_code_has_only_moved(
         write_json(done, {"fingerprint": fingerprint, "code": "cd" * 32})
         with pytest.raises(AssertionError, match="trained again"):
             run(tmp_path, VAE, STEPS)
+    assert "training again: of the same entry, data and device, but by other code" in caplog.text
+    assert "another training of this model" not in caplog.text
+
+
+def test_an_edited_entry_is_named_as_the_reason(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    run(tmp_path, VAE, STEPS)
+    run(tmp_path, VAE | {"latent_size": 5}, STEPS)
+    assert "another training of this model is kept in" in caplog.text
+    assert "by other code" not in caplog.text
 
 
 @pytest.mark.parametrize("damage", ["truncate", "flip"])
