@@ -65,7 +65,8 @@ onsuccess:
 
 
 onerror:
-    print(outcome.failed(failed_jobs()), file=sys.stderr)
+    failures = failed_jobs()
+    print(outcome.failed(failures, report_so_far() if failures else None), file=sys.stderr)
 
 
 call_also_as_a_module()

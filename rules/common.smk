@@ -144,3 +144,13 @@ def of_suite(files, *arguments):
 def every_result(wildcards):
     """All that the reports of all suites are made from, but for what is said of the real images."""
     return [path for suite in SUITES.values() for path in runs.results(suite)]
+
+
+def report_so_far():
+    """The first page over what a run has made whose jobs failed; None where there is nothing yet to report, or elsewhere."""
+    if workflow.storage_settings.default_storage_prefix:
+        return None
+    from genbench.reporting.publish import publish_unfinished  # which takes seconds
+
+    sources = {name: [Path(path) for path in runs.results(suite)] for name, suite in SUITES.items()}
+    return publish_unfinished(sources, Path("results"), REPORT.parent, Path(CHECKOUT) / "report")

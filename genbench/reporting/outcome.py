@@ -4,6 +4,7 @@ Read from results/report/SUITE.json, without pandas: it stands between a user an
 """
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -88,15 +89,42 @@ def made(report: Path, suites: Iterable[str]) -> str:
     return "\n".join([*lines, f"Its numbers: {tables} beside it"] if tables else lines)
 
 
-def failed(jobs: Iterable[FailedJob]) -> str:
-    """Which jobs failed, where their logs are, and how to go on; no jobs: the run was stopped."""
-    lines = [""]
+def failed(jobs: Iterable[FailedJob], report: Path | None = None) -> str:
+    """Which jobs failed and why, where their logs are, and how to go on; no jobs: the run was stopped.
+
+    report: the first page over what there is, where one could be made.
+    """
+    lines, reasons = [""], []
     for job in sorted(jobs):
+        reasons.append(reason(job.logs))
         lines.append(f"Failed: {job.rule} {job.label}".rstrip())
+        lines += [f"  {reasons[-1]}"] if reasons[-1] else []
         lines += [f"  its log: {os.path.abspath(log)}" for log in job.logs]
-    if len(lines) == 1:
+    if not reasons:
         lines.append("Stopped before the end.")
-    lines.append(
-        "What is finished is kept, and a training goes on from its last save: run the same command again to continue."
-    )
+    if report is not None:
+        lines.append(f"The report of what there is:  {report.resolve()}")
+    if any(reasons):
+        lines.append(
+            "What is finished is kept. A job with a reason fails again until that has changed: mend it, or take its "
+            "entry out of the suite. Then the same command does the rest, and with --keep-going all other jobs."
+        )
+    else:
+        lines.append(
+            "What is finished is kept, and a training goes on from its last save: "
+            "run the same command again to continue."
+        )
     return "\n".join(lines)
+
+
+def reason(logs: Iterable[str | os.PathLike[str]]) -> str | None:
+    """The error with which a job's log ends; None where it ends without, as that of a job that was killed."""
+    for log in logs:
+        try:
+            lines = Path(log).read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            continue
+        last = next((line for line in reversed(lines) if line.strip()), "")
+        if re.match(r"(error|[\w.]+(Error|Exception)): ", last):
+            return last
+    return None

@@ -1,7 +1,8 @@
 """Write the report of a suite, and the index over every suite that has one."""
 
 import logging
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,34 @@ def publish(preflight: Path, results: Path, out_dir: Path, template_dir: Path) -
         write_text(out_dir / suite / f"comparison.{kind}", text)
     write_plots(report.plots, out_dir / suite / "plots")
     log.info("%s: %d rows; the page is %s", suite, len(found.rows), out_dir / f"{suite}.html")
+
+
+def publish_unfinished(
+    sources: Mapping[str, Sequence[Path]], results: Path, out_dir: Path, template_dir: Path
+) -> Path | None:
+    """Publish what there is of suites whose run has failed, and an index; returns that, or None where no page could be.
+
+    sources: by suite, the files that its report is made from, of which some are there. results: the folder of all
+    suites. The pages are older than these files: for Snakemake, which has not made them, they are out of date.
+    """
+    published = []
+    for suite, paths in sources.items():
+        there = [path for path in paths if path.exists()]
+        if not any(path.name == "metrics.json" for path in there):
+            continue
+        try:
+            publish(results / suite / "preflight.json", results / suite, out_dir, template_dir)
+        except InputError as error:
+            log.warning("no report of %s: %s", suite, error)
+            continue
+        page = out_dir / f"{suite}.html"
+        before_all = min(path.stat().st_mtime for path in there) - 1
+        os.utime(page, (before_all, before_all))
+        published.append(page)
+    if not published:
+        return None
+    publish_index(out_dir, template_dir)
+    return out_dir / "index.html"
 
 
 def write_plots(plots: Mapping[str, Plot], folder: Path) -> None:

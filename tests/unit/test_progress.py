@@ -15,7 +15,7 @@ import pytest
 from genbench.machine import progress
 from genbench.machine.progress import Progress
 from genbench.records.plan import Plan
-from genbench.reporting.outcome import FailedJob, failed, made, ranking
+from genbench.reporting.outcome import FailedJob, failed, made, ranking, reason
 from genbench.suites.cost_table import show
 
 ROOT = Path(__file__).parents[2]
@@ -149,6 +149,34 @@ def test_a_failure_names_rule_model_log_and_the_way_on() -> None:
     assert "run the same command again" in text
     assert "Stopped" not in text
     assert "Stopped before the end.\n" in failed([])
+
+
+def test_a_failure_with_a_reason_is_not_to_be_repeated(tmp_path):
+    logs = [tmp_path / name for name in ("diverged", "killed", "crashed", "mended")]
+    for path, text in zip(
+        logs,
+        (
+            "22:45 step 3\nerror: the loss is not finite at step 4\n\n",
+            "22:45 step 3\n",
+            "Traceback\n  File\ntorch.OutOfMemoryError: CUDA out of memory\n",
+            "error: from an earlier attempt\n22:47 step 4\n",
+        ),
+        strict=True,
+    ):
+        path.write_text(text)
+    found = [FailedJob("train", path.name, [path]) for path in logs]
+    assert [reason(job.logs) for job in found] == [
+        "error: the loss is not finite at step 4", None, "torch.OutOfMemoryError: CUDA out of memory", None
+    ]  # fmt: skip
+    assert reason([tmp_path / "absent"]) is None
+    text = failed(found[:1], tmp_path / "index.html")
+    assert "Failed: train diverged\n  error: the loss is not finite at step 4\n" in text
+    assert f"The report of what there is:  {tmp_path / 'index.html'}\n" in text
+    assert "fails again until that has changed" in text
+    assert "to continue" not in text
+    text = failed(found[1:2])
+    assert "run the same command again to continue" in text
+    assert "fails again" not in text
 
 
 def test_every_rule_says_in_one_line_what_it_does() -> None:

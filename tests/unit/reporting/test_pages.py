@@ -16,7 +16,7 @@ from genbench.errors import InputError
 from genbench.files.artifacts import read_json, write_json
 from genbench.reporting.origins import abbreviate
 from genbench.reporting.page import cite, sentence
-from genbench.reporting.publish import publish
+from genbench.reporting.publish import publish, publish_unfinished
 from genbench.reporting.report import Report, anchors
 from genbench.reporting.results import read_results
 from genbench.reporting.sections import flatten
@@ -221,3 +221,14 @@ def test_every_string_of_every_record_is_text(tmp_path, text):
     for name in ("demo.html", "index.html"):
         page = check_page(out / name)
         assert " ".join(text.replace("\x00", "\ufffd").split()) in page.text.replace("\x00", "\ufffd")
+
+
+def test_an_unfinished_suite_has_pages_that_are_out_of_date_for_snakemake(tmp_path):
+    folder = write_results(tmp_path / "results", "toy", {"vae": MODELS["vae"]})
+    sources = [path for path in folder.rglob("*") if path.is_file()]
+    out = tmp_path / "report"
+    page = publish_unfinished({"toy": sources, "absent": [folder / "x"]}, folder.parent, out, ROOT / "report")
+    assert page == out / "index.html"
+    assert page.exists()
+    assert (out / "toy.html").stat().st_mtime < min(path.stat().st_mtime for path in sources)
+    assert publish_unfinished({"absent": [folder / "x"]}, folder.parent, out, ROOT / "report") is None
