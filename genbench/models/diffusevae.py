@@ -31,7 +31,7 @@ class DiffuseVAE(Diffusion):
 
     vae: The first stage, whose weights come from its own training and do not move; `first_stage` beside `model` fills
         it in.
-    denoiser: The network that predicts, a class of `unet` or `plain_cnn`.
+    denoiser: The network that predicts, a class of `unet`.
     formulation: 1 or 2 of the paper: the VAE's image as further channels, or also added to x_t.
     timesteps: T, the number of steps from data to noise.
     schedule: How noise grows with t: a name, or a mapping with `name` and its options, see below.

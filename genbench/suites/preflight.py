@@ -114,6 +114,23 @@ def check_held_out(entry: Mapping[str, Any], data: Description) -> None:
             raise InputError(f"{key}: needs held-out images, and the data set has none (test_fraction: 0)")
 
 
+def check_stated(entry: Mapping[str, Any], model: Model) -> None:
+    """Check that the built model needs what the rules read in the source of its class, and has its first stage."""
+    if model.first_stage is not None and "first_stage" not in entry:
+        raise InputError(
+            f"key 'first_stage' is missing: {type(model).__name__} builds upon another entry's training; expected "
+            f"first_stage: NAME beside model, instead of {model.first_stage!r} in it"
+        )
+    for name, options in entry["samplers"].items():
+        with place("samplers", name):
+            stated, needs = needed(entry["model"], options), model.condition(options)
+            if stated != needs:
+                raise InputError(
+                    f"found a sampler that starts from {needs}, but the class states that it starts from {stated}; "
+                    f"expected `needs` of {type(model).__name__} to say so"
+                )
+
+
 def check_entry(entry: Mapping[str, Any], data: Description, costs: bool = True) -> dict[str, Any]:
     """What a model's entry will be and cost. Raises InputError for anything wrong in it."""
     with place("training"):
@@ -124,6 +141,7 @@ def check_entry(entry: Mapping[str, Any], data: Description, costs: bool = True)
         with META:
             model = build(entry["model"], data.image_shape)
         check_labels(model, data)
+    check_stated(entry, model)
     model = model.to(META)
     with place("training"):
         config.check_model(model)

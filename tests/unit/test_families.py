@@ -1,6 +1,7 @@
 """What suites and rules read of a family's class, without an import of it, is what the class says."""
 
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -110,3 +111,34 @@ def plan(families) -> None:
     assert families.needed({"class": "diffusion.Diffusion", "multi_label": True}, {}) == "labels"
     assert families.needed({"class": "cold.ColdDiffusion"}, {"mode": "reconstruct"}) == "images"
     assert families.first_stage_key({"class": "diffusevae.DiffuseVAE"}) == "vae"
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        (
+            "{class: ./my.py:Mine, restorer: {class: plain_cnn.PlainCNN}}",
+            "samplers: default: found a sampler that starts from images, but the class states that it starts from "
+            "nothing; expected `needs` of Mine to say so",
+        ),
+        (
+            "{class: diffusevae.DiffuseVAE, vae: {class: vae.VAE}, denoiser: {class: unet.UNet, channel_mult: [1, 2]}}",
+            "key 'first_stage' is missing: DiffuseVAE builds upon another entry's training; expected first_stage: NAME "
+            "beside model, instead of 'vae' in it",
+        ),
+    ],
+)
+def test_a_check_refuses_what_no_rule_could_plan(model: str, expected: str, tmp_path: Path) -> None:
+    from genbench.suites.preflight import check_suite
+
+    (tmp_path / "my.py").write_text(
+        "from genbench.models.cold import ColdDiffusion\n\n\n"
+        "class Mine(ColdDiffusion):\n    def condition(self, options):\n        return 'images'\n"
+    )
+    path = tmp_path / "s.yaml"
+    path.write_text(
+        "title: t\ndataset: {source: demo}\nnum_samples: 1000\n"
+        f"models:\n  a: {{model: {model}, training: {{steps: 1, batch_size: 2}}}}\n"
+    )
+    with pytest.raises(InputError, match=f"^{re.escape(f'{path}: models: a: {expected}')}$"):
+        check_suite(load_suite(path), "none", str(path))
