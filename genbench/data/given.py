@@ -198,6 +198,8 @@ def _read_files(
     names = sorted((name for name in files if name.lower().endswith(SUFFIXES)), key=_natural)
     unread = unread_note(files)
     if not names:
+        arrays = [name for name in files if name.lower().endswith(ARRAYS)]
+        unread = f"{unread}: give one file as the path, such as {path / arrays[0]}" if arrays else unread
         raise InputError(f"{path}: found no images ({', '.join(SUFFIXES)}){f'; {unread}' if unread else ''}")
     channels, height, width = image_shape
     chosen = [names[row] for row in _part(path, len(names), count)]
@@ -224,7 +226,8 @@ def _read_files(
     try:
         found = load_image_files(path, layout, as_given, dataset="given", origin=path.name, resize=resize)["samples"]
     except InputError as error:
-        error.args = (f"{error}{_remedy(image_shape, sorted(helpful))}",)
+        if helpful:
+            error.args = (f"{error}; take them away, if they are no samples{_remedy(image_shape, sorted(helpful))}",)
         raise
     notes = [*_notes_of_folders(chosen), *found.info["notes"]]
     notes += [f"{GREY_IN_THREE}: {len(in_three)}"] if in_three else []

@@ -162,7 +162,8 @@ class Evaluation(Keys):
     extractors: SomeUnique[Name] = ["classifier"]
     """Networks whose features are compared."""
     headline: str = "fd_classifier"
-    """The metric that the report sorts by."""
+    """The metric that the report sorts by; where the extractors are others than the classifier, by default the Frechet
+    distance in the features of the first."""
     metrics: SomeUnique[OwnObject] | MISSING = MISSING
     """Metrics of your own beside genbench's, each ./my_metric.py:NAME in a file beside the suite."""
     options: Options = {}

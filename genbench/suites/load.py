@@ -12,6 +12,7 @@ import yaml
 from genbench import own_code
 from genbench.data import default_name
 from genbench.errors import InputError, place, unknown_name
+from genbench.metrics import frechet_key
 from genbench.suites.families import first_stage_key
 from genbench.suites.keys import Suite
 
@@ -101,7 +102,11 @@ def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str,
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_+.-]*", path.stem):  # it names the suite's folders
         raise InputError(f"suite: found the file {str(path)!r}, expected letters and digits in its name, and _ + . -")
-    suite = Suite.complete(_read_yaml(path), str(path))
+    written = _read_yaml(path)
+    suite = Suite.complete(written, str(path))
+    extractors = suite["evaluation"]["extractors"]
+    if "headline" not in written.get("evaluation", {}) and "classifier" not in extractors:
+        suite["evaluation"]["headline"] = frechet_key(extractors[0])
     overrides = {key: config[key] for key in ("seeds", "num_samples") if config and config.get(key) is not None}
     suite = {"name": path.stem, **suite, **overrides}
     suite.setdefault("snapshot_samples", suite["num_samples"])

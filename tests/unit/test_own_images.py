@@ -39,6 +39,14 @@ def test_images_without_labels_have_extractors_that_the_error_names(tmp_path: Pa
     check_suite(load_suite(path), str(tmp_path), str(path))
 
 
+@pytest.mark.parametrize(("extractors", "headline"), [(["dinov2"], "fd_dinov2"), (["inception-clean"], "fid_clean")])
+def test_the_headline_is_by_default_one_that_there_is(tmp_path: Path, extractors: list, headline: str) -> None:
+    path = written(tmp_path, {"extractors": extractors})
+    assert load_suite(path)["evaluation"]["headline"] == headline
+    check_suite(load_suite(path), str(tmp_path), str(path))
+    assert load_suite(written(tmp_path))["evaluation"]["headline"] == "fd_classifier"
+
+
 INCEPTION = {"extractors": ["inception-clean"], "headline": "fid_clean"}
 TRAINING = {"steps": 10, "batch_size": 8}
 
