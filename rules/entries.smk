@@ -148,12 +148,13 @@ def sample_features(wildcards):
 
 
 def metric_options(wildcards):
-    """The metrics' options as JSON; and behind it, if there are some, metrics of the user's own.
+    """The metrics' options as JSON; and behind it, if there are some, metrics of the user's own and what is left out.
 
     Not from the job's input as well: Snakemake overlooks changes of such parameters.
     """
-    options, own = json.dumps(evaluation(wildcards)["options"]), evaluation(wildcards).get("metrics")
-    return [options, "--metrics", *own] if own else options
+    options = json.dumps(evaluation(wildcards)["options"])
+    chosen = {key: evaluation(wildcards)[key] for key in ("metrics", "without") if key in evaluation(wildcards)}
+    return [options, *(part for key, names in chosen.items() for part in (f"--{key}", *names))] if chosen else options
 
 
 def objects(wildcards):

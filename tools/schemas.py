@@ -20,7 +20,7 @@ from genbench.data.datasets import SOURCES
 from genbench.features import EXTRACTORS
 from genbench.importing import FORMATS
 from genbench.mappings import Keys
-from genbench.metrics import EvaluationOptions
+from genbench.metrics import METRICS, EvaluationOptions
 from genbench.models import Model
 from genbench.processes.adversarial import PENALTIES
 from genbench.processes.degradations import DEGRADATIONS
@@ -161,6 +161,7 @@ def suite_schema() -> Schema:
     evaluation = schema["properties"]["evaluation"]["properties"]
     evaluation["options"] |= _closed(EvaluationOptions)
     evaluation["extractors"]["items"] = {"enum": list(EXTRACTORS)}
+    schema["properties"]["evaluation"]["properties"]["without"]["items"] = {"enum": list(METRICS)}
     (entry,) = schema["properties"]["models"]["patternProperties"].values()
     keys = entry["properties"]
     keys["model"] = {"description": keys["model"]["description"], "$ref": "#/$defs/model"}

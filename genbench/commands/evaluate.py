@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from genbench import own_code
+from genbench.errors import unknown_name
 from genbench.machine.command_line import label_log, object_argument, positive_argument
 
 
@@ -27,6 +28,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--metrics", nargs="+", default=[], metavar="FILE.py:NAME", help="metrics of your own, beside genbench's"
     )
+    parser.add_argument("--without", nargs="+", default=[], metavar="NAME", help="metrics of genbench to leave out")
     parser.add_argument("--options", type=object_argument, default={}, help='JSON such as {"splits": 10}, or @file')
     parser.add_argument(
         "--allow-too-few", action="store_true", help="leave out a metric that needs more images, rather than fail"
@@ -42,6 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from genbench.files.artifacts import write_json
     from genbench.metrics import METRICS, load_metric
 
+    for name in args.without:
+        if name not in METRICS:
+            raise unknown_name("--without", name, METRICS)
+    chosen = [metric for name, metric in METRICS.items() if name not in args.without]
     record = evaluate_files(
         args.real,
         args.fake,
@@ -49,6 +55,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         draws=args.draws,
         options=args.options,
         allow_too_few=args.allow_too_few,
-        metrics=[*METRICS.values(), *(load_metric(own_code.complete(name)) for name in args.metrics)],
+        metrics=[*chosen, *(load_metric(own_code.complete(name)) for name in args.metrics)],
     )
     write_json(args.out, record.content())

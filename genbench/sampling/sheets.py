@@ -7,6 +7,7 @@ import numpy as np
 
 from genbench.data import load_image_set, load_images
 from genbench.errors import InputError
+from genbench.metrics import METRICS
 from genbench.records.metrics import Metrics
 from genbench.records.record import read_record
 from genbench.sampling.grids import blank, choose, grid, save_png
@@ -28,10 +29,12 @@ def draw_neighbours(
     """Draw the first 30 samples, and below each the training image that is nearest to it, as a PNG.
 
     metrics: metrics.json, evaluated with test images. headline: a metric, in whose features images are near, where
-    there are such. Where nothing was drawn, the picture is blank. Raises InputError without nearest images.
+    there are such. Where nothing was drawn, or too few images, the picture is blank. Raises InputError without nearest
+    images.
     """
     evaluation = read_record(metrics, Metrics)
-    if evaluation.unavailable is not None:  # nothing was drawn: the report says why
+    few = any(warning.startswith(f"{METRICS['memorised'].label} is left out") for warning in evaluation.warnings)
+    if few or evaluation.unavailable is not None:  # too few images, or none drawn: the report says why
         save_png(out, blank(*load_image_set(train).images.shape[1:]))
         return
     found = {key: metric.neighbours for key, metric in evaluation.metrics.items() if metric.neighbours}

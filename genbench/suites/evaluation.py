@@ -1,6 +1,7 @@
 """A suite's part `evaluation`, checked: extractors, metrics, objects, and whether there will be images enough."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ from genbench.data.objects import labels_path, parse_labels, read_labels
 from genbench.errors import InputError, place, unknown_name
 from genbench.features import EXTRACTORS
 from genbench.files.downloads import existing_path
-from genbench.metrics import METRICS, EvaluationOptions, frechet_key, load_metric, metric_info, minimum_samples
+from genbench.metrics import METRICS, EvaluationOptions, frechet_key, load_metric, metric_info
 from genbench.metrics.collection import by_name
 from genbench.schema import check_arguments
 from genbench.suites.runs import has_test_images
+
+SMALLEST = {"kid_subset_size": 2, "splits": 1, "nearest_k": 1}  # options on which the images needed depend
 
 
 def check_objects(objects: Mapping[str, Any], data: Description, data_root: Path) -> None:
@@ -96,19 +99,62 @@ def check_evaluation(suite: Mapping[str, Any], data: Description, data_root: Pat
     accuracies = [f"object_accuracy_{name}" for name in objects["labels"]] if objects else []
     with place("evaluation", "metrics"):
         own = check_metrics(evaluation, options, holdout=has_test_images(suite))
-    keys = [*accuracies, *(key for name in evaluation["extractors"] for key in EXTRACTORS[name].metrics), *own]
+    kept = kept_metrics(evaluation)
+    keys = [*accuracies, *kept, *own]
     if evaluation["headline"] not in keys:
         raise unknown_name("evaluation: headline", evaluation["headline"], keys)
-    needed = max(
-        minimum_samples(EXTRACTORS[name].metrics, EXTRACTORS[name].dim, options) for name in evaluation["extractors"]
-    )
-    needed = max([needed, *own.values()])
-    for kind in EXTRACTORS.values():
-        if evaluation["headline"] in kind.metrics:
-            needed = max(needed, minimum_samples([evaluation["headline"]], kind.dim, options))
-    for key in ("num_samples", "snapshot_samples"):
-        if suite[key] < needed:
+    check_numbers(suite, data, options, kept, own)
+
+
+def kept_metrics(evaluation: Mapping[str, Any]) -> dict[str, int]:
+    """The metrics of genbench that the chosen features give, by their keys, without those that the suite leaves out.
+
+    Returns the number of features, D, of each. Raises InputError for a name that leaves out nothing.
+    """
+    found = {key: EXTRACTORS[name].dim for name in evaluation["extractors"] for key in EXTRACTORS[name].metrics}
+    without = evaluation.get("without", ())
+    names = {metric_info(key).name for key in found}
+    for name in without:
+        if name not in names:
+            raise unknown_name("evaluation: without", name, names)
+    return {key: dim for key, dim in found.items() if metric_info(key).name not in without}
+
+
+def check_numbers(
+    suite: Mapping[str, Any],
+    data: Description,
+    options: EvaluationOptions,
+    kept: Mapping[str, int],
+    own: dict[str, int],
+) -> None:
+    """Check that there will be as many images, generated and real, as each metric needs that is not optional.
+
+    kept, own: metrics of genbench with their D, and those of the user's own with the images that they need, by key.
+    """
+    headline = suite["evaluation"]["headline"]
+    asked = {key: dim for key, dim in kept.items() if not metric_info(key).optional or key == headline}
+    needed = {key: metric_info(key).minimum(dim, options) for key, dim in asked.items()} | dict(own)
+    counts = {key: suite[key] for key in ("num_samples", "snapshot_samples")}
+    counts["dataset: real images to train on"] = data.num_train
+    for where, count in counts.items():
+        short = {} if count is None else {key: least for key, least in needed.items() if count < least}
+        if short:
+            metrics = ", ".join(f"{key} ({least})" for key, least in short.items())
             raise InputError(
-                f"{key}: found {suite[key]}, expected at least {needed} for the metrics of "
-                f"{', '.join(evaluation['extractors'])} (evaluation: options can lower this)"
+                f"{where}: found {count}, expected at least {max(short.values())} for the metrics: {metrics}; "
+                + "; ".join(_ways_out(count, options, {key: asked[key] for key in short if key in asked}, headline))
             )
+
+
+def _ways_out(count: int, options: EvaluationOptions, short: Mapping[str, int], headline: str) -> Iterator[str]:
+    """What helps where metrics, `short` by their keys with their D, need more than `count` images."""
+    for name, least in SMALLEST.items():
+        smaller = replace(options, **{name: least})
+        lowered = [key for key, dim in short.items() if metric_info(key).minimum(dim, smaller) <= count]
+        if lowered:
+            yield f"evaluation: options: {name} lowers it for {', '.join(lowered)}"
+    if names := dict.fromkeys(metric_info(key).name for key in short):
+        other = ", with another headline" if headline in short else ""
+        yield f"evaluation: without: [{', '.join(names)}] leaves them out{other}"
+    else:
+        yield "expected more images, or the metric removed from evaluation: metrics"

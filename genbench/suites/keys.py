@@ -166,6 +166,9 @@ class Evaluation(Keys):
     distance in the features of the first."""
     metrics: SomeUnique[OwnObject] | MISSING = MISSING
     """Metrics of your own beside genbench's, each ./my_metric.py:NAME in a file beside the suite."""
+    without: SomeUnique[Name] | MISSING = MISSING
+    """Metrics of genbench that are left out, by name, such as [fd, fid]: they need more images than some data sets
+    have."""
     options: Options = {}
     """Options of the metrics, such as kid_subset_size."""
     classifier: Classifier = _all_defaults(Classifier)

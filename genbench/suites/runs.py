@@ -103,7 +103,9 @@ def paired(suite: Suite) -> list[str]:
 
 def neighbours(suite: Suite) -> list[str]:
     """The picture of nearest training images of every final draw, where there are test images to compare with."""
-    wanted = suite["evaluation"]["options"].get("neighbours", 1) and has_test_images(suite)
+    evaluation = suite["evaluation"]
+    asked = evaluation["options"].get("neighbours", 1) and "memorised" not in evaluation.get("without", ())
+    wanted = asked and has_test_images(suite)
     return [f"{draw.folder}/neighbours.png" for draw in draws(suite) if wanted and draw.checkpoint == FINAL]
 
 

@@ -7,11 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from entries import MODELS
+from PIL import Image
 
 from genbench.errors import InputError
+from genbench.features import save_features
+from genbench.files.artifacts import read_json
+from genbench.metrics import Features
 from genbench.suites.keys import Config
 from genbench.suites.load import load_suite
 from genbench.suites.preflight import check_suite
@@ -32,6 +37,7 @@ ENTRIES = MODELS | {
     },
     "blur": MODELS["cold"] | {"degradation": {"name": "blur", "timesteps": 2}},
 }  # fmt: skip
+STEPS = {"steps": 10, "batch_size": 8}
 SUITE: dict[str, Any] = {"title": "Toy", "dataset": {"source": "demo"}, "num_samples": 1000}
 
 
@@ -388,6 +394,11 @@ SUITE_CASES: list[tuple[str, object, str]] = [
     ("evaluation.classifier.min_accuracy", -1, "evaluation: classifier: min_accuracy: found -1, expected at least 0"),
     ("evaluation.objects", {"labels": {"x": "test"}}, "evaluation: objects: found it for 'demo', expected a data set"),
     ("evaluation.metrics", ["fid"], "evaluation: metrics: "),
+    ("evaluation.without", ["fdd"], "evaluation: without: found 'fdd' (did you mean 'fd'?)"),
+    ("evaluation.without", ["fid"], "evaluation: without: found 'fid'"),
+    ("evaluation.without", [], "evaluation: without: found [], expected at least 1 in it"),
+    ("evaluation.without", "fd", "evaluation: without: found 'fd', expected a list"),
+    ("evaluation.without", ["fd"], "evaluation: headline: found 'fd_classifier'"),
     ("evaluation.metric", ["fid"], "evaluation: unknown key: found 'metric' (did you mean 'metrics'?)"),
     ("models", ..., "key 'models' is missing"),
     ("models", {}, "models: found {}, expected at least 1 in it"),
@@ -435,6 +446,78 @@ def test_a_bad_configuration_is_refused(config: dict[str, Any], message: str) ->
         Config.complete(config, "config")
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
+
+
+# --- Too few images ---------------------------------------------------------------------------------------------------
+
+
+def photographs(folder: Path, count: int, side: int = 16) -> dict[str, Any]:
+    """The entry of a data set of so many grey images in two classes, three tenths of them held out."""
+    images = np.random.default_rng(0).integers(0, 256, (count, side, side), dtype=np.uint8)
+    for index, image in enumerate(images):
+        path = folder / "images" / "ab"[index % 2] / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    return {"source": "folder", "path": str(folder / "images"), "test_fraction": 0.3}
+
+
+def suite_of_few(folder: Path, count: int, num_samples: int, **evaluation: object) -> dict[str, Any]:
+    models = {"vae": {"model": MODELS["vae"], "training": dict(STEPS)}}
+    suite = SUITE | {"dataset": photographs(folder, count), "num_samples": num_samples, "models": models}
+    return suite | {"evaluation": evaluation} if evaluation else suite
+
+
+def test_too_few_real_images_are_found_before_the_training(tmp_path: Path) -> None:
+    options = {"kid_subset_size": 50}
+    assert refused(suite_of_few(tmp_path, 100, 150, options=options), tmp_path) == (
+        "dataset: real images to train on: found 70, expected at least 129 for the metrics: fd_classifier (129), "
+        "classifier_score (100); evaluation: options: splits lowers it for classifier_score; "
+        "evaluation: without: [fd, classifier_score] leaves them out, with another headline"
+    )
+
+
+def test_a_subset_of_kid_that_the_real_images_do_not_fill_is_found_before_the_training(tmp_path: Path) -> None:
+    assert refused(suite_of_few(tmp_path, 400, 2000), tmp_path) == (
+        "dataset: real images to train on: found 280, expected at least 1000 for the metrics: kid_classifier (1000); "
+        "evaluation: options: kid_subset_size lowers it for kid_classifier; "
+        "evaluation: without: [kid] leaves them out"
+    )
+
+
+def test_an_option_is_named_only_where_it_helps(tmp_path: Path) -> None:
+    suite = changed(copy.deepcopy(SUITE), "models.vae", {"model": MODELS["vae"], "training": dict(STEPS)})
+    extractor = {"extractors": ["inception-clean"], "headline": "fid_clean", "options": {"kid_subset_size": 50}}
+    assert refused(suite | {"num_samples": 150, "evaluation": extractor}, tmp_path) == (
+        "num_samples: found 150, expected at least 2049 for the metrics: fid_clean (2049); "
+        "evaluation: without: [fid] leaves them out, with another headline"
+    )
+
+
+@pytest.mark.parametrize(
+    "evaluation",
+    [
+        {"options": {"kid_subset_size": 50, "splits": 5}, "without": ["fd"], "headline": "kid_classifier"},
+        {"options": {"splits": 5}, "without": ["fd", "kid"], "headline": "precision_classifier"},
+        {"options": {"kid_subset_size": 50}, "without": ["fd", "classifier_score"], "headline": "kid_classifier"},
+    ],
+)
+def test_each_way_out_of_the_message_is_one(evaluation: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "toy.yaml"
+    path.write_text(yaml.safe_dump(suite_of_few(tmp_path, 100, 150, **evaluation)))
+    check_suite(load_suite(path), str(tmp_path), "toy.yaml")
+
+
+def test_a_metric_that_is_left_out_is_not_computed(script: Callable[..., str], tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for name in ("real", "fake"):
+        info = {"extractor": {"name": "dinov2", "sha256": "ab"}, "images_sha256": name}
+        features = random.normal(size=(30, 4)).astype(np.float32)
+        save_features(tmp_path / f"{name}.npz", Features(features, None, info))
+    files = ("--real", tmp_path / "real.npz", "--fake", tmp_path / "fake.npz", "--out", tmp_path / "metrics.json")
+    script("evaluate", *files, "--options", '{"kid_subset_size": 20}', "--without", "fd", "density", "coverage")
+    found = set(read_json(tmp_path / "metrics.json")["metrics"])
+    assert found == {"kid_dinov2", "precision_dinov2", "recall_dinov2"}
+    assert "--without: found 'fdd'" in script("evaluate", *files, "--without", "fdd", code=2)
 
 
 # --- Command lines ----------------------------------------------------------------------------------------------------

@@ -87,6 +87,7 @@ FLAGS = {
     "--threads": "CPU threads",
     "--timing": "how long samples took",
     "--train": "training images",
+    "--without": "metrics of genbench to leave out",
     "--weights-root": "where published weights are",
 }
 OLD = {
@@ -250,6 +251,11 @@ def test_neighbours_are_drawn_below_their_samples(files: Path, tmp_path: Path) -
     (tmp_path / "metrics.json").write_text(json.dumps({"metrics": {"fd_a": {"value": 1.0}}}))
     with pytest.raises(InputError, match="expected an evaluation with --test"):
         draw_neighbours(*paths, headline="fd_a")
+    warning = "Memorised is left out: too few images (it needs 20 test images)"  # as evaluate_files has it
+    (tmp_path / "metrics.json").write_text(json.dumps({"metrics": {"fd_a": {"value": 1.0}}, "warnings": [warning]}))
+    draw_neighbours(*paths, headline="fd_a")
+    with Image.open(tmp_path / "n.png") as picture:
+        assert len(set(np.asarray(picture).flat)) == 1
     draw_grid(files / "test.npz", tmp_path / "g.png")
     with Image.open(tmp_path / "g.png") as picture:
         assert picture.size == (178, 52)
