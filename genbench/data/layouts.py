@@ -161,11 +161,12 @@ def _choose_splits(source: Path, images: Sequence[File], splits: Mapping[str, st
             )
     kinds = {top: match[1] for top in tops if (match := SPLIT_LIKE.match(top.lower()))}
     if (len(set(kinds.values())) > 1 and ("train" in kinds.values() or len(kinds) == len(tops))) or set(train) & nested:
-        first = next((top for top, kind in kinds.items() if kind == "train"), "FOLDER")
-        second = next((top for top, kind in kinds.items() if kind != "train"), "FOLDER")
+        keys = [f"train: {next((top for top, kind in kinds.items() if kind == 'train'), 'FOLDER')}"]
+        keys += [f"test: {top}" for top, kind in kinds.items() if kind != "train"][:1]
+        several = "folders {} look like splits, not classes"
+        look = several if len(kinds) > 1 else "folder {} looks like a split, not a class"
         raise InputError(
-            f"{source}: the folders {', '.join(kinds)} look like splits, not classes; name them with "
-            f"splits: {{train: {first}, test: {second}}}, or rename them"
+            f"{source}: the {look.format(', '.join(kinds))}; name it with splits: {{{', '.join(keys)}}}, or rename it"
         )
     return {}
 
@@ -181,6 +182,8 @@ def _by_split(
     used: set[str] = set()
     for split, folder in chosen.items():
         way = PurePosixPath(folder).parts
+        while way and any(parts[: len(way) + 1] == (*way, way[-1]) for parts, _ in images):
+            way = (*way, way[-1])  # seg_train/seg_train, as some archives unpack
         files = [(parts[len(way) :], name) for parts, name in images if parts[: len(way)] == way]
         if not files or not way:
             tops = sorted({parts[0] for parts, _ in images if len(parts) > 1})

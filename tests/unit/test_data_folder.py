@@ -5,6 +5,7 @@ import io
 import json
 import lzma
 import os
+import re
 import stat
 import tarfile
 import zipfile
@@ -149,11 +150,14 @@ def test_splits_of_known_names_are_splits_in_any_case(tmp_path, train, test):
 @pytest.mark.parametrize(
     ("folders", "message"),
     [
-        (["seg_train", "seg_test", "seg_pred"], "seg_test, seg_train look like splits, not classes; name them with"),
+        (["seg_train", "seg_test", "seg_pred"], "seg_test, seg_train look like splits, not classes; name it with"),
         (["train2017", "val2017"], "splits: {train: train2017, test: val2017}"),
         (["trainA", "trainB", "testA", "testB"], "look like splits"),  # CycleGAN's
         (["test", "val"], "look like splits"),
-        (["train", "extra"], "train look like splits"),
+        (
+            ["train", "extra"],
+            "the folder train looks like a split, not a class; name it with splits: {train: train}, or",
+        ),
     ],
 )
 def test_folders_that_look_like_splits_are_never_classes(tmp_path, folders, message):
@@ -189,6 +193,25 @@ def test_test_images_without_labels_are_named_and_can_be_left_out(tmp_path):
     write(path, {"val/cat/7.png": png(7), "val/dog/8.png": png(8)})  # labelled ones beside them serve
     described = describe(entry(path), "unused")
     assert (described.num_train, described.num_test, described.notes) == (8, 2, ("not used: test",))
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        [f"seg_{s}/seg_{s}/{c}/{i}.png" for s in ("train", "test") for c in "ab" for i in range(8)],  # Intel's scenes
+        [f"{s}{d}/{i}.png" for s in ("train", "test") for d in "AB" for i in range(8)],  # CycleGAN's domains
+        [f"train/{c}/{i}.png" for c in "ab" for i in range(8)] + ["val/0.png"],  # ImageNet's, as its archive unpacks
+        [f"train/{c}/images/{i}.png" for c in "ab" for i in range(8)] + ["val/images/0.png"],  # Tiny ImageNet's
+        [f"train/{c}/{i}.png" for c in "ab" for i in range(8)] + ["unlabeled/0.png"],  # STL-10's
+        [f"images/{s}/{i}.png" for s in ("train", "val") for i in range(8)],  # YOLO's
+    ],
+)
+def test_what_an_error_says_of_splits_helps(tmp_path, files):
+    path = write(tmp_path / "x", {name: png(i) for i, name in enumerate(files)})
+    advice = re.search(r"splits: (\{[^}]*\})", refusal(path))[1]
+    described = describe(entry(path, splits=yaml.safe_load(advice)), "unused")
+    assert described.num_classes == (2 if "/a/" in files[0] else 1)
+    assert described.num_train + described.num_test == (32 if "seg_train" in files[0] else 16)
 
 
 def test_train_alone_is_no_class(tmp_path):
