@@ -41,14 +41,16 @@ def arrange(source: Path, test_fraction: float, split_seed: int, splits: Mapping
         wrapper = f"{first}/"  # packed together with the folder that holds it all
         images = [(parts[1:], name) for parts, name in images]
 
-    labels = None if splits else _read_labels(source, f"{wrapper}{LABELS}", names)
+    chosen = _choose_splits(source, images, splits)
+    labels = None if chosen else _read_labels(source, f"{wrapper}{LABELS}", names)
     tables = [name for name in names if name.lower().endswith(TABLES) and (labels is None or name != wrapper + LABELS)]
     notes = [unread] if unread else []
+    notes += [f"{LABELS} is not read: the folders are splits"] if chosen and f"{wrapper}{LABELS}" in names else []
     by_split: dict[str, dict[str, list[str]]]
     if labels is not None:
         classes, found = _by_label(source, images, wrapper, labels), [f"labels of {LABELS}"]
-        class_names = sorted(classes, key=int)
-    elif chosen := _choose_splits(source, images, splits):
+        class_names = list(classes)
+    elif chosen:
         by_split, found = _by_split(source, images, chosen, by_name=not splits)
         class_names, classes = sorted(by_split["train"]), by_split["train"]
         if "test" in by_split:
@@ -114,13 +116,20 @@ def _read_labels(source: Path, name: str, names: Sequence[str]) -> dict[str, Any
 
 
 def _by_label(source: Path, images: Sequence[File], wrapper: str, labels: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Names of the images of each class, in the order of the classes."""
     classes: dict[str, list[str]] = {}
     for _, name in images:
         key = name.removeprefix(wrapper)
         if key not in labels:
             raise InputError(f"{source}: {LABELS} has no label of {key}; expected one of each image")
         classes.setdefault(_class_of(source, key, labels[key]), []).append(name)
-    return classes
+    folders: dict[str, list[str]] = {}
+    for parts, name in images:
+        folders.setdefault(parts[0], []).append(name)
+    same = len(classes) > 1 and sorted(map(sorted, folders.values())) == sorted(map(sorted, classes.values()))
+    if same:  # class folders, whose names say more than numbers
+        return dict(sorted(folders.items()))
+    return dict(sorted(classes.items(), key=lambda item: int(item[0])))
 
 
 def _class_of(source: Path, name: str, label: Any) -> str:

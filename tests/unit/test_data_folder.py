@@ -299,6 +299,23 @@ def test_an_image_without_a_label_is_named(tmp_path):
     assert "dataset.json has no label of 00001/img00001999.png" in refusal(write(tmp_path / "x.zip", files))
 
 
+def test_class_folders_keep_their_names_beside_dataset_json(tmp_path):
+    names = [f"{c}/{i}.png" for c in ("cat", "dog") for i in range(4)]
+    files = {name: png(i) for i, name in enumerate(names)}
+    plain = prepare(entry(write(tmp_path / "plain", files)), "unused")["train"]
+    labels = json.dumps({"labels": [[name, int(name.startswith("cat"))] for name in names]}).encode()
+    path = write(tmp_path / "x", files | {"dataset.json": labels})
+    assert prepare(entry(path), "unused")["train"].info["sha256"] == plain.info["sha256"]
+    assert prepare(entry(path), "unused")["train"].class_names == ("cat", "dog")
+
+
+def test_splits_are_no_less_splits_beside_dataset_json(tmp_path):
+    files = SPLIT_FILES | {"dataset.json": json.dumps({"labels": [[n, 0] for n in SPLIT_FILES]}).encode()}
+    described = describe(entry(write(tmp_path / "x", files)), "unused")
+    assert (described.num_classes, described.num_train, described.num_test) == (2, 3, 1)
+    assert described.notes == ("dataset.json is not read: the folders are splits",)
+
+
 @pytest.mark.parametrize("content", [b"{}", b"[1]", b"no json", b'{"labels": ["ab", "cd"]}'])
 def test_another_dataset_json_is_passed_over(tmp_path, content):
     files = {f"{c}/{i}.png": png(i) for c in "ab" for i in range(3)} | {"dataset.json": content}
