@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from genbench.reporting.cells import Cell
 from genbench.reporting.columns import FLOPS, NFE, PARAMETERS, TIME, TRAINING_TIME, Column
-from genbench.reporting.latex import escape_latex, one_line
-from genbench.reporting.numerals import Number
+from genbench.reporting.latex import escape_latex
+from genbench.reporting.numerals import Number, one_line
 from genbench.reporting.table import Row, Table
 
 PRINTED = (TIME, NFE, FLOPS, PARAMETERS, TRAINING_TIME)  # the costs for which a printed page has room

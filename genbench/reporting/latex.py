@@ -3,7 +3,7 @@
 import re
 import unicodedata
 
-from genbench.reporting.numerals import SUPERSCRIPTS
+from genbench.reporting.numerals import SUPERSCRIPTS, one_line
 
 LETTERS = ["ss", "ae", "oe", "o", "l", "i", "AE", "OE", "O", "L", "S", "P", "copyright", "pounds"]
 LETTERS += ["textquestiondown", "textexclamdown"]
@@ -70,8 +70,3 @@ def latex_letter(letter: str) -> str:
     for mark in marks:
         written = f"\\{accents[mark]}{{{written}}}"
     return f"${written}$" if mathematical else written
-
-
-def one_line(text: str) -> str:
-    """What can be printed of a text, with spaces for the rest."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)

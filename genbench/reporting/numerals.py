@@ -62,3 +62,8 @@ def duration(seconds: Number) -> str:
         return f"{significant(seconds)} s"
     minutes, second = divmod(round(seconds), 60)
     return f"{minutes // 60:,}:{minutes % 60:02}:{second:02}"
+
+
+def one_line(text: str) -> str:
+    """What can be printed of a text, with spaces for the rest."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)

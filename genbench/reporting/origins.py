@@ -70,7 +70,7 @@ def code_versions(rows: pd.DataFrame) -> int:
     """By how many versions of the code the results of one stage of one model were made, at most."""
     if rows.empty or "code_sha256" not in rows:
         return 0
-    return int(rows.groupby(["stage", "model"])["code_sha256"].nunique().max())
+    return int(rows.groupby(["stage", "model"])["code_sha256"].nunique().max() if rows["model"].notna().any() else 0)
 
 
 def abbreviate(commit: str) -> str:

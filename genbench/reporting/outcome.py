@@ -84,6 +84,10 @@ def made(report: Path, suites: Iterable[str]) -> str:
             parts += [f"{TIME.text(means[TIME.key])} for 50k images"] if TIME.key in means else []
             parts += [f"NFE {count(means[NFE.key])}"] if NFE.key in means else []
             lines.append(f"  {place}. {name:<{width}}  {', '.join(parts)}")
+        reasons: dict[str, None] = {
+            f"{row['label']}: {row['missing']}": None for row in summary["rows"] if "missing" in row
+        }
+        lines += [f"  without numbers: {reason}" for reason in reasons]
     lines += ["", f"The report:  {report.resolve() / 'index.html'}"]
     tables = ", ".join(f"{suite}.csv" for suite in suites if (report / f"{suite}.csv").exists())
     return "\n".join([*lines, f"Its numbers: {tables} beside it"] if tables else lines)

@@ -98,7 +98,7 @@ class Report:
         measured = [column for column in columns[1:] if column not in COSTS or seen(self.compared, column.key)]
         links = {model: f"#{anchor}" for model, anchor in self.anchors.items()}
         rows = self.compared
-        if 0 < len(self.older) < len(self.preflight.models):  # told at the row; of all of them, above the table
+        if self.older and not self.all_older:  # told at the row; of all of them, above the table
             told = [[OLDER] * (model in self.older) for model in rows["model"]]
             rows = rows.assign(remarks=rows["remarks"] + pd.Series(told, rows.index, dtype=object))
         return compare(rows, [columns[0], *measured], self.results.floor, self.num_samples, links)
@@ -358,6 +358,11 @@ class Report:
             return is_this_code(code, elsewhere.get(stage, STAGES[stage]), spec.get("model"))
 
         return older_code(self.results.provenance, is_current)
+
+    @property
+    def all_older(self) -> bool:
+        """Whether other code made the results of every model that has some."""
+        return len(self.older) == len(set(seen(self.results.provenance, "model")))
 
     @property
     def code_versions(self) -> int:

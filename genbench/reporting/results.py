@@ -1,7 +1,5 @@
 """Read what the rules wrote for one suite into one tidy table: a row for each model, seed, checkpoint and sampler."""
 
-import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +8,6 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from genbench import errors
-from genbench.errors import InputError
 from genbench.files.artifacts import check_sha256
 from genbench.metrics import MetricInfo
 from genbench.records.likelihood import Likelihood
@@ -21,6 +18,8 @@ from genbench.records.record import Record, read_record
 from genbench.records.timing import Timing
 from genbench.records.training import Training
 from genbench.reporting.columns import info_of, stated
+from genbench.reporting.histories import read_history, terms_of
+from genbench.reporting.missing import undrawn, untrained, without_numbers
 from genbench.reporting.schemes import add_differences, paired_columns
 
 # Of each record the keys that become columns, by their own names but for those below.
@@ -81,9 +80,9 @@ class Results:
 def read_results(preflight_path: Path, root: Path) -> Results:
     """Read the suite of `preflight_path`, whose results lie under `root` (results/{suite}).
 
-    Every draw that the preflight names needs its training (unless it was drawn elsewhere), timing and metrics: an
-    InputError names the file that is missing. Histories, likelihoods, grids, pictures and the row of real images are
-    optional.
+    Every draw that the preflight names is a row. One without its training (unless it was drawn elsewhere), timing or
+    metrics has no numbers, and says why. Histories, likelihoods, grids, pictures and the row of real images are
+    optional. An InputError names a file that is damaged.
     """
     preflight = read_record(preflight_path, Plan)
     origins = [origin("preflight", preflight)]
@@ -99,10 +98,12 @@ def read_results(preflight_path: Path, root: Path) -> Results:
 
     for model, entry in preflight.models.items():
         given = "samples" in entry.spec  # drawn elsewhere, so that nobody trained here
-        for seed in entry.seeds or preflight.seeds:
+        seeds = entry.seeds or preflight.seeds
+        for seed in seeds:
             run = root / model / f"seed{seed}"
-            training = Training() if given else read_record(run / "training.json", Training)
-            origins += [] if given else [origin("training", training, model)]
+            why = None if given else untrained(run)
+            training = Training() if given or why else read_record(run / "training.json", Training)
+            origins += [] if given or why else [origin("training", training, model)]
             if (run / "history.jsonl").exists():
                 if training.history_sha256 is not None:
                     check_sha256(run / "history.jsonl", training.history_sha256)
@@ -120,6 +121,10 @@ def read_results(preflight_path: Path, root: Path) -> Results:
                 bound = bounded(likelihood)
             for draw in draws(model, seed, entry):
                 place = run / draw.checkpoint / draw.sampler
+                known = {"suite": preflight.suite, **draw._asdict()} | describe(model, entry, draw.sampler)
+                if missing := why or undrawn(place):
+                    rows.append(without_numbers(known, missing, len(seeds) > 1))
+                    continue
                 timing = read_record(place / "timing.json", Timing)
                 evaluation = read_record(place / "metrics.json", Metrics)
                 origins.append(origin("sampling", timing, model))
@@ -141,8 +146,7 @@ def read_results(preflight_path: Path, root: Path) -> Results:
                 if drawn and (place / "grid.png").exists():
                     grids[draw] = place / "grid.png"
                 rows.append(
-                    {"suite": preflight.suite, **draw._asdict()}
-                    | describe(model, entry, draw.sampler)
+                    known
                     | columns(training, TRAINING, OF_TRAINING)
                     | imported(training)
                     | columns(timing, TIMING, OF_SAMPLES)
@@ -193,33 +197,6 @@ def bounded_by(accuracy: Objects, labels: str) -> dict[str, Any]:
         return {}
     key = f"object_accuracy_{labels}"
     return {key: accuracy.evaluator.accuracy, f"{key}_note": "of the evaluator, on held-out real images"}
-
-
-def read_history(path: Path, seed: int) -> pd.DataFrame:
-    """Read history.jsonl into a table of seed, step, images_seen, kind, name, value; see Results.histories.
-
-    A step logged twice counts once, the last.
-    """
-    points: dict[tuple[int, str, str], tuple[float, float]] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            entry = json.loads(line)
-            for kind in ("losses", "metrics", "validation"):
-                for name, value in entry.get(kind, {}).items():
-                    seen = float(entry.get("images_seen", math.nan))
-                    points[int(entry["step"]), kind, name] = seen, float(value)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise InputError(f"{path}, line {number}: expected a JSON object with step and losses") from None
-    return pd.DataFrame(
-        [(seed, step, seen, kind, name, value) for (step, kind, name), (seen, value) in sorted(points.items())],
-        columns=["seed", "step", "images_seen", "kind", "name", "value"],
-    )
-
-
-def terms_of(likelihood: Likelihood, seed: int) -> pd.DataFrame:
-    """The terms of a likelihood, if it has some, as seed, t, value."""
-    terms = {"seed": seed, "t": likelihood.terms.t, "value": likelihood.terms.bits_per_dim}
-    return pd.DataFrame(terms).astype({"t": float, "value": float}).sort_values("t")
 
 
 def draws(model: str, seed: int, entry: ModelPlan) -> Iterator[Draw]:

@@ -6,11 +6,12 @@ import shutil
 
 import pandas as pd
 import pytest
-from made_up import FEW, MODELS, check_page, render, table_of, write_results
+from made_up import FEW, MODELS, check_page, render, report_of, table_of, write_results
 
 from genbench.errors import InputError
 from genbench.files.artifacts import read_json, write_json
 from genbench.reporting.columns import TIME
+from genbench.reporting.outcome import made
 from genbench.reporting.results import LOSSY, read_results
 
 
@@ -75,20 +76,79 @@ def test_the_same_seeds_are_not_said_of_images_from_elsewhere(tmp_path):
     assert "but for images from elsewhere, which say so" in index
 
 
+def test_a_missing_plan_is_named(tmp_path):
+    folder = write_results(tmp_path, models=FEW, optional=False)
+    (folder / "preflight.json").unlink()
+    with pytest.raises(InputError, match=re.escape(f"{folder / 'preflight.json'}: no such file")):
+        render(folder)
+
+
+DIVERGED = "the loss is not finite at step 12: training stopped; last good save: none yet. clip_norm may help"
+RUN, DRAW = "gan/seed0", "gan/seed0/final/default"
+
+
+@pytest.mark.parametrize("optional", [True, False])
 @pytest.mark.parametrize(
-    "name",
+    ("record", "log", "text", "reason"),
     [
-        "preflight.json",
-        "gan/seed0/training.json",
-        "gan/seed0/final/default/timing.json",
-        "vae/seed0/final/default/metrics.json",
+        (f"{RUN}/training.json", "train", f"12:00 step 10\nerror: {DIVERGED}\n", f"training failed: {DIVERGED}"),
+        (f"{RUN}/training.json", "import", "error: x.pt: no such file", "training failed: x.pt: no such file"),
+        (f"{RUN}/training.json", "train", "1 of 600\n", "training is not finished; its log ends with: 1 of 600"),
+        (f"{RUN}/training.json", None, "", "training has not begun: there is no training.json"),
+        (
+            f"{DRAW}/timing.json",
+            "sample",
+            "Trace\ntorch.MemoryError: CUDA.",
+            "sampling failed: torch.MemoryError: CUDA.",
+        ),
+        (f"{DRAW}/metrics.json", "features-classifier", "error: f.npz: damaged", "evaluation failed: f.npz: damaged"),
+        (f"{DRAW}/metrics.json", None, "", "evaluation has not begun: there is no metrics.json"),
     ],
 )
-def test_a_missing_file_is_named(tmp_path, name):
-    folder = write_results(tmp_path, models=FEW, optional=False)
-    (folder / name).unlink()
-    with pytest.raises(InputError, match=re.escape(f"{folder / name}: no such file")):
-        render(folder)
+def test_what_is_missing_is_a_row_with_its_reason(tmp_path, optional, record, log, text, reason):
+    folder = write_results(tmp_path, models=FEW, optional=optional)
+    (folder / record).unlink()
+    if log:
+        (folder / record).with_name("logs").mkdir()
+        (folder / record).with_name("logs").joinpath(f"{log}.log").write_text(text)
+    results = read_results(folder / "preflight.json", folder)
+    table = report_of(folder).table
+    last = table.rows[-1]
+    assert (last.model, last.remarks, last.cells["fd_classifier"].text) == ("gan", [reason], "–")
+    assert not any(row.remarks for row in table.rows[:-1])
+    assert results.rows["missing"].dropna().tolist() == [reason]
+    if optional:
+        assert reason in check_page(render(folder) / "demo.html").text
+        csv = pd.read_csv(folder.parent / "report/demo.csv").set_index("model")
+        assert csv.loc["gan", "remarks"] == reason
+        assert f"without numbers: GAN: {reason}" in made(folder.parent / "report", ["demo"])
+
+
+def test_a_report_can_be_made_before_anything_is_trained(tmp_path):
+    folder = write_results(tmp_path, models=FEW)
+    for part in folder.iterdir():
+        if part.is_dir():
+            shutil.rmtree(part)
+    page = check_page(render(folder) / "demo.html")
+    assert "training has not begun" in page.text
+    assert render(write_results(tmp_path, "other", models={"vae": MODELS["vae"]}))  # beside a suite that is finished
+
+
+def test_one_failed_seed_leaves_the_mean_of_the_others_and_is_named(tmp_path):
+    folder = write_results(tmp_path, models=FEW, seeds=(0, 1, 2))
+    (folder / "gan/seed0/training.json").unlink()
+    gan = next(row for row in table_of(folder).rows if row.model == "gan")
+    assert gan.cells["fd_classifier"].value == pytest.approx(61.3 + 0.75)
+    assert gan.remarks == ["seed 0: training has not begun: there is no training.json"]
+    assert "seed 0: training has not begun" in check_page(render(folder) / "demo.html").text
+
+
+def test_numbers_of_a_training_that_is_gone_are_not_shown(tmp_path):
+    """They may be those of other weights."""
+    folder = write_results(tmp_path, models=FEW)
+    (folder / "gan/seed0/final/default/timing.json").unlink()
+    gan = next(row for row in table_of(folder).rows if row.model == "gan")
+    assert all(cell.value is None for key, cell in gan.cells.items() if key.startswith(("fd", "kid", "seconds")))
 
 
 def test_a_missing_key_and_a_broken_line_are_named(tmp_path):

@@ -1,0 +1,37 @@
+"""What a run says of its course: losses and metrics along the training, and the terms of a likelihood."""
+
+import json
+import math
+from pathlib import Path
+
+import pandas as pd
+
+from genbench.errors import InputError
+from genbench.records.likelihood import Likelihood
+
+
+def read_history(path: Path, seed: int) -> pd.DataFrame:
+    """Read history.jsonl into a table of seed, step, images_seen, kind, name, value; see Results.histories.
+
+    A step logged twice counts once, the last.
+    """
+    points: dict[tuple[int, str, str], tuple[float, float]] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            entry = json.loads(line)
+            for kind in ("losses", "metrics", "validation"):
+                for name, value in entry.get(kind, {}).items():
+                    seen = float(entry.get("images_seen", math.nan))
+                    points[int(entry["step"]), kind, name] = seen, float(value)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise InputError(f"{path}, line {number}: expected a JSON object with step and losses") from None
+    return pd.DataFrame(
+        [(seed, step, seen, kind, name, value) for (step, kind, name), (seen, value) in sorted(points.items())],
+        columns=["seed", "step", "images_seen", "kind", "name", "value"],
+    )
+
+
+def terms_of(likelihood: Likelihood, seed: int) -> pd.DataFrame:
+    """The terms of a likelihood, if it has some, as seed, t, value."""
+    terms = {"seed": seed, "t": likelihood.terms.t, "value": likelihood.terms.bits_per_dim}
+    return pd.DataFrame(terms).astype({"t": float, "value": float}).sort_values("t")

@@ -1,0 +1,51 @@
+"""Why a row has no numbers: a step that failed, was stopped or has not begun, as its log's last line says.
+
+A report can be made at any time: of what there is, with a reason for what there is not.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from genbench.reporting.numerals import one_line
+
+LONGEST = 400  # letters of a reason
+# Of each step: the record that it ends with, its logs, and what it is called.
+TRAINING = ("training.json", ("logs/train.log", "logs/import.log"), "training")
+DRAWING = (
+    ("timing.json", ("logs/sample.log", "logs/import.log"), "sampling"),
+    ("metrics.json", ("logs/evaluate.log", "logs/features-*.log"), "evaluation"),
+)
+
+
+def untrained(run: Path) -> str | None:
+    """Why a training run has no record; None if it has one."""
+    return reason(run, *TRAINING)
+
+
+def undrawn(place: Path) -> str | None:
+    """Why a set of samples has no numbers; None if it has been drawn and evaluated."""
+    return next(filter(None, (reason(place, *step) for step in DRAWING)), None)
+
+
+def reason(folder: Path, record: str, logs: tuple[str, ...], step: str) -> str | None:
+    """Why a step has not written its `record`; None if it has. The newest of its logs says so."""
+    if (folder / record).exists():
+        return None
+    found = sorted((path for log in logs for path in folder.glob(log)), key=lambda path: path.stat().st_mtime)
+    text = found[-1].read_text(encoding="utf-8", errors="replace").strip() if found else ""
+    if not text:
+        return f"{step} has not begun: there is no {record}"
+    last = one_line(text.splitlines()[-1].strip())[:LONGEST]
+    if last.startswith("error: "):
+        return f"{step} failed: {last.removeprefix('error: ')}"
+    if re.match(r"[\w.]*(Error|Exception|Exit)\b", last):
+        return f"{step} failed: {last}"
+    return f"{step} is not finished; its log ends with: {last}"
+
+
+def without_numbers(known: Mapping[str, Any], why: str, several: bool) -> dict[str, Any]:
+    """A row of which only the plan is known. several: whether its model has other training seeds."""
+    remark = f"seed {known['seed']}: {why}" if several else why
+    return {**known, "missing": why, "remarks": [*known["remarks"], remark], "warnings": []}
