@@ -35,6 +35,10 @@ except InputError as error:
 OF_RUN, OF_DRAW = (re.sub(r"{(\w+)}", r"{wildcards.\1}", path.removeprefix("results/")) for path in (RUN, DRAW))
 # Where the scripts are: beside the Snakefile of genbench, which may be a module of another workflow.
 CHECKOUT = os.path.dirname(workflow.current_basedir.get_path_or_uri(secret_free=True))
+if not os.path.isdir(CHECKOUT):
+    raise WorkflowError(
+        f"module: found the Snakefile at {CHECKOUT}, expected it in a checkout of genbench on this machine"
+    )
 STARTED = time.time()
 REPORT = Path("results/report/index.html")
 SUITE_FILES = [path for path, _ in FILES.values()]

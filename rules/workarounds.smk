@@ -23,7 +23,7 @@ if "snakemake_storage_plugin_s3" in sys.modules:
 def call_also_as_a_module():
     """Where genbench is a module of another workflow: have its onstart, onsuccess and onerror called, after those that the
     other workflow has before `module`. Snakemake 9.27 calls only the other's; where that has some further down, it calls
-    `genbench.onstart()` in its own, as Snakemake's documentation shows. No issue known."""
+    `genbench.onstart()` in its own: https://github.com/snakemake/snakemake/issues/3920"""
     if not workflow.modifier.is_main_snakefile():
         if workflow.modifier.path_modifier.replace_prefix("results/report") != "results/report":
             raise WorkflowError(

@@ -99,13 +99,16 @@ class Config(Keys):
     def from_snakemake(cls, values: Mapping[str, Any]) -> dict[str, Any]:
         """What Snakemake has read of config.yaml and its command line, as `complete` gives it.
 
-        From the command line come null, and the numbers in a list, as text: Snakemake 9.27 reads lists without types.
-        Raises InputError.
+        From the command line come null, and the numbers in a list, as text, and a path of digits as a number: Snakemake
+        9.27 reads lists without types, and looks for numbers first. Raises InputError.
         """
         numbers = {key: _as_numbers(values[key]) for key in ("seeds", "num_samples", "jobs_per_gpu") if key in values}
+        paths = {
+            key: str(values[key]) for key in ("suite", "data_root", "weights_root") if type(values.get(key)) is int
+        }
         if isinstance(numbers.get("seeds"), int | str):
             raise InputError(f"config: seeds: found {numbers['seeds']!r}, expected a list such as [0, 1, 2]")
-        return cls.complete({**values, **numbers}, "config")
+        return cls.complete({**values, **numbers, **paths}, "config")
 
 
 def _as_numbers(value: Any) -> Any:

@@ -246,6 +246,14 @@ def test_the_report_is_made_again(line: str, demo: Path) -> None:
     assert model.stat().st_mtime == before[1]
 
 
+@command("uv run python scripts/render_report.py --preflight results/demo/preflight.json --report results/report")
+def test_the_report_of_what_there_is_is_made(line: str, demo: Path) -> None:
+    page = demo / "results/report/demo.html"
+    page.unlink()
+    run(line, demo)
+    assert page.exists()
+
+
 @command("uv run snakemake --unlock")
 def test_what_was_killed_is_unlocked(line: str, data: Path) -> None:
     process = subprocess.Popen(DEMO.split(), cwd=data, env=environment(data), start_new_session=True)

@@ -23,6 +23,7 @@ def test_lists_of_numbers(seeds: str) -> None:
 def test_a_list_of_suites_stays_text() -> None:
     assert typed("suite=[demo, 'demo-shapes']")["suite"] == ["demo", "demo-shapes"]
     assert typed("suite=[2024, 2025.yaml]")["suite"] == ["2024", "2025.yaml"]
+    assert typed("suite=2024", "data_root=7")["suite"] == "2024"
 
 
 @pytest.mark.parametrize("nothing", ["null", "~", ""])
