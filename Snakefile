@@ -21,7 +21,7 @@ envvars:
     "GENBENCH_COMMIT",
 
 
-# Used with `--sdm apptainer` alone; every rule's own environment (conda) with `--sdm conda`.
+# Used only with `--sdm apptainer`; every rule's own environment (conda) with `--sdm conda`.
 container: config["container"]
 
 

@@ -15,7 +15,7 @@ NAMED = 3  # up to so many classes, the label names them
 
 
 def keep_classes(dataset: Dataset, classes: Any) -> Dataset:
-    """`dataset` with the images of `classes` alone; a class's label is its place in `classes`.
+    """`dataset` with only the images of `classes`; a class's label is its place in `classes`.
 
     Raises InputError when `classes` is no list of different class names, or leaves a split empty: at once where the
     data set knows its classes, when it is loaded otherwise.

@@ -22,6 +22,7 @@ PLUMBING = (
     "errors",
     "schema",
     "mappings",
+    "ranges",
     "own_code",
     "files",
     "machine",

@@ -91,8 +91,8 @@ def object_argument(text: str) -> dict[str, Any]:
 
 
 def label_log(out: Path) -> None:
-    """Begin every log line with the folder of `out`: it tells jobs that run side by side apart. Of ranks, the first
-    alone says what goes on."""
+    """Begin every log line with the folder of `out`: it tells jobs that run side by side apart. Of ranks, only
+    the first says what goes on."""
     if not ranks().first:
         logging.disable(logging.INFO)
     label = out.parent.as_posix().removeprefix("results/").removeprefix("resources/")

@@ -247,7 +247,7 @@ def sampler_argument(entry: Mapping[str, Any], sampler: str) -> str:
 
 
 def seeds_of(suite: Mapping[str, Any], entry: Mapping[str, Any]) -> list[int]:
-    """The training seeds of an entry: the suite's, or the first alone for what is not trained here."""
+    """The training seeds of an entry: the suite's, or only the first for what is not trained here."""
     seeds: list[int] = suite["seeds"]
     return seeds if "training" in entry else seeds[:1]
 

@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 def _common(entry: Mapping[str, Any], seeds: list[int]) -> dict[str, Any]:
-    """What is told of an entry of any kind."""
+    """What the plan says of an entry of any kind."""
     return {
         "label": entry["label"],
         "description": entry["description"],
@@ -90,7 +90,7 @@ def check_pretrained(entry: Mapping[str, Any], data: Description, data_root: str
 
 
 def check_labels(model: Model, data: Description) -> None:
-    """Check that a model that is told labels is told those of the data set."""
+    """Check that a model with labels has as many classes as the data set, and of the same kind."""
     classes, several = getattr(model, "num_classes", 0), getattr(model, "multi_label", False)
     if classes and (classes, several) != (data.num_classes, data.multi_label):
         raise InputError(

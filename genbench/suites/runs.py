@@ -110,7 +110,7 @@ def neighbours(suite: Suite) -> list[str]:
 
 
 def object_results(suite: Suite) -> list[str]:
-    """The accuracy of objects, of every draw of a model that is told what to show, for every file of labels."""
+    """The accuracy of objects, of every draw of a model that is asked for them, for every file of labels."""
     labels = suite["evaluation"].get("objects", {}).get("labels", ())
     return [
         f"{draw.folder}/objects/{name}.json"
