@@ -29,7 +29,7 @@ from genbench.metrics import METRICS, EvaluationOptions
 from genbench.models.diffusion import Diffusion
 from genbench.processes.adversarial import PENALTIES
 from genbench.processes.degradations import DEGRADATIONS
-from genbench.processes.samplers import SAMPLERS, spaced_timesteps
+from genbench.processes.samplers import SAMPLERS, Spacing, spaced_timesteps
 from genbench.processes.schedule import SCHEDULES
 from genbench.processes.time_samplers import TIME_SAMPLERS
 from genbench.records.record import Record
@@ -193,7 +193,7 @@ def all_samplers() -> Iterator[str]:
 
 
 def all_spacings() -> Iterator[str]:
-    names = list(typing.get_args(typing.get_type_hints(Diffusion.walk)["spacing"]))
+    names = list(typing.get_args(Spacing))
     _, found = meanings(inspect.getdoc(spaced_timesteps) or "", names)
     yield from table([(f"`{name}`", sentence(found[name])) for name in names], "name", "which times")
 

@@ -38,13 +38,18 @@ SCHEDULERS = (  # those of the discrete variance-preserving process; they differ
     "PNDMScheduler",
     "UniPCMultistepScheduler",
 )
+_OURS = ("DDIMScheduler", "DDPMScheduler")  # those that sample as ours of these names
 _USUAL = {  # options of sampling, and their values for what the sampler ddpm does unless told otherwise
     "variance_type": "fixed_small",
     "clip_sample": True,
     "clip_sample_range": 1,
     "thresholding": False,
     "timestep_spacing": "leading",
+    "steps_offset": 0,
+    "set_alpha_to_one": True,
 }
+_PASSED_OVER = {"dynamic_thresholding_ratio", "sample_max_value"}  # beside thresholding
+SPACINGS = {"leading": "leading", "linspace": "diffusers-linspace", "trailing": "diffusers-trailing"}
 _EMA = {"decay", "optimization_step"}  # EMAModel.save_pretrained adds these to a network's configuration
 _MORE_EMA = {"min_decay", "update_after_step", "use_ema_warmup", "inv_gamma", "power"}  # and these, how it averaged
 _BLOCK = {
@@ -129,7 +134,22 @@ class SchedulerConfig:
     rescale_betas_zero_snr: Literal[False] = False
 
 
-Config = TypeVar("Config", UNet2DConfig, SchedulerConfig)
+@dataclass(frozen=True, kw_only=True)
+class SamplingConfig:
+    """What scheduler_config.json says of how its pipeline samples, as far as our samplers can do the same.
+
+    Of "fixed_large_log" diffusers takes the root of a negative number.
+    """
+
+    variance_type: Literal["fixed_small", "fixed_small_log", "fixed_large", "learned", "learned_range"] | None = None
+    clip_sample: bool = True
+    clip_sample_range: float = 1.0
+    thresholding: bool = False
+    sample_max_value: float = 1.0
+    timestep_spacing: Literal["leading", "linspace", "trailing"] = "leading"
+
+
+Config = TypeVar("Config", UNet2DConfig, SchedulerConfig, SamplingConfig)
 
 
 def _read_config(kind: type[Config], values: Mapping[str, Any], path: Path) -> Config:
@@ -317,6 +337,27 @@ def _learns_variance(config: UNet2DConfig, scheduler: Mapping[str, Any] | None, 
     return True
 
 
+def _sampling(scheduler: Mapping[str, Any], learned: bool, path: Path) -> dict[str, Any]:
+    """What a sampler does unless a suite says otherwise, as the pipeline's scheduler does it."""
+    config = _read_config(SamplingConfig, scheduler, path)
+    entry: dict[str, Any] = {}
+    if not learned and config.variance_type in ("learned", "learned_range"):
+        raise _unexpressed(path, "variance_type", config.variance_type, "a fixed one: the network has not learned any")
+    if not learned and config.variance_type == "fixed_large":
+        entry["variance"] = "large"
+    if config.thresholding and config.sample_max_value != 1:
+        raise _unexpressed(path, "sample_max_value", config.sample_max_value, "1, with which thresholding is clipping")
+    if not config.thresholding and not config.clip_sample:
+        entry["clip"] = False
+    elif not config.thresholding and config.clip_sample_range != 1:
+        if config.clip_sample_range <= 0:
+            raise _unexpressed(path, "clip_sample_range", config.clip_sample_range, "a positive number")
+        entry["clip"] = config.clip_sample_range
+    if scheduler.get("_class_name", "DDPMScheduler") in _OURS:
+        entry["spacing"] = SPACINGS[config.timestep_spacing]
+    return entry
+
+
 # --- Files ------------------------------------------------------------------------------------------------------------
 
 
@@ -351,8 +392,15 @@ def _note(weights: pathlib.Path, taken: str, scheduler: Mapping[str, Any] | None
     """Which weights were taken, how their pipeline samples if not as ddpm does here, and what was passed over."""
     parts = [f"{taken} of {weights.name}" if taken else weights.name]
     said = scheduler or {}
-    if unusual := [f"{key} {said[key]}" for key, usual in _USUAL.items() if said.get(key, usual) != usual]:
+    unusual = [f"{key} {said[key]}" for key, usual in _USUAL.items() if said.get(key, usual) != usual]
+    kind = said.get("_class_name", _OURS[0])
+    if kind not in _OURS:
+        unusual.insert(0, kind)
+    if unusual:
         parts.append(f"its pipeline samples with {', '.join(unusual)}")
+    known = {field.name for field in fields(SchedulerConfig)} | _USUAL.keys() | _PASSED_OVER
+    if kind in _OURS and (unknown := [key for key in said if key not in known and not key.startswith("_")]):
+        parts.append(f"unknown keys of its scheduler, which diffusers ignores, too: {', '.join(unknown)}")
     if ignored:
         parts.append(f"unknown keys of its configuration, which diffusers ignores, too: {', '.join(ignored)}")
     return "; ".join(parts)
@@ -397,8 +445,9 @@ def diffusers(
     entry: dict[str, Any] = {"class": "diffusion.Diffusion"}
     for name, value in options.items():
         entry[name] = _given_or_said(name, value, process[name], scheduler_path or weights, f"found no {SCHEDULER}")
-    if _learns_variance(config, scheduler, config_path):
+    if learned := _learns_variance(config, scheduler, config_path):
         entry |= {"learned_variance": True, "loss": "hybrid"}
+    entry |= _sampling(scheduler or {}, learned, scheduler_path or weights)
     entry["denoiser"] = _denoiser(config, height, config_path)
 
     image_shape = (config.in_channels, height, width)

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from genbench.errors import InputError, place, unknown_name
 from genbench.files.artifacts import atomic_path
 from genbench.files.hub import CONFIG, SCHEDULER, WEIGHTS
-from genbench.importing.diffusers import PREDICTIONS, to_official
+from genbench.importing.diffusers import PREDICTIONS, SPACINGS, to_official
 from genbench.models import Model
 from genbench.models.diffusion import Diffusion
 from genbench.networks.unet import UNet, check_resolutions
@@ -104,10 +104,10 @@ def scheduler_config(model: Diffusion, entry: Mapping[str, Any]) -> dict[str, An
         "trained_betas": None,
         "prediction_type": {ours: theirs for theirs, ours in PREDICTIONS.items()}[model.prediction],
         "variance_type": {"learned": "learned_range", "small": "fixed_small", "large": "fixed_large"}[model.variance],
-        "clip_sample": True,
-        "clip_sample_range": 1.0,
+        "clip_sample": bool(model.clip),
+        "clip_sample_range": float(model.clip or 1),
         "thresholding": False,
-        "timestep_spacing": "leading",
+        "timestep_spacing": {ours: theirs for theirs, ours in SPACINGS.items()}.get(model.spacing, "leading"),
         "steps_offset": 0,
         "rescale_betas_zero_snr": False,
     }

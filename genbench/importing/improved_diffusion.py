@@ -133,6 +133,11 @@ def _check_unconditional(state: State, path: Path) -> bool:
         raise InputError(
             f"{path}: found label_emb.weight, a model conditioned on {classes} classes; expected an unconditional one"
         )
+    if any(re.fullmatch(r"output_blocks\.\d+\.[12]\.in_layers\.0\.weight", name) for name in state):
+        raise InputError(
+            f"{path}: found blocks that change the resolution, of guided-diffusion's resblock_updown; expected "
+            "convolutions, as improved diffusion has them"
+        )
     if not {"input_blocks.0.0.weight", "out.2.weight"} <= state.keys():
         return False  # _denoiser tells
     channels, out_channels = state["input_blocks.0.0.weight"].shape[1], state["out.2.weight"].shape[0]

@@ -6,7 +6,7 @@ the optimizers; an average of the generator's weights lies with its optimizer, i
 
 import argparse
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -17,6 +17,7 @@ from genbench.importing.states import read_content, state_of
 from genbench.models import build
 from genbench.networks import ncsnpp
 
+V = TypeVar("V")
 # Options of the authors' training that change the networks or the chain, and are not seen in shapes.
 FIXED = {
     "centered": True,
@@ -31,6 +32,7 @@ FIXED = {
     "skip_rescale": True,
     "use_geometric": False,
 }
+UNSEEN = ("centered", "fir_kernel", "not_use_tanh", "skip_rescale", "use_geometric")  # in no tensor's name or shape
 _BLOCK = {
     "norm1.style": "GroupNorm_0.style",
     "conv1": "Conv_0",
@@ -190,13 +192,19 @@ def _check_fixed(options: Mapping[str, Any], path: Path) -> None:
             raise InputError(f"{path}: option {key}: found {found!r}, expected {expected!r}, the only one built here")
 
 
-def _number(key: str, given: int | None, saved: Any, example: int, path: Path) -> int:
-    """A number that the file says, or the option."""
+def _agreed(key: str, given: V | None, saved: V | None, path: Path) -> V | None:
+    """What the file says, or the option; None where neither does."""
     if given is not None and saved not in (None, given):
         raise InputError(f"{path}: {key}: found {saved} in the file and {given} as an option")
-    if given is None and saved is None:
+    return saved if given is None else given
+
+
+def _number(key: str, given: int | None, saved: Any, example: int, path: Path) -> int:
+    """A number that the file says, or the option, which it must have."""
+    agreed = _agreed(key, given, saved, path)
+    if agreed is None:
         raise InputError(f"{path}: does not say {key}; expected it as an option ({example} for CIFAR-10)")
-    return int(saved if given is None else given)
+    return int(agreed)
 
 
 def _discriminator_entry(state: State) -> dict[str, Any] | None:
@@ -208,12 +216,20 @@ def _discriminator_entry(state: State) -> dict[str, Any] | None:
 
 
 def ddgan(
-    path: Path, *, image_size: int | None = None, timesteps: int | None = None, key: str | None = None
+    path: Path,
+    *,
+    image_size: int | None = None,
+    timesteps: int | None = None,
+    beta_min: float | None = None,
+    beta_max: float | None = None,
+    key: str | None = None,
 ) -> Imported:
     """A generator of the authors', with the options that their commands leave at the default (FIXED).
 
     image_size: Side of the images, for a netG file; content.pth states it.
     timesteps: T, for a netG file; content.pth states it.
+    beta_min: As in the schedule vp, for a netG file trained with another than 0.1; content.pth states it.
+    beta_max: As in the schedule vp, for a netG file trained with another than 20; content.pth states it.
     key: Which of the state dicts in the file, where it holds several.
     """
     content, files = read_content(path)
@@ -231,12 +247,15 @@ def ddgan(
     else:
         states["generator"], taken = state_of(content, path, key)
         weights, note = "unknown", "the generator as saved: the average of its weights if trained with --use_ema"
+        note += f"; not said by the file and taken to be the authors' defaults: {', '.join(UNSEEN)}"
         note = f"{taken}: {note}" if taken else note
     _check_fixed(options, path)
     size = _number("image_size", image_size, options.get("image_size"), 32, path)
     T = _number("timesteps", timesteps, options.get("num_timesteps"), 4, path)
 
-    betas = {key: float(options[key]) for key in ("beta_min", "beta_max") if key in options}
+    given = {"beta_min": beta_min, "beta_max": beta_max}
+    agreed = {name: _agreed(name, value, options.get(name), path) for name, value in given.items()}
+    betas = {name: float(value) for name, value in agreed.items() if value is not None}
     entry: dict[str, Any] = {
         "class": "ddgan.DDGAN",
         "timesteps": T,

@@ -97,7 +97,7 @@ class DiffuseVAE(Diffusion):
         *,
         prior: Prior | None = None,
         temperature: float = 1.0,
-        clip: bool = True,
+        clip: bool | None = None,
         **walk: Any,
     ) -> Images:
         """Beside these the options of the walk and of its `method`, as in Diffusion.
@@ -106,12 +106,12 @@ class DiffuseVAE(Diffusion):
 
         prior: Where the VAE's latent is drawn from, one of its `priors`; by default the first.
         temperature: Scales x_T, the noise that sampling starts from.
-        clip: The predicted image is clipped to [-1, 1] before each step.
+        clip: The predicted image is clipped to [-1, 1] before each step; by default true.
         """
         times, step = self.walk(noise, **walk)
         x_T = temperature * noise.normal(*self.image_shape)
         x_hat = self.draw_condition(noise, prior=prior)
-        return reverse_process(x_T, times, self.predictor(clip, x_hat), step)
+        return reverse_process(x_T, times, self.predictor(self.clip if clip is None else clip, x_hat), step)
 
     def check_sampler(self, options: Mapping[str, Any]) -> dict[str, Any]:
         options = super().check_sampler(options)

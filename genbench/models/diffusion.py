@@ -22,6 +22,7 @@ from genbench.processes.noise import Noise, StillNoise
 from genbench.processes.samplers import (
     Predict,
     Prediction,
+    Spacing,
     Step,
     Walk,
     find_sampler,
@@ -50,6 +51,9 @@ class Diffusion(Model):
         smallest and largest value. It learns only from the bound, so loss must be "hybrid" or "vlb".
     variance: Of a step of ddpm, and of the bound, where it is not learned and a sampler does not say otherwise: "small"
         is the posterior's, "large" is beta.
+    clip: Whether a sampler clips the predicted image to [-1, 1] before each step, unless it says otherwise; a number
+        is another range, [-clip, clip].
+    spacing: Which times a sampler visits where these are not all, unless it says otherwise.
     time_input: What the network is given as t: the index t - 1; "rescaled" to 1000 steps, (t - 1) 1000 / T (OpenAI's
         rescale_timesteps); or the fraction t / T.
     loss: "simple" is the mean squared error of the prediction; "hybrid" adds 0.001 L_vlb, which there moves only the
@@ -82,6 +86,8 @@ class Diffusion(Model):
         prediction: Literal["eps", "v", "x0"] = "eps",
         learned_variance: bool = False,
         variance: Literal["small", "large"] = "small",
+        clip: bool | float = True,
+        spacing: Spacing = "uniform",
         time_input: Literal["index", "rescaled", "fraction"] = "index",
         loss: Literal["simple", "hybrid", "vlb"] = "simple",
         time_sampler: str | Mapping[str, Any] = "uniform",
@@ -113,6 +119,9 @@ class Diffusion(Model):
             self.schedule = choose(SCHEDULES, schedule)(timesteps)
         self.prediction, self.learned_variance = prediction, learned_variance
         self.variance: Literal["small", "large", "learned"] = "learned" if learned_variance else variance
+        if not isinstance(clip, bool) and not 0 < clip < float("inf"):
+            raise InputError(f"key 'clip': found {clip}, expected true, false or a positive number")
+        self.clip, self.spacing = clip, spacing
         self.time_input, self.loss = time_input, loss
         self.num_classes, self.multi_label, self.label_dropout = num_classes, multi_label, label_dropout
         with place("time_sampler"):
@@ -205,8 +214,8 @@ class Diffusion(Model):
 
     # --- Sampling -----------------------------------------------------------------------------------------------------
 
-    def predictor(self, clip: bool, c: Tensor | None = None, guidance: float = 0.0) -> Predict:
-        """(x_t, t) -> x0_hat, clipped to [-1, 1] if asked, and the fraction of a learned variance.
+    def predictor(self, clip: bool | float, c: Tensor | None = None, guidance: float = 0.0) -> Predict:
+        """(x_t, t) -> x0_hat, clipped to [-1, 1] or [-clip, clip] if asked, and the fraction of a learned variance.
 
         guidance w moves the prediction by w times its difference to the one without labels, a second evaluation.
         """
@@ -218,7 +227,7 @@ class Diffusion(Model):
                 output = output + guidance * (output - self.evaluate(x_t, time, torch.zeros_like(c))[0])
             abar_t = self.schedule.alpha_bar(t)
             x0_hat = self.x0_hat(output, x_t, abar_t**0.5, (1 - abar_t) ** 0.5)
-            return Prediction(x0_hat.clamp(-1, 1) if clip else x0_hat, fraction)
+            return Prediction(x0_hat.clamp(-float(clip), float(clip)) if clip else x0_hat, fraction)
 
         return predict
 
@@ -237,7 +246,7 @@ class Diffusion(Model):
         *,
         method: str = "ddpm",
         steps: int | None = None,
-        spacing: Literal["uniform", "quadratic", "linspace", "trailing", "truncated"] = "uniform",
+        spacing: Spacing | None = None,
         respacing: str | None = None,
         **options: Any,
     ) -> tuple[list[int], Step | Walk]:
@@ -245,19 +254,21 @@ class Diffusion(Model):
 
         method: What moves from a time t to an earlier s: one of those below.
         steps: How many of the T times are visited; by default all.
-        spacing: Which of them, see below.
+        spacing: Which of them, see below; by default the model's.
         respacing: The times in OpenAI's notation, such as `ddim50` or `"10,15,20"`, instead of `steps` and `spacing`.
         """
         if method == "ddpm" and options.get("variance") is None:
             options["variance"] = self.variance
-        return self.timesteps(steps, spacing, respacing), find_sampler(method)(self.schedule, noise, **options)
+        return self.timesteps(steps, spacing or self.spacing, respacing), find_sampler(method)(
+            self.schedule, noise, **options
+        )
 
     def sample(
         self,
         noise: Noise,
         y: Labels | None = None,
         *,
-        clip: bool = True,
+        clip: bool | None = None,
         guidance: float = 0.0,
         **walk: Any,
     ) -> Images:
@@ -265,12 +276,13 @@ class Diffusion(Model):
 
         y: labels, of a model with classes; without them, seed i has class i mod num_classes.
 
-        clip: The predicted image is clipped to [-1, 1] before each step.
+        clip: The predicted image is clipped to [-1, 1] before each step; by default as the model says.
         guidance: Weight of classifier-free guidance, for a model with `label_dropout`; 0 is none.
         """
         times, step = self.walk(noise, **walk)
         x_T = noise.normal(*self.image_shape)
-        return reverse_process(x_T, times, self.predictor(clip, self.draw_condition(noise, y), guidance), step)
+        predict = self.predictor(self.clip if clip is None else clip, self.draw_condition(noise, y), guidance)
+        return reverse_process(x_T, times, predict, step)
 
     def check_sampler(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Those that `sample` names, those that `walk` names, and the rest, which are the sampler's own."""
@@ -300,7 +312,7 @@ class Diffusion(Model):
             "method": walk["method"],
             "label": sampler_label(walk["method"]),
             "steps": 1 + sum(1 for _ in path) if inspect.isgeneratorfunction(step) else len(times),
-            "spacing": walk["respacing"] or walk["spacing"],
+            "spacing": walk["respacing"] or walk["spacing"] or self.spacing,
             "eta": (defaults(find_sampler(walk["method"])) | own).get("eta"),
         }
 
@@ -320,7 +332,7 @@ class Diffusion(Model):
         times, step = self.walk(few)
         x_T = few.normal(*self.image_shape)
         c = self.draw_condition(few, batch.y[:5] if self.multi_label else None)
-        path = reverse_path(x_T, times, self.predictor(True, c), step)
+        path = reverse_path(x_T, times, self.predictor(self.clip, c), step)
         shown = [-(-tenth * len(times) // 10) for tenth in range(1, 11)]  # rounded up: a short chain repeats pictures
         kept = {number: x for number, x in enumerate(path, start=1) if number in shown}
         return torch.stack([kept[number] for number in shown], dim=1).flatten(0, 1).clamp(-1, 1)
@@ -334,7 +346,7 @@ class Diffusion(Model):
         steps: of the T times, evenly spaced (default all); the columns go with `timesteps(steps, "linspace", None)`.
         """
         bound = VariationalBound(self.schedule, self.variance, self.timesteps(steps, "linspace", None))
-        predict = self.predictor(clip=True)
+        predict = self.predictor(self.clip)
         terms = []
         for t in bound.times:
             time = torch.full((len(x0),), t, dtype=torch.int64, device=x0.device)

@@ -13,8 +13,9 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, pairwise
-from typing import Literal, NamedTuple, cast
+from typing import Literal, NamedTuple, cast, get_args
 
+import numpy as np
 import torch
 
 from genbench import own_code
@@ -59,14 +60,22 @@ def reverse_process(x_T: Images, timesteps: Sequence[int], predict: Predict, ste
     return deque(reverse_path(x_T, timesteps, predict, step), maxlen=1)[0]
 
 
+Spacing = Literal[
+    "uniform", "quadratic", "linspace", "trailing", "truncated", "leading", "diffusers-linspace", "diffusers-trailing"
+]
+
+
 def spaced_timesteps(T: int, steps: int, spacing: str = "uniform") -> list[int]:
     """`steps` of the times 1..T, descending.
 
-    uniform: 1 + floor(i T / steps), the DDIM paper's (arXiv 2010.02502, appendix D.2) and diffusers' "leading".
+    uniform: 1 + floor(i T / steps), the DDIM paper's (arXiv 2010.02502, appendix D.2).
     quadratic: 1 + floor(i^2 c) that ends near 0.8 T, which the DDIM paper uses for CIFAR-10.
     linspace: evenly from 1 to T, both included, rounded (OpenAI's respacing by a number).
     trailing: rounded multiples of T / steps, which ends at T (Lin et al. 2024, arXiv 2305.08891).
     truncated: the last ones, steps to 1, for samples that need not start from pure noise.
+    leading: 1 + i floor(T / steps), diffusers' "leading": as uniform only where the number of steps divides T.
+    diffusers-linspace: diffusers' "linspace": as linspace, but for its rounding where a time falls between two.
+    diffusers-trailing: diffusers' "trailing": as trailing, but for its rounding, and counted from T downwards.
     """
     if not 1 <= steps <= T:
         raise InputError(f"key 'steps': found {steps}, expected 1 to {T} (the model's timesteps)")
@@ -82,10 +91,14 @@ def spaced_timesteps(T: int, steps: int, spacing: str = "uniform") -> list[int]:
         times = [round((i + 1) * T / steps) for i in range(steps)]
     elif spacing == "truncated":
         times = list(range(1, steps + 1))
+    elif spacing == "leading":
+        times = [1 + i * (T // steps) for i in range(steps)]
+    elif spacing == "diffusers-linspace":
+        times = [1 + int(t) for t in np.linspace(0, T - 1, steps).round()]
+    elif spacing == "diffusers-trailing":
+        times = [int(t) for t in np.arange(T, 0, -T / steps).round() if t >= 1]
     else:
-        raise InputError(
-            f"key 'spacing': found {spacing!r}, expected uniform, quadratic, linspace, trailing or truncated"
-        )
+        raise InputError(f"key 'spacing': found {spacing!r}, expected one of {', '.join(get_args(Spacing))}")
     return sorted(set(times), reverse=True)
 
 

@@ -44,14 +44,16 @@ def diffusion(unet: dict | None = None, **options: object) -> dict[str, Any]:
     return {"class": "diffusion.Diffusion", "timesteps": 20, "denoiser": UNET | (unet or {}), **options}
 
 
-def diffusers_chain(pipeline: diffusers.DDPMPipeline, draws: Noise, monkeypatch: pytest.MonkeyPatch) -> torch.Tensor:
+def diffusers_chain(
+    pipeline: diffusers.DDPMPipeline, draws: Noise, monkeypatch: pytest.MonkeyPatch, steps: int | None = None
+) -> torch.Tensor:
     """What the pipeline draws, before it makes pixels of it, with its noise taken from `draws`."""
     shape = (pipeline.unet.config.in_channels, pipeline.unet.config.sample_size, pipeline.unet.config.sample_size)
     monkeypatch.setattr(
         diffusers.schedulers.scheduling_ddpm, "randn_tensor", lambda *given, **options: draws.normal(*shape)
     )
     scheduler = pipeline.scheduler
-    scheduler.set_timesteps(scheduler.config.num_train_timesteps)
+    scheduler.set_timesteps(steps or scheduler.config.num_train_timesteps)
     x = draws.normal(*shape)
     for t in scheduler.timesteps:
         x = scheduler.step(pipeline.unet(x, t).sample, int(t), x).prev_sample
@@ -87,8 +89,11 @@ def test_what_was_imported_comes_back_as_it_was(tmp_path: Path, name: str) -> No
         diffusion({"up_attention_resolutions": [16]}, schedule={"name": "betas", "values": [0.01] * 5 + [0.2] * 15}),
         diffusion(schedule={"name": "linear", "beta_end": 0.4}, learned_variance=True, loss="hybrid"),
         diffusion({"frequency_shift": 0.5, "channel_mult": [1, 1.5]}, timesteps=1000, time_input="rescaled"),
+        diffusion(variance="large", clip=False),
+        diffusion(variance="large", clip=2.5, spacing="diffusers-trailing"),
     ],
-    ids=["linear", "cosine, v", "scale and shift", "vp, x0", "sigmoid", "betas", "learned variance", "rescaled times"],
+    ids=["linear", "cosine, v", "scale and shift", "vp, x0", "sigmoid", "betas", "learned variance", "rescaled times",
+         "large variance, not clipped", "another range"],
 )  # fmt: skip
 def test_diffusers_draws_the_same(tmp_path: Path, entry: dict, monkeypatch: pytest.MonkeyPatch) -> None:
     path, model = saved(tmp_path, entry)
@@ -104,6 +109,32 @@ def test_diffusers_draws_the_same(tmp_path: Path, entry: dict, monkeypatch: pyte
         pipeline.scheduler.alphas_cumprod = model.schedule.alphas_cumprod[1:]  # theirs is a running product in float32
         found = diffusers_chain(pipeline, Noise(torch.arange(3)), monkeypatch)
         torch.testing.assert_close(found.float(), model.sample(Noise(torch.arange(3))), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("steps", [4, 7])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"variance_type": "fixed_large"},
+        {"variance_type": "fixed_small_log", "clip_sample": False},
+        {"clip_sample_range": 0.5, "timestep_spacing": "linspace"},
+        {"thresholding": True, "timestep_spacing": "trailing"},
+    ],
+)
+def test_what_was_imported_draws_as_its_scheduler_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict, steps: int
+) -> None:
+    scheduler = diffusers.DDPMScheduler(num_train_timesteps=20, beta_end=0.3, **options)
+    diffusers.DDPMPipeline(unet2d("Ho et al."), scheduler).save_pretrained(tmp_path)
+    imported = read_checkpoint("diffusers", tmp_path)
+    model = build(imported.model, imported.image_shape).eval()
+    model.load_state_dict(imported.tensors)
+    pipeline = diffusers.DDPMPipeline.from_pretrained(tmp_path)
+    pipeline.scheduler.alphas_cumprod = model.schedule.alphas_cumprod[1:]  # theirs is a running product in float32
+    with torch.no_grad():
+        found = diffusers_chain(pipeline, Noise(torch.arange(3)), monkeypatch, steps)
+        ours = model.sample(Noise(torch.arange(3)), steps=steps)
+    torch.testing.assert_close(found.float(), ours, rtol=1e-4, atol=1e-4)
 
 
 def test_diffusers_knows_every_key(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -94,6 +94,9 @@ def test_a_netG_file_becomes_a_model_that_answers_as_the_authors_do(tmp_path: Pa
     assert info["imported"]["files"] == [file]
     assert info["imported"]["format"] == "ddgan"
     assert "is unknown" in info["imported"]["note"]
+    assert "authors' defaults: centered, fir_kernel, not_use_tanh, skip_rescale" in info["imported"]["note"]
+    other = import_checkpoint("ddgan", path, out, **SIZES, beta_max=5.0)
+    assert other["model"]["schedule"] == {"name": "vp", "beta_max": 5.0}
     assert info["training"] is None
 
 
@@ -153,6 +156,7 @@ def test_ddgan_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     refused(state | {"all_modules.0.W": torch.zeros(4)}, "option embedding_type: found 'fourier', expected", **SIZES)
     less = {name: value for name, value in state.items() if "all_modules.3." not in name}
     refused(less, "found 14 residual blocks and 2 layers of a pyramid, expected 3 blocks a level and twice", **SIZES)
+    refused(content(True), "beta_min: found 0.1 in the file and 0.2 as an option", beta_min=0.2)
     refused(content(True), "image_size: found 16 in the file and 32 as an option", image_size=32)
 
 
@@ -212,6 +216,18 @@ def test_a_dcgan_of_enlarged_images_is_brought_back_to_the_data_s_size(
         models.append(load_model(tmp_path / "model.safetensors")[0])
     large, small = (model.sample(Noise(torch.arange(2))) for model in models)
     torch.testing.assert_close(small, nn.functional.avg_pool2d(large, 2))
+
+
+def test_two_networks_in_one_file_are_chosen_by_a_key(tmp_path: Path, tutorial: tuple[Tutorial, Tutorial]) -> None:
+    both = {"epoch": 3, "netG": tutorial[0].state_dict(), "netD": tutorial[1].state_dict()}
+    path = saved(tmp_path / "both.pth", both)
+    with pytest.raises(
+        InputError, match=r"found 2 state dicts among its keys epoch \(int\), netG \(a state dict of 25"
+    ):
+        read_checkpoint("dcgan", path)
+    imported = read_checkpoint("dcgan", path, key="netG")
+    assert imported.note == "the generator as saved in netG"
+    assert torch.equal(imported.tensors["generator.layers.0.weight"], tutorial[0].state_dict()["main.0.weight"])
 
 
 def test_a_gan_without_a_discriminator_refuses_to_train(tmp_path: Path, tutorial: tuple[Tutorial, Tutorial]) -> None:
@@ -332,6 +348,22 @@ def test_the_scheduler_says_the_process(tmp_path: Path, config: dict, expected: 
     assert imported.note == (
         "diffusion_pytorch_model.safetensors; its pipeline samples with variance_type fixed_large, clip_sample False"
     )
+    assert (model.variance, model.clip, model.spacing) == ("large", False, "leading")
+
+
+def test_what_the_scheduler_alone_does_is_noted(tmp_path: Path) -> None:
+    folder = pipeline(tmp_path)
+    config_file = folder / "scheduler" / "scheduler_config.json"
+    config = json.loads(config_file.read_text())
+    notes = {
+        "its pipeline samples with PNDMScheduler": {"_class_name": "PNDMScheduler"},
+        "samples with steps_offset 1, set_alpha_to_one False": {"steps_offset": 1, "set_alpha_to_one": False},
+        "samples with timestep_spacing trailing": {"timestep_spacing": "trailing"},
+        "unknown keys of its scheduler, which diffusers ignores, too: tensor_format": {"tensor_format": "pt"},
+    }
+    for note, change in notes.items():
+        config_file.write_text(json.dumps(config | change))
+        assert read_checkpoint("diffusers", folder).note.endswith(note)
 
 
 def test_averages_of_a_training_are_told_by_their_configuration(tmp_path: Path) -> None:
@@ -401,6 +433,17 @@ def test_networks_that_ours_cannot_express_are_refused(tmp_path: Path, change: d
         ({"_class_name": "ScoreSdeVeScheduler"}, "key '_class_name': found 'ScoreSdeVeScheduler', expected DDIMSched"),
         ({"beta_schedule": "laplace"}, "key 'beta_schedule': found 'laplace', expected one of 'linear'"),
         ({"prediction_type": "flow_prediction"}, "key 'prediction_type': found 'flow_prediction'"),
+        (
+            {"variance_type": "fixed_large_log"},
+            "key 'variance_type': found 'fixed_large_log', expected one of 'fixed_sm",
+        ),
+        (
+            {"variance_type": "learned_range"},
+            "found 'learned_range', expected a fixed one: the network has not learned",
+        ),
+        ({"clip_sample_range": -1.0}, "key 'clip_sample_range': found -1.0, expected a positive number"),
+        ({"thresholding": True, "sample_max_value": 2.0}, "key 'sample_max_value': found 2.0, expected 1, with which"),
+        ({"timestep_spacing": "even"}, "key 'timestep_spacing': found 'even', expected one of 'leading', 'linspace'"),
         ({"predict_epsilon": False}, "key 'predict_epsilon': found False, expected one of True or null"),
         ({"rescale_betas_zero_snr": True}, "key 'rescale_betas_zero_snr': found True, expected one of False"),
         ({"num_train_timesteps": -5}, "key 'num_train_timesteps': found -5, expected a positive number"),
@@ -503,6 +546,8 @@ def test_improved_diffusion_s_files_that_do_not_fit_are_refused(tmp_path: Path) 
 
     state = improved_state()
     refused(state | {"label_emb.weight": torch.zeros(10, 128)}, "a model conditioned on 10 classes; expected an uncond")
+    guided = {f"output_blocks.1.2.in_layers.{i}.weight": torch.zeros(1) for i in (0, 2)}
+    refused(state | guided, "found blocks that change the resolution, of guided-diffusion's resblock_updown; expected")
     refused(improved_state(6, 3), "a network from 6 to 3 channels, expected .*super-resolution")
     refused(improved_state(6, 6), "a network from 6 to 6 channels, expected .*super-resolution")
     refused({"a": torch.zeros(1)}, "no 'input_blocks.0.0.weight' among 1 tensors; expected keys such as")

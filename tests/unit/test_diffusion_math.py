@@ -294,6 +294,26 @@ def test_a_path_ends_in_the_sample() -> None:
 
 
 @pytest.mark.parametrize(
+    ("spacing", "theirs"),
+    [("leading", "leading"), ("diffusers-linspace", "linspace"), ("diffusers-trailing", "trailing")],
+)
+def test_times_are_those_of_diffusers_whatever_their_number(spacing: str, theirs: str) -> None:
+    scheduler = diffusers.DDPMScheduler(num_train_timesteps=1000, timestep_spacing=theirs)
+    for steps in range(1, 1001):
+        scheduler.set_timesteps(steps)
+        expected = [int(t) + 1 for t in scheduler.timesteps if t >= 0]  # of some steps, theirs has a time before data
+        assert spaced_timesteps(1000, steps, spacing) == expected
+
+
+def test_uniform_times_are_those_of_diffusers_only_where_the_steps_divide_T() -> None:
+    same = [
+        steps for steps in range(1, 1001) if spaced_timesteps(1000, steps) == spaced_timesteps(1000, steps, "leading")
+    ]
+    assert {steps for steps in range(1, 1001) if 1000 % steps == 0} <= set(same)
+    assert len(same) < 40
+
+
+@pytest.mark.parametrize(
     ("T", "respacing", "times"),
     [  # computed by hand; OpenAI count from 0
         (10, "3", [1, 5, 10]),  # 4.5 is rounded to the even 4
