@@ -15,6 +15,7 @@ from genbench.reporting.numerals import Number, one_line
 from genbench.reporting.table import Row, Table
 
 PRINTED = (TIME, NFE, FLOPS, PARAMETERS, TRAINING_TIME)  # the costs for which a printed page has room
+PAGE_ROWS = 40  # of a table* on a page of its own
 ARROWS = {"higher": "↑", "lower": "↓"}
 
 
@@ -89,29 +90,43 @@ def numbers(cells: Mapping[str, Cell]) -> dict[str, dict[str, object]]:
 def latex(table: Table) -> str:
     """A table* for a paper that loads booktabs and graphicx: quality, and costs below; what is too wide is shrunk.
 
-    The best numbers are bold, notes stand below.
+    The best numbers are bold, notes stand below. Of more rows than a page has, each part is a table* of its own, in
+    pieces, and the notes are text after them.
     """
     columns = printed_columns(table)
     parts = [[column for column in columns if (column in PRINTED) == cost] for cost in (False, True)]
-    lines = [r"% \usepackage{booktabs,graphicx}", r"\begin{table*}", r"\centering\small\setlength{\tabcolsep}{4pt}"]
-    for part in filter(None, parts):
-        lines += [r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%", *latex_tabular(table, part)]
-        lines += [r"}\par\medskip"]
-    lines += [r"\footnotesize\raggedright"]
-    lines += [f"{escape_latex(remark)}\\par" for remark in remarks(table)]
-    lines += [f"$^{{{mark}}}$~{escape_latex(note)}\\par" for mark, note in marked_notes(table, columns)]
-    return "\n".join([*lines, r"\end{table*}", ""])
+    rows = len(table.rows)
+    pieces = [table.rows[start : start + PAGE_ROWS] for start in range(0, max(rows, 1), PAGE_ROWS)]
+    tabulars = [
+        [
+            r"\resizebox{\ifdim\width>\textwidth\textwidth\else\width\fi}{!}{%",
+            *latex_tabular(table, part, piece),
+            r"}\par\medskip",
+        ]
+        for part in filter(None, parts)
+        for piece in pieces
+    ]
+    begin = [r"\begin{table*}", r"\centering\small\setlength{\tabcolsep}{4pt}"]
+    end = [r"\end{table*}"]
+    notes = [r"\footnotesize\raggedright", *(f"{escape_latex(remark)}\\par" for remark in remarks(table))]
+    notes += [f"$^{{{mark}}}$~{escape_latex(note)}\\par" for mark, note in marked_notes(table, columns)]
+    if rows * len(tabulars) // len(pieces) <= PAGE_ROWS:
+        body = [*begin, *(line for lines in tabulars for line in lines), *notes, *end]
+    else:
+        body = [line for lines in tabulars for line in [*begin, *lines, *end]] + ["{" + notes[0], *notes[1:], "}"]
+    return "\n".join([r"% \usepackage{booktabs,graphicx}", *body, ""])
 
 
-def latex_tabular(table: Table, columns: Sequence[Column]) -> list[str]:
-    """The lines of a tabular: models, samplers and some columns."""
+def latex_tabular(table: Table, columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
+    """The lines of a tabular: models, samplers and some columns of some rows; real images below the last row."""
     headings = [stacked(heading(column)) for column in columns]
     lines = [r"\begin{tabular}{ll" + "r" * len(columns) + "}", r"\toprule"]
     lines += [" & ".join(["Model", "Sampler", *headings]) + r" \\", r"\midrule"]
-    for row in table.rows:
+    for row in rows:
         cells = [latex_cell(row.cells[column.key], table) for column in columns]
         lines.append(" & ".join([escape_latex(named(row)), escape_latex(row.sampler_label), *cells]) + r" \\")
-    if table.floor and any(table.floor[column.key].value is not None for column in columns):
+    last = not rows or rows[-1] is table.rows[-1]
+    if last and table.floor and any(table.floor[column.key].value is not None for column in columns):
         cells = [latex_cell(table.floor[column.key], table) for column in columns]
         lines += [r"\midrule", " & ".join(["Real images", "", *cells]) + r" \\"]
     return [*lines, r"\bottomrule", r"\end{tabular}"]

@@ -14,7 +14,7 @@ from made_up import EVIL, FEW, STAND_IN, Page, render, report_of, table_of, writ
 
 from genbench.files.artifacts import read_json, write_json
 from genbench.reporting.drawing import COLOURS, pdf_file
-from genbench.reporting.exports import as_json, comma_separated, escape_markdown, latex, markdown
+from genbench.reporting.exports import as_json, comma_separated, escape_markdown, latex, markdown, stacked
 from genbench.reporting.latex import escape_latex
 from genbench.reporting.origins import code_versions, older_code, origins_of
 from genbench.reporting.published import PUBLISHED, published_beside
@@ -96,8 +96,9 @@ def test_latex_takes_the_table_as_it_is(demo, evil, tmp_path):
     """In an empty article: only the packages that the first line of the table names."""
     rows = [replace(evil.rows[0], label=label, sampler_label=label, budget=None) for label in LABELS]
     budgets = [replace(row, budget=row.label) for row in rows]
-    remarked = [replace(row, remarks=[f"{row.label}: a note"]) for row in rows]
-    tables = [table_of(demo), evil, *(replace(evil, rows=several) for several in (rows, budgets, remarked))]
+    remarked = [replace(row, remarks=[f"{row.label}: a note"]) for row in rows[:8]]
+    many = [replace(row, remarks=[f"note {number}"]) for number, row in enumerate(evil.rows * 12)]  # pages of both
+    tables = [table_of(demo), evil, *(replace(evil, rows=several) for several in (rows, budgets, remarked, many))]
     for number, table in enumerate(tables):
         (tmp_path / f"table{number}.tex").write_text(latex(table), encoding="utf-8")
     inputs = "".join(rf"\input{{table{number}}}\clearpage" for number in range(len(tables)))
@@ -106,7 +107,7 @@ def test_latex_takes_the_table_as_it_is(demo, evil, tmp_path):
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")
     assert done.returncode == 0, done.stdout[-3000:]
-    for complaint in ("Overfull \\hbox", "Missing character"):
+    for complaint in ("Overfull \\hbox", "Missing character", "Float too large"):
         assert complaint not in done.stdout + (tmp_path / "paper.log").read_text(errors="replace")
     if shutil.which("pdftotext"):
         command = ["pdftotext", "-f", "3", "-l", "3", "-layout", "paper.pdf", "-"]
@@ -124,6 +125,8 @@ def test_latex_and_markdown_escape_what_they_would_obey():
     assert escape_latex("a--b, ''") == "a-{}-b, '{}'"
     assert escape_latex("é ő ï ß β ∞ ± ₂ ④ 模") == r"\'{e} \H{o} \"{\i} {\ss} $\beta$ $\infty$ $\pm$ $_2$ 4 ?"
     assert escape_latex("\u03c3\u0302, ᾱ") == r"$\hat{\sigma}$, $\bar{\alpha}$"
+    assert escape_latex("1\u20072\u00a03\u202f4") == "1 2 3 4"  # signs of space
+    assert stacked("IS [of\nours] ↓", 4).count(r"\\ [") == 0  # a bracket after a new line
     assert escape_latex("e\u0301") == escape_latex("é")  # however it was typed
     assert escape_markdown("[a](b) *c* `d` <e> | f\ng") == r"\[a\](b) \*c\* \`d\` &lt;e&gt; \| f g"
 
