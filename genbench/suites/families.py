@@ -8,10 +8,13 @@ import ast
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genbench.errors import InputError, place
 from genbench.own_code import file_of, parse
+
+if TYPE_CHECKING:
+    from genbench.models import Model
 
 MODELS = Path(__file__).parents[1] / "models"
 STATED = ("first_stage", "needs")
@@ -33,6 +36,23 @@ def needed(model: Mapping[str, Any], options: Mapping[str, Any]) -> str:
         if all(known.get(key) == value for key, value in keys.items()):
             return str(what)
     return "nothing"
+
+
+def check_stated(entry: Mapping[str, Any], model: "Model") -> None:
+    """Check that the built model needs what the rules read in the source of its class, and has its first stage."""
+    if model.first_stage is not None and "first_stage" not in entry:
+        raise InputError(
+            f"key 'first_stage' is missing: {type(model).__name__} builds upon another entry's training; expected "
+            f"first_stage: NAME beside model, instead of {model.first_stage!r} in it"
+        )
+    for name, options in entry["samplers"].items():
+        with place("samplers", name):
+            stated, needs = needed(entry["model"], options), model.condition(options)
+            if stated != needs:
+                raise InputError(
+                    f"found a sampler that starts from {needs}, but the class states that it starts from {stated}; "
+                    f"expected `needs` of {type(model).__name__} to say so"
+                )
 
 
 def _stated(model: Mapping[str, Any]) -> dict[str, Any]:

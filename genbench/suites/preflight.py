@@ -25,7 +25,7 @@ from genbench.sampling.likelihood import check_likelihood
 from genbench.sampling.quantisation import check_scheme
 from genbench.suites.cost import META, sampling_costs, training_cost
 from genbench.suites.evaluation import check_evaluation
-from genbench.suites.families import needed
+from genbench.suites.families import check_stated, needed
 from genbench.suites.load import GIVEN, QUANTISATION, ROOT, checkpoints, seeds_of
 from genbench.training.recipe import TrainConfig
 
@@ -112,23 +112,6 @@ def check_held_out(entry: Mapping[str, Any], data: Description) -> None:
     for key, is_found in what.items():
         if is_found:
             raise InputError(f"{key}: needs held-out images, and the data set has none (test_fraction: 0)")
-
-
-def check_stated(entry: Mapping[str, Any], model: Model) -> None:
-    """Check that the built model needs what the rules read in the source of its class, and has its first stage."""
-    if model.first_stage is not None and "first_stage" not in entry:
-        raise InputError(
-            f"key 'first_stage' is missing: {type(model).__name__} builds upon another entry's training; expected "
-            f"first_stage: NAME beside model, instead of {model.first_stage!r} in it"
-        )
-    for name, options in entry["samplers"].items():
-        with place("samplers", name):
-            stated, needs = needed(entry["model"], options), model.condition(options)
-            if stated != needs:
-                raise InputError(
-                    f"found a sampler that starts from {needs}, but the class states that it starts from {stated}; "
-                    f"expected `needs` of {type(model).__name__} to say so"
-                )
 
 
 def check_entry(entry: Mapping[str, Any], data: Description, costs: bool = True) -> dict[str, Any]:
