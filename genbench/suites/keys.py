@@ -279,7 +279,8 @@ class Entry(Keys):
     """A published checkpoint, instead of model and training; the other keys are options of its format."""
     samples: FilePath | GivenSamples | MISSING = MISSING
     """Samples drawn elsewhere, instead of a model: an .npz with arr_0, an .npy, or a folder or archive of images; the
-    path as it stands, or inside data_root. Of more images than num_samples a random part is taken, always the same."""
+    path as it stands, or in data_root; or {path: ..., channels: 1 or 3, image_size: N, filter: NAME}, which converts
+    them. Of more images than num_samples a random part is taken, always the same."""
     ranks: Count = 1
     """Processes that share its training and sampling where they run on CPUs."""
     gpus: Count = 1
