@@ -1,6 +1,8 @@
 """Suites on a user's own images: what preflight says of data sets without labels, or without held-out images."""
 
+import io
 import re
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,14 @@ from genbench.suites.preflight import check_suite
 
 
 def written(folder: Path, evaluation: dict | None = None, data: dict | None = None, **model: Any) -> Path:
-    """A suite on 40 images in a flat folder, and the same as samples."""
-    (folder / "real").mkdir(exist_ok=True)
-    rng = np.random.default_rng(0)
-    for i in range(40):
-        Image.fromarray(rng.integers(0, 256, (16, 16), np.uint8)).save(folder / f"real/{i}.png")
+    """A suite on 2,400 images without folders, enough for every metric, and as many samples."""
+    content = io.BytesIO()
+    Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16)).save(content, "PNG")
+    with zipfile.ZipFile(folder / "real.zip", "w") as archive:
+        for i in range(2400):
+            archive.writestr(f"{i}.png", content.getvalue())
     np.savez(folder / "s.npz", np.zeros((3000, 16, 16, 1), np.uint8))
-    suite = {"title": "Toy", "dataset": {"source": "folder", "path": "real", **(data or {})}, "num_samples": 3000}
+    suite = {"title": "Toy", "dataset": {"source": "folder", "path": "real.zip", **(data or {})}, "num_samples": 3000}
     suite |= {"models": {"x": model or {"samples": "s.npz"}}} | ({"evaluation": evaluation} if evaluation else {})
     path = folder / "toy.yaml"
     path.write_text(yaml.safe_dump(suite))
@@ -69,4 +72,4 @@ def test_what_needs_held_out_images_is_refused_where_there_are_none(tmp_path: Pa
 def test_all_images_may_be_the_reference(tmp_path: Path, model: dict) -> None:
     path = written(tmp_path, INCEPTION, {"test_fraction": 0}, **model)
     data, _ = check_suite(load_suite(path), str(tmp_path), str(path))
-    assert (data.num_train, data.num_test) == (40, 0)
+    assert (data.num_train, data.num_test) == (2400, 0)
