@@ -17,7 +17,8 @@ FORMATS = (
     'diffusers without a scheduler {"timesteps": 1000, "schedule": "linear", "prediction": "eps"}; '
     'improved-diffusion {"image_size": 32, "timesteps": 4000, "schedule": "cosine", "num_heads": 4, '
     '"num_heads_upsample": -1, "sigma_small": false, '
-    '"rescale_timesteps": true, "prediction": "eps"}.'
+    '"rescale_timesteps": true, "prediction": "eps"}; '
+    'of a file with several state dicts {"key": "ema"}.'
 )
 
 

@@ -64,8 +64,8 @@ def state_of(value: Any, path: Path, key: str | None = None) -> tuple[State, str
         states = [str(name) for name, part in value.items() if _is_state(part)]
         if len(states) > 1:
             raise InputError(
-                f"{path}: found {len(states)} state dicts among its keys {_contents(value)}; expected the option key "
-                f"beside it, such as key: {states[0]}"
+                f"{path}: found {len(states)} state dicts among its keys {_contents(value)}; expected the option key, "
+                f"such as key: {states[0]}"
             )
         if states:
             taken, value = states[0], value[states[0]]
@@ -109,7 +109,7 @@ def _contents(value: Mapping[Any, Any]) -> str:
 
     def kind(part: Any) -> str:
         if _is_state(part):
-            return f"a state dict of {len(part)}"
+            return f"a state dict of {len(part)} tensors"
         return "a tensor" if isinstance(part, Tensor) else type(part).__name__
 
     return _listed([f"{name} ({kind(part)})" for name, part in value.items()], 12)

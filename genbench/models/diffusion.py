@@ -35,7 +35,7 @@ from genbench.processes.samplers import (
 from genbench.processes.schedule import SCHEDULES
 from genbench.processes.time_samplers import TIME_SAMPLERS
 from genbench.processes.variational_bound import VariationalBound
-from genbench.ranges import CountOrZero, ShareBelowOne, StepCount
+from genbench.ranges import CountOrZero, Positive, ShareBelowOne, StepCount
 from genbench.schema import check_arguments, choose, construct, defaults, divided, keywords, renamed
 from genbench.tensors import Images, Labels, Outputs, PerImage, Scalar, Timesteps
 
@@ -86,7 +86,7 @@ class Diffusion(Model):
         prediction: Literal["eps", "v", "x0"] = "eps",
         learned_variance: bool = False,
         variance: Literal["small", "large"] = "small",
-        clip: bool | float = True,
+        clip: bool | Positive = True,
         spacing: Spacing = "uniform",
         time_input: Literal["index", "rescaled", "fraction"] = "index",
         loss: Literal["simple", "hybrid", "vlb"] = "simple",
@@ -119,8 +119,6 @@ class Diffusion(Model):
             self.schedule = choose(SCHEDULES, schedule)(timesteps)
         self.prediction, self.learned_variance = prediction, learned_variance
         self.variance: Literal["small", "large", "learned"] = "learned" if learned_variance else variance
-        if not isinstance(clip, bool) and not 0 < clip < float("inf"):
-            raise InputError(f"key 'clip': found {clip}, expected true, false or a positive number")
         self.clip, self.spacing = clip, spacing
         self.time_input, self.loss = time_input, loss
         self.num_classes, self.multi_label, self.label_dropout = num_classes, multi_label, label_dropout
