@@ -15,7 +15,7 @@ from genbench.files.hub import CONFIG, SCHEDULER, WEIGHTS
 from genbench.importing.diffusers import PREDICTIONS, SPACINGS, to_official
 from genbench.models import Model
 from genbench.models.diffusion import Diffusion
-from genbench.networks.unet import UNet, check_resolutions
+from genbench.networks.unet import UNet, attention_sides
 from genbench.sampling.checkpoint import load_model
 
 
@@ -51,7 +51,7 @@ def unet_config(unet: UNet, entry: Mapping[str, Any], image_shape: tuple[int, in
     if widths[0] != channels:
         raise _inexpressible("channel_mult", list(options["channel_mult"]), "1 as the first")
     sides = [size >> level for level in range(len(widths))]
-    attending = check_resolutions("attention_resolutions", options["attention_resolutions"], sides)
+    attending = attention_sides(options["attention_resolutions"], sides)
     down = [side in attending for side in sides]
     up = down
     if options["up_attention_resolutions"] is not None:

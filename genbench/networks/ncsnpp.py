@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genbench.errors import InputError
-from genbench.networks.unet import check_embedding, check_resolutions, sinusoidal_embedding
+from genbench.networks.unet import attention_sides, check_embedding, idle_sides, sinusoidal_embedding
 from genbench.ranges import Count, CountOrZero, ShareBelowOne
 from genbench.tensors import Images, Latents, Logits, Timesteps
 
@@ -204,7 +204,8 @@ class Generator(nn.Module):
         image_channels, resolution = image_shape[0] * patch_size**2, image_shape[1] // patch_size
         time_size = 4 * channels
         sides = [resolution >> level for level in range(len(channel_mult))]
-        attention_resolutions = check_resolutions("attention_resolutions", attention_resolutions, sides)
+        attention_resolutions = attention_sides(attention_resolutions, sides)
+        self.idle = idle_sides(sides, attention_resolutions=attention_resolutions)
 
         def block(
             in_channels: int,

@@ -48,15 +48,19 @@ def check_embedding(key: str, size: int, shift: float) -> None:
         raise InputError(f"key {key!r}: found {size}, expected an even number of at least {least}, to embed time in")
 
 
-def check_resolutions(key: str, given: Sequence[int] | None, sides: Sequence[int]) -> Sequence[int]:
-    """The sides of feature maps that get attention, each one of `sides`; by default 16, where that is one."""
+def attention_sides(given: Sequence[int] | None, sides: Sequence[int]) -> Sequence[int]:
+    """The sides of feature maps that get attention, out of `sides`; by default 16, where that is one."""
     if not sides:
         raise InputError("key 'channel_mult': found [], expected at least one")
-    if given is None:
-        return [side for side in sides if side == 16]
-    if absent := [side for side in given if side not in sides]:
-        raise InputError(f"key {key!r}: found {absent[0]}, expected some of {', '.join(map(str, sides))}")
-    return given
+    return [side for side in sides if side == 16] if given is None else given
+
+
+def idle_sides(sides: Sequence[int], **given: Sequence[int]) -> dict[str, str]:
+    """What is wrong with keys whose sides do not all occur: sides without effect. Preflight refuses such an entry; a
+    checkpoint that has them from before is still built."""
+    absent = {key: [side for side in values if side not in sides] for key, values in given.items()}
+    expected = ", ".join(map(str, sides))
+    return {key: f"found {values[0]}, expected some of {expected}" for key, values in absent.items() if values}
 
 
 def _zero(module: nn.Conv2d) -> nn.Conv2d:
@@ -229,10 +233,12 @@ class UNet(nn.Module):
         folded, resolution = patch_size**2, size // patch_size
         embedding_size = 4 * channels
         sides = [resolution >> level for level in range(len(channel_mult))]
-        attention_resolutions = check_resolutions("attention_resolutions", attention_resolutions, sides)
+        attention_resolutions = attention_sides(attention_resolutions, sides)
         if up_attention_resolutions is None:
             up_attention_resolutions = attention_resolutions
-        check_resolutions("up_attention_resolutions", up_attention_resolutions, sides)
+        self.idle = idle_sides(
+            sides, attention_resolutions=attention_resolutions, up_attention_resolutions=up_attention_resolutions
+        )
 
         if up_num_heads is not None and head_channels is not None:
             raise InputError(

@@ -124,6 +124,7 @@ def check_entry(entry: Mapping[str, Any], data: Description, costs: bool = True)
         with META:
             model = build(entry["model"], data.image_shape)
         check_labels(model, data)
+        check_idle(model)
     check_stated(entry, model)
     model = model.to(META)
     with place("training"):
@@ -143,6 +144,13 @@ def check_entry(entry: Mapping[str, Any], data: Description, costs: bool = True)
         "training_flops_per_image": training["flops"] // config.batch_size,
         "training_memory_bytes": training["memory_bytes"],
     }
+
+
+def check_idle(model: Model) -> None:
+    """Refuse values of keys that are without effect, as a network states them in its `idle`: what is wrong, by key."""
+    for name, part in model.named_modules():
+        for key, wrong in getattr(part, "idle", {}).items():
+            raise InputError(f"{name}: key {key!r}: {wrong}")
 
 
 @contextlib.contextmanager

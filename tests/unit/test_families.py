@@ -142,3 +142,14 @@ def test_a_check_refuses_what_no_rule_could_plan(model: str, expected: str, tmp_
     )
     with pytest.raises(InputError, match=f"^{re.escape(f'{path}: models: a: {expected}')}$"):
         check_suite(load_suite(path), "none", str(path))
+
+
+def test_a_checkpoint_with_attention_at_a_size_that_does_not_occur_is_still_built() -> None:
+    from entries import DDPM, IMAGE_SHAPE
+
+    from genbench.models import build
+    from genbench.suites.preflight import check_idle
+
+    model = build({**DDPM, "denoiser": {**DDPM["denoiser"], "attention_resolutions": [8, 5]}}, IMAGE_SHAPE)
+    with pytest.raises(InputError, match="denoiser: key 'attention_resolutions': found 5, expected some of 8, 4"):
+        check_idle(model)
