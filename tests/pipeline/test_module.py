@@ -101,6 +101,16 @@ def test_a_collapsed_model_has_numbers_and_says_so(failed: tuple[Path, str]) -> 
 
 
 @pytest.mark.slow
+def test_the_same_run_makes_a_report_of_what_there_is(failed: tuple[Path, str]) -> None:
+    folder, said = failed
+    report = folder / "elsewhere/results/report"
+    assert f"The report of what there is:  {report / 'index.html'}\n" in said
+    page = (report / "tiny.html").read_text()
+    assert "the loss is not finite at step" in page
+    assert "pixel values span only" in page
+
+
+@pytest.mark.slow
 def test_without_the_model_that_diverged_the_report_is_made_and_nothing_else(failed: tuple[Path, str]) -> None:
     folder, _ = failed
     write(folder, TINY | {"models": {name: TINY["models"][name] for name in ("vae", "collapsed")}})
