@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genbench.errors import InputError
-from genbench.ranges import Count, Positive, ShareBelowOne
+from genbench.ranges import Count, CountOrZero, Positive, ShareBelowOne
 from genbench.tensors import Images, Outputs, Timesteps
 
 Embedding = Tensor  # (N, 4 * channels)
@@ -190,8 +190,8 @@ class UNet(nn.Module):
         self,
         *,
         image_shape: tuple[int, int, int],
-        in_channels: int | None = None,
-        out_channels: int | None = None,
+        in_channels: Count | None = None,
+        out_channels: Count | None = None,
         channels: Count = 128,
         channel_mult: Sequence[Positive] = (1, 2, 2, 2),
         num_res_blocks: Count = 2,
@@ -209,7 +209,7 @@ class UNet(nn.Module):
         time_embedding: Literal["sin-cos", "cos-sin"] = "sin-cos",
         frequency_shift: float | None = None,
         patch_size: Count = 1,
-        num_classes: int = 0,
+        num_classes: CountOrZero = 0,
     ) -> None:
         super().__init__()
         check_embedding("channels", channels, 1 if frequency_shift is None else frequency_shift)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from genbench import own_code
 from genbench.data import Description, describe
 from genbench.data.given import given_entry, given_samples
 from genbench.errors import InputError, place, unknown_name
@@ -121,7 +122,7 @@ def check_entry(entry: Mapping[str, Any], data: Description, costs: bool = True)
     if late := [step for step in entry["snapshots"] if step >= config.steps]:
         raise InputError(f"snapshots: found step {late[0]}, expected steps below training: steps {config.steps}")
     with place("model"):
-        with META:
+        with META, _building(entry["model"]):
             model = build(entry["model"], data.image_shape)
         check_labels(model, data)
         check_idle(model)
@@ -151,6 +152,17 @@ def check_idle(model: Model) -> None:
     for name, part in model.named_modules():
         for key, wrong in getattr(part, "idle", {}).items():
             raise InputError(f"{name}: key {key!r}: {wrong}")
+
+
+@contextlib.contextmanager
+def _building(entry: Mapping[str, Any]) -> Iterator[None]:
+    """Torch's errors, such as of numbers too large for any tensor, as InputErrors; those of own code as they are."""
+    try:
+        yield
+    except (RuntimeError, TypeError, OverflowError, MemoryError) as error:
+        if own_code.parse(entry["class"]):
+            raise
+        raise InputError(f"the model can't be built: {' '.join(str(error).split())[:200]}") from None
 
 
 @contextlib.contextmanager

@@ -39,6 +39,18 @@ class OptimizerConfig:
     decay_steps: Count | None = None
     final_lr: NotNegative = 0.0
 
+    @classmethod
+    def from_entry(cls, entry: Mapping[str, Any], own: Mapping[str, Any]) -> "OptimizerConfig":
+        """Check the options of an optimizer. Raises InputError, also for one of `own` that the others make idle."""
+        config = cls(**check_arguments(cls, entry))
+        idle = {"decay_steps": "decay: constant", "final_lr": "decay: constant"} if config.decay == "constant" else {}
+        if config.algorithm == "sgd":
+            idle["eps"] = "algorithm: sgd"
+        for key, reason in idle.items():
+            if own.get(key):
+                raise InputError(f"key {key!r}: found {own[key]}, which does nothing beside {reason}; expected none")
+        return config
+
     def lr_at(self, step: int, steps: int) -> float:
         """The learning rate of iteration `step` (from 0) of a training of `steps`."""
         if step < self.warmup_steps:
@@ -114,11 +126,11 @@ class TrainConfig:
     def _optimizer_configs(self) -> tuple[OptimizerConfig, dict[str, OptimizerConfig]]:
         """The optimizer of most submodules, and those of `optimizers`. No field: it is made of two of them."""
         with place("optimizer"):
-            shared = OptimizerConfig(**check_arguments(OptimizerConfig, self.optimizer))
+            shared = OptimizerConfig.from_entry(self.optimizer, self.optimizer)
         own = {}
         for name, options in self.optimizers.items():
             with place("optimizers", name):
-                own[name] = OptimizerConfig(**check_arguments(OptimizerConfig, {**self.optimizer, **options}))
+                own[name] = OptimizerConfig.from_entry({**self.optimizer, **options}, options)
         return shared, own
 
     def optimizer_for(self, name: str) -> OptimizerConfig:

@@ -112,6 +112,9 @@ ENTRY_CASES: list[tuple[str, str, object, str]] = [
     ("vae", "training.optimizer.decay_steps", 0, "key 'decay_steps': found 0, expected at least 1"),
     ("vae", "training.optimizer.final_lr", -1, "key 'final_lr': found -1, expected at least 0"),
     ("vae", "training.optimizer.algorithm", "adma", "key 'algorithm': found 'adma', expected one of 'adam'"),
+    ("vae", "training.optimizer.final_lr", 1e-5, "key 'final_lr': found 1e-05, which does nothing beside decay: const"),
+    ("vae", "training.optimizer.decay_steps", 5, "key 'decay_steps': found 5, which does nothing beside decay: const"),
+    ("vae", "training.optimizer", {"algorithm": "sgd", "eps": 1e-3}, "key 'eps': found 0.001, which does nothing be"),
     ("vae", "training.optimizers", {"decoder": {}}, "training: optimizers: found 'decoder', expected one of: autoenc"),
     ("vae", "training.optimizers", {"autoencoder": {"lr": -1}}, "optimizers: autoencoder: key 'lr': found -1"),
     # --- Diffusion
@@ -228,6 +231,10 @@ ENTRY_CASES: list[tuple[str, str, object, str]] = [
     ("ddgan", "model.discriminator.group", 0, "discriminator: key 'group': found 0, expected at least 1"),
     # --- VAEs and cold diffusion
     ("vae", "model.latent_size", 0, "model: key 'latent_size': found 0, expected at least 1"),
+    ("vae", "model.channels", 10**12, "model: the model can't be built: "),
+    ("gan", "model.latent_size", 10**30, "model: the model can't be built: "),
+    ("ddpm", "model.denoiser.in_channels", -1, "denoiser: key 'in_channels': found -1, expected at least 1"),
+    ("ddpm", "model.denoiser.num_classes", -1, "denoiser: key 'num_classes': found -1, expected at least 0"),
     ("vae", "model.channels", 0, "model: key 'channels': found 0, expected at least 1"),
     ("vae", "model.kl_weight", -1, "model: key 'kl_weight': found -1, expected at least 0"),
     ("vae", "model.kl_weight", "4", "model: key 'kl_weight': found '4', expected a number from 0"),
