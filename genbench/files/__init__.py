@@ -3,6 +3,7 @@
 artifacts    JSON records, hashes, atomic writing
 npz          arrays, without pickle
 weights      tensors: safetensors with their description
+changes      whether a user's files are still those that were read
 locks        one process at a time
 downloads    files of the network, with checksums
 archives     zip and tar, never unpacked outside their folder
