@@ -149,13 +149,14 @@ def label_points(axes: Axes, points: pd.DataFrame, taken: Sequence[BboxBase]) ->
     space = axes.get_window_extent()
     centres = axes.transData.transform(points[["cost", "quality"]])
     taken = [*taken, *(Bbox.from_bounds(x - 5, y - 5, 10, 10) for x, y in centres)]
-    for bar in (-1, 1):  # what is above and below a point
-        ends = axes.transData.transform(points[["cost"]].assign(end=points["quality"] + bar * points["std"]))
-        taken += [
-            Bbox([[x - 3, min(y, end)], [x + 3, max(y, end)]])
-            for (x, y), (_, end) in zip(centres, ends, strict=True)
-            if end != y
-        ]
+    left = points["cost"] - np.minimum(points["cost_std"], 0.9 * points["cost"])
+    ends = [(points["cost"], points["quality"] + side * points["std"]) for side in (-1, 1)]  # of the bars
+    ends += [(x, points["quality"]) for x in (left, points["cost"] + points["cost_std"])]
+    for place in ends:
+        reached = axes.transData.transform(np.column_stack(place))
+        for (x1, y1), (x2, y2) in zip(centres, reached, strict=True):
+            if (x1, y1) != (x2, y2):
+                taken.append(Bbox([[min(x1, x2) - 3, min(y1, y2) - 3], [max(x1, x2) + 3, max(y1, y2) + 3]]))
     corners = points[points["front"]].sort_values("cost")[["cost", "quality"]]
     for (x1, y1), (x2, y2) in pairwise(axes.transData.transform(corners)):  # the steps of the front
         taken += [Bbox([[x1, y1 - 1], [x2, y1 + 1]]), Bbox([[x2 - 1, min(y1, y2)], [x2 + 1, max(y1, y2)]])]
