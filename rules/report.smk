@@ -3,7 +3,7 @@
 
 rule report:
     input:
-        of_suite(runs.results),
+        sources=of_suite(runs.results),
         real=of_suite(runs.real_metrics),
         real_grid="results/{suite}/real/grid.png",
     output:
@@ -37,7 +37,7 @@ rule report:
         runtime=growing(30),
     params:
         preflight="results/{suite}/preflight.json",
-        results="results/{suite}",
+        results=subpath(input.real_grid, ancestor=2),
         suite=lambda wildcards: json.dumps(suite_of(wildcards)),
         out=subpath(output.page, parent=True),
         templates=Path(CHECKOUT) / "report",
