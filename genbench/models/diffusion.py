@@ -319,7 +319,8 @@ class Diffusion(Model):
         again = copy(noise)
         x0 = self.sample(noise, y, **options)
         again.normal(*self.image_shape)  # x_T, the first draw of `sample`: what follows is as there
-        c = self.draw_condition(again, y, **{key: options[key] for key in options if key == "prior"})  # DiffuseVAE's
+        taken = inspect.signature(self.draw_condition).parameters  # a family may take options of its own there
+        c = self.draw_condition(again, y, **{key: value for key, value in options.items() if key in taken})
         count = -(-self.schedule.T // len(x0)) * len(x0)  # whole batches
         for t in (torch.arange(count, device=x0.device) % self.schedule.T + 1).split(len(x0)):
             self.evaluate(self.schedule.q_sample(x0, t, noise.normal(*self.image_shape)), t, c)

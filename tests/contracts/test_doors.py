@@ -420,7 +420,7 @@ WRONG = [
     (
         "metric",
         METRIC.replace("options: 100", "options: 1000"),
-        "num_samples: found 160, expected at least 1000 for the metrics of classifier .*",
+        "num_samples: found 160, expected at least 1000 for the metrics: spread_classifier .*",
     ),
     ("data", "corners = 3", "data set: key 'source': found int at mine/data.py:corners#.*, expected a function"),
     (

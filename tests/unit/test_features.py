@@ -401,7 +401,10 @@ def test_from_images_to_metrics_on_the_command_line(script, tmp_path):
     np.savez(tmp_path / "samples.npz", arr_0=samples, info=json.dumps({"samples_sha256": array_sha256(samples)}))
     weights = tmp_path / "classifier.safetensors"
     training = ("--train", tmp_path / "train.npz", "--test", tmp_path / "test.npz", "--out", weights)
-    printed = script("train_classifier", *training, "--epochs", 2, "--min-accuracy", 1.01, "--device", "cpu", code=2)
+    wrong = make_image_set(images, (y + 1) % 3, names, dataset="p", split="test", source="here", source_sha256="0")
+    save_image_set(tmp_path / "wrong.npz", wrong)
+    never = ("--train", tmp_path / "train.npz", "--test", tmp_path / "wrong.npz", "--out", weights)
+    printed = script("train_classifier", *never, "--epochs", 1, "--min-accuracy", 1, "--device", "cpu", code=2)
     assert "train longer (--epochs) or accept less (--min-accuracy)" in printed
     assert not weights.exists()
     printed = script("train_classifier", *training, "--epochs", 2, "--min-accuracy", 0.8, "--device", "cpu")
