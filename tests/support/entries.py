@@ -82,7 +82,7 @@ SUITE = {
 }
 TRAINING = {"steps": 20, "batch_size": 16}
 DDPM_OF_TWO_RANKS = {
-    "model": DDPM,
+    "model": DDPM | {"denoiser": DDPM["denoiser"] | {"attention_resolutions": [7]}},  # of 28x28, folded
     "training": TRAINING,
     "samplers": {"ddim": {"method": "ddim", "steps": 2}},
     "ranks": 2,
