@@ -1,0 +1,1 @@
+"""How fast genbench is beside its peers: docs/speed.md is made from what this measures. Not part of the wheel."""

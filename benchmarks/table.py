@@ -1,0 +1,117 @@
+"""What was measured, kept line by line as it comes, and the newest of it as a Markdown table."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.comparison import Work
+from genbench.machine.devices import device_label
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks/results"
+BEGIN, END = "<!-- written by python -m benchmarks -->", "<!-- until here -->"
+
+
+def machine() -> str:
+    """The processor in words."""
+    return re.sub(r"^CPU \((.+), \d+ threads\)$", r"\1", device_label(torch.device("cpu")))
+
+
+def results_file() -> Path:
+    """Of this kind of machine."""
+    return RESULTS / f"{re.sub(r'[^a-z0-9]+', '-', f'cpu {machine()}'.lower()).strip('-')}.jsonl"
+
+
+def commit() -> str:
+    """The checkout's commit, with "+changes" where files differ from it, other than those that this writes."""
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    changed = ["git", "diff", "--quiet", "HEAD", "--", ".", ":!benchmarks/results", ":!docs/speed.md"]
+    if head.returncode:
+        return "unknown"
+    return head.stdout.strip()[:12] + ("+changes" if subprocess.run(changed, cwd=ROOT).returncode else "")
+
+
+def circumstances() -> dict[str, Any]:
+    """What a row depends on, beside the code that is timed."""
+    return {
+        "machine": machine(),
+        "threads": torch.get_num_threads(),
+        "packages": {name: metadata.version(name) for name in ("torch", "numpy", "scipy")},
+        "commit": commit(),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def keep(row: dict[str, Any]) -> None:
+    """Append a row, at once, so that a run cut short loses nothing."""
+    path = results_file()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def newest() -> dict[tuple[str, str], dict[str, Any]]:
+    """Of each work and precision on this kind of machine, what was measured last."""
+    path = results_file()
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    rows = map(json.loads, lines)
+    return {(row["name"], row["precision"]): row for row in rows}
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.3g} s" if value >= 1 else f"{1000 * value:.3g} ms"
+
+
+def markdown(works: Sequence[Work], missing: dict[str, str]) -> str:
+    """The table of these works, a row for each precision; `missing`: by name, why one was not measured now."""
+    kept = newest()
+    lines = [
+        "| work | peer | precision | batch | peer takes | genbench takes | ratio | of the rounds | before | |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for work in works:
+        rows = [row for (name, _), row in kept.items() if name == work.name]
+        for row in rows:
+            times = f"{_seconds(row['theirs'])} | {_seconds(row['ours'])}"
+            ratio = f"**{row['ratio']:.2f}** | {row['low']:.2f}-{row['high']:.2f}"
+            batch = row["batch_size"] or ""
+            lines.append(
+                f"| {work.title} | {work.peer} | {row['precision']} | {batch} | {times} | {ratio} | {work.before} "
+                f"| {row['remark']} |"
+            )
+        if not rows:
+            reason = missing.get(work.name, "only on request" if work.on_request else "not asked for")
+            lines.append(f"| {work.title} | {work.peer} | | | | | | | {work.before} | not measured: {reason} |")
+    return "\n".join([*lines, "", *_made_on(kept.values())])
+
+
+def _made_on(rows: Iterable[dict[str, Any]]) -> list[str]:
+    """Under the table: the machine, the versions and the commits."""
+    rows = list(rows)
+    if not rows:
+        return []
+    versions: dict[str, set[str]] = {}
+    for row in rows:
+        for name, version in (row["packages"] | row["versions"]).items():
+            versions.setdefault(name, set()).add(version)
+    stated = ", ".join(f"{name} {' and '.join(sorted(found))}" for name, found in sorted(versions.items()))
+    commits, days = ({row[key][:length] for row in rows} for key, length in (("commit", 21), ("time", 10)))
+    return [f"{rows[0]['machine']}, {rows[0]['threads']} thread; {stated}; genbench {', '.join(sorted(commits))}; "
+            f"{', '.join(sorted(days))}."]  # fmt: skip
+
+
+def write(path: Path, table: str) -> None:
+    """Put the table between the two marks of a document."""
+    text = path.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise SystemExit(f"error: {path}: found no lines '{BEGIN}' and '{END}', between which the table goes")
+    path.write_text(f"{before}{begin}\n\n{table}\n\n{end}{after}", encoding="utf-8")
