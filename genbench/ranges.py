@@ -1,21 +1,36 @@
 """Kinds of numbers: a type and the range of its values, which stand beside a parameter as its annotation.
 
-genbench/schema.py checks them, docs/suites.md and the JSON Schemas show them.
+genbench/schema.py checks them, docs/suites.md and the JSON Schemas show them. They import nothing: networks are
+built where torch is all there is.
 """
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import Field
 
-Count = Annotated[int, Field(ge=1)]
-CountOrZero = Annotated[int, Field(ge=0)]
-Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
-StepCount = Annotated[int, Field(ge=1, le=1_000_000)]  # from data to noise: a table has as many rows
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-ShareBelowOne = Annotated[float, Field(ge=0, lt=1)]
-InnerShare = Annotated[float, Field(gt=0, lt=1)]
+@dataclass(frozen=True)
+class Range:
+    """From which number (`ge`; above it: `gt`) to which (`le`; below it: `lt`). pydantic checks it in a model, too."""
+
+    ge: float | None = None
+    gt: float | None = None
+    le: float | None = None
+    lt: float | None = None
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Mapping[str, Any]]) -> dict[str, Any]:
+        return {**handler(source), **{name: end for name, end in vars(self).items() if end is not None}}
+
+
+Count = Annotated[int, Range(ge=1)]
+CountOrZero = Annotated[int, Range(ge=0)]
+Seed = Annotated[int, Range(ge=0, le=2**32 - 1)]
+StepCount = Annotated[int, Range(ge=1, le=1_000_000)]  # from data to noise: a table has as many rows
+Positive = Annotated[float, Range(gt=0)]
+NotNegative = Annotated[float, Range(ge=0)]
+Share = Annotated[float, Range(ge=0, le=1)]
+ShareBelowOne = Annotated[float, Range(ge=0, lt=1)]
+InnerShare = Annotated[float, Range(gt=0, lt=1)]
 
 ENDS = {"ge": "from", "gt": "above", "le": "to", "lt": "to below"}  # of a range, as documents have it
 LIMITS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}  # as errors have it
@@ -24,4 +39,4 @@ LIMITS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than
 def bounds(annotation: Any) -> dict[str, float]:
     """The range of such a kind, by the names of Python's operators: {"ge": 0, "lt": 1}."""
     found = [bound for note in annotation.__metadata__ for bound in getattr(note, "metadata", [note])]
-    return {name: getattr(bound, name) for bound in found for name in LIMITS if hasattr(bound, name)}
+    return {name: end for bound in found for name in LIMITS if (end := getattr(bound, name, None)) is not None}

@@ -1,7 +1,19 @@
 """Names for the arrays that travel through genbench. Shapes are checked in the tests (jaxtyping + beartype)."""
 
-from jaxtyping import Float, Int, Real, UInt8
+from typing import TYPE_CHECKING
+
 from torch import Tensor
+
+try:
+    from jaxtyping import Float, Int, Real, UInt8
+except ModuleNotFoundError:  # where torch is all there is, the names are those of plain tensors
+    if not TYPE_CHECKING:
+
+        class Float:
+            def __class_getitem__(cls, of):
+                return of[0]
+
+        Int = Real = UInt8 = Float
 
 Images = Float[Tensor, "batch channels height width"]  # in [-1, 1]
 Pixels = UInt8[Tensor, "batch height width channels"]  # 0..255, as stored

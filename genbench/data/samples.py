@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from genbench.data.image_set import load_image_set
 from genbench.errors import InputError
 from genbench.files.artifacts import array_sha256, atomic_path, repair
-from genbench.files.npz import read_npy, read_npz
+from genbench.files.npz import read_info, read_npy, read_npz
 
 
 def save_samples(
@@ -51,14 +51,3 @@ def load_images(path: str | os.PathLike[str]) -> tuple[NDArray[Any], dict[str, A
             f"{path}: damaged: found SHA-256 {found} of the images, expected {info['samples_sha256']}; {repair(path)}"
         )
     return images, info
-
-
-def read_info(path: str | os.PathLike[str], text: NDArray[Any]) -> dict[str, Any]:
-    """The JSON object that an npz holds as text. Raises InputError, naming the file, when it is none."""
-    try:
-        info = json.loads(str(text))
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}: info: not valid JSON ({error})") from None
-    if not isinstance(info, dict):
-        raise InputError(f"{path}: info: found {type(info).__name__}, expected a JSON object")
-    return info

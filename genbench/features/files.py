@@ -5,10 +5,9 @@ import os
 
 import numpy as np
 
-from genbench.data.samples import read_info
 from genbench.errors import InputError
 from genbench.files.artifacts import array_sha256, atomic_path, repair
-from genbench.files.npz import read_npz
+from genbench.files.npz import read_info, read_npz
 from genbench.metrics import Features
 
 

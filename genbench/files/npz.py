@@ -1,5 +1,6 @@
 """Arrays in .npz and .npy files, read without pickle and within the machine's memory. Imports nothing heavy."""
 
+import json
 import os
 import zipfile
 from collections.abc import Sequence
@@ -41,6 +42,17 @@ def read_npz(path: str | os.PathLike[str], keys: Sequence[str], ours: bool = Fal
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         remedy = f"; if genbench wrote it, {repair(path)}" if ours and Path(path).suffix == ".npz" else ""
         raise InputError(f"{path}: not an npz file, or damaged ({reason}){remedy}") from None
+
+
+def read_info(path: str | os.PathLike[str], text: NDArray[Any]) -> dict[str, Any]:
+    """The JSON object that an npz holds as text. Raises InputError, naming the file, when it is none."""
+    try:
+        info = json.loads(str(text))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}: info: not valid JSON ({error})") from None
+    if not isinstance(info, dict):
+        raise InputError(f"{path}: info: found {type(info).__name__}, expected a JSON object")
+    return info
 
 
 def list_npz(path: str | os.PathLike[str]) -> list[str]:

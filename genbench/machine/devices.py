@@ -153,6 +153,14 @@ def pick_device(name: str = "auto", threads: int | None = None) -> "torch.device
     return torch.device(name)
 
 
+def synchronise(device: "torch.device") -> None:
+    """Wait until the device has done what it was asked to: a clock is read after that."""
+    import torch
+
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
 def device_label(device: "torch.device", count: int = 1) -> str:
     """The device in words, for tables: the GPU's name, or the processor's; with `count` ranks, so many times."""
     import torch

@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from genbench.errors import InputError
 from genbench.ranges import Count
-from genbench.tensors import Images, Timesteps
+from genbench.tensors import Images, Outputs, Timesteps
 
 FREQUENCIES = 16
 TIME_WIDTH = 128
@@ -73,7 +72,7 @@ class PlainCNN(nn.Module):
             nn.Linear(TIME_WIDTH, hidden_channels[0]),
         )  # fmt: skip
 
-    def forward(self, x_t: Images, t: Timesteps) -> Float[Tensor, "batch outputs height width"]:
+    def forward(self, x_t: Images, t: Timesteps) -> Outputs:
         if not t.is_floating_point():
             raise InputError(
                 "PlainCNN: found integer times, expected t / T: set the model's key time_input to 'fraction'"

@@ -1,6 +1,7 @@
 """From trained weights to images.
 
 checkpoint         a model, rebuilt from its file
+batch              images of one batch of seeds, and its network evaluations
 generation         images from seeds, in batches of one size
 quantisation       networks in fewer bits
 draw               from a checkpoint to a file of samples

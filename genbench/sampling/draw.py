@@ -21,8 +21,9 @@ from genbench.machine.ranks import ranks
 from genbench.models import Model
 from genbench.records.provenance import Provenance
 from genbench.records.timing import Quantisation, Timing
+from genbench.sampling.batch import Condition
 from genbench.sampling.checkpoint import load_model
-from genbench.sampling.generation import Condition, find_condition, generate
+from genbench.sampling.generation import find_condition, generate
 from genbench.sampling.grids import blank, grid, save_png
 
 log = logging.getLogger(__name__)

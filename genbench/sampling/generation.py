@@ -9,15 +9,12 @@ labels gets, for seed i, row i of them, beginning again after the last.
 import logging
 import shutil
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from genbench.data import ImageSet
 from genbench.data.objects import Labels as LabelSets
@@ -25,47 +22,16 @@ from genbench.data.objects import multi_hot
 from genbench.errors import InputError
 from genbench.files.artifacts import array_sha256, atomic_path, sha256_json
 from genbench.files.npz import read_npz
-from genbench.images import to_images, to_pixels
 from genbench.machine.code import code_sha256
-from genbench.machine.devices import device_label
+from genbench.machine.devices import device_label, synchronise
 from genbench.machine.progress import Progress
 from genbench.machine.ranks import ALONE, Ranks
 from genbench.models import Model
-from genbench.processes.noise import Noise
 from genbench.records.timing import Timing
-from genbench.tensors import Pixels, Seeds
+from genbench.sampling.batch import CallCounter, Condition, batch_starts, sample_pixels
+from genbench.tensors import Pixels
 
 log = logging.getLogger(__name__)
-
-
-class CallCounter:
-    """Counts the calls of a model's network: the number of function evaluations (NFE)."""
-
-    calls = 0
-
-    def _count(self, *_: Any) -> None:
-        self.calls += 1
-
-    @contextmanager
-    def on(self, model: Model) -> Iterator["CallCounter"]:
-        handle = model.get_submodule(model.network).register_forward_pre_hook(self._count)
-        try:
-            yield self
-        finally:
-            handle.remove()
-
-
-@dataclass(frozen=True, eq=False)
-class Condition:
-    """What a model is given for each seed: uint8 images (N, H, W, C), or labels, on the model's device."""
-
-    rows: Tensor
-    record: dict[str, Any]  # for timing.json: which rows they are
-
-    def of(self, seeds: Seeds) -> Tensor:
-        """Row `seed` modulo N for each seed; images as (N, C, H, W) in [-1, 1]."""
-        rows = self.rows[seeds % len(self.rows)]
-        return to_images(rows) if rows.dtype == torch.uint8 else rows
 
 
 def find_condition(
@@ -92,23 +58,6 @@ def find_condition(
         )
     rows = torch.from_numpy(given.images if kind == "images" else given.labels).to(device)
     return Condition(rows, {"kind": kind, **{key: given.info[key] for key in ("dataset", "split", "sha256")}})
-
-
-def sample_pixels(model: Model, seeds: Seeds, options: Mapping[str, Any], condition: Condition | None = None) -> Pixels:
-    """One batch: uint8 (N, H, W, C) for N seeds, on the model's device."""
-    with torch.inference_mode():
-        y = condition.of(seeds) if condition else None
-        return to_pixels(model.sample(Noise(seeds), y, **options))
-
-
-def batch_starts(seeds: range, batch_size: int) -> range:
-    """First seeds of the batches that cover `seeds`: multiples of batch_size."""
-    return range(seeds.start // batch_size * batch_size, seeds.stop, batch_size)
-
-
-def _synchronize(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 class Part(NamedTuple):
@@ -194,10 +143,10 @@ def generate(
     mine = [start for start in missing if owners[start] == team.rank]
 
     def timed(batch: torch.Tensor) -> tuple[Pixels, float]:
-        _synchronize(device)
+        synchronise(device)
         started = time.perf_counter()
         pixels = sample_pixels(model, batch, options, condition)
-        _synchronize(device)
+        synchronise(device)
         return pixels, time.perf_counter() - started
 
     def batch(start: int) -> torch.Tensor:

@@ -12,7 +12,7 @@ from torch.utils.flop_counter import flop_registry
 from genbench.errors import InputError
 from genbench.models import Batch, Model
 from genbench.processes.noise import Noise, StillNoise
-from genbench.sampling.generation import CallCounter
+from genbench.sampling.batch import CallCounter
 from genbench.training.recipe import TrainConfig
 
 META = torch.device("meta")

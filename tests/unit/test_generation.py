@@ -18,8 +18,9 @@ from genbench.data.objects import parse_labels
 from genbench.errors import InputError
 from genbench.images import to_images, to_pixels
 from genbench.sampling import generation
+from genbench.sampling.batch import batch_starts
 from genbench.sampling.checkpoint import load_model
-from genbench.sampling.generation import batch_starts, find_condition, generate
+from genbench.sampling.generation import find_condition, generate
 from genbench.sampling.grids import grid
 from genbench.training.folder import train
 

@@ -22,8 +22,8 @@ from genbench.files import weights
 from genbench.images import to_images, to_pixels
 from genbench.models import Batch
 from genbench.processes.noise import Noise
+from genbench.sampling.batch import Condition, sample_pixels
 from genbench.sampling.checkpoint import load_model
-from genbench.sampling.generation import Condition, sample_pixels
 from genbench.sampling.likelihood import bits_per_dim
 
 ADAM = {"lr": 1e-3}
