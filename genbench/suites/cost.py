@@ -1,8 +1,11 @@
 """What a model costs, found on the meta device: FLOPs, memory and evaluations, before anything is trained."""
 
 import contextlib
+import math
 from collections.abc import Iterator, Mapping
-from typing import Any
+from fractions import Fraction
+from functools import cache
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -11,26 +14,82 @@ from torch.utils.flop_counter import flop_registry
 
 from genbench.errors import InputError
 from genbench.models import Batch, Model
+from genbench.models.diffusion import Diffusion
 from genbench.processes.noise import Noise, StillNoise
 from genbench.sampling.batch import CallCounter
+from genbench.schema import defaults, divided
 from genbench.training.recipe import TrainConfig
 
 META = torch.device("meta")
+# Samplers of processes/samplers.py that look once at each of their times, whichever these are. (Heun's may look twice.)
+ONE_LOOK = ("ddpm", "ddim", "dpm-solver++")
 
 
 class FlopCounter(TorchDispatchMode):
     """Adds up the FLOPs of convolutions and matrix products, by torch's own formulas: two a multiplication.
 
-    torch's FlopCounterMode also follows modules, and fails on a loss that differentiates twice.
+    torch's FlopCounterMode also follows modules, and fails on a loss that differentiates twice. On the meta device an
+    operation is a function of shapes, and torch computes many of these in Python: each is asked once, and remembered.
     """
 
     total = 0
+    _known: ClassVar[dict[tuple[Any, ...], tuple[Any, int]]] = {}  # by operation and arguments: its answer, and FLOPs
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:  # nothing is compiled here, and torch's compiler takes a second to import
+        return False
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = function(*args, **(kwargs or {}))
-        if (formula := flop_registry.get(function._overloadpacket)) is not None:
-            self.total += formula(*args, **(kwargs or {}), out_val=result)
+        kwargs = kwargs or {}
+        key = None
+        if _makes_new_tensors(function):
+            with contextlib.suppress(_OtherTensorError):
+                key = (function, _shapes(args), _shapes(tuple(kwargs.items())))
+        if key in self._known:
+            outputs, flops = self._known[key]
+            self.total += flops
+            return _empty(outputs)
+        result = function(*args, **kwargs)
+        formula = flop_registry.get(function._overloadpacket)
+        flops = 0 if formula is None else formula(*args, **kwargs, out_val=result)
+        self.total += flops
+        if key is not None:
+            with contextlib.suppress(_OtherTensorError):
+                self._known[key] = _shapes(result), flops
         return result
+
+
+class _OtherTensorError(Exception):
+    """A tensor that is not on the meta device, or has no strides."""
+
+
+@cache
+def _makes_new_tensors(function: Any) -> bool:
+    """Whether an operation writes into none of its arguments, and returns a view of none."""
+    schema = function._schema
+    silent = function._overloadpacket is torch.ops.aten._unsafe_view  # whose schema does not say so
+    return not silent and all(part.alias_info is None for part in (*schema.arguments, *schema.returns))
+
+
+def _shapes(value: Any) -> Any:
+    """A value with (shape, strides, dtype) in place of each tensor; raises _OtherTensorError for one not on meta."""
+    if isinstance(value, Tensor):
+        if value.device != META or value.layout != torch.strided:
+            raise _OtherTensorError
+        return torch.Size, value.shape, value.stride(), value.dtype
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_shapes, value))
+    return type(value), value  # 1, 1.0 and True are equal, and give other types
+
+
+def _empty(shapes: Any) -> Any:
+    """New tensors on the meta device from what `_shapes` made of an operation's answer."""
+    if shapes[:1] == (torch.Size,):
+        _, size, stride, dtype = shapes
+        return torch.empty_strided(size, stride, dtype=dtype, device=META)
+    if shapes[:1] == (type(None),):
+        return None
+    return tuple(map(_empty, shapes))
 
 
 def _meta_noise(size: int) -> Noise:
@@ -137,11 +196,40 @@ def _on_cpu_but(network: torch.nn.Module, model: Model) -> Iterator[None]:
             tensors[name] = value
 
 
+@contextlib.contextmanager
+def _few_times(model: Model, options: Mapping[str, Any]) -> Iterator[list[Fraction]]:
+    """Let `model` visit the first two of a sampler's times and the last, where each costs the same by ONE_LOOK.
+
+    What is yielded lists, once it has sampled, by how much that was shortened.
+    """
+    shortened: list[Fraction] = []
+    if not isinstance(model, Diffusion) or not type(model).__module__.startswith("genbench.models."):
+        yield shortened
+        return
+    _, of_walk, _ = divided(options, model.sample, model.walk)
+    if (defaults(model.walk) | of_walk)["method"] not in ONE_LOOK:
+        yield shortened
+        return
+    timesteps = model.timesteps
+
+    def few(*arguments: Any) -> list[int]:
+        times = timesteps(*arguments)
+        chosen = [*times[:2], times[-1]] if len(times) > 3 else times
+        shortened.append(Fraction(len(times), len(chosen)))
+        return chosen
+
+    model.timesteps = few  # type: ignore[assignment,method-assign]
+    try:
+        yield shortened
+    finally:
+        del model.timesteps  # the instance's own
+
+
 def sampling_costs(model: Model, samplers: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, int]]:
     """NFE and FLOPs of drawing one image with `model`, which is on the meta device, for each sampler's options.
 
-    The network is computed there, once for each shape; what lies between its calls, a thousand times perhaps, runs on
-    the CPU, where a small operation is some fifty times cheaper than on the meta device.
+    The network is computed there, once for each shape; what lies between its calls, for as many of a sampler's times as
+    differ in cost, runs on the CPU, where a small operation is some fifty times cheaper than on the meta device.
     """
     model.eval()
     network = model.get_submodule(model.network)
@@ -151,15 +239,16 @@ def sampling_costs(model: Model, samplers: Mapping[str, Mapping[str, Any]]) -> d
             flops.clear()
             noise = StillNoise(torch.zeros(1, dtype=torch.int64, device=device))
             counter = _NoiseCounter(noise)
-            with counter.on(model):
+            with counter.on(model), _few_times(model, options) as shortened:
                 images = model.sample(noise, _stand_in(model, options, device), **options)
             if tuple(images.shape) != (1, *model.image_shape):
                 raise InputError(f"sample returned shape {tuple(images.shape)}, expected {(1, *model.image_shape)}")
             first = flops[0] if flops else 0
+            times = math.prod(shortened)
             return {
-                "nfe": counter.calls,
+                "nfe": int(counter.calls * times),
                 "flops_per_nfe": first,
-                "flops_per_image": sum(flops),
+                "flops_per_image": int(sum(flops) * times),
                 "stochastic": counter.calls > 0 and noise.draws > counter.at_start,
             }
 

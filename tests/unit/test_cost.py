@@ -1,0 +1,60 @@
+"""What a model costs is counted with shortcuts; without them the counts are the same."""
+
+import pytest
+import torch
+from entries import MODELS
+
+from genbench.models import build
+from genbench.suites import cost
+from genbench.training.recipe import TrainConfig
+
+SAMPLERS = {
+    "ddpm": {},
+    "ddim": {"method": "ddim", "steps": 7, "eta": 0.5},
+    "deterministic": {"method": "ddim", "steps": 6},
+    "quadratic": {"method": "ddim", "steps": 9, "spacing": "quadratic"},
+    "solver": {"method": "dpm-solver++", "steps": 8},
+    "heun": {"method": "heun", "steps": 5},
+    "two": {"method": "ddpm", "steps": 2},
+}
+
+
+def on_meta(name: str):
+    with cost.META:
+        return build(MODELS[name], (1, 28, 28)).to(cost.META)
+
+
+def test_a_sampler_of_which_three_times_are_looked_at_costs_what_all_of_them_cost(monkeypatch) -> None:
+    model = on_meta("ddpm")
+    few = cost.sampling_costs(model, SAMPLERS)
+    assert "timesteps" not in vars(model)
+    monkeypatch.setattr(cost, "ONE_LOOK", ())
+    assert few == cost.sampling_costs(model, SAMPLERS)
+    assert (few["ddim"]["nfe"], few["heun"]["nfe"], few["two"]["nfe"]) == (7, 9, 2)
+    assert (few["ddim"]["stochastic"], few["deterministic"]["stochastic"]) == (True, False)
+
+
+@pytest.mark.parametrize("name", ["ddpm", "wgan-gp"])
+def test_operations_that_are_remembered_by_their_shapes_cost_what_they_cost_anew(name, monkeypatch) -> None:
+    config = TrainConfig.from_entry({"steps": 10, "batch_size": 8})
+    anew = cost.training_cost(on_meta(name), config)
+    assert cost.training_cost(on_meta(name), config) == anew
+    monkeypatch.setattr(cost, "_makes_new_tensors", lambda function: False)
+    assert cost.training_cost(on_meta(name), config) == anew
+    assert anew["flops"] > 0
+
+
+def test_what_is_remembered_of_an_operation_is_its_answers_shape_strides_and_type() -> None:
+    image = torch.empty(2, 8, 4, 4, device="meta").to(memory_format=torch.channels_last)
+    for operation in (
+        lambda x: torch.nn.functional.group_norm(x, 2),
+        lambda x: x * 2,
+        lambda x: x * 2.5,
+        lambda x: (x.int() * 2, x.int() * 2.0),
+        lambda x: torch.nn.functional.conv2d(x, torch.empty(3, 8, 3, 3, device="meta")),
+    ):
+        expected = torch.utils._pytree.tree_leaves(operation(image))
+        for _ in range(2):
+            with cost.FlopCounter():
+                found = torch.utils._pytree.tree_leaves(operation(image))
+            assert [(x.shape, x.stride(), x.dtype) for x in found] == [(x.shape, x.stride(), x.dtype) for x in expected]
