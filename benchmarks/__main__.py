@@ -23,7 +23,7 @@ import torch  # noqa: E402
 from benchmarks.comparison import NotAtHandError, Setting, Work, measure  # noqa: E402
 from benchmarks.table import circumstances, keep, markdown, write  # noqa: E402
 
-MODULES = ("demo",)  # each has WORKS, in the order of the table
+MODULES = ("training", "demo")  # each has WORKS, in the order of the table
 
 
 def all_works() -> list[Work]:
@@ -38,6 +38,8 @@ def measure_all(works: list[Work], setting: Setting, rounds: int | None) -> dict
     for work in works:
         print(f"{work.name} ...", end=" ", flush=True, file=sys.stderr)
         now = circumstances()
+        for name in work.versions:
+            now["packages"] |= setting.version(name)
         try:
             for found in measure(work.make(setting), rounds):
                 keep({"name": work.name, **found, **now})

@@ -2,9 +2,12 @@
 
 import resource
 import statistics
+import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +33,15 @@ class Setting:
         if self.peers is None or not (self.peers / name).is_dir():
             raise NotAtHandError(f"needs --peers FOLDER with a checkout {name}")
         return self.peers / name
+
+    def version(self, name: str) -> dict[str, str]:
+        """The version of a peer: of the package of this name, or the commit of the checkout; {} where neither is known."""
+        if self.peers is not None and (self.peers / name / ".git").exists():
+            command = ["git", "-C", str(self.peers / name), "rev-parse", "--short=7", "HEAD"]
+            return {name: subprocess.run(command, capture_output=True, text=True).stdout.strip()}
+        with suppress(metadata.PackageNotFoundError):
+            return {name: metadata.version(name)}
+        return {}
 
     def earlier(self) -> Path:
         """The checkout of an earlier genbench. Raises NotAtHandError."""
@@ -63,7 +75,7 @@ class Comparison:
 class Work:
     """A row of the table, or several: `make` prepares both sides, and raises NotAtHandError where one is not there.
 
-    before: The ratio that genbench had at commit 8ba2e59. on_request: Only measured where it is named.
+    before: The ratio that genbench had at commit 8ba2e59. versions: Packages or checkouts whose versions are stated. on_request: Only measured where it is named.
     """
 
     name: str
@@ -71,6 +83,7 @@ class Work:
     peer: str
     make: Callable[[Setting], Comparison]
     before: str = ""
+    versions: tuple[str, ...] = ()
     on_request: bool = False
 
 
