@@ -35,7 +35,7 @@ class Setting:
         return self.peers / name
 
     def version(self, name: str) -> dict[str, str]:
-        """The version of a peer: of the package of this name, or the commit of the checkout; {} where neither is known."""
+        """A peer's version: of the package of this name, or the checkout's commit; {} where neither is known."""
         if self.peers is not None and (self.peers / name / ".git").exists():
             command = ["git", "-C", str(self.peers / name), "rev-parse", "--short=7", "HEAD"]
             return {name: subprocess.run(command, capture_output=True, text=True).stdout.strip()}
@@ -75,7 +75,8 @@ class Comparison:
 class Work:
     """A row of the table, or several: `make` prepares both sides, and raises NotAtHandError where one is not there.
 
-    before: The ratio that genbench had at commit 8ba2e59. versions: Packages or checkouts whose versions are stated. on_request: Only measured where it is named.
+    before: The ratio that genbench had at commit 8ba2e59. versions: Packages or checkouts whose versions are stated.
+    on_request: Only measured where it is named.
     """
 
     name: str
