@@ -1,8 +1,19 @@
 """The only place where [-1, 1] and 0..255 meet."""
 
+import warnings
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from genbench.tensors import Images, Pixels
+
+
+def from_array(images: NDArray[np.uint8]) -> Pixels:
+    """A tensor on the memory of an array, or on its file, of which torch would warn that nobody may write to it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(images)
 
 
 def to_images(pixels: Pixels) -> Images:

@@ -1,8 +1,11 @@
 """From the bytes of an image's file to uint8 pixels."""
 
 import io
+import threading
+import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import Literal, NamedTuple
 
@@ -15,6 +18,11 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM")  # PIL's names; PPM are 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")  # those of torchvision
 UNREAD = (".gif", ".avif", ".heic", ".jp2", ".jxl", ".jfif", ".tga", ".pbm", ".exr", ".npy", ".npz")  # images, too
 BITS_PER_SAMPLE = 258  # a tag of TIFF
+LARGEST = 1 << 28  # pixels of an image, 16384x16384: a few kilobytes can be packed so that they unpack to any number
+LARGE = 1 << 25  # pixels of an image that is decoded while no other is that large, for their memory
+Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, LARGEST)  # of twice as many PIL itself refuses an image
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # below that it warns; here it is an error
+_one_at_a_time = threading.Lock()
 
 
 class Decoded(NamedTuple):
@@ -40,12 +48,36 @@ def decode(
     """Decode one image `upright` (EXIF), transparency laid on white, `channels` as asked or as found.
 
     `image_size` resizes to a square with PIL's `filter`, without keeping the aspect ratio. Raises ValueError for more
-    than 8 bits a channel and for an animation, and whatever PIL raises for a damaged file.
+    than 8 bits a channel, more than LARGEST pixels and an animation, and whatever PIL raises for a damaged file.
     """
     if content[:8] == b"\x89PNG\r\n\x1a\n" and content[24:25] == b"\x10":
         # PIL would quietly drop 8 of the bits of a colour image, and clip those of a grayscale one.
         raise ValueError("16 bits a channel, expected 8: convert it first")
     image: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
+    with _room_for(image):
+        return _decode(content, image, image_size, filter, channels, upright)
+
+
+@contextmanager
+def _room_for(image: Image.Image) -> Iterator[None]:
+    pixels = image.width * image.height
+    if pixels > LARGEST:
+        raise ValueError(f"{image.width}x{image.height} pixels, expected at most {LARGEST:,}: make it smaller first")
+    if pixels <= LARGE:
+        yield
+        return
+    with _one_at_a_time:
+        yield
+
+
+def _decode(
+    content: bytes,
+    image: Image.Image,
+    image_size: int | None,
+    filter: Filter,
+    channels: Literal[1, 3] | None,
+    upright: bool,
+) -> Decoded:
     if image.mode.startswith(("I", "F")) or _bits(image) > 8:  # PIL would do so with these, too
         raise ValueError("more than 8 bits a channel, expected 8: convert it first")
     if getattr(image, "is_animated", False) and image.format != "MPO":

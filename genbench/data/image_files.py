@@ -1,6 +1,8 @@
 """Image files in a folder or archive, decoded side by side into the image sets that a layout asks for."""
 
 import hashlib
+import logging
+import math
 import os
 from collections import Counter, deque
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
@@ -18,7 +20,10 @@ from genbench.data.image_set import ImageSet, make_image_set
 from genbench.errors import InputError
 from genbench.files.archives import read_files
 from genbench.files.artifacts import sha256_json
+from genbench.machine.memory import check_memory, in_words
 from genbench.machine.progress import Progress
+
+log = logging.getLogger(__name__)
 
 BATCH = 64  # images that a thread decodes at a time: small ones take less time than handing them over
 
@@ -66,6 +71,7 @@ def load_image_files(
             continue
         if reference is None:
             reference = name, decoded
+            _check_memory(source, layout, decoded.pixels.shape)
             for split, files in layout.splits.items():
                 images[split] = np.empty((len(files), *decoded.pixels.shape), dtype=np.uint8)
         elif decoded.pixels.shape != reference[1].pixels.shape:
@@ -98,6 +104,16 @@ def load_image_files(
             notes=[*layout.notes, *found],
         )
     return image_sets
+
+
+def _check_memory(source: Path, layout: Layout, shape: tuple[int, ...]) -> None:
+    """Refuse images that memory does not hold, before any but the first is read."""
+    count = sum(len(files) for files in layout.splits.values())
+    size = count * math.prod(shape)
+    height, width, channels = shape
+    described = f"{count:,} images of {width}x{height} in {channels} channel{'s' if channels > 1 else ''}"
+    check_memory(size, f"{source}: {described} take", "expected fewer images, or smaller ones by the option image_size")
+    log.info("%s: %s, %s", source.name, described, in_words(size))
 
 
 LOSSY = "lossy"

@@ -31,7 +31,7 @@ def arrange(source: Path, test_fraction: float, split_seed: int, splits: Mapping
     names. Raises InputError for images that do not make a data set.
     """
     names = list_files(source)
-    images = [(PurePosixPath(name).parts, name) for name in names if name.lower().endswith(SUFFIXES)]
+    images = [(tuple(name.split("/")), name) for name in names if name.lower().endswith(SUFFIXES)]
     unread = unread_note(names)
     if not images:
         raise InputError(f"{source}: found no images ({', '.join(SUFFIXES)}){f'; {unread}' if unread else ''}")

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from genbench.errors import InputError
 from genbench.files.weights import load_tensors, save_tensors
-from genbench.images import to_images
+from genbench.images import from_array, to_images
 from genbench.machine.progress import Progress
 from genbench.networks.classifier import Classifier
 from genbench.tensors import Pixels
@@ -50,7 +50,7 @@ def train_classifier(
         torch.manual_seed(seed)
         classifier = Classifier(channels=channels, height=height, width=width, num_classes=num_classes)
     classifier.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    data, targets = torch.from_numpy(pixels).to(device), torch.from_numpy(y.astype(np.int64)).to(device)
+    data, targets = from_array(pixels).to(device), torch.from_numpy(y.astype(np.int64)).to(device)
 
     batch_size = min(batch_size, count)
     batches = count // batch_size
@@ -90,7 +90,7 @@ def accuracy(classifier: Classifier, pixels: NDArray[np.uint8], y: NDArray[np.in
     device = classifier.head.weight.device
     correct = 0
     for start in range(0, len(pixels), 500):
-        logits = classifier(to_images(torch.from_numpy(pixels[start : start + 500]).to(device)))
+        logits = classifier(to_images(from_array(pixels[start : start + 500]).to(device)))
         correct += int((logits.argmax(dim=1).cpu().numpy() == y[start : start + 500]).sum())
     return correct / len(pixels)
 

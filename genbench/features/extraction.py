@@ -67,6 +67,8 @@ def extract(
     """
     import torch
 
+    from genbench.images import from_array
+
     if extractor.image_shape is not None and images.shape[1:] != extractor.image_shape:
         raise InputError(
             f"images of shape (H, W, C) = {images.shape[1:]}; the extractor {extractor.name!r} was made for "
@@ -86,7 +88,7 @@ def extract(
             Progress(len(images), "images", name=extractor.name) as progress,
         ):
             for start in range(0, len(images), batch_size):
-                batch = torch.from_numpy(images[start : start + batch_size]).to(device)
+                batch = from_array(images[start : start + batch_size]).to(device)
                 for key, value in zip(("features", "logits"), extractor(batch), strict=True):
                     if value is None:
                         continue

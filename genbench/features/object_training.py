@@ -21,7 +21,7 @@ from genbench.errors import InputError
 from genbench.features.class_training import shifted
 from genbench.files.artifacts import sha256_file
 from genbench.files.weights import load_tensors, load_torch_file, save_tensors
-from genbench.images import to_images
+from genbench.images import from_array, to_images
 from genbench.machine.progress import Progress
 from genbench.networks.object_classifier import COURSE_SIZE, ObjectClassifier
 
@@ -57,7 +57,7 @@ def train_object_classifier(
     share = torch.from_numpy(labels.mean(axis=0)).float().clamp(0.01, 0.99)
     network.get_parameter("fc.bias").data.copy_(share.logit())
     network.to(device, memory_format=torch.channels_last).train()
-    data, targets = torch.from_numpy(pixels).to(device), torch.from_numpy(labels.astype(np.float32)).to(device)
+    data, targets = from_array(pixels).to(device), torch.from_numpy(labels.astype(np.float32)).to(device)
 
     count = len(pixels)
     batch_size = min(batch_size, count)
@@ -95,7 +95,7 @@ def train_object_classifier(
 def object_scores(network: ObjectClassifier, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The network's logits for images (N, H, W, 3) uint8, float32 (N, K), whatever the batch."""
     device = next(network.parameters()).device
-    parts = [network(to_images(torch.from_numpy(part).to(device))).cpu() for part in _batches(pixels)]
+    parts = [network(to_images(from_array(part).to(device))).cpu() for part in _batches(pixels)]
     return torch.cat(parts).float().numpy()
 
 

@@ -79,7 +79,8 @@ def _is_zip(path: Path) -> bool:
 
 
 def _list_folder(path: Path) -> list[str]:
-    return sorted(Path(file).relative_to(path).as_posix() for file in _walk(path, above=()))
+    start = len(os.path.join(path, ""))
+    return sorted(name[start:].replace(os.sep, "/") for name in _walk(path, above=()))
 
 
 def _walk(folder: str | Path, above: tuple[str, ...]) -> Iterator[str]:
@@ -157,4 +158,4 @@ def _check_size(path: Path, name: str, size: int) -> None:
 
 
 def _is_hidden(name: str) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
+    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))

@@ -4,6 +4,7 @@ devices         CPUs and GPUs
 ranks           processes of one job, by MPI
 distributed     gradients summed over ranks
 progress        how far a long job is
+memory          how much of it is free
 provenance      versions, commit and machine behind a result
 code            which code computes a result, as a hash
 command_line    what every command shares

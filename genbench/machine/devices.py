@@ -153,6 +153,13 @@ def pick_device(name: str = "auto", threads: int | None = None) -> "torch.device
     return torch.device(name)
 
 
+def has_room(device: "torch.device", size: int) -> bool:
+    """Whether so many bytes take at most half of what is free of a GPU's memory; of other devices it is not asked."""
+    import torch
+
+    return device.type != "cuda" or 2 * size <= torch.cuda.mem_get_info(device)[0]
+
+
 def synchronise(device: "torch.device") -> None:
     """Wait until the device has done what it was asked to: a clock is read after that."""
     import torch

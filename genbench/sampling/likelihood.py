@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from genbench.errors import InputError
-from genbench.images import to_images
+from genbench.images import from_array, to_images
 from genbench.machine.progress import Progress
 from genbench.processes.noise import Noise
 from genbench.records.likelihood import Likelihood, Terms
@@ -54,7 +54,7 @@ def bits_per_dim(
     priors, terms = [], []
     with Progress(len(images), "images") as progress, torch.inference_mode():
         for start in range(0, len(images), batch_size):
-            x0 = to_images(torch.from_numpy(images[start : start + batch_size]).to(device))
+            x0 = to_images(from_array(images[start : start + batch_size]).to(device))
             prior, steps_terms = model.bits_per_dim(
                 x0, Noise(torch.arange(start, start + len(x0), device=device)), steps=steps
             )

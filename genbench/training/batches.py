@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from genbench.images import to_images
+from genbench.images import from_array, to_images
+from genbench.machine.devices import has_room
 from genbench.machine.distributed import add_up
 from genbench.machine.ranks import Ranks
 from genbench.models import Batch
@@ -51,7 +52,10 @@ class Slice:
 
 
 class Batches:
-    """The training images as one uint8 tensor on the device, and the batch of any iteration out of it, or a slice."""
+    """The training images as one uint8 tensor, and the batch of any iteration out of it, or a slice.
+
+    The tensor is on the device, or on the CPU where it would take more than half of a GPU's memory.
+    """
 
     def __init__(
         self,
@@ -62,15 +66,16 @@ class Batches:
         device: torch.device,
         part: Slice | None = None,
     ) -> None:
-        self.pixels = torch.from_numpy(images).to(device)  # (N, H, W, C)
-        self.labels = torch.from_numpy(labels).to(device)
+        self.place = device if has_room(device, images.nbytes) else torch.device("cpu")
+        self.pixels = from_array(images).to(self.place)  # (N, H, W, C)
+        self.labels = torch.from_numpy(labels).to(self.place)
         self.seed, self.config, self.device, self.part = seed, config, device, part
         self._orders: dict[int, Tensor] = {}
 
     def _order(self, epoch: int) -> Tensor:
         if epoch not in self._orders:  # at most two epochs meet in a batch that is smaller than the data set
             self._orders = {key: value for key, value in self._orders.items() if key >= epoch - 1}
-            self._orders[epoch] = torch.from_numpy(epoch_order(self.seed, epoch, len(self.pixels))).to(self.device)
+            self._orders[epoch] = torch.from_numpy(epoch_order(self.seed, epoch, len(self.pixels))).to(self.place)
         return self._orders[epoch]
 
     def micro_batches(self, step: int) -> list[Batch]:
@@ -88,12 +93,12 @@ class Batches:
         parts = []
         for index, seed in zip(indices.chunk(self.config.accumulate), seeds.chunk(self.config.accumulate), strict=True):
             if self.part is not None:
-                index, seed = index[self.part.positions], seed[self.part.positions]
+                index, seed = index[self.part.positions.to(self.place)], seed[self.part.positions]
             noise = Noise(seed, key=self.seed)
-            x0 = to_images(self.pixels[index])
+            x0 = to_images(self.pixels[index].to(self.device))
             if self.config.flip:
                 x0 = torch.where(noise.uniform(1, 1, 1) < 0.5, x0.flip(3), x0)
-            parts.append(Batch(x0, self.labels[index], noise))
+            parts.append(Batch(x0, self.labels[index].to(self.device), noise))
             if self.part is not None:
                 parts[-1].gather = self.part.gather
         return parts
@@ -102,9 +107,10 @@ class Batches:
         """All images once, in order, with the same noise whenever it is asked for: seed i for image i."""
         seeds = torch.arange(len(self.pixels), device=self.device)
         for index in seeds.split(batch_size):
-            yield Batch(to_images(self.pixels[index]), self.labels[index], Noise(index, key=self.seed))
+            pixels, labels = (values[index.to(self.place)].to(self.device) for values in (self.pixels, self.labels))
+            yield Batch(to_images(pixels), labels, Noise(index, key=self.seed))
 
     def in_order(self, batch_size: int = 500) -> Iterator[Tensor]:
         """All images once, as (N, C, H, W) in [-1, 1]."""
         for pixels in self.pixels.split(batch_size):
-            yield to_images(pixels)
+            yield to_images(pixels.to(self.device))

@@ -1,0 +1,62 @@
+"""How much memory this process may still take, by whoever limits it first. Without psutil, which jobs need not have."""
+
+import os
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+from genbench.errors import InputError
+
+CGROUPS = Path("/sys/fs/cgroup")
+
+
+def available_memory() -> int:
+    """Bytes that are free for this process: of the machine, of its cgroup (a container's, Slurm's), of `ulimit -v`."""
+    return max(0, min(_limits()))
+
+
+def check_memory(needed: int, what: str, remedy: str) -> None:
+    """Raise InputError where `needed` bytes are more than are free. what: whose they are, in words, with a verb."""
+    if needed > (free := available_memory()):
+        raise InputError(f"{what} {in_words(needed)} of memory, more than the {in_words(free)} that are free; {remedy}")
+
+
+def in_words(size: int) -> str:
+    """Bytes as 0.307 GB or 78.6 GB."""
+    return f"{size / 1e9:.3g} GB"
+
+
+def physical_memory() -> int:
+    """Bytes of this machine's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _limits() -> Iterator[int]:
+    yield _fields(Path("/proc/meminfo")).get("MemAvailable:", 0) * 1024 or physical_memory()
+    yield from _of_cgroups()
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY:
+        yield limit - _fields(Path("/proc/self/status")).get("VmSize:", 0) * 1024
+
+
+def _of_cgroups() -> Iterator[int]:
+    """What this process's control group, and those around it, leave: files that are only read count as free."""
+    _, _, group = _read(Path("/proc/self/cgroup")).rpartition("0::/")
+    folder = CGROUPS / group.strip()
+    for place in (folder, *folder.parents):
+        limit, used = _read(place / "memory.max").strip(), _read(place / "memory.current").strip()
+        if limit.isdigit() and used.isdigit():
+            yield int(limit) - int(used) + _fields(place / "memory.stat").get("inactive_file", 0)
+
+
+def _fields(path: Path) -> dict[str, int]:
+    """The numbers of a file of the kernel's, by the words before them."""
+    lines = (line.split() for line in _read(path).splitlines())
+    return {parts[0]: int(parts[1]) for parts in lines if len(parts) > 1 and parts[1].isdigit()}
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:  # another system, or a kernel without it
+        return ""
