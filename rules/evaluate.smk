@@ -33,6 +33,7 @@ rule evaluate:
         real=reference_features("train"),
         fake=sample_features,
         holdout=holdout_features,
+        statistics=ancient(of_suite(runs.real_statistics)),
     output:
         report(
             f"{DRAW}/metrics.json",
@@ -54,11 +55,12 @@ rule evaluate:
         draws=draws,
         holdout=lambda wildcards, input: ["--holdout", *input.holdout] if input.holdout else [],
         options=metric_options,
+        statistics=lambda wildcards, input: ["--statistics", *input.statistics] if input.statistics else [],
     message:
         f"evaluate {OF_DRAW}"
     shell:
         'python "$GENBENCH"/scripts/evaluate.py --real {input.real:q} --fake {input.fake:q} --draws {params.draws}'
-        " {params.holdout:q} --options {params.options:q} --out {output:q} 2>&1 | tee -ai {log:q}"
+        " {params.holdout:q} {params.statistics:q} --options {params.options:q} --out {output:q} 2>&1 | tee -ai {log:q}"
 
 
 rule compare_quantised:
@@ -156,7 +158,8 @@ rule evaluate_real:
         real=reference_features("train"),
         fake=reference_features("test"),
     output:
-        "results/{suite}/real/metrics.json",
+        metrics="results/{suite}/real/metrics.json",
+        statistics="results/{suite}/real/statistics.npz",
     log:
         "results/{suite}/real/logs/evaluate.log",
     benchmark:
@@ -173,7 +176,8 @@ rule evaluate_real:
         "evaluate_real {wildcards.suite}/real"
     shell:
         'python "$GENBENCH"/scripts/evaluate.py --real {input.real:q} --fake {input.fake:q} --allow-too-few'
-        " --options {params.options:q} --out {output:q} 2>&1 | tee -ai {log:q}"
+        " --options {params.options:q} --out {output.metrics:q}"
+        " --write-statistics {output.statistics:q} 2>&1 | tee -ai {log:q}"
 
 
 rule real_grid:

@@ -46,4 +46,4 @@ def load_features(path: str | os.PathLike[str]) -> Features:
     sha256 = array_sha256(features) if logits is None else array_sha256(features, logits)
     if (expected := info.pop("sha256", None)) != sha256:
         raise InputError(f"{path}: damaged: found SHA-256 {sha256}, expected {expected}; {repair(path)}")
-    return Features(features, logits, info)
+    return Features(features, logits, info, sha256)

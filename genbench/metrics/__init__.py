@@ -11,12 +11,12 @@ inception_score.py, classifier_scores.py, object_accuracy.py. METRICS holds all 
 from genbench.metrics.checks import MetricWarning
 from genbench.metrics.classifier_scores import class_histogram, classifier_confidence
 from genbench.metrics.collection import built_in, load_metric, metric_info, metric_keys, minimum_samples
-from genbench.metrics.evaluation import evaluate_draws, evaluate_features, wanted_metrics
+from genbench.metrics.evaluation import evaluate_draws, evaluate_features, know_reference, wanted_metrics
 from genbench.metrics.fid import fd, fd_infinity, feature_statistics, frechet_distance, frechet_key
 from genbench.metrics.inception_score import inception_score
 from genbench.metrics.kid import kid
 from genbench.metrics.memorisation import memorised, nearest
-from genbench.metrics.metric import Features, Inputs, Metric, MetricInfo, Value
+from genbench.metrics.metric import Features, Inputs, Known, Metric, MetricInfo, Reference, Value
 from genbench.metrics.object_accuracy import ObjectCounts, count_objects, object_accuracy, wilson_interval
 from genbench.metrics.options import EvaluationOptions
 from genbench.metrics.paired import psnr
@@ -29,10 +29,12 @@ __all__ = [
     "EvaluationOptions",
     "Features",
     "Inputs",
+    "Known",
     "Metric",
     "MetricInfo",
     "MetricWarning",
     "ObjectCounts",
+    "Reference",
     "Value",
     "class_histogram",
     "classifier_confidence",
@@ -46,6 +48,7 @@ __all__ = [
     "frechet_key",
     "inception_score",
     "kid",
+    "know_reference",
     "load_metric",
     "memorised",
     "metric_info",

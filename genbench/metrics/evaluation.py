@@ -8,7 +8,7 @@ import numpy as np
 
 from genbench.errors import InputError
 from genbench.metrics.collection import built_in, by_name
-from genbench.metrics.metric import Features, Inputs, Metric
+from genbench.metrics.metric import Features, Inputs, Known, Metric, Reference
 from genbench.metrics.options import EvaluationOptions
 
 log = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ def evaluate_features(
     allow_too_few: bool = False,
     holdout: Features | None = None,
     metrics: Iterable[Metric] | None = None,
+    known: Known | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Every metric that the features allow: {key: {"value", "std", "n_real", "n_fake", "note"}}.
 
@@ -48,6 +49,7 @@ def evaluate_features(
     features of test images, when real ones are training images: with them comes `memorised`, and in it "neighbours",
     the nearest training images of the first samples, {"index", "distance"}. metrics: all to choose from; by default
     those of genbench. One that is not genbench's has "about", too: what a reader must know of it, as MetricInfo.
+    known: what is known of `real` and `holdout` already, as `know_reference` returns it; the rest is added to it.
     A metric that needs more images than there are raises InputError; `allow_too_few` leaves it out instead, as optional
     ones always are. Raises InputError, too, when the sets do not fit each other, and for features not
     finite, or real ones constant.
@@ -58,7 +60,7 @@ def evaluate_features(
         raise InputError(
             f"real features come from {real.extractor!r}, generated ones from {fake.extractor!r}{of_holdout}"
         )
-    inputs = Inputs(real, fake, holdout, options)
+    inputs = Inputs(Reference(real, holdout, options, {} if known is None else known), fake)
     wanted = wanted_metrics(real, fake, holdout, options, metrics)
     if not allow_too_few:
         check_numbers(inputs, wanted.values())
@@ -73,6 +75,17 @@ def evaluate_features(
                 results[key]["about"] = metric.about()
             log.info("%s: %.6g%s", key, found.value, "" if found.std is None else f" +- {found.std:.2g}")
     return results
+
+
+def know_reference(
+    real: Features, holdout: Features | None, options: EvaluationOptions, metrics: Iterable[Metric] | None, known: Known
+) -> Known:
+    """What the metrics of later rows need of real and test images only; adds to `known` what is missing there."""
+    inputs = Inputs(Reference(real, holdout, options, known), real)
+    for metric in wanted_metrics(real, real, holdout, options, metrics).values():
+        for compute in metric.of_reference if enough(metric, inputs) else ():
+            inputs.reference.once(compute)
+    return known
 
 
 def enough(metric: Metric, inputs: Inputs) -> bool:
@@ -108,6 +121,7 @@ def evaluate_draws(
     allow_too_few: bool = False,
     holdout: Features | None = None,
     metrics: Iterable[Metric] | None = None,
+    known: Known | None = None,
 ) -> dict[str, dict[str, Any]]:
     """`evaluate_features` of each of `draws` equal parts of `fake`, which are draws with other seeds of one model.
 
@@ -123,8 +137,10 @@ def evaluate_draws(
         of_draw = slice(draw * count, (draw + 1) * count)
         return Features(fake.features[of_draw], None if fake.logits is None else fake.logits[of_draw], fake.info)
 
-    chosen = None if metrics is None else list(metrics)
-    parts = [evaluate_features(real, part(draw), options, allow_too_few, holdout, chosen) for draw in range(draws)]
+    chosen, known = None if metrics is None else list(metrics), {} if known is None else known
+    parts = [
+        evaluate_features(real, part(draw), options, allow_too_few, holdout, chosen, known) for draw in range(draws)
+    ]
     results = parts[0]
     if draws > 1:
         for key, result in results.items():

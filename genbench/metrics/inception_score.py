@@ -20,10 +20,10 @@ def inception_score(logits: NDArray[Any], splits: int = 10, seed: int = 2020) ->
     """
     check_features("logits", logits, least=IMAGES_PER_SPLIT * splits, constant_is_error=False)
     n = len(logits)
-    log_p = log_softmax(logits)[np.random.RandomState(seed).permutation(n)]  # the order of torch-fidelity
+    order = np.random.RandomState(seed).permutation(n)  # as torch-fidelity's
     scores = []
     for i in range(splits):
-        log_p_y_x = log_p[i * n // splits : (i + 1) * n // splits]
+        log_p_y_x = log_softmax(logits[order[i * n // splits : (i + 1) * n // splits]])
         p_y_x = np.exp(log_p_y_x)
         p_y = p_y_x.mean(axis=0)
         p_y = p_y[p_y > 0]  # 0 log 0 = 0

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from genbench.errors import InputError
 from genbench.metrics.options import EvaluationOptions
 
 Found = TypeVar("Found")
+Arrays = tuple[NDArray[Any], ...]
+Kept = TypeVar("Kept", bound=Arrays)
+Known = dict[str, Arrays]  # by the name of the function that computed them
 # Only the official weights' features carry these names: any other network's distance is an FD, not an FID.
 INCEPTION = {"inception-clean": "clean", "inception-legacy": "legacy"}
 LAST = 100  # in the comparison
@@ -21,12 +24,14 @@ class Features:
     """What an extractor makes of a set of images.
 
     features: (N, D) float32. logits: (N, K) float32, or None when the extractor does not classify.
-    info: where they come from; `info["extractor"]["name"]` is the extractor's name.
+    info: where they come from; `info["extractor"]["name"]` is the extractor's name. sha256: of the arrays, if read from
+    a file.
     """
 
     features: NDArray[np.float32]
     logits: NDArray[np.float32] | None
     info: dict[str, Any]
+    sha256: str | None = None
 
     @property
     def extractor(self) -> str:
@@ -34,14 +39,44 @@ class Features:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """Real images, and test images or None: what metrics compute of these only is the same for every row of a table.
+
+    known: what was computed already.
+    """
+
+    real: Features
+    holdout: Features | None
+    options: EvaluationOptions
+    known: Known = field(default_factory=dict)
+
+    def once(self, compute: Callable[["Reference"], Kept]) -> Kept:
+        """`compute(self)`, computed where it is not known, and known from then on."""
+        name = f"{compute.__module__}.{compute.__qualname__}"
+        if name not in self.known:
+            self.known[name] = compute(self)
+        return cast(Kept, self.known[name])
+
+
+@dataclass(frozen=True)
 class Inputs:
     """What a metric is computed from: the features of real and of generated images, of test images or None, options."""
 
-    real: Features
+    reference: Reference
     fake: Features
-    holdout: Features | None
-    options: EvaluationOptions
     _kept: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def real(self) -> Features:
+        return self.reference.real
+
+    @property
+    def holdout(self) -> Features | None:
+        return self.reference.holdout
+
+    @property
+    def options(self) -> EvaluationOptions:
+        return self.reference.options
 
     @property
     def logits(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -55,6 +90,11 @@ class Inputs:
         if compute not in self._kept:
             self._kept[compute] = compute(self)
         found: Found = self._kept[compute]
+        return found
+
+    def if_computed(self, compute: Callable[["Inputs"], Found]) -> Found | None:
+        """What `once` has kept of it, or None where no metric has asked for it."""
+        found: Found | None = self._kept.get(compute)
         return found
 
 
@@ -122,7 +162,8 @@ class Metric(MetricInfo):
     "objects" for those of the classifier of objects. extractors: the only ones that it is for, () for all;
     besides: those it is not for. minimum: how many images it needs, from (feature dimension, options), with
     minimum_rule in words. optional: it is left out where there are too few images, instead of an error.
-    wanted: whether options ask for it.
+    wanted: whether options ask for it. of_reference: what it computes of real and test images only, which a file can
+    keep for the next row.
     """
 
     compute: Callable[[Any], Value]
@@ -133,6 +174,7 @@ class Metric(MetricInfo):
     minimum_rule: str = "one"
     optional: bool = False
     wanted: Callable[[EvaluationOptions], bool] = lambda options: True
+    of_reference: tuple[Callable[[Reference], Arrays], ...] = ()
 
     def is_for(self, extractor: str, logits: bool = True, holdout: bool = True) -> bool:
         """Whether an extractor's features give it, with logits and features of test images or without."""

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genbench.metrics.checks import check_pair
-from genbench.metrics.metric import Inputs, Metric, Value
-from genbench.metrics.neighbours import distance_blocks
+from genbench.metrics.checks import check_features, check_pair
+from genbench.metrics.metric import Inputs, Metric, Reference, Value
+from genbench.metrics.neighbours import Nearest, centre_of, distance_tiles, neighbour_distances
 
 
 def precision_recall_density_coverage(
@@ -19,51 +19,55 @@ def precision_recall_density_coverage(
     precision: share of generated samples inside the ball of some real one. recall: share of real samples inside the
     ball of some generated one (both with k = precision_k). density: how many real balls a generated sample lies in,
     over k. coverage: share of real samples whose ball holds a generated one (both with k = density_k).
-    real (N, D), fake (M, D); float32 distances, by blocks of rows, so that 50,000 x 50,000 needs little memory.
+    real (N, D), fake (M, D); float32 distances, tile by tile, so that 50,000 x 50,000 needs little memory.
     Raises InputError for k samples or fewer, for features that are not finite, and for real ones that are constant.
     Sources: Kynkaanniemi et al. 2019 (arXiv 1904.06991); Naeem et al. 2020 (arXiv 2002.09797).
     """
     check_pair(real, fake, least=max(precision_k, density_k) + 1)
-    # Distances are what they were after a shift, and their float32 error is smaller around the origin.
-    centre = real.mean(axis=0, dtype=np.float64)
-    real, fake = ((features - centre).astype(np.float32) for features in (real, fake))
-    precision_radii, density_radii = _squared_radii(real, (precision_k, density_k), "real")
-    (recall_radii,) = _squared_radii(fake, (precision_k,), "generated")
+    radii = neighbour_distances(real, max(precision_k, density_k), centre_of(real), "neighbours of real images")
+    return _manifolds(real, fake, radii, precision_k, density_k)[0]
 
+
+def _manifolds(
+    real: NDArray[Any], fake: NDArray[Any], radii: NDArray[np.float32], precision_k: int, density_k: int
+) -> tuple[dict[str, float], Nearest]:
+    """The four, and the nearest real image of each generated one; radii as by `neighbour_distances` of real."""
+    centre = centre_of(real)
+    precision_radii, density_radii = radii[precision_k - 1], radii[density_k - 1]
+    recall_radii = neighbour_distances(fake, precision_k, centre, "neighbours of generated images")[-1]
     precise = np.zeros(len(fake), dtype=bool)
     recalled = np.zeros(len(real), dtype=bool)
     covered = np.zeros(len(real), dtype=bool)
-    balls = 0
-    for rows, squared in distance_blocks(fake, real, "distances from generated to real images"):  # (rows, N)
-        precise[rows] = (squared <= precision_radii).any(axis=1)
-        recalled |= (squared <= recall_radii[rows, None]).any(axis=0)
-        inside = squared <= density_radii
+    balls, nearest = 0, Nearest(len(fake))
+    for rows, columns, squared in distance_tiles(fake, real, centre, "distances from generated to real images"):
+        nearest.see(rows, columns, squared)
+        precise[rows] |= (squared <= precision_radii[columns]).any(axis=1)
+        recalled[columns] |= (squared <= recall_radii[rows, None]).any(axis=0)
+        inside = squared <= density_radii[columns]
         balls += int(np.count_nonzero(inside))
-        covered |= inside.any(axis=0)
+        covered[columns] |= inside.any(axis=0)
     return {
         "precision": float(precise.mean()),
         "recall": float(recalled.mean()),
         "density": balls / (density_k * len(fake)),
         "coverage": float(covered.mean()),
-    }
+    }, nearest
 
 
-def _squared_radii(points: NDArray[np.float32], ks: tuple[int, ...], what: str) -> NDArray[np.float32]:
-    """Squared distance (len(ks), N) from every point (N, D) to its k-th nearest other point."""
-    radii = np.empty((len(ks), len(points)), dtype=np.float32)
-    order = [k - 1 for k in ks]
-    for rows, squared in distance_blocks(points, points, f"neighbours of {what} images"):
-        squared[np.arange(len(squared)), np.arange(rows.start, rows.stop)] = np.inf  # a point is not its own neighbour
-        squared.partition(order, axis=1)
-        radii[:, rows] = squared[:, order].T
-    return radii
+def real_radii(reference: Reference) -> tuple[NDArray[np.float32]]:
+    """Squared distances (k, N) from each real image to the k real ones nearest to it."""
+    real, options = reference.real.features, reference.options
+    k = max(options.precision_k, options.density_k)
+    check_features("real features", real, least=k + 1)
+    return (neighbour_distances(real, k, centre_of(real), "neighbours of real images"),)
 
 
-def _all_four(inputs: Inputs) -> dict[str, float]:
-    options = inputs.options
-    return precision_recall_density_coverage(
-        inputs.real.features, inputs.fake.features, options.precision_k, options.density_k
-    )
+def manifolds(inputs: Inputs) -> tuple[dict[str, float], Nearest]:
+    """The four of a row, and the nearest real image of each generated one."""
+    real, fake, options = inputs.real.features, inputs.fake.features, inputs.options
+    check_pair(real, fake, least=max(options.precision_k, options.density_k) + 1)
+    (radii,) = inputs.reference.once(real_radii)
+    return _manifolds(real, fake, radii, options.precision_k, options.density_k)
 
 
 PRECISION = Metric(
@@ -72,9 +76,10 @@ PRECISION = Metric(
     definition="share of generated images inside the manifold of the real ones",
     direction="higher",
     source="Kynkaanniemi et al. 2019, arXiv 1904.06991",
-    compute=lambda inputs: Value(inputs.once(_all_four)["precision"], note=f"k = {inputs.options.precision_k}"),
+    compute=lambda inputs: Value(inputs.once(manifolds)[0]["precision"], note=f"k = {inputs.options.precision_k}"),
     minimum=lambda dim, options: max(options.precision_k, options.density_k) + 1,
     minimum_rule="k + 1 neighbours",
+    of_reference=(real_radii,),
     compared=7,
     overview=True,
     highlight=True,
@@ -85,7 +90,7 @@ RECALL = replace(
     name="recall",
     label="Recall",
     definition="share of real images inside the manifold of the generated ones",
-    compute=lambda inputs: Value(inputs.once(_all_four)["recall"], note=f"k = {inputs.options.precision_k}"),
+    compute=lambda inputs: Value(inputs.once(manifolds)[0]["recall"], note=f"k = {inputs.options.precision_k}"),
 )
 DENSITY = replace(
     PRECISION,
@@ -93,7 +98,7 @@ DENSITY = replace(
     label="Density",
     definition="mean number of real neighbourhoods that a generated image lies in, divided by k",
     source="Naeem et al. 2020, arXiv 2002.09797",
-    compute=lambda inputs: Value(inputs.once(_all_four)["density"], note=f"k = {inputs.options.density_k}"),
+    compute=lambda inputs: Value(inputs.once(manifolds)[0]["density"], note=f"k = {inputs.options.density_k}"),
     overview=False,
     highlight=False,
 )
@@ -102,5 +107,5 @@ COVERAGE = replace(
     name="coverage",
     label="Coverage",
     definition="share of real images whose neighbourhood holds a generated one",
-    compute=lambda inputs: Value(inputs.once(_all_four)["coverage"], note=f"k = {inputs.options.density_k}"),
+    compute=lambda inputs: Value(inputs.once(manifolds)[0]["coverage"], note=f"k = {inputs.options.density_k}"),
 )

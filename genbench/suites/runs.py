@@ -95,6 +95,11 @@ def real_metrics(suite: Suite) -> list[str]:
     return [f"results/{suite['name']}/real/metrics.json"] if has_row_of_real(suite) else []
 
 
+def real_statistics(suite: Suite) -> list[str]:
+    """What metrics compute of the real images only, made with these metrics."""
+    return [f"results/{suite['name']}/real/statistics.npz"] if has_row_of_real(suite) else []
+
+
 def paired(suite: Suite) -> list[str]:
     """The comparison of every draw of a quantised network with that of the network in float32."""
     found = draws(suite, "training", "pretrained")

@@ -80,6 +80,7 @@ FLAGS = {
     "--seeds": "of samples",
     "--snapshots": "steps at which a model is kept",
     "--spec": "a model's entry with its training",
+    "--statistics": "what metrics compute of real images only",
     "--steps": "of the model's T",
     "--suite": "files of suites",
     "--template-dir": "templates of the pages",
@@ -87,8 +88,9 @@ FLAGS = {
     "--threads": "CPU threads",
     "--timing": "how long samples took",
     "--train": "training images",
-    "--without": "metrics of genbench to leave out",
     "--weights-root": "where published weights are",
+    "--without": "metrics of genbench to leave out",
+    "--write-statistics": "where to write it",
 }
 OLD = {
     "train": {"--data": "--train", "--held-out": "--test"},
