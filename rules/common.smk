@@ -20,6 +20,7 @@ from genbench.machine.devices import count_gpus, gpu_indices
 from genbench.errors import InputError
 from genbench.machine.provenance import git_commit
 from genbench.suites import runs
+from genbench.suites.checked import Checked
 from genbench.suites.keys import Config
 from genbench.suites.load import QUANTISATION, checkpoints, load_suites, sampler_argument
 from genbench.suites.runs import DRAW, RUN
@@ -93,8 +94,9 @@ def preflight(*options):
 @cache
 def check_entries(dryrun):
     """In a dry run, for which Snakemake calls no onstart: refuse what that finds wrong with the suites' entries, as far as
-    it needs no run of a model and no network. Takes seconds. As an input function's value: no files."""
-    if dryrun:
+    it needs no run of a model and no network. Takes seconds where something has changed since the last check of any kind.
+    As an input function's value: no files."""
+    if dryrun and not all(Checked(suite, config["data_root"]).holds() for suite in SUITES.values()):
         preflight("--check")
     return []
 

@@ -22,6 +22,17 @@ def state(path: Path) -> tuple[str, float]:
     return text, max((time for *_, time in found), default=0.0)
 
 
+def exact_state(path: Path) -> tuple[str, float]:
+    """The same as it is now, in which any write to a file counts, also one within a second that keeps size and time."""
+    root = path if path.is_dir() else path.parent
+    found = sorted(
+        (os.path.relpath(name, root), stat.st_size, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns)
+        for name, stat in _files(path)
+    )
+    digest = hashlib.sha256(repr((str(path.resolve()), found)).encode("utf-8", "surrogateescape")).hexdigest()
+    return digest, max((max(times) for *_, times in ((name, part[-2:]) for name, *part in found)), default=0) / 1e9
+
+
 def _files(path: Path) -> Iterator[tuple[str, os.stat_result]]:
     if not path.is_dir():
         yield str(path), path.stat()

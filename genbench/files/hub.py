@@ -108,6 +108,11 @@ def _needed(files: Sequence[str]) -> list[str]:
     return [folder + CONFIG, *([scheduler] if scheduler else []), *(folder + name for name in [weights, *shards])]
 
 
+def hub_folder(hub: str, revision: str, data_root: Path) -> Path:
+    """Where the files of a repository's commit are kept."""
+    return data_root / "hub" / hub.replace("/", "--") / revision
+
+
 def fetch_hub(hub: str, revision: str, data_root: Path) -> Path:
     """The folder of a repository's network and scheduler, downloaded into `data_root` as far as it is not there.
 
@@ -120,7 +125,7 @@ def fetch_hub(hub: str, revision: str, data_root: Path) -> Path:
         raise InputError(
             f"key 'revision': found {revision!r}, expected a commit, 40 hexadecimal digits (a branch would move)"
         )
-    folder = data_root / "hub" / hub.replace("/", "--") / revision
+    folder = hub_folder(hub, revision, data_root)
     listing = folder / "files.json"
     if not listing.exists():
         url = f"{hub_url(f'api/models/{hub}/tree/{revision}')}?recursive=true"

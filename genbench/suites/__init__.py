@@ -4,7 +4,9 @@ keys         every key of a suite and of config.yaml, with its meaning
 load         a suite's file, complete
 families     what a family's class states of itself, read without an import of it
 runs         what a suite makes, and where it lies
-preflight    every entry built once, without data
+preflight    every entry checked, and what a suite will make and cost
+entries      an entry built, run and sampled once, without data
+checked      what checks have found, kept until something changes
 evaluation   extractors, metrics and objects, checked
 cost         parameters, FLOPs and memory of each
 cost_table   what preflight found, written and shown

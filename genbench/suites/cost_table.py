@@ -12,6 +12,7 @@ from rich.table import Table
 
 from genbench.files.artifacts import write_json
 from genbench.records.plan import Plan
+from genbench.suites.checked import Checked
 from genbench.suites.keys import Config
 from genbench.suites.load import load_suite
 from genbench.suites.preflight import check_suite, preflight
@@ -31,7 +32,8 @@ def preflight_files(
     """
     _check_overrides(overrides)
     for path in paths:
-        plan = preflight(load_suite(Path(path), overrides), str(data_root), path)
+        suite = load_suite(Path(path), overrides)
+        plan = preflight(suite, str(data_root), path, Checked(suite, data_root))
         if results:
             write_json(Path(results) / plan.suite / "preflight.json", plan.content())
         yield plan
@@ -46,7 +48,10 @@ def check_files(
     """Check the suites in these files in seconds: no model is run, nothing downloaded. Arguments, errors: as above."""
     _check_overrides(overrides)
     for path in paths:
-        check_suite(load_suite(Path(path), overrides), str(data_root), path)
+        suite = load_suite(Path(path), overrides)
+        checked = Checked(suite, data_root)
+        if not checked.holds():
+            check_suite(suite, str(data_root), path, checked=checked)
 
 
 def _check_overrides(overrides: Mapping[str, Any] | None) -> None:

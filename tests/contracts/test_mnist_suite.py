@@ -8,8 +8,9 @@ import pytest
 from entries import IMAGE_SHAPE, MODELS
 
 from genbench.models import build
+from genbench.suites.entries import noise_schedule
 from genbench.suites.load import load_suite
-from genbench.suites.preflight import noise_schedule, preflight
+from genbench.suites.preflight import preflight
 from genbench.training.recipe import TrainConfig
 
 PATH = Path(__file__).parents[2] / "suites/mnist.yaml"

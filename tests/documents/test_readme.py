@@ -12,7 +12,7 @@ from genbench import own_code
 from genbench.data.description import Description
 from genbench.processes.noise import Noise
 from genbench.sampling.checkpoint import load_model
-from genbench.suites.preflight import check_entry
+from genbench.suites.entries import check_entry
 from genbench.training.folder import train
 
 DATA = Description("blobs", "Blobs", *IMAGE_SHAPE[1:], IMAGE_SHAPE[0], 4, 32, 8)

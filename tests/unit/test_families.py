@@ -148,7 +148,7 @@ def test_a_checkpoint_with_attention_at_a_size_that_does_not_occur_is_still_buil
     from entries import DDPM, IMAGE_SHAPE
 
     from genbench.models import build
-    from genbench.suites.preflight import check_idle
+    from genbench.suites.entries import check_idle
 
     model = build({**DDPM, "denoiser": {**DDPM["denoiser"], "attention_resolutions": [8, 5]}}, IMAGE_SHAPE)
     with pytest.raises(InputError, match="denoiser: key 'attention_resolutions': found 5, expected some of 8, 4"):

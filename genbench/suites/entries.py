@@ -1,0 +1,204 @@
+"""An entry of a suite built, run and sampled once on the meta device, where tensors have shapes and no contents.
+
+Wrong keys, wrong values and shapes that don't fit are found in seconds, at full size, before anything is trained;
+and the cost of every model is known beforehand.
+"""
+
+import contextlib
+import inspect
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from genbench import own_code
+from genbench.data import Description
+from genbench.data.given import given_entry, given_samples
+from genbench.errors import InputError, place, unknown_name
+from genbench.files.downloads import existing_path
+from genbench.files.hub import format_options, pretrained_path
+from genbench.importing import choose_format, read_checkpoint
+from genbench.models import Model, build, count_parameters
+from genbench.processes.schedule import Schedule
+from genbench.sampling.likelihood import check_likelihood
+from genbench.sampling.quantisation import check_scheme
+from genbench.suites.cost import META, sampling_costs, training_cost
+from genbench.suites.families import check_stated
+from genbench.suites.load import GIVEN, QUANTISATION
+from genbench.training.recipe import TrainConfig
+
+
+def check_samples(
+    entry: Mapping[str, Any], image_shape: tuple[int, int, int], count: int, data_root: str
+) -> dict[str, Any]:
+    """The record of samples that were drawn elsewhere. Raises InputError when they don't serve."""
+    options = given_entry(entry["samples"])
+    with place("samples"):
+        given_samples(existing_path(options.pop("path"), Path(data_root)), count, image_shape, **options)
+    return {
+        "family": "Given samples",
+        "paper": None,
+        "class": None,
+        "spec": {"samples": entry["samples"]},
+        "parameters": {},
+        "samplers": {GIVEN: {"label": GIVEN, "options": {}, "remarks": ["samples drawn elsewhere"], "nfe": None}},
+    }
+
+
+def check_pretrained(entry: Mapping[str, Any], data: Description, data_root: str, costs: bool) -> dict[str, Any]:
+    """What a published checkpoint is and costs. Raises InputError when it does not serve."""
+    options = format_options(entry["pretrained"])
+    with place("pretrained"):
+        if "hub" in entry["pretrained"] and not costs:  # it would be downloaded
+            choose_format(entry["pretrained"]["format"], options)
+            return {}
+        path = pretrained_path(entry["pretrained"], Path(data_root))
+        imported = read_checkpoint(entry["pretrained"]["format"], path, **options)
+        if tuple(imported.image_shape) != data.image_shape:
+            raise InputError(
+                f"found a model of images of shape (C, H, W) = {tuple(imported.image_shape)}, "
+                f"expected {data.image_shape}, as the data set's"
+            )
+        with META:
+            model = build(imported.model, data.image_shape).to(META)
+        check_labels(model, data)
+    return describe_model(entry, model, costs) | {
+        "class": imported.model["class"],
+        "spec": {
+            "pretrained": entry["pretrained"],
+            "model": imported.model,
+            "samplers": entry["samplers"],
+            "sample_batch_size": entry["sample_batch_size"],
+        },
+    }
+
+
+def check_labels(model: Model, data: Description) -> None:
+    """Check that a model with labels has as many classes as the data set, and of the same kind."""
+    classes, several = getattr(model, "num_classes", 0), getattr(model, "multi_label", False)
+    if classes and (classes, several) != (data.num_classes, data.multi_label):
+        raise InputError(
+            f"found num_classes: {classes} and multi_label: {str(several).lower()}, but an image of "
+            f"{data.name!r} has {'some' if data.multi_label else 'one'} of {data.num_classes} labels"
+        )
+
+
+def check_entry(entry: Mapping[str, Any], data: Description, costs: bool = True) -> dict[str, Any]:
+    """What a model's entry will be and cost. Raises InputError for anything wrong in it."""
+    with place("training"):
+        config = TrainConfig.from_entry(entry["training"])
+    if late := [step for step in entry["snapshots"] if step >= config.steps]:
+        raise InputError(f"snapshots: found step {late[0]}, expected steps below training: steps {config.steps}")
+    with place("model"):
+        with META, _building(entry["model"]):
+            model = build(entry["model"], data.image_shape)
+        check_labels(model, data)
+        check_idle(model)
+    check_stated(entry, model)
+    model = model.to(META)
+    with place("training"):
+        config.check_model(model)
+    for key in ("ranks", "gpus"):
+        with place(key):
+            config.check_ranks(model, entry.get(key, 1))
+    described = describe_model(entry, model, costs)
+    if not costs:
+        return described
+    with _running(data.image_shape):
+        training = training_cost(model, config)
+    return described | {
+        "class": entry["model"]["class"],
+        "spec": {key: entry[key] for key in ("model", "training", "samplers", "sample_batch_size")},
+        "training_steps": config.steps,
+        "training_flops_per_image": training["flops"] // config.batch_size,
+        "training_memory_bytes": training["memory_bytes"],
+    }
+
+
+def check_idle(model: Model) -> None:
+    """Refuse values of keys that are without effect, as a network states them in its `idle`: what is wrong, by key."""
+    for name, part in model.named_modules():
+        for key, wrong in getattr(part, "idle", {}).items():
+            raise InputError(f"{name}: key {key!r}: {wrong}")
+
+
+@contextlib.contextmanager
+def _building(entry: Mapping[str, Any]) -> Iterator[None]:
+    """Torch's errors, such as of numbers too large for any tensor, as InputErrors; those of own code as they are."""
+    try:
+        yield
+    except (RuntimeError, TypeError, OverflowError, MemoryError) as error:
+        if own_code.parse(entry["class"]):
+            raise
+        raise InputError(f"the model can't be built: {' '.join(str(error).split())[:200]}") from None
+
+
+@contextlib.contextmanager
+def _running(image_shape: tuple[int, int, int]) -> Iterator[None]:
+    """Errors of a model that runs, as InputErrors."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise InputError(f"the model does not run on images of shape {image_shape}: {error}") from error
+
+
+def noise_schedule(model: Model) -> dict[str, Any]:
+    """The schedule of a model that has one, at about a hundred times, as {"noise_schedule": ...}.
+
+    Its `default` is the name of the family's own schedule, where the model's entry gives none.
+    """
+    schedule = getattr(model, "schedule", None)
+    if not isinstance(schedule, Schedule):
+        return {}
+    times = sorted({round(part * schedule.T / 100) for part in range(101)})
+    parameter = inspect.signature(type(model)).parameters.get("schedule")
+    described = {
+        "T": schedule.T,
+        "default": parameter.default if parameter and isinstance(parameter.default, str) else None,
+        "t": times,
+        "alphas_cumprod": [schedule.alpha_bar(t) for t in times],
+    }
+    return {"noise_schedule": described}
+
+
+def describe_model(entry: Mapping[str, Any], model: Model, costs: bool = True) -> dict[str, Any]:
+    """What a model is, and what drawing an image with each of the entry's samplers costs, if that is asked for."""
+    options, schemes = {}, {}
+    for name, given in entry["samplers"].items():
+        given = dict(given)
+        if (scheme := given.pop(QUANTISATION, None)) is not None:
+            check_scheme(model, scheme)
+            schemes[name] = {"scheme": scheme, "sampler": entry[QUANTISATION]["sampler"]}
+        with place("samplers", name), _running(model.image_shape):  # it walks once, with the sampler's own code
+            options[name] = model.check_sampler(given)
+    for name in entry["pictures"]:
+        if name not in model.pictures:
+            raise unknown_name("pictures", name, model.pictures)
+    if "likelihood" in entry:
+        with place("likelihood"):
+            check_likelihood(model, entry["likelihood"].get("steps"))
+    if not costs:
+        return {}
+    with _running(model.image_shape):
+        found = sampling_costs(model, {name: given for name, given in options.items() if name not in schemes})
+    samplers = {
+        name: {
+            "label": name,
+            "options": given,
+            "remarks": model.remarks(given),
+            "generates": model.condition(given) != "images",
+            "quantisation": schemes.get(name),
+            "walk": model.describe_walk(given),
+            **found[schemes[name]["sampler"] if name in schemes else name],
+        }
+        for name, given in options.items()
+    }
+    return {
+        "family": model.family,
+        "about": model.about,
+        "paper": model.paper,
+        "parameters": count_parameters(model),
+        "samplers": samplers,
+        **noise_schedule(model),
+    }
