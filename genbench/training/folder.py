@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -22,7 +22,8 @@ from genbench.files.artifacts import atomic_path, check_sha256, read_json, write
 from genbench.files.locks import locked
 from genbench.machine.code import code_sha256, is_this_code
 from genbench.machine.distributed import connect, disconnect
-from genbench.machine.ranks import ranks
+from genbench.machine.precision import Precision, multiplies, native_precision
+from genbench.machine.ranks import Ranks, ranks
 from genbench.records.record import read_record
 from genbench.records.training import Training
 from genbench.training.recipe import TrainConfig
@@ -71,6 +72,32 @@ def _claim(folder: Path, fingerprint: str, earlier: str | None) -> None:
         bring_back()
     if not stamp.exists():
         _write_stamp(stamp, fingerprint)
+
+
+def _begun_in(task: Task, folder: Path) -> Precision | None:
+    """What `task` is computed in where `folder` has it, finished or not, whatever machine it began on; else None."""
+    names: dict[str | None, Precision] = {}
+    for precision in get_args(Precision):
+        same = task.in_precision(precision)
+        names |= {same.fingerprint(): precision, same.earlier_fingerprint(): precision}
+    stamps = [path / "fingerprint" for path in (folder, folder / "returning", folder / "previous")]
+    found = [stamp.read_text(errors="replace") for stamp in stamps if stamp.exists()]
+    return next((names[name] for name in found if name in names), None)
+
+
+def _decided(task: Task, folder: Path, team: Ranks, fresh: bool) -> Task:
+    """`task` with a precision in the place of auto: what it was begun in, or else what all ranks' devices multiply."""
+    if task.config.precision != "auto":
+        return task
+    native = team.gather(native_precision(task.device))
+    begun = _begun_in(task, folder) if team.first and not fresh else None
+    precision = team.share(begun or (native[0] if len(set(native)) == 1 else "fp32"))
+    if not multiplies(task.device, precision):
+        log.warning(
+            "continuing in %s, in which this training was begun elsewhere: this machine emulates it, which is slow",
+            precision,
+        )
+    return task.in_precision(precision)
 
 
 def _write_stamp(path: Path, fingerprint: str) -> None:
@@ -135,7 +162,8 @@ def train(
     first_stage: the trained model that a model of two stages builds upon (see Model.first_stage).
     While it runs, everything lies in the folder `training` beside `out`, saved at least every `save_seconds`; the
     results appear at the end, as links to it. A later call with the same arguments goes on from the last save (`fresh`
-    begins anew), with as many ranks as it has then: their number is no part of what is trained.
+    begins anew), with as many ranks as it has then: their number is no part of what is trained. `precision: auto` is
+    decided when a training begins, and kept when it goes on, also on another machine.
     Raises InputError for a bad spec, a damaged save, or a loss that is not finite.
     """
     with place("training"):
@@ -146,13 +174,14 @@ def train(
         raise InputError(f"training: key 'validate_every': found {config.validate_every}, but no held-out images")
     stage = weights.load_tensors(first_stage) if first_stage is not None else None
     task = Task(spec, config, images, labels, data_sha256, seed, sorted(snapshots), held_out, stage, device)
-    fingerprint = task.fingerprint()
     folder = out.parent / "training"
     done_path = folder / "done.json"
-    done = {"fingerprint": fingerprint, "code": code_sha256("training", task.spec["model"])}
     names = [f"{snapshot}.safetensors" for snapshot in snapshots]
     team = ranks()
     with locked(folder / "lock", "training this very model") if team.first else nullcontext():
+        task = _decided(task, folder, team, fresh)
+        fingerprint = task.fingerprint()
+        done = {"fingerprint": fingerprint, "code": code_sha256("training", task.spec["model"])}
         finished = False
         if team.first:
             for left in folder.glob(".*.tmp*"):  # by a process that was killed while it saved

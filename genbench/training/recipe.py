@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Literal
 
 import torch
 
 from genbench.errors import InputError, place
+from genbench.machine.precision import Precision, multiplies
 from genbench.models import Model
 from genbench.ranges import Count, CountOrZero, NotNegative, Positive, ShareBelowOne
 from genbench.schema import check_arguments
@@ -77,7 +78,8 @@ class TrainConfig:
     steps: Iterations.
     batch_size: Images of one iteration, all micro-batches and processes together.
     accumulate: Micro-batches of one iteration, a divisor of `batch_size`.
-    precision: fp32 is exact float32, tf32 allows NVIDIA's shortened products, bf16 and fp16 are autocast.
+    precision: fp32 is exact float32, tf32 allows NVIDIA's shortened products, bf16 and fp16 are autocast. auto is bf16
+        where the processor or GPU multiplies it natively, else fp32; it is decided once, when a training starts.
     ema_decay: Share of the average of the weights that each iteration keeps; the average is the result. 0 keeps none,
         and the raw weights are the result.
     clip_norm: Largest norm of all gradients of one submodule together; by default they are not clipped.
@@ -94,7 +96,7 @@ class TrainConfig:
     steps: Count
     batch_size: Count
     accumulate: Count = 1
-    precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32"
+    precision: Literal["auto", Precision] = "auto"
     ema_decay: ShareBelowOne = 0.0
     clip_norm: Positive | None = None
     flip: bool = False
@@ -117,10 +119,15 @@ class TrainConfig:
         return config
 
     def without_defaults(self) -> dict[str, Any]:
-        """The keys whose values are not the defaults: what distinguishes this recipe."""
+        """The keys whose values are not the defaults: what distinguishes this recipe. Of `precision`, fp32 is left out:
+        it was the default before there was `auto`, and trainings of then are still the same."""
         own = {field.name: getattr(self, field.name) for field in fields(self)}
-        plain = TrainConfig(steps=0, batch_size=0)
+        plain = TrainConfig(steps=0, batch_size=0, precision="fp32")
         return {key: value for key, value in own.items() if value != getattr(plain, key)}
+
+    def in_precision(self, precision: Precision) -> "TrainConfig":
+        """This recipe with `precision` in the place of auto."""
+        return replace(self, precision=precision) if self.precision == "auto" else self
 
     @cached_property
     def _optimizer_configs(self) -> tuple[OptimizerConfig, dict[str, OptimizerConfig]]:
@@ -153,6 +160,14 @@ class TrainConfig:
             raise InputError("key 'compile': found true, but this model differentiates twice; expected false")
         if self.compile and self.sync_batch_norm:
             raise InputError("key 'sync_batch_norm': found true beside compile; expected one of the two")
+
+    def check_device(self, device: torch.device) -> None:
+        """Refuse what would be hopelessly slow on a device."""
+        if self.precision == "fp16" and not multiplies(device, "fp16"):
+            raise InputError(
+                "key 'precision': found 'fp16', which this processor does not multiply: emulated, it takes about 70 "
+                "times as long as fp32; expected auto, fp32 or bf16, or a GPU"
+            )
 
     def check_ranks(self, model: Model, ranks: int) -> None:
         """Check that a micro-batch can be dealt out to so many processes."""

@@ -7,7 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from genbench.files.artifacts import sha256_json, write_json
 from genbench.machine import provenance
 from genbench.machine.devices import device_label
 from genbench.machine.distributed import copy_from_first, synchronise_batch_norm
+from genbench.machine.precision import Precision
 from genbench.machine.progress import Progress, clock
 from genbench.machine.ranks import Ranks
 from genbench.models import Model, build, count_parameters
@@ -47,7 +48,8 @@ RECIPE_BEFORE_0_2 = frozenset(
 class Task:
     """What is trained: all that its weights depend on, besides the code.
 
-    spec: {"model": entry, "training": entry}; config: the latter, read. images: uint8 (N, H, W, C), with their hash.
+    spec: {"model": entry, "training": entry}; config: the latter, read, with a precision in the place of auto before
+    anything is trained. images: uint8 (N, H, W, C), with their hash.
     held_out: what `validate_every` looks at. first_stage: tensors and record of the model that this one builds upon.
     """
 
@@ -66,6 +68,10 @@ class Task:
         """The same for two tasks that are the same training, and for no others: keys at their defaults don't count."""
         model = without_defaults("genbench.models", self.spec["model"])
         return self._hash_of(own_code.without_paths(model), self.config.without_defaults())
+
+    def in_precision(self, precision: Precision) -> "Task":
+        """This task with `precision` in the place of auto."""
+        return replace(self, config=self.config.in_precision(precision))
 
     def earlier_fingerprint(self) -> str | None:
         """The fingerprint that this training had before 0.2, when defaults counted; None where there was none."""
@@ -89,6 +95,7 @@ class Task:
             model = build(self.spec["model"], self.image_shape)
         with place("training"):
             self.config.check_model(model)
+            self.config.check_device(self.device)
         name, stage = model.first_stage, self.first_stage
         if (name is None) != (stage is None):
             raise InputError(
@@ -219,6 +226,7 @@ class TrainingRun:
         info = {
             "model": task.spec["model"],
             "training": task.spec["training"],
+            "precision": task.config.precision,
             "image_shape": task.image_shape,
             "step": self.trainer.step,
             "seed": task.seed,

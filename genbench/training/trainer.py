@@ -16,6 +16,7 @@ from torch import Tensor
 
 from genbench.errors import InputError
 from genbench.machine.distributed import GradientSum, add_up
+from genbench.machine.precision import native_precision
 from genbench.machine.ranks import ALONE, Ranks
 from genbench.models import Model
 from genbench.training.batches import Batches
@@ -43,6 +44,7 @@ class Trainer:
         device: torch.device,
         team: Ranks = ALONE,
     ) -> None:
+        config = config.in_precision(native_precision(device))
         self.model, self.config, self.batches, self.seed, self.device = model, config, batches, seed, device
         self.team, self.step = team, 0
         self.autocast = _precision(config, device)

@@ -81,7 +81,7 @@ ENTRY_CASES: list[tuple[str, str, object, str]] = [
     ("vae", "training.batch_size", -8, "training: key 'batch_size': found -8, expected at least 1"),
     ("vae", "training.accumulate", 0, "training: key 'accumulate': found 0, expected at least 1"),
     ("vae", "training.accumulate", 3, "training: key 'accumulate': found 3, expected a divisor of batch_size 8"),
-    ("vae", "training.precision", "fp64", "training: key 'precision': found 'fp64', expected one of 'fp32'"),
+    ("vae", "training.precision", "fp64", "training: key 'precision': found 'fp64', expected one of 'auto'"),
     ("vae", "training.ema_decay", 1, "training: key 'ema_decay': found 1, expected at least 0 and less than 1"),
     ("vae", "training.ema_decay", -0.1, "training: key 'ema_decay': found -0.1, expected at least 0"),
     ("vae", "training.clip_norm", 0, "training: key 'clip_norm': found 0, expected more than 0"),

@@ -10,9 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from entries import DDGAN, DDPM, GAN, MODELS, VAE, blobs
 from pretended_gpu import pretended_gpu
+from processors import pretend
 
 from genbench.data.image_set import make_image_set
 from genbench.machine.command_line import run
@@ -50,7 +52,7 @@ TRAININGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "fp16-overflow": (VAE, {"precision": "fp16"}),  # the loss is a sum: too large for the first scales, and all skip
 }
 ON_PRETENDED_GPU = [name for name, (_, training) in TRAININGS.items() if "precision" not in training]  # no autocast
-COMMON: dict[str, Any] = {"batch_size": 16, "log_every": 1, "sync_batch_norm": True}
+COMMON: dict[str, Any] = {"batch_size": 16, "log_every": 1, "sync_batch_norm": True, "precision": "fp32"}
 
 
 def main() -> None:
@@ -69,18 +71,20 @@ def train_all(out: Path, steps: int, optimizer: Mapping[str, Any], gpu: torch.de
     for name in TRAININGS if gpu is None else ON_PRETENDED_GPU:
         model, training = TRAININGS[name]
         recipe = COMMON | {"steps": steps, "optimizer": optimizer} | training
-        train(
-            {"model": model, "training": recipe},
-            images,
-            labels,
-            data_sha256="blobs",
-            seed=1,
-            out=out / name / "model.safetensors",
-            snapshots=[0],
-            held_out=held_out if recipe.get("validate_every") else None,
-            first_stage=out / "vae" / "model.safetensors" if name == "diffusevae" else None,
-            device=device,
-        )
+        with pytest.MonkeyPatch.context() as patch:
+            pretend(patch, bf16=True, fp16=True)  # emulation will do here
+            train(
+                {"model": model, "training": recipe},
+                images,
+                labels,
+                data_sha256="blobs",
+                seed=1,
+                out=out / name / "model.safetensors",
+                snapshots=[0],
+                held_out=held_out if recipe.get("validate_every") else None,
+                first_stage=out / "vae" / "model.safetensors" if name == "diffusevae" else None,
+                device=device,
+            )
 
 
 if __name__ == "__main__":

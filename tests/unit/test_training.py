@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from entries import IMAGE_SHAPE, MODELS, VAE, blobs
+from processors import pretend
 
 from genbench.data.image_set import make_image_set, save_image_set
 from genbench.errors import InputError
@@ -104,9 +105,9 @@ def test_accumulation_equals_the_whole_batch(name: str) -> None:
     results = []
     for accumulate in (1, 4):
         torch.manual_seed(0)
-        config = TrainConfig(
-            steps=4, batch_size=16, accumulate=accumulate, clip_norm=1.0, optimizer={"lr": 1e-3, "algorithm": "sgd"}
-        )
+        recipe = {"steps": 4, "batch_size": 16, "precision": "fp32", "clip_norm": 1.0}
+        optimizer = {"lr": 1e-3, "algorithm": "sgd"}
+        config = TrainConfig.from_entry(recipe | {"accumulate": accumulate, "optimizer": optimizer})
         model = build(entry, IMAGE_SHAPE)
         for module in model.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
@@ -177,7 +178,8 @@ def test_optimizers_differ_by_submodule_and_gradients_are_clipped() -> None:
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_autocast_trains(precision: str, tmp_path: Path) -> None:
+def test_autocast_trains(precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, bf16=True, fp16=True)
     weights = run(tmp_path, MODELS["wgan-gp"], {"steps": 3, "batch_size": 8, "precision": precision})
     assert all(value.isfinite().all() for value in weights.values())
     assert {value.dtype for value in weights.values()} <= {torch.float32, torch.int64}
@@ -185,18 +187,21 @@ def test_autocast_trains(precision: str, tmp_path: Path) -> None:
 
 # --- Interruption -----------------------------------------------------------------------------------------------------
 
-STEPS = {"steps": 40, "batch_size": 8, "log_every": 5, "ema_decay": 0.9}
+STEPS = {"steps": 40, "batch_size": 8, "log_every": 5, "ema_decay": 0.9, "precision": "fp32"}
 
 
 class Unplugged(BaseException):
     """What no handler expects: as near to a lost process as a test in one process gets."""
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    ("name", "precision"), [*((name, "fp32") for name in MODELS), ("wgan-gp", "bf16"), ("ddpm", "bf16")]
+)
 def test_a_resumed_training_is_bitwise_the_uninterrupted_one(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = run(tmp_path / "whole", MODELS[name], STEPS, snapshots=[15])
+    recipe = STEPS | {"precision": precision}
+    whole = run(tmp_path / "whole", MODELS[name], recipe, snapshots=[15])
     assert (tmp_path / "whole/snapshots/steps.txt").read_text() == "15\n"
     advance, calls = Trainer.advance, []
 
@@ -209,9 +214,9 @@ def test_a_resumed_training_is_bitwise_the_uninterrupted_one(
     monkeypatch.setattr(Trainer, "advance", unplug)
     for _ in range(2):
         with pytest.raises(Unplugged):
-            run(tmp_path / "cut", MODELS[name], STEPS, snapshots=[15], save_seconds=0.0)
+            run(tmp_path / "cut", MODELS[name], recipe, snapshots=[15], save_seconds=0.0)
         assert not (tmp_path / "cut/model.safetensors").exists()
-    cut = run(tmp_path / "cut", MODELS[name], STEPS, snapshots=[15], save_seconds=0.0)
+    cut = run(tmp_path / "cut", MODELS[name], recipe, snapshots=[15], save_seconds=0.0)
     assert 0 < calls[13] <= 12  # it went on from a save, not from the start
     assert equal(whole, cut)
     snapshots = [weights.load_tensors(tmp_path / part / "snapshots/15.safetensors")[0] for part in ("whole", "cut")]
@@ -400,13 +405,15 @@ def refuse_to_train(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_keys_at_their_defaults_are_no_other_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = run(tmp_path, VAE, STEPS)
     refuse_to_train(monkeypatch)
-    spelt_out = VAE | {"deterministic": False}, STEPS | {"precision": "fp32", "clip_norm": None, "optimizers": {}}
+    spelt_out = VAE | {"deterministic": False}, STEPS | {"clip_norm": None, "optimizers": {}}
     assert equal(run(tmp_path, *spelt_out), whole)
     with pytest.raises(AssertionError, match="trained again"):
         run(tmp_path, VAE, STEPS | {"precision": "bf16"})
 
 
 BEFORE_0_2 = "972dffc11b17323448d960522eadc442fb8681e43841bdc2fdb7385191d2bf0a"
+IN_FP32 = "85f4fa911a869785d4566076f247bfaa443e55e5cab33fd5e4c3c00766496af6"  # since 0.2, when it was the default
+IN_BF16 = "a14f4b1a02651bf2ed90fac9ed1887104a7335026eccad72996f72e247670007"
 
 
 def task(model: dict, training: dict) -> Task:
@@ -417,9 +424,11 @@ def task(model: dict, training: dict) -> Task:
 
 def test_the_fingerprint_of_the_version_before_is_known() -> None:
     training = {"steps": 16, "batch_size": 10, "ema_decay": 0.9, "optimizer": {"lr": 1e-3}}
-    assert task(VAE, training).earlier_fingerprint() == BEFORE_0_2
-    assert task(VAE, training).fingerprint() != BEFORE_0_2
-    assert task(VAE, training | {"precision": "fp32"}).fingerprint() == task(VAE, training).fingerprint()
+    stated, auto = task(VAE, training | {"precision": "fp32"}), task(VAE, training)
+    assert stated.earlier_fingerprint() == BEFORE_0_2
+    assert stated.fingerprint() == auto.in_precision("fp32").fingerprint() == IN_FP32
+    assert auto.in_precision("bf16").fingerprint() == IN_BF16
+    assert stated.in_precision("bf16").config.precision == "fp32"  # only auto is decided
 
 
 def test_a_training_begun_by_the_version_before_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -523,7 +532,7 @@ def test_a_loss_that_is_not_finite_stops_with_its_step(tmp_path: Path) -> None:
         ({"steps": 0, "batch_size": 8}, "key 'steps': found 0, expected at least 1"),
         ({"steps": 5, "batch_size": 8, "accumulate": 3}, "expected a divisor of batch_size 8"),
         ({"steps": 5, "batch_size": 8, "ema_decay": 1.0}, "key 'ema_decay': found 1.0"),
-        ({"steps": 5, "batch_size": 8, "precision": "half"}, "key 'precision': found 'half', expected one of 'fp32'"),
+        ({"steps": 5, "batch_size": 8, "precision": "half"}, "key 'precision': found 'half', expected one of 'auto'"),
         ({"steps": 5, "batch_size": 8, "optimizer": {"lr": "1e-3"}}, r"write 2.0e-4"),
         ({"steps": 5, "batch_size": 8, "optimizers": {"encoder": {}}}, "found 'encoder', expected one of: autoencoder"),
         ({"steps": 5, "batch_size": 8, "optimizers": {"autoencoder": {"rate": 1}}}, "unknown key: found 'rate'"),
