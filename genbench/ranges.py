@@ -24,6 +24,12 @@ class Range:
 
 Count = Annotated[int, Range(ge=1)]
 CountOrZero = Annotated[int, Range(ge=0)]
+Steps = Annotated[int, Range(ge=1, le=10**9)]  # weeks, at a thousand a second
+NumImages = Annotated[int, Range(ge=1, le=10**8)]
+Repeats = Annotated[int, Range(ge=1, le=1000)]
+Passes = Annotated[int, Range(ge=1, le=100_000)]  # over all images
+Processes = Annotated[int, Range(ge=1, le=4096)]
+Side = Annotated[int, Range(ge=1, le=16384)]  # of a square of pixels: the largest photographs that are read
 Seed = Annotated[int, Range(ge=0, le=2**32 - 1)]
 StepCount = Annotated[int, Range(ge=1, le=1_000_000)]  # from data to noise: a table has as many rows
 Positive = Annotated[float, Range(gt=0)]

@@ -17,6 +17,7 @@ from genbench.data.image_set import ImageSet
 from genbench.errors import InputError
 from genbench.files.archives import read_files
 from genbench.files.downloads import download, existing_path, first_existing
+from genbench.ranges import Side
 
 URL = "https://data.caltech.edu/records/65de6-vp158/files/CUB_200_2011.tgz"
 Split = Literal["official", "all"]
@@ -31,7 +32,7 @@ OVERLAP_NOTE = (
 )
 
 
-def cub(data_root: Path, *, path: str | None = None, image_size: int = 32, split: Split = "official") -> Dataset:
+def cub(data_root: Path, *, path: str | None = None, image_size: Side = 32, split: Split = "official") -> Dataset:
     """CUB-200-2011 in colour. Labels are the species, in the official order; so are the images.
 
     path: CUB_200_2011.tgz, or the folder CUB_200_2011 that it holds, or a folder with either, as it stands or inside
@@ -40,8 +41,6 @@ def cub(data_root: Path, *, path: str | None = None, image_size: int = 32, split
     split: "official" has 5,994 images for training and 5,794 for test. "all" trains on every one, as the course does;
         its test images are the official ones, which training has seen: a note says so.
     """
-    if image_size < 1:
-        raise InputError(f"key 'image_size': found {image_size}, expected at least 1")
     root = data_root if path is None else existing_path(path, data_root)
     is_source = path is not None and (root.is_file() or (root / "images.txt").exists())
     source = root if is_source else first_existing([root / FOLDER / "images.txt", root / ARCHIVE])

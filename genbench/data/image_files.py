@@ -20,7 +20,7 @@ from genbench.data.image_set import ImageSet, make_image_set
 from genbench.errors import InputError
 from genbench.files.archives import read_files
 from genbench.files.artifacts import sha256_json
-from genbench.machine.memory import check_memory, in_words
+from genbench.machine.memory import available_memory, check_memory, in_words
 from genbench.machine.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -162,6 +162,8 @@ def _decode_all(
 def decode_or_reason(content: bytes, as_asked: Callable[[bytes], Decoded]) -> Decoded | str:
     try:
         return as_asked(content)
+    except MemoryError:
+        return f"no memory for its pixels: {in_words(available_memory())} are free"
     except UnidentifiedImageError:
         return "no PNG, JPEG, WebP, BMP, TIFF or PPM image"
     except Exception as error:  # a damaged file can make PIL raise anything

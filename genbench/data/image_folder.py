@@ -15,13 +15,14 @@ from genbench.errors import InputError
 from genbench.files.archives import read_files
 from genbench.files.artifacts import sha256_file
 from genbench.files.downloads import existing_path
+from genbench.ranges import Side
 
 
 def folder(
     data_root: Path,
     *,
     path: str,
-    image_size: int | None = None,
+    image_size: Side | None = None,
     filter: Filter = "bicubic",
     channels: Literal[1, 3] | None = None,
     test_fraction: float = 0.1,
@@ -45,8 +46,6 @@ def folder(
     splits: The folders that are the splits where they have other names, such as {train: seg_train, test: seg_test};
         with train only, some of it is held out, and other folders are not used.
     """
-    if image_size is not None and image_size < 1:
-        raise InputError(f"key 'image_size': found {image_size}, expected at least 1")
     if not 0 <= test_fraction < 1:
         raise InputError(f"key 'test_fraction': found {test_fraction}, expected a number between 0 and 1, or 0")
     source = existing_path(path, data_root)

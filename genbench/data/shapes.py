@@ -7,6 +7,7 @@ is drawn here, without those images and, unless asked for, without that file.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from genbench.data.scenes import LARGEST_SCENE, Picture, render_all
 from genbench.errors import InputError, place
 from genbench.files.artifacts import sha256_json
 from genbench.machine.progress import Progress
+from genbench.ranges import Range
 
 SCENES, STEPS = 6003, 3
 RENDERER = 1  # to be raised when the same scenes get other pixels
@@ -29,7 +31,7 @@ def shapes(
     data_root: Path,
     *,
     labels: str | None = None,
-    image_size: int = 64,
+    image_size: Annotated[int, Range(ge=8, le=4096)] = 64,
     scenes: int | None = None,
     seed: int = 0,
     test_fraction: float = 0.1,
@@ -46,8 +48,6 @@ def shapes(
     seed: Of objects, places, turns, camera and light, and of what is held out.
     test_fraction: The share of the scenes that is held out, so that no test image has its scene in training.
     """
-    if image_size < 8:
-        raise InputError(f"key 'image_size': found {image_size}, expected at least 8")
     if scenes is not None and scenes < 2:
         raise InputError(f"key 'scenes': found {scenes}, expected at least 2: some are held out")
     if not 0 <= seed < 2**63:

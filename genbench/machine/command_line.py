@@ -56,6 +56,13 @@ def positive_argument(text: str) -> int:
     return int(text)
 
 
+def threads_argument(text: str) -> int:
+    """Parse a number of threads, of which no machine has millions."""
+    if (value := positive_argument(text)) > 4096:
+        raise argparse.ArgumentTypeError(f"found {text}, expected a whole number of at most 4096")
+    return value
+
+
 def seed_argument(text: str) -> int:
     """Parse the seed of a training, as a suite's."""
     if not _is_number(text) or int(text) >= 2**32:

@@ -3,7 +3,7 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from genbench.machine.command_line import label_log, positive_argument
+from genbench.machine.command_line import label_log, threads_argument
 from genbench.machine.devices import claim_gpu, pick_device
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def add_device_arguments(parser: argparse.ArgumentParser, ranks: bool = False) -> None:
     """Add `--threads` and `--device`, for `open_device`. ranks: whether several of them may share the job."""
     of = ", of all ranks together" if ranks else ""
-    parser.add_argument("--threads", type=positive_argument, help=f"CPU threads{of} (default: torch's)")
+    parser.add_argument("--threads", type=threads_argument, help=f"CPU threads{of} (default: torch's)")
     parser.add_argument(
         "--device", choices=["auto", "cuda", "cpu"], default="auto", help="auto takes a GPU if there is one"
     )

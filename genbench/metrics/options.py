@@ -36,6 +36,9 @@ class EvaluationOptions:
             value = getattr(self, key)
             if value is not None and value < least:
                 raise InputError(f"evaluation options: {key}: found {value}, expected at least {least}")
+        for key, most in {"kid_subsets": 100_000, "fd_infinity_sizes": 1000, "neighbours": 1000}.items():
+            if (value := getattr(self, key)) > most:
+                raise InputError(f"evaluation options: {key}: found {value}, expected at most {most}")
 
     @property
     def precision_k(self) -> int:

@@ -86,6 +86,11 @@ def check_entry(entry: Mapping[str, Any], data: Description, costs: bool = True)
     """What a model's entry will be and cost. Raises InputError for anything wrong in it."""
     with place("training"):
         config = TrainConfig.from_entry(entry["training"])
+    if data.num_train is not None and config.batch_size > data.num_train:
+        raise InputError(
+            f"training: key 'batch_size': found {config.batch_size}, expected at most {data.num_train}, as many images "
+            "as there are to train on"
+        )
     if late := [step for step in entry["snapshots"] if step >= config.steps]:
         raise InputError(f"snapshots: found step {late[0]}, expected steps below training: steps {config.steps}")
     with place("model"):

@@ -15,7 +15,7 @@ from genbench.data.decoding import Filter
 from genbench.errors import InputError
 from genbench.mappings import Keys
 from genbench.own_code import parse
-from genbench.ranges import Count, CountOrZero, Seed, Share
+from genbench.ranges import Count, CountOrZero, NumImages, Passes, Processes, Repeats, Seed, Share, Side
 
 T = TypeVar("T")
 
@@ -86,13 +86,13 @@ class Config(Keys):
     """Where published weights of feature extractors are looked for, and downloaded to."""
     device: Literal["auto", "cuda", "cpu"] = "auto"
     """`auto` takes a GPU where there is one; jobs on a cluster or in a cloud must find one."""
-    jobs_per_gpu: Count = 1
+    jobs_per_gpu: Repeats = 1
     """How many jobs may share one GPU."""
     container: Text = "genbench.sif"
     """The image in which rules run with --sdm apptainer; no other run looks at it."""
     seeds: SomeUnique[Seed] | None = None
     """Training seeds; null takes the suite's."""
-    num_samples: Count | None = None
+    num_samples: NumImages | None = None
     """Images drawn from each model; null takes the suite's."""
 
     @classmethod
@@ -126,7 +126,7 @@ def _as_numbers(value: Any) -> Any:
 class Classifier(Keys):
     """How the data set's own classifier is trained."""
 
-    epochs: Count | MISSING = MISSING
+    epochs: Passes | MISSING = MISSING
     """Passes over the training images; by default 10."""
     min_accuracy: Share = 0.9
     """The accuracy on test images with less than which the run stops."""
@@ -135,7 +135,7 @@ class Classifier(Keys):
 class ObjectClassifier(Keys):
     """How our own evaluator, a classifier of the data set's objects, is trained."""
 
-    epochs: Count | MISSING = MISSING
+    epochs: Passes | MISSING = MISSING
     """Passes over the training images; by default 4."""
     precision: Literal["fp32", "bf16"] | MISSING = MISSING
     """Of its training; by default fp32."""
@@ -149,7 +149,7 @@ class Objects(Keys):
     labels: Annotated[dict[Name, FilePath], Field(min_length=1)]
     """JSON files of label sets, by name. `test` and `new_test` come with genbench; all else is a path as it stands, or
     inside data_root."""
-    draws: Count = 5
+    draws: Repeats = 5
     """How often each label set is drawn, with other seeds."""
     shown: Annotated[list[Annotated[list[str], Field(min_length=1)]], Field(min_length=1)] | MISSING = MISSING
     """Label sets that pictures such as denoising show, instead of those of test images."""
@@ -253,7 +253,7 @@ class GivenSamples(Keys):
     """As it stands, or inside data_root."""
     channels: Literal[1, 3] | MISSING = MISSING
     """Convert every image to so many, which are the data set's: 1 is grayscale."""
-    image_size: Count | MISSING = MISSING
+    image_size: Side | MISSING = MISSING
     """Resize every image to this side of a square, which is the data set's."""
     filter: Filter | MISSING = MISSING
     """How pixels are weighted where images are resized; by default bicubic."""
@@ -281,9 +281,9 @@ class Entry(Keys):
     """Samples drawn elsewhere, instead of a model: an .npz with arr_0, an .npy, or a folder or archive of images; the
     path as it stands, or in data_root; or {path: ..., channels: 1 or 3, image_size: N, filter: NAME}, which converts
     them. Of more images than num_samples a random part is taken, always the same."""
-    ranks: Count = 1
+    ranks: Processes = 1
     """Processes that share its training and sampling where they run on CPUs."""
-    gpus: Count = 1
+    gpus: Processes = 1
     """GPUs that share its training and sampling, a process on each, where there are GPUs."""
     snapshots: Unique[CountOrZero] | Every = []
     """Steps at which the model is also kept, sampled and evaluated: a list, or {every: N} for each N-th step."""
@@ -297,7 +297,7 @@ class Entry(Keys):
     quantisation: Quantisation | MISSING = MISSING
     """One of the samplers once more with the network in fewer bits, a row for each scheme: `sampler` with the scheme's
     name after it. Draws the same seeds, and is compared with the sampler image by image."""
-    sample_batch_size: Count = 500
+    sample_batch_size: NumImages = 500
     """Images drawn at once. The same seeds give the same images for one batch size."""
 
 
@@ -325,12 +325,12 @@ class Suite(Keys):
     """What the suite is for, in a sentence or two, for the report."""
     dataset: Dataset
     """`source` names the data set; the other keys are its options."""
-    num_samples: Count = 50000
+    num_samples: NumImages = 50000
     """Images drawn from each model for its metrics."""
-    draws: Count = 1
+    draws: Repeats = 1
     """How often num_samples images are drawn from each final model, with other seeds: figures are means, with the
     standard deviation between draws."""
-    snapshot_samples: Count | MISSING = MISSING
+    snapshot_samples: NumImages | MISSING = MISSING
     """Images drawn at each snapshot, by default num_samples."""
     seeds: SomeUnique[Seed] = [0]
     """Training seeds; every model is trained once for each."""

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 KINDS = ("training", "pretrained", "samples")  # of entries: one of these keys says what it is
 QUANTISATION = "quantisation"  # in an entry; and in the options of the samplers that it adds, where it is a scheme
 PROSE = ("title", "description", "label", "budget")
+MOST_SNAPSHOTS = 1000  # of one model: each is sampled and evaluated
 DEEPEST = 50  # levels of mappings and lists in a suite
 _DIFFUSION = ("step", ("ddpm", "ddim", "dpm-solver++", "heun"))
 METHODS_BEFORE_0_2 = {  # by class or format: what the key `method` was called, and what it could be
@@ -168,7 +169,13 @@ def _complete_entry(name: str, entry: dict[str, Any]) -> None:
         steps = entry["training"].get("steps")
         if not isinstance(steps, int):
             raise InputError(f"snapshots: found {entry['snapshots']}, which needs training: steps")
-        entry["snapshots"] = list(range(entry["snapshots"]["every"], steps, entry["snapshots"]["every"]))
+        chosen = range(entry["snapshots"]["every"], steps, entry["snapshots"]["every"])
+        if len(chosen) > MOST_SNAPSHOTS:
+            raise InputError(
+                f"snapshots: every: found {chosen.step}, which gives {len(chosen):,} snapshots of {steps:,} steps, "
+                f"expected at most {MOST_SNAPSHOTS:,}: every {steps // MOST_SNAPSHOTS + 1} or more"
+            )
+        entry["snapshots"] = list(chosen)
 
 
 def _check_kind(entry: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ import torch
 from genbench.errors import InputError, place
 from genbench.machine.precision import Precision, multiplies
 from genbench.models import Model
-from genbench.ranges import Count, CountOrZero, NotNegative, Positive, ShareBelowOne
+from genbench.ranges import Count, CountOrZero, NotNegative, NumImages, Positive, ShareBelowOne, Steps
 from genbench.schema import check_arguments
 
 
@@ -93,8 +93,8 @@ class TrainConfig:
     optimizers: By submodule, keys that differ from `optimizer`.
     """
 
-    steps: Count
-    batch_size: Count
+    steps: Steps
+    batch_size: NumImages
     accumulate: Count = 1
     precision: Literal["auto", Precision] = "auto"
     ema_decay: ShareBelowOne = 0.0

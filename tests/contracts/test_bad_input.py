@@ -79,6 +79,9 @@ ENTRY_CASES: list[tuple[str, str, object, str]] = [
     ("vae", "training.steps", None, "training: key 'steps': found None, expected an integer from 1"),
     ("vae", "training.batch_size", 0, "training: key 'batch_size': found 0, expected at least 1"),
     ("vae", "training.batch_size", -8, "training: key 'batch_size': found -8, expected at least 1"),
+    ("vae", "training.steps", 10**12, "training: key 'steps': found 1000000000000, expected at least 1 and at most 10"),
+    ("vae", "training.batch_size", 10**12, "key 'batch_size': found 1000000000000, expected at least 1 and at most"),
+    ("vae", "training.batch_size", 8000, "key 'batch_size': found 8000, expected at most 4000, as many images as the"),
     ("vae", "training.accumulate", 0, "training: key 'accumulate': found 0, expected at least 1"),
     ("vae", "training.accumulate", 3, "training: key 'accumulate': found 3, expected a divisor of batch_size 8"),
     ("vae", "training.precision", "fp64", "training: key 'precision': found 'fp64', expected one of 'auto'"),
@@ -270,6 +273,9 @@ ENTRY_CASES: list[tuple[str, str, object, str]] = [
     ("vae", "snapshots", [10], "snapshots: found step 10, expected steps below training: steps 10"),
     ("vae", "snapshots", [-1], "snapshots: 0: found -1, expected at least 0"),
     ("vae", "snapshots", [5, 5], "snapshots: found 5 twice, expected it once"),
+    ("vae", "ranks", 10**6, "ranks: found 1000000, expected at most 4096"),
+    ("vae", "gpus", 10**6, "gpus: found 1000000, expected at most 4096"),
+    ("vae", "sample_batch_size", 10**12, "sample_batch_size: found 1000000000000, expected at most 100000000"),
     ("vae", "snapshots", {"every": 0}, "snapshots: every: found 0, expected at least 1"),
     ("vae", "pictures", ["strips"], "pictures: found 'strips'"),
     ("vae", "likelihood", {}, "likelihood: found a model of class VAE, which bounds no likelihood of"),
@@ -340,6 +346,14 @@ def test_a_bad_file_is_refused_with_its_name(content: bytes, message: str, tmp_p
     assert len(said) < 700
 
 
+def test_there_are_not_more_snapshots_than_can_be_looked_at(tmp_path: Path) -> None:
+    entry = {"model": MODELS["vae"], "training": STEPS | {"steps": 10**9}, "snapshots": {"every": 100}}
+    assert refused(SUITE | {"models": {"vae": entry}}, tmp_path) == (
+        "models: vae: snapshots: every: found 100, which gives 9,999,999 snapshots of 1,000,000,000 steps, "
+        "expected at most 1,000: every 1000001 or more"
+    )
+
+
 def test_a_folder_is_no_suite(tmp_path: Path) -> None:
     (tmp_path / "toy.yaml").mkdir()
     with pytest.raises(InputError, match=r"toy\.yaml: is a directory, expected a YAML file"):
@@ -357,6 +371,8 @@ SUITE_CASES: list[tuple[str, object, str]] = [
     ("num_samples", "1e4", "num_samples: found '1e4', expected an integer"),
     ("num_samples", 1000.0, "num_samples: found 1000.0, expected an integer"),
     ("num_samples", True, "num_samples: found True, expected an integer"),
+    ("num_samples", 10**10, "num_samples: found 10000000000, expected at most 100000000"),
+    ("draws", 10**6, "draws: found 1000000, expected at most 1000"),
     ("draws", 0, "draws: found 0, expected at least 1"),
     ("snapshot_samples", 0, "snapshot_samples: found 0, expected at least 1"),
     ("seeds", [], "seeds: found [], expected at least 1 in it"),
@@ -381,6 +397,9 @@ SUITE_CASES: list[tuple[str, object, str]] = [
     ("dataset", {"source": "shapes", "scenes": 1}, "key 'scenes': found 1, expected at least 2"),
     ("dataset", {"source": "shapes", "test_fraction": 1}, "key 'test_fraction': found 1.0, expected a number between"),
     ("dataset", {"source": "cub", "image_size": 0}, "key 'image_size': found 0, expected at least 1"),
+    ("dataset", {"source": "cub", "image_size": 10**6}, "key 'image_size': found 1000000, expected at least 1 and at"),
+    ("dataset", {"source": "folder", "path": "p", "image_size": 10**5}, "key 'image_size': found 100000, expected at"),
+    ("dataset", {"source": "shapes", "image_size": 10**5}, "key 'image_size': found 100000, expected at least 8 and a"),
     ("evaluation.extractors", [], "evaluation: extractors: found [], expected at least 1"),
     ("evaluation.extractors", ["inseption"], "evaluation: extractors: found 'inseption'"),
     ("evaluation.extractors", ["classifier"] * 2, "evaluation: extractors: found 'classifier' twice"),
@@ -388,15 +407,19 @@ SUITE_CASES: list[tuple[str, object, str]] = [
     ("evaluation.headline", "fid", "evaluation: headline: found 'fid'"),
     ("evaluation.headline", 5, "evaluation: headline: found 5, expected a string"),
     ("evaluation.options.kid_subsets", 0, "kid_subsets: found 0, expected at least 1"),
+    ("evaluation.options.kid_subsets", 10**9, "kid_subsets: found 1000000000, expected at most 100000"),
     ("evaluation.options.kid_subset_size", 1, "kid_subset_size: found 1, expected at least 2"),
     ("evaluation.options.kid_subset_size", "50", "evaluation: options: key 'kid_subset_size': found '50', expected an"),
     ("evaluation.options.kid_seed", -1, "kid_seed: found -1, expected at least 0"),
     ("evaluation.options.splits", 0, "splits: found 0, expected at least 1"),
     ("evaluation.options.nearest_k", 0, "nearest_k: found 0, expected at least 1"),
     ("evaluation.options.fd_infinity_sizes", 5, "fd_infinity_sizes: found 5, expected at least 10"),
+    ("evaluation.options.fd_infinity_sizes", 10**9, "fd_infinity_sizes: found 1000000000, expected at most 1000"),
+    ("evaluation.options.neighbours", 10**9, "neighbours: found 1000000000, expected at most 1000"),
     ("evaluation.options.neighbours", -1, "neighbours: found -1, expected at least 0"),
     ("evaluation.options.kid", 3, "evaluation: options: unknown key: found 'kid'"),
     ("evaluation.classifier.epochs", 0, "evaluation: classifier: epochs: found 0, expected at least 1"),
+    ("evaluation.classifier.epochs", 10**9, "evaluation: classifier: epochs: found 1000000000, expected at most 10"),
     ("evaluation.classifier.min_accuracy", 2, "evaluation: classifier: min_accuracy: found 2, expected at most 1"),
     ("evaluation.classifier.min_accuracy", -1, "evaluation: classifier: min_accuracy: found -1, expected at least 0"),
     ("evaluation.objects", {"labels": {"x": "test"}}, "evaluation: objects: found it for 'demo', expected a data set"),
@@ -553,6 +576,7 @@ COMMAND_CASES: list[tuple[str, tuple[str, ...], str]] = [
     ("sample", (*SAMPLE, "--batch-size", "1e3"), "argument --batch-size: found 1e3, expected a whole number"),
     ("sample", (*SAMPLE, "--threads", "0"), "argument --threads: found 0, expected a whole number of at least 1"),
     ("sample", (*SAMPLE, "--threads=-2"), "argument --threads: found -2, expected a whole number of at least 1"),
+    ("sample", (*SAMPLE, "--threads", "9" * 17), "argument --threads: found 99999999999999999, expected a whole numbe"),
     ("sample", (*SAMPLE, "--threads", "two"), "argument --threads: found two, expected a whole number of at least 1"),
     ("sample", (*SAMPLE, "--device", "tpu"), "argument --device: invalid choice: 'tpu'"),
     ("sample", (*SAMPLE, "--sampel", "{}"), "unrecognized arguments: --sampel {}"),

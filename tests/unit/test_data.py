@@ -178,7 +178,7 @@ def test_an_empty_image_set_is_refused():
         ({"source": "folder"}, "key 'path' is missing; expected keys: source, name, label, classes, path, image_size"),
         (
             {"source": "folder", "path": "x", "image_size": "32"},
-            "'image_size': found '32', expected an integer or null",
+            "'image_size': found '32', expected an integer from 1 to 16384 or null",
         ),
         ({"source": "folder", "path": "x", "image_size": True}, "'image_size': found True"),
         ({"source": "folder", "path": "x", "image_size": 0}, "'image_size': found 0, expected at least 1"),
