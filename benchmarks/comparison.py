@@ -6,7 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -58,7 +58,6 @@ class Comparison:
     rounds: How often each is timed, after one call that warms up if `warm_up`. clock: "cpu" is the processor's time, of
     child processes too, which other work on the machine hardly disturbs; "wall" is that of the clock on the wall.
     remark: What is said beside a row, from what the last calls of theirs and of ours returned.
-    versions: Of the peer.
     """
 
     theirs: Callable[[], Any]
@@ -68,7 +67,6 @@ class Comparison:
     clock: Literal["cpu", "wall"] = "cpu"
     batch_size: int | None = None
     remark: Callable[[Any, Any], str] = lambda theirs, ours: ""
-    versions: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -124,5 +122,4 @@ def measure(comparison: Comparison, rounds: int | None = None) -> Iterable[dict[
             "rounds": rounds,
             "clock": comparison.clock,
             "remark": comparison.remark(returned[None], returned[side]),
-            "versions": dict(comparison.versions),
         }

@@ -99,7 +99,7 @@ def _made_on(rows: Iterable[dict[str, Any]]) -> list[str]:
         return []
     versions: dict[str, set[str]] = {}
     for row in rows:
-        for name, version in (row["packages"] | row["versions"]).items():
+        for name, version in row["packages"].items():
             versions.setdefault(name, set()).add(version)
     stated = ", ".join(f"{name} {' and '.join(sorted(found))}" for name, found in sorted(versions.items()))
     commits, days = ({row[key][:length] for row in rows} for key, length in (("commit", 21), ("time", 10)))
