@@ -112,8 +112,10 @@ def ddim(setting: Setting) -> Comparison:
     def theirs() -> np.ndarray:
         with mock.patch("diffusers.pipelines.ddim.pipeline_ddim.randn_tensor", return_value=x_T):
             # eps_hat follows from the clipped x0_hat, as in ours
-            found = pipeline(batch_size, num_inference_steps=10, output_type="np", use_clipped_model_output=True)
-        return (255 * np.asarray(found["images"])).round().astype(np.uint8)
+            found = pipeline(
+                batch_size, num_inference_steps=10, output_type="np", use_clipped_model_output=True, return_dict=False
+            )
+        return (255 * np.asarray(found[0])).round().astype(np.uint8)
 
     return comparison(model, theirs, batch_size, {"method": "ddim", "steps": 10, "spacing": "leading"})
 
