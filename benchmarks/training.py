@@ -28,7 +28,7 @@ from genbench.training.recipe import TrainConfig
 from genbench.training.run import Task, TrainingRun
 
 SUITES = Path(__file__).parents[1] / "suites"
-PRECISIONS = ("bf16", "fp32")
+PRECISIONS = ("auto", "fp32")
 Answer = Callable[..., Tensor]
 
 
@@ -71,7 +71,9 @@ def our_runs(
             first_stage=None,
             device=torch.device("cpu"),
         )
-        runs[precision] = TrainingRun(task, setting.folder / name / precision, ALONE)
+        run = TrainingRun(task, setting.folder / name / precision, ALONE)
+        decided = run.trainer.config.precision
+        runs[precision if precision == decided else f"{precision}: {decided}"] = run
     return runs
 
 
