@@ -42,7 +42,7 @@ def snakemake(folder: Path, *arguments: str) -> str:
 
 
 def whole_run(checkout: Path, folder: Path) -> Callable[[], dict[str, Any]]:
-    """The demo in a new copy of a checkout: its number of jobs, the share of the cores' time that went unused, its rows."""
+    """The demo in a new copy of a checkout: its jobs, the share of the cores' time that went unused, its rows."""
 
     def run() -> dict[str, Any]:
         shutil.rmtree(folder, ignore_errors=True)
