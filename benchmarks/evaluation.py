@@ -1,41 +1,46 @@
-"""Features through Inception, and the Frechet distance, beside pytorch-fid, clean-fid and SciPy in one run.
+"""Evaluation beside pytorch-fid, clean-fid, torch-fidelity, prdc and an earlier genbench: features, and each metric.
 
-    uv run python -m benchmarks.evaluation --images 200 --threads 1
-
-The peers read PNG files through their own code; genbench reads the same images as an array. Every pair runs through the
-same weights, turn by turn, and the best of `--rounds` counts. Prints seconds (on a CPU, of the processor: other work on
-the machine disturbs them less), the ratio, and how far the figures are apart. Without --weights-root the weights are
-random, in the published files' formats: as fast as the published ones, and no FID.
+Features: the peers read PNG files through their own code, genbench reads the same images as an array; both through the
+same random weights, which are as fast as the published ones. Metrics: of 10,000 x 2,048 random features, correlated and
+of full rank, as genbench's pipeline calls them: with what depends on the real images only computed each time, and kept.
 """
 
-import argparse
-import tempfile
-import time
-import warnings
-from collections.abc import Callable
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-import scipy.linalg
 import torch
-from cleanfid import fid as clean_fid
-from cleanfid.inception_torchscript import InceptionV3W
 from numpy.typing import NDArray
 from PIL import Image
-from pytorch_fid import fid_score
-from pytorch_fid import inception as pytorch_fid
 
+from benchmarks.comparison import Comparison, Setting, Work
 from benchmarks.random_inception import random_state, save_clean, save_legacy
-from genbench.features import extract, load_extractor
-from genbench.features.inception import CLEAN_WEIGHTS, LEGACY_WEIGHTS
-from genbench.machine.command_line import add_device_argument
-from genbench.machine.devices import device_label, pick_device
-from genbench.metrics import feature_statistics, frechet_distance
+from genbench.features import extract, load_extractor, save_features
+from genbench.features.evaluation import evaluate_files
+from genbench.features.inception import CLEAN_WEIGHTS, DIM, LEGACY_WEIGHTS
+from genbench.metrics import METRICS, EvaluationOptions, Features, evaluate_features, know_reference
 
-DIM = 2048
-KINDS = {"legacy": LEGACY_WEIGHTS, "clean": CLEAN_WEIGHTS}
-Array = NDArray[np.floating]
+IMAGES, BATCH_SIZE, SAMPLES = 100, 50, 10_000
+ROOT = Path(__file__).parents[1]
+# One evaluation in a process of its own, by the checkout that is first in PYTHONPATH.
+ROW = """
+import json, resource, sys
+from genbench.features.evaluation import evaluate_files
+real, fake, test, more = sys.argv[1:]
+found = evaluate_files([real], [fake], [test], **json.loads(more)).content()["metrics"]
+memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+print(json.dumps({"gigabytes": memory, "values": {key: metric["value"] for key, metric in found.items()}}))
+"""
+
+
+# --- Features ---------------------------------------------------------------------------------------------------------
 
 
 def random_images(count: int) -> NDArray[np.uint8]:
@@ -44,103 +49,241 @@ def random_images(count: int) -> NDArray[np.uint8]:
     return np.stack([np.asarray(Image.fromarray(image).resize((32, 32), Image.Resampling.BICUBIC)) for image in coarse])
 
 
-def timed(function: Callable[[], Array], device: torch.device) -> tuple[float, Array]:
-    clock = time.process_time if device.type == "cpu" else time.perf_counter
-    start = clock()
-    result = function()
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-    return clock() - start, result
+def images_in(folder: Path) -> tuple[NDArray[np.uint8], list[Path]]:
+    """Images, and PNG files of them."""
+    folder.mkdir(exist_ok=True)
+    images, files = random_images(IMAGES), [folder / f"{i:06d}.png" for i in range(IMAGES)]
+    for image, path in zip(images, files, strict=True):
+        Image.fromarray(image).save(path)
+    return images, files
 
 
-def compare(what: str, peer: Callable[[], Array], ours: Callable[[], Array], rounds: int, device: torch.device) -> None:
-    """Time both in turn and print the line."""
-    times = np.empty((rounds, 2))
-    for row in times:
-        row[0], theirs = timed(peer, device)
-        row[1], found = timed(ours, device)
-    slow, fast = times.min(axis=0)
-    error = np.abs(found - theirs).max() / np.abs(theirs).max()
-    print(
-        f"{what}: {slow:.2f} s, genbench {fast:.2f} s: {slow / fast:.2f} times as fast; apart by {error:.1e}",
-        flush=True,
+def features(setting: Setting, kind: str, weights: Path, by_peer: Callable[[], NDArray[Any]]) -> Comparison:
+    """Inception features of these images by a peer and by genbench, through weights that are in the file `weights`."""
+    images, _ = images_in(setting.folder / "png")
+    extractor = load_extractor(f"inception-{kind}:{weights}", any_weights=True)
+    return Comparison(
+        theirs=by_peer,
+        ours={"fp32": lambda: extract(images, extractor, BATCH_SIZE)[0]},
+        rounds=3,
+        batch_size=BATCH_SIZE,
+        remark=lambda theirs, ours: f"apart by {np.abs(ours - theirs).max() / np.abs(theirs).max():.0e}",
     )
 
 
-def compare_features(args: argparse.Namespace, device: torch.device, folder: Path, weights: Path) -> None:
-    images = random_images(args.images)
-    for i, image in enumerate(images):
-        Image.fromarray(image).save(folder / f"{i:06d}.png")
-    options = {"batch_size": args.batch_size, "device": device, "num_workers": args.workers}
-    specs = [f"inception-{kind}:{weights / file.name}" for kind, file in KINDS.items()]
-    legacy, clean = (load_extractor(spec, device, any_weights=True) for spec in specs)
+def beside_pytorch_fid(setting: Setting) -> Comparison:
+    from pytorch_fid import fid_score, inception
 
-    state = torch.load(weights / LEGACY_WEIGHTS.name, weights_only=True)
-    with patch.object(pytorch_fid, "load_state_dict_from_url", lambda url, progress: state):
-        model = pytorch_fid.InceptionV3([pytorch_fid.InceptionV3.BLOCK_INDEX_BY_DIM[DIM]]).to(device)
-    archive = InceptionV3W(str(weights), download=False).to(device)
-    files = sorted(folder.glob("*.png"))
-
-    def by_clean_fid() -> Array:
-        return clean_fid.get_folder_features(str(folder), model=archive, mode="clean", verbose=False, **options)
-
-    def ours(extractor) -> Callable[[], Array]:
-        return lambda: extract(images, extractor, args.batch_size, device)[0]
-
-    for extractor in (legacy, clean):
-        extract(images[: args.batch_size], extractor, args.batch_size, device)  # warm-up, as the peers' below
-    fid_score.get_activations(files[: args.batch_size], model, **options)
-    with torch.no_grad():
-        archive(torch.zeros(args.batch_size, 3, 299, 299, device=device))
-    compare(
-        "pytorch-fid", lambda: fid_score.get_activations(files, model, **options), ours(legacy), args.rounds, device
+    _, files = images_in(setting.folder / "png")
+    state = random_state()
+    save_legacy(setting.folder / LEGACY_WEIGHTS.name, state)
+    with patch.object(inception, "load_state_dict_from_url", lambda url, progress: state):
+        model = inception.InceptionV3([inception.InceptionV3.BLOCK_INDEX_BY_DIM[DIM]])
+    options = {"batch_size": BATCH_SIZE, "device": torch.device("cpu"), "num_workers": 0}
+    return features(
+        setting,
+        "legacy",
+        setting.folder / LEGACY_WEIGHTS.name,
+        lambda: fid_score.get_activations(files, model, **options),
     )
-    compare("clean-fid", by_clean_fid, ours(clean), args.rounds, device)
 
 
-def compare_distances(dim: int, rounds: int) -> None:
-    """SciPy's root as pytorch-fid and clean-fid take it, on statistics of correlated features of full rank."""
-    random = np.random.default_rng(0)
-    mix = random.normal(size=(dim, dim)) * np.geomspace(1, 0.01, dim)
-    sets = [random.normal(size=(3 * dim, dim)) @ mix + shift for shift in (0, 0.1)]
-    (mu1, sigma1), (mu2, sigma2) = map(feature_statistics, sets)
+def beside_clean_fid(setting: Setting) -> Comparison:
+    from cleanfid import fid
+    from cleanfid.inception_torchscript import InceptionV3W
 
-    def by_scipy() -> Array:
-        root = scipy.linalg.sqrtm(sigma1 @ sigma2).real
-        return np.array([np.sum((mu1 - mu2) ** 2) + np.trace(sigma1) + np.trace(sigma2) - 2 * np.trace(root)])
-
-    def ours() -> Array:
-        return np.array([frechet_distance(mu1, sigma1, mu2, sigma2)])
-
-    compare(f"SciPy's root, {dim} dimensions", by_scipy, ours, rounds, torch.device("cpu"))
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=200)
-    parser.add_argument("--batch-size", type=int, default=50)
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
-    parser.add_argument("--workers", type=int, default=0, help="processes that read and resize, for the peers")
-    parser.add_argument("--dim", type=int, default=DIM, help="of the distance, 0 for none")
-    parser.add_argument("--weights-root", type=Path, help="with both published files")
-    add_device_argument(parser)
-    args = parser.parse_args()
-
-    warnings.filterwarnings("ignore", "`torch.jit", FutureWarning)
-    device = pick_device(args.device, args.threads)
-    print(f"{device_label(device)}; {args.images} images, batches of {args.batch_size}, {args.workers} workers")
-    if args.images:
-        with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as made:
-            if args.weights_root is None:
-                print("random weights: these are no FID")
-                state = random_state()
-                save_legacy(Path(made, LEGACY_WEIGHTS.name), state)
-                save_clean(Path(made, CLEAN_WEIGHTS.name), state)
-            compare_features(args, device, Path(folder), args.weights_root or Path(made))
-    if args.dim:
-        compare_distances(args.dim, args.rounds)
+    folder = setting.folder / "png"
+    images_in(folder)
+    save_clean(setting.folder / CLEAN_WEIGHTS.name, random_state())
+    model = InceptionV3W(str(setting.folder), download=False)
+    options = {"batch_size": BATCH_SIZE, "device": torch.device("cpu"), "num_workers": 0, "verbose": False}
+    return features(
+        setting,
+        "clean",
+        setting.folder / CLEAN_WEIGHTS.name,
+        lambda: fid.get_folder_features(str(folder), model=model, mode="clean", **options),
+    )
 
 
-if __name__ == "__main__":
-    main()
+# --- Metrics ----------------------------------------------------------------------------------------------------------
+
+
+@cache
+def random_features(count: int, seed: int) -> Features:
+    """Features (count, 2048) of full rank, correlated, none of them negative, and logits (count, 1008)."""
+    mix = np.random.default_rng(0).normal(size=(DIM, DIM)).astype(np.float32) * np.geomspace(1, 0.1, DIM) / DIM**0.5
+    random = np.random.default_rng(seed)
+    found = np.abs(random.normal(size=(count, DIM)).astype(np.float32) @ mix.astype(np.float32) + 0.3 + 0.01 * seed)
+    info = {"extractor": {"name": "inception-clean", "sha256": "0" * 64}, "images_sha256": f"{seed:064x}"}
+    return Features(found, 2 * random.normal(size=(count, 1008)).astype(np.float32), info)
+
+
+def metrics(names: Sequence[str], by_peer: Callable[[Any, Any], Mapping[str, float]], kept: bool = True) -> Comparison:
+    """Metrics of these names of two sets of features; by_peer: from both to numbers by the names of metrics."""
+    real, fake = (random_features(SAMPLES, seed) for seed in (0, 1))
+    chosen, options = [METRICS[name] for name in names], EvaluationOptions()
+    known = know_reference(real, None, options, chosen, {})
+
+    def ours(known: dict[str, Any]) -> dict[str, float]:
+        found = evaluate_features(real, fake, options, metrics=chosen, known=dict(known))
+        return {metric.name: found[metric.key("inception-clean")]["value"] for metric in chosen}
+
+    def apart(theirs: Mapping[str, float], ours: Mapping[str, float]) -> str:
+        return f"apart by {max(abs(ours[name] / value - 1) for name, value in theirs.items()):.0e}"
+
+    return Comparison(
+        theirs=lambda: by_peer(real.features, fake.features),
+        ours={"": lambda: ours({})} | ({"reference kept": lambda: ours(known)} if kept else {}),
+        rounds=3,
+        remark=apart,
+    )
+
+
+def fd_of_torch_fidelity(setting: Setting) -> Comparison:
+    from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+
+    def fid(real: NDArray[Any], fake: NDArray[Any]) -> dict[str, float]:
+        sets = (fid_features_to_statistics(torch.from_numpy(found)) for found in (real, fake))
+        return {"fid": fid_statistics_to_metric(*sets, verbose=False)["frechet_inception_distance"]}
+
+    return metrics(["fid"], fid)
+
+
+def fd_of_pytorch_fid(setting: Setting) -> Comparison:
+    from pytorch_fid.fid_score import calculate_frechet_distance
+
+    def fid(real: NDArray[Any], fake: NDArray[Any]) -> dict[str, float]:
+        sets = [(np.mean(found, axis=0), np.cov(found, rowvar=False)) for found in (real, fake)]
+        return {"fid": calculate_frechet_distance(*sets[0], *sets[1])}
+
+    return metrics(["fid"], fid)
+
+
+def fd_of_clean_fid(setting: Setting) -> Comparison:
+    from cleanfid.fid import fid_from_feats
+
+    return metrics(["fid"], lambda real, fake: {"fid": fid_from_feats(real, fake)})
+
+
+def kid_of_torch_fidelity(setting: Setting) -> Comparison:
+    from torch_fidelity.metric_kid import kid_features_to_metric
+
+    def kid(real: NDArray[Any], fake: NDArray[Any]) -> dict[str, float]:
+        options = {"kid_subsets": 100, "kid_subset_size": 1000, "verbose": False}
+        found = kid_features_to_metric(torch.from_numpy(real), torch.from_numpy(fake), **options)
+        return {"kid": found["kernel_inception_distance_mean"]}
+
+    return metrics(["kid"], kid, kept=False)
+
+
+def kid_of_clean_fid(setting: Setting) -> Comparison:
+    from cleanfid.fid import kernel_distance
+
+    def kid(real: NDArray[Any], fake: NDArray[Any]) -> dict[str, float]:
+        random = np.random.RandomState(2020)  # its own draws from the global state: x of its second argument first
+        with patch.object(np.random, "choice", random.choice):
+            return {"kid": kernel_distance(fake, real)}
+
+    return metrics(["kid"], kid, kept=False)
+
+
+def manifolds_of_prdc(setting: Setting) -> Comparison:
+    from prdc import compute_prdc
+
+    return metrics(["density", "coverage"], lambda real, fake: compute_prdc(real, fake, nearest_k=5))
+
+
+def manifolds_of_torch_fidelity(setting: Setting) -> Comparison:
+    from torch_fidelity.metric_prc import prc_features_to_metric
+
+    def precision_recall(real: NDArray[Any], fake: NDArray[Any]) -> dict[str, float]:
+        options = {"prc_neighborhood": 3, "prc_batch_size": 10_000, "verbose": False}
+        found = prc_features_to_metric(torch.from_numpy(fake), torch.from_numpy(real), **options)
+        return {name: found[name] for name in ("precision", "recall")}
+
+    return metrics(["precision", "recall"], precision_recall)
+
+
+# --- A row ------------------------------------------------------------------------------------------------------------
+
+
+def row(count: int) -> Callable[[Setting], Comparison]:
+    """All metrics of `count` samples against as many training images, with 10,000 test images, from files."""
+
+    def make(setting: Setting) -> Comparison:
+        before = setting.earlier()
+        paths = [setting.folder / f"{name}-{count}.npz" for name in ("real", "fake", "test")]
+        for seed, path in enumerate(paths):
+            save_features(path, random_features(SAMPLES if path is paths[2] else count, seed))
+        random_features.cache_clear()
+        kept = setting.folder / f"statistics-{count}.npz"
+        evaluate_files(paths[:1], paths[2:], allow_too_few=True, write_statistics=kept)
+
+        def evaluate(checkout: Path, **more: str) -> dict[str, Any]:
+            command = [sys.executable, "-c", ROW, *map(str, paths), json.dumps(more)]
+            environment = os.environ | {"PYTHONPATH": str(checkout)}
+            job = subprocess.run(command, env=environment, cwd=checkout, stdout=subprocess.PIPE, check=True)
+            found: dict[str, Any] = json.loads(job.stdout)
+            return found
+
+        def remark(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
+            pairs = [(value, ours["values"][key]) for key, value in theirs["values"].items()]
+            apart = max(abs(a - b) / abs(a) for a, b in pairs if a)
+            return f"{theirs['gigabytes']:.1f} GB before, {ours['gigabytes']:.1f} GB now; apart by {apart:.0e}"
+
+        ours = {"": lambda: evaluate(ROOT), "reference kept": lambda: evaluate(ROOT, statistics=str(kept))}
+        return Comparison(
+            theirs=lambda: evaluate(before),
+            ours=ours,
+            rounds=3 if count <= SAMPLES else 1,
+            warm_up=False,
+            remark=remark,
+        )
+
+    return make
+
+
+FD, KID = f"FD from {SAMPLES:,} x {DIM:,} features", "KID, 100 subsets of 1,000, the same ones"
+WORKS = (
+    Work(
+        "features-pytorch-fid",
+        f"Inception features of {IMAGES} images",
+        "pytorch-fid",
+        beside_pytorch_fid,
+        before="1.54",
+        versions=("pytorch-fid",),
+    ),
+    Work(
+        "features-clean-fid",
+        f"Inception features of {IMAGES} images",
+        "clean-fid",
+        beside_clean_fid,
+        before="1.60",
+        versions=("clean-fid",),
+    ),
+    Work("fd-torch-fidelity", FD, "torch-fidelity", fd_of_torch_fidelity, before="1.24", versions=("torch-fidelity",)),
+    Work("fd-pytorch-fid", FD, "pytorch-fid", fd_of_pytorch_fid, before="2.5", versions=("pytorch-fid",)),
+    Work("fd-clean-fid", FD, "clean-fid", fd_of_clean_fid, before="2.6", versions=("clean-fid",)),
+    Work(
+        "kid-torch-fidelity", KID, "torch-fidelity", kid_of_torch_fidelity, before="0.66", versions=("torch-fidelity",)
+    ),
+    Work("kid-clean-fid", KID, "clean-fid", kid_of_clean_fid, before="0.68", versions=("clean-fid",)),
+    Work(
+        "manifolds-prdc",
+        f"precision, recall, density and coverage, {SAMPLES:,}",
+        "prdc",
+        manifolds_of_prdc,
+        before="2.41",
+        versions=("prdc",),
+    ),
+    Work(
+        "manifolds-torch-fidelity",
+        f"precision, recall, density and coverage, {SAMPLES:,}",
+        "torch-fidelity, precision and recall only",
+        manifolds_of_torch_fidelity,
+        before="1.39",
+        versions=("torch-fidelity",),
+    ),
+    Work("row-10000", "all metrics of a row, 10,000 samples", "an earlier genbench", row(10_000), before="1"),
+    Work("row-50000", "all metrics of a row, 50,000 samples", "an earlier genbench", row(50_000), "1", on_request=True),
+)
