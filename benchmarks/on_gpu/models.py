@@ -172,7 +172,7 @@ def entry(name: str, tiny: bool, **training: Any) -> dict[str, Any]:
 def sampler(name: str, tiny: bool) -> dict[str, Any]:
     """Options of the sampler that a model is measured with."""
     steps = {"steps": 2} if tiny and "steps" in SAMPLERS[name] else {}
-    respacing = {"respacing": "2"} if tiny and "respacing" in SAMPLERS[name] else {}
+    respacing = {"respacing": "10"} if tiny and "respacing" in SAMPLERS[name] else {}
     return {**SAMPLERS[name], **steps, **respacing}
 
 

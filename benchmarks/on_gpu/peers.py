@@ -84,7 +84,7 @@ def _beside(at: Setting, name: str, folder: str, make: Callable[..., Peer], what
             if number >= 0:
                 rates[side].append(count * size / took)
     median = {side: statistics.median(found) for side, found in rates.items()}
-    ours = count(built(entry(name, at.tiny)["model"], torch.device("cpu")))
+    ours = parameters(built(entry(name, at.tiny)["model"], torch.device("cpu")))
     return {
         "batch_size": size,
         "parameters": {"theirs": peer.parameters, "ours": ours},
@@ -108,8 +108,8 @@ def as_torch_begins(autotune: bool = False) -> Iterator[None]:
         torch.backends.cudnn.benchmark = benchmark
 
 
-def count(*networks: nn.Module) -> int:
-    """Parameters that are learned."""
+def parameters(*networks: nn.Module) -> int:
+    """How many numbers are learned."""
     return sum(parameter.numel() for network in networks for parameter in network.parameters())
 
 
@@ -168,7 +168,7 @@ def dcgan(repository: Path, at: Setting) -> Peer:
         with torch.no_grad():
             generator(torch.randn(draws, 100, 1, 1, device=device))
 
-    return Peer(train, draw, size, draws, count(generator, discriminator), autotune=True)
+    return Peer(train, draw, size, draws, parameters(generator, discriminator), autotune=True)
 
 
 def ddgan(repository: Path, at: Setting) -> Peer:
@@ -235,7 +235,7 @@ def ddgan(repository: Path, at: Setting) -> Peer:
         start = torch.randn(draws, 3, 32, 32, device=device)
         script.sample_from_model(posterior, generator, 4, start, None, options)
 
-    return Peer(train, draw, size, draws, count(generator, discriminator))
+    return Peer(train, draw, size, draws, parameters(generator, discriminator))
 
 
 def improved_diffusion(repository: Path, at: Setting) -> Peer:
@@ -247,33 +247,33 @@ def improved_diffusion(repository: Path, at: Setting) -> Peer:
         "dropout": 0.3, "diffusion_steps": 4000, "noise_schedule": "cosine",
     }  # fmt: skip
     network, process = util.create_model_and_diffusion(**options)
-    _, respaced = util.create_model_and_diffusion(**options | {"timestep_respacing": at.either("10", "1")})
+    _, respaced = util.create_model_and_diffusion(**options | {"timestep_respacing": at.either("10", "2")})
     network.to(device)
-    parameters = list(network.parameters())
-    average, optimizer = copy.deepcopy(parameters), torch.optim.AdamW(parameters, lr=1e-4, weight_decay=0.0)
+    weights = list(network.parameters())
+    average, optimizer = copy.deepcopy(weights), torch.optim.AdamW(weights, lr=1e-4, weight_decay=0.0)
     times = resample.create_named_schedule_sampler("uniform", process)
     images = torch.rand(size, *IMAGE_SHAPE) * 2 - 1
 
     def train() -> None:
-        for parameter in parameters:
+        for parameter in weights:
             if parameter.grad is not None:
                 parameter.grad.detach_()
                 parameter.grad.zero_()
         network.train()
-        t, weights = times.sample(size, device)
+        t, factors = times.sample(size, device)
         losses = process.training_losses(network, images.to(device), t, model_kwargs={})
-        loss = (losses["loss"] * weights).mean()
+        loss = (losses["loss"] * factors).mean()
         for values in losses.values():  # for their log, by quarters of the times
-            (values * weights).mean().item()
+            (values * factors).mean().item()
             t.cpu(), values.detach().cpu()
         loss.backward()
-        sum((parameter.grad**2).sum().item() for parameter in parameters)  # for their log
+        sum((parameter.grad**2).sum().item() for parameter in weights)  # for their log
         optimizer.step()
-        layers.update_ema(average, parameters, rate=0.9999)
+        layers.update_ema(average, weights, rate=0.9999)
 
     def draw() -> None:
         network.eval()
         with torch.no_grad():
             respaced.p_sample_loop(network, (draws, *IMAGE_SHAPE), clip_denoised=True, device=device)
 
-    return Peer(train, draw, size, draws, count(network))
+    return Peer(train, draw, size, draws, parameters(network))

@@ -93,7 +93,7 @@ def _shown(path: str, value: Any) -> str:
 
 
 def markdown(path: Path) -> str:
-    """All tables of a file. A column that no line fills is left out; lines without numbers follow with their reason."""
+    """All tables of a file; lines without numbers follow with their reason."""
     lines = read(path)
     parts = []
     for line in lines:
@@ -101,16 +101,15 @@ def markdown(path: Path) -> str:
             versions = ", ".join(f"{key} {line[key]}" for key in ("torch", "cuda", "cudnn") if line[key])
             parts.append(f"{line['device']}, {line['size']} size; {versions}; {line['time'][:10]}.")
     for phase, columns in COLUMNS.items():
-        measured = [line for line in lines if line["phase"] == phase and "what" in line and "reason" not in line]
-        kept = {head: key for head, key in columns.items() if any(_value(line, key) is not None for line in measured)}
-        if measured:
-            heads = ["work", "model", "precision"]
-            rows = [
-                [line["what"], line.get("model", ""), line.get("precision", "")]
-                + [_shown(key, _value(line, key)) for key in kept.values()]
-                for line in measured
-            ]
-            table = [[*heads, *kept], ["---"] * (len(heads) + len(kept)), *rows]
+        tables: dict[tuple[str, ...], list[list[str]]] = {}  # rows that fill the same columns share a table
+        for line in lines:
+            if line["phase"] == phase and "what" in line and "reason" not in line:
+                filled = [head for head, key in columns.items() if _value(line, key) is not None]
+                row = [line["what"], line.get("model", ""), line.get("precision", "")]
+                row += [_shown(columns[head], _value(line, columns[head])) for head in filled]
+                tables.setdefault(tuple(filled), []).append(row)
+        for heads, rows in tables.items():
+            table = [["work", "model", "precision", *heads], ["---"] * (3 + len(heads)), *rows]
             parts.append("\n".join(f"| {' | '.join(row)} |" for row in table))
         for line in lines:
             if line["phase"] == phase and "reason" in line:

@@ -16,6 +16,7 @@ import torch
 import yaml
 
 from benchmarks import gpu
+from benchmarks.on_gpu import peers
 from benchmarks.on_gpu.models import MODELS
 from benchmarks.on_gpu.pieces import Piece, Setting
 from benchmarks.on_gpu.table import markdown
@@ -102,6 +103,19 @@ def test_results_are_a_table(lines: list[dict[str, Any]], tmp_path: Path) -> Non
     assert table.count("| training | dcgan-64 | bf16 |") == 1
     assert "| training stopped and resumed | dcgan-64 | tf32 | " in table
     assert "Not measured: Inception features: ModuleNotFoundError" in table
+
+
+def test_a_peer_is_measured_in_turn(tmp_path: Path) -> None:
+    (tmp_path / "peer").mkdir()
+    slow = peers.Peer(lambda: time.sleep(0.2), lambda: time.sleep(0.2), batch_size=4, sample_batch_size=2, parameters=7)
+    at = Setting(torch.device("cpu"), True, peers=tmp_path)
+    for what, size in (("training", 4), ("sampling", 2)):
+        found = peers._beside(at, "dcgan-64", "peer", lambda folder, at: slow, what)
+        assert found["images_per_second"]["theirs"] == pytest.approx(size / 0.2, rel=0.3)
+        for precision, ratio in found["ratio"].items():
+            ours, theirs = (found["images_per_second"][side] for side in (precision, "theirs"))
+            assert ratio == ours / theirs
+        assert found["parameters"]["theirs"] == 7 < found["parameters"]["ours"]
 
 
 def test_models_are_those_of_the_suite() -> None:
