@@ -20,6 +20,7 @@ from genbench.data.image_set import ImageSet, make_image_set
 from genbench.errors import InputError
 from genbench.files.archives import read_files
 from genbench.files.artifacts import sha256_json
+from genbench.files.substitutes import substitute
 from genbench.machine.memory import available_memory, check_memory, in_words
 from genbench.machine.progress import Progress
 
@@ -165,7 +166,7 @@ def decode_or_reason(content: bytes, as_asked: Callable[[bytes], Decoded]) -> De
     except MemoryError:
         return f"no memory for its pixels: {in_words(available_memory())} are free"
     except UnidentifiedImageError:
-        return "no PNG, JPEG, WebP, BMP, TIFF or PPM image"
+        return substitute(content) or "no PNG, JPEG, WebP, BMP, TIFF or PPM image"
     except Exception as error:  # a damaged file can make PIL raise anything
         return str(error) or type(error).__name__
 

@@ -3,6 +3,7 @@
 artifacts    JSON records, hashes, atomic writing
 npz          arrays, without pickle
 weights      tensors: safetensors with their description
+substitutes  what often lies in a downloaded file's place
 changes      whether a user's files are still those that were read
 locks        one process at a time
 downloads    files of the network, with checksums

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from genbench.errors import InputError
+from genbench.files.substitutes import substitute_at
 
 LARGEST = (
     1 << 30
@@ -66,6 +67,8 @@ def _clear_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, lzma.LZMAError, zlib.error, NotImplementedError) as error:
+        if found := substitute_at(path):
+            raise InputError(f"{path}: found {found}") from None
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise InputError(f"{path}: not a folder, .zip or .tar[.gz|.xz|.bz2], or a damaged one ({reason})") from None
     except OSError as error:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from genbench.errors import InputError
 from genbench.files.artifacts import repair
+from genbench.files.substitutes import substitute_at
 from genbench.machine.memory import available_memory, in_words, physical_memory
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,8 @@ def _clear_errors(path: str | os.PathLike[str], kind: str, remedy: str = "") -> 
 
 
 def _damaged(path: str | os.PathLike[str], kind: str, error: Exception, remedy: str) -> InputError:
+    if found := substitute_at(path):
+        return InputError(f"{path}: found {found}")
     reason = " ".join(str(error).split())[:200] or type(error).__name__
     return InputError(f"{path}: not an {kind}, or damaged ({reason}){remedy}")
 

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from genbench.errors import InputError
 from genbench.files.artifacts import atomic_path, repair
+from genbench.files.substitutes import substitute_at
 
 
 def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
@@ -93,6 +94,8 @@ def load_torch_file(path: str | os.PathLike[str]) -> Any:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except Exception as error:  # bytes that are no pickle can raise anything
+        if found := substitute_at(path):
+            raise InputError(f"{path}: found {found}") from None
         raise InputError(f"{path}: not a PyTorch file of tensors and plain values{_reason(error)}") from None
 
 

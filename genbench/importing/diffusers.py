@@ -49,6 +49,7 @@ _USUAL = {  # options of sampling, and their values for what the sampler ddpm do
     "set_alpha_to_one": True,
 }
 _PASSED_OVER = {"dynamic_thresholding_ratio", "sample_max_value"}  # beside thresholding
+_EXAMPLES = {"timesteps": 1000, "schedule": "linear", "prediction": "eps"}  # the published models'
 SPACINGS = {"leading": "leading", "linspace": "diffusers-linspace", "trailing": "diffusers-trailing"}
 _EMA = {"decay", "optimization_step"}  # EMAModel.save_pretrained adds these to a network's configuration
 _MORE_EMA = {"min_decay", "update_after_step", "use_ema_warmup", "inv_gamma", "power"}  # and these, how it averaged
@@ -443,6 +444,11 @@ def diffusers(
         process = _process(_read_config(SchedulerConfig, scheduler, scheduler_path), scheduler_path)
     options = {"timesteps": timesteps, "schedule": schedule, "prediction": prediction}
     entry: dict[str, Any] = {"class": "diffusion.Diffusion"}
+    if missing := [name for name, value in options.items() if value is None and process[name] is None]:
+        raise InputError(
+            f"{weights}: does not say {', '.join(missing)} (found no {SCHEDULER}); expected them as options, such as "
+            + ", ".join(f"{name}: {_EXAMPLES[name]}" for name in missing)
+        )
     for name, value in options.items():
         entry[name] = _given_or_said(name, value, process[name], scheduler_path or weights, f"found no {SCHEDULER}")
     if learned := _learns_variance(config, scheduler, config_path):

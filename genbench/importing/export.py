@@ -140,6 +140,8 @@ def diffusers(model: Model, info: Mapping[str, Any], folder: Path) -> None:
     if not isinstance(model, Diffusion) or not isinstance(model.denoiser, UNet):
         network = entry["class"] if not isinstance(model, Diffusion) else entry["denoiser"]["class"]
         raise _inexpressible("class", network, "diffusion.Diffusion with a denoiser unet.UNet")
+    if model.num_classes:
+        raise _inexpressible("num_classes", model.num_classes, "0: its pipelines of this kind have no labels")
     # Rescaled to 1000, an index of 0 .. 999 is itself.
     if model.time_input != "index" and not (model.time_input == "rescaled" and model.schedule.T == 1000):
         raise _inexpressible("time_input", model.time_input, "'index'")

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from genbench.errors import InputError
+from genbench.files.substitutes import substitute_at
 
 Path = str | os.PathLike[str]
 State = dict[str, Tensor]
@@ -37,6 +38,8 @@ def load_safetensors_file(path: Path) -> State:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (SafetensorError, OSError, RuntimeError) as error:
+        if found := substitute_at(path):
+            raise InputError(f"{path}: found {found}") from None
         raise InputError(f"{path}: not a readable safetensors file ({error})") from None
 
 

@@ -22,8 +22,13 @@ def check_memory(needed: int, what: str, remedy: str) -> None:
 
 
 def in_words(size: int) -> str:
-    """Bytes as 0.307 GB or 78.6 GB."""
-    return f"{size / 1e9:.3g} GB"
+    """Bytes as 307 kB or 78.6 GB."""
+    value = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 999.5:
+            return f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:.4g} TB"
 
 
 def physical_memory() -> int:

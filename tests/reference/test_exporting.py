@@ -169,6 +169,10 @@ def test_what_is_not_square_comes_back_as_it_was(tmp_path: Path) -> None:
     [
         (GAN, "key 'class': found 'gan.GAN', which diffusers cannot express; expected diffusion.Diffusion"),
         (DDPM, "key 'patch_size': found 2, which diffusers cannot express; expected 1"),
+        (
+            diffusion(num_classes=4, label_dropout=0.1),
+            "key 'num_classes': found 4, .* expected 0: its pipelines of",
+        ),
         (diffusion(time_input="fraction"), "key 'time_input': found 'fraction', .* expected 'index'"),
         (diffusion(time_input="rescaled"), "key 'time_input': found 'rescaled', .* expected 'index'"),
         (diffusion({"middle_attention": "bare"}), "key 'middle_attention': found 'bare'.* without scale_shift_norm"),

@@ -470,8 +470,12 @@ def test_folders_that_are_no_checkpoints_of_diffusers_are_refused(tmp_path: Path
     refused("timesteps: found 1000 in the file and 4000 as an option; expected one of them", folder, timesteps=4000)
     refused("image_size: found 16 in the file and 16 as an option; expected one of them", folder, image_size=16)
     unet = (folder / "unet").rename(tmp_path / "unet")
-    refused(r"does not say timesteps \(found no scheduler_config.json\); expected it as an option", unet)
-    refused("does not say prediction", unet, timesteps=1000, schedule="linear")
+    refused(
+        r"does not say timesteps, schedule, prediction \(found no scheduler_config.json\); expected them as options, "
+        "such as timesteps: 1000, schedule: linear, prediction: eps$",
+        unet,
+    )
+    refused("does not say prediction .*: eps$", unet, timesteps=1000, schedule="linear")
     weights_file = unet / "diffusion_pytorch_model.safetensors"
     weights_file.write_bytes(weights_file.read_bytes()[:1000])
     refused("not a readable safetensors file", unet, **BARE)

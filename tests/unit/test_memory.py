@@ -75,12 +75,19 @@ def test_images_larger_than_memory_are_refused_before_the_second_is_read(
     monkeypatch.setattr(memory, "available_memory", lambda: 20_000)
     entry = {"source": "folder", "path": str(tmp_path / "photographs")}
     message = (
-        r"photographs: 10 images of 40x20 in 3 channels take 2\.4e-05 GB of memory, more than the 2e-05 GB that are "
+        r"photographs: 10 images of 40x20 in 3 channels take 24 kB of memory, more than the 20 kB that are "
         r"free; expected fewer images, or smaller ones by the option image_size$"
     )
     with pytest.raises(InputError, match=message):
         prepare(entry, tmp_path)
     assert len(prepare(entry | {"image_size": 8}, tmp_path)["train"].images) == 8
+
+
+@pytest.mark.parametrize(
+    ("size", "words"), [(0, "0 B"), (999, "999 B"), (24_000, "24 kB"), (999_600, "1 MB"), (78_640_000_000, "78.6 GB")]
+)
+def test_sizes_in_words(size: int, words: str) -> None:
+    assert memory.in_words(size) == words
 
 
 @pytest.mark.usefixtures("no_memory")
@@ -126,7 +133,7 @@ def test_a_file_for_which_there_is_no_memory_is_not_called_damaged(
         raise error
 
     monkeypatch.setattr(np, "load", fail)
-    with pytest.raises(InputError, match=r"train\.npz: larger than the memory that is free \(.* GB\): ") as caught:
+    with pytest.raises(InputError, match=r"train\.npz: larger than the memory that is free \(.* [GM]B\): ") as caught:
         load_image_set(prepared)
     assert "rm " not in str(caught.value)
 
