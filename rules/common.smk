@@ -23,6 +23,7 @@ from genbench.suites import runs
 from genbench.suites.checked import Checked
 from genbench.suites.keys import Config
 from genbench.suites.load import QUANTISATION, checkpoints, load_suites, sampler_argument
+from genbench.suites.needs import shortages
 from genbench.suites.runs import DRAW, RUN
 
 try:
@@ -87,6 +88,7 @@ def preflight(*options):
     Snakemake's own frames around it."""
     script = [sys.executable, f"{CHECKOUT}/scripts/preflight.py", *options]
     suites = ["--suite", *map(str, SUITE_FILES), "--overrides", OVERRIDES, f"--data-root={config['data_root']}"]
+    suites += [f"--device={config['device']}", *(["--elsewhere", where] if (where := other_machines()) else [])]
     if subprocess.run([*script, *suites]).returncode:
         sys.exit(1)
 
@@ -96,9 +98,20 @@ def check_entries(dryrun):
     """In a dry run, for which Snakemake calls no onstart: refuse what that finds wrong with the suites' entries, as far as
     it needs no run of a model and no network. Takes seconds where something has changed since the last check of any kind.
     As an input function's value: no files."""
-    if dryrun and not all(Checked(suite, config["data_root"]).holds() for suite in SUITES.values()):
-        preflight("--check")
+    if dryrun:
+        found = {path: Checked(suite, config["data_root"]) for path, suite in FILES.values()}
+        if not all(checked.holds() for checked in found.values()):
+            preflight("--check")
+            return []
+        for path, checked in found.items():
+            for line in shortages(checked.suite, checked.facts, device=config["device"], elsewhere=other_machines()):
+                print(f"{path}: {line}", file=sys.stderr)
     return []
+
+
+def other_machines():
+    """What is on other machines, as in the option --elsewhere of scripts/preflight.py: all files, the jobs, or nothing."""
+    return "files" if workflow.storage_settings.default_storage_prefix else "jobs" if elsewhere() else ""
 
 
 def suite_of(wildcards):

@@ -17,6 +17,13 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--data-root", type=Path, default=Path("resources/downloads"), help="where downloads are kept")
     parser.add_argument("--results", type=Path, metavar="DIR", help="write DIR/SUITE/preflight.json")
     parser.add_argument("--check", action="store_true", help="only check, in seconds: run no model, download nothing")
+    parser.add_argument("--device", choices=["auto", "cuda", "cpu"], default="auto", help="what jobs compute on")
+    parser.add_argument(
+        "--elsewhere",
+        choices=["jobs", "files"],
+        default="",
+        help="what is on other machines, of whose memory, or also disks, nothing is said",
+    )
     return parser
 
 
@@ -25,8 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser().parse_args(arguments)
     from genbench.suites.cost_table import check_files, preflight_files, show
 
+    options = {key: vars(args)[key] for key in ("data_root", "device", "elsewhere")}
     if args.check:
-        check_files(args.suite, args.overrides, data_root=args.data_root)
+        check_files(args.suite, args.overrides, **options)
         return
-    for plan in preflight_files(args.suite, args.overrides, data_root=args.data_root, results=args.results):
+    for plan in preflight_files(args.suite, args.overrides, results=args.results, **options):
         show(plan)

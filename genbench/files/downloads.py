@@ -84,6 +84,22 @@ def download(
     )
 
 
+def unreachable(urls: Sequence[str], seconds: float = 5) -> str | None:
+    """Why none of `urls` can be downloaded at this moment; None where one can. Nothing is downloaded."""
+    import requests
+
+    reason = None
+    for url in urls:
+        try:
+            with requests.head(url, allow_redirects=True, timeout=seconds) as response:
+                if response.status_code < 400 or response.status_code in (403, 405):  # it may refuse to say only that
+                    return None
+                reason = f"HTTP {response.status_code}"
+        except requests.RequestException as error:
+            reason = type(error).__name__
+    return reason
+
+
 class _FetchError(Exception):
     def __init__(self, reason: str, again: bool) -> None:
         self.reason, self.again = reason, again

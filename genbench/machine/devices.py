@@ -4,6 +4,8 @@ import fcntl
 import logging
 import os
 import re
+import shutil
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -29,6 +31,19 @@ def count_gpus() -> int:
     """How many GPUs jobs of this machine may use: those of CUDA_VISIBLE_DEVICES where it is set, or all."""
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
     return len(gpu_indices()) if given is None else len([name for name in given.split(",") if name])
+
+
+def gpu_memory() -> int | None:
+    """Bytes of memory of the smallest NVIDIA GPU that jobs may use; None where there is none, or no nvidia-smi."""
+    program = shutil.which("nvidia-smi")
+    if not count_gpus() or program is None:
+        return None
+    command = [program, "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    try:
+        lines = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.split()
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return min((int(line) for line in lines if line.isdecimal()), default=0) * 2**20 or None
 
 
 def _open_lock(path: Path) -> IO[str]:

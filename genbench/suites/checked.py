@@ -50,13 +50,20 @@ class Checked:
     def holds(self) -> bool:
         """Whether the whole suite was checked and is unchanged: nothing is built, and no code of a user's run."""
         key = self._key_of_suite()
-        return key is not None and self.kept.get("suite") == key
+        return key is not None and self.kept.get("suite") == key and isinstance(self.kept.get("facts"), dict)
 
-    def hold(self) -> None:
-        """Note that the whole suite is right as it is."""
+    def hold(self, facts: Mapping[str, Any]) -> None:
+        """Note that the whole suite is right as it is, and facts of it that a later check wants to know."""
         key = self._key_of_suite()
-        if self.kept.get("suite") != key:
-            self.kept["suite"], self.changed = key, True
+        if self.kept.get("suite") != key or self.kept.get("facts") != facts:
+            self.kept.update(suite=key, facts=facts)
+            self.changed = True
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What was noted of a suite that `holds`."""
+        facts: dict[str, Any] = self.kept["facts"]
+        return facts
 
     def key(self, entry: Mapping[str, Any], data: Description) -> str | None:
         """What the finding of an entry depends on, as a hash; None where its files have not settled, or are missing."""

@@ -1,5 +1,6 @@
 """What the models of checked suites are and cost: written for the report, and shown as a table."""
 
+import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +16,10 @@ from genbench.records.plan import Plan
 from genbench.suites.checked import Checked
 from genbench.suites.keys import Config
 from genbench.suites.load import load_suite
+from genbench.suites.needs import shortages
 from genbench.suites.preflight import check_suite, preflight
+
+log = logging.getLogger(__name__)
 
 
 def preflight_files(
@@ -24,18 +28,25 @@ def preflight_files(
     *,
     data_root: str | os.PathLike[str] = "resources/downloads",
     results: str | os.PathLike[str] | None = None,
+    device: str = "auto",
+    elsewhere: str = "",
 ) -> Iterator[Plan]:
     """Check the suites in these files, one after another, and yield what each will make and cost.
 
     overrides: of config.yaml, such as {"num_samples": 1000}. results: a folder in which each record is written, too, as
-    SUITE/preflight.json. Raises InputError, naming file, entry and key, for the first that is wrong.
+    SUITE/preflight.json. device: what jobs compute on. elsewhere: "jobs" or "files" where these are on other machines;
+    the log says what this one has too little of. Raises InputError, naming file, entry and key, for the first that is
+    wrong.
     """
     _check_overrides(overrides)
     for path in paths:
         suite = load_suite(Path(path), overrides)
-        plan = preflight(suite, str(data_root), path, Checked(suite, data_root))
+        checked = Checked(suite, data_root)
+        plan = preflight(suite, str(data_root), path, checked)
         if results:
             write_json(Path(results) / plan.suite / "preflight.json", plan.content())
+        for line in shortages(suite, checked.facts, device=device, elsewhere=elsewhere, ask=True):
+            log.warning("%s: %s", path, line)
         yield plan
 
 
@@ -44,6 +55,8 @@ def check_files(
     overrides: Mapping[str, Any] | None = None,
     *,
     data_root: str | os.PathLike[str] = "resources/downloads",
+    device: str = "auto",
+    elsewhere: str = "",
 ) -> None:
     """Check the suites in these files in seconds: no model is run, nothing downloaded. Arguments, errors: as above."""
     _check_overrides(overrides)
@@ -52,6 +65,8 @@ def check_files(
         checked = Checked(suite, data_root)
         if not checked.holds():
             check_suite(suite, str(data_root), path, checked=checked)
+        for line in shortages(suite, checked.facts, device=device, elsewhere=elsewhere):
+            log.warning("%s: %s", path, line)
 
 
 def _check_overrides(overrides: Mapping[str, Any] | None) -> None:

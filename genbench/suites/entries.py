@@ -14,6 +14,7 @@ from genbench import own_code
 from genbench.data import Description
 from genbench.data.given import given_entry, given_samples
 from genbench.errors import InputError, place, unknown_name
+from genbench.features.guards import check_images
 from genbench.files.downloads import existing_path
 from genbench.files.hub import format_options, pretrained_path
 from genbench.importing import choose_format, read_checkpoint
@@ -33,7 +34,10 @@ def check_samples(
     """The record of samples that were drawn elsewhere. Raises InputError when they don't serve."""
     options = given_entry(entry["samples"])
     with place("samples"):
-        given_samples(existing_path(options.pop("path"), Path(data_root)), count, image_shape, **options)
+        path = existing_path(options.pop("path"), Path(data_root))
+        images, _ = given_samples(path, count, image_shape, **options)
+        with place(path):
+            check_images(images)  # or the extraction of their features would refuse them, after all trainings
     return {
         "family": "Given samples",
         "paper": None,

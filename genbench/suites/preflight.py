@@ -16,6 +16,7 @@ from genbench.suites.checked import Checked
 from genbench.suites.evaluation import check_evaluation
 from genbench.suites.families import needed
 from genbench.suites.load import ROOT, checkpoints, seeds_of
+from genbench.suites.needs import facts
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +99,7 @@ def check_suite(
             check_evaluation(suite, data, Path(data_root))
             found = {name: find(name, entry) for name, entry in suite["models"].items()}
         if checked:
-            checked.hold()
+            checked.hold(facts(data, found))
         return data, found
     finally:
         if checked:

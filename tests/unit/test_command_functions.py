@@ -41,6 +41,7 @@ FLAGS = {
     "--dataset": "an entry of a data set",
     "--device": "what a job computes on",
     "--draws": "how many sets of samples, with other seeds, of one model",
+    "--elsewhere": "what is on other machines",
     "--epochs": "how long a classifier is trained",
     "--evaluation": "metrics.json",
     "--evaluator": "a classifier of objects",

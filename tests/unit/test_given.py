@@ -289,7 +289,7 @@ def test_entries_of_other_kinds_are_checked_before_anything_runs(tmp_path: Path,
 
 
 def test_given_samples_have_a_row_and_one_seed(tmp_path: Path) -> None:
-    np.savez(tmp_path / "s.npz", np.zeros((1000, 28, 28, 1), np.uint8))
+    np.savez(tmp_path / "s.npz", np.random.default_rng(0).integers(0, 256, (1000, 28, 28, 1), np.uint8))
     path = tmp_path / "toy.yaml"
     models = {"x": {"samples": "s.npz"}, "vae": TRAINED}
     suite = {"title": "Toy", "dataset": {"source": "demo"}, "num_samples": 1000, "seeds": [3, 4], "models": models}
@@ -300,7 +300,7 @@ def test_given_samples_have_a_row_and_one_seed(tmp_path: Path) -> None:
 
 
 def test_an_entry_may_have_options(tmp_path: Path) -> None:
-    np.savez(tmp_path / "s.npz", np.zeros((1000, 32, 32, 3), np.uint8))
+    np.savez(tmp_path / "s.npz", np.random.default_rng(0).integers(0, 256, (1000, 32, 32, 3), np.uint8))
     path = tmp_path / "toy.yaml"
     given = {"path": "s.npz", "channels": 1, "image_size": 28}
     suite = {"title": "Toy", "dataset": {"source": "demo"}, "num_samples": 1000, "models": {"x": {"samples": given}}}

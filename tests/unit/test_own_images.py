@@ -24,7 +24,7 @@ def written(folder: Path, evaluation: dict | None = None, data: dict | None = No
     with zipfile.ZipFile(folder / "real.zip", "w") as archive:
         for i in range(2400):
             archive.writestr(f"{i}.png", content.getvalue())
-    np.savez(folder / "s.npz", np.zeros((3000, 16, 16, 1), np.uint8))
+    np.savez(folder / "s.npz", np.random.default_rng(0).integers(0, 256, (3000, 16, 16, 1), np.uint8))
     suite = {"title": "Toy", "dataset": {"source": "folder", "path": "real.zip", **(data or {})}, "num_samples": 3000}
     suite |= {"models": {"x": model or {"samples": "s.npz"}}} | ({"evaluation": evaluation} if evaluation else {})
     path = folder / "toy.yaml"

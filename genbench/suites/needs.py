@@ -1,0 +1,149 @@
+"""What a suite will need of this machine, before anything is made: disk, memory, and published weights.
+
+These are looked at each time, and what is short is a line that names both figures, not an error: files can be moved
+while a suite runs, and a part of it needs less.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from genbench.data import Description
+from genbench.features import EXTRACTORS
+from genbench.features.published_weights import weights_root
+from genbench.files.downloads import unreachable
+from genbench.machine.devices import gpu_memory
+from genbench.machine.memory import available_memory, in_words
+from genbench.suites.load import checkpoints
+from genbench.suites.runs import draws, has_test_images, num_samples, runs
+
+FLOAT = 4  # bytes
+COPIES = 2  # of all features, that the metrics make in memory
+INCEPTION_LOGITS = 1008
+
+
+def facts(data: Description, found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What needs follow from, beside the suite: of its data set, and of each model as far as it was found."""
+    return {
+        "image_shape": list(data.image_shape),
+        "num_classes": data.num_classes,
+        "images": {"train": data.num_train or 0, "test": data.num_test or 0},
+        "parameters": {name: sum(model.get("parameters", {}).values()) for name, model in found.items()},
+        "training": {name: model.get("training_memory_bytes") or 0 for name, model in found.items()},
+    }
+
+
+def shortages(
+    suite: Mapping[str, Any], known: Mapping[str, Any], *, device: str = "auto", elsewhere: str = "", ask: bool = False
+) -> Iterator[str]:
+    """A line for whatever this machine has too little of.
+
+    known: `facts`. elsewhere: "jobs" or "files" where these are on other machines, on whose memory and disks nothing is
+    said. ask: whether the publishers of missing weights are asked, within seconds, if they are there.
+    """
+    if not elsewhere:
+        yield from _disk(suite, known)
+        yield from _memory(suite, known, device)
+    elif elsewhere == "jobs":
+        yield from _disk(suite, known)
+    if elsewhere != "files":
+        yield from _weights(suite, ask)
+
+
+def files(suite: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
+    """(what it is, path, bytes) of all that takes room: samples, features, weights, images. The rest is small."""
+    image = _size(known["image_shape"])
+    resources = f"resources/{suite['dataset']['name']}"
+    for split, count in known["images"].items():
+        yield "images", f"{resources}/{split}.npz", count * image
+        for extractor in suite["evaluation"]["extractors"]:
+            yield "features", f"{resources}/features/{split}-{extractor}.npz", count * _row(extractor, known)
+    for name, entry in suite["models"].items():
+        weights = FLOAT * known["parameters"].get(name, 0)
+        for folder, own in runs(suite, "training", "pretrained"):
+            if own is entry:
+                yield "weights", f"{folder}/model.safetensors", weights
+                steps = [checkpoint.removeprefix("step-") for checkpoint in checkpoints(entry)][:-1]
+                yield from (("weights", f"{folder}/snapshots/{step}.safetensors", weights) for step in steps)
+    for draw in draws(suite):
+        count = num_samples(suite, draw.entry, draw.checkpoint)
+        yield "samples", f"{draw.folder}/samples.npz", count * (image + 8)  # and the seed of each
+        for extractor in suite["evaluation"]["extractors"]:
+            yield "features", f"{draw.folder}/features/{extractor}.npz", count * _row(extractor, known)
+
+
+def evaluation_memory(suite: Mapping[str, Any], known: Mapping[str, Any]) -> int:
+    """Bytes that the evaluation of the largest row takes: features of real and of generated images, and copies."""
+    counts = [num_samples(suite, draw.entry, draw.checkpoint) for draw in draws(suite)]
+    real = known["images"]["train"] + (known["images"]["test"] if has_test_images(suite) else 0)
+    rows = [_row(extractor, known) for extractor in suite["evaluation"]["extractors"]]
+    return COPIES * (real + max(counts, default=0)) * max(rows, default=0)
+
+
+def _disk(suite: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[str]:
+    needed: dict[int, dict[str, int]] = {}  # by file system
+    folders: dict[int, dict[str, Path]] = {}
+    for what, path, size in files(suite, known):
+        if not os.path.exists(path):
+            folder = _existing(Path(path.partition("/")[0]))
+            system = folder.stat().st_dev
+            folders.setdefault(system, {})[path.partition("/")[0]] = folder
+            sizes = needed.setdefault(system, {})
+            sizes[what] = sizes.get(what, 0) + size
+    for system, sizes in needed.items():
+        free = min(shutil.disk_usage(folder).free for folder in folders[system].values())
+        if (total := sum(sizes.values())) > free:
+            by_size = sorted(filter(sizes.__getitem__, sizes), key=sizes.__getitem__, reverse=True)
+            parts = ", ".join(f"{in_words(sizes[what])} of {what}" for what in by_size)
+            where = " and ".join(sorted(folders[system]))
+            yield f"disk: {in_words(total)} will be written to {where} ({parts}), and {in_words(free)} are free there"
+
+
+def _memory(suite: Mapping[str, Any], known: Mapping[str, Any], device: str) -> Iterator[str]:
+    free = available_memory()
+    on_gpu = gpu_memory() if device != "cpu" else None
+    limit, where = (free, "this machine's memory") if on_gpu is None else (on_gpu, "the GPU's memory")
+    large = {name: size for name, size in known["training"].items() if size > limit}
+    if large:
+        name = max(large, key=lambda key: large[key])
+        others = f", and {len(large) - 1} more of too much" if len(large) > 1 else ""
+        yield (
+            f"memory: models: {name}: training takes up to about {in_words(large[name])}{others}; "
+            f"{in_words(limit)} of {where} are free; training: accumulate divides it"
+        )
+    if (needed := evaluation_memory(suite, known)) > free:
+        yield (
+            f"memory: the evaluation of a row takes about {in_words(needed)}, features of real and of generated images "
+            f"together; {in_words(free)} of this machine's memory are free; a smaller num_samples needs less"
+        )
+
+
+def _weights(suite: Mapping[str, Any], ask: bool) -> Iterator[str]:
+    for name in suite["evaluation"]["extractors"]:
+        file = EXTRACTORS[name].weights
+        if file is None or (path := weights_root() / file.name).exists():
+            continue
+        missing = f"weights: evaluation: extractors: {name}: found no {path}"
+        if not ask:
+            yield f"{missing}, which a run fetches from {file.urls[0]}; without a network, put it there"
+        elif reason := unreachable(file.urls):
+            yield f"{missing}, and {file.urls[0]} can't be reached ({reason}): fetch it elsewhere and put it there"
+
+
+def _size(shape: list[int]) -> int:
+    channels, height, width = shape
+    return channels * height * width
+
+
+def _row(extractor: str, known: Mapping[str, Any]) -> int:
+    """Bytes that the features and logits of an image take."""
+    logits = {"classifier": known["num_classes"]}.get(extractor, INCEPTION_LOGITS if "inception" in extractor else 0)
+    return FLOAT * (EXTRACTORS[extractor].dim + logits)
+
+
+def _existing(path: Path) -> Path:
+    """The path, or the first above it that there is: what is made lies on its file system."""
+    path = path.absolute()
+    return next(place for place in (path, *path.parents) if place.exists())

@@ -1,0 +1,186 @@
+"""What a suite needs of the machine is known before anything is made: disk, memory, published weights."""
+
+import http.server
+import threading
+from collections import namedtuple
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from entries import MODELS, SUITE, TRAINING, save_samples
+
+from genbench.commands.preflight import main
+from genbench.data import describe
+from genbench.errors import InputError
+from genbench.features import EXTRACTORS
+from genbench.features.published_weights import WeightFile
+from genbench.suites import needs
+from genbench.suites.load import load_suite
+from genbench.suites.needs import evaluation_memory, facts, files, shortages
+from genbench.suites.preflight import check_suite
+
+ROOT = Path(__file__).parents[2]
+GB = 10**9
+
+
+@pytest.fixture(autouse=True)
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to work in, on a machine with 1 TB of disk and 1 TB of memory, without a GPU."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GENBENCH_WEIGHTS", raising=False)
+    set_machine(monkeypatch)
+    return tmp_path
+
+
+def set_machine(monkeypatch: pytest.MonkeyPatch, disk: int = 1000, memory: int = 1000, gpu: int | None = None) -> None:
+    usage = namedtuple("usage", "free")
+    monkeypatch.setattr(needs.shutil, "disk_usage", lambda path: usage(disk * GB))
+    monkeypatch.setattr(needs, "available_memory", lambda: memory * GB)
+    monkeypatch.setattr(needs, "gpu_memory", lambda: None if gpu is None else gpu * GB)
+
+
+def cifar10() -> tuple[dict, dict]:
+    suite = load_suite(ROOT / "suites/cifar10.yaml")
+    models = {"ddpm": {"parameters": {"denoiser": 35_746_307}, "training_memory_bytes": 21 * GB}}
+    return suite, facts(describe(suite["dataset"], "none"), models)
+
+
+def test_cifar10_writes_185_gb_of_features_beside_its_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    suite, known = cifar10()
+    sizes: dict[str, int] = {}
+    for what, path, size in files(suite, known):
+        if path.startswith("results/"):
+            sizes[what] = sizes.get(what, 0) + size
+    rows = 151  # of 50,000 images, each looked at by two Inceptions with 2,048 features and 1,008 logits
+    assert sizes["features"] == rows * 2 * 50_000 * (2048 + 1008) * 4 == pytest.approx(185e9, rel=0.005)
+    assert sizes["samples"] == rows * 50_000 * (3 * 32 * 32 + 8)
+    assert sizes["weights"] == 4 * 35_746_307 * len(suite["seeds"])
+
+    set_machine(monkeypatch, disk=100)
+    (line,) = [line for line in shortages(suite, known) if line.startswith("disk")]
+    assert line.startswith("disk: 210 GB will be written to resources and results (186 GB of features, 23.3 GB of ")
+    assert line.endswith(", and 100 GB are free there")
+    assert not list(shortages(suite, known, elsewhere="files"))
+
+
+def test_what_is_there_already_needs_no_room_again(monkeypatch: pytest.MonkeyPatch, machine: Path) -> None:
+    suite, known = cifar10()
+    for what, path, _ in files(suite, known):
+        if what == "features":
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            Path(path).touch()
+    set_machine(monkeypatch, disk=20)
+    (line,) = [line for line in shortages(suite, known) if line.startswith("disk")]
+    assert "disk: 23.6 GB will be written to resources and results (23.3 GB of samples" in line
+    set_machine(monkeypatch, disk=24)
+    assert not [line for line in shortages(suite, known) if line.startswith("disk")]
+
+
+def test_snapshots_and_all_draws_count(machine: Path) -> None:
+    entry = {"model": MODELS["vae"], "training": TRAINING, "snapshots": [5, 10]}
+    Path("small.yaml").write_text(yaml.safe_dump(SUITE | {"models": {"vae": entry}, "draws": 3, "seeds": [0, 1]}))
+    suite = load_suite(Path("small.yaml"))
+    found = facts(describe(suite["dataset"], "none"), {"vae": {"parameters": {"encoder": 10, "decoder": 15}}})
+    sizes = [(what, size) for what, path, size in files(suite, found) if path.startswith("results/")]
+    assert sorted(size for what, size in sizes if what == "weights") == [100] * 6
+    image, row = 28 * 28 + 8, (128 + found["num_classes"]) * 4
+    assert sorted(size for what, size in sizes if what == "samples") == [160 * image] * 4 + [480 * image] * 2
+    assert sorted(size for what, size in sizes if what == "features") == [160 * row] * 4 + [480 * row] * 2
+
+
+def test_memory_of_training_and_of_evaluation_is_compared_with_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    suite, known = cifar10()
+    assert evaluation_memory(suite, known) == 2 * (50_000 + 10_000 + 50_000) * (2048 + 1008) * 4
+
+    def lines(**options: str) -> list[str]:
+        return [line for line in shortages(suite, known, **options) if line.startswith("memory")]
+
+    assert lines() == []
+    set_machine(monkeypatch, memory=2)
+    training, evaluation = lines()
+    assert training.startswith("memory: models: ddpm: training takes up to about 21 GB; 2 GB of this machine's memory")
+    assert evaluation.startswith("memory: the evaluation of a row takes about 2.69 GB, features of real and of gen")
+    assert lines(elsewhere="jobs") == []
+    set_machine(monkeypatch, memory=100, gpu=16)
+    assert lines()[0].startswith("memory: models: ddpm: training takes up to about 21 GB; 16 GB of the GPU's memory")
+    assert lines(device="cpu") == []
+
+
+@pytest.fixture
+def publisher() -> Iterator[str]:
+    """A server on this machine that has one file, and counts nothing but heads."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            self.send_response(200 if self.path == "/there.pt" else 404)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_weights_that_are_neither_here_nor_to_be_had_are_named_before_the_first_training(
+    publisher: str, machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite, known = cifar10()
+    suite["evaluation"]["extractors"] = ["inception-clean", "classifier"]
+
+    def lines(url: str, ask: bool = True) -> list[str]:
+        kind = replace(EXTRACTORS["inception-clean"], weights=WeightFile("there.pt", [url], "0" * 64))
+        monkeypatch.setitem(EXTRACTORS, "inception-clean", kind)
+        return [line for line in shortages(suite, known, ask=ask) if line.startswith("weights")]
+
+    start = "weights: evaluation: extractors: inception-clean: found no resources/weights/there.pt"
+    gone, nobody = f"{publisher}/gone.pt", "http://127.0.0.1:1/there.pt"
+    assert lines(f"{publisher}/there.pt") == []
+    assert lines(gone) == [f"{start}, and {gone} can't be reached (HTTP 404): fetch it elsewhere and put it there"]
+    (line,) = lines(nobody)
+    assert line == f"{start}, and {nobody} can't be reached (ConnectionError): fetch it elsewhere and put it there"
+    # A dry run asks nobody.
+    assert lines(nobody, ask=False) == [f"{start}, which a run fetches from {nobody}; without a network, put it there"]
+    # The remedy works, also in another folder for weights.
+    monkeypatch.setenv("GENBENCH_WEIGHTS", str(machine / "own"))
+    assert len(lines(nobody)) == 1
+    (machine / "own").mkdir()
+    (machine / "own/there.pt").touch()
+    assert lines(nobody) == []
+
+
+def test_the_script_says_what_is_short_of_a_suite_that_is_known_and_of_a_new_one(
+    machine: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    models = {"vae": {"model": MODELS["vae"], "training": TRAINING}}
+    Path("small.yaml").write_text(yaml.safe_dump(SUITE | {"models": models}))
+    for free, short in ((0, True), (0, True), (1, False)):
+        set_machine(monkeypatch, disk=free)
+        for arguments in (["--check"], []):
+            caplog.clear()
+            main(["--suite", "small.yaml", *arguments])
+            assert any("small.yaml: disk: " in message for message in caplog.messages) == short
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [(128, "images: every value is 128"), (1, "images: every value is 1"), (None, "images: all 160 are the same")],
+)
+def test_given_samples_that_no_metric_would_take_are_refused_before_a_training(value, message, machine: Path) -> None:
+    save_samples(machine / "theirs.npz")
+    images = np.load(machine / "theirs.npz")["arr_0"]
+    constant = np.full_like(images, value) if value is not None else np.repeat(images[:1], len(images), axis=0)
+    np.savez(machine / "constant.npz", constant)
+    for name in ("theirs", "constant"):
+        Path("small.yaml").write_text(yaml.safe_dump(SUITE | {"models": {"x": {"samples": f"{name}.npz"}}}))
+        suite = load_suite(Path("small.yaml"))
+        if name == "theirs":
+            check_suite(suite, "none", "small.yaml")
+        else:
+            with pytest.raises(InputError, match=rf"small\.yaml: models: x: samples: .*constant\.npz: {message}"):
+                check_suite(suite, "none", "small.yaml")
