@@ -22,9 +22,9 @@ from genbench.machine.provenance import git_commit
 from genbench.suites import runs
 from genbench.suites.checked import Checked
 from genbench.suites.keys import Config
-from genbench.suites.load import QUANTISATION, checkpoints, load_suites, sampler_argument
+from genbench.suites.load import QUANTISATION, checkpoints, load_suites, sampler_argument, seeds_of
 from genbench.suites.needs import shortages
-from genbench.suites.runs import DRAW, RUN
+from genbench.suites.runs import DRAW, RUN, SPEED
 
 try:
     config.update(Config.from_snakemake(config))

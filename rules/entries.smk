@@ -103,6 +103,24 @@ def condition_input(wildcards):
     return resource("test.npz")(wildcards) if runs.needs_test_images(entry(wildcards), wildcards.sampler) else []
 
 
+def timed_model(wildcards):
+    """The weights that a model's speed is measured with: of its first seed."""
+    seed = seeds_of(suite_of(wildcards), entry(wildcards))[0]
+    return f"{RUN.format(**wildcards, seed=seed)}/model.safetensors"
+
+
+def timed_samplers(wildcards):
+    """The options of all samplers of a model, as JSON by name."""
+    names = entry(wildcards)["samplers"]
+    return json.dumps({name: json.loads(sampler_argument(entry(wildcards), name)) for name in names})
+
+
+def timed_condition(wildcards):
+    """The split that some sampler of a model starts from, if one does."""
+    starts = any(runs.needs_test_images(entry(wildcards), name) for name in entry(wildcards)["samplers"])
+    return resource("test.npz")(wildcards) if starts else []
+
+
 def reference_samples(wildcards):
     """The samples of the float32 network that those of a quantised one are compared with."""
     folder = DRAW.format(**{**wildcards, "sampler": entry(wildcards)[QUANTISATION]["sampler"]})

@@ -42,6 +42,22 @@ def mpi(wildcards):
     return "mpiexec" if ranks(wildcards) > 1 else ""
 
 
+def sampling_threads(wildcards):
+    """With how many threads a model is sampled: one for each process, or as many as --set-threads gives the rule sample."""
+    given = workflow.resource_settings.overwrite_threads.get("sample")
+    given = getattr(given, "raw", given)
+    return given if isinstance(given, int) else ranks(wildcards)
+
+
+def whole_machine(wildcards):
+    """The cores of a job beside which nothing shall run: all of this machine.
+
+    Elsewhere those that it computes with: what else runs on its node is for the cluster to say (docs/clusters.md).
+    """
+    here = 0 if elsewhere() else workflow.resource_settings.cores or 0
+    return max(here, sampling_threads(wildcards))
+
+
 def growing(first, times=lambda wildcards: 1):
     """A resource function: `first` for each process, and as much again with each further attempt at a failed job."""
     return lambda wildcards, attempt: attempt * first * times(wildcards)

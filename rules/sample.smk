@@ -1,4 +1,4 @@
-# Images from a checkpoint, timed; and what else a model draws of itself.
+# Images from a checkpoint, and how long they take; and what else a model draws of itself.
 
 
 rule sample:
@@ -45,6 +45,46 @@ rule sample:
         " {params.condition:q}"
         " --seeds 0:{params.num_samples} --batch-size {params.batch_size} --out {output.samples:q}"
         " --timing {output.timing:q} --grid {output.grid:q} --device {resources.device} --threads {threads}"
+        " 2>&1 | tee -ai {log:q}"
+
+
+# The time to sample, which a report compares: with nothing else beside it, once there is nothing else left to do.
+rule measure_speed:
+    input:
+        model=timed_model,
+        condition=timed_condition,
+    output:
+        SPEED,
+    log:
+        "results/{suite}/{model}/logs/measure_speed.log",
+    benchmark:
+        "results/{suite}/{model}/benchmarks/measure_speed.tsv"
+    wildcard_constraints:
+        model=f"{models_with('training')}|{models_with('pretrained')}",
+    priority: -1
+    conda:
+        "../envs/torch.yaml"
+    threads: whole_machine
+    resources:
+        mpi=mpi,
+        tasks=ranks,
+        cpus_per_task=lambda wildcards, threads: max(1, threads // ranks(wildcards)),
+        gpu=gpus,
+        device=device,
+        mem_mb=growing(8000, ranks),
+        runtime=growing(60),
+    params:
+        samplers=timed_samplers,
+        condition=lambda wildcards, input: ["--condition", input.condition] if input.condition else [],
+        batch_size=lambda wildcards: entry(wildcards)["sample_batch_size"],
+        threads=sampling_threads,
+    message:
+        "measure_speed {wildcards.suite}/{wildcards.model}"
+    shell:
+        'mpi="{resources.mpi}"; ${{mpi:+$mpi -n {resources.tasks}}}'
+        ' python "$GENBENCH"/scripts/measure_speed.py --model {input.model:q} --samplers {params.samplers:q}'
+        " {params.condition:q}"
+        " --batch-size {params.batch_size} --out {output:q} --device {resources.device} --threads {params.threads}"
         " 2>&1 | tee -ai {log:q}"
 
 

@@ -17,6 +17,7 @@ from genbench.records.paired import Paired
 from genbench.records.plan import ModelPlan, Plan, SamplerPlan
 from genbench.records.provenance import Provenance
 from genbench.records.record import Record
+from genbench.records.speed import SamplerSpeed, Speed
 from genbench.records.timing import Timing
 from genbench.records.training import Training
 from genbench.schema import words
@@ -25,12 +26,19 @@ FILES = {
     "plan": Plan,
     "training": Training,
     "timing": Timing,
+    "speed": Speed,
     "metrics": Metrics,
     "objects": Objects,
     "paired": Paired,
     "likelihood": Likelihood,
 }
-PARTS = {"provenance": Provenance, "metric": Metric, "model plan": ModelPlan, "sampler plan": SamplerPlan}
+PARTS = {
+    "provenance": Provenance,
+    "sampler speed": SamplerSpeed,
+    "metric": Metric,
+    "model plan": ModelPlan,
+    "sampler plan": SamplerPlan,
+}
 OWN_HASH = (f"`{RECORD_SHA256}`", "a string", "hash of all else in the file, so that damage is noticed")
 Row = tuple[str, ...]
 

@@ -1,4 +1,7 @@
-"""timing.json: how long samples took to draw, and what they were drawn with. It travels inside samples.npz, too."""
+"""timing.json: how samples were drawn, and how long that took. It travels inside samples.npz, too.
+
+Other jobs may have run meanwhile: the times that a report compares are those of speed.json.
+"""
 
 from typing import Any
 
@@ -41,11 +44,13 @@ class Timing(Record):
     )
     num_images: int | None = Field(default=None, description="images in samples.npz")
     num_samples: int | None = only(GIVEN, "images in samples.npz")
-    timed_images: int | None = Field(default=None, description="images that were timed, after the first batch")
+    timed_images: int | None = Field(
+        default=None, description="images that were timed: all but the first batch, if there are others"
+    )
     seconds: float | None = Field(default=None, description="how long those took, of the slowest rank")
     images_per_second: float | None = Field(default=None, description="from these two; null if unknown")
     seconds_per_50k: float | None = Field(
-        default=None, description="time for 50,000 images, from the same; null if unknown"
+        default=None, description="time for 50,000 images, from the same, whatever else ran meanwhile; null if unknown"
     )
     extrapolated: bool | None = Field(default=None, description="whether fewer than 50,000 were timed")
     latency_batch1_seconds: float | None = Field(default=None, description="time to draw a single image")

@@ -60,7 +60,8 @@ SAMPLING, TRAINING = "Sampling", "Training"
 TIME = Column(
     "seconds_per_50k",
     "Time for 50k",
-    "time from noise to 50,000 images (uint8, on the device), after warm-up, without input and output",
+    "time from noise to 50,000 images (uint8, on the device), without input and output: from the median of several "
+    "batches, drawn after warm-up with nothing else running",
     "lower",
     duration,
     group=SAMPLING,
@@ -128,6 +129,10 @@ BITS_PER_DIM = Column(
 DETAILS = [
     RATE,
     Column("latency_batch1_seconds", "Latency", "time to draw a single image (batch size 1)", text=duration),
+    Column(
+        "time_spread", "Spread of the time (%)", "slowest less fastest of the timed batches, of their median", scale=100
+    ),
+    Column("other_work", "Other work", "how many cores other processes kept busy during the timing"),
     Column("warmup_seconds", "Warm-up", "first batches, compilation included; not part of the timing", text=duration),
     Column("io_seconds", "Input and output", "time to write the images; not part of the timing", text=duration),
     Column(

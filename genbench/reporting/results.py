@@ -15,12 +15,14 @@ from genbench.records.metrics import Metric, Metrics
 from genbench.records.objects import Objects
 from genbench.records.plan import ModelPlan, Plan
 from genbench.records.record import Record, read_record
+from genbench.records.speed import Speed
 from genbench.records.timing import Timing
 from genbench.records.training import Training
 from genbench.reporting.columns import info_of, stated
 from genbench.reporting.histories import read_history, terms_of
 from genbench.reporting.missing import undrawn, untrained, without_numbers
 from genbench.reporting.schemes import add_differences, paired_columns
+from genbench.reporting.times import of_its_own, time_columns
 
 # Of each record the keys that become columns, by their own names but for those below.
 TRAINING = (
@@ -99,6 +101,10 @@ def read_results(preflight_path: Path, root: Path) -> Results:
     for model, entry in preflight.models.items():
         given = "samples" in entry.spec  # drawn elsewhere, so that nobody trained here
         seeds = entry.seeds or preflight.seeds
+        speed = Speed(samplers={})
+        if (root / model / "speed.json").exists() and not given:
+            speed = read_record(root / model / "speed.json", Speed)
+            origins.append(origin("sampling", speed, model))
         for seed in seeds:
             run = root / model / f"seed{seed}"
             why = None if given else untrained(run)
@@ -125,7 +131,8 @@ def read_results(preflight_path: Path, root: Path) -> Results:
                 if missing := why or undrawn(place):
                     rows.append(without_numbers(known, missing, len(seeds) > 1))
                     continue
-                timing = read_record(place / "timing.json", Timing)
+                drawing = read_record(place / "timing.json", Timing)
+                timing = of_its_own(drawing, speed, draw.sampler)
                 evaluation = read_record(place / "metrics.json", Metrics)
                 origins.append(origin("sampling", timing, model))
                 origins.append(origin("evaluation", evaluation, model))
@@ -152,6 +159,7 @@ def read_results(preflight_path: Path, root: Path) -> Results:
                     | columns(timing, TIMING, OF_SAMPLES)
                     | paired_columns(place, timing)
                     | per_image(timing)
+                    | time_columns(drawing, speed, draw.sampler)
                     | measured(evaluation, found)
                     | (bound if draw.checkpoint == "final" else {})
                 )

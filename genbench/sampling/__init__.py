@@ -5,6 +5,7 @@ batch              images of one batch of seeds, and its network evaluations
 generation         images from seeds, in batches of one size
 quantisation       networks in fewer bits
 draw               from a checkpoint to a file of samples
+speed              how long that takes
 imported           a file of samples that were drawn elsewhere
 comparison         samples of two networks, image by image
 likelihood         bits per dimension of held-out images

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -53,23 +53,16 @@ def draw_samples(
     does not know, and for a condition that does not fit.
     """
     out, device = Path(out), torch.device(device)
-    loaded, info = load_model(model, device)
-    scheme = (sampler or {}).get("quantisation")
-    chosen = {key: value for key, value in (sampler or {}).items() if key != "quantisation"}
-    with place(model, "sampler"):
-        options = loaded.check_sampler(chosen)
-    given, shown, columns = _read_condition(condition), 100, 10
+    given, shown, columns = read_condition(condition), 100, 10
     if isinstance(given, Labels):
         shown, columns = len(given.sets), 8
         if draws:
             seeds, batch_size = range(draws * len(given.sets)), len(given.sets)
     elif draws is not None:
         raise InputError("--draws: found it without label sets, of which it is the number; expected --seeds instead")
-    rows = find_condition(loaded, options, given, device)
-    quantised, reason = None, None
-    if scheme is not None:
-        with place(model, "sampler"):
-            quantised, reason = _quantise(loaded, scheme, options, rows, device)
+    loaded, info = load_model(model, device)
+    with place(model, "sampler"):
+        options, rows, scheme, quantised, reason = make_ready(loaded, sampler or {}, given, device)
     parts = out.with_name(out.stem + ".parts")
     team = ranks()
     lock = locked(out.with_name(f".{out.stem}.lock"), f"drawing {out}") if team.first else nullcontext()
@@ -112,7 +105,31 @@ def draw_samples(
     return record
 
 
-def _read_condition(path: str | os.PathLike[str] | None) -> ImageSet | Labels | None:
+class Ready(NamedTuple):
+    """How a model draws: its sampler's options, what it starts from, the scheme that it computes in, with its record.
+
+    scheme, quantised: None for float32. unavailable: why it can't draw, if so.
+    """
+
+    options: dict[str, Any]
+    condition: Condition | None
+    scheme: str | None
+    quantised: Quantisation | None
+    unavailable: str | None
+
+
+def make_ready(
+    model: Model, sampler: Mapping[str, Any], given: ImageSet | Labels | None, device: torch.device
+) -> Ready:
+    """Check the options `sampler` of a model; quantise it in place where `quantisation` among them names a scheme."""
+    scheme = sampler.get("quantisation")
+    options = model.check_sampler({key: value for key, value in sampler.items() if key != "quantisation"})
+    rows = find_condition(model, options, given, device)
+    quantised, reason = _quantise(model, scheme, options, rows, device) if scheme is not None else (None, None)
+    return Ready(options, rows, scheme, quantised, reason)
+
+
+def read_condition(path: str | os.PathLike[str] | None) -> ImageSet | Labels | None:
     """A prepared split, or label sets where the file is JSON."""
     if path is None:
         return None

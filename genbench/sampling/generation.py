@@ -126,8 +126,9 @@ def generate(
     """Images (N, H, W, C) uint8 for `seeds`, in order, and the record of how long they took; None but on rank 0.
 
     The clock runs from noise to uint8 on the device, synchronised; each rank's first batch warms up and is left out of
-    the speed, or drawn once more where there is no other. Ranks draw at the same time: `seconds` are those of the rank
-    that takes longest. Finished batches are kept in `parts_folder` until the caller removes it.
+    the speed where there are others. Ranks draw at the same time: `seconds` are those of the rank that takes longest.
+    Other jobs may run meanwhile: sampling/speed.py times with nothing beside it. Finished batches are kept in
+    `parts_folder` until the caller removes it.
     precision: what the model computes in, for the record.
     """
     if device.type == "cuda":
@@ -168,8 +169,8 @@ def generate(
     times = [(part.rank, part.seconds) for part in drawn.values() if part.ranks == team.size]
     times = [(rank, seconds) for rank, seconds in times if np.isfinite(seconds)]
     warm = {rank for found in team.gather(times) for rank, _ in found}
-    if team.rank not in warm and team.rank < len(starts):
-        times.append((team.rank, timed(batch(starts[team.rank]))[1]))
+    if team.rank not in warm and first_seconds is not None:
+        times.append((team.rank, first_seconds))
     times = [found for part in team.gather(times) for found in part]
     if not team.first:
         for start in mine:
@@ -189,21 +190,19 @@ def generate(
     team.share(None)  # until here the others slept, so that the latency is that of one rank on a quiet machine
     offset = seeds.start - starts[0]
     result = np.concatenate([drawn[start].images for start in starts])[offset : offset + len(seeds)]
-    total = max(sum(seconds for rank, seconds in times if rank == one) for one in {rank for rank, _ in times})
-    seconds_per_image = total / (len(times) * batch_size)
-    log.info(
-        "%s images at %.3g a second, %d evaluations of the network each",
-        f"{len(seeds):,}",
-        1 / seconds_per_image,
-        counter.calls,
+    total = max(
+        (sum(seconds for rank, seconds in times if rank == one) for one in {rank for rank, _ in times}), default=0
     )
+    timed_images = len(times) * batch_size
+    speed = timed_images / total if times else None
+    log.info("%s images, %d evaluations of the network each", f"{len(seeds):,}", counter.calls)
     timing = Timing(
         num_images=len(seeds),
-        timed_images=len(times) * batch_size,
+        timed_images=timed_images,
         seconds=round(total, 6),
-        images_per_second=1 / seconds_per_image,
-        seconds_per_50k=50_000 * seconds_per_image,
-        extrapolated=len(times) * batch_size < 50_000,
+        images_per_second=speed,
+        seconds_per_50k=50_000 / speed if speed else None,
+        extrapolated=timed_images < 50_000,
         latency_batch1_seconds=latency,
         warmup_seconds=first_seconds,
         io_seconds=io_seconds,

@@ -12,6 +12,7 @@ from genbench.suites.load import QUANTISATION, checkpoints, seeds_of
 
 RUN = "results/{suite}/{model}/seed{seed}"
 DRAW = f"{RUN}/{{checkpoint}}/{{sampler}}"
+SPEED = "results/{suite}/{model}/speed.json"
 FINAL = "final"  # the checkpoint at a training's end; the others are step-N
 
 Suite = Mapping[str, Any]
@@ -85,6 +86,12 @@ def run_files(suite: Suite, name: str, *kinds: str) -> list[str]:
     return [f"{folder}/{name}" for folder, _ in runs(suite, *kinds)]
 
 
+def speeds(suite: Suite) -> list[str]:
+    """How fast every model samples: with the weights of its first seed, as the others are networks of the same size."""
+    models = [model for model, entry in suite["models"].items() if "samples" not in entry]
+    return [SPEED.format(suite=suite["name"], model=model) for model in models]
+
+
 def draw_files(suite: Suite, name: str) -> list[str]:
     """The file `name` of every draw."""
     return [f"{draw.folder}/{name}" for draw in draws(suite)]
@@ -143,5 +150,9 @@ def results(suite: Suite) -> list[str]:
         *run_files(suite, "training.json", "training", "pretrained"),
         *run_files(suite, "history.jsonl", "training"),
         *(path for name in ("timing.json", "grid.png", "metrics.json") for path in draw_files(suite, name)),
-        *(path for files in (paired, object_results, likelihoods, pictures, neighbours) for path in files(suite)),
+        *(
+            path
+            for files in (speeds, paired, object_results, likelihoods, pictures, neighbours)
+            for path in files(suite)
+        ),
     ]

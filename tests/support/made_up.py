@@ -14,6 +14,7 @@ from PIL import Image
 from genbench.files.artifacts import write_json
 from genbench.records.metrics import Metric, Metrics
 from genbench.records.plan import Plan
+from genbench.records.speed import SamplerSpeed, Speed
 from genbench.records.timing import Timing
 from genbench.records.training import Training
 from genbench.reporting.columns import comparison_columns
@@ -151,6 +152,23 @@ def write_results(
                 for sampler, (nfe, *_) in samplers.items()
             }
         }
+        if optional:
+            speeds = {
+                sampler: SamplerSpeed(
+                    batch_seconds=[seconds / 100] * 3,
+                    batch_size=500,
+                    seconds_per_50k=seconds,
+                    seconds_per_50k_range=[seconds, 1.02 * seconds],
+                    images_per_second=50_000 / seconds,
+                    latency_batch1_seconds=nfe * 0.0031,
+                    warmup_seconds=seconds / 100,
+                    nfe=nfe,
+                    other_work=0.0,
+                )
+                for sampler, (nfe, seconds, *_) in samplers.items()
+            }
+            record = Speed(samplers=speeds, device=DEVICE, cores=1, ranks=1, threads=1, provenance=PROVENANCE)
+            write_json(folder / name / "speed.json", record.content())
         for seed in seeds:
             run = folder / name / f"seed{seed}"
             training = {

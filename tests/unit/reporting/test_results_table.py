@@ -13,6 +13,7 @@ from genbench.files.artifacts import read_json, write_json
 from genbench.reporting.columns import TIME
 from genbench.reporting.outcome import made
 from genbench.reporting.results import LOSSY, read_results
+from genbench.reporting.times import BESIDE_OTHERS
 
 
 def test_the_tidy_table_has_a_row_for_each_draw_with_the_numbers_of_its_files(demo):
@@ -28,6 +29,24 @@ def test_the_tidy_table_has_a_row_for_each_draw_with_the_numbers_of_its_files(de
     history = results.histories["vae"]
     assert set(history["name"]) == {"autoencoder", "reconstruction", "kl"}
     assert history["step"].max() == 600
+
+
+def test_times_are_those_of_a_timing_without_other_work_and_otherwise_say_so(demo, tmp_path):
+    folder = shutil.copytree(demo, tmp_path / "demo")
+    cells = {row.model: row.cells[TIME.key] for row in table_of(folder).rows}
+    assert not any(cell.notes for cell in cells.values())
+    speed = read_json(folder / "gan/speed.json")
+    speed["samplers"]["default"] |= {"seconds_per_50k": 40.0, "seconds_per_50k_range": [38.0, 42.0], "other_work": 0.8}
+    write_json(folder / "gan/speed.json", speed)
+    (folder / "vae/speed.json").unlink()  # as of an earlier version
+    cells = {row.model: row.cells[TIME.key] for row in table_of(folder).rows}
+    assert cells["gan"].value == 40
+    assert cells["gan"].notes == ["timed while other processes kept 0.8 cores busy"]
+    assert (cells["vae"].value, cells["vae"].notes) == (MODELS["vae"][2]["default"][1], [BESIDE_OTHERS])
+    row = read_results(folder / "preflight.json", folder).rows.set_index("model").loc["gan"]
+    assert (row["images_per_second"], row["seconds_per_image"]) == (50_000 / 31.2, 40 / 50_000)
+    assert row["time_spread"] == pytest.approx(0.1)
+    assert row["timed_images"] == 3 * 500
 
 
 def test_the_csv_keeps_every_seed_in_full(tmp_path):

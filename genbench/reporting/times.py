@@ -1,0 +1,40 @@
+"""How long samples take: from the timing that had the machine to itself, or else from the job that drew them."""
+
+from typing import Any
+
+from genbench.records.speed import Speed
+from genbench.records.timing import Timing
+
+BESIDE_OTHERS = "timed while other jobs may have run beside it"
+QUIET = 0.5  # cores: from there on other processes count as work
+FROM_SPEED = ("seconds_per_50k", "images_per_second", "latency_batch1_seconds", "warmup_seconds")
+
+
+def of_its_own(timing: Timing, speed: Speed, sampler: str) -> Timing:
+    """The record of a set of samples, with the times of its model's speed.json where that has them."""
+    found = speed.samplers.get(sampler)
+    if found is None or found.seconds_per_50k is None or timing.unavailable is not None:
+        return timing
+    changes: dict[str, Any] = {key: getattr(found, key) for key in FROM_SPEED}
+    timed = len(found.batch_seconds or ()) * (found.batch_size or 0) * (speed.ranks or 1)
+    changes |= {"timed_images": timed, "extrapolated": timed < 50_000}
+    changes |= {key: getattr(speed, key) for key in ("device", "threads")}
+    return timing.model_copy(update=changes)
+
+
+def time_columns(timing: Timing, speed: Speed, sampler: str) -> dict[str, Any]:
+    """How far the timed batches are apart, and what ran beside them, as columns.
+
+    timing: as the drawing wrote it.
+    """
+    found = speed.samplers.get(sampler)
+    if found is None or found.seconds_per_50k is None:
+        known = timing.seconds_per_50k is not None and not timing.given
+        return {"seconds_per_50k_note": BESIDE_OTHERS} if known else {}
+    columns: dict[str, Any] = {} if found.other_work is None else {"other_work": found.other_work}
+    if (found.other_work or 0) > QUIET:
+        columns["seconds_per_50k_note"] = f"timed while other processes kept {found.other_work:.1f} cores busy"
+    if found.seconds_per_50k_range:
+        low, high = found.seconds_per_50k_range
+        columns["time_spread"] = (high - low) / found.seconds_per_50k
+    return columns
