@@ -99,7 +99,9 @@ def write(folder: Path, suite: dict) -> None:
 def planned(folder: Path, *arguments: str) -> Counter[tuple[str, str]]:
     """What a dry run would do: (rule, model), counted; rules that belong to no model have model ""."""
     output = snakemake(folder, "--dry-run", *arguments).stdout
-    jobs = re.findall(r"^(?:(?:local)?rule (\w+):|Job \d+: (\w+)(?: [\w-]+/([\w-]+)/seed)?)", output, re.MULTILINE)
+    jobs = re.findall(
+        r"^(?:(?:local)?rule (\w+):|Job \d+: (\w+)(?: [\w-]+/(?!real)([\w-]+)(?:/seed|$))?)", output, re.MULTILINE
+    )
     found = Counter((silent or rule, model) for silent, rule, model in jobs)
     assert found or "Nothing to be done" in output, output
     return found
@@ -243,7 +245,7 @@ def test_an_edited_model_alone_is_trained_again(ran: Path) -> None:
     suite = copy.deepcopy(TOY)
     suite["models"]["gan"]["training"]["steps"] = 21
     write(ran, suite)
-    rules = ("train", "sample", "picture", "sample_features", "evaluate", "neighbours")
+    rules = ("train", "sample", "measure_speed", "picture", "sample_features", "evaluate", "neighbours")
     gan = {(rule, "gan"): 1 for rule in rules}
     assert planned(ran) == gan | {("report", ""): 1, ("index", ""): 1, ("all", ""): 1}
 
@@ -264,7 +266,8 @@ def test_a_new_quantisation_draws_its_row_alone(ran: Path) -> None:
     suite["models"]["ddpm"]["quantisation"] = {"sampler": "ddim", "schemes": ["bf16"]}
     write(ran, suite)
     rules = ("sample", "compare_quantised", "sample_features", "evaluate")
-    row = {(rule, "ddpm"): 2 for rule in rules} | {("neighbours", "ddpm"): 1}  # at step 10 and at the end
+    row = {(rule, "ddpm"): 2 for rule in rules}  # at step 10 and at the end
+    row |= {("neighbours", "ddpm"): 1, ("measure_speed", "ddpm"): 1}
     assert planned(ran) == row | {("report", ""): 1, ("index", ""): 1, ("all", ""): 1}
 
 
@@ -392,6 +395,8 @@ def documented(heading: str) -> set[str]:
     [
         ("`training.json`", "ddpm/seed0/training.json", []),
         ("`timing.json`", "ddpm/seed0/final/ddim/timing.json", []),
+        ("`speed.json`", "ddpm/speed.json", []),
+        ("A sampler's speed", "ddpm/speed.json", ["samplers", "ddim"]),
         ("`metrics.json`", "ddpm/seed0/final/ddim/metrics.json", []),
         ("A metric", "ddpm/seed0/final/ddim/metrics.json", ["metrics", "fd_classifier"]),
         ("`preflight.json`", "preflight.json", []),
