@@ -62,6 +62,7 @@ for (const filterable of document.querySelectorAll(".filterable")) {
       row.hidden = !fits || !text.some((cell) => cell.textContent.toLowerCase().includes(word));
       shown += !row.hidden;
     }
+    filterable.classList.toggle("filtered", shown < rows.length);
     filters.querySelector("output").textContent = shown < rows.length ? `${shown} of ${rows.length} rows` : "";
   };
 

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from genbench.reporting.columns import TIME, Column
 from genbench.reporting.numerals import Number, plus_minus, proportion, significant
 
+Group = Mapping[str, Sequence[Any]]  # rows of the tidy table by column: pandas takes 30 times as long for a few rows
 PAIRS = 3  # of fewer, the standard deviation of differences is small by chance too often
 
 
@@ -31,15 +33,15 @@ class Cell:
     runs: Mapping[tuple[Any, ...], Number] = field(default_factory=dict)
 
 
-def print_cell(group: pd.DataFrame, column: Column) -> Cell:
+def print_cell(group: Group, column: Column) -> Cell:
     """One number: its mean over seeds, and the standard deviation between them if there are several.
 
     With one training seed it is that between draws with other sampling seeds, if there are several of these.
     """
-    values = pd.Series(seen(group, column.key), dtype=float)
-    if values.empty:
+    values = [float(value) for value in seen(group, column.key)]
+    if not values:
         return Cell(doubtful=column.doubtful)
-    mean, std = float(values.mean()), float(values.std()) if len(values) > 1 else None
+    mean, std = float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
     text, title = column.text(mean * column.scale), exact(mean)
     between = [exact(value) for value in values]
     runs = runs_of(group, column.key)
@@ -59,12 +61,11 @@ def print_cell(group: pd.DataFrame, column: Column) -> Cell:
     return Cell(text, title, mean, std, doubtful=column.doubtful, notes=notes, runs=runs)
 
 
-def runs_of(group: pd.DataFrame, key: str) -> dict[tuple[Any, ...], Number]:
+def runs_of(group: Group, key: str) -> dict[tuple[Any, ...], Number]:
     """The numbers of a row's trainings, by the seed of each and the seeds of its samples."""
-    numbers = group[group[key].notna()]
-    unknown = pd.Series("", numbers.index)
-    seeds = zip(numbers.get("seed", unknown), numbers.get("sample_seeds", unknown).fillna(""), strict=True)
-    return dict(zip(seeds, numbers[key], strict=True))
+    unknown = [""] * len(group[key])
+    seeds = zip(group.get("seed", unknown), group.get("sample_seeds", unknown), group[key], strict=True)
+    return {(seed, drawn if known(drawn) else ""): value for seed, drawn, value in seeds if known(value)}
 
 
 def mark_best(cells: Sequence[Cell], column: Column) -> None:
@@ -103,9 +104,15 @@ def rank(cell: Cell, column: Column) -> float:
     return -cell.value if column.direction == "higher" else cell.value
 
 
-def seen(rows: pd.DataFrame, key: str) -> list[Any]:
+def seen(rows: pd.DataFrame | Group, key: str) -> list[Any]:
     """The values that are there, in a column that may be absent."""
-    return rows[key].dropna().tolist() if key in rows else []
+    values = rows.get(key, [])
+    return [value for value in (values.tolist() if isinstance(values, pd.Series) else values) if known(value)]
+
+
+def known(value: Any) -> bool:
+    """Whether a value of the tidy table is there."""
+    return value is not None and value is not pd.NaT and value == value  # not-a-number differs from itself
 
 
 def exact(value: Number) -> str:

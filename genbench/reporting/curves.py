@@ -8,7 +8,6 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
@@ -41,33 +40,21 @@ def learning_curve(history: pd.DataFrame, title: str, size: tuple[Number, Number
     finite = history[np.isfinite(history["value"])]
     if finite.empty:
         return None
-    curves = pd.concat(
-        [
-            thin(curve).assign(name=legible(name, 24), seed=seed)
-            for (name, seed), curve in finite.groupby(["name", "seed"], sort=False)
-        ]
-    )
-    names = list(dict.fromkeys(curves["name"]))
+    runs = [(legible(name, 24), thin(run)) for (name, _), run in finite.groupby(["name", "seed"], sort=False)]
+    names = list(dict.fromkeys(name for name, _ in runs))
+    first = {name: place for place, (name, _) in reversed(list(enumerate(runs)))}  # the run that the legend names
+    curves = [(name, name if first[name] == place else "_", curve) for place, (name, curve) in enumerate(runs)]
     with matplotlib.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")
         figure, axes = blank(size)
-        sns.lineplot(
-            curves,
-            x="step",
-            y="value",
-            hue="name",
-            style="name",
-            units="seed",
-            estimator=None,
-            palette=around(HUES, names),
-            dashes=around(DASHES, names),
-            linewidth=1.4,
-            ax=axes,
-        )
+        hues, dashes = around(HUES, names), around(DASHES, names)
+        for name, legend, curve in curves:
+            dash: Any = (0, dashes[name]) if dashes[name] else "-"
+            axes.plot(curve["step"], curve["value"], color=hues[name], linestyle=dash, linewidth=1.4, label=legend)
         axes.set(xlabel="step", ylabel="")
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: count(step)))
-        scale_values(axes, curves["value"].tolist())
+        scale_values(axes, [value for _, _, curve in curves for value in curve["value"]])
         axes.legend(title=None, fontsize=10, handlelength=1.8)
         return to_svg(figure, f"{title}: {', '.join(names)} over the training steps")
 
@@ -187,5 +174,7 @@ def over_seeds(curve: pd.DataFrame, over: str = "mean") -> pd.DataFrame:
 
 def thin(curve: pd.DataFrame, x: str = "step") -> pd.DataFrame:
     """Means of x and value over blocks, so that at most CURVE_POINTS remain."""
+    if len(curve) <= CURVE_POINTS:
+        return curve[[x, "value"]].reset_index(drop=True)
     block = np.arange(len(curve)) * CURVE_POINTS // max(len(curve), CURVE_POINTS)
     return curve[[x, "value"]].groupby(block).mean()

@@ -4,19 +4,26 @@ Matplotlib draws in the colours of the light theme of style.css. On the page `to
 variables, so that they change with the theme. Text stays text, so that it can be found, copied and read aloud.
 """
 
+import functools
+import hashlib
 import io
 import logging
 import re
+import string
+import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import matplotlib
+from fontTools import subset
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, fontManager
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from genbench.reporting.numerals import Number, count
@@ -93,18 +100,21 @@ def legible(text: str, length: int = 48) -> str:
 def to_svg(figure: Figure, description: str, tooltips: Sequence[str] = ()) -> Plot:
     """The figure as an SVG element of an HTML page. `tooltips` are those of the artists with the gid "points"."""
     buffer = io.StringIO()
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # it is laid out now, and need not be again for the file and the PDF
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     root = ElementTree.fromstring(buffer.getvalue())
     for element in root.iter():
         element.tag = element.tag.partition("}")[2]
         element.tail = None
+        element.text = (element.text or "").strip() or None if element.tag not in ("text", "title") else element.text
         element.attrib = {key.partition("}")[2] or key: tidy(value) for key, value in element.attrib.items()}
         element.attrib.pop("clip-path", None)
     # A page has many plots, whose identifiers would clash: a shape is written out wherever it is used.
     shapes = {f"#{shape.get('id')}": shape for shape in root.iter("path")}
     for use in list(root.iter("use")):
         shape, position = shapes[use.attrib["href"]], f"translate({use.attrib['x']} {use.attrib['y']})"
-        style = f"{shape.get('style', '')}; {use.get('style', '')}"
+        style = "; ".join(filter(None, (shape.get("style"), use.get("style"))))
         use.tag, use.attrib = "path", {"d": shape.attrib["d"], "transform": position, "style": style}
     for parent in list(root.iter()):
         for child in list(parent):
@@ -116,6 +126,8 @@ def to_svg(figure: Figure, description: str, tooltips: Sequence[str] = ()) -> Pl
             ElementTree.SubElement(mark, "title").text = legible(tooltip, 200)
     for element in root.iter():
         element.attrib.pop("id", None)
+        if element.get("transform", "").startswith("rotate(-0 "):
+            element.attrib.pop("transform")
     root.attrib = {"viewBox": root.attrib["viewBox"], "class": "plot", "role": "img"}
     root.set("aria-label", legible(description, 400))
     plot = Plot(ElementTree.tostring(root, encoding="unicode"))
@@ -131,14 +143,48 @@ def svg_file(plot: Plot) -> str:
     return svg.replace("<svg ", head, 1)
 
 
-def pdf_file(plot: Plot) -> bytes:
-    """A plot as a PDF file, the same whenever it is written."""
+def pdf_file(plot: Plot, characters: str = "") -> bytes:
+    """A plot as a PDF file, the same whenever it is written.
+
+    characters: `characters_of` all plots that are written, so that one small font serves them all.
+    """
     buffer = io.BytesIO()
     logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every font that it makes smaller
-    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
+    fonts = {"font.sans-serif": [font_of(characters or characters_of([plot])), "DejaVu Sans"]}
+    with matplotlib.rc_context(STYLE | fonts), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")
         plot.figure.savefig(buffer, format="pdf", transparent=True, metadata={"CreationDate": None})
     return buffer.getvalue()
+
+
+def characters_of(plots: Iterable[Plot]) -> str:
+    """What is written in some plots, and the printable characters of ASCII."""
+    return "".join(sorted(set(string.printable).union(*plots)))
+
+
+@functools.cache
+def font_of(characters: str) -> str:
+    """The family of a font with these characters of DejaVu Sans only: to embed it takes a tenth of the time."""
+    options = subset.Options(layout_features=[], glyph_names=True)
+    options.drop_tables += ["FFTM"]  # the time of its making, which it would warn of
+    font = subset.load_font(findfont("DejaVu Sans"), options)
+    subsetter = subset.Subsetter(options)
+    subsetter.populate(text=characters)
+    subsetter.subset(font)
+    family = f"genbench {hashlib.sha256(characters.encode(errors='surrogatepass')).hexdigest()[:12]}"
+    for record in font["name"].names:
+        if record.nameID in (1, 4, 6, 16):  # the family, alone and with its style
+            record.string = family.replace(" ", "") if record.nameID == 6 else family
+    path = Path(folder_of_fonts().name) / f"{family}.ttf"
+    font.save(path)
+    fontManager.addfont(path)
+    return family
+
+
+@functools.cache
+def folder_of_fonts() -> "tempfile.TemporaryDirectory[str]":
+    """Where they lie until the process ends."""
+    return tempfile.TemporaryDirectory(prefix="genbench-fonts")
 
 
 def tidy(text: str) -> str:
@@ -146,4 +192,10 @@ def tidy(text: str) -> str:
     text = re.sub(r"#[0-9a-f]{6}", lambda match: VARIABLES.get(match[0], match[0]), text)
     text = re.sub(r"font: [^;]*?([\d.]+px)[^;]*", r"font-size: \1", text)  # matplotlib 3.9
     text = re.sub(r"font-family: [^;]*;?", "", text)
-    return re.sub(r"-?\d+\.\d{3,}", lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), text)
+    text = re.sub(r"-?\d+\.\d{3,}", lambda match: shortened(float(match[0])), text)
+    return re.sub(r" *\b([MLCQz])\b *", r"\1", text).strip() if text.startswith("M ") else text  # a path
+
+
+def shortened(value: float) -> str:
+    """A number of a path in points: to a tenth, one below 1 to a hundredth."""
+    return f"{value:.{1 if abs(value) >= 1 else 2}f}".rstrip("0").rstrip(".")

@@ -1,5 +1,6 @@
 """The comparison as files for a paper: CSV and JSON in full, LaTeX (booktabs) and Markdown as it is printed."""
 
+import base64
 import csv
 import io
 import json
@@ -214,6 +215,11 @@ def escape_markdown(text: str) -> str:
     """Text as Markdown shows it, on one line: no markup and no HTML."""
     escaped = re.sub(r"([\\`*_{}\[\]#|~])", r"\\\1", one_line(text))
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def data_uri(text: str) -> str:
+    """A text file as an address that holds it."""
+    return "data:text/plain;charset=utf-8;base64," + base64.b64encode(text.encode(errors="replace")).decode()
 
 
 EXPORTS: dict[str, Callable[[Table], str]] = {"csv": comma_separated, "json": as_json, "tex": latex, "md": markdown}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from genbench.errors import InputError
+from genbench.files.artifacts import check_sha256
 from genbench.records.likelihood import Likelihood
 
 
@@ -16,7 +17,7 @@ def read_history(path: Path, seed: int) -> pd.DataFrame:
     A step logged twice counts once, the last.
     """
     points: dict[tuple[int, str, str], tuple[float, float]] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         try:
             entry = json.loads(line)
             for kind in ("losses", "metrics", "validation"):
@@ -29,6 +30,13 @@ def read_history(path: Path, seed: int) -> pd.DataFrame:
         [(seed, step, seen, kind, name, value) for (step, kind, name), (seen, value) in sorted(points.items())],
         columns=["seed", "step", "images_seen", "kind", "name", "value"],
     )
+
+
+def checked_history(path: Path, sha256: str | None, seed: int) -> pd.DataFrame:
+    """The same, of a file whose hash the record of the training has; raises InputError where it has another."""
+    if sha256 is not None:
+        check_sha256(path, sha256)
+    return read_history(path, seed)
 
 
 def terms_of(likelihood: Likelihood, seed: int) -> pd.DataFrame:

@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from genbench.errors import InputError
 from genbench.reporting.numerals import one_line
 
 LONGEST = 400  # letters of a reason
+UNREADABLE = (InputError, OSError)  # what a damaged file, or one that may not be read, raises
 # Of each step: the record that it ends with, its logs, and what it is called.
 TRAINING = ("training.json", ("logs/train.log", "logs/import.log"), "training")
 DRAWING = (
@@ -43,6 +45,16 @@ def reason(folder: Path, record: str, logs: tuple[str, ...], step: str) -> str |
     if re.match(r"[\w.]*(Error|Exception|Exit)\b", last):
         return f"{step} failed: {last}"
     return f"{step} is not finished; its log ends with: {last}"
+
+
+def unreadable(step: str, error: Exception, root: Path) -> str:
+    """Why a row has no numbers whose training or result cannot be read. The names of files begin below `root`."""
+    return f"its {step} cannot be read: {one_line(str(error).replace(f'{root}/', ''))[:LONGEST]}"
+
+
+def left_out(path: Path, error: Exception, root: Path) -> str:
+    """That an optional file is left out, and why."""
+    return f"{path.name} is left out, since it cannot be read: {one_line(str(error).replace(f'{root}/', ''))[:LONGEST]}"
 
 
 def without_numbers(known: Mapping[str, Any], why: str, several: bool) -> dict[str, Any]:

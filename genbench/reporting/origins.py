@@ -1,12 +1,13 @@
 """Where results come from, as their files say: for a whole suite by stage, and for each row of a model."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from genbench.reporting.cells import seen
+from genbench.reporting.cells import known, seen
 
+OLDER = "made by other code than this checkout's, which may give other numbers: run the suite again"
 HASHES = {
     "data_sha256": "Data",
     "model_sha256": "Weights",
@@ -77,3 +78,17 @@ def abbreviate(commit: str) -> str:
     """A commit's first twelve digits, with what is appended to it."""
     digits, plus, changes = commit.partition("+")
     return digits[:12] + plus + changes
+
+
+def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table as plain values, without those that are absent."""
+    return [
+        {str(key): value for key, value in record.items() if isinstance(value, list) or known(value)}
+        for record in rows.to_dict("records")
+    ]
+
+
+def of_each(models: Sequence[str], rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The rows of each model; without a column for it, all are of none."""
+    groups = dict(list(rows.groupby("model", sort=False))) if len(rows) and rows["model"].notna().any() else {}
+    return {model: groups.get(model, rows[:0]) for model in models}

@@ -48,14 +48,9 @@ def environment(template_dir: Path) -> jinja2.Environment:
         "script": Markup(script),
         "script_sha256": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     }
-    filters = (data_uri, sentence, inside, stopped, cite, count)
+    filters = (sentence, inside, stopped, cite, count)
     jinja.filters |= {function.__name__: function for function in filters}
     return jinja
-
-
-def data_uri(text: str) -> str:
-    """A text file as an address that holds it."""
-    return "data:text/plain;charset=utf-8;base64," + base64.b64encode(text.encode(errors="replace")).decode()
 
 
 def sentence(text: str) -> str:

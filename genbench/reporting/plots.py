@@ -8,10 +8,11 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
-from matplotlib.transforms import Bbox, BboxBase
+from matplotlib.transforms import BboxBase
+from numpy.typing import NDArray
 
 from genbench.reporting.cells import Cell, rank
 from genbench.reporting.columns import NFE, TIME, TRAINING_TIME, Column
@@ -22,6 +23,10 @@ from genbench.reporting.table import Row, Table
 
 TICKS = {0.001: "1 ms", 0.01: "10 ms", 0.1: "0.1 s", 1: "1 s", 10: "10 s", 60: "1 min", 600: "10 min", 3600: "1 h"}
 TICKS |= {3600 * hours: f"{hours} h" for hours in (10, 100, 1000)}
+SIDES = [(8, 0, "left"), (-8, 0, "right"), (0, 12, "center"), (0, -12, "center")]  # of a point: where its label may be
+SIDES += [(7, 9, "left"), (7, -9, "left"), (-7, 9, "right"), (-7, -9, "right")]
+MOST_LABELS = 100
+Array = NDArray[np.float64]
 AXES = {TIME: "time to sample 50,000 images", NFE: "network evaluations (NFE)", TRAINING_TIME: "time to train"}
 
 
@@ -60,35 +65,25 @@ def quality_against_cost(table: Table, size: tuple[Number, Number], cost: Column
     with matplotlib.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # the browser has its own fonts
         figure, axes = blank(size)
-        sns.scatterplot(
-            points,
-            x="cost",
-            y="quality",
-            hue="family",
-            style="family",
-            hue_order=families,
-            style_order=families,
-            palette=around(HUES, families),
-            markers=around(MARKERS, families),
-            s=70,
-            linewidth=0,
-            zorder=3,
-            ax=axes,
-        )
-        axes.collections[0].set_gid("points")
+        hues, marks = around(HUES, families), around(MARKERS, families)
+        for family in families:
+            x, y = points.loc[points["family"] == family, ["cost", "quality"]].to_numpy().T
+            style: dict[str, Any] = {"color": hues[family], "marker": marks[family], "s": 70, "linewidth": 0}
+            axes.scatter(x, y, label=family, zorder=3, gid="points", **style)
         axes.set_xscale("log")
         axes.margins(x=0.1, y=0.12)
         (scale_log_x if cost == NFE else scale_time)(axes, points["cost"].tolist())
         scale_values(axes, [*points["quality"] - points["std"], *points["quality"] + points["std"]])
-        draw_bars(axes, points, around(HUES, families))
+        draw_bars(axes, points, hues)
         front = points[points["front"]].sort_values("cost")
         axes.step(front["cost"], front["quality"], where="post", color=SOFT, linewidth=1, zorder=2)
         axes.set_xlabel(AXES[cost])
         axes.set_ylabel(legible(lead.label) + (f", {lead.direction} is better" if lead.direction else ""))
         axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=max(1, legend_columns), handletextpad=0.1)
-        taken = [] if floor is None else [draw_floor(axes, floor)]
-        label_points(axes, points, taken)
-        tooltips = [f"{row.name}: {row.cells[lead.key].text}, {row.cells[cost.key].text}" for row in rows]
+        taken = [] if floor is None else [draw_floor(figure, axes, floor)]
+        label_points(figure, axes, points, taken)
+        by_family = [rows[place] for family in families for place in np.flatnonzero(points["family"] == family)]
+        tooltips = [f"{row.name}: {row.cells[lead.key].text}, {row.cells[cost.key].text}" for row in by_family]
         return to_svg(figure, f"{lead.label} against the {AXES[cost]}: {', '.join(row.name for row in rows)}", tooltips)
 
 
@@ -114,7 +109,12 @@ def on_front(rows: Sequence[Row], table: Table, cost: Column = TIME) -> list[boo
     """Whether each row is on the Pareto front: no other is as good and as cheap, and better in one of the two."""
     lead = table.columns[0]
     costs = [(rank(row.cells[lead.key], lead), rank(row.cells[cost.key], cost)) for row in rows]
-    return [not any(a <= c and b <= d and (a, b) != (c, d) for a, b in costs) for c, d in costs]
+    front, least = set(), float("inf")
+    for quality, price in sorted(set(costs)):
+        if price < least:
+            front.add((quality, price))
+            least = price
+    return [found in front for found in costs]
 
 
 def scale_time(axes: Axes, seconds: Sequence[Number]) -> None:
@@ -125,12 +125,12 @@ def scale_time(axes: Axes, seconds: Sequence[Number]) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: TICKS.get(tick, f"{tick:g} s")))
 
 
-def draw_floor(axes: Axes, floor: Number) -> BboxBase:
+def draw_floor(figure: Figure, axes: Axes, floor: Number) -> BboxBase:
     """The line of real images; where it is so far off that it would squeeze the points, only its value at that edge.
 
     Returns the place of the text.
     """
-    axes.figure.canvas.draw()
+    figure.draw_without_rendering()
     _, height = axes.transAxes.inverted().transform(axes.transData.transform((axes.get_xlim()[0], floor)))
     if -0.5 < height < 1.5:
         axes.axhline(floor, color=SOFT, linewidth=1.2, linestyle=(0, (1, 2)))
@@ -139,48 +139,56 @@ def draw_floor(axes: Axes, floor: Number) -> BboxBase:
         edge, arrow, side = (0.02, "↓", "bottom") if height < 0 else (0.98, "↑", "top")
         text = axes.text(1, edge, f"{arrow} real images {significant(floor)}", transform=axes.transAxes, va=side)
     text.set(color=SOFT, fontsize=10, ha="right")
-    axes.figure.canvas.draw()
+    figure.draw_without_rendering()
     return text.get_window_extent()
 
 
-def label_points(axes: Axes, points: pd.DataFrame, taken: Sequence[BboxBase]) -> None:
-    """Write labels beside the points where they cover nothing, nor what is `taken`; those of the front always."""
-    axes.figure.canvas.draw()
-    space = axes.get_window_extent()
+def label_points(figure: Figure, axes: Axes, points: pd.DataFrame, taken: Sequence[BboxBase]) -> None:
+    """Write labels beside the points where they cover nothing, nor what is `taken`; those of the front always.
+
+    Of hundreds of points only the first MOST_LABELS are tried: the others find no room.
+    """
+    figure.draw_without_rendering()
+    space = np.array([axes.get_window_extent().extents])
     centres = axes.transData.transform(points[["cost", "quality"]])
-    taken = [*taken, *(Bbox.from_bounds(x - 5, y - 5, 10, 10) for x, y in centres)]
     left = points["cost"] - np.minimum(points["cost_std"], 0.9 * points["cost"])
     ends = [(points["cost"], points["quality"] + side * points["std"]) for side in (-1, 1)]  # of the bars
     ends += [(x, points["quality"]) for x in (left, points["cost"] + points["cost_std"])]
-    for place in ends:
-        reached = axes.transData.transform(np.column_stack(place))
-        for (x1, y1), (x2, y2) in zip(centres, reached, strict=True):
-            if (x1, y1) != (x2, y2):
-                taken.append(Bbox([[min(x1, x2) - 3, min(y1, y2) - 3], [max(x1, x2) + 3, max(y1, y2) + 3]]))
-    corners = points[points["front"]].sort_values("cost")[["cost", "quality"]]
-    for (x1, y1), (x2, y2) in pairwise(axes.transData.transform(corners)):  # the steps of the front
-        taken += [Bbox([[x1, y1 - 1], [x2, y1 + 1]]), Bbox([[x2 - 1, min(y1, y2)], [x2 + 1, max(y1, y2)]])]
-    sides = [(8, 0, "left"), (-8, 0, "right"), (0, 12, "center"), (0, -12, "center")]
-    sides += [(7, 9, "left"), (7, -9, "left"), (-7, 9, "right"), (-7, -9, "right")]
-    ordered = points.sort_values("front", ascending=False, kind="stable")
+    reached = [axes.transData.transform(np.column_stack(place)) for place in ends]
+    bars = [np.hstack([np.minimum(centres, end) - 3, np.maximum(centres, end) + 3]) for end in reached]
+    bars = [boxes[(end != centres).any(axis=1)] for boxes, end in zip(bars, reached, strict=True)]
+    corners = axes.transData.transform(points[points["front"]].sort_values("cost")[["cost", "quality"]])
+    steps = [
+        box
+        for (x1, y1), (x2, y2) in pairwise(corners)
+        for box in ([x1, y1 - 1, x2, y1 + 1], [x2 - 1, min(y1, y2), x2 + 1, max(y1, y2)])
+    ]
+    covered = [box.extents for box in taken] + steps
+    boxes = np.vstack([np.hstack([centres - 5, centres + 5]), *bars, np.reshape(covered, (-1, 4))])
+    ordered = points.sort_values("front", ascending=False, kind="stable")[: max(MOST_LABELS, points["front"].sum())]
     for text, x, y, front in zip(*(ordered[key] for key in ("label", "cost", "quality", "front")), strict=True):
         label = axes.annotate(text, (x, y), (0, 0), textcoords="offset points", fontsize=10, va="center")
         label.set_in_layout(False)  # room for long ones on both sides would leave none for the plot
-        boxes, covered = {}, {}
-        for side in sides:
-            label.set(position=side[:2], ha=side[2])
-            boxes[side] = box = label.get_window_extent()
-            outside = box.width * box.height - area(box, space)
-            covered[side] = outside + sum(area(box, other) for other in taken)
-        best = min(sides, key=lambda side: covered[side])
-        if covered[best] > 1 and not front:
+        places = beside(np.array(label.get_window_extent().extents), figure.dpi / 72)
+        outside = (places[:, 2:] - places[:, :2]).prod(axis=1) - shared_area(places, space)[:, 0]
+        hidden = outside + shared_area(places, boxes).sum(axis=1)
+        best = int(hidden.argmin())
+        if hidden[best] > 1 and not front:
             label.remove()
         else:
-            label.set(position=best[:2], ha=best[2])
-            taken.append(boxes[best])
+            label.set(position=SIDES[best][:2], ha=SIDES[best][2])
+            boxes = np.vstack([boxes, places[best]])
 
 
-def area(a: BboxBase, b: BboxBase) -> float:
-    """The area that two boxes share."""
-    shared = Bbox.intersection(a, b)
-    return float(shared.width * shared.height) if shared else 0.0
+def beside(box: Array, scale: float) -> Array:
+    """Where a label is at each of SIDES, if `box` is where it begins at its point: (S, 4). scale: pixels per point."""
+    width = box[2] - box[0]
+    shift = {"left": 0, "right": -width, "center": -width / 2}
+    moved = np.array([[scale * x + shift[ha], scale * y] for x, y, ha in SIDES])
+    return box + np.hstack([moved, moved])
+
+
+def shared_area(a: Array, b: Array) -> Array:
+    """The area that each box (x0, y0, x1, y1) of `a` shares with each of `b`: (A, B)."""
+    low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
+    return np.maximum(high - low, 0).prod(axis=2)

@@ -1,19 +1,24 @@
 """Write the report of a suite, and the index over every suite that has one."""
 
+import functools
 import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib
+
 from genbench.errors import InputError
 from genbench.files.artifacts import atomic_path, read_json, write_json
-from genbench.reporting.drawing import Plot, pdf_file, svg_file
+from genbench.reporting.drawing import Plot, characters_of, pdf_file, svg_file
+from genbench.reporting.kept import Kept
 from genbench.reporting.page import render_index, render_report
 from genbench.reporting.report import FORMAT, Report
 from genbench.reporting.results import read_results
 
 log = logging.getLogger(__name__)
+KEPT = ".report"  # a folder below the results: what the page of a suite is made of, so that it is made once
 
 
 def publish(preflight: Path, results: Path, out_dir: Path, template_dir: Path) -> None:
@@ -28,7 +33,8 @@ def publish(preflight: Path, results: Path, out_dir: Path, template_dir: Path) -
     suite = found.preflight.suite
     if Path(suite).name != suite or suite == "index":
         raise InputError(f"{preflight}: suite: found {suite!r}, expected a name that can be a file's, and not 'index'")
-    report = Report(found, results)
+    kept = Kept(results / KEPT)
+    report = Report(found, results, kept, out_dir)
     write_text(out_dir / f"{suite}.html", render_report(report, template_dir))
     lists = {key: found.rows[key].map(" | ".join) for key in ("warnings", "remarks") if key in found.rows}
     table = found.rows.assign(**lists)
@@ -36,7 +42,8 @@ def publish(preflight: Path, results: Path, out_dir: Path, template_dir: Path) -
     write_json(out_dir / f"{suite}.json", report.summary())
     for kind, text in report.exports.items():
         write_text(out_dir / suite / f"comparison.{kind}", text)
-    write_plots(report.plots, out_dir / suite / "plots")
+    write_plots(report.plots, out_dir / suite / "plots", kept)
+    kept.forget()
     log.info("%s: %d rows; the page is %s", suite, len(found.rows), out_dir / f"{suite}.html")
 
 
@@ -68,16 +75,19 @@ def publish_unfinished(
     return out_dir / "index.html"
 
 
-def write_plots(plots: Mapping[str, Plot], folder: Path) -> None:
-    """Write plots as PDF and SVG into a folder, which has no others afterwards."""
+def write_plots(plots: Mapping[str, Plot], folder: Path, kept: Kept) -> None:
+    """Write plots as PDF and SVG into a folder, which has no others afterwards. A PDF is made once for each SVG."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.iterdir():
         if path.suffix in (".pdf", ".svg") and path.stem not in plots:
             path.unlink()
+    characters = characters_of(plots.values())
     for name, plot in plots.items():
-        write_text(folder / f"{name}.svg", svg_file(plot))
+        svg = svg_file(plot)
+        write_text(folder / f"{name}.svg", svg)
         with atomic_path(folder / f"{name}.pdf") as temporary:
-            temporary.write_bytes(pdf_file(plot))
+            draw = functools.partial(pdf_file, plot, characters)
+            temporary.write_bytes(kept.get(draw, svg, characters, matplotlib.__version__))
 
 
 def publish_index(out_dir: Path, template_dir: Path) -> None:

@@ -1,45 +1,46 @@
 """Read what the rules wrote for one suite into one tidy table: a row for each model, seed, checkpoint and sampler."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import pandas as pd
 
-from genbench import errors
-from genbench.files.artifacts import check_sha256
 from genbench.metrics import MetricInfo
 from genbench.records.likelihood import Likelihood
-from genbench.records.metrics import Metric, Metrics
+from genbench.records.metrics import Metrics
 from genbench.records.objects import Objects
+from genbench.records.paired import Paired
 from genbench.records.plan import ModelPlan, Plan
-from genbench.records.record import Record, read_record
+from genbench.records.record import read_record
 from genbench.records.speed import Speed
 from genbench.records.timing import Timing
 from genbench.records.training import Training
-from genbench.reporting.columns import info_of, stated
-from genbench.reporting.histories import read_history, terms_of
-from genbench.reporting.missing import undrawn, untrained, without_numbers
+from genbench.reporting.columns import info_of
+from genbench.reporting.histories import checked_history, terms_of
+from genbench.reporting.missing import UNREADABLE, left_out, undrawn, unreadable, untrained, without_numbers
+from genbench.reporting.pictures import open_picture
+from genbench.reporting.row import (
+    OF_SAMPLES,
+    OF_TRAINING,
+    TIMING,
+    TRAINING,
+    bounded,
+    bounded_by,
+    columns,
+    describe,
+    imported,
+    measured,
+    origin,
+    own_of,
+    per_image,
+)
 from genbench.reporting.schemes import add_differences, paired_columns
 from genbench.reporting.times import of_its_own, time_columns
 
-# Of each record the keys that become columns, by their own names but for those below.
-TRAINING = (
-    *("steps", "images_seen", "seconds", "images_per_second", "batch_size", "precision", "device"),
-    *("weights", "ema_decay", "resumed", "data_sha256", "model_sha256"),
-)
-TIMING = (
-    *("seconds_per_50k", "extrapolated", "timed_images", "images_per_second", "latency_batch1_seconds"),
-    *("warmup_seconds", "io_seconds", "nfe", "batch_size", "device", "precision", "threads", "peak_memory_bytes"),
-    *("seeds", "samples_sha256"),
-)
-METRICS = ("num_real", "num_fake", "reference_sha256")
-METRIC = ("std", "n_fake", "note", "values", "draw_std")  # each behind the metric's own key
-# Sampling has columns of the first five names, too.
-OF_TRAINING = {key: f"training_{key}" for key in ("seconds", "images_per_second", "batch_size", "precision", "device")}
-OF_SAMPLES = {"seeds": "sample_seeds"}
 LOSSY = "samples stored with losses (JPEG), which changes every metric"
+T = TypeVar("T")
 
 
 class Draw(NamedTuple):
@@ -62,7 +63,8 @@ class Results:
     "losses", "metrics", and "validation" for those of held-out images.
     pictures: for each model its pictures by name, of its first seed that has them.
     bound_terms: for each model with a likelihood a table of seed, t, value (bits per dimension), t rising.
-    provenance: one row a file: stage, model, device, and the keys of Provenance.
+    provenance: one row per file: stage, model, device, and the keys of Provenance.
+    remarks: what could not be read of the real images.
     """
 
     preflight: Plan
@@ -77,134 +79,171 @@ class Results:
     real_grid: Path | None
     extractors: Mapping[str, Mapping[str, Any]]
     provenance: pd.DataFrame
+    remarks: Sequence[str] = ()
 
 
 def read_results(preflight_path: Path, root: Path) -> Results:
     """Read the suite of `preflight_path`, whose results lie under `root` (results/{suite}).
 
     Every draw that the preflight names is a row. One without its training (unless it was drawn elsewhere), timing or
-    metrics has no numbers, and says why. Histories, likelihoods, grids, pictures and the row of real images are
-    optional. An InputError names a file that is damaged.
+    metrics, or whose files cannot be read, has no numbers, and says why. Histories, likelihoods, grids, pictures and
+    the row of real images are optional; one that cannot be read is left out, and a remark says so. Raises InputError
+    for a preflight that cannot be read.
     """
     preflight = read_record(preflight_path, Plan)
-    origins = [origin("preflight", preflight)]
-    rows = []
-    histories: dict[str, pd.DataFrame] = {}
-    grids: dict[Draw, Path] = {}
-    pictures: dict[str, dict[str, Path]] = {}
-    bound_terms: dict[str, pd.DataFrame] = {}
-    metrics: dict[str, None] = {}  # an ordered set
-    own: dict[str, MetricInfo] = {}
-    extractors: dict[str, Mapping[str, Any]] = {}
-    ceiling: dict[str, Any] = {}
-
+    reader = Reader(preflight, root)
     for model, entry in preflight.models.items():
-        given = "samples" in entry.spec  # drawn elsewhere, so that nobody trained here
-        seeds = entry.seeds or preflight.seeds
-        speed = Speed(samplers={})
-        if (root / model / "speed.json").exists() and not given:
-            speed = read_record(root / model / "speed.json", Speed)
-            origins.append(origin("sampling", speed, model))
-        for seed in seeds:
-            run = root / model / f"seed{seed}"
-            why = None if given else untrained(run)
-            training = Training() if given or why else read_record(run / "training.json", Training)
-            origins += [] if given or why else [origin("training", training, model)]
-            if (run / "history.jsonl").exists():
-                if training.history_sha256 is not None:
-                    check_sha256(run / "history.jsonl", training.history_sha256)
-                history = read_history(run / "history.jsonl", seed)
-                histories[model] = pd.concat([histories[model], history]) if model in histories else history
-            for name in entry.pictures:
-                if (path := run / "final/pictures" / f"{name}.png").exists():
-                    pictures.setdefault(model, {}).setdefault(name, path)
-            bound: dict[str, Any] = {}
-            if (run / "final/likelihood.json").exists():
-                likelihood = read_record(run / "final/likelihood.json", Likelihood)
-                origins.append(origin("likelihood", likelihood, model))
-                terms = terms_of(likelihood, seed)
-                bound_terms[model] = pd.concat([bound_terms[model], terms]) if model in bound_terms else terms
-                bound = bounded(likelihood)
-            for draw in draws(model, seed, entry):
-                place = run / draw.checkpoint / draw.sampler
-                known = {"suite": preflight.suite, **draw._asdict()} | describe(model, entry, draw.sampler)
-                if missing := why or undrawn(place):
-                    rows.append(without_numbers(known, missing, len(seeds) > 1))
-                    continue
-                drawing = read_record(place / "timing.json", Timing)
-                timing = of_its_own(drawing, speed, draw.sampler)
-                evaluation = read_record(place / "metrics.json", Metrics)
-                origins.append(origin("sampling", timing, model))
-                origins.append(origin("evaluation", evaluation, model))
-                own |= own_of(evaluation.metrics, place / "metrics.json")
-                found = dict(evaluation.metrics)
-                extractors |= evaluation.extractors
-                for labels, accuracy in object_results(place, preflight):
-                    origins.append(origin("object accuracy", accuracy, model))
-                    found |= {f"{key}_{labels}": value for key, value in accuracy.metrics.items()}
-                    ceiling |= bounded_by(accuracy, labels)
-                    if draw.checkpoint == "final" and (place / f"objects/{labels}.png").exists():
-                        name = f"objects-{labels}-{draw.sampler}"
-                        pictures.setdefault(model, {}).setdefault(name, place / f"objects/{labels}.png")
-                metrics |= dict.fromkeys(found)
-                drawn = timing.unavailable is None
-                if drawn and draw.checkpoint == "final" and (place / "neighbours.png").exists():
-                    pictures.setdefault(model, {}).setdefault(f"neighbours-{draw.sampler}", place / "neighbours.png")
-                if drawn and (place / "grid.png").exists():
-                    grids[draw] = place / "grid.png"
-                rows.append(
-                    known
-                    | columns(training, TRAINING, OF_TRAINING)
-                    | imported(training)
-                    | columns(timing, TIMING, OF_SAMPLES)
-                    | paired_columns(place, timing)
-                    | per_image(timing)
-                    | time_columns(drawing, speed, draw.sampler)
-                    | measured(evaluation, found)
-                    | (bound if draw.checkpoint == "final" else {})
-                )
-                if timing.lossy:
-                    rows[-1]["remarks"].append(LOSSY)
-                rows[-1]["remarks"] += timing.notes or []
-                if not drawn:
-                    rows[-1]["remarks"].append(f"not drawn: {timing.unavailable}")
-
-    add_differences(rows, [key for key in metrics if info_of(key, own).distance])
-    real, floor = root / "real", None
-    none_held_out = preflight.dataset is not None and preflight.dataset.num_test == 0  # what is there is of another run
-    if (real / "metrics.json").exists() and not none_held_out:
-        evaluation = read_record(real / "metrics.json", Metrics)
-        floor = measured(evaluation, evaluation.metrics) | ceiling
+        reader.read_model(model, entry)
+    add_differences(reader.rows, [key for key in reader.metrics if info_of(key, reader.own).distance])
+    reader.read_real()
     return Results(
         preflight=preflight,
-        rows=pd.DataFrame(rows),
-        metrics=list(metrics),
-        own=own,
-        floor=floor,
-        histories=histories,
-        grids=grids,
-        pictures=pictures,
-        bound_terms=bound_terms,
-        real_grid=real / "grid.png" if (real / "grid.png").exists() else None,
-        extractors=extractors,
-        provenance=pd.DataFrame(origins),
+        rows=pd.DataFrame(reader.rows),
+        metrics=list(reader.metrics),
+        own=reader.own,
+        floor=reader.floor,
+        histories={model: pd.concat(found) for model, found in reader.histories.items()},
+        grids=reader.grids,
+        pictures={model: found for model, found in reader.pictures.items() if found},
+        bound_terms={model: pd.concat(found) for model, found in reader.bound_terms.items()},
+        real_grid=reader.real_grid,
+        extractors=reader.extractors,
+        provenance=pd.DataFrame(reader.origins),
+        remarks=reader.remarks,
     )
 
 
-def object_results(place: Path, preflight: Plan) -> Iterator[tuple[str, Objects]]:
-    """The accuracies of a sample set's objects that are there, by their file of label sets."""
-    for labels in (preflight.evaluation.get("objects") or {}).get("labels", ()):
-        path = place / f"objects/{labels}.json"
-        if path.exists():
-            yield labels, read_record(path, Objects)
+class Reader:
+    """What has been read so far."""
 
+    def __init__(self, preflight: Plan, root: Path) -> None:
+        self.preflight, self.root = preflight, root
+        self.origins = [origin("preflight", preflight)]
+        self.rows: list[dict[str, Any]] = []
+        self.histories: dict[str, list[pd.DataFrame]] = {}
+        self.grids: dict[Draw, Path] = {}
+        self.pictures: dict[str, dict[str, Path]] = {}
+        self.bound_terms: dict[str, list[pd.DataFrame]] = {}
+        self.metrics: dict[str, None] = {}  # an ordered set
+        self.own: dict[str, MetricInfo] = {}
+        self.extractors: dict[str, Mapping[str, Any]] = {}
+        self.floor: dict[str, Any] | None = None
+        self.ceiling: dict[str, Any] = {}  # of the row of real images
+        self.real_grid: Path | None = None
+        self.remarks: list[str] = []
 
-def bounded_by(accuracy: Objects, labels: str) -> dict[str, Any]:
-    """The evaluator's own accuracy on real images that it was not trained on, as a column of the row of real images."""
-    if accuracy.evaluator.accuracy is None:
-        return {}
-    key = f"object_accuracy_{labels}"
-    return {key: accuracy.evaluator.accuracy, f"{key}_note": "of the evaluator, on held-out real images"}
+    def attempt(self, path: Path, read: Callable[[Path], T], complaints: list[str]) -> T | None:
+        """What `read` makes of an optional file: None where there is none, or none that it can read: a complaint."""
+        if not path.exists():
+            return None
+        try:
+            return read(path)
+        except UNREADABLE as error:
+            complaints.append(left_out(path, error, self.root))
+            return None
+
+    def picture(self, path: Path, complaints: list[str]) -> Path | None:
+        """The path of a picture that is there and can be read."""
+        return path if self.attempt(path, open_picture, complaints) else None
+
+    def read_model(self, model: str, entry: ModelPlan) -> None:
+        """The rows of one model; its speed.json is of its samplers, whatever the training seed."""
+        complaints: list[str] = []
+        path = self.root / model / "speed.json"
+        speed = None
+        if "samples" not in entry.spec:
+            speed = self.attempt(path, lambda path: read_record(path, Speed), complaints)
+        if speed:
+            self.origins.append(origin("sampling", speed, model))
+        for seed in entry.seeds or self.preflight.seeds:
+            self.read_run(model, entry, seed, speed or Speed(samplers={}), list(complaints))
+
+    def read_run(self, model: str, entry: ModelPlan, seed: int, speed: Speed, complaints: list[str]) -> None:
+        """The rows of one training run; of samples from elsewhere, whose training nobody ran here, the rows only."""
+        run = self.root / model / f"seed{seed}"
+        given = "samples" in entry.spec
+        why, training = None if given else untrained(run), Training()
+        if not given and not why:
+            try:
+                training = read_record(run / "training.json", Training)
+                self.origins.append(origin("training", training, model))
+            except UNREADABLE as error:
+                why = unreadable("training", error, self.root)
+        history = self.attempt(
+            run / "history.jsonl", lambda path: checked_history(path, training.history_sha256, seed), complaints
+        )
+        if history is not None:
+            self.histories.setdefault(model, []).append(history)
+        for name in entry.pictures:
+            if path := self.picture(run / "final/pictures" / f"{name}.png", complaints):
+                self.pictures.setdefault(model, {}).setdefault(name, path)
+        bound: dict[str, Any] = {}
+        place = run / "final/likelihood.json"
+        if likelihood := self.attempt(place, lambda path: read_record(path, Likelihood), complaints):
+            self.origins.append(origin("likelihood", likelihood, model))
+            self.bound_terms.setdefault(model, []).append(terms_of(likelihood, seed))
+            bound = bounded(likelihood)
+        for draw in draws(model, seed, entry):
+            known = {"suite": self.preflight.suite, **draw._asdict()} | describe(model, entry, draw.sampler)
+            known["remarks"] += complaints
+            missing = why or undrawn(run / draw.checkpoint / draw.sampler)
+            if not missing:
+                try:
+                    row = self.read_draw(draw, known, training, speed)
+                    self.rows.append(row | (bound if draw.checkpoint == "final" else {}))
+                    continue
+                except UNREADABLE as error:
+                    missing = unreadable("result", error, self.root)
+            self.rows.append(without_numbers(known, missing, len(entry.seeds or self.preflight.seeds) > 1))
+
+    def read_draw(self, draw: Draw, known: Mapping[str, Any], training: Training, speed: Speed) -> dict[str, Any]:
+        """The row of one set of samples. Raises what UNREADABLE names where its timing or metrics cannot be read."""
+        model, place = draw.model, self.root / draw.model / f"seed{draw.seed}" / draw.checkpoint / draw.sampler
+        drawing = read_record(place / "timing.json", Timing)
+        timing = of_its_own(drawing, speed, draw.sampler)
+        evaluation = read_record(place / "metrics.json", Metrics)
+        self.own |= own_of(evaluation.metrics, place / "metrics.json")
+        self.origins.append(origin("sampling", timing, model))
+        self.origins.append(origin("evaluation", evaluation, model))
+        found, remarks, final = dict(evaluation.metrics), list(known["remarks"]), draw.checkpoint == "final"
+        self.extractors |= evaluation.extractors
+        drawn = self.pictures.setdefault(model, {})
+        for labels in (self.preflight.evaluation.get("objects") or {}).get("labels", ()):
+            path = place / f"objects/{labels}.json"
+            if accuracy := self.attempt(path, lambda path: read_record(path, Objects), remarks):
+                self.origins.append(origin("object accuracy", accuracy, model))
+                found |= {f"{key}_{labels}": value for key, value in accuracy.metrics.items()}
+                self.ceiling |= bounded_by(accuracy, labels)
+                if final and (grid := self.picture(path.with_suffix(".png"), remarks)):
+                    drawn.setdefault(f"objects-{labels}-{draw.sampler}", grid)
+        self.metrics |= dict.fromkeys(found)
+        if timing.unavailable is None:
+            if final and (neighbours := self.picture(place / "neighbours.png", remarks)):
+                drawn.setdefault(f"neighbours-{draw.sampler}", neighbours)
+            if grid := self.picture(place / "grid.png", remarks):
+                self.grids[draw] = grid
+        paired = self.attempt(place / "paired.json", lambda path: read_record(path, Paired), remarks)
+        remarks += [LOSSY] * bool(timing.lossy) + (timing.notes or [])
+        remarks += [] if timing.unavailable is None else [f"not drawn: {timing.unavailable}"]
+        return (
+            {**known, "remarks": remarks}
+            | columns(training, TRAINING, OF_TRAINING)
+            | imported(training)
+            | columns(timing, TIMING, OF_SAMPLES)
+            | paired_columns(paired, timing)
+            | per_image(timing)
+            | time_columns(drawing, speed, draw.sampler)
+            | measured(evaluation, found)
+        )
+
+    def read_real(self) -> None:
+        """The row of real images, and their grid."""
+        real, dataset = self.root / "real", self.preflight.dataset
+        if dataset is None or dataset.num_test != 0:  # else none is held out, and what is there is of another run
+            evaluation = self.attempt(real / "metrics.json", lambda path: read_record(path, Metrics), self.remarks)
+            if evaluation:
+                self.floor = measured(evaluation, evaluation.metrics) | self.ceiling
+        self.real_grid = self.picture(real / "grid.png", self.remarks)
 
 
 def draws(model: str, seed: int, entry: ModelPlan) -> Iterator[Draw]:
@@ -212,75 +251,3 @@ def draws(model: str, seed: int, entry: ModelPlan) -> Iterator[Draw]:
     for checkpoint in entry.checkpoints:
         for sampler in entry.samplers:
             yield Draw(model, seed, checkpoint, sampler)
-
-
-def describe(model: str, entry: ModelPlan, sampler: str) -> dict[str, Any]:
-    """What the preflight knows of a row: names to show, budget, cost."""
-    option = entry.samplers[sampler]
-    quantised = option.quantisation
-    return ({"quantisation": quantised.scheme, "reference_sampler": quantised.sampler} if quantised else {}) | {
-        "label": entry.label or model,
-        "family": entry.family or "Other",
-        "sampler_label": option.label or sampler,
-        "budget": entry.budget,
-        "remarks": list(option.remarks),
-        "generates": option.generates,
-        "parameters": sum(entry.parameters.values()) if entry.parameters else None,
-        "nfe": option.nfe,
-        "flops_per_nfe": option.flops_per_nfe,
-        "flops_per_image": option.flops_per_image,
-    }
-
-
-def columns(record: Record, keys: Sequence[str], names: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """The values of these keys that a record has, as columns; `names` are those that differ from the keys."""
-    found = {key: getattr(record, key) for key in keys}
-    return {(names or {}).get(key, key): value for key, value in found.items() if value is not None}
-
-
-def imported(training: Training) -> dict[str, Any]:
-    """The column of a published checkpoint's note."""
-    note = (training.imported or {}).get("note")
-    return {} if note is None else {"imported": note}
-
-
-def per_image(timing: Timing) -> dict[str, Any]:
-    """The time for an image, of those that were drawn here."""
-    seconds = timing.seconds_per_50k
-    return {} if seconds is None else {"seconds_per_image": seconds / 50_000}
-
-
-def measured(evaluation: Metrics, metrics: Mapping[str, Metric]) -> dict[str, Any]:
-    """The columns of metrics: key, key_std, key_n_fake, ... for each, and the warnings of their evaluation."""
-    found = columns(evaluation, METRICS)
-    for key, metric in metrics.items():
-        found[key] = metric.value
-        found |= columns(metric, METRIC, {field: f"{key}_{field}" for field in METRIC})
-    return found | {"warnings": list(evaluation.warnings)}
-
-
-def own_of(metrics: Mapping[str, Metric], path: Path) -> dict[str, MetricInfo]:
-    """What the metrics of a metrics.json say of those that are not genbench's, by key; an InputError names `path`."""
-    found = {}
-    for key, metric in metrics.items():
-        if metric.about is not None:
-            with errors.place(path, "metrics", key, "about"):
-                found[key] = stated(key, metric.about)
-    return found
-
-
-def bounded(likelihood: Likelihood) -> dict[str, Any]:
-    """The columns that a likelihood.json gives: bits per dimension, their standard error, and of what they are."""
-    parts = []
-    if images := likelihood.images:
-        parts.append(" ".join(filter(None, [f"{images:,}", likelihood.split, "images"])))
-    if steps := likelihood.steps:
-        parts.append(f"{steps:,} steps")
-    found = columns(likelihood, ("bits_per_dim", "standard_error"), {"standard_error": "bits_per_dim_std"})
-    return found | ({"bits_per_dim_note": f"from {' and '.join(parts)}"} if parts else {})
-
-
-def origin(stage: str, record: Any, model: str | None = None) -> dict[str, Any]:
-    """One row of the provenance table."""
-    provenance = record.provenance.content() if record.provenance else {}
-    return {"stage": stage, "model": model, "device": getattr(record, "device", None)} | provenance

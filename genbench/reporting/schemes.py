@@ -5,14 +5,12 @@ Everything is paired: both draw the same seeds with the same sampler.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from genbench.records.paired import Paired
 from genbench.records.plan import ModelPlan
-from genbench.records.record import read_record
 from genbench.records.timing import Timing
 from genbench.reporting.columns import RATE, Column
 from genbench.reporting.numerals import duration, memory
@@ -55,16 +53,15 @@ class Schemes:
     rows: Sequence[Quantised]
 
 
-def paired_columns(place: Path, timing: Timing) -> dict[str, Any]:
-    """What the folder of a sample set tells of a quantised network, as columns; empty for others."""
+def paired_columns(paired: Paired | None, timing: Timing) -> dict[str, Any]:
+    """What the records of a sample set say of a quantised network, as columns; empty for others."""
     found: dict[str, Any] = {} if timing.unavailable is None else {"unavailable": timing.unavailable}
     if record := timing.quantisation:
         found |= {key: getattr(record, key) for key in ("network_bytes", "network_bytes_fp32", "conversion_seconds")}
         found["calibration_seconds"] = record.calibration.seconds if record.calibration else None
     if timing.latency_batch1_seconds and timing.nfe:
         found["latency_per_nfe_seconds"] = timing.latency_batch1_seconds / timing.nfe
-    if (place / "paired.json").exists():
-        paired = read_record(place / "paired.json", Paired)
+    if paired:
         values = {key: getattr(paired, key) for key in ("psnr", "psnr_std", "psnr_min", "identical_images")}
         found |= {key: value for key, value in values.items() if value is not None}
     return found

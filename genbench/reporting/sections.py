@@ -8,6 +8,7 @@ import pandas as pd
 
 from genbench.records.plan import ModelPlan
 from genbench.reporting.cells import seen
+from genbench.reporting.columns import Column
 from genbench.reporting.curves import learning_curve
 from genbench.reporting.drawing import Plot
 from genbench.reporting.numerals import count, memory
@@ -24,6 +25,7 @@ class Strip:
     name: str
     picture: Picture
     anchor: str = ""  # of the whole grid
+    file: str = ""  # the address of a grid that the page does not have
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Section:
 
     numbers: of the checkpoints shown; samples_differ: whether they are judged by different numbers of samples;
     left_out: how many checkpoints are not shown. draws: for each compared row what makes it again, by name. packages:
-    the versions that made it.
+    the versions that made it, where they are not those of the whole suite.
     """
 
     name: str
@@ -50,6 +52,23 @@ class Section:
     commands: Sequence[str]
     draws: Sequence[tuple[str, Sequence[tuple[str, str]]]]
     packages: Sequence[tuple[str, str]]
+
+    @property
+    def measured(self) -> list[Column]:
+        """The quantities of which there is a number or a note."""
+        rows, notes = self.numbers.rows, self.numbers.notes
+        return [
+            column
+            for column in self.numbers.columns
+            if any(row.cells[column.key].value is not None or row.cells[column.key].notes for row in rows)
+            or (column is self.numbers.columns[0] and notes[column.key])
+        ]
+
+    @property
+    def best(self) -> str:
+        """The headline number of its best row, with its name."""
+        lead, row = self.numbers.columns[0], next(iter(self.numbers.rows), None)
+        return f"{lead.label} {row.cells[lead.key].text}" if row else ""
 
     @property
     def captioned_pictures(self) -> list[tuple[Strip, str, str]]:

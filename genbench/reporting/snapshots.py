@@ -33,12 +33,16 @@ class Comparison:
     full: bool = False
 
 
-def quality_over_training(results: Results, rows: Sequence[Row]) -> Comparison | None:
-    """The headline metric of every snapshot, in the order of `rows`; None where no model has one."""
+def quality_over_training(results: Results, rows: Sequence[Row], most: int | None = None) -> Comparison | None:
+    """The headline metric of every snapshot, in the order of `rows`; None where no model has one.
+
+    most: of more lines only the first so many are drawn, which are the best.
+    """
     lead = metric_columns([results.preflight.headline], own=results.own)[0]
     points = snapshot_points(results, lead, rows)
     if points.empty:
         return None
+    points, left_out = first_lines(points, most)
     few, final = (numbers(points[points["final"] == kind]["samples"]) for kind in (False, True))
     apart = bool(points["apart"].any())
     label = lead.label + (f", {lead.direction} is better" if lead.direction else "")
@@ -58,7 +62,15 @@ def quality_over_training(results: Results, rows: Sequence[Row]) -> Comparison |
     elif final:
         caption += " The last point of a line is the final model."
     caption += epoch_remark(results, points)
-    return Comparison("Quality over training", caption + seeds_remark(points), plots[0], plots[1])
+    return Comparison("Quality over training", caption + seeds_remark(points) + left_out, plots[0], plots[1])
+
+
+def first_lines(points: pd.DataFrame, most: int | None) -> tuple[pd.DataFrame, str]:
+    """The points of the first `most` names, and a sentence about the others, if there are some."""
+    names = list(dict.fromkeys(points["name"]))
+    if most is None or len(names) <= most:
+        return points, ""
+    return points[points["name"].isin(names[:most])], f" Of {len(names)} lines, these are the best {most}."
 
 
 def epoch_remark(results: Results, points: pd.DataFrame) -> str:
@@ -114,10 +126,11 @@ def snapshot_points(results: Results, lead: Column, compared: Sequence[Row]) -> 
     return points.assign(apart=apart).sort_values("name", key=lambda column: column.map(order), kind="stable")
 
 
-def held_out(results: Results, names: Mapping[str, str]) -> list[Comparison]:
+def held_out(results: Results, names: Mapping[str, str], most: int | None = None) -> list[Comparison]:
     """Each quantity of held-out images for all models that have it. `names` of the models are in the order of lines.
 
-    Against epochs where it is known how many images each had seen and how many there are, otherwise against steps.
+    most: as for `quality_over_training`. Against epochs where it is known how many images each had seen and how many
+    there are, otherwise against steps.
     """
     found = [
         history[history["kind"] == "validation"].rename(columns={"name": "quantity"}).assign(name=name)
@@ -134,12 +147,13 @@ def held_out(results: Results, names: Mapping[str, str]) -> list[Comparison]:
     comparisons, present = [], set(points["quantity"])
     for quantity in [*(known for known in HELD_OUT if known in present), *sorted(present - set(HELD_OUT))]:
         title, meaning = HELD_OUT.get(quantity, (quantity, ""))
-        chosen = points[points["quantity"] == quantity]
+        chosen, left_out = first_lines(points[points["quantity"] == quantity], most)
         plots = [
             compare_curves(chosen, "epochs" if epochs else "training steps", title, size) for size in (HALF, NARROW)
         ]
         if plots[0] and plots[1]:
-            comparisons.append(Comparison(title, (meaning or f"{title}.") + seeds_remark(chosen), plots[0], plots[1]))
+            caption = (meaning or f"{title}.") + seeds_remark(chosen) + left_out
+            comparisons.append(Comparison(title, caption, plots[0], plots[1]))
     return comparisons
 
 

@@ -8,9 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from genbench.reporting.cells import PAIRS, Cell, mark_best, print_cell, rank, seen
+from genbench.reporting.cells import PAIRS, Cell, Group, mark_best, print_cell, rank, seen
 from genbench.reporting.columns import SPEEDS, TIME, Column
 from genbench.reporting.numerals import count
+
+MANY_ROWS = 60  # of more some are folded
+OPEN_MODELS = 40
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,25 @@ class Table:
         """What the bars of plots are; "" where nothing has a standard deviation."""
         return "Bars are ± one standard deviation over seeds or draws." if self.ties else ""
 
+    @cached_property
+    def opened(self) -> list[bool]:
+        """Which rows are seen at once, and not folded: of a few all.
+
+        Of more than MANY_ROWS the best row of each of the best models, of each model that has no numbers one row, and
+        what is best in a column.
+        """
+        if len(self.rows) <= MANY_ROWS:
+            return [True] * len(self.rows)
+        leading = [column.key for column in self.columns if sum(row.cells[column.key].best for row in self.rows) < 5]
+        found, opened = set[tuple[str, str]](), []
+        for row in self.rows:
+            first = (row.suite, row.model) not in found
+            found.add((row.suite, row.model))
+            without = row.cells[self.columns[0].key].value is None
+            best = any(row.cells[key].best for key in leading)
+            opened.append(best or (first and (without or len(found) <= OPEN_MODELS)))
+        return opened
+
     @property
     def groups(self) -> list[tuple[str, int]]:
         """The headings over columns, each with the number of its columns."""
@@ -115,14 +137,9 @@ def compare(
 
     `num_samples` is what the suite asks for: a row made of another number of samples says so.
     """
-    compared = []
-    if not rows.empty:
-        several = rows.groupby("model")[["sampler", "checkpoint"]].transform("nunique") > 1
-        groups = rows.groupby(["model", "checkpoint", "sampler"], sort=False)
-        compared = [
-            summarise(group, several.loc[group.index[0]], columns, num_samples, links or {}) for _, group in groups
-        ]
-        mark_identical(compared, [images_of(group) for _, group in groups])
+    groups, models = groups_of(rows), sets_of_draws(rows)
+    compared = [summarise(group, models[group["model"][0]], columns, num_samples, links or {}) for group in groups]
+    mark_identical(compared, [images_of(group) for group in groups])
     lead, devices = columns[0], sorted(set(seen(rows, "device")))
     compared.sort(key=lambda row: (not row.generates, rank(row.cells[lead.key], lead)))
     for column in columns:
@@ -148,7 +165,7 @@ def compare(
     shared = share_notes(compared, columns)
     real = None
     if floor:
-        real = {column.key: print_cell(pd.DataFrame([floor]), column) for column in columns}
+        real = {column.key: print_cell({key: [value] for key, value in floor.items()}, column) for column in columns}
         real[lead.key].notes = [*real[lead.key].notes, *floor.get("warnings", [])]
         for key, cell in real.items():
             cell.notes = [note for note in cell.notes if note not in shared[key]]
@@ -166,15 +183,40 @@ def tie_rule(run: str, runs: int) -> str:
     )
 
 
+def groups_of(rows: pd.DataFrame) -> list[Group]:
+    """The tidy rows of each draw, over seeds, in their order."""
+    if rows.empty:
+        return []
+    places: dict[tuple[str, ...], list[int]] = {}
+    for place, draw in enumerate(zip(rows["model"], rows["checkpoint"], rows["sampler"], strict=True)):
+        places.setdefault(draw, []).append(place)
+    values = {str(key): rows[key].tolist() for key in rows}
+    return [{key: [column[place] for place in chosen] for key, column in values.items()} for chosen in places.values()]
+
+
+def sets_of_draws(rows: pd.DataFrame) -> dict[str, dict[str, set[str]]]:
+    """The samplers and the checkpoints of each model."""
+    found: dict[str, dict[str, set[str]]] = {}
+    if not rows.empty:
+        for model, sampler, checkpoint in zip(rows["model"], rows["sampler"], rows["checkpoint"], strict=True):
+            names = found.setdefault(model, {"sampler": set(), "checkpoint": set()})
+            names["sampler"].add(sampler)
+            names["checkpoint"].add(checkpoint)
+    return found
+
+
 def summarise(
-    group: pd.DataFrame,
-    several: pd.Series,
+    group: Group,
+    draws: Mapping[str, set[str]],
     columns: Sequence[Column],
     num_samples: int | None,
     links: Mapping[str, str],
 ) -> Row:
-    """One row from the tidy rows of its seeds. Its warnings stand at the first number, by which rows are judged."""
-    first = group.iloc[0]
+    """One row from the tidy rows of its seeds. Its warnings stand at the first number, by which rows are judged.
+
+    draws: the samplers and the checkpoints of its model.
+    """
+    first = {key: values[0] for key, values in group.items()}
     warnings = [warning for found in seen(group, "warnings") for warning in found]
     samples = seen(group, "num_fake")
     for fakes in sorted(set(samples) - {num_samples}):
@@ -183,6 +225,7 @@ def summarise(
     cells = {column.key: print_cell(group, column) for column in columns}
     lead = cells[columns[0].key]
     lead.notes = list(dict.fromkeys([*lead.notes, *warnings]))
+    several = {key: len(names) > 1 for key, names in draws.items()}
     parts = {"label": True, "sampler_label": several["sampler"], "checkpoint": several["checkpoint"]}
     return Row(
         name=", ".join(first[key] for key, shown in parts.items() if shown),
@@ -197,18 +240,21 @@ def summarise(
     )
 
 
-def images_of(group: pd.DataFrame) -> tuple[str, ...]:
+def images_of(group: Group) -> tuple[str, ...]:
     """The hashes of a row's samples; none where that of one seed is unknown."""
     found = sorted(seen(group, "samples_sha256"))
-    return tuple(found) if len(found) == len(group) else ()
+    return tuple(found) if len(found) == len(group["model"]) else ()
 
 
 def mark_identical(rows: Sequence[Row], images: Sequence[tuple[str, ...]]) -> None:
     """Say at each row of which others it has the very same `images`."""
+    alike: dict[tuple[str, ...], list[Row]] = {}
     for row, own in zip(rows, images, strict=True):
-        others = [other.name for other, found in zip(rows, images, strict=True) if found == own and other is not row]
-        if own and others:
-            row.remarks.append(f"the same images as {' and '.join(others)}: identical samples, not two results")
+        alike.setdefault(own, []).append(row)
+    for own, same in alike.items():
+        for row in same if own and len(same) > 1 else []:
+            others = " and ".join(other.name for other in same if other is not row)
+            row.remarks.append(f"the same images as {others}: identical samples, not two results")
 
 
 def share_notes(rows: Sequence[Row], columns: Sequence[Column]) -> dict[str, list[str]]:

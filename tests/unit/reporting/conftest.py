@@ -10,7 +10,7 @@ from genbench.reporting import publish
 def plots_as_pdf():
     """Nearly half the time of a report goes into PDFs: they are drawn where a test looks at one (test_exports.py)."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(publish, "pdf_file", lambda plot: b"%PDF, but not here")
+        patch.setattr(publish, "pdf_file", lambda plot, characters: b"%PDF, but not here")
         yield
 
 

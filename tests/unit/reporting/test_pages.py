@@ -14,10 +14,11 @@ from made_up import EVIL, FEW, MODELS, PRIOR, PROVENANCE, ROOT, STAND_IN, check_
 
 from genbench.errors import InputError
 from genbench.files.artifacts import read_json, write_json
+from genbench.reporting.compared import anchors
 from genbench.reporting.origins import abbreviate
 from genbench.reporting.page import cite, sentence
 from genbench.reporting.publish import publish, publish_unfinished
-from genbench.reporting.report import Report, anchors
+from genbench.reporting.report import Report
 from genbench.reporting.results import read_results
 from genbench.reporting.sections import flatten
 

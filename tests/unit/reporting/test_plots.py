@@ -71,7 +71,7 @@ def test_long_names_do_not_squeeze_the_points(demo):
     table = table_of(demo)
     far = [replace(row, name=f"{row.label} {'with a very long name ' * 3}") for row in table.rows]
     svg = str(quality_against_cost(replace(table, rows=far), (4.9, 5.4)))  # a warning of a collapsed layout is an error
-    left, right = (float(x) for x in re.findall(r'd="M ([\d.]+) [\d.]+  L ([\d.]+) [\d.]+  "', svg)[-1])
+    left, right = (float(x) for x in re.findall(r'd="M([\d.]+) [\d.]+L([\d.]+) [\d.]+"', svg)[-1])
     assert right - left > 200
     assert max(map(len, re.findall(r">([^<]*…)</text>", svg))) == 34
 

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from contextlib import contextmanager
 
 import pandas as pd
 import pytest
@@ -170,17 +171,80 @@ def test_numbers_of_a_training_that_is_gone_are_not_shown(tmp_path):
     assert all(cell.value is None for key, cell in gan.cells.items() if key.startswith(("fd", "kid", "seconds")))
 
 
-def test_a_missing_key_and_a_broken_line_are_named(tmp_path):
+DAMAGE = {
+    "empty": lambda data: b"",
+    "truncated": lambda data: data[: len(data) // 2],
+    "binary": lambda data: bytes(range(256)),
+    "changed": lambda data: data.replace(b"1", b"2"),
+}
+
+
+@contextmanager
+def damaged(path, damage):
+    """A file as a crash, a full disk or a hand leaves it."""
+    whole = path.read_bytes()
+    path.write_bytes(DAMAGE[damage](whole))
+    yield
+    path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("record", [f"{RUN}/training.json", f"{DRAW}/timing.json", f"{DRAW}/metrics.json"])
+def test_a_row_whose_record_is_damaged_says_so_and_leaves_the_others_as_they_are(tmp_path, record):
+    folder = write_results(tmp_path, models={name: MODELS[name] for name in ("gan", "vae")})
+    for damage in DAMAGE:
+        with damaged(folder / record, damage):
+            vae, gan = table_of(folder).rows
+        assert (gan.model, gan.cells["fd_classifier"].text) == ("gan", "–")
+        step = "training" if record == f"{RUN}/training.json" else "result"
+        (reason,) = gan.remarks
+        assert reason.startswith(f"its {step} cannot be read: {record}")
+        assert (vae.cells["fd_classifier"].text, vae.remarks) == ("44.9", [])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [f"{RUN}/history.jsonl", f"{RUN}/final/pictures/interpolation.png", f"{DRAW}/grid.png", f"{DRAW}/neighbours.png"],
+)
+def test_a_row_keeps_its_numbers_without_a_curve_or_picture_that_is_damaged(tmp_path, name):
+    folder = write_results(tmp_path, models={name: MODELS[name] for name in ("gan", "vae")})
+    path = folder / name
+    if path.name == "neighbours.png":
+        path.write_bytes((folder / f"{DRAW}/grid.png").read_bytes())
+    for damage in DAMAGE:
+        if (path.suffix, damage) in ((".jsonl", "empty"), (".png", "changed")):  # a short training; another picture
+            continue
+        with damaged(path, damage):
+            results = read_results(folder / "preflight.json", folder)
+        gan = results.rows.set_index("model").loc["gan"]
+        assert gan["fd_classifier"] == 61.3
+        (remark,) = gan["remarks"]
+        assert remark.startswith(f"{path.name} is left out, since it cannot be read: {name}")
+        assert path not in [*results.grids.values(), *results.pictures.get("gan", {}).values()]
+        assert ("gan" in results.histories) == (path.name != "history.jsonl")
+
+
+def test_the_page_of_damaged_files_names_them(tmp_path):
+    folder = write_results(tmp_path, models=FEW)
+    (folder / "real/metrics.json").write_text("{")
+    (folder / "real/grid.png").write_bytes(b"")
+    (folder / f"{DRAW}/metrics.json").unlink()
+    (folder / f"{DRAW}/metrics.json").mkdir()
+    (folder / "vae/seed0/history.jsonl").write_text('{"step": 1, "losses": {"generator": 0.5}}\n{"step": 2, "los')
+    text = check_page(render(folder) / "demo.html").text
+    for told in (
+        "Real images: metrics.json is left out, since it cannot be read: real/metrics.json: not valid JSON",
+        "Real images: grid.png is left out, since it cannot be read: real/grid.png: expected a PNG picture",
+        "its result cannot be read: [Errno 21] Is a directory",
+        "history.jsonl is left out, since it cannot be read: vae/seed0/history.jsonl, line 2: expected a JSON object",
+    ):
+        assert told in text
+
+
+def test_a_missing_key_is_named_in_its_row(tmp_path):
     folder = write_results(tmp_path, models=FEW, optional=False)
-    history = folder / "gan/seed0/history.jsonl"
-    history.write_text('{"step": 1, "losses": {"generator": 0.5}}\n{"step": 2, "los')
-    with pytest.raises(InputError, match="line 2"):
-        render(folder)
-    history.unlink()
-    timing = folder / "gan/seed0/final/default/timing.json"
-    write_json(timing, {"seconds_per_50k": 1.0})
-    with pytest.raises(InputError, match=f"{timing}: key 'images_per_second' is missing"):
-        render(folder)
+    write_json(folder / f"{DRAW}/timing.json", {"seconds_per_50k": 1.0})
+    (reason,) = report_of(folder).table.rows[-1].remarks
+    assert reason == f"its result cannot be read: {DRAW}/timing.json: key 'images_per_second' is missing"
 
 
 def test_a_step_that_was_logged_twice_counts_once(tmp_path):

@@ -1,0 +1,112 @@
+"""One row of the tidy table: which keys of which record become its columns."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from genbench import errors
+from genbench.metrics import MetricInfo
+from genbench.records.likelihood import Likelihood
+from genbench.records.metrics import Metric, Metrics
+from genbench.records.objects import Objects
+from genbench.records.plan import ModelPlan
+from genbench.records.record import Record
+from genbench.records.timing import Timing
+from genbench.records.training import Training
+from genbench.reporting.columns import stated
+
+# Of each record the keys that become columns, by their own names but for those below.
+TRAINING = (
+    *("steps", "images_seen", "seconds", "images_per_second", "batch_size", "precision", "device"),
+    *("weights", "ema_decay", "resumed", "data_sha256", "model_sha256"),
+)
+TIMING = (
+    *("seconds_per_50k", "extrapolated", "timed_images", "images_per_second", "latency_batch1_seconds"),
+    *("warmup_seconds", "io_seconds", "nfe", "batch_size", "device", "precision", "threads", "peak_memory_bytes"),
+    *("seeds", "samples_sha256"),
+)
+METRICS = ("num_real", "num_fake", "reference_sha256")
+METRIC = ("std", "n_fake", "note", "values", "draw_std")  # each behind the metric's own key
+# Sampling has columns of the first five names, too.
+OF_TRAINING = {key: f"training_{key}" for key in ("seconds", "images_per_second", "batch_size", "precision", "device")}
+OF_SAMPLES = {"seeds": "sample_seeds"}
+
+
+def bounded_by(accuracy: Objects, labels: str) -> dict[str, Any]:
+    """The evaluator's own accuracy on real images that it was not trained on, as a column of the row of real images."""
+    if accuracy.evaluator.accuracy is None:
+        return {}
+    key = f"object_accuracy_{labels}"
+    return {key: accuracy.evaluator.accuracy, f"{key}_note": "of the evaluator, on held-out real images"}
+
+
+def describe(model: str, entry: ModelPlan, sampler: str) -> dict[str, Any]:
+    """What the preflight knows of a row: names to show, budget, cost."""
+    option = entry.samplers[sampler]
+    quantised = option.quantisation
+    return ({"quantisation": quantised.scheme, "reference_sampler": quantised.sampler} if quantised else {}) | {
+        "label": entry.label or model,
+        "family": entry.family or "Other",
+        "sampler_label": option.label or sampler,
+        "budget": entry.budget,
+        "remarks": list(option.remarks),
+        "generates": option.generates,
+        "parameters": sum(entry.parameters.values()) if entry.parameters else None,
+        "nfe": option.nfe,
+        "flops_per_nfe": option.flops_per_nfe,
+        "flops_per_image": option.flops_per_image,
+    }
+
+
+def columns(record: Record, keys: Sequence[str], names: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The values of these keys that a record has, as columns; `names` are those that differ from the keys."""
+    found = {key: getattr(record, key) for key in keys}
+    return {(names or {}).get(key, key): value for key, value in found.items() if value is not None}
+
+
+def imported(training: Training) -> dict[str, Any]:
+    """The column of a published checkpoint's note."""
+    note = (training.imported or {}).get("note")
+    return {} if note is None else {"imported": note}
+
+
+def per_image(timing: Timing) -> dict[str, Any]:
+    """The time for an image, of those that were drawn here."""
+    seconds = timing.seconds_per_50k
+    return {} if seconds is None else {"seconds_per_image": seconds / 50_000}
+
+
+def measured(evaluation: Metrics, metrics: Mapping[str, Metric]) -> dict[str, Any]:
+    """The columns of metrics: key, key_std, key_n_fake, ... for each, and the warnings of their evaluation."""
+    found = columns(evaluation, METRICS)
+    for key, metric in metrics.items():
+        found[key] = metric.value
+        found |= columns(metric, METRIC, {field: f"{key}_{field}" for field in METRIC})
+    return found | {"warnings": list(evaluation.warnings)}
+
+
+def own_of(metrics: Mapping[str, Metric], path: Path) -> dict[str, MetricInfo]:
+    """What the metrics of a metrics.json say of those that are not genbench's, by key; an InputError names `path`."""
+    found = {}
+    for key, metric in metrics.items():
+        if metric.about is not None:
+            with errors.place(path, "metrics", key, "about"):
+                found[key] = stated(key, metric.about)
+    return found
+
+
+def bounded(likelihood: Likelihood) -> dict[str, Any]:
+    """The columns that a likelihood.json gives: bits per dimension, their standard error, and of what they are."""
+    parts = []
+    if images := likelihood.images:
+        parts.append(" ".join(filter(None, [f"{images:,}", likelihood.split, "images"])))
+    if steps := likelihood.steps:
+        parts.append(f"{steps:,} steps")
+    found = columns(likelihood, ("bits_per_dim", "standard_error"), {"standard_error": "bits_per_dim_std"})
+    return found | ({"bits_per_dim_note": f"from {' and '.join(parts)}"} if parts else {})
+
+
+def origin(stage: str, record: Any, model: str | None = None) -> dict[str, Any]:
+    """One row of the provenance table."""
+    provenance = record.provenance.content() if record.provenance else {}
+    return {"stage": stage, "model": model, "device": getattr(record, "device", None)} | provenance
