@@ -4,11 +4,13 @@ Matplotlib draws in the colours of the light theme of style.css. On the page `to
 variables, so that they change with the theme. Text stays text, so that it can be found, copied and read aloud.
 """
 
+import atexit
 import functools
 import hashlib
 import io
 import logging
 import re
+import shutil
 import string
 import tempfile
 import warnings
@@ -167,24 +169,26 @@ def font_of(characters: str) -> str:
     """The family of a font with these characters of DejaVu Sans only: to embed it takes a tenth of the time."""
     options = subset.Options(layout_features=[], glyph_names=True)
     options.drop_tables += ["FFTM"]  # the time of its making, which it would warn of
-    font = subset.load_font(findfont("DejaVu Sans"), options)
-    subsetter = subset.Subsetter(options)
-    subsetter.populate(text=characters)
-    subsetter.subset(font)
     family = f"genbench {hashlib.sha256(characters.encode(errors='surrogatepass')).hexdigest()[:12]}"
-    for record in font["name"].names:
-        if record.nameID in (1, 4, 6, 16):  # the family, alone and with its style
-            record.string = family.replace(" ", "") if record.nameID == 6 else family
-    path = Path(folder_of_fonts().name) / f"{family}.ttf"
-    font.save(path)
+    path = folder_of_fonts() / f"{family}.ttf"
+    with subset.load_font(findfont("DejaVu Sans"), options) as font:
+        subsetter = subset.Subsetter(options)
+        subsetter.populate(text=characters)
+        subsetter.subset(font)
+        for record in font["name"].names:
+            if record.nameID in (1, 4, 6, 16):  # the family, alone and with its style
+                record.string = family.replace(" ", "") if record.nameID == 6 else family
+        font.save(path)
     fontManager.addfont(path)
     return family
 
 
 @functools.cache
-def folder_of_fonts() -> "tempfile.TemporaryDirectory[str]":
+def folder_of_fonts() -> Path:
     """Where they lie until the process ends."""
-    return tempfile.TemporaryDirectory(prefix="genbench-fonts")
+    folder = Path(tempfile.mkdtemp(prefix="genbench-fonts"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def tidy(text: str) -> str:

@@ -11,6 +11,7 @@ import matplotlib
 
 from genbench.errors import InputError
 from genbench.files.artifacts import atomic_path, read_json, write_json
+from genbench.reporting.cells import seen
 from genbench.reporting.drawing import Plot, characters_of, pdf_file, svg_file
 from genbench.reporting.kept import Kept
 from genbench.reporting.page import render_index, render_report
@@ -44,6 +45,8 @@ def publish(preflight: Path, results: Path, out_dir: Path, template_dir: Path) -
         write_text(out_dir / suite / f"comparison.{kind}", text)
     write_plots(report.plots, out_dir / suite / "plots", kept)
     kept.forget()
+    if without := len(seen(found.rows, "missing")):
+        log.warning("%s: %d of %d rows have no numbers; each states its reason", suite, without, len(found.rows))
     log.info("%s: %d rows; the page is %s", suite, len(found.rows), out_dir / f"{suite}.html")
 
 

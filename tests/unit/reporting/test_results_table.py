@@ -211,7 +211,7 @@ def test_a_row_keeps_its_numbers_without_a_curve_or_picture_that_is_damaged(tmp_
     if path.name == "neighbours.png":
         path.write_bytes((folder / f"{DRAW}/grid.png").read_bytes())
     for damage in DAMAGE:
-        if (path.suffix, damage) in ((".jsonl", "empty"), (".png", "changed")):  # a short training; another picture
+        if damage == "changed" or (path.suffix, damage) == (".jsonl", "empty"):  # which nothing tells from whole ones
             continue
         with damaged(path, damage):
             results = read_results(folder / "preflight.json", folder)
