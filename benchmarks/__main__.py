@@ -37,7 +37,7 @@ def measure_all(works: list[Work], setting: Setting, rounds: int | None) -> dict
     missing = {}
     for work in works:
         print(f"{work.name} ...", end=" ", flush=True, file=sys.stderr)
-        now = circumstances()
+        now = circumstances(setting.before)
         for name in work.versions:
             now["packages"] |= setting.version(name)
         try:

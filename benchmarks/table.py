@@ -3,7 +3,7 @@
 import json
 import re
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -29,23 +29,24 @@ def results_file() -> Path:
     return RESULTS / f"{re.sub(r'[^a-z0-9]+', '-', f'cpu {machine()}'.lower()).strip('-')}.jsonl"
 
 
-def commit() -> str:
-    """The checkout's commit, with "+changes" where files differ from it, other than those that this writes."""
-    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+def commit(checkout: Path = ROOT) -> str:
+    """A checkout's commit, with "+changes" where files differ from it, other than those that this writes."""
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=checkout, capture_output=True, text=True)
     changed = ["git", "diff", "--quiet", "HEAD", "--", ".", ":!benchmarks/results", ":!docs/speed.md"]
     if head.returncode:
         return "unknown"
-    return head.stdout.strip()[:12] + ("+changes" if subprocess.run(changed, cwd=ROOT).returncode else "")
+    return head.stdout.strip()[:12] + ("+changes" if subprocess.run(changed, cwd=checkout).returncode else "")
 
 
-def circumstances() -> dict[str, Any]:
-    """What a row depends on, beside the code that is timed."""
+def circumstances(before: Path | None) -> dict[str, Any]:
+    """What a row depends on, beside the code that is timed. before: checkout of the earlier genbench, where one is."""
     return {
         "machine": machine(),
         "threads": torch.get_num_threads(),
         "packages": {name: metadata.version(name) for name in ("torch", "numpy", "scipy")},
         "commit": commit(),
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "before": commit(before) if before else None,
+        "start": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
@@ -57,12 +58,15 @@ def keep(row: dict[str, Any]) -> None:
         file.write(json.dumps(row) + "\n")
 
 
-def newest() -> dict[tuple[str, str], dict[str, Any]]:
-    """Of each work and precision on this kind of machine, what was measured last."""
+def newest() -> dict[str, list[dict[str, Any]]]:
+    """By work, the rows of when it was measured last on this kind of machine."""
     path = results_file()
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    rows = map(json.loads, lines)
-    return {(row["name"], row["precision"]): row for row in rows}
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in map(json.loads, lines):
+        same = [other for other in found.get(row["name"], []) if other["start"] == row["start"]]
+        found[row["name"]] = [*same, row]
+    return found
 
 
 def _seconds(value: float) -> str:
@@ -73,11 +77,11 @@ def markdown(works: Sequence[Work], missing: dict[str, str]) -> str:
     """The table of these works, a row for each precision; `missing`: by name, why one was not measured now."""
     kept = newest()
     lines = [
-        "| work | peer | precision | batch | peer takes | genbench takes | ratio | of the rounds | before | |",
+        "| work | peer | genbench in | batch | peer takes | genbench takes | ratio | of the rounds | at 8ba2e59 | |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for work in works:
-        rows = [row for (name, _), row in kept.items() if name == work.name]
+        rows = kept.get(work.name, [])
         for row in rows:
             times = f"{_seconds(row['theirs'])} | {_seconds(row['ours'])}"
             ratio = f"**{row['ratio']:.2f}** | {row['low']:.2f}-{row['high']:.2f}"
@@ -89,12 +93,11 @@ def markdown(works: Sequence[Work], missing: dict[str, str]) -> str:
         if not rows:
             reason = missing.get(work.name, "only on request" if work.on_request else "not asked for")
             lines.append(f"| {work.title} | {work.peer} | | | | | | | {work.before} | not measured: {reason} |")
-    return "\n".join([*lines, "", *_made_on(kept.values())])
+    return "\n".join([*lines, "", *_made_on([row for work in works for row in kept.get(work.name, [])])])
 
 
-def _made_on(rows: Iterable[dict[str, Any]]) -> list[str]:
+def _made_on(rows: Sequence[dict[str, Any]]) -> list[str]:
     """Under the table: the machine, the versions and the commits."""
-    rows = list(rows)
     if not rows:
         return []
     versions: dict[str, set[str]] = {}
@@ -102,9 +105,10 @@ def _made_on(rows: Iterable[dict[str, Any]]) -> list[str]:
         for name, version in row["packages"].items():
             versions.setdefault(name, set()).add(version)
     stated = ", ".join(f"{name} {' and '.join(sorted(found))}" for name, found in sorted(versions.items()))
-    commits, days = ({row[key][:length] for row in rows} for key, length in (("commit", 21), ("time", 10)))
-    return [f"{rows[0]['machine']}, {rows[0]['threads']} thread; {stated}; genbench {', '.join(sorted(commits))}; "
-            f"{', '.join(sorted(days))}."]  # fmt: skip
+    commits, before = (sorted({row[key] for row in rows if row[key]}) for key in ("commit", "before"))
+    days = sorted({row["start"][:10] for row in rows})
+    ours = f"genbench {', '.join(commits)}" + (f" beside {', '.join(before)}" if before else "")
+    return [f"{rows[0]['machine']}, {rows[0]['threads']} thread; {ours}; {', '.join(days)}; {stated}."]
 
 
 def write(path: Path, table: str) -> None:
