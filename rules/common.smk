@@ -30,8 +30,8 @@ try:
     config.update(Config.from_snakemake(config))
     FILES = {suite["name"]: (path, suite) for path, suite in load_suites(config["suite"], config).items()}
     OWN_CODE = own_code.allowed()
-except InputError as error:
-    raise WorkflowError(str(error)) from None
+except InputError as error:  # in one line, as preflight: an exception would put Snakemake's own frames around it
+    sys.exit(f"error: {error}")
 
 # What a job's message says of it: its run or draw, as in its paths.
 OF_RUN, OF_DRAW = (re.sub(r"{(\w+)}", r"{wildcards.\1}", path.removeprefix("results/")) for path in (RUN, DRAW))
