@@ -55,8 +55,11 @@ ELSEWHERE = {
         "apptainer build genbench.sif docker-daemon://genbench:latest",
     ],
 }
-# What runs tests itself, and has no test but a person.
+# What runs tests itself, or measures for minutes, and has no test but a person.
 BY_HAND = [
+    "uv run --with prdc python -m benchmarks --peers ../peers --before ../genbench-before --write docs/speed.md",
+    "uv run python -m benchmarks --only train-wgan-gp kid",
+    "uv run python -m benchmarks --before ../genbench-before --only demo",
     "bash .ci/run",
     "uv run --with py-rattler pytest -m conda",
     "uv run --with 'moto[server]' pytest -m cloud",
@@ -360,6 +363,12 @@ def test_what_is_written_by_tools_is_as_they_write_it(line: str, repository: Pat
 @command("git diff")
 def test_nothing_is_changed_in_a_new_checkout(line: str, repository: Path) -> None:
     assert run(line, repository) == ""
+
+
+@command("uv run python -m benchmarks --list")
+def test_the_rows_of_speed_are_listed(line: str, checkout: Path) -> None:
+    said = run(line, checkout).splitlines()
+    assert "train-wgan-gp: train WGAN-GP, 5 iterations beside textbook loop, same networks" in said
 
 
 @command("uv run --no-project tools/pin.py", "uv run --no-project tools/pin.py --upgrade")
