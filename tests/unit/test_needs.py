@@ -1,6 +1,7 @@
 """What a suite needs of the machine is known before anything is made: disk, memory, published weights."""
 
 import http.server
+import re
 import threading
 from collections import namedtuple
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from genbench.errors import InputError
 from genbench.features import EXTRACTORS
 from genbench.features.published_weights import WeightFile
 from genbench.suites import needs
-from genbench.suites.load import load_suite
+from genbench.suites.load import checkpoints, load_suite
 from genbench.suites.needs import evaluation_memory, facts, files, shortages
 from genbench.suites.preflight import check_suite
 
@@ -184,3 +185,12 @@ def test_given_samples_that_no_metric_would_take_are_refused_before_a_training(v
         else:
             with pytest.raises(InputError, match=rf"small\.yaml: models: x: samples: .*constant\.npz: {message}"):
                 check_suite(suite, "none", "small.yaml")
+
+
+def test_the_features_of_real_images_which_fetch_the_weights_come_before_every_training() -> None:
+    rule = (ROOT / "rules/data.smk").read_text(encoding="utf-8").partition("rule reference_features:")[2]
+    found = re.search(r"^    priority: (\d+)", rule.partition("\nrule ")[0], re.MULTILINE)
+    assert found is not None
+    for path in (ROOT / "suites").glob("*.yaml"):
+        for entry in load_suite(path)["models"].values():  # as train_priority in rules/entries.smk
+            assert int(found[1]) > 100 * len(entry["samplers"]) * len(list(checkpoints(entry)))
