@@ -8,6 +8,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pandas as pd
+import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
@@ -65,11 +66,23 @@ def quality_against_cost(table: Table, size: tuple[Number, Number], cost: Column
     with matplotlib.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # the browser has its own fonts
         figure, axes = blank(size)
-        hues, marks = around(HUES, families), around(MARKERS, families)
-        for family in families:
-            x, y = points.loc[points["family"] == family, ["cost", "quality"]].to_numpy().T
-            style: dict[str, Any] = {"color": hues[family], "marker": marks[family], "s": 70, "linewidth": 0}
-            axes.scatter(x, y, label=family, zorder=3, gid="points", **style)
+        hues = around(HUES, families)
+        sns.scatterplot(
+            points,
+            x="cost",
+            y="quality",
+            hue="family",
+            style="family",
+            hue_order=families,
+            style_order=families,
+            palette=hues,
+            markers=around(MARKERS, families),
+            s=70,
+            linewidth=0,
+            zorder=3,
+            ax=axes,
+        )
+        axes.collections[0].set_gid("points")
         axes.set_xscale("log")
         axes.margins(x=0.1, y=0.12)
         (scale_log_x if cost == NFE else scale_time)(axes, points["cost"].tolist())
@@ -82,8 +95,7 @@ def quality_against_cost(table: Table, size: tuple[Number, Number], cost: Column
         axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=max(1, legend_columns), handletextpad=0.1)
         taken = [] if floor is None else [draw_floor(figure, axes, floor)]
         label_points(figure, axes, points, taken)
-        by_family = [rows[place] for family in families for place in np.flatnonzero(points["family"] == family)]
-        tooltips = [f"{row.name}: {row.cells[lead.key].text}, {row.cells[cost.key].text}" for row in by_family]
+        tooltips = [f"{row.name}: {row.cells[lead.key].text}, {row.cells[cost.key].text}" for row in rows]
         return to_svg(figure, f"{lead.label} against the {AXES[cost]}: {', '.join(row.name for row in rows)}", tooltips)
 
 
