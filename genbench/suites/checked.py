@@ -111,7 +111,7 @@ class Checked:
         if not all(folder.is_dir() for folder in folders):
             return None
         states = [text for text, _ in [*files, *map(exact_state, folders)]]
-        return sha256_json(json.loads(json.dumps([part, also, states, _surroundings()])))
+        return sha256_json(json.loads(json.dumps([part, also, states, _surroundings()], default=repr)))
 
 
 def _entries(part: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -133,7 +133,7 @@ def _files(texts: Iterable[str], data_root: Path) -> Iterator[Path]:
     for text in texts:
         try:
             yield existing_path(text, data_root)
-        except (InputError, OSError):  # no file, or no name of one
+        except (InputError, OSError, RuntimeError):  # no file, or no name of one, such as that of ~nobody
             continue
 
 

@@ -1,6 +1,7 @@
 """What a check of a suite has found is not looked for again, and never believed of anything that has changed."""
 
 import copy
+import datetime
 import os
 import subprocess
 import sys
@@ -99,6 +100,16 @@ def test_what_is_right_is_kept_where_another_entry_is_wrong(folder: Folder) -> N
     folder.models = copy.deepcopy(TRAINED)
     folder.check()
     assert folder.built == ["gan"]
+
+
+@pytest.mark.parametrize("value", [datetime.date(2026, 1, 1), "~nobody-of-this-name", "x" * 5000, "a\x00b", "\ud800"])
+def test_what_names_no_file_is_left_to_the_check_of_the_entry(value: object, folder: Folder) -> None:
+    folder.models["gan"]["model"] = MODELS["gan"] | {"objective": "gan"}
+    suite, found = folder.load()
+    suite["models"]["gan"]["model"]["objective"] = value
+    with pytest.raises(InputError, match=r"small\.yaml: models: gan: model: key 'objective': found"):
+        check_suite(suite, str(folder.path), "small.yaml", checked=found)
+    assert not found.holds()
 
 
 @pytest.mark.parametrize("part", range(4), ids=["code", "python", "packages", "machine"])
