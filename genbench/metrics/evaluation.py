@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -66,14 +67,15 @@ def evaluate_features(
         check_numbers(inputs, wanted.values())
     n_real, n_fake, dim = len(real.features), len(fake.features), real.features.shape[1]
     log.info("%d generated against %d real images, %d-d features of %s", n_fake, n_real, dim, real.extractor)
+    possible = {key: metric for key, metric in wanted.items() if enough(metric, inputs)}
+    inputs = replace(inputs, wanted=frozenset(metric.name for metric in possible.values()))
     results = {}
-    for key, metric in wanted.items():
-        if enough(metric, inputs):
-            found = metric.compute(inputs)
-            results[key] = found.record(n_real, n_fake)
-            if built_in().get(metric.name) is not metric:
-                results[key]["about"] = metric.about()
-            log.info("%s: %.6g%s", key, found.value, "" if found.std is None else f" +- {found.std:.2g}")
+    for key, metric in possible.items():
+        found = metric.compute(inputs)
+        results[key] = found.record(n_real, n_fake)
+        if built_in().get(metric.name) is not metric:
+            results[key]["about"] = metric.about()
+        log.info("%s: %.6g%s", key, found.value, "" if found.std is None else f" +- {found.std:.2g}")
     return results
 
 

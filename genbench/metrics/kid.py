@@ -2,11 +2,12 @@
 
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from genbench.metrics.checks import check_pair, with_progress
+from genbench.metrics.checks import check_pair
+from genbench.metrics.kernel import draw_subsets, kernel_sums, kid_of_sums
 from genbench.metrics.metric import Inputs, Metric, Value
+from genbench.metrics.precision_recall import MANIFOLDS, manifolds
 
 
 def kid(
@@ -21,34 +22,22 @@ def kid(
     Source: Binkowski et al. 2018 (arXiv 1801.01401), section 4.
     """
     check_pair(real, fake, least=subset_size)
-    random = np.random.RandomState(seed)  # the generator, and so the subsets, of torch-fidelity(real, fake)
-    n = subset_size
-    values = []
-    for _ in with_progress(range(subsets), "KID, subset"):
-        x = real[random.choice(len(real), n, replace=False)]
-        y = fake[random.choice(len(fake), n, replace=False)]
-        within = _kernel_sum(x, x) + _kernel_sum(y, y)
-        values.append(within / (n * (n - 1)) - 2 * _kernel_sum(x, y) / (n * n))
-    return float(np.mean(values)), float(np.std(values))
-
-
-def _kernel_sum(x: NDArray[Any], y: NDArray[Any]) -> float:
-    """Sum of (x_i.y_j / D + 1)^3 over all i and j; where x is y, over those that are not the same."""
-    base = x @ y.T  # of x with itself NumPy computes one half only
-    base /= x.shape[1]
-    base += 1
-    if x is y:
-        np.fill_diagonal(base, 0)
-    cube = np.square(base)
-    cube *= base
-    return float(cube.sum(dtype=np.float64))
+    of_real, of_fake = draw_subsets(len(real), len(fake), subsets, subset_size, seed)
+    within_real = kernel_sums(real, real, of_real, of_real, "KID, real images")
+    within_fake = kernel_sums(fake, fake, of_fake, of_fake, "KID, generated images")
+    between = kernel_sums(real, fake, of_real, of_fake, "KID, both")
+    return kid_of_sums(within_real, within_fake, between, subset_size)
 
 
 def _kid(inputs: Inputs) -> Value:
-    """KID, with the subsets that it is the mean of."""
-    options = inputs.options
+    """KID, with the subsets that it is the mean of; two of its three sums from distances, where those are computed."""
+    real, fake, options = inputs.real.features, inputs.fake.features, inputs.options
     subsets, size = options.kid_subsets, options.kid_subset_size
-    mean, std = kid(inputs.real.features, inputs.fake.features, subsets, size, options.kid_seed)
+    if inputs.wanted.isdisjoint(MANIFOLDS):
+        mean, std = kid(real, fake, subsets, size, options.kid_seed)
+    else:
+        check_pair(real, fake, least=size)
+        mean, std = inputs.once(manifolds).kid
     return Value(mean, std, f"{subsets} subsets of {size}")
 
 

@@ -9,7 +9,7 @@ from genbench.errors import InputError
 from genbench.metrics.checks import check_pair
 from genbench.metrics.metric import Inputs, Metric, Reference, Value
 from genbench.metrics.neighbours import Nearest, centre_of, distance_tiles
-from genbench.metrics.precision_recall import manifolds
+from genbench.metrics.precision_recall import MANIFOLDS, manifolds
 
 NEAR_QUANTILE = 0.05  # of the test images' distances to training images: nearer than that is suspiciously near
 
@@ -52,10 +52,11 @@ def _memorised(inputs: Inputs) -> Value:
     """The share at the nearest 5 %; that at the nearer half and the neighbours of the first samples stand beside it."""
     (of_test,) = inputs.reference.once(holdout_distances)
     real, fake = inputs.real.features, inputs.fake.features
-    if found := inputs.if_computed(manifolds):  # which have seen all distances
-        distances, indices = found[1].distances(fake, real), found[1].indices
-    else:
+    if inputs.wanted.isdisjoint(MANIFOLDS):
         distances, indices = nearest(real, fake)
+    else:  # for which all distances are computed anyway
+        found = inputs.once(manifolds).nearest
+        distances, indices = found.distances(fake, real), found.indices
     share, near_half = memorised(distances, of_test)
     first = slice(inputs.options.neighbours)
     neighbours = {"index": indices[first].tolist(), "distance": distances[first].tolist()}

@@ -60,10 +60,14 @@ class Reference:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a metric is computed from: the features of real and of generated images, of test images or None, options."""
+    """What a metric is computed from: the features of real and of generated images, of test images or None, options.
+
+    wanted: names of all metrics that will be computed from it, which may share their work.
+    """
 
     reference: Reference
     fake: Features
+    wanted: frozenset[str] = frozenset()
     _kept: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -90,11 +94,6 @@ class Inputs:
         if compute not in self._kept:
             self._kept[compute] = compute(self)
         found: Found = self._kept[compute]
-        return found
-
-    def if_computed(self, compute: Callable[["Inputs"], Found]) -> Found | None:
-        """What `once` has kept of it, or None where no metric has asked for it."""
-        found: Found | None = self._kept.get(compute)
         return found
 
 

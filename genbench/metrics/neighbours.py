@@ -1,6 +1,6 @@
 """Distances between all pairs of two sets of features, tile by tile, and who is nearest to whom."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -37,8 +37,8 @@ def squared_distances(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray
     """Squared Euclidean distances (len(x), len(y)) as |x|^2 + |y|^2 - 2 x.y, in place: one matrix product."""
     squared: NDArray[np.float32] = x @ y.T
     squared *= -2
-    squared += np.einsum("nd,nd->n", x, x)[:, None]
-    squared += np.einsum("nd,nd->n", y, y)
+    squared += np.vecdot(x, x)[:, None]
+    squared += np.vecdot(y, y)
     return np.maximum(squared, 0, out=squared)
 
 
@@ -57,8 +57,17 @@ def slices(count: int) -> list[slice]:
     return [slice(start, min(start + TILE, count)) for start in range(0, count, TILE)]
 
 
-def neighbour_distances(points: NDArray[Any], k: int, centre: NDArray[np.float32], what: str) -> NDArray[np.float32]:
-    """Squared distances (k, N) from every point (N, D) to its k nearest other points, the nearest first."""
+def neighbour_distances(
+    points: NDArray[Any],
+    k: int,
+    centre: NDArray[np.float32],
+    what: str,
+    watch: Callable[[slice, slice, NDArray[np.float32]], None] = lambda rows, columns, squared: None,
+) -> NDArray[np.float32]:
+    """Squared distances (k, N) from every point (N, D) to its k nearest other points, the nearest first.
+
+    watch: sees every tile.
+    """
     smallest = np.full((len(points), k), np.inf, dtype=np.float32)
 
     def see(rows: slice, squared: NDArray[np.float32]) -> None:
@@ -70,6 +79,7 @@ def neighbour_distances(points: NDArray[Any], k: int, centre: NDArray[np.float32
         known.sort(axis=1)
 
     for rows, columns, squared in distance_tiles(points, points, centre, what):
+        watch(rows, columns, squared)
         if rows == columns:
             np.fill_diagonal(squared, np.inf)  # a point is not its own neighbour
         else:

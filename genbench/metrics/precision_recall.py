@@ -1,14 +1,19 @@
 """Precision, recall, density and coverage: fidelity and variety by the manifolds of two sets."""
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genbench.metrics.checks import check_features, check_pair
+from genbench.metrics.kernel import KernelSums, draw_subsets, kernel_sums, kid_of_sums
 from genbench.metrics.metric import Inputs, Metric, Reference, Value
 from genbench.metrics.neighbours import Nearest, centre_of, distance_tiles, neighbour_distances
+
+MANIFOLDS = frozenset({"precision", "recall", "density", "coverage"})
+Watch = Callable[[slice, slice, NDArray[np.float32]], None]
 
 
 def precision_recall_density_coverage(
@@ -25,22 +30,29 @@ def precision_recall_density_coverage(
     """
     check_pair(real, fake, least=max(precision_k, density_k) + 1)
     radii = neighbour_distances(real, max(precision_k, density_k), centre_of(real), "neighbours of real images")
-    return _manifolds(real, fake, radii, precision_k, density_k)[0]
+    return _manifolds(real, fake, radii, precision_k, density_k)
 
 
 def _manifolds(
-    real: NDArray[Any], fake: NDArray[Any], radii: NDArray[np.float32], precision_k: int, density_k: int
-) -> tuple[dict[str, float], Nearest]:
-    """The four, and the nearest real image of each generated one; radii as by `neighbour_distances` of real."""
+    real: NDArray[Any],
+    fake: NDArray[Any],
+    radii: NDArray[np.float32],
+    precision_k: int,
+    density_k: int,
+    watch_fake: Watch = lambda rows, columns, squared: None,
+    watch_both: Watch = lambda rows, columns, squared: None,
+) -> dict[str, float]:
+    """The four; radii as by `neighbour_distances` of real. What watches sees all distances on the way."""
     centre = centre_of(real)
     precision_radii, density_radii = radii[precision_k - 1], radii[density_k - 1]
-    recall_radii = neighbour_distances(fake, precision_k, centre, "neighbours of generated images")[-1]
+    what = "neighbours of generated images"
+    recall_radii = neighbour_distances(fake, precision_k, centre, what, watch_fake)[-1]
     precise = np.zeros(len(fake), dtype=bool)
     recalled = np.zeros(len(real), dtype=bool)
     covered = np.zeros(len(real), dtype=bool)
-    balls, nearest = 0, Nearest(len(fake))
+    balls = 0
     for rows, columns, squared in distance_tiles(fake, real, centre, "distances from generated to real images"):
-        nearest.see(rows, columns, squared)
+        watch_both(rows, columns, squared)
         precise[rows] |= (squared <= precision_radii[columns]).any(axis=1)
         recalled[columns] |= (squared <= recall_radii[rows, None]).any(axis=0)
         inside = squared <= density_radii[columns]
@@ -51,7 +63,7 @@ def _manifolds(
         "recall": float(recalled.mean()),
         "density": balls / (density_k * len(fake)),
         "coverage": float(covered.mean()),
-    }, nearest
+    }
 
 
 def real_radii(reference: Reference) -> tuple[NDArray[np.float32]]:
@@ -62,12 +74,31 @@ def real_radii(reference: Reference) -> tuple[NDArray[np.float32]]:
     return (neighbour_distances(real, k, centre_of(real), "neighbours of real images"),)
 
 
-def manifolds(inputs: Inputs) -> tuple[dict[str, float], Nearest]:
-    """The four of a row, and the nearest real image of each generated one."""
+class Manifolds(NamedTuple):
+    """The four of a row, and what else its distances give: the nearest real image of each generated one, and KID."""
+
+    values: dict[str, float]
+    nearest: Nearest
+    kid: tuple[float, float]
+
+
+def manifolds(inputs: Inputs) -> Manifolds:
+    """From all distances of a row, each computed once. KID is left at 0 where it is not wanted."""
     real, fake, options = inputs.real.features, inputs.fake.features, inputs.options
     check_pair(real, fake, least=max(options.precision_k, options.density_k) + 1)
     (radii,) = inputs.reference.once(real_radii)
-    return _manifolds(real, fake, radii, options.precision_k, options.density_k)
+    nearest = Nearest(len(fake))
+    size, subsets = options.kid_subset_size, options.kid_subsets if "kid" in inputs.wanted else 0
+    of_real, of_fake = draw_subsets(len(real), len(fake), subsets, size, options.kid_seed)
+    of_fakes, of_both = KernelSums(fake, fake, of_fake, of_fake), KernelSums(fake, real, of_fake, of_real)
+
+    def watch_both(rows: slice, columns: slice, squared: NDArray[np.float32]) -> None:
+        nearest.see(rows, columns, squared)
+        of_both.see(rows, columns, squared)
+
+    values = _manifolds(real, fake, radii, options.precision_k, options.density_k, of_fakes.see, watch_both)
+    of_reals = kernel_sums(real, real, of_real, of_real, "KID, real images")
+    return Manifolds(values, nearest, kid_of_sums(of_reals, of_fakes.sums, of_both.sums, size) if subsets else (0, 0))
 
 
 PRECISION = Metric(
@@ -76,7 +107,7 @@ PRECISION = Metric(
     definition="share of generated images inside the manifold of the real ones",
     direction="higher",
     source="Kynkaanniemi et al. 2019, arXiv 1904.06991",
-    compute=lambda inputs: Value(inputs.once(manifolds)[0]["precision"], note=f"k = {inputs.options.precision_k}"),
+    compute=lambda inputs: Value(inputs.once(manifolds).values["precision"], note=f"k = {inputs.options.precision_k}"),
     minimum=lambda dim, options: max(options.precision_k, options.density_k) + 1,
     minimum_rule="k + 1 neighbours",
     of_reference=(real_radii,),
@@ -90,7 +121,7 @@ RECALL = replace(
     name="recall",
     label="Recall",
     definition="share of real images inside the manifold of the generated ones",
-    compute=lambda inputs: Value(inputs.once(manifolds)[0]["recall"], note=f"k = {inputs.options.precision_k}"),
+    compute=lambda inputs: Value(inputs.once(manifolds).values["recall"], note=f"k = {inputs.options.precision_k}"),
 )
 DENSITY = replace(
     PRECISION,
@@ -98,7 +129,7 @@ DENSITY = replace(
     label="Density",
     definition="mean number of real neighbourhoods that a generated image lies in, divided by k",
     source="Naeem et al. 2020, arXiv 2002.09797",
-    compute=lambda inputs: Value(inputs.once(manifolds)[0]["density"], note=f"k = {inputs.options.density_k}"),
+    compute=lambda inputs: Value(inputs.once(manifolds).values["density"], note=f"k = {inputs.options.density_k}"),
     overview=False,
     highlight=False,
 )
@@ -107,5 +138,5 @@ COVERAGE = replace(
     name="coverage",
     label="Coverage",
     definition="share of real images whose neighbourhood holds a generated one",
-    compute=lambda inputs: Value(inputs.once(manifolds)[0]["coverage"], note=f"k = {inputs.options.density_k}"),
+    compute=lambda inputs: Value(inputs.once(manifolds).values["coverage"], note=f"k = {inputs.options.density_k}"),
 )
