@@ -73,8 +73,10 @@ def evaluate_files(
                 real_features, fake_features, draws, complete, allow_too_few, test_features, chosen, known
             )
             if write_statistics:
-                known = know_reference(real_features, fake_features, complete, chosen, known)
-                to_keep[real_features.extractor] = source_of(real_features, fake_features, complete), known
+                same = real_features.info["images_sha256"] == fake_features.info["images_sha256"]
+                later = None if same else fake_features  # the training images themselves are no test images
+                known = know_reference(real_features, later, complete, chosen, known)
+                to_keep[real_features.extractor] = source_of(real_features, later, complete), known
         result["metrics"] |= found
         result["extractors"][real_features.extractor] = {
             key: value for key, value in real_features.info["extractor"].items() if key != "name"

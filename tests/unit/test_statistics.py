@@ -68,6 +68,11 @@ def test_what_is_kept_of_another_reference_is_computed_again(files, changed, sai
     assert f"kept.npz: other {said} than this evaluation's: computed again" in caplog.text
 
 
+def test_training_images_are_no_test_images_of_later_rows(files):
+    evaluate_files([files["real"]], [files["real"]], options=OPTIONS, write_statistics=files["kept"])
+    assert metrics(files, test=False) == metrics(files, kept=False, test=False)
+
+
 def test_a_damaged_file_is_one_line_with_its_repair(files):
     data = bytearray(files["kept"].read_bytes())
     data[data.index(b"real_radii/0.npy") + 300] ^= 1
