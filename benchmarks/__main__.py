@@ -23,7 +23,7 @@ import torch  # noqa: E402
 from benchmarks.comparison import NotAtHandError, Setting, Work, measure  # noqa: E402
 from benchmarks.table import circumstances, keep, markdown, write  # noqa: E402
 
-MODULES = ("training", "sampling", "evaluation", "preflight", "demo")  # each has WORKS, in the order of the table
+MODULES = ("training", "sampling", "evaluation", "preflight", "page", "demo")  # each has WORKS, in order
 
 
 def all_works() -> list[Work]:

@@ -27,6 +27,7 @@ TICKS |= {3600 * hours: f"{hours} h" for hours in (10, 100, 1000)}
 SIDES = [(8, 0, "left"), (-8, 0, "right"), (0, 12, "center"), (0, -12, "center")]  # of a point: where its label may be
 SIDES += [(7, 9, "left"), (7, -9, "left"), (-7, 9, "right"), (-7, -9, "right")]
 MOST_LABELS = 100
+MANY_POINTS = 150  # have smaller marks
 Array = NDArray[np.float64]
 AXES = {TIME: "time to sample 50,000 images", NFE: "network evaluations (NFE)", TRAINING_TIME: "time to train"}
 
@@ -77,7 +78,7 @@ def quality_against_cost(table: Table, size: tuple[Number, Number], cost: Column
             style_order=families,
             palette=hues,
             markers=around(MARKERS, families),
-            s=70,
+            s=70 if len(rows) < MANY_POINTS else 30,
             linewidth=0,
             zorder=3,
             ax=axes,

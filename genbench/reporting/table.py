@@ -157,7 +157,9 @@ def compare(
             f"trainings comes on top. {tie_rule('draw', draws)}"
         )
     elif len(compared) > 1:
-        remarks.append("One training and one draw a row: there are no error bars, and small differences mean nothing.")
+        remarks.append(
+            "One training and one draw per row: there are no error bars, and small differences mean nothing."
+        )
     if True in seen(rows, "extrapolated") and TIME in columns:
         remarks.append("≈ is extrapolated: fewer than 50,000 images were timed.")
     if len(devices) > 1:

@@ -1,5 +1,6 @@
 """Pages: all inside, nothing loaded from anywhere, hostile names stay text."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -10,11 +11,25 @@ import jinja2
 import made_up
 import pytest
 from docutils.core import publish_parts
-from made_up import EVIL, FEW, MODELS, PRIOR, PROVENANCE, ROOT, STAND_IN, check_page, render, write_results
+from made_up import (
+    EVIL,
+    FEW,
+    MODELS,
+    PRIOR,
+    PROVENANCE,
+    ROOT,
+    STAND_IN,
+    check_page,
+    render,
+    report_of,
+    write_results,
+)
 
 from genbench.errors import InputError
 from genbench.files.artifacts import read_json, write_json
+from genbench.reporting import samples, table
 from genbench.reporting.compared import anchors
+from genbench.reporting.kept import Kept
 from genbench.reporting.origins import abbreviate
 from genbench.reporting.page import cite, sentence
 from genbench.reporting.publish import publish, publish_unfinished
@@ -87,6 +102,47 @@ def test_a_page_of_twenty_models_with_many_snapshots_is_below_ten_megabytes(tmp_
     path = render(write_results(tmp_path, models={name: (name, *MODELS["vae"][1:]) for name in names})) / "demo.html"
     assert 2_000_000 < path.stat().st_size < 10_000_000
     check_page(path)
+
+
+def test_of_many_rows_the_best_of_each_model_are_open_and_all_are_on_the_page(tmp_path, monkeypatch):
+    monkeypatch.setattr(table, "MANY_ROWS", 5)
+    monkeypatch.setattr(table, "OPEN_MODELS", 3)
+    monkeypatch.setattr(samples, "MANY_ROWS", 5)
+    folder = write_results(tmp_path)
+    (folder / "vae/seed0/training.json").unlink()
+    report = report_of(folder)
+    rows = report.table.rows
+    opened = [row.name for row, opened in zip(rows, report.table.opened, strict=True) if opened]
+    assert opened[0] == "DDPM, ddpm-100"
+    assert {"Cold diffusion", "WGAN-GP", "VAE"} <= set(opened)  # the best models', and one without numbers
+    assert not {"GAN", "LSGAN"} & set(opened)  # neither one of the best models nor the best in a column
+    page = check_page(render(folder) / "demo.html")
+    assert page.text.count("Show all 9 rows") == 1
+    assert page.values("class", "tr").count("more") == len(rows) - len(opened)
+    assert all(row.sampler in page.text for row in rows)
+    assert len([name for name in page.values("id") if re.fullmatch(r"grid-\d+", name)]) == len(opened) - 1
+    assert "../demo/gan/seed0/final/default/grid.png" in page.values("href", "a")
+
+
+def test_what_is_kept_is_made_once_and_again_where_it_is_damaged(tmp_path):
+    made = []
+
+    def get(kept, text):
+        return kept.get(lambda: made.append(text) or text.encode(), text, b"options")
+
+    kept = Kept(tmp_path / "kept")
+    assert [get(kept, "a"), get(kept, "b"), get(kept, "a")] == [b"a", b"b", b"a"]
+    assert made == ["a", "b"]
+    for path in (tmp_path / "kept").iterdir():
+        path.write_bytes(path.read_bytes()[:-1])
+    kept = Kept(tmp_path / "kept")
+    assert get(kept, "a") == b"a"
+    assert made == ["a", "b", "a"]
+    kept.forget()
+    assert len(list((tmp_path / "kept").iterdir())) == 1  # nobody asked for b
+    assert get(Kept(), "a") == b"a"
+    (tmp_path / "file").write_text("no folder")
+    assert get(Kept(tmp_path / "file"), "c") == b"c"
 
 
 def test_the_index_of_one_suite_is_its_page(pages):
