@@ -175,6 +175,16 @@ def metric_options(wildcards):
     return [options, *(part for key, names in chosen.items() for part in (f"--{key}", *names))] if chosen else options
 
 
+def neighbours_headline(wildcards):
+    """The metric in whose features neighbours are looked for, as an argument of scripts/evaluate.py."""
+    return [f"--headline={runs.neighbour_metric(suite_of(wildcards))}"]
+
+
+def neighbours_files(wildcards, input, output):
+    """The picture of nearest training images, and the images that it shows, as arguments of the same script."""
+    return ["--neighbours", output.picture, "--samples", input.samples, "--train-images", input.train]
+
+
 def objects(wildcards):
     """How the objects of conditional samples are looked for."""
     return evaluation(wildcards)["objects"]

@@ -35,7 +35,7 @@ rule evaluate:
         holdout=holdout_features,
         statistics=ancient(of_suite(runs.real_statistics)),
     output:
-        report(
+        metrics=report(
             f"{DRAW}/metrics.json",
             caption="../report/captions/metrics.rst",
             category="Metrics",
@@ -56,11 +56,51 @@ rule evaluate:
         holdout=lambda wildcards, input: ["--holdout", *input.holdout] if input.holdout else [],
         options=metric_options,
         statistics=lambda wildcards, input: ["--statistics", *input.statistics] if input.statistics else [],
+        picture=[],
+        headline=[],
     message:
         f"evaluate {OF_DRAW}"
     shell:
         'python "$GENBENCH"/scripts/evaluate.py --real {input.real:q} --fake {input.fake:q} --draws {params.draws}'
-        " {params.holdout:q} {params.statistics:q} --options {params.options:q} --out {output:q} 2>&1 | tee -ai {log:q}"
+        " {params.holdout:q} {params.statistics:q} {params.picture:q} {params.headline:q} --options {params.options:q}"
+        " --out {output.metrics:q} 2>&1 | tee -ai {log:q}"
+
+
+# The same for a final model: with its samples above the training images nearest to them.
+use rule evaluate as evaluate_and_show with:
+    input:
+        real=reference_features("train"),
+        fake=sample_features,
+        holdout=holdout_features,
+        statistics=ancient(of_suite(runs.real_statistics)),
+        samples=f"{DRAW}/samples.npz",
+        train=resource("train.npz"),
+    output:
+        metrics=report(
+            f"{DRAW}/metrics.json",
+            caption="../report/captions/metrics.rst",
+            category="Metrics",
+            labels={"model": "{model}", "seed": "{seed}", "checkpoint": "{checkpoint}", "sampler": "{sampler}"},
+        ),
+        picture=report(
+            f"{DRAW}/neighbours.png",
+            caption="../report/captions/neighbours.rst",
+            category="Pictures",
+            labels={"model": "{model}", "seed": "{seed}", "picture": "nearest training images, {sampler}"},
+        ),
+    wildcard_constraints:
+        suite=any_of(name for name, suite in SUITES.items() if runs.neighbours(suite)) or "(?!)",
+        checkpoint=runs.FINAL,
+    params:
+        draws=draws,
+        holdout=lambda wildcards, input: ["--holdout", *input.holdout] if input.holdout else [],
+        options=metric_options,
+        statistics=lambda wildcards, input: ["--statistics", *input.statistics] if input.statistics else [],
+        picture=neighbours_files,
+        headline=neighbours_headline,
+
+
+ruleorder: evaluate_and_show > evaluate
 
 
 rule compare_quantised:
@@ -84,37 +124,6 @@ rule compare_quantised:
     shell:
         'python "$GENBENCH"/scripts/compare_samples.py --samples {input.samples:q} --reference {input.reference:q}'
         " --out {output:q} 2>&1 | tee -ai {log:q}"
-
-
-rule neighbours:
-    input:
-        metrics=f"{DRAW}/metrics.json",
-        samples=f"{DRAW}/samples.npz",
-        train=resource("train.npz"),
-    output:
-        report(
-            f"{DRAW}/neighbours.png",
-            caption="../report/captions/neighbours.rst",
-            category="Pictures",
-            labels={"model": "{model}", "seed": "{seed}", "picture": "nearest training images, {sampler}"},
-        ),
-    log:
-        f"{DRAW}/logs/neighbours.log",
-    benchmark:
-        f"{DRAW}/benchmarks/neighbours.tsv"
-    conda:
-        "../envs/metrics.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(60),
-    params:
-        headline=of_suite(runs.neighbour_metric),
-    message:
-        f"neighbours {OF_DRAW}"
-    shell:
-        'python "$GENBENCH"/scripts/draw_neighbours.py --metrics {input.metrics:q} --headline={params.headline:q}'
-        " --samples {input.samples:q} --train {input.train:q} --out {output:q} 2>&1 | tee -ai {log:q}"
 
 
 rule likelihood:

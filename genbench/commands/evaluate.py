@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from genbench import own_code
-from genbench.errors import unknown_name
+from genbench.errors import InputError, unknown_name
 from genbench.machine.command_line import label_log, object_argument, positive_argument
 
 
@@ -40,14 +40,22 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--without", nargs="+", default=[], metavar="NAME", help="metrics of genbench to leave out")
     parser.add_argument("--options", type=object_argument, default={}, help='JSON such as {"splits": 10}, or @file')
     parser.add_argument(
+        "--neighbours", type=Path, metavar="FILE.png", help="draw samples above their nearest training images, from:"
+    )
+    parser.add_argument("--headline", default="", metavar="KEY", help="the metric whose features say what is near")
+    parser.add_argument("--samples", metavar="samples.npz")
+    parser.add_argument("--train-images", metavar="train.npz")
+    parser.add_argument(
         "--allow-too-few", action="store_true", help="leave out a metric that needs more images, rather than fail"
     )
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write metrics.json."""
+    """Write metrics.json, and the picture of neighbours where it is asked for."""
     args = parser().parse_args(arguments)
+    if args.neighbours and not (args.samples and args.train_images):
+        raise InputError("--neighbours: found it without --samples and --train-images, expected all three")
     label_log(args.out)
     from genbench.features.evaluation import evaluate_files
     from genbench.files.artifacts import write_json
@@ -69,3 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         write_statistics=args.write_statistics,
     )
     write_json(args.out, record.content())
+    if args.neighbours:
+        from genbench.sampling.sheets import draw_neighbours
+
+        draw_neighbours(args.out, args.samples, args.train_images, args.neighbours, args.headline)

@@ -52,7 +52,7 @@ SAMPLING: dict[str, dict[str, tuple[int, float]]] = {
     "diffusevae": {"ddim-20": (20, 2032.07), "ddim-10": (10, 1016.03), "ddim-5": (5, 508.017)},
     "cold": {"generate": (10, 1011.52)},
 }  # fmt: skip
-JOBS = 93
+JOBS = 86
 # What the commands import at their start and in their functions, of packages that take a while.
 HEAVY = {
     "torch", "torchvision", "torchao", "jaxtyping", "diffusers", "huggingface_hub", "cleanfid", "pytorch_fid",
@@ -60,7 +60,10 @@ HEAVY = {
 }  # fmt: skip
 IMPORTS = {
     "compare_samples draw_grid draw_neighbours evaluate import_samples prefetch preflight prepare_data": set(),
-    "draw_picture evaluate_likelihood extract_features sample train train_classifier": {"torch", "jaxtyping"},
+    "draw_picture evaluate_likelihood extract_features measure_speed sample train train_classifier": {
+        "torch",
+        "jaxtyping",
+    },
     "render_index render_report": {"pandas", "seaborn", "matplotlib", "scipy", "jinja2"},
 }
 

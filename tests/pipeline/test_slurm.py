@@ -146,8 +146,8 @@ def test_the_ranks_of_a_model_run_in_one_job(cluster):
 def test_an_evaluation_and_its_picture_are_one_job_and_pages_are_none(cluster):
     folder, _, records = cluster
     comments = [record["Comment"] for record in records]
-    assert sum("group_evaluation" in record["StdOut"] for record in records) == len(CIFAR10["models"])
-    assert not re.findall(r"rule_(?:evaluate_wild|neighbours|report|index|real_grid)", " ".join(comments))
+    assert sum("rule_evaluate_and_show" in comment for comment in comments) == len(CIFAR10["models"])
+    assert not re.findall(r"rule_(?:evaluate_wild|report|index|real_grid)", " ".join(comments))
     assert (folder / "results/cifar10/real/grid.png").exists()
 
 

@@ -245,7 +245,7 @@ def test_an_edited_model_alone_is_trained_again(ran: Path) -> None:
     suite = copy.deepcopy(TOY)
     suite["models"]["gan"]["training"]["steps"] = 21
     write(ran, suite)
-    rules = ("train", "sample", "measure_speed", "picture", "sample_features", "evaluate", "neighbours")
+    rules = ("train", "sample", "measure_speed", "picture", "sample_features", "evaluate")
     gan = {(rule, "gan"): 1 for rule in rules}
     assert planned(ran) == gan | {("report", ""): 1, ("index", ""): 1, ("all", ""): 1}
 
@@ -267,7 +267,7 @@ def test_a_new_quantisation_draws_its_row_alone(ran: Path) -> None:
     write(ran, suite)
     rules = ("sample", "compare_quantised", "sample_features", "evaluate")
     row = {(rule, "ddpm"): 2 for rule in rules}  # at step 10 and at the end
-    row |= {("neighbours", "ddpm"): 1, ("measure_speed", "ddpm"): 1}
+    row |= {("measure_speed", "ddpm"): 1}
     assert planned(ran) == row | {("report", ""): 1, ("index", ""): 1, ("all", ""): 1}
 
 
