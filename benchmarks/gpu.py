@@ -171,7 +171,7 @@ def main() -> None:
     parser.add_argument("--images", type=lambda text: Path(text).resolve(), help="for the real training: an npz")
     parser.add_argument("--peers", type=lambda text: Path(text).resolve(), help="folder of the peers' checkouts")
     parser.add_argument("--size", choices=["full", "tiny"], default="full", help="tiny is for a CPU")
-    parser.add_argument("--device", choices=["auto", "cuda", "cpu"], default="auto")
+    parser.add_argument("--device", choices=["auto", "cuda", "mps", "cpu"], default="auto")
     parser.add_argument("--threads", type=int, help="CPU threads (default: torch's)")
     parser.add_argument("--seconds", type=float, help="limit of the one phase asked for (default: its own)")
     parser.add_argument("--out", type=lambda text: Path(text).resolve(), help="lines are added to this file")

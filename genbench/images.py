@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from genbench.tensors import Images, Pixels
+from genbench.tensors import Images, Pixels, image_layout
 
 
 def from_array(images: NDArray[np.uint8]) -> Pixels:
@@ -18,7 +18,8 @@ def from_array(images: NDArray[np.uint8]) -> Pixels:
 
 def to_images(pixels: Pixels) -> Images:
     """uint8 (N, H, W, C) in 0..255 to float32 (N, C, H, W) in [-1, 1]."""
-    return pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
+    images = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1  # with channels last, as the pixels
+    return images if image_layout(images.device) is torch.channels_last else images.contiguous()
 
 
 def to_pixels(images: Images) -> Pixels:

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 
 try:
@@ -25,3 +26,24 @@ Logits = Float[Tensor, " batch"]  # a discriminator's raw output
 Latents = Float[Tensor, "batch latent"]
 Scalar = Float[Tensor, ""]
 Seeds = Int[Tensor, " batch"]
+
+APPLE = "mps"  # torch's type of device for Apple's GPUs
+
+
+def float64_device(device: torch.device) -> torch.device:
+    """Where tensors of this device have their numbers in float64: there, or on the CPU where it is an Apple GPU."""
+    return torch.device("cpu") if device.type == APPLE else device
+
+
+def in_float64(values: Tensor) -> Tensor:
+    """Values in float64, on their `float64_device`."""
+    return values.to(float64_device(values.device)).double()
+
+
+def image_layout(device: torch.device | str) -> torch.memory_format:
+    """How images and weights lie in memory: channels last, the faster layout for convolutions.
+
+    On an Apple GPU channels come first: with channels last, the gradients of batch normalisation are wrong there
+    (https://github.com/pytorch/pytorch/issues/175189).
+    """
+    return torch.contiguous_format if torch.device(device).type == APPLE else torch.channels_last

@@ -16,7 +16,7 @@ from genbench.files.downloads import existing_path
 from genbench.files.hub import format_options
 from genbench.data.given import given_entry
 from genbench.data.objects import labels_path
-from genbench.machine.devices import count_gpus, gpu_indices
+from genbench.machine.devices import apple_gpu, count_gpus, gpu_indices
 from genbench.errors import InputError
 from genbench.machine.provenance import git_commit
 from genbench.suites import runs

@@ -14,7 +14,8 @@ def device(wildcards):
 
 def gpu(wildcards):
     """How many GPUs a job asks for: none where it will use a CPU, since gpu=1 would run such jobs one after another."""
-    return int(device(wildcards) == "cuda" or (device(wildcards) == "auto" and bool(gpu_indices())))
+    here = bool(gpu_indices()) or apple_gpu()
+    return int(device(wildcards) in ("cuda", "mps") or (device(wildcards) == "auto" and here))
 
 
 def ranks(wildcards):

@@ -18,6 +18,7 @@ from genbench.machine.devices import synchronise
 from genbench.models import Model, build
 from genbench.processes.noise import Noise
 from genbench.suites.cost import training_cost
+from genbench.tensors import image_layout
 from genbench.training.batches import Batches
 from genbench.training.recipe import TrainConfig
 from genbench.training.trainer import Trainer
@@ -205,7 +206,7 @@ def built(
                 norm.momentum = None  # the plain average
             if norms:
                 found.train().sample(Noise(torch.arange(8)))
-    return found.to(device).to(memory_format=torch.channels_last)
+    return found.to(device).to(memory_format=image_layout(device))
 
 
 def trainer(

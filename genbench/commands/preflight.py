@@ -17,7 +17,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--data-root", type=Path, default=Path("resources/downloads"), help="where downloads are kept")
     parser.add_argument("--results", type=Path, metavar="DIR", help="write DIR/SUITE/preflight.json")
     parser.add_argument("--check", action="store_true", help="only check, in seconds: run no model, download nothing")
-    parser.add_argument("--device", choices=["auto", "cuda", "cpu"], default="auto", help="what jobs compute on")
+    parser.add_argument("--device", choices=["auto", "cuda", "mps", "cpu"], default="auto", help="what jobs compute on")
     parser.add_argument(
         "--elsewhere",
         choices=["jobs", "files"],

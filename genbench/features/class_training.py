@@ -21,7 +21,7 @@ from genbench.files.weights import load_tensors, save_tensors
 from genbench.images import from_array, to_images
 from genbench.machine.progress import Progress
 from genbench.networks.classifier import Classifier
-from genbench.tensors import Pixels
+from genbench.tensors import Pixels, image_layout
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ def train_classifier(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         classifier = Classifier(channels=channels, height=height, width=width, num_classes=num_classes)
-    classifier.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    classifier.to(device, memory_format=image_layout(device)).train()  # type: ignore[call-overload]
     data, targets = from_array(pixels).to(device), torch.from_numpy(y.astype(np.int64)).to(device)
 
     batch_size = min(batch_size, count)

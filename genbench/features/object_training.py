@@ -24,6 +24,7 @@ from genbench.files.weights import load_tensors, load_torch_file, save_tensors
 from genbench.images import from_array, to_images
 from genbench.machine.progress import Progress
 from genbench.networks.object_classifier import COURSE_SIZE, ObjectClassifier
+from genbench.tensors import image_layout
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ def train_object_classifier(
     # Outputs begin at the objects' log odds: learning how rare they are took the first epoch otherwise.
     share = torch.from_numpy(labels.mean(axis=0)).float().clamp(0.01, 0.99)
     network.get_parameter("fc.bias").data.copy_(share.logit())
-    network.to(device, memory_format=torch.channels_last).train()
+    network.to(device, memory_format=image_layout(device)).train()
     data, targets = from_array(pixels).to(device), torch.from_numpy(labels.astype(np.float32)).to(device)
 
     count = len(pixels)
@@ -77,7 +78,7 @@ def train_object_classifier(
                 mirrored = torch.rand(len(indices), 1, 1, 1, generator=random) < 0.5
                 batch = shifted(data[indices.to(device)], shifts.to(device))
                 batch = torch.where(mirrored.to(device), batch.flip(2), batch)
-                images = to_images(batch).contiguous(memory_format=torch.channels_last)
+                images = to_images(batch).contiguous(memory_format=image_layout(device))
                 with torch.autocast(data.device.type, torch.bfloat16, enabled=precision == "bf16"):
                     logits = network(images)
                 loss = F.binary_cross_entropy_with_logits(logits.float(), targets[indices.to(device)])
@@ -132,7 +133,7 @@ def load_object_classifier(
     except RuntimeError as error:
         words = " ".join(str(error).split())[:200]
         raise InputError(f"{path}: not the weights of a ResNet-18 with an output for each object ({words})") from None
-    network.to(device, memory_format=torch.channels_last)
+    network.to(device, memory_format=image_layout(device))
     return network.eval().requires_grad_(False), found
 
 

@@ -28,9 +28,11 @@ def resize(pixels: "torch.Tensor", height: int, width: int, rounded: bool = Fals
 
     rounded: to whole levels after rows and after columns, as Pillow does with images of bytes; ties may differ.
     pixels: uint8 (N, H, W, C), C = 1 or 3; gray is repeated to three channels. Returns float32 (N, 3, height, width) in
-    0..255, in channels_last memory. Equal to Pillow's to 1e-4 grey levels.
+    0..255, in channels_last memory where the device computes well with it. Equal to Pillow's to 1e-4 grey levels.
     """
     import torch
+
+    from genbench.tensors import image_layout
 
     images = pixels.permute(0, 3, 1, 2).float()  # (N, C, H, W)
     rows, columns = (
@@ -42,4 +44,4 @@ def resize(pixels: "torch.Tensor", height: int, width: int, rounded: bool = Fals
         images = (rows @ images).add_(0.5).floor_().clamp_(0, 255)
     else:
         images = (rows @ images @ columns.T).clamp_(0, 255)
-    return images.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+    return images.expand(-1, 3, -1, -1).contiguous(memory_format=image_layout(images.device))

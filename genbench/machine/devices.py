@@ -3,11 +3,14 @@
 import fcntl
 import logging
 import os
+import platform
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -25,6 +28,11 @@ def gpu_indices(device_folder: str = "/dev") -> list[int]:
     """Indices of the NVIDIA GPUs that this machine shows, without importing torch."""
     names = os.listdir(device_folder) if os.path.isdir(device_folder) else []
     return sorted(int(match[1]) for name in names if (match := re.fullmatch(r"nvidia(\d+)", name)))
+
+
+def apple_gpu() -> bool:
+    """Whether this is a Mac with Apple's processor, and so with its GPU, without importing torch."""
+    return (sys.platform, platform.machine()) == ("darwin", "arm64")
 
 
 def count_gpus() -> int:
@@ -133,9 +141,12 @@ def claim_gpu(device: str = "auto") -> None:
     """Take one free GPU for this process by setting CUDA_VISIBLE_DEVICES; wait while all are taken. Ranks get one each.
 
     Snakemake counts GPUs but does not hand them out, so two jobs on one machine would both land on GPU 0.
+    An Apple GPU, of which there is one, is not claimed: operations that torch lacks there are left to the processor.
     Nothing is done for `device="cpu"`, without a GPU, or, for one process alone, where CUDA_VISIBLE_DEVICES is already
     set (by Slurm or by the user); ranks deal out what it names. GENBENCH_JOBS_PER_GPU lets that many jobs share a GPU.
     """
+    if device != "cpu" and sys.platform == "darwin":
+        os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")  # torch reads it when it is imported
     team = ranks()
     if device == "cpu" or not gpu_indices() or (team.local_size == 1 and "CUDA_VISIBLE_DEVICES" in os.environ):
         return
@@ -144,10 +155,11 @@ def claim_gpu(device: str = "auto") -> None:
 
 
 def pick_device(name: str = "auto", threads: int | None = None) -> "torch.device":
-    """The torch device for `name` (auto | cuda | cpu), with `threads` CPU threads, of all ranks together.
+    """The torch device for `name` (auto | cuda | mps | cpu), with `threads` CPU threads, of all ranks together.
 
     Arithmetic is exact float32 (no TF32) and deterministic from here on, unless a training chooses another precision.
-    Raises InputError when "cuda" is asked for and torch sees no GPU.
+    auto is an NVIDIA GPU, else an Apple one for a single process, else the processor. Raises InputError when "cuda" or
+    "mps" is asked for and torch sees no such GPU, or "mps" by several ranks, which would share the one that there is.
     """
     import torch
 
@@ -159,10 +171,14 @@ def pick_device(name: str = "auto", threads: int | None = None) -> "torch.device
         raise InputError(
             "device: found 'cuda', but torch sees no CUDA GPU here; expected a GPU, or device 'auto' or 'cpu'"
         )
+    apple = torch.backends.mps.is_available()
+    if name == "mps" and (not apple or team.size > 1):
+        found = f"{team.size} ranks" if apple else "no Apple GPU that torch sees here"
+        raise InputError(f"device: found 'mps' with {found}; expected one process and a GPU, or device 'auto' or 'cpu'")
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() else "mps" if apple and team.size == 1 else "cpu"
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    if name == "cuda":
+    if name != "cpu":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when CUDA starts
         torch.use_deterministic_algorithms(True, warn_only=True)
     return torch.device(name)
@@ -181,6 +197,8 @@ def synchronise(device: "torch.device") -> None:
 
     if device.type == "cuda":
         torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
 
 def device_label(device: "torch.device", count: int = 1) -> str:
@@ -197,4 +215,7 @@ def device_label(device: "torch.device", count: int = 1) -> str:
         except OSError:
             models = []
         return f"CPU ({models[0] if models else 'unknown processor'}, {torch.get_num_threads()} threads)"
+    if device.type == "mps":
+        name: Callable[[], str] = getattr(torch.backends.mps, "get_name", lambda: "Apple GPU")  # new in torch
+        return f"{name()} (GPU)"
     return str(device)

@@ -15,7 +15,10 @@ def add_device_arguments(parser: argparse.ArgumentParser, ranks: bool = False) -
     of = ", of all ranks together" if ranks else ""
     parser.add_argument("--threads", type=threads_argument, help=f"CPU threads{of} (default: torch's)")
     parser.add_argument(
-        "--device", choices=["auto", "cuda", "cpu"], default="auto", help="auto takes a GPU if there is one"
+        "--device",
+        choices=["auto", "cuda", "mps", "cpu"],
+        default="auto",
+        help="auto takes a GPU if there is one (mps: Apple's)",
     )
 
 

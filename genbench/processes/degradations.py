@@ -60,7 +60,7 @@ class Averaging(Degradation):
         self.register_buffer("ranks", torch.tensor(ranks.tolist()))
         blocks = np.repeat(np.eye(timesteps), side // timesteps, axis=1)  # (T, side), 1 inside a block
         modes = np.broadcast_to(np.expand_dims(blocks, 4 - axis), (timesteps, *sides))
-        self.register_buffer("modes", torch.tensor(modes / np.sqrt(np.prod(sides) / timesteps), dtype=torch.float32))
+        self.register_buffer("modes", torch.tensor((modes / np.sqrt(np.prod(sides) / timesteps)).astype(np.float32)))
 
     def forward(self, x0: Images, t: Timesteps | int) -> Images:
         across = 5 - self.axis
@@ -142,19 +142,19 @@ class Blur(Degradation):
         self.T = timesteps
         stds = [std + i * std_growth for i in range(timesteps)]
         left, right = (blur_matrices(side, kernel_size, stds, padding) for side in sides)
-        self.register_buffer("left", torch.tensor(left, dtype=torch.float32))
-        self.register_buffer("right", torch.tensor(right, dtype=torch.float32))
+        self.register_buffer("left", torch.tensor(left.astype(np.float32)))
+        self.register_buffer("right", torch.tensor(right.astype(np.float32)))
         # D(., T) has the singular values s_i s_j: what is left of an image are the pairs of vectors with large ones.
         (u, s, _), (v, r, _) = np.linalg.svd(left[-1]), np.linalg.svd(right[-1])
         kept = np.argwhere(np.outer(s, r) > NEGLIGIBLE)  # (K, 2)
         modes = np.stack([np.outer(u[:, i], v[:, j]) for i, j in kept])
-        self.register_buffer("modes", torch.tensor(modes, dtype=torch.float32))
+        self.register_buffer("modes", torch.tensor(modes.astype(np.float32)))
 
     def forward(self, x0: Images, t: Timesteps | int) -> Images:
         if isinstance(t, int) and t == 0:
             return x0
         left, right = self.left[t].unsqueeze(-3), self.right[t].unsqueeze(-3)  # (1, H, H), or (N, 1, H, H)
-        with torch.autocast("cuda" if x0.is_cuda else "cpu", enabled=False):
+        with torch.autocast("cpu" if x0.is_meta else x0.device.type, enabled=False):
             return left @ x0 @ right.mT
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from genbench.processes.noise import Noise
-from genbench.tensors import Latents
+from genbench.tensors import Latents, in_float64
 
 
 class GaussianMixture(nn.Module):
@@ -26,19 +26,19 @@ class GaussianMixture(nn.Module):
 
     def fit(self, z: Latents) -> None:
         """Maximum likelihood for `z` (N, D): in closed form, or by scikit-learn's expectation-maximisation (seed 0)."""
-        z = z.double()
+        z = in_float64(z)
         ridge = 1e-6 * torch.eye(self.size, dtype=z.dtype, device=z.device)
         if self.components == 1:
             self.weights.fill_(1)
-            self.means.copy_(z.mean(0)[None])
-            self.scale_trils.copy_(torch.linalg.cholesky(torch.cov(z.T) + ridge)[None])
+            self.means.copy_(z.mean(0)[None].float())
+            self.scale_trils.copy_(torch.linalg.cholesky(torch.cov(z.T) + ridge)[None].float())
             return
         from sklearn.mixture import GaussianMixture as Mixture  # slow to import, and needed here alone
 
         fitted = Mixture(self.components, covariance_type="full", reg_covar=1e-6, random_state=0).fit(z.cpu().numpy())
-        self.weights.copy_(torch.from_numpy(fitted.weights_))
-        self.means.copy_(torch.from_numpy(fitted.means_))
-        self.scale_trils.copy_(torch.linalg.cholesky(torch.from_numpy(fitted.covariances_)))
+        self.weights.copy_(torch.from_numpy(fitted.weights_).float())
+        self.means.copy_(torch.from_numpy(fitted.means_).float())
+        self.scale_trils.copy_(torch.linalg.cholesky(torch.from_numpy(fitted.covariances_)).float())
 
     def sample(self, noise: Noise) -> Latents:
         """One latent for each seed, (N, D). All components are computed and one is kept: shapes depend on no luck."""

@@ -2,7 +2,8 @@
 
 Philox 4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") is a function from a counter
 to random bits. The counter here is (element, draw, seed): the noise of image i is the same whatever the batch
-size, the shard or the number of processes. All arithmetic is in 64-bit integers by torch, on any device.
+size, the shard or the number of processes. All arithmetic is in 64-bit integers and float64 by torch, on the device
+itself; for an Apple GPU, which has no float64, on the CPU.
 """
 
 import math
@@ -10,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from genbench.tensors import Seeds
+from genbench.tensors import Seeds, float64_device
 
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
@@ -48,6 +49,7 @@ class Noise:
 
     def __init__(self, seeds: Seeds, key: int = 0) -> None:
         self.seeds = seeds.to(torch.int64)
+        self._counter = self.seeds.to(float64_device(seeds.device))
         self.key = (key & _MASK, key >> 32 & _MASK)
         self.draws = 0
 
@@ -59,23 +61,24 @@ class Noise:
         return len(self.seeds)
 
     def bits(self, count: int) -> Tensor:
-        """The next (N, count) random integers of 32 bits, int64 in [0, 2^32)."""
+        """The next (N, count) random integers of 32 bits, int64 in [0, 2^32), where there is float64."""
         draw, self.draws = self.draws, self.draws + 1
         blocks = -(-count // 4)
         if self.device.type == "meta":  # a dry run: shapes only
             return torch.empty(len(self), count, dtype=torch.int64, device="meta")
-        element = torch.arange(blocks, device=self.device)[None, :].expand(len(self), blocks)
-        seed = self.seeds[:, None].expand(len(self), blocks)
+        element = torch.arange(blocks, device=self._counter.device)[None, :].expand(len(self), blocks)
+        seed = self._counter[:, None].expand(len(self), blocks)
         words = philox((element, torch.full_like(element, draw), seed & _MASK, seed >> 32), self.key)
         return torch.stack(words, dim=-1).view(len(self), 4 * blocks)[:, :count]  # (N, blocks, 4) -> (N, count)
 
     def uniform(self, *shape: int) -> Tensor:
         """Float32 (N, *shape), uniform in the open interval (0, 1): 2^23 levels, none at an end."""
-        return ((self.bits(math.prod(shape)) >> 9).float() + 0.5).mul_(2.0**-23).view(len(self), *shape)
+        uniform = ((self.bits(math.prod(shape)) >> 9).float() + 0.5).mul_(2.0**-23)
+        return uniform.view(len(self), *shape).to(self.device)
 
     def integers(self, low: int, high: int, *shape: int) -> Tensor:
         """Int64 (N, *shape), uniform in [low, high); high - low at most 2^31 (the bias is below 2^-30 of a share)."""
-        return (low + (self.bits(math.prod(shape)) * (high - low) >> 32)).view(len(self), *shape)
+        return (low + (self.bits(math.prod(shape)) * (high - low) >> 32)).view(len(self), *shape).to(self.device)
 
     def normal(self, *shape: int) -> Tensor:
         """Float32 (N, *shape), standard normal, by the Box-Muller transform."""
@@ -85,7 +88,7 @@ class Noise:
         radius = torch.sqrt(-2 * torch.log(uniform[:, :half]))
         angle = uniform[:, half:] * (2 * math.pi)
         pairs = torch.cat([radius * torch.cos(angle), radius * torch.sin(angle)], dim=1).float()
-        return pairs[:, :count].reshape(len(self), *shape)
+        return pairs[:, :count].reshape(len(self), *shape).to(self.device)
 
 
 class StillNoise(Noise):

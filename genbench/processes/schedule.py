@@ -55,7 +55,7 @@ class Schedule:
         if t.device not in self._tables:  # copied once: a copy at every step would stop the host
             with torch.inference_mode(False):  # whoever asks first, training may ask next
                 table = torch.stack([self.alphas_cumprod.sqrt(), (1 - self.alphas_cumprod).sqrt()])
-                self._tables[t.device] = table.to(t.device, torch.float32)  # from float64: 1 - abar_1 is near 0
+                self._tables[t.device] = table.float().to(t.device)  # from float64: 1 - abar_1 is near 0
         signal, noise = self._tables[t.device][:, t, None, None, None]
         return signal, noise
 

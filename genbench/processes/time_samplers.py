@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from genbench.processes.noise import Noise
 from genbench.ranges import Count, Share
-from genbench.tensors import PerImage, Timesteps
+from genbench.tensors import PerImage, Timesteps, in_float64
 
 Gather = Callable[[Tensor], Tensor]  # values of a process's images to those of all (Batch.gather)
 
@@ -67,8 +67,9 @@ class LossSecondMoment(nn.Module):
 
     def draw(self, noise: Noise) -> tuple[Timesteps, PerImage]:
         p = self.probabilities()
-        cumulative = p.double().cumsum(0)
-        index = torch.searchsorted(cumulative, noise.uniform().double() * cumulative[-1]).clamp(max=self.T - 1)
+        cumulative = in_float64(p).cumsum(0)
+        index = torch.searchsorted(cumulative, in_float64(noise.uniform()) * cumulative[-1]).clamp(max=self.T - 1)
+        index = index.to(p.device)
         return index + 1, 1 / (self.T * p[index])
 
     @torch.no_grad()

@@ -71,7 +71,7 @@ class VariationalBound:
     def term(self, prediction: Prediction, x0: Images, x_t: Images, t: Timesteps) -> PerImage:
         """The term of the step from t (N,), times of the chain: bits per dimension (N,)."""
         if t.device not in self._tables:
-            self._tables[t.device] = self._table.to(t.device, torch.float32)
+            self._tables[t.device] = self._table.float().to(t.device)
         x0_weight, xt_weight, small, large = self._tables[t.device][t].T[:, :, None, None, None]
         first = (t == self.times[-1])[:, None, None, None]
         if self.variance == "learned":

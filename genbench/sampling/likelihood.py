@@ -58,8 +58,8 @@ def bits_per_dim(
             prior, steps_terms = model.bits_per_dim(
                 x0, Noise(torch.arange(start, start + len(x0), device=device)), steps=steps
             )
-            priors.append(prior.double().cpu())
-            terms.append(steps_terms.double().cpu())
+            priors.append(prior.cpu().double())
+            terms.append(steps_terms.cpu().double())
             progress.update(len(x0))
     prior, by_step = torch.cat(priors), torch.cat(terms)
     total = prior + by_step.sum(1)

@@ -84,8 +84,8 @@ class Config(Keys):
     """Where raw data sets are looked for, and downloaded to."""
     weights_root: FilePath = "resources/weights"
     """Where published weights of feature extractors are looked for, and downloaded to."""
-    device: Literal["auto", "cuda", "cpu"] = "auto"
-    """`auto` takes a GPU where there is one; jobs on a cluster or in a cloud must find one."""
+    device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
+    """`auto` takes a GPU where there is one (`mps`: Apple's); jobs on a cluster or in a cloud must find one."""
     jobs_per_gpu: Repeats = 1
     """How many jobs may share one GPU."""
     container: Text = "genbench.sif"

@@ -30,6 +30,7 @@ from genbench.models import Model, build, count_parameters
 from genbench.records.provenance import Provenance
 from genbench.records.training import Training
 from genbench.schema import without_defaults
+from genbench.tensors import image_layout
 from genbench.training.batches import Batches, Slice
 from genbench.training.history import History
 from genbench.training.recipe import TrainConfig
@@ -153,7 +154,7 @@ class TrainingRun:
             part = Slice.of(team, config.batch_size // config.accumulate, model.group_size, device)
             if config.sync_batch_norm:
                 synchronise_batch_norm(model)
-        model = model.to(memory_format=torch.channels_last)  # as images are stored; the faster layout for convolutions
+        model = model.to(memory_format=image_layout(device))
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         self.batches = Batches(task.images, task.labels, task.seed, config, device, part)

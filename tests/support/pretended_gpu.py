@@ -1,7 +1,8 @@
 """A GPU for machines that have none: tensors that say they are elsewhere, and are computed on the CPU.
 
-As on a GPU, an operation refuses tensors of two devices. So what was left behind on the CPU is found without one;
-speed, memory, CUDA's own kernels and its streams are not. Between ranks it takes gloo for NCCL.
+As on a GPU, an operation refuses tensors of two devices. So what was left behind on the CPU is found without one; on a
+pretended Apple GPU it also refuses float64. Speed, memory, CUDA's own kernels and its streams are not. Between ranks it
+takes gloo for NCCL.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,6 +16,8 @@ from torch import Tensor
 from torch.optim import optimizer
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
+
+from genbench import tensors as tensors_module
 
 GPU = torch.device("lazy", 0)  # a device of torch's that nothing else here uses, and that autograd needs no driver for
 ATEN = torch.ops.aten
@@ -64,9 +67,17 @@ def compute(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         kwargs = kwargs | {"device": torch.device("cpu")}
     with torch.no_grad():
         found = func(*tree_map(unwrap, args), **tree_map(unwrap, kwargs))
+    if there and GPU.type == tensors_module.APPLE:
+        refuse_float64(func, [*tensors, *(leaf for leaf in tree_flatten(found)[0] if isinstance(leaf, Tensor))])
     if isinstance(found, Tensor) and (alias := func._schema.returns[0].alias_info) and alias.is_write:  # in place
         return kwargs.get("out", args[0])
     return tree_map(lambda leaf: Elsewhere(leaf) if isinstance(leaf, Tensor) else leaf, found) if there else found
+
+
+def refuse_float64(func: Any, tensors: list[Tensor]) -> None:
+    """As an Apple GPU does. Of a copy to the CPU, too: torch might convert on the device before it copies."""
+    if any(tensor.dtype == torch.float64 and tensor.dim() for tensor in tensors):
+        raise TypeError(f"{func}: found float64, which an Apple GPU has not: {[tuple(t.shape) for t in tensors]}")
 
 
 def unwrap(leaf: Any) -> Any:
@@ -85,8 +96,11 @@ def like_nccl(collective: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextmanager
-def pretended_gpu() -> Iterator[torch.device]:
-    """A device that modules and tensors can be moved to. It has fused optimizers, and no autocast."""
+def pretended_gpu(apple: bool = False) -> Iterator[torch.device]:
+    """A device that modules and tensors can be moved to. It has fused optimizers, and no autocast.
+
+    apple: genbench takes it for an Apple GPU.
+    """
     autocast, future = torch.autocast, torch.__future__
     swap, fused = future.get_swap_module_params_on_conversion(), optimizer._get_fused_kernels_supported_devices
 
@@ -100,6 +114,8 @@ def pretended_gpu() -> Iterator[torch.device]:
         patch.setattr(optimizer, "_get_fused_kernels_supported_devices", lambda: [*fused(), GPU.type])
         patch.setattr(torch, "autocast", elsewhere_none)
         patch.setattr(torch, "inference_mode", without_gradients)
+        if apple:
+            patch.setattr(tensors_module, "APPLE", GPU.type)
         patch.setattr(dist, "all_reduce", like_nccl(dist.all_reduce))
         patch.setattr(dist, "broadcast", like_nccl(dist.broadcast))
         future.set_swap_module_params_on_conversion(True)  # a parameter and its `here` move together

@@ -6,7 +6,7 @@ is chance for a gradient that is zero but for rounding, as of a bias before batc
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,11 +64,17 @@ def main() -> None:
         train_all(out, steps, optimizer)
 
 
-def train_all(out: Path, steps: int, optimizer: Mapping[str, Any], gpu: torch.device | None = None) -> None:
+def train_all(
+    out: Path,
+    steps: int,
+    optimizer: Mapping[str, Any],
+    gpu: torch.device | None = None,
+    names: Iterable[str] = ON_PRETENDED_GPU,
+) -> None:
     device = pick_device("cpu", 1) if gpu is None else gpu
     images, labels = blobs(100)
     held_out = make_image_set(images, labels, "abcd", dataset="d", split="test", source="s", source_sha256="0")
-    for name in TRAININGS if gpu is None else ON_PRETENDED_GPU:
+    for name in TRAININGS if gpu is None else names:
         model, training = TRAININGS[name]
         recipe = COMMON | {"steps": steps, "optimizer": optimizer} | training
         with pytest.MonkeyPatch.context() as patch:

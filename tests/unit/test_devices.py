@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -84,4 +85,22 @@ def test_cuda_without_a_gpu_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(InputError, match=r"device: found 'cuda', but torch sees no CUDA GPU"):
         devices.pick_device("cuda")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     assert devices.pick_device("auto").type == "cpu"
+
+
+def test_auto_takes_an_apple_gpu_where_there_is_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda mode, warn_only: None)
+    monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
+    assert devices.pick_device("auto").type == devices.pick_device("mps").type == "mps"
+    monkeypatch.setattr(devices, "ranks", lambda: SimpleNamespace(size=2, local_size=2))
+    assert devices.pick_device("auto", threads=2).type == "cpu"  # there is one, for one process
+    with pytest.raises(InputError, match=r"device: found 'mps' with 2 ranks; expected one process"):
+        devices.pick_device("mps", threads=2)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(InputError, match=r"device: found 'mps' with no Apple GPU that torch sees here"):
+        devices.pick_device("mps")

@@ -103,6 +103,32 @@ def test_likelihoods_are_computed_on_a_gpu(trained: Path, gpu: torch.device) -> 
     assert there == pytest.approx(cpu, rel=1e-5)
 
 
+def test_an_apple_gpu_computes_the_same_without_float64(trained: Path, tmp_path: Path) -> None:
+    """Every place where genbench computes in float64 on another device: noise, times, schedules, bounds, densities."""
+    images, labels = blobs(40)
+    names = ["autoencoder", "cold", "ddgan", "ddpm-improved"]
+    with pretended_gpu(apple=True) as device:
+        with pytest.raises(TypeError, match="found float64"):
+            torch.ones(2, device=device).double()
+        noise = [Noise(torch.arange(5, device=on), key=7).normal(3, 8) for on in ("cpu", device)]
+        assert isinstance(noise[1], Elsewhere)
+        assert torch.equal(noise[0], noise[1].cpu())
+        assert to_images(torch.zeros(2, 4, 4, 3, dtype=torch.uint8, device=device)).is_contiguous()  # channels first
+        ranks_worker.train_all(tmp_path, 3, ADAM, device, names)
+        for name in names:
+            path = Path(name) / "model.safetensors"
+            cpu, there = (weights.load_tensors(folder / path)[0] for folder in (trained / "cpu", tmp_path))
+            for key in cpu:
+                torch.testing.assert_close(there[key], cpu[key], rtol=1e-5, atol=1e-5, msg=f"{name}: {key}")
+            model, _ = load_model(trained / "cpu" / path, device)
+            for options in SAMPLERS.get(name, [{}]):
+                rows = torch.from_numpy(images).to(device) if model.condition(options) == "images" else None
+                condition = None if rows is None else Condition(rows, {})
+                assert sample_pixels(model, torch.arange(3, device=device), options, condition).dtype == torch.uint8
+        assert np.isfinite(bits_per_dim(model, images[:4], steps=None, batch_size=4, device=device).bits_per_dim)
+        train_classifier(images, labels, 4, epochs=1, device=device)
+
+
 def test_features_are_taken_on_a_gpu(tmp_path: Path, gpu: torch.device) -> None:
     images, labels = blobs(60)
     on = {device: train_classifier(images, labels, 4, epochs=1, device=device) for device in ("cpu", gpu)}
