@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genbench.errors import InputError
+from genbench.networks.layers import GroupNorm
 from genbench.ranges import Count, CountOrZero, Positive, ShareBelowOne
 from genbench.tensors import Images, Outputs, Timesteps
 
@@ -82,7 +83,7 @@ class Attention(nn.Module):
         if channels % num_heads:
             raise InputError(f"UNet: key 'num_heads': found {num_heads}, which does not divide {channels} channels")
         self.num_heads = num_heads
-        self.norm = nn.GroupNorm(groups, channels, eps=eps) if groups else nn.Identity()
+        self.norm = GroupNorm(groups, channels, eps=eps) if groups else nn.Identity()
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.out = _zero(nn.Conv2d(channels, channels, 1))
 
@@ -112,10 +113,10 @@ class Block(nn.Module):
     ) -> None:
         super().__init__()
         self.scale_shift_norm = scale_shift_norm
-        self.norm1 = nn.GroupNorm(groups, in_channels, eps=eps)
+        self.norm1 = GroupNorm(groups, in_channels, eps=eps)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
         self.embedding = nn.Linear(embedding_size, out_channels * (2 if scale_shift_norm else 1))
-        self.norm2 = nn.GroupNorm(groups, out_channels, eps=eps)
+        self.norm2 = GroupNorm(groups, out_channels, eps=eps)
         self.dropout = nn.Dropout(dropout)
         self.conv2 = _zero(nn.Conv2d(out_channels, out_channels, 3, padding=1))
         self.skip = nn.Conv2d(in_channels, out_channels, 1) if in_channels != out_channels else nn.Identity()
@@ -301,7 +302,7 @@ class UNet(nn.Module):
                 self.up.append(Upsample(width))
                 resolution *= 2
 
-        self.norm_out = nn.GroupNorm(norm_groups, width, eps=norm_eps)
+        self.norm_out = GroupNorm(norm_groups, width, eps=norm_eps)
         self.conv_out = _zero(nn.Conv2d(width, (out_channels or image_channels) * folded, 3, padding=1))
 
     def forward(self, x_t: Images, t: Timesteps, labels: Tensor | None = None) -> Outputs:

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
@@ -47,11 +48,18 @@ Penalty = Callable[[Discriminator, Images, Images, Noise], Scalar]  # (discrimin
 
 
 def _gradient(discriminator: Discriminator, x: Images) -> Images:
-    """dD/dx for each image, in float32, differentiable once more."""
+    """dD/dx for each image, float32, differentiable once more.
+
+    Under autocast to bfloat16 the discriminator computes in that; float16 would be too narrow for gradients that no
+    scaler has seen, and float32 takes its place.
+    """
     device = "cpu" if x.device.type == "meta" else x.device.type  # meta, where preflight runs, knows no autocast
+    narrow = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) is torch.float16
+    x = x.detach().float().requires_grad_()
+    with torch.autocast(device, enabled=False) if narrow else nullcontext():
+        total = discriminator(x).float().sum()
     with torch.autocast(device, enabled=False):
-        x = x.detach().float().requires_grad_()
-        (gradient,) = torch.autograd.grad(discriminator(x).sum(), x, create_graph=True)
+        (gradient,) = torch.autograd.grad(total, x, create_graph=True)
     return gradient
 
 
