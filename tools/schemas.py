@@ -132,6 +132,11 @@ def of_model_class(found: type[Model]) -> Schema:
 def of_sampler(found: type[Model]) -> Schema:
     """The options of a family's samplers; where it walks, also those of the walk and of every method."""
     schema = of_function(found.sample)
+    schema["properties"]["precision"] = {
+        "enum": ["fp32", "bf16"],
+        "default": "fp32",
+        "description": "What the network computes in: fp32, or bf16 by autocast.",
+    }
     closed = not hasattr(found, "walk")
     for function in () if closed else (found.walk, *SAMPLERS.values()):
         schema["properties"] |= of_function(function)["properties"]

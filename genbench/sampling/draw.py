@@ -121,9 +121,12 @@ class Ready(NamedTuple):
 def make_ready(
     model: Model, sampler: Mapping[str, Any], given: ImageSet | Labels | None, device: torch.device
 ) -> Ready:
-    """Check the options `sampler` of a model; quantise it in place where `quantisation` among them names a scheme."""
-    scheme = sampler.get("quantisation")
-    options = model.check_sampler({key: value for key, value in sampler.items() if key != "quantisation"})
+    """Check the options `sampler` of a model; quantise it in place where `quantisation` among them names a scheme, or
+    where `precision` is bf16."""
+    from genbench.sampling.quantisation import scheme_of
+
+    chosen, scheme = scheme_of(sampler)
+    options = model.check_sampler(chosen)
     rows = find_condition(model, options, given, device)
     quantised, reason = _quantise(model, scheme, options, rows, device) if scheme is not None else (None, None)
     return Ready(options, rows, scheme, quantised, reason)

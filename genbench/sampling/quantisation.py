@@ -120,6 +120,20 @@ SCHEMES: dict[str, Scheme] = {"bf16": bf16, "fp16": fp16, "int8-weights": int8_w
 LIBRARIES = {"bf16": "torch", "fp16": "torch", "int8-weights": "torchao", "int8-static": "torch"}
 
 
+def scheme_of(sampler: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
+    """A sampler's options without `precision` and `quantisation`, and the scheme that these name; None is float32.
+
+    Raises InputError for a precision other than fp32 and bf16, and for bf16 beside a scheme.
+    """
+    options = dict(sampler)
+    precision, scheme = options.pop("precision", "fp32"), options.pop("quantisation", None)
+    expected = ("fp32", "bf16") if scheme is None else ("fp32",)
+    if precision not in expected:
+        beside = "" if scheme is None else f" beside quantisation: {scheme}"
+        raise InputError(f"key 'precision': found {precision!r}{beside}, expected {' or '.join(expected)}")
+    return options, "bf16" if precision == "bf16" else scheme
+
+
 def check_scheme(model: Model, scheme: Any) -> None:
     """Raise InputError for an unknown scheme, or a network with nothing to quantise."""
     if scheme not in SCHEMES:

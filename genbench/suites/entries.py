@@ -21,7 +21,7 @@ from genbench.importing import choose_format, read_checkpoint
 from genbench.models import Model, build, count_parameters
 from genbench.processes.schedule import Schedule
 from genbench.sampling.likelihood import check_likelihood
-from genbench.sampling.quantisation import check_scheme
+from genbench.sampling.quantisation import check_scheme, scheme_of
 from genbench.suites.cost import META, sampling_costs, training_cost
 from genbench.suites.families import check_stated
 from genbench.suites.load import GIVEN, QUANTISATION
@@ -173,11 +173,15 @@ def noise_schedule(model: Model) -> dict[str, Any]:
 
 def describe_model(entry: Mapping[str, Any], model: Model, costs: bool = True) -> dict[str, Any]:
     """What a model is, and what drawing an image with each of the entry's samplers costs, if that is asked for."""
-    options, schemes = {}, {}
+    options, schemes, remarks = {}, {}, {}
     for name, given in entry["samplers"].items():
-        given = dict(given)
-        if (scheme := given.pop(QUANTISATION, None)) is not None:
+        quantised = QUANTISATION in given
+        with place("samplers", name):
+            given, scheme = scheme_of(given)
+        remarks[name] = [f"drawn in {scheme}"] if scheme is not None and not quantised else []
+        if scheme is not None:
             check_scheme(model, scheme)
+        if quantised:
             schemes[name] = {"scheme": scheme, "sampler": entry[QUANTISATION]["sampler"]}
         with place("samplers", name), _running(model.image_shape):  # it walks once, with the sampler's own code
             options[name] = model.check_sampler(given)
@@ -195,7 +199,7 @@ def describe_model(entry: Mapping[str, Any], model: Model, costs: bool = True) -
         name: {
             "label": name,
             "options": given,
-            "remarks": model.remarks(given),
+            "remarks": [*model.remarks(given), *remarks[name]],
             "generates": model.condition(given) != "images",
             "quantisation": schemes.get(name),
             "walk": model.describe_walk(given),

@@ -167,6 +167,22 @@ def test_a_suite_adds_a_sampler_for_each_scheme(tmp_path: Path) -> None:
     assert found["ddim"].quantisation is None
 
 
+def test_a_sampler_may_draw_in_bf16(tmp_path: Path, model_file: Path) -> None:
+    samplers = {"a": DDIM, "b": {**DDIM, "precision": "bf16"}}
+    path = suite_file(tmp_path, samplers=samplers)
+    found = preflight(load_suite(path), "none", str(path)).models["ddpm"].samplers
+    assert [plan.options for plan in found.values()] == [DDIM, DDIM]
+    assert [[remark for remark in plan.remarks if "bf16" in remark] for plan in found.values()] == [
+        [],
+        ["drawn in bf16"],
+    ]
+    assert sample(model_file, tmp_path / "half", "0:10", precision="bf16")["precision"] == "bf16"
+    assert sample(model_file, tmp_path / "single", "0:10", precision="fp32")["precision"] == "fp32"
+    path = suite_file(tmp_path, samplers={"a": {**DDIM, "precision": "half"}})
+    with pytest.raises(InputError, match="samplers: a: key 'precision': found 'half', expected fp32 or bf16"):
+        preflight(load_suite(path), "none", str(path))
+
+
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
