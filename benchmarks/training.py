@@ -110,7 +110,7 @@ def apart(theirs: Tensor, ours: Tensor) -> str:
 
 
 def comparison(
-    runs: Mapping[str, TrainingRun], theirs: Callable[[], Any], remark: str, rounds: int = 5, count: int = 1
+    runs: Mapping[str, TrainingRun], theirs: Callable[[], Any], remark: str, rounds: int = 3, count: int = 1
 ) -> Comparison:
     """An iteration of theirs beside one of ours, or `count` of ours, which then update as much."""
     batch_size = next(iter(runs.values())).task.config.batch_size
@@ -188,7 +188,7 @@ def ddgan(setting: Setting) -> Comparison:
     generator = runs["fp32"].trainer.model.get_submodule("generator")
     with torch.no_grad():
         remark = apart(networks["generator"](images, t, z), generator(images, z, t))
-    return comparison(runs, loop.step, f"{remark}; without the penalty of every 15th iteration", rounds=4)
+    return comparison(runs, loop.step, f"{remark}; without the penalty of every 15th iteration")
 
 
 def wgan_gp(setting: Setting) -> Comparison:

@@ -60,6 +60,8 @@ BY_HAND = [
     "uv run --with prdc python -m benchmarks --peers ../peers --before ../genbench-before --write docs/speed.md",
     "uv run python -m benchmarks --only train-wgan-gp kid",
     "uv run python -m benchmarks --before ../genbench-before --only demo",
+    "python -m benchmarks.gpu --images resources/cifar10/train.npz --peers ../peers",
+    "python -m benchmarks.gpu --table benchmarks/results/gpu-*.jsonl",
     "bash .ci/run",
     "uv run --with py-rattler pytest -m conda",
     "uv run --with 'moto[server]' pytest -m cloud",
