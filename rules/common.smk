@@ -62,7 +62,7 @@ os.environ |= {
     "PATH": first(os.path.dirname(sys.executable), "PATH"),
     "GENBENCH_JOBS_PER_GPU": str(config["jobs_per_gpu"]),
     "GENBENCH_WEIGHTS": config["weights_root"],
-    "TORCHINDUCTOR_CACHE_DIR": os.getenv("TORCHINDUCTOR_CACHE_DIR", "results/.compiled"),  # of training: compile, for all
+    "TORCHINDUCTOR_CACHE_DIR": os.getenv("TORCHINDUCTOR_CACHE_DIR", "results/.compiled"),  # of compiled networks
     own_code.VARIABLE: "\n".join(OWN_CODE),  # what they may run of the user's own files
     "GENBENCH_COMMIT": git_commit() or "",  # for jobs in a cloud, whose copy of the checkout is without its history
 }
