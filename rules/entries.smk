@@ -182,7 +182,7 @@ def neighbours_headline(wildcards):
 
 def neighbours_files(wildcards, input, output):
     """The picture of nearest training images, and the images that it shows, as arguments of the same script."""
-    return ["--neighbours", output.picture, "--samples", input.samples, "--train-images", input.train]
+    return ["--neighbours", output.picture, "--samples", input.samples, "--train", input.train]
 
 
 def objects(wildcards):

@@ -43,8 +43,8 @@ def parser() -> argparse.ArgumentParser:
         "--neighbours", type=Path, metavar="FILE.png", help="draw samples above their nearest training images, from:"
     )
     parser.add_argument("--headline", default="", metavar="KEY", help="the metric whose features say what is near")
-    parser.add_argument("--samples", metavar="samples.npz")
-    parser.add_argument("--train-images", metavar="train.npz")
+    parser.add_argument("--samples", metavar="samples.npz", help="the images of --fake, for --neighbours")
+    parser.add_argument("--train", metavar="train.npz", help="the images of --real, for --neighbours")
     parser.add_argument(
         "--allow-too-few", action="store_true", help="leave out a metric that needs more images, rather than fail"
     )
@@ -54,8 +54,8 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write metrics.json, and the picture of neighbours where it is asked for."""
     args = parser().parse_args(arguments)
-    if args.neighbours and not (args.samples and args.train_images):
-        raise InputError("--neighbours: found it without --samples and --train-images, expected all three")
+    if args.neighbours and not (args.samples and args.train):
+        raise InputError("--neighbours: found it without --samples and --train, expected all three")
     label_log(args.out)
     from genbench.features.evaluation import evaluate_files
     from genbench.files.artifacts import write_json
@@ -80,4 +80,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if args.neighbours:
         from genbench.sampling.sheets import draw_neighbours
 
-        draw_neighbours(args.out, args.samples, args.train_images, args.neighbours, args.headline)
+        draw_neighbours(args.out, args.samples, args.train, args.neighbours, args.headline)
