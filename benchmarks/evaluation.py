@@ -129,7 +129,7 @@ def metrics(names: Sequence[str], by_peer: Callable[[Any, Any], Mapping[str, flo
         return {metric.name: found[metric.key("inception-clean")]["value"] for metric in chosen}
 
     def apart(theirs: Mapping[str, float], ours: Mapping[str, float]) -> str:
-        return f"apart by {max(abs(ours[name] / value - 1) for name, value in theirs.items()):.0e}"
+        return f"apart by {max(abs(value / theirs[name] - 1) for name, value in ours.items()):.0e}"
 
     return Comparison(
         theirs=lambda: by_peer(real.features, fake.features),
