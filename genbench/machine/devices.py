@@ -41,17 +41,35 @@ def count_gpus() -> int:
     return len(gpu_indices()) if given is None else len([name for name in given.split(",") if name])
 
 
+def kind_of_device(device: str = "auto") -> str:
+    """cuda, mps or cpu: what a single job will find for `device`, without importing torch."""
+    if device != "auto":
+        return device
+    return "cuda" if count_gpus() else "mps" if apple_gpu() else "cpu"
+
+
 def gpu_memory() -> int | None:
     """Bytes of memory of the smallest NVIDIA GPU that jobs may use; None where there is none, or no nvidia-smi."""
+    smallest = _least_of_gpus("memory.total")
+    return None if smallest is None else int(smallest) * 2**20
+
+
+def gpu_generation() -> float | None:
+    """The compute capability of the oldest NVIDIA GPU that jobs may use, such as 8.0; None as of `gpu_memory`."""
+    return _least_of_gpus("compute_cap")
+
+
+def _least_of_gpus(field: str) -> float | None:
+    """The smallest number that nvidia-smi states under `field` for this machine's GPUs; None where it states none."""
     program = shutil.which("nvidia-smi")
     if not count_gpus() or program is None:
         return None
-    command = [program, "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    command = [program, f"--query-gpu={field}", "--format=csv,noheader,nounits"]
     try:
         lines = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.split()
     except (OSError, subprocess.SubprocessError):
         return None
-    return min((int(line) for line in lines if line.isdecimal()), default=0) * 2**20 or None
+    return min((float(line) for line in lines if re.fullmatch(r"\d+(\.\d+)?", line)), default=0.0) or None
 
 
 def _open_lock(path: Path) -> IO[str]:

@@ -22,6 +22,14 @@ def multiplies(device: "torch.device", precision: Precision) -> bool:
     return precision in ("fp32", "tf32")  # where there is no tf32, torch computes in float32
 
 
+def native_to_processor() -> list[Precision]:
+    """The half precisions that this machine's processor multiplies natively."""
+    import torch
+
+    halves: tuple[Precision, ...] = ("bf16", "fp16")
+    return [precision for precision in halves if multiplies(torch.device("cpu"), precision)]
+
+
 def native_precision(device: "torch.device") -> Precision:
     """bf16 where a processor or an NVIDIA GPU multiplies it natively, else fp32.
 

@@ -1,4 +1,4 @@
-"""What a suite will need of this machine, before anything is made: disk, memory, and published weights.
+"""What a suite will need of this machine, before anything is made: disk, memory, precision, and published weights.
 
 These are looked at each time, and what is short is a line that names both figures, not an error: files can be moved
 while a suite runs, and a part of it needs less.
@@ -14,31 +14,35 @@ from genbench.data import Description
 from genbench.features import EXTRACTORS
 from genbench.features.published_weights import weights_root
 from genbench.files.downloads import unreachable
-from genbench.machine.devices import gpu_memory
+from genbench.machine.devices import gpu_generation, gpu_memory, kind_of_device
 from genbench.machine.memory import available_memory, in_words
+from genbench.machine.precision import native_to_processor
 from genbench.suites.load import checkpoints
 from genbench.suites.runs import draws, has_test_images, num_samples, runs
 
 FLOAT = 4  # bytes
 COPIES = 2  # of all features, that the metrics make in memory
 INCEPTION_LOGITS = 1008
+FIRST_WITH_BF16 = 8.0  # compute capability of NVIDIA's GPUs
 
 
 def facts(data: Description, found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """What needs follow from, beside the suite: of its data set, and of each model as far as it was found."""
+    """What needs follow from, beside the suite: of its data set, of each model as far as it was found, and
+    what the processor multiplies."""
     return {
         "image_shape": list(data.image_shape),
         "num_classes": data.num_classes,
         "images": {"train": data.num_train or 0, "test": data.num_test or 0},
         "parameters": {name: sum(model.get("parameters", {}).values()) for name, model in found.items()},
         "training": {name: model.get("training_memory_bytes") or 0 for name, model in found.items()},
+        "native": native_to_processor(),
     }
 
 
 def shortages(
     suite: Mapping[str, Any], known: Mapping[str, Any], *, device: str = "auto", elsewhere: str = "", ask: bool = False
 ) -> Iterator[str]:
-    """A line for whatever this machine has too little of.
+    """A line for whatever this machine has too little of, and one for what `precision: auto` is on it.
 
     known: `facts`. elsewhere: "jobs" or "files" where these are on other machines, on whose memory and disks nothing is
     said. ask: whether the publishers of missing weights are asked, within seconds, if they are there.
@@ -46,6 +50,7 @@ def shortages(
     if not elsewhere:
         yield from _disk(suite, known)
         yield from _memory(suite, known, device)
+        yield from _precision(suite, known["native"], kind_of_device(device))
     elif elsewhere == "jobs":
         yield from _disk(suite, known)
     if elsewhere != "files":
@@ -118,6 +123,26 @@ def _memory(suite: Mapping[str, Any], known: Mapping[str, Any], device: str) -> 
             f"memory: the evaluation of a row takes about {in_words(needed)}, features of real and of generated images "
             f"together; {in_words(free)} of this machine's memory are free; a smaller num_samples needs less"
         )
+
+
+def _precision(suite: Mapping[str, Any], native: list[str], device: str) -> Iterator[str]:
+    """native: to the processor. A training in fp16 that its device would emulate is refused by its own job, as no other
+    is harmed; auto is what machine/precision.py decides, but without torch."""
+    trained = {name: entry["training"] for name, entry in suite["models"].items() if "training" in entry}
+    stated = {name: recipe.get("precision", "auto") for name, recipe in trained.items()}
+    unit = "processor" if device == "cpu" else "GPU"
+    if device == "mps" or (device == "cpu" and "fp16" not in native):
+        for name in (name for name, precision in stated.items() if precision == "fp16"):
+            yield (
+                f"models: {name}: training: key 'precision': found 'fp16', which this machine's {unit} does not "
+                "multiply, so that this training will be refused: expected auto, fp32 or bf16, or another device; with "
+                "--keep-going all else is made, and the row states the reason"
+            )
+    generation = gpu_generation() if device == "cuda" else None
+    if "auto" in stated.values() and (device != "cuda" or generation is not None):
+        on_gpu = generation is not None and generation >= FIRST_WITH_BF16
+        decided = "bf16" if on_gpu or (device == "cpu" and "bf16" in native) else "fp32"
+        yield f"training: precision: auto is {decided} on this machine's {unit}, for trainings that begin now"
 
 
 def _weights(suite: Mapping[str, Any], ask: bool) -> Iterator[str]:

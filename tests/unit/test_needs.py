@@ -18,6 +18,7 @@ from genbench.data import describe
 from genbench.errors import InputError
 from genbench.features import EXTRACTORS
 from genbench.features.published_weights import WeightFile
+from genbench.machine import devices
 from genbench.suites import needs
 from genbench.suites.load import checkpoints, load_suite
 from genbench.suites.needs import evaluation_memory, facts, files, shortages
@@ -108,6 +109,57 @@ def test_memory_of_training_and_of_evaluation_is_compared_with_what_is_free(monk
     set_machine(monkeypatch, memory=100, gpu=16)
     assert lines()[0].startswith("memory: models: ddpm: training takes up to about 21 GB; 16 GB of the GPU's memory")
     assert lines(device="cpu") == []
+
+
+def test_a_training_in_fp16_that_would_be_refused_is_named_before_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    suite, known = cifar10()
+    monkeypatch.setattr(needs, "gpu_generation", lambda: 8.0)
+
+    def fp16(native: list[str], **options: str) -> list[str]:
+        return [line for line in shortages(suite, known | {"native": native}, **options) if "fp16" in line]
+
+    (line,) = fp16(["bf16"], device="cpu")
+    assert line.startswith("models: ddpm-tutorial: training: key 'precision': found 'fp16', which this machine's proce")
+    (line,) = fp16(["bf16"], device="mps")
+    assert "this machine's GPU does not multiply" in line
+    assert fp16(["bf16", "fp16"], device="cpu") == fp16([], device="cuda") == []
+    assert fp16([], device="cpu", elsewhere="jobs") == []
+
+
+@pytest.mark.parametrize(
+    ("device", "native", "generation", "expected"),
+    [
+        ("cpu", ["bf16"], 9.0, "bf16 on this machine's processor"),
+        ("cpu", [], 9.0, "fp32 on this machine's processor"),
+        ("cuda", [], 8.0, "bf16 on this machine's GPU"),
+        ("cuda", ["bf16"], 7.5, "fp32 on this machine's GPU"),
+        ("cuda", ["bf16"], None, None),  # no nvidia-smi: nobody knows
+        ("mps", ["bf16"], None, "fp32 on this machine's GPU"),
+    ],
+)
+def test_what_auto_is_here_is_said_before_the_run(
+    device: str, native: list[str], generation: float | None, expected: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite, known = cifar10()
+    del suite["models"]["ddpm"]["training"]["precision"]
+    monkeypatch.setattr(needs, "gpu_generation", lambda: generation)
+    lines = [line for line in shortages(suite, known | {"native": native}, device=device) if "auto is" in line]
+    assert lines == ([f"training: precision: auto is {expected}, for trainings that begin now"] if expected else [])
+
+
+def test_what_nvidia_smi_states_of_the_oldest_gpu(monkeypatch: pytest.MonkeyPatch, machine: Path) -> None:
+    program = machine / "nvidia-smi"
+    program.write_text('#!/bin/sh\ncase "$1" in *compute_cap) echo 9.0; echo 7.5;; *) echo 81559; echo [N/A];; esac\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(machine), prepend=":")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    assert (devices.gpu_generation(), devices.gpu_memory()) == (7.5, 81559 * 2**20)
+    assert devices.kind_of_device() == "cuda"
+    program.write_text("#!/bin/sh\necho Failed\n")
+    assert devices.gpu_generation() is devices.gpu_memory() is None
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert devices.gpu_generation() is None
+    assert devices.kind_of_device("cuda") == "cuda" != devices.kind_of_device()
 
 
 @pytest.fixture
