@@ -16,11 +16,25 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from genbench.errors import InputError
 from genbench.files.artifacts import atomic_path, repair
 from genbench.files.substitutes import substitute_at
+
+
+class WithoutValues(TorchFunctionMode):
+    """Networks built inside, which is on the device meta, draw no normal numbers: their weights come from a file.
+
+    On meta torch 2.15 imports its compiler to draw them, for a second of every job's start.
+    """
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if function is nn.init.normal_:
+            return kwargs["tensor"] if "tensor" in kwargs else args[0]
+        return function(*args, **kwargs)
 
 
 def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:

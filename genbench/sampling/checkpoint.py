@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from genbench.errors import InputError, place
-from genbench.files.weights import load_tensors
+from genbench.files.weights import WithoutValues, load_tensors
 from genbench.models import Model, build
 
 
@@ -18,7 +18,7 @@ def load_model(path: str | os.PathLike[str], device: torch.device | str = "cpu")
     tensors, info = load_tensors(path, device)
     if "model" not in info:
         raise InputError(f"{path}: no model's description in the file; expected a model.safetensors or a snapshot")
-    with place(path), torch.device("meta"):  # no time spent on initial weights
+    with place(path), torch.device("meta"), WithoutValues():  # no time spent on initial weights
         model = build(info["model"], tuple(info["image_shape"]))
     model.load_state_dict(tensors, assign=True)
     if torch.device(device).type == "cpu":  # the faster layout for convolutions there

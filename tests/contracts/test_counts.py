@@ -135,3 +135,16 @@ def imported_by(commands: str) -> set[str]:
 @pytest.mark.parametrize("commands", IMPORTS)
 def test_a_job_waits_for_no_package_that_it_does_not_need(commands: str) -> None:
     assert imported_by(commands) <= IMPORTS[commands]
+
+
+def test_a_network_whose_weights_are_in_a_file_is_built_without_the_compiler() -> None:
+    code = f"""
+import sys, torch
+from genbench.files.weights import WithoutValues
+from genbench.models import build
+with torch.device("meta"), WithoutValues():
+    model = build({DEMO["models"]["gan"]["model"]!r}, (1, 28, 28))
+assert all(weights.is_meta for weights in model.parameters())
+assert "torch._dynamo" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
