@@ -47,6 +47,9 @@ class SamplerPlan(Record):
     quantisation: QuantisedSampler | None = Field(
         default=None, description="null, or the scheme and the sampler in float32 that it is compared with"
     )
+    precision: str = Field(
+        default="fp32", description="what the network computes in, `fp32` or `bf16`, where no scheme quantises it"
+    )
     walk: Walk | None = Field(default=None, description="its steps, see below; null where it takes none")
     stochastic: bool | None = Field(
         default=None, description="whether noise is drawn on the way, after the first evaluation"

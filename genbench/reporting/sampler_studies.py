@@ -66,14 +66,14 @@ def eta_sign(eta: float | str) -> str:
 
 
 def settings(entry: ModelPlan, rows: Sequence[Row]) -> list[Setting]:
-    """The samplers of a model's `rows` in the suite's order: those with the network in float32 whose walk its preflight
-    `entry` records.
+    """The samplers of a model's `rows` in the suite's order: those without a scheme of quantisation whose walk its
+    preflight `entry` records.
 
     The options that differ between samplers of one method stand beside its name.
     """
     samplers = entry.samplers
     found = [
-        (row, walk, dict(other_options(option.options)), option.nfe)
+        (row, walk, dict(other_options(option.options)) | in_words(option.precision), option.nfe)
         for row in sorted(rows, key=lambda row: list(samplers).index(row.sampler))
         if not (option := samplers[row.sampler]).quantisation and (walk := option.walk)
     ]
@@ -85,6 +85,11 @@ def settings(entry: ModelPlan, rows: Sequence[Row]) -> list[Setting]:
         calls = round((nfe or walk.steps) / walk.steps)
         listed.append(Setting(row, method, " ".join([method, *told]), walk.steps, walk.eta, calls))
     return listed
+
+
+def in_words(precision: str) -> dict[str, str]:
+    """A precision other than float32, as an option: it moves quality as others do, and so has a line of its own."""
+    return {} if precision == "fp32" else {"precision": f"in {precision}"}
 
 
 def other_options(options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -173,12 +173,12 @@ def noise_schedule(model: Model) -> dict[str, Any]:
 
 def describe_model(entry: Mapping[str, Any], model: Model, costs: bool = True) -> dict[str, Any]:
     """What a model is, and what drawing an image with each of the entry's samplers costs, if that is asked for."""
-    options, schemes, remarks = {}, {}, {}
+    options, schemes, precisions = {}, {}, {}
     for name, given in entry["samplers"].items():
         quantised = QUANTISATION in given
         with place("samplers", name):
             given, scheme = scheme_of(given)
-        remarks[name] = [f"drawn in {scheme}"] if scheme is not None and not quantised else []
+        precisions[name] = scheme if scheme is not None and not quantised else "fp32"
         if scheme is not None:
             check_scheme(model, scheme)
         if quantised:
@@ -199,9 +199,10 @@ def describe_model(entry: Mapping[str, Any], model: Model, costs: bool = True) -
         name: {
             "label": name,
             "options": given,
-            "remarks": [*model.remarks(given), *remarks[name]],
+            "remarks": [*model.remarks(given), *(["drawn in bf16"] if precisions[name] == "bf16" else [])],
             "generates": model.condition(given) != "images",
             "quantisation": schemes.get(name),
+            "precision": precisions[name],
             "walk": model.describe_walk(given),
             **found[schemes[name]["sampler"] if name in schemes else name],
         }

@@ -232,6 +232,11 @@ def _add_quantised_samplers(entry: dict[str, Any]) -> None:
     reference = entry[QUANTISATION]["sampler"]
     if reference not in samplers:
         raise unknown_name(f"{QUANTISATION}: sampler", reference, samplers)
+    if samplers[reference].get("precision") == "bf16":
+        raise InputError(
+            f"{QUANTISATION}: sampler: found {reference!r}, which has precision: bf16, expected a sampler in fp32, "
+            "with which its schemes are compared"
+        )
     added = {
         f"{reference}-{scheme}": {**samplers[reference], QUANTISATION: scheme}
         for scheme in entry[QUANTISATION]["schemes"]

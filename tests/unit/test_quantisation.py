@@ -172,6 +172,7 @@ def test_a_sampler_may_draw_in_bf16(tmp_path: Path, model_file: Path) -> None:
     path = suite_file(tmp_path, samplers=samplers)
     found = preflight(load_suite(path), "none", str(path)).models["ddpm"].samplers
     assert [plan.options for plan in found.values()] == [DDIM, DDIM]
+    assert [plan.precision for plan in found.values()] == ["fp32", "bf16"]
     assert [[remark for remark in plan.remarks if "bf16" in remark] for plan in found.values()] == [
         [],
         ["drawn in bf16"],
@@ -196,6 +197,10 @@ def test_a_sampler_may_draw_in_bf16(tmp_path: Path, model_file: Path) -> None:
         (
             {"samplers": {"a": {}, "a-bf16": {}}, "quantisation": {"sampler": "a", "schemes": ["bf16"]}},
             "samplers: found 'a-bf16', the name of a quantised 'a'",
+        ),
+        (
+            {"samplers": {"a": {"precision": "bf16"}}, "quantisation": {"sampler": "a", "schemes": ["int8-static"]}},
+            "quantisation: sampler: found 'a', which has precision: bf16, expected a sampler in fp32",
         ),
     ],
 )

@@ -101,6 +101,17 @@ def settings_of(options: dict, root: Path, **given: object) -> list[tuple[str, i
     return [(setting.name, setting.steps) for setting in settings(entry, table_of(folder).rows)]
 
 
+def test_samplers_in_bf16_are_a_line_of_their_own(tmp_path):
+    options = {name: {"method": "ddim", "steps": steps} for name, steps in {"a": 10, "b": 20, "c": 10}.items()}
+    folder = write_study(tmp_path, options)
+    record = read_json(folder / "preflight.json")
+    record["models"]["ddim"]["samplers"]["c"]["precision"] = "bf16"
+    write_json(folder / "preflight.json", record)
+    entry = read_record(folder / "preflight.json", Plan).models["ddim"]
+    names = [setting.name for setting in settings(entry, table_of(folder).rows)]
+    assert names == ["DDIM, η = 0", "DDIM, η = 0", "DDIM in bf16, η = 0"]
+
+
 def test_settings_are_told_by_kind_eta_and_what_differs(tmp_path):
     options = {
         "a": {},
