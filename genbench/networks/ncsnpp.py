@@ -8,8 +8,9 @@ images. Defaults are those of CIFAR-10: 48,432,515 + 12,741,633 parameters. `pat
 
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from functools import cache
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -33,7 +34,7 @@ def _fir_kernel(device: torch.device) -> Tensor:
         return torch.outer(taps, taps)
 
 
-def _without_autocast(x: Tensor) -> torch.autocast:
+def _without_autocast(x: Tensor) -> AbstractContextManager[Any]:
     """For filters of single channels: in bfloat16 they take 20 to 80 times as long on processors."""
     return torch.autocast("cpu" if x.device.type == "meta" else x.device.type, enabled=False)
 

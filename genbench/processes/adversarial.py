@@ -53,7 +53,7 @@ def _gradient(discriminator: Discriminator, x: Images) -> Images:
     Under autocast to bfloat16 the discriminator computes in that; float16 would be too narrow for gradients that no
     scaler has seen, and float32 takes its place.
     """
-    device = "cpu" if x.device.type == "meta" else x.device.type  # meta, where preflight runs, knows no autocast
+    device = x.device.type if x.device.type in ("cpu", "cuda") else "cpu"  # no autocast is ever on elsewhere
     narrow = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) is torch.float16
     x = x.detach().float().requires_grad_()
     with torch.autocast(device, enabled=False) if narrow else nullcontext():

@@ -25,7 +25,9 @@ from genbench.training.recipe import TrainConfig
 
 def _precision(config: TrainConfig, device: torch.device) -> Callable[[], Any]:
     """A context for the forward pass; and the float32 mode of the device, set once."""
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = config.precision != "fp32"
+    short = device.type == "cuda" and config.precision != "fp32"
+    torch.set_float32_matmul_precision("high" if short else "highest")
+    torch.backends.cudnn.allow_tf32 = short
     if config.precision not in ("bf16", "fp16"):
         return nullcontext
     dtype = torch.bfloat16 if config.precision == "bf16" else torch.float16

@@ -206,14 +206,15 @@ def test_a_second_run_has_nothing_to_do(toy: Path) -> None:
 
 
 @pytest.mark.slow
-def test_ranks_share_training_and_sampling_and_another_number_of_them_repeats_nothing(ran: Path) -> None:
+def test_ranks_share_training_and_sampling_and_another_number_of_them_repeats_only_the_timing(ran: Path) -> None:
     folder = ran / "results/toy/gan/seed0"
     for record in ("training.json", "final/default/timing.json"):
         assert json.loads((folder / record).read_text())["ranks"] == 2
     suite = copy.deepcopy(TOY)
     suite["models"]["gan"] |= {"ranks": 3, "gpus": 4}
     write(ran, suite)
-    assert planned(ran) == {("report", ""): 1, ("index", ""): 1, ("all", ""): 1}  # which shows the suite
+    shown = {("report", ""): 1, ("index", ""): 1, ("all", ""): 1}  # which shows the suite
+    assert planned(ran) == {("measure_speed", "gan"): 1, **shown}
 
 
 @pytest.mark.slow

@@ -642,7 +642,7 @@ def test_unreadable_images_are_listed(tmp_path, form):
     files["a/07.png"] = encoded(picture(7), "GIF")
     message = refusal(write(tmp_path / form, files))
     assert (
-        "5 of 20 images cannot be used: a/03.png (no PNG, JPEG, WebP, BMP, TIFF or PPM image), a/04.png (no PNG"
+        "5 of 20 images cannot be used: a/03.png (no PNG, JPEG, WebP, BMP, TIFF or PPM image), a/04.png (a web page"
         in message
     )
     assert "a/05.png (" in message
