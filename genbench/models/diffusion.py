@@ -315,14 +315,22 @@ class Diffusion(Model):
         }
 
     def calibrate(self, noise: Noise, y: Labels | None = None, **options: Any) -> None:
-        """Draw samples x_0, then let the network see x_t from q(x_t | x_0) at t = 1..T, each t with one of them."""
+        """Draw samples x_0, then let the network see x_t from q(x_t | x_0) at t = 1..T, each t with one of them.
+
+        Where that would take more evaluations than the samples did, so many times are taken, evenly spaced:
+        a sampler of few steps has less to gain, and its calibration costs less.
+        """
         again = copy(noise)
         x0 = self.sample(noise, y, **options)
         again.normal(*self.image_shape)  # x_T, the first draw of `sample`: what follows is as there
         taken = inspect.signature(self.draw_condition).parameters  # a family may take options of its own there
         c = self.draw_condition(again, y, **{key: value for key, value in options.items() if key in taken})
-        count = -(-self.schedule.T // len(x0)) * len(x0)  # whole batches
-        for t in (torch.arange(count, device=x0.device) % self.schedule.T + 1).split(len(x0)):
+        T, drawn = self.schedule.T, self.describe_walk(options)["steps"] * len(x0)
+        count = -(-T // len(x0)) * len(x0)  # whole batches
+        times = torch.arange(count, device=x0.device) % T + 1
+        if drawn < count:
+            times = torch.linspace(1, T, drawn).round().long().to(x0.device)
+        for t in times.split(len(x0)):
             self.evaluate(self.schedule.q_sample(x0, t, noise.normal(*self.image_shape)), t, c)
 
     def denoising(self, batch: Batch) -> Tensor:
