@@ -14,6 +14,9 @@ class Training(Record):
     steps: int | None = Field(default=None, description="iterations")
     images_seen: int | None = Field(default=None, description="images processed: steps times batch size")
     seconds: float | None = Field(default=None, description="time of training, stops not counted")
+    compile_seconds: float | None = only(
+        "with `compile: true`", "of these, the first iterations after each start, in which networks are compiled"
+    )
     images_per_second: float | None = Field(default=None, description="images processed in a second of that time")
     batch_size: int | None = Field(default=None, description="images of an iteration, of all ranks together")
     precision: str | None = Field(default=None, description="what was computed in, such as `fp32`")

@@ -21,7 +21,7 @@ from genbench.errors import InputError, place
 from genbench.files import weights
 from genbench.files.artifacts import sha256_json, write_json
 from genbench.machine import provenance
-from genbench.machine.devices import device_label
+from genbench.machine.devices import device_label, synchronise
 from genbench.machine.distributed import copy_from_first, synchronise_batch_norm
 from genbench.machine.precision import Precision
 from genbench.machine.progress import Progress, clock
@@ -163,7 +163,7 @@ class TrainingRun:
             self.held_out = Batches(held_out.images, held_out.labels, task.seed, config, device)
         self.trainer = Trainer(model, config, self.batches, task.seed, device, team)
         self.state_path = folder / STATE
-        self.seconds_before, self.resumed = 0.0, 0
+        self.seconds_before, self.compile_seconds, self.resumed = 0.0, 0.0, 0
         self.history = self._restore()
         self.first_step, self.started = self.trainer.step, time.monotonic()
 
@@ -175,6 +175,7 @@ class TrainingRun:
         if resuming := "fingerprint" in info and info["fingerprint"] in own:
             trainer.restore(tensors, info)
             self.seconds_before, self.resumed = info["seconds"], info["resumed"] + 1
+            self.compile_seconds = info.get("compile_seconds", 0.0)
             log.info("continuing from step %d of %d", trainer.step, self.task.config.steps)
         if len(steps := set(self.team.gather(trainer.step))) > 1:
             raise InputError(
@@ -212,7 +213,7 @@ class TrainingRun:
         tensors, info = self.trainer.state()
         sums, counts = self.history.state()
         info |= {"history": counts, "history_sha256": self.history.sha256(), "fingerprint": self.fingerprint}
-        info |= {"seconds": self.seconds(), "resumed": self.resumed}
+        info |= {"seconds": self.seconds(), "compile_seconds": self.compile_seconds, "resumed": self.resumed}
         weights.save_tensors(self.state_path, tensors | sums, info)
 
     def save_model(self, path: Path) -> str:
@@ -258,7 +259,7 @@ class TrainingRun:
             while trainer.step < config.steps:
                 if trainer.step in self.task.snapshots:
                     self.save_model(self.folder / f"{trainer.step}.safetensors")
-                self.history.add(trainer.step, *trainer.advance())
+                self._advance()
                 progress.update()
                 if trainer.step % config.log_every == 0 or trainer.step == config.steps:
                     progress.note(self._write_line())
@@ -279,6 +280,14 @@ class TrainingRun:
         if self.team.first:
             self._write_record(sha256, seconds)
             log.info("trained %s steps in %s", f"{config.steps:,}", clock(seconds))
+
+    def _advance(self) -> None:
+        """One iteration. The first one after a start is timed where networks are compiled in it."""
+        started, step = time.monotonic(), self.trainer.step
+        self.history.add(step, *self.trainer.advance())
+        if self.task.config.compile and step == self.first_step:
+            synchronise(self.task.device)
+            self.compile_seconds += time.monotonic() - started
 
     def _write_line(self) -> str:
         """Write a line of the history; the same in words."""
@@ -307,6 +316,7 @@ class TrainingRun:
             steps=config.steps,
             images_seen=config.steps * config.batch_size,
             seconds=round(seconds, 3),
+            compile_seconds=round(self.compile_seconds, 3) if config.compile else None,
             images_per_second=round(config.steps * config.batch_size / seconds, 2),
             batch_size=config.batch_size,
             precision=config.precision,

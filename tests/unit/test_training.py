@@ -548,6 +548,18 @@ def test_compile_is_refused_for_penalties_that_differentiate_twice(tmp_path: Pat
         run(tmp_path, MODELS["wgan-gp"], {"steps": 5, "batch_size": 8, "compile": True})
 
 
+def test_the_time_of_compiling_stands_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def compile(network: torch.nn.Module) -> None:  # as torch does: with the first call
+        handle = network.register_forward_pre_hook(lambda *_: (handle.remove(), time.sleep(0.2))[0])
+
+    monkeypatch.setattr(torch.nn.Module, "compile", compile)
+    for compiled in (True, False):
+        run(tmp_path / str(compiled), MODELS["ddpm"], {"steps": 5, "batch_size": 8, "compile": compiled})
+    records = [json.loads((tmp_path / f"{compiled}/training.json").read_text()) for compiled in (True, False)]
+    assert 0.2 <= records[0]["compile_seconds"] < records[0]["seconds"]
+    assert "compile_seconds" not in records[1]
+
+
 def test_snapshots_beyond_the_end_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected steps from 0 to 39"):
         run(tmp_path, VAE, STEPS, snapshots=[40])
