@@ -316,7 +316,7 @@ class TrainingRun:
             steps=config.steps,
             images_seen=config.steps * config.batch_size,
             seconds=round(seconds, 3),
-            compile_seconds=round(self.compile_seconds, 3) if config.compile else None,
+            **({"compile_seconds": round(self.compile_seconds, 3)} if config.compile else {}),
             images_per_second=round(config.steps * config.batch_size / seconds, 2),
             batch_size=config.batch_size,
             precision=config.precision,
