@@ -312,11 +312,12 @@ class TrainingRun:
     def _write_record(self, model_sha256: str, seconds: float) -> None:
         """Write training.json: how the model came about, and what it cost."""
         config, device, team = self.task.config, self.task.device, self.team
+        compiling: dict[str, Any] = {"compile_seconds": round(self.compile_seconds, 3)} if config.compile else {}
         record = Training(
             steps=config.steps,
             images_seen=config.steps * config.batch_size,
             seconds=round(seconds, 3),
-            **({"compile_seconds": round(self.compile_seconds, 3)} if config.compile else {}),
+            **compiling,
             images_per_second=round(config.steps * config.batch_size / seconds, 2),
             batch_size=config.batch_size,
             precision=config.precision,
