@@ -20,13 +20,15 @@ PAIRS = 3  # of fewer, the standard deviation of differences is small by chance 
 class Cell:
     """One number as it is printed; `value` and `std` are over seeds, in the unit of the results.
 
-    runs: what they are of: the number of each run, by its seeds.
+    runs: what they are of: the number of each run, by its seeds. repeat_std: in their place, of what is measured once
+    for all trainings, between repeats of that.
     """
 
     text: str = "–"
     title: str = ""
     value: Number | None = None
     std: Number | None = None
+    repeat_std: Number | None = None
     best: bool = False
     doubtful: bool = False
     notes: Sequence[str] = ()
@@ -45,7 +47,10 @@ def print_cell(group: Group, column: Column) -> Cell:
     text, title = column.text(mean * column.scale), exact(mean)
     between = [exact(value) for value in values]
     runs = runs_of(group, column.key)
-    if std is None and (draws := seen(group, f"{column.key}_values")):
+    repeat_std = next(iter(seen(group, f"{column.key}_repeat_std")), None)
+    if repeat_std is not None:
+        std = None
+    elif std is None and (draws := seen(group, f"{column.key}_values")):
         std, between = float(seen(group, f"{column.key}_draw_std")[0]), list(map(exact, draws[0]))
         seeds = next(iter(seen(group, "sample_seeds")), None)
         runs = {(seeds, number): value for number, value in enumerate(draws[0])}
@@ -58,7 +63,7 @@ def print_cell(group: Group, column: Column) -> Cell:
     if column == TIME and True in seen(group, "extrapolated"):
         text = f"≈ {text}"
     notes = list(dict.fromkeys(note for found in seen(group, f"{column.key}_note") for note in found.split("; ")))
-    return Cell(text, title, mean, std, doubtful=column.doubtful, notes=notes, runs=runs)
+    return Cell(text, title, mean, std, repeat_std, doubtful=column.doubtful, notes=notes, runs=runs)
 
 
 def runs_of(group: Group, key: str) -> dict[tuple[Any, ...], Number]:
@@ -71,8 +76,9 @@ def runs_of(group: Group, key: str) -> dict[tuple[Any, ...], Number]:
 def mark_best(cells: Sequence[Cell], column: Column) -> None:
     """Mark the best number and its ties: printed alike or, over several runs, less than two standard deviations apart.
 
-    The standard deviation is that of the difference between two runs, one of each row. Nothing is marked where no end
-    is better, where there is nothing to compare with, where all tie, or where a number says little.
+    The standard deviation is that of the difference between two runs, one of each row, or two repeats of a timing.
+    Nothing is marked where no end is better, where there is nothing to compare with, where all tie, or where a number
+    says little.
     """
     present = sorted((cell for cell in cells if cell.value is not None), key=lambda cell: rank(cell, column))
     if column.direction is None or column.doubtful or not present:
@@ -92,6 +98,8 @@ def deviation(a: Cell, b: Cell) -> float:
 
     Rows of the same seeds, at least PAIRS of them, are compared seed by seed: what a seed does to both cancels.
     """
+    if a.repeat_std is not None or b.repeat_std is not None:
+        return math.hypot(a.repeat_std or a.std or 0, b.repeat_std or b.std or 0)
     if len(a.runs) >= PAIRS and a.runs.keys() == b.runs.keys():
         return statistics.stdev(a.runs[seeds] - b.runs[seeds] for seeds in a.runs)
     return math.hypot(a.std or 0, b.std or 0)

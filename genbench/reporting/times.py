@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from genbench.records.speed import Speed
 from genbench.records.timing import Timing
 
@@ -25,7 +27,8 @@ def of_its_own(timing: Timing, speed: Speed, sampler: str) -> Timing:
 def time_columns(timing: Timing, speed: Speed, sampler: str) -> dict[str, Any]:
     """How far the timed batches are apart, and what ran beside them, as columns.
 
-    timing: as the drawing wrote it.
+    timing: as the drawing wrote it. The keys with `_repeat_std` are standard deviations between the timed batches: all
+    trainings of a model share one timing.
     """
     found = speed.samplers.get(sampler)
     if found is None or found.seconds_per_50k is None:
@@ -37,4 +40,9 @@ def time_columns(timing: Timing, speed: Speed, sampler: str) -> dict[str, Any]:
     if found.seconds_per_50k_range:
         low, high = found.seconds_per_50k_range
         columns["time_spread"] = (high - low) / found.seconds_per_50k
+    times = np.array(found.batch_seconds or ()) / ((found.batch_size or 1) * (speed.ranks or 1))  # per image
+    if len(times) > 1:
+        of_repeats = {"seconds_per_50k": 50_000 * times, "seconds_per_image": times, "images_per_second": 1 / times}
+        columns |= {f"{key}_repeat_std": float(values.std(ddof=1)) for key, values in of_repeats.items()}
+        columns |= {"time_spread_repeat_std": 0.0, "other_work_repeat_std": 0.0}  # one number for all trainings
     return columns

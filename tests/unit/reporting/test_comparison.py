@@ -101,6 +101,18 @@ def test_the_highlight_is_the_best_number_of_its_column_and_names_all_that_tie()
     assert found[FD[0]].names == ["slow"]
 
 
+def test_times_that_all_trainings_share_tie_by_their_own_repeats():
+    rows = rows_of({"a": [1.0, 1.1, 1.2], "b": [5.0, 5.1, 5.2], "c": [9.0, 9.1, 9.2]})
+    rows[TIME.key] = [7.0] * 3 + [7.3] * 3 + [9.0] * 3
+    rows[f"{TIME.key}_repeat_std"] = [0.2] * 3 + [0.3] * 3 + [0.1] * 3
+    table = compare(rows, [*FD, TIME])
+    assert {row.name: (row.cells[TIME.key].best, row.cells[TIME.key].std) for row in table.rows} == {
+        "a": (True, None),
+        "b": (True, None),
+        "c": (False, None),
+    }
+
+
 def test_rows_of_identical_samples_say_so():
     rows = rows_of({"a": [3.0, 3.1], "b": [3.0, 3.1], "c": [4.0, 4.1]})
     rows["samples_sha256"] = ["aa", "bb", "aa", "bb", "aa", "cc"]
