@@ -460,7 +460,7 @@ def snakemake(*arguments: str) -> str:
     return job.stdout + job.stderr
 
 
-JUDGING = {"evaluate_and_show", "evaluate_real", "report", "index", "all"}
+JUDGING = {"evaluate", "evaluate_real", "report", "index", "all"}
 
 
 def planned_after_an_edit(name: str) -> set[str]:
