@@ -142,7 +142,7 @@ def _surroundings() -> list[Any]:
     """What else decides what is found: every file of this package, the versions of all installed ones, the machine."""
     digest = hashlib.sha256()
     for path in sorted(PACKAGE.rglob("*")):
-        if path.is_file() and path.suffix != ".pyc":
+        if "__pycache__" not in path.parts and path.is_file():  # where others may write just now
             digest.update(f"{path.relative_to(PACKAGE)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
     folders = [folder for folder in sys.path if os.path.isdir(folder)]
     packages = sorted({name for folder in folders for name in os.listdir(folder) if name.endswith(".dist-info")})
