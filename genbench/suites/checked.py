@@ -120,8 +120,8 @@ def _entries(part: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Every text in a value that may name a file."""
-    if isinstance(value, str):
+    """Every text in a value that may name a file: not an empty one, which would be the folder that the run is in."""
+    if isinstance(value, str) and value:
         yield value
     parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
     for part in parts:

@@ -26,16 +26,18 @@ INCEPTION_LOGITS = 1008
 FIRST_WITH_BF16 = 8.0  # compute capability of NVIDIA's GPUs
 
 
-def facts(data: Description, found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def facts(
+    data: Description, found: Mapping[str, Mapping[str, Any]], known: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """What needs follow from, beside the suite: of its data set, of each model as far as it was found, and
-    what the processor multiplies."""
+    what the processor multiplies, which torch is asked for where the facts `known` do not say it."""
     return {
         "image_shape": list(data.image_shape),
         "num_classes": data.num_classes,
         "images": {"train": data.num_train or 0, "test": data.num_test or 0},
         "parameters": {name: sum(model.get("parameters", {}).values()) for name, model in found.items()},
         "training": {name: model.get("training_memory_bytes") or 0 for name, model in found.items()},
-        "native": native_to_processor(),
+        "native": known["native"] if known else native_to_processor(),
     }
 
 

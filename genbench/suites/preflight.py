@@ -99,7 +99,7 @@ def check_suite(
             check_evaluation(suite, data, Path(data_root))
             found = {name: find(name, entry) for name, entry in suite["models"].items()}
         if checked:
-            checked.hold(facts(data, found))
+            checked.hold(facts(data, found, checked.facts if checked.holds() else None))
         return data, found
     finally:
         if checked:
