@@ -79,8 +79,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if server.cuts:
             body = body[: server.cuts.pop(0)]
+        server.served += len(body)  # first: whoever has read the body may look at once
         self.wfile.write(body)
-        server.served += len(body)
 
 
 @pytest.fixture

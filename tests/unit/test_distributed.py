@@ -281,8 +281,9 @@ def test_one_process_needs_no_mpi(alone: Path, tmp_path: Path) -> None:
 
 # --- GPUs -------------------------------------------------------------------------------------------------------------
 
+# Each rank holds its GPU until so many ranks hold one, and for so many seconds.
 CLAIM = """
-import os, sys, tempfile, time
+import os, pathlib, sys, tempfile, time
 from genbench.machine import devices
 from genbench.machine.ranks import ranks
 find = devices.gpu_indices
@@ -290,7 +291,11 @@ devices.gpu_indices = lambda: find(sys.argv[1])
 tempfile.tempdir = sys.argv[1]
 devices.claim_gpu()
 os.write(1, f"{os.environ['CUDA_VISIBLE_DEVICES']} ".encode())  # in one piece, since all ranks share the pipe
-time.sleep(float(sys.argv[2]))
+folder = pathlib.Path(sys.argv[1])
+(folder / f"claimed-{os.getpid()}").touch()
+while len([*folder.glob("claimed-*")]) < int(sys.argv[2]):
+    time.sleep(0.02)
+time.sleep(float(sys.argv[3]))
 ranks().share(None)
 """
 
@@ -306,14 +311,14 @@ def four_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 
 def test_ranks_get_a_gpu_each_and_jobs_don_t_meet(four_gpus: Path) -> None:
-    jobs = [mpiexec(2, "-c", CLAIM, four_gpus, 3) for _ in range(2)]
+    jobs = [mpiexec(2, "-c", CLAIM, four_gpus, 4, 0) for _ in range(2)]
     claimed = [finish(job).split() for job in jobs]
     assert sorted(claimed[0] + claimed[1]) == ["0", "1", "2", "3"]
 
 
 def test_jobs_that_want_several_gpus_take_turns(four_gpus: Path) -> None:
     """Three jobs want three of four: each would starve the others if they collected at the same time."""
-    jobs = [mpiexec(3, "-c", CLAIM, four_gpus, 0.3) for _ in range(3)]
+    jobs = [mpiexec(3, "-c", CLAIM, four_gpus, 3, 0.3) for _ in range(3)]
     for job in jobs:
         assert len(set(finish(job, seconds=300).split())) == 3
 
