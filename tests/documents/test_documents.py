@@ -26,13 +26,20 @@ from tools import document
 NAMES_A_SUITE = [line for line in COMMANDS if line.startswith("uv run snakemake ") and "suite=" in line]
 
 
+@pytest.fixture(scope="module")
+def planning(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for dry runs, of which the first that names a suite checks it for all."""
+    folder = tmp_path_factory.mktemp("planning")
+    (folder / "my").mkdir()
+    shutil.copy(ROOT / "suites/demo.yaml", folder / "my/suite.yaml")
+    shutil.copy(ROOT / "config.yaml", folder)
+    return folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("line", NAMES_A_SUITE)
-def test_snakemake_would_run_the_suites_that_the_documents_name(line: str, tmp_path: Path) -> None:
+def test_snakemake_would_run_the_suites_that_the_documents_name(line: str, planning: Path) -> None:
     """The real ones, as a dry run; test_commands.py runs the same commands with small ones in their place."""
-    (tmp_path / "my").mkdir()
-    shutil.copy(ROOT / "suites/demo.yaml", tmp_path / "my/suite.yaml")
-    shutil.copy(ROOT / "config.yaml", tmp_path)
     words = shlex.split(line)[3:]
     if "--profile" in words:
         place = words.index("--profile")
@@ -44,7 +51,7 @@ def test_snakemake_would_run_the_suites_that_the_documents_name(line: str, tmp_p
     options = ["--dry-run", "--snakefile", str(ROOT / "Snakefile"), "--workflow-profile", default]
     job = subprocess.run(
         [sys.executable, "-m", "snakemake", *words[:config], *options, *words[config:]],
-        cwd=tmp_path,
+        cwd=planning,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
