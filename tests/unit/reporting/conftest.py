@@ -1,9 +1,23 @@
 """Suites of made-up results and their pages."""
 
+import functools
+import importlib
+import io
+import pickle
+from types import FunctionType
+
 import pytest
 from made_up import HOSTILE, MODELS, render, write_results
 
 from genbench.reporting import publish
+
+# What draws a plot, by the modules that call it.
+DRAWN_BY = {
+    "learning_curve": ["sections"],
+    "compare_curves": ["noise_schedules", "sampler_studies", "snapshots", "speed"],
+    "quality_against_cost": ["overview", "report"],
+    "draw_schedules": ["noise_schedules"],
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -11,6 +25,42 @@ def plots_as_pdf():
     """Nearly half the time of a report goes into PDFs: they are drawn where a test looks at one (test_exports.py)."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(publish, "pdf_file", lambda plot, characters: b"%PDF, but not here")
+        yield
+
+
+class Pickler(pickle.Pickler):
+    """Takes a function, such as that of a metric, for its place in the code."""
+
+    def reducer_override(self, value):
+        return (str, (repr(value.__code__),)) if isinstance(value, FunctionType) else NotImplemented
+
+
+def bytes_of(value):
+    buffer = io.BytesIO()
+    Pickler(buffer).dump(value)
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def equal_plots_drawn_once():
+    """Most of the rest goes into plots, and most tests report the same numbers, but for those that they are about."""
+    drawn = {}
+
+    def once(draw):
+        @functools.wraps(draw)
+        def plot(*arguments, **options):
+            key = bytes_of((draw.__name__, arguments, options))
+            if key not in drawn:
+                drawn[key] = draw(*arguments, **options)
+            return drawn[key]
+
+        return plot
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, modules in DRAWN_BY.items():
+            for module in modules:
+                module = importlib.import_module(f"genbench.reporting.{module}")
+                patch.setattr(module, name, once(getattr(module, name)))
         yield
 
 
