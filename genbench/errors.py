@@ -26,6 +26,8 @@ def place(*parts: object) -> Iterator[None]:
 def unknown_name(what: str, found: Any, expected: Iterable[str]) -> InputError:
     """The error for a name that is not in a closed set, with the nearest one suggested. `what` says what it names."""
     names = sorted(expected)
+    if not names:
+        return InputError(f"{what}: found {found!r}; expected none")
     near = difflib.get_close_matches(str(found), names, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     return InputError(f"{what}: found {found!r}{hint}; expected one of: {', '.join(names)}")

@@ -1,8 +1,9 @@
-"""How far a long loop is: a bar in a terminal; in a log file, where bars are a mess, a line now and then."""
+"""How far a long loop is: a bar in a terminal or notebook; in a log, where bars are a mess, a line now and then."""
 
 import logging
 import sys
 import time
+import warnings
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Any, TypeVar
@@ -19,9 +20,14 @@ def clock(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02}:{second:02}"
 
 
+def in_notebook() -> bool:
+    """Whether this process is a notebook's kernel, which shows what is written to standard error below the cell."""
+    return "ipykernel" in sys.modules and type(sys.stderr).__module__.startswith("ipykernel")
+
+
 class Progress:
-    """A bar where standard error is a terminal, else lines in the log, at first every ten seconds, later every tenth of
-    the time that has passed.
+    """A bar where standard error is a terminal or a notebook's, else lines in the log, at first every ten seconds,
+    later every tenth of the time that has passed.
 
     total: how many `unit`s there are, None if unknown; initial: how many were done before, which tell nothing of the
     speed. name begins what is shown. Under a workflow standard error is a pipe into the job's log: jobs that run side
@@ -33,8 +39,9 @@ class Progress:
         self.text = ""
         self.started = self.last = time.monotonic()
         self.bar: Any = None
-        if sys.stderr.isatty():
-            from tqdm import tqdm  # which a log needs not
+        if sys.stderr.isatty() or in_notebook():
+            with warnings.catch_warnings(action="ignore"):  # of a notebook without widgets, where the bar is text
+                from tqdm.autonotebook import tqdm  # which a log needs not
 
             scaled = unit == "bytes"
             self.bar = tqdm(

@@ -1,9 +1,11 @@
 """A trained model on disk: weights, and the description from which the model is built again."""
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from genbench.errors import InputError, place
 from genbench.files.weights import WithoutValues, load_tensors
@@ -18,9 +20,20 @@ def load_model(path: str | os.PathLike[str], device: torch.device | str = "cpu")
     tensors, info = load_tensors(path, device)
     if "model" not in info:
         raise InputError(f"{path}: no model's description in the file; expected a model.safetensors or a snapshot")
-    with place(path), torch.device("meta"), WithoutValues():  # no time spent on initial weights
-        model = build(info["model"], tuple(info["image_shape"]))
+    with place(path):
+        return build_with(tensors, info["model"], tuple(info["image_shape"]), device), info
+
+
+def build_with(
+    tensors: Mapping[str, Tensor],
+    entry: Mapping[str, Any],
+    image_shape: tuple[int, int, int],
+    device: torch.device | str,
+) -> Model:
+    """The model that `entry` describes, of images (C, H, W), with weights that are on `device`, to be sampled from."""
+    with torch.device("meta"), WithoutValues():  # no time spent on initial weights
+        model = build(entry, image_shape)
     model.load_state_dict(tensors, assign=True)
     if torch.device(device).type == "cpu":  # the faster layout for convolutions there
         model = model.to(memory_format=torch.channels_last)
-    return model.eval().requires_grad_(False), info
+    return model.eval().requires_grad_(False)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from genbench.data import ImageSet, load_image_set, save_samples
 from genbench.data.objects import Labels, read_labels
@@ -17,11 +18,11 @@ from genbench.errors import InputError, place
 from genbench.files.artifacts import array_sha256, write_json
 from genbench.files.locks import locked
 from genbench.machine.devices import device_label
-from genbench.machine.ranks import ranks
+from genbench.machine.ranks import ALONE, Ranks, ranks
 from genbench.models import Model
 from genbench.records.provenance import Provenance
 from genbench.records.timing import Quantisation, Timing
-from genbench.sampling.batch import Condition
+from genbench.sampling.batch import Condition, batch_starts
 from genbench.sampling.checkpoint import load_model
 from genbench.sampling.generation import find_condition, generate
 from genbench.sampling.grids import blank, grid, save_png
@@ -62,47 +63,87 @@ def draw_samples(
         raise InputError("--draws: found it without label sets, of which it is the number; expected --seeds instead")
     loaded, info = load_model(model, device)
     with place(model, "sampler"):
-        options, rows, scheme, quantised, reason = make_ready(loaded, sampler or {}, given, device)
+        ready = make_ready(loaded, sampler or {}, given, device)
     parts = out.with_name(out.stem + ".parts")
     team = ranks()
     lock = locked(out.with_name(f".{out.stem}.lock"), f"drawing {out}") if team.first else nullcontext()
     with lock:
-        drawn = None
-        if reason is None:
-            drawn = generate(
-                loaded,
-                info,
-                options,
-                seeds=seeds,
-                batch_size=batch_size,
-                device=device,
-                parts_folder=parts,
-                condition=rows,
-                precision=scheme or "fp32",
-                team=team,
-            )
-        if not team.first:
+        drawn = draw(loaded, info, ready, seeds=seeds, batch_size=batch_size, device=device, parts=parts, team=team)
+        if drawn is None:
             return None
-        if drawn is not None:
-            images, record = drawn
-        else:
-            channels, height, width = loaded.image_shape
-            images, seeds = np.empty((0, height, width, channels), np.uint8), range(0)
-            record = Timing(unavailable=reason, precision=scheme, device=device_label(device), options=options)
-        packages = ("torch", "numpy", "safetensors", *["torchao"] * (scheme is not None), *team.packages)
-        record = Timing(
-            **record.content(),
-            quantisation=quantised,
-            samples_sha256=array_sha256(images),
-            provenance=Provenance.collect(*packages, kind="sampling", model=info["model"]),
-        )
+        images, record = drawn
         if sheet:
             save_png(sheet, grid(images[:shown], columns=columns) if len(images) else blank(*images.shape[1:]))
         if timing:
             write_json(timing, record.content())
-        save_samples(out, images, record.content(), seeds)
-        shutil.rmtree(parts, ignore_errors=reason is not None)
+        save_samples(out, images, record.content(), seeds if len(images) else range(0))
+        shutil.rmtree(parts, ignore_errors=ready.unavailable is not None)
     return record
+
+
+def draw(
+    model: Model,
+    info: Mapping[str, Any],
+    ready: "Ready",
+    *,
+    seeds: range,
+    batch_size: int,
+    device: torch.device,
+    parts: Path,
+    team: Ranks = ALONE,
+) -> tuple[NDArray[np.uint8], Timing] | None:
+    """Images (N, H, W, C) of a model that is ready, one per seed, and the whole record of them; None but on rank 0.
+
+    info: of the model's file: `model`, its entry, and `sha256`. parts: a folder for finished batches, which the caller
+    removes. Where the scheme is not available, there are no images, and the record says why.
+    """
+    if ready.unavailable is None:
+        drawn = generate(
+            model,
+            info,
+            ready.options,
+            seeds=seeds,
+            batch_size=batch_size,
+            device=device,
+            parts_folder=parts,
+            condition=ready.condition,
+            precision=ready.scheme or "fp32",
+            team=team,
+        )
+        if drawn is None:
+            return None
+        images, record = drawn
+    elif not team.first:
+        return None
+    else:
+        channels, height, width = model.image_shape
+        images = np.empty((0, height, width, channels), np.uint8)
+        record = Timing(
+            unavailable=ready.unavailable,
+            precision=ready.scheme,
+            device=device_label(device),
+            options=ready.options,
+        )
+    packages = ("torch", "numpy", "safetensors", *["torchao"] * (ready.scheme is not None), *team.packages)
+    return images, Timing(
+        **record.content(),
+        quantisation=ready.quantised,
+        samples_sha256=array_sha256(images),
+        provenance=Provenance.collect(*packages, kind="sampling", model=info["model"]),
+    )
+
+
+def fitting_batch_size(seeds: range, most: int = 500) -> int:
+    """The batch size up to `most` with which `seeds` take the fewest batches, and of these sizes the fewest images.
+
+    Batches are whole and begin at multiples of their size, so that seeds 0:64 take one of 64, and 1000:1064 one of 71.
+    """
+
+    def cost(size: int) -> tuple[int, int]:
+        count = len(batch_starts(seeds, size))
+        return count, count * size
+
+    return min(range(1, most + 1), key=cost)
 
 
 class Ready(NamedTuple):

@@ -14,7 +14,7 @@ from genbench.data import default_name
 from genbench.errors import InputError, place, unknown_name
 from genbench.metrics import frechet_key
 from genbench.suites.families import first_stage_key
-from genbench.suites.keys import Suite
+from genbench.suites.keys import Entry, Suite
 
 ROOT = Path(__file__).parents[2]
 KINDS = ("training", "pretrained", "samples")  # of entries: one of these keys says what it is
@@ -84,15 +84,15 @@ def _check_values(value: Any, depth: int = 0) -> None:
             _check_values(part, depth + 1)
 
 
-def find_suite(name: str) -> Path:
-    """The file of a suite: suites/{name}.yaml, or a path as it stands."""
+def find_suite(name: str, what: str = "config: key 'suite'") -> Path:
+    """The file of a suite: suites/{name}.yaml, or a path as it stands. `what` begins an error."""
     if name.startswith("-"):
-        raise InputError(f"config: key 'suite': found {name!r}, expected a path that no script takes for an option")
+        raise InputError(f"{what}: found {name!r}, expected a path that no script takes for an option")
     if name.endswith((".yaml", ".yml")) or "/" in name:
         return Path(name)
     known = {path.stem: path for path in (ROOT / "suites").glob("*.yaml")}
     if name not in known:
-        raise unknown_name("config: key 'suite'", name, [*known, "a path such as my/suite.yaml"])
+        raise unknown_name(what, name, [*known, "a path such as my/suite.yaml"])
     return known[name]
 
 
@@ -158,6 +158,18 @@ def prepared(suite: Mapping[str, Any]) -> dict[str, Any]:
     evaluation = suite["evaluation"]
     own = {"classifier": evaluation["classifier"], "objects": evaluation.get("objects", {}).get("classifier", {})}
     return {"dataset": suite["dataset"], **own}
+
+
+def complete_entry(entry: Any, models: Mapping[str, Any]) -> dict[str, Any]:
+    """A model's entry that stands in no suite, as one beside `models` would be: checked, with defaults, and complete.
+
+    Raises InputError that begins with `model`.
+    """
+    completed = Entry.complete(entry, "model")
+    with place("model"):
+        _complete_entry("model", completed)
+        _insert_first_stage(models, completed)
+    return completed
 
 
 def _complete_entry(name: str, entry: dict[str, Any]) -> None:

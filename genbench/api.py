@@ -1,0 +1,310 @@
+"""genbench from Python: the functions of the workflow's jobs, without its files.
+
+    from genbench import load_suite, sample, show, train
+
+    model = train(load_suite("demo"), "vae")
+    show(sample(model, seeds=range(64)))
+
+It is the same code as the workflow's: from the same entry and seeds it trains and draws the same bits.
+"""
+
+import copy
+import math
+import operator
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from genbench import own_code
+from genbench.data import ImageSet, open_dataset
+from genbench.data.arrays import dataset_of_arrays
+from genbench.data.objects import Labels, parse_labels
+from genbench.errors import InputError, place, unknown_name
+from genbench.importing.load import open_model
+from genbench.machine.devices import pick_device
+from genbench.machine.progress import Progress
+from genbench.models import Model
+from genbench.models import build as build_model
+from genbench.sampling.batch import Condition, batch_starts, sample_pixels
+from genbench.sampling.checkpoint import load_model
+from genbench.sampling.draw import make_ready, read_condition
+from genbench.sampling.grids import grid
+from genbench.suites import load as suites
+from genbench.suites.entries import check_entry
+from genbench.training.folder import train as train_in_folder
+
+PathLike = str | os.PathLike[str]
+MOST = 500  # images at once, unless told otherwise
+
+
+def load_suite(suite: PathLike) -> dict[str, Any]:
+    """A suite, checked and complete: its data set under `dataset`, its models under `models`, by name.
+
+    suite: The name of one that comes with genbench, such as `"demo"`, or a YAML file.
+
+    The result is a plain dictionary with the keys of [suites](suites.md): change what you like before you train.
+    Raises InputError, naming file, entry and key, for anything wrong in it.
+    """
+    return suites.load_suite(suites.find_suite(os.fspath(suite), "suite"))
+
+
+def build(
+    suite: Mapping[str, Any],
+    model: str | Mapping[str, Any],
+    *,
+    seed: int = 0,
+    data_root: PathLike = "resources/downloads",
+) -> Model:
+    """An untrained model, on the processor, with the weights that a training begins with there.
+
+    suite: Of `load_suite`; its data set says how large images are.
+    model: The name of one of its entries, or an entry of your own, `{"model": {"class": ..., ...}}`, whose class may be
+        `./my.py:Flow` of your own file.
+    seed: Of the training that it would begin.
+    data_root: Where data sets are; nothing is downloaded.
+
+    A model of two stages has an untrained first stage. Raises InputError, naming the key, for what can't be built.
+    """
+    entry = _entry(suite, model)
+    described = open_dataset(suite["dataset"], Path(data_root)).description
+    with torch.random.fork_rng(devices=[]), place("model"):
+        torch.manual_seed(seed)
+        return build_model(entry["model"], described.image_shape)
+
+
+def train(
+    suite: Mapping[str, Any],
+    model: str | Mapping[str, Any],
+    *,
+    seed: int = 0,
+    folder: PathLike | None = None,
+    images: NDArray[np.uint8] | None = None,
+    labels: NDArray[np.int64] | None = None,
+    data_root: PathLike = "resources/downloads",
+    device: str = "auto",
+    **recipe: Any,
+) -> Model:
+    """Train a model of a suite as the workflow does, with a bar of its progress; returns it, ready to be sampled from.
+
+    suite: Of `load_suite`.
+    model: The name of one of its entries, or an entry of your own, `{"model": ..., "training": ...}`.
+    seed: Of the training: initial weights, order of the images, and noise.
+    folder: Where model.safetensors, history.jsonl and training.json are kept. A training that was interrupted, by
+        Ctrl-C too, goes on from its last save when it is called again with the same arguments; a finished one is only
+        loaded. Without a folder nothing is kept but what is returned.
+    images: Your own to learn from, uint8 (N, H, W, C) in 0..255 with C 1 or 3, in place of the suite's data set. None
+        are held out then, so that `validate_every` is left out.
+    labels: The class of each of these images, int64 (N,).
+    data_root: Where data sets are, or are downloaded to.
+    device: `auto`, `cuda`, `mps` or `cpu`; auto takes a GPU if there is one.
+    recipe: Keys of `training` in place of the entry's, such as `steps=200`.
+
+    A model of two stages trains the first one before. The weights are bitwise those of the workflow from the same entry
+    and seed, on one kind of device and with as many threads as its jobs have: one on a processor,
+    `torch.set_num_threads(1)`. Raises InputError, naming the key, for a bad value, and when a loss is not finite.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise InputError("train: found a call from a thread, expected one from the program's main thread")
+    if not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise InputError(f"seed: found {seed!r}, expected a whole number from 0 to {2**32 - 1}")
+    entry = _entry(suite, model)
+    entry = {**entry, "training": {**entry["training"], **recipe}}
+    if images is None:
+        if labels is not None:
+            raise InputError("labels: found some without images, expected both or neither")
+        dataset = open_dataset(suite["dataset"], Path(data_root))
+    else:
+        dataset = dataset_of_arrays(images, labels)
+        entry["training"].pop("validate_every", None)
+    check_entry(entry, dataset.description, costs=False)
+    found = dataset.load()
+    with tempfile.TemporaryDirectory(prefix="genbench-") as temporary:
+        kept = Path(temporary if folder is None else folder)
+        first_stage = None
+        if name := entry.get("first_stage"):
+            first_stage = kept / "first_stage/model.safetensors"
+            train(
+                suite,
+                name,
+                seed=seed,
+                folder=first_stage.parent,
+                images=images,
+                labels=labels,
+                data_root=data_root,
+                device=device,
+            )
+        chosen, out = _device(device), kept / "model.safetensors"
+        try:
+            train_in_folder(
+                {"model": entry["model"], "training": entry["training"]},
+                found["train"].images,
+                found["train"].labels,
+                data_sha256=found["train"].info["sha256"],
+                seed=seed,
+                out=out,
+                snapshots=entry["snapshots"],
+                held_out=found.get("test"),
+                first_stage=first_stage,
+                device=chosen,
+            )
+        except (
+            SystemExit
+        ) as stop:  # after it has saved: a job ends by it, a notebook's cell and a program's try by this
+            if stop.code == 128 + signal.SIGINT:
+                raise KeyboardInterrupt from None
+            raise
+        return load_model(out, chosen)[0]
+
+
+def load(path: PathLike, *, format: str | None = None, device: str = "auto", **options: Any) -> Model:
+    """A trained model from its file, ready to be sampled from.
+
+    path: A model.safetensors or a snapshot; the folder of a finished run, such as `results/demo/ddpm/seed0`; or another
+        project's checkpoint.
+    format: Of such a checkpoint: `diffusers`, `improved-diffusion`, `ddgan` or `dcgan`, or `FILE.py:NAME` of your own.
+        A folder of diffusers need not name it.
+    device: `auto`, `cuda`, `mps` or `cpu`; auto takes a GPU if there is one.
+    options: What such a checkpoint does not say, see [checkpoints](checkpoints.md).
+
+    Nothing is unpickled but tensors and plain values. Raises InputError, naming the file, for one that is missing,
+    damaged or of another format.
+    """
+    return open_model(path, own_code.complete(format), options, device=_device(device))[0]
+
+
+def sample(
+    model: Model,
+    seeds: Sequence[int] = range(64),
+    *,
+    batch_size: int | None = None,
+    condition: PathLike | NDArray[Any] | Sequence[Sequence[str]] | None = None,
+    **options: Any,
+) -> NDArray[np.uint8]:
+    """Draw one image for each seed: uint8 (N, H, W, C) in 0..255, where C is 1 or 3.
+
+    model: Of `train`, `load` or `build`.
+    seeds: Whole numbers of at least 0, in any order. Image i depends on the model, the options and seed i.
+    batch_size: Images at once; by default all of them, at most 500. With the workflow's, an entry's
+        `sample_batch_size`, images are bitwise the workflow's; with another one they are within a grey level in
+        float32, since batches of another size are rounded differently.
+    condition: What the model is given, row i for seed i, beginning again after the last: labels, int64 (N,); images,
+        uint8 (N, H, W, C); sets of objects, such as `[["red cube"], ["blue sphere", "gray cube"]]`; or a file of them.
+    options: Of the model's sampler, such as `method="ddim", steps=50`, see [suites](suites.md); and `precision="bf16"`,
+        or a scheme as `quantisation="int8"`.
+
+    Raises InputError for options that the model does not have, which lists those that it has, and for a condition that
+    does not fit.
+    """
+    numbers = _seeds(seeds)
+    if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
+        raise InputError(f"batch_size: found {batch_size!r}, expected a whole number of at least 1")
+    if not isinstance(model, Model):
+        raise InputError(f"model: found {type(model).__name__}, expected what train, load or build returns")
+    device = next(model.parameters()).device
+    drawing = copy.deepcopy(model) if options.keys() & {"precision", "quantisation"} else model
+    training = drawing.training
+    drawing.eval()
+    try:
+        if condition is None and (kind := model.condition(options)) != "nothing":
+            raise InputError(f"condition: found none, expected {kind}, which the model starts from with these options")
+        given, rows = _given(model, condition, device)
+        ready = make_ready(drawing, own_code.complete(options), given, device)
+        if ready.unavailable is not None:
+            raise InputError(f"quantisation: {ready.unavailable}")
+        rows = ready.condition or rows
+        batches = _batches(numbers, batch_size)
+        found: dict[int, NDArray[np.uint8]] = {}
+        with Progress(len(numbers), "images") as progress:
+            for batch in batches:
+                pixels = sample_pixels(drawing, torch.tensor(batch, device=device), ready.options, rows)
+                found |= dict(zip(batch, pixels.cpu().numpy(), strict=True))
+                progress.update(min(len(batch), len(numbers) - progress.done))
+    finally:
+        drawing.train(training)
+    return np.stack([found[seed] for seed in numbers])
+
+
+def show(images: NDArray[np.uint8], *, columns: int | None = None) -> Image.Image:
+    """Images as one picture, which a notebook displays and `.save("grid.png")` writes.
+
+    images: Uint8 (N, H, W, C) in 0..255, or one of (H, W, C), with C 1 or 3.
+    columns: Images in a row; by default about as many as there are rows.
+
+    Raises InputError for anything else.
+    """
+    pixels = np.asarray(images)
+    pixels = pixels[None] if pixels.ndim == 3 else pixels
+    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[3] not in (1, 3) or 0 in pixels.shape:
+        raise InputError(f"images: found {pixels.dtype} {pixels.shape}, expected uint8 (N, H, W, 1 or 3)")
+    if columns is not None and (not isinstance(columns, int) or columns < 1):
+        raise InputError(f"columns: found {columns!r}, expected a whole number of at least 1")
+    return Image.fromarray(grid(pixels, columns=min(len(pixels), columns or math.ceil(math.sqrt(len(pixels))))))
+
+
+def _device(name: str) -> torch.device:
+    if name not in (names := ("auto", "cuda", "mps", "cpu")):
+        raise unknown_name("device", name, names)
+    return pick_device(name)
+
+
+def _entry(suite: Mapping[str, Any], model: str | Mapping[str, Any]) -> dict[str, Any]:
+    """The complete entry of a model that is built here: a suite's, or the user's own, its first stage inserted."""
+    if not isinstance(suite, Mapping) or not {"dataset", "models"} <= suite.keys():
+        raise InputError(f"suite: found {type(suite).__name__}, expected what load_suite returns")
+    if isinstance(model, str):
+        if model not in suite["models"]:
+            raise unknown_name("model", model, suite["models"])
+        entry = dict(suite["models"][model])
+    else:
+        given = own_code.complete(model)
+        given = {"training": {}, **given} if isinstance(given, Mapping) and "model" in given else given
+        entry = suites.complete_entry(given, suite["models"])
+    if "model" not in entry:
+        raise InputError(f"model: found {model!r}, whose entry has no `model`; load() takes a checkpoint's file")
+    return entry
+
+
+def _given(model: Model, condition: Any, device: torch.device) -> tuple[ImageSet | Labels | None, Condition | None]:
+    """A condition as `make_ready` takes it, or where it is labels, as rows."""
+    if condition is None:
+        return None, None
+    if isinstance(condition, str | os.PathLike):
+        return read_condition(condition), None
+    if isinstance(condition, np.ndarray) and condition.dtype == np.uint8:
+        return dataset_of_arrays(condition).load()["train"], None
+    if isinstance(condition, np.ndarray) and condition.dtype.kind in "iu" and condition.size:
+        classes = 0 if getattr(model, "multi_label", False) else getattr(model, "num_classes", 0)
+        if condition.ndim != 1 or not classes or condition.min() < 0 or condition.max() >= classes:
+            expected = f"int64 (N,) from 0 to {classes - 1}" if classes else "none: the model is not given one class"
+            raise InputError(f"condition: found labels {condition.dtype} {condition.shape}, expected {expected}")
+        return None, Condition(torch.from_numpy(condition.astype(np.int64)).to(device), {"kind": "labels"})
+    with place("condition"):
+        return parse_labels(condition), None
+
+
+def _seeds(seeds: Sequence[int]) -> list[int]:
+    try:
+        numbers = [operator.index(seed) for seed in seeds]
+        if numbers and min(numbers) >= 0 and max(numbers) < 2**62:
+            return numbers
+    except TypeError:
+        pass
+    raise InputError(f"seeds: found {seeds!r}, expected whole numbers of at least 0, such as range(64)")
+
+
+def _batches(seeds: Sequence[int], batch_size: int | None) -> list[list[int]]:
+    """The seeds of each batch: the workflow's, whole ones at multiples of `batch_size`; or these seeds only."""
+    if batch_size is None:
+        parts = np.array_split(np.unique(seeds), math.ceil(len(set(seeds)) / MOST))
+        return [part.tolist() for part in parts]
+    starts = sorted({start for seed in set(seeds) for start in batch_starts(range(seed, seed + 1), batch_size)})
+    return [list(range(start, start + batch_size)) for start in starts]
