@@ -16,6 +16,7 @@ from genbench.files.downloads import existing_path
 from genbench.files.hub import format_options
 from genbench.data.given import given_entry
 from genbench.data.objects import labels_path
+from genbench.machine.checkout import is_checkout
 from genbench.machine.devices import apple_gpu, count_gpus, gpu_indices
 from genbench.errors import InputError
 from genbench.machine.provenance import git_commit
@@ -41,6 +42,11 @@ if not os.path.isdir(CHECKOUT):
     raise WorkflowError(
         f"module: found the Snakefile at {CHECKOUT}, expected it in a checkout of genbench on this machine"
     )
+INSTALLED = not is_checkout(Path(CHECKOUT))  # inside the package, as in a wheel
+if INSTALLED and workflow.deployment_settings.deployment_method:
+    sys.exit(
+        "error: --sdm: found an installed genbench, expected a checkout, from which other environments take the package"
+    )
 STARTED = time.time()
 REPORT = Path("results/report/index.html")
 SUITE_FILES = [path for path, _ in FILES.values()]
@@ -58,7 +64,7 @@ def first(folder, variable):
 # `python` the one that runs Snakemake, whose environment need not be activated. Those of conda and containers come before.
 os.environ |= {
     "GENBENCH": CHECKOUT,
-    "PYTHONPATH": first(CHECKOUT, "PYTHONPATH"),
+    **({} if INSTALLED else {"PYTHONPATH": first(CHECKOUT, "PYTHONPATH")}),
     "PATH": first(os.path.dirname(sys.executable), "PATH"),
     "GENBENCH_JOBS_PER_GPU": str(config["jobs_per_gpu"]),
     "GENBENCH_WEIGHTS": config["weights_root"],

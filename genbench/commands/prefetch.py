@@ -8,11 +8,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from genbench.errors import InputError
+
 
 def parser() -> argparse.ArgumentParser:
     """The flags."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--suite", type=Path, nargs="+", required=True, help="YAML files of suites")
+    parser.add_argument("names", nargs="*", metavar="SUITE", help="such as cifar10, or my/suite.yaml")
+    parser.add_argument("--suite", nargs="+", default=[], help=argparse.SUPPRESS)  # the same, as rules give it
     parser.add_argument("--data-root", type=Path, default=Path("resources/downloads"), help="where downloads are kept")
     return parser
 
@@ -20,9 +23,13 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Fetch, and end with status 2 where something can't be had."""
     args = parser().parse_args(arguments)
+    from genbench.suites.load import find_suite
     from genbench.suites.prefetch import prefetch
 
-    errors = prefetch(args.suite, args.data_root)
+    names = [*args.names, *args.suite]
+    if not names:
+        raise InputError("found no suite, expected at least one, such as cifar10")
+    errors = prefetch([find_suite(name) for name in names], args.data_root)
     for error in errors:
         print(f"error: {error}", file=sys.stderr)
     if errors:

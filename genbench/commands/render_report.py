@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from genbench.machine.checkout import ROOT
+
 
 def parser() -> argparse.ArgumentParser:
     """The flags."""
@@ -17,7 +19,7 @@ def parser() -> argparse.ArgumentParser:
         "--template-dir",
         type=Path,
         metavar="DIR",
-        default=Path(__file__).parents[2] / "report",
+        default=ROOT / "report",
         help="default: report/",
     )
     return parser

@@ -14,9 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from genbench.machine.checkout import PACKAGE, WORKFLOW
 from genbench.own_code import file_of, parse, references
 
-PACKAGE = Path(__file__).parents[1]
 # What computes nothing that a result holds: it reads, writes, checks, reports, or was hashed before (the data).
 PLUMBING = (
     "errors",
@@ -124,7 +124,8 @@ def _modules() -> dict[str, Path]:
 
 
 def _files() -> Iterator[Path]:
-    return (path for path in PACKAGE.rglob("*.py") if "reporting" not in path.relative_to(PACKAGE).parts)
+    left_out = {"reporting", WORKFLOW}  # scripts/ lies in the package where this is installed
+    return (path for path in PACKAGE.rglob("*.py") if left_out.isdisjoint(path.relative_to(PACKAGE).parts))
 
 
 def _is_plumbing(module: str) -> bool:

@@ -11,7 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from genbench.machine.code import PACKAGE, code_sha256, package_sha256
+from genbench.machine.checkout import PACKAGE, is_checkout
+from genbench.machine.code import code_sha256, package_sha256
 
 
 @cache
@@ -20,6 +21,9 @@ def git_commit() -> str | None:
 
     Outside a checkout what the workflow tells its jobs, $GENBENCH_COMMIT, as they may have the files alone; or None.
     """
+    told = os.environ.get("GENBENCH_COMMIT") or None
+    if not is_checkout(PACKAGE.parent):  # an installed package, perhaps inside a repository of the user's own
+        return told
     try:
         command = [
             "git",
@@ -33,7 +37,7 @@ def git_commit() -> str | None:
         ]
         return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
-        return os.environ.get("GENBENCH_COMMIT") or None
+        return told
 
 
 def collect(*packages: str, kind: str | None = None, model: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -53,6 +57,11 @@ def collect(*packages: str, kind: str | None = None, model: Mapping[str, Any] | 
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": versions,
-        "command": " ".join(Path(argument).name if "/scripts/" in argument else argument for argument in sys.argv),
+        "command": " ".join(map(_without_folder, sys.argv)),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _without_folder(argument: str) -> str:
+    """Where scripts, and the command `genbench`, lie on this machine does not matter."""
+    return Path(argument).name if "/scripts/" in argument or argument.endswith("/bin/genbench") else argument

@@ -25,7 +25,7 @@ from genbench.files.artifacts import read_hashed_json, sha256_json, write_json
 from genbench.files.changes import exact_state
 from genbench.files.downloads import existing_path
 from genbench.files.hub import hub_folder
-from genbench.machine.code import PACKAGE
+from genbench.machine.checkout import PACKAGE
 from genbench.machine.devices import gpu_indices
 from genbench.suites.load import PROSE
 

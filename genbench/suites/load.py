@@ -12,11 +12,11 @@ import yaml
 from genbench import own_code
 from genbench.data import default_name
 from genbench.errors import InputError, place, unknown_name
+from genbench.machine.checkout import ROOT
 from genbench.metrics import frechet_key
 from genbench.suites.families import first_stage_key
 from genbench.suites.keys import Entry, Suite
 
-ROOT = Path(__file__).parents[2]
 KINDS = ("training", "pretrained", "samples")  # of entries: one of these keys says what it is
 QUANTISATION = "quantisation"  # in an entry; and in the options of the samplers that it adds, where it is a scheme
 PROSE = ("title", "description", "label", "budget")

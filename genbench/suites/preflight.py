@@ -10,12 +10,13 @@ from typing import Any
 
 from genbench.data import Description, describe
 from genbench.errors import InputError, place
+from genbench.machine.checkout import ROOT
 from genbench.records.plan import DataSet, ModelPlan, Plan
 from genbench.records.provenance import Provenance
 from genbench.suites.checked import Checked
 from genbench.suites.evaluation import check_evaluation
 from genbench.suites.families import needed
-from genbench.suites.load import ROOT, checkpoints, seeds_of
+from genbench.suites.load import checkpoints, seeds_of
 from genbench.suites.needs import facts
 
 log = logging.getLogger(__name__)

@@ -28,7 +28,9 @@ from genbench.sampling.sheets import draw_grid, draw_neighbours
 from genbench.training.folder import train_model
 
 ROOT = Path(__file__).parents[2]
-NAMES = sorted(path.stem for path in (ROOT / "genbench/commands").glob("[a-z]*.py"))
+NAMES = sorted(
+    path.stem for path in (ROOT / "genbench/commands").glob("[a-z]*.py") if "def parser()" in path.read_text("utf-8")
+)
 # Every flag, and the one thing that it means in each command that has it.
 FLAGS = {
     "--allow-too-few": "leave out a metric that needs more images",

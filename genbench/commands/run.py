@@ -1,0 +1,61 @@
+"""`genbench run`: the whole workflow on suites, with Snakemake's options behind `--`."""
+
+import shlex
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from genbench.commands.names import suite_names
+
+CONFIG, SNAKEMAKE = ("--config", "-C"), "--snakemake"
+
+
+class Command(TyperCommand):
+    """Takes what stands behind `--` for Snakemake, and several values of one --config, as Snakemake does."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        here = args.index("--") if "--" in args else len(args)
+        behind = [f"{SNAKEMAKE}={option}" for option in args[here + 1 :]]
+        return super().parse_args(ctx, [*_one_value_each(args[:here]), *behind])
+
+
+def _one_value_each(args: list[str]) -> list[str]:
+    """`--config a=1 b=2` as `--config a=1 --config b=2`."""
+    found: list[str] = []
+    for argument in args:
+        further = len(found) > 1 and found[-2] in CONFIG and "=" in argument and not argument.startswith("-")
+        found += [CONFIG[0], argument] if further else [argument]
+    return found
+
+
+def command(
+    suites: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="SUITE",
+            help="Names or files, such as demo or my/suite.yaml; without any, what config.yaml says, or demo.",
+            autocompletion=suite_names,
+        ),
+    ] = None,
+    config: Annotated[
+        list[str] | None,
+        typer.Option(*CONFIG, metavar="KEY=VALUE...", help="Keys of config.yaml, such as num_samples=1000."),
+    ] = None,
+    options: Annotated[list[str] | None, typer.Option(SNAKEMAKE, hidden=True)] = None,
+) -> None:
+    """Train, sample, evaluate and report all that SUITE names; what is finished already is kept.
+
+    Results are written to ./results, data to ./resources; open ./results/report/index.html. All cores and GPUs of this
+    machine are used. Options of Snakemake follow after `--`, and win: `genbench run demo -- --dry-run`.
+
+    Stop it at any time with Ctrl-C: the same command goes on from the last save.
+    """
+    from genbench.suites.workflow import run_workflow
+
+    status = run_workflow(suites or [], config or [], options or [])
+    if status:
+        again = shlex.join(["genbench", *sys.argv[1:]])
+        typer.echo(f"genbench run: not finished, for the reason above. To go on: {again}", err=True)
+        raise typer.Exit(status)

@@ -1,0 +1,111 @@
+"""Suites, and what a suite can name: models, samplers, extractors, metrics and data sets, as rows of a table."""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from genbench.machine.checkout import ROOT
+
+Row = Mapping[str, Any]  # by the heading of its column
+
+
+def list_names(kind: str) -> list[Row]:
+    """The rows of one of KINDS, in the order in which documents have them."""
+    return list(KINDS[kind]())
+
+
+def _suites() -> Iterator[Row]:
+    from genbench.suites.load import load_suite
+    from genbench.suites.runs import draws
+
+    for path in sorted((ROOT / "suites").glob("*.yaml")):
+        suite = load_suite(path)
+        yield {
+            "suite": suite["name"],
+            "title": suite["title"],
+            "data set": suite["dataset"]["source"],
+            "models": len(suite["models"]),
+            "rows": len(list(draws(suite))),
+            "images per row": suite["num_samples"],
+        }
+
+
+def _models() -> Iterator[Row]:
+    from genbench import models
+
+    for module in pkgutil.iter_modules(models.__path__):
+        loaded = importlib.import_module(f"{models.__name__}.{module.name}")
+        for name, value in vars(loaded).items():
+            if inspect.isclass(value) and issubclass(value, models.Model) and value.__module__ == loaded.__name__:
+                needs = " or ".join(value.needs) or "nothing"
+                yield {
+                    "class": f"{module.name}.{name}",
+                    "family": value.family,
+                    "paper": value.paper,
+                    "may be given": needs if value.first_stage is None else f"a trained {value.first_stage}, {needs}",
+                }
+
+
+def _samplers() -> Iterator[Row]:
+    from genbench.processes.samplers import COLD_STEPS, SAMPLERS
+
+    families: tuple[tuple[str, Mapping[str, Callable[..., Any]]], ...] = (
+        ("diffusion.Diffusion", SAMPLERS),
+        ("cold.ColdDiffusion", COLD_STEPS),
+    )
+    for model, functions in families:
+        for name, function in functions.items():
+            parameters = inspect.signature(function).parameters.values()
+            options = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+            yield {"method": name, "of": model, "options": ", ".join(options), "what it is": _first_line(function)}
+
+
+def _extractors() -> Iterator[Row]:
+    from genbench.features import EXTRACTORS
+
+    for name, found in EXTRACTORS.items():
+        extra = f"come with a package: the extra {name}" if found.packages else "trained here, on the data set"
+        yield {
+            "extractor": name,
+            "features": found.dim,
+            "weights": "downloaded, verified" if found.weights else extra,
+            "metrics": ", ".join(found.metrics),
+        }
+
+
+def _metrics() -> Iterator[Row]:
+    from genbench.metrics import METRICS
+
+    for key, metric in METRICS.items():
+        yield {
+            "metric": key,
+            "name": metric.label,
+            "better": metric.direction or "-",
+            "images needed": metric.minimum_rule,
+            "definition": metric.definition,
+        }
+
+
+def _datasets() -> Iterator[Row]:
+    from genbench.data.datasets import SOURCES
+
+    for name, function in SOURCES.items():
+        keys = [p.name for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
+        yield {"source": name, "keys": ", ".join(keys), "what it is": _first_line(function)}
+
+
+def _first_line(function: Callable[..., Any]) -> str:
+    """The first paragraph of a docstring, in one line."""
+    return " ".join((inspect.getdoc(function) or "").partition("\n\n")[0].split())
+
+
+KINDS: Mapping[str, Callable[[], Iterator[Row]]] = {
+    "suites": _suites,
+    "models": _models,
+    "samplers": _samplers,
+    "extractors": _extractors,
+    "metrics": _metrics,
+    "datasets": _datasets,
+}

@@ -1,0 +1,88 @@
+"""The Snakemake workflow, run from Python on one or more suites, with the options that nearly everybody wants."""
+
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from genbench.errors import InputError
+from genbench.machine.checkout import ROOT, is_checkout
+from genbench.machine.devices import apple_gpu, count_gpus
+from genbench.records.plan import Plan
+from genbench.suites.load import find_suite
+
+CORES = {"-c", "--cores", "-j", "--jobs"}
+ELSEWHERE = {"--profile", "--executor", "-e"}  # where other machines do the work, these say with how much of them
+CONFIG = {"-C", "--config"}
+
+
+def run_workflow(suites: Sequence[str] = (), config: Sequence[str] = (), options: Sequence[str] = ()) -> int:
+    """Run the workflow in the working folder, in this process; return its exit status.
+
+    suites: names or paths; without any, what ./config.yaml says, or the demo. config: KEY=VALUE of that file.
+    options: of Snakemake, which win. Raises InputError for a suite that is unknown, and options that would undo others.
+    """
+    arguments = snakemake_arguments(suites, config, options)
+    from snakemake.cli import main
+
+    logging.getLogger().handlers.clear()  # Snakemake's lines would come twice
+    try:
+        main(arguments)
+    except SystemExit as end:
+        if not isinstance(end.code, str):
+            return int(end.code or 0)
+        print(end.code, file=sys.stderr)
+        return 1
+    return 0
+
+
+def planned_jobs(suites: Sequence[str], config: Sequence[str] = ()) -> dict[str, int]:
+    """How many jobs of each rule a run would have now, by a dry run; empty where there is nothing left to do.
+
+    Arguments and errors as of `run_workflow`; raises InputError also for what the dry run refuses.
+    """
+    arguments = snakemake_arguments(suites, config, ["--dry-run", "--quiet", "rules"])
+    command = [sys.executable, "-m", "snakemake", *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        lines = [line for line in done.stdout.splitlines() if line.strip()]
+        errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+        raise InputError((errors or lines or ["the dry run failed, and said nothing"])[-1])
+    _, _, table = done.stdout.partition("Job stats:")
+    counts = dict(re.findall(r"^(\w+) +(\d+)$", table.partition("\n\n")[0], re.MULTILINE))
+    return {rule: int(count) for rule, count in counts.items() if rule not in ("all", "total")}
+
+
+def planned_suites(names: Sequence[str], data_root: str | os.PathLike[str]) -> list[tuple[Plan, dict[str, int]]]:
+    """What each of these suites will make and cost, and how many jobs of each rule are still to run for it.
+
+    data_root: where downloads are kept. Raises InputError, naming file, entry and key, for the first that is wrong.
+    """
+    from genbench.suites.cost_table import preflight_files  # and with it much that a run does not need
+
+    paths = [str(find_suite(name)) for name in names]
+    plans = list(preflight_files(paths, data_root=data_root))
+    config = [f"data_root={os.fspath(data_root)}"]
+    return [(plan, planned_jobs([name], config)) for plan, name in zip(plans, names, strict=True)]
+
+
+def snakemake_arguments(suites: Sequence[str], config: Sequence[str], options: Sequence[str]) -> list[str]:
+    """The command line of Snakemake. Defaults come first, since of two options of one name the last counts."""
+    flags = {option.partition("=")[0] for option in options if option.startswith("-")}
+    flags |= {option[:2] for option in options if re.match(r"-[cjeC]\w", option)}
+    if found := sorted(flags & CONFIG):
+        raise InputError(f"genbench run: found {found[0]} after --, expected it before: --config KEY=VALUE")
+    for name in suites:
+        if "=" in name and not Path(name).exists():
+            raise InputError(f"genbench run: found {name!r} among the suites, expected it after --config")
+        find_suite(name)
+    arguments = [] if is_checkout(Path.cwd()) else ["--snakefile", str(ROOT / "Snakefile")]
+    if not flags & ELSEWHERE:
+        arguments += [] if flags & CORES else ["--cores", "all"]
+        arguments += ["--resources", f"gpu={gpus}"] if (gpus := count_gpus() or int(apple_gpu())) else []
+    values = [*([f"suite={json.dumps(list(suites))}"] if suites else []), *config]
+    return [*arguments, *(["--config", *values] if values else []), *options]
