@@ -25,6 +25,7 @@ class Range:
 Count = Annotated[int, Range(ge=1)]
 CountOrZero = Annotated[int, Range(ge=0)]
 Steps = Annotated[int, Range(ge=1, le=10**9)]  # weeks, at a thousand a second
+Flops = Annotated[float, Range(gt=0, le=1e27)]  # above the largest trainings of today
 NumImages = Annotated[int, Range(ge=1, le=10**8)]
 Repeats = Annotated[int, Range(ge=1, le=1000)]
 Passes = Annotated[int, Range(ge=1, le=100_000)]  # over all images

@@ -17,9 +17,9 @@ from torch import nn
 from genbench.machine.devices import synchronise
 from genbench.models import Model, build
 from genbench.processes.noise import Noise
-from genbench.suites.cost import training_cost
 from genbench.tensors import image_layout
 from genbench.training.batches import Batches
+from genbench.training.flops import training_cost
 from genbench.training.recipe import TrainConfig
 from genbench.training.trainer import Trainer
 

@@ -7,6 +7,7 @@ apply at once.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
@@ -69,6 +70,14 @@ class Model(nn.Module, ABC):
         y: for each seed, what `condition` says: an image (N, C, H, W) in [-1, 1], or a label (N,).
         Families add keyword-only options: they are the schema of a sampler's entry in a suite.
         """
+
+    @property
+    def typical_steps(self) -> Mapping[int, Fraction]:
+        """Steps of `losses` that stand for all, with their shares of a training: its FLOPs are counted at these.
+
+        Empty: all steps from the first to that at which every submodule has moved, each as often as another.
+        """
+        return {}
 
     def validate(self, batch: Batch) -> dict[str, Tensor]:
         """What to watch on held-out images while training: name to the mean over `batch`, a scalar.

@@ -5,6 +5,7 @@ follows from the posterior q(x_s | x_t, x0_hat); the discriminator tells such pa
 """
 
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from typing import Any
 
 import torch
@@ -111,6 +112,13 @@ class DDGAN(Model):
 
         _, x_t, t = self.real_pair(batch)
         yield "generator", self.objective.generator_loss(logits(self.fake_x_s(x_t, t, batch.noise), x_t, t))
+
+    @property
+    def typical_steps(self) -> Mapping[int, Fraction]:
+        if not self.r1_gamma or self.r1_every == 1:
+            return {}
+        lazy = Fraction(1, self.r1_every)  # the penalty's share of the steps
+        return {0: lazy, 1: 1 - lazy}
 
     def sample(self, noise: Noise, y: Labels | None = None) -> Images:
         """T network evaluations, each with a fresh z."""

@@ -5,6 +5,7 @@ GAN (arXiv 1406.2661), LSGAN (1611.04076) and WGAN-GP (1704.00028) differ in two
 """
 
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from typing import Any, Literal
 
 import torch
@@ -98,6 +99,13 @@ class GAN(Model):
         if (step + 1) % self.n_critic == 0:
             fake = self.generator(batch.noise.normal(self.latent_size))
             yield "generator", self.objective.generator_loss(discriminator(fake))
+
+    @property
+    def typical_steps(self) -> Mapping[int, Fraction]:
+        if self.n_critic == 1:
+            return {}
+        both = Fraction(1, self.n_critic)  # the generator's share of the steps
+        return {0: 1 - both, self.n_critic - 1: both}
 
     def draw(self, z: Latents) -> Images:
         """G(z) at the size of the data."""

@@ -90,6 +90,9 @@ class ModelPlan(Record):
     class_: str | None = Field(default=None, alias="class", description="the model's class")
     spec: dict[str, Any] = Field(default_factory=dict, description="the entry in full")
     training_steps: int | None = Field(default=None, description="iterations of training")
+    training_flops: int | None = Field(
+        default=None, description="FLOPs of the training, forward and backward, and those of a first stage"
+    )
     training_flops_per_image: int | None = Field(default=None, description="FLOPs of training, per image seen")
     training_memory_bytes: int | None = Field(default=None, description="memory that training takes: an estimate")
 

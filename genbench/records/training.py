@@ -12,6 +12,9 @@ class Training(Record):
     """How a model came about; of a published checkpoint only what is known."""
 
     steps: int | None = Field(default=None, description="iterations")
+    flops: int | None = only(
+        "with `training: flops`", "FLOPs of all iterations, forward and backward, and those of a first stage"
+    )
     images_seen: int | None = Field(default=None, description="images processed: steps times batch size")
     seconds: float | None = Field(default=None, description="time of training, stops not counted")
     compile_seconds: float | None = only(

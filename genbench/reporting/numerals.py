@@ -35,12 +35,12 @@ def plus_minus(mean: str, std: Number) -> str:
 
 
 def count(value: Number) -> str:
-    """Short form of a large number: 999, 2k, 12.3k, 1.23M, 4G, 1.5T."""
-    for unit in ("", "k", "M", "G"):
+    """Short form of a large number: 999, 2k, 12.3k, 1.23M, 4G, 1.5T, 20P, 3E."""
+    for unit in ("", "k", "M", "G", "T", "P"):
         if abs(float(f"{value:.3g}")) < 1000:
             return f"{value:.3g}{unit}"
         value /= 1000
-    return f"{value:.3g}T"
+    return f"{value:.3g}E"
 
 
 def memory(value: Number) -> str:

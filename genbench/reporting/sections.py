@@ -110,6 +110,8 @@ def training_facts(entry: ModelPlan, rows: pd.DataFrame) -> Iterator[tuple[str, 
         "images/s": values("training_images_per_second", count),
     }
     yield "Training", ", ".join(f"{text} {unit}" for unit, text in training.items() if text)
+    if entry.training_flops:
+        yield "FLOPs of training", count(entry.training_flops)
     yield "Imported", values("imported")
     weights = {"ema": f"moving average, decay {values('ema_decay')}", "raw": "raw, no moving average"}
     yield "Weights", weights.get(values("weights"), values("weights"))

@@ -79,7 +79,7 @@ def show(plan: Plan) -> None:
     table = Table(title=escape(f"{plan.suite}: {plan.title}"))
     columns = ["model", "sampler", "parameters", "NFE", "FLOPs/image"]
     if console.width >= 100:  # a narrow terminal would cut every number
-        columns += ["FLOPs/NFE", "training memory"]
+        columns += ["FLOPs/NFE", "steps", "training FLOPs", "memory"]
     for column in columns:
         table.add_column(column, no_wrap=True, justify="left" if column in ("model", "sampler") else "right")
     for name, model in plan.models.items():
@@ -91,7 +91,9 @@ def show(plan: Plan) -> None:
                 "FLOPs/NFE": human(cost.flops_per_nfe),
                 "NFE": str(cost.nfe or "-"),
                 "FLOPs/image": human(cost.flops_per_image),
-                "training memory": human(model.training_memory_bytes, "B"),
+                "steps": "-" if model.training_steps is None else f"{model.training_steps:,}",
+                "training FLOPs": human(model.training_flops),
+                "memory": human(model.training_memory_bytes, "B"),
             }
             table.add_row(*(escape(cells[column]) for column in columns))
     console.print(table)

@@ -22,9 +22,11 @@ from genbench.models import Model, build, count_parameters
 from genbench.processes.schedule import Schedule
 from genbench.sampling.likelihood import check_likelihood
 from genbench.sampling.quantisation import check_scheme, scheme_of
-from genbench.suites.cost import META, sampling_costs, training_cost
+from genbench.suites.cost import sampling_costs
 from genbench.suites.families import check_stated
 from genbench.suites.load import GIVEN, QUANTISATION
+from genbench.training.budget import Paid, paid
+from genbench.training.flops import META, training_cost
 from genbench.training.recipe import TrainConfig
 
 
@@ -95,8 +97,6 @@ def check_entry(entry: Mapping[str, Any], data: Description, costs: bool = True)
             f"training: key 'batch_size': found {config.batch_size}, expected at most {data.num_train}, as many images "
             "as there are to train on"
         )
-    if late := [step for step in entry["snapshots"] if step >= config.steps]:
-        raise InputError(f"snapshots: found step {late[0]}, expected steps below training: steps {config.steps}")
     with place("model"):
         with META, _building(entry["model"]):
             model = build(entry["model"], data.image_shape)
@@ -109,18 +109,37 @@ def check_entry(entry: Mapping[str, Any], data: Description, costs: bool = True)
     for key in ("ranks", "gpus"):
         with place(key):
             config.check_ranks(model, entry.get(key, 1))
+    training = {}
+    if costs or config.flops is not None:
+        with _running(data.image_shape):
+            training = training_cost(model, config)
+        with place("training"):
+            trained = _paid(entry, config, training["flops"], data)
+            config = config.in_steps(trained.steps)
+    if late := [step for step in entry["snapshots"] if step >= config.num_steps]:
+        raise InputError(f"snapshots: found step {late[0]}, expected steps below training: steps {config.num_steps}")
     described = describe_model(entry, model, costs)
     if not costs:
         return described
-    with _running(data.image_shape):
-        training = training_cost(model, config)
     return described | {
         "class": entry["model"]["class"],
         "spec": {key: entry[key] for key in ("model", "training", "samplers", "sample_batch_size")},
-        "training_steps": config.steps,
+        "training_steps": config.num_steps,
+        "training_flops": trained.flops,
         "training_flops_per_image": training["flops"] // config.batch_size,
         "training_memory_bytes": training["memory_bytes"],
     }
+
+
+def _paid(entry: Mapping[str, Any], config: TrainConfig, flops_per_step: int, data: Description) -> Paid:
+    """What an entry's training is: its steps, or those that its budget pays for, after its first stage."""
+    before = 0
+    if "first_stage_entry" in entry:
+        stage = entry["first_stage_entry"]
+        before = paid(stage["model"], stage["training"], data.image_shape).flops
+    if config.flops is None:
+        return Paid(config.num_steps, flops_per_step, before)
+    return Paid.by(config.flops, flops_per_step, before)
 
 
 def check_idle(model: Model) -> None:

@@ -180,7 +180,8 @@ def _complete_entry(name: str, entry: dict[str, Any]) -> None:
     if isinstance(entry["snapshots"], Mapping):
         steps = entry["training"].get("steps")
         if not isinstance(steps, int):
-            raise InputError(f"snapshots: found {entry['snapshots']}, which needs training: steps")
+            instead = "; with flops, expected a list of steps" if "flops" in entry["training"] else ""
+            raise InputError(f"snapshots: found {entry['snapshots']}, which needs training: steps{instead}")
         chosen = range(entry["snapshots"]["every"], steps, entry["snapshots"]["every"])
         if len(chosen) > MOST_SNAPSHOTS:
             raise InputError(
@@ -214,7 +215,8 @@ def _check_kind(entry: dict[str, Any]) -> None:
 
 
 def _insert_first_stage(models: Mapping[str, Any], entry: dict[str, Any]) -> None:
-    """Copy the model that an entry's `first_stage` names into the entry's own, under the key that its class states."""
+    """Copy the model that an entry's `first_stage` names into the entry's own, under the key that its class states, and
+    beside it how that is trained, which is part of a budget."""
     if "first_stage" not in entry:
         return
     name = entry["first_stage"]
@@ -228,6 +230,7 @@ def _insert_first_stage(models: Mapping[str, Any], entry: dict[str, Any]) -> Non
     if key in entry["model"]:
         raise InputError(f"model: found {key!r} beside first_stage, expected one of the two")
     entry["model"] = {**entry["model"], key: models[name]["model"]}
+    entry["first_stage_entry"] = {part: models[name][part] for part in ("model", "training")}
 
 
 def _add_quantised_samplers(entry: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -26,6 +27,7 @@ from genbench.machine.precision import Precision, multiplies, native_precision
 from genbench.machine.ranks import Ranks, ranks
 from genbench.records.record import read_record
 from genbench.records.training import Training
+from genbench.training.budget import Paid, paid
 from genbench.training.recipe import TrainConfig
 from genbench.training.run import STATE, Task, TrainingRun
 
@@ -100,6 +102,32 @@ def _decided(task: Task, folder: Path, team: Ranks, fresh: bool) -> Task:
     return task.in_precision(precision)
 
 
+def _paid(task: Task, folder: Path, team: Ranks) -> Task:
+    """`task` with the steps that its budget pays for: counted when it begins, kept in the folder when it goes on."""
+    config, path = task.config, folder / "budget.json"
+    if config.flops is None:
+        return task
+    if team.first and not path.exists():
+        write_json(path, asdict(_counted(task)))
+    spent = Paid(**team.share(read_json(path) if team.first else {}))
+    log.info("%s FLOPs pay for %s steps of %.4g", f"{config.flops:.4g}", f"{spent.steps:,}", spent.flops_per_step)
+    return replace(task, config=config.in_steps(spent.steps), flops=spent.flops)
+
+
+def _counted(task: Task) -> Paid:
+    """What the budget of a task that begins pays for."""
+    before = 0
+    if task.first_stage is not None:
+        stage = task.first_stage[1]
+        before = replace(paid(stage["model"], stage["training"], task.image_shape), steps=stage["step"]).flops
+    return paid(task.spec["model"], task.spec["training"], task.image_shape, before)
+
+
+def _check_snapshots(snapshots: Sequence[int], steps: int) -> None:
+    if any(not 0 <= snapshot < steps for snapshot in snapshots):
+        raise InputError(f"snapshots: found {sorted(snapshots)}, expected steps from 0 to {steps - 1}")
+
+
 def _write_stamp(path: Path, fingerprint: str) -> None:
     with atomic_path(path) as temporary:  # half of it would be another training's
         temporary.write_text(fingerprint)
@@ -162,14 +190,15 @@ def train(
     first_stage: the trained model that a model of two stages builds upon (see Model.first_stage).
     While it runs, everything lies in the folder `training` beside `out`, saved at least every `save_seconds`; the
     results appear at the end, as links to it. A later call with the same arguments goes on from the last save (`fresh`
-    begins anew), with as many ranks as it has then: their number is no part of what is trained. `precision: auto` is
-    decided when a training begins, and kept when it goes on, also on another machine.
+    begins anew), with as many ranks as it has then: their number is no part of what is trained. `precision: auto` and
+    the steps of a budget of `flops` are decided when a training begins, and kept when it goes on, also on another
+    machine.
     Raises InputError for a bad spec, a damaged save, or a loss that is not finite.
     """
     with place("training"):
         config = TrainConfig.from_entry(spec["training"])
-    if any(not 0 <= snapshot < config.steps for snapshot in snapshots):
-        raise InputError(f"snapshots: found {sorted(snapshots)}, expected steps from 0 to {config.steps - 1}")
+    if config.steps is not None:
+        _check_snapshots(snapshots, config.steps)
     if config.validate_every and held_out is None:
         raise InputError(f"training: key 'validate_every': found {config.validate_every}, but no held-out images")
     stage = weights.load_tensors(first_stage) if first_stage is not None else None
@@ -192,9 +221,12 @@ def train(
                 done_path.unlink(missing_ok=True)
             if fresh:
                 (folder / STATE).unlink(missing_ok=True)
+                (folder / "budget.json").unlink(missing_ok=True)
         if team.share(finished):
             log.info("already trained with this very code, data and configuration: nothing to do but to publish it")
         else:
+            task = _paid(task, folder, team)
+            _check_snapshots(snapshots, task.config.num_steps)
             connect(team, device)
             TrainingRun(task, folder, team).go(save_seconds)
             disconnect()

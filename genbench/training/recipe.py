@@ -11,7 +11,7 @@ import torch
 from genbench.errors import InputError, place
 from genbench.machine.precision import Precision, multiplies
 from genbench.models import Model
-from genbench.ranges import Count, CountOrZero, NotNegative, NumImages, Positive, ShareBelowOne, Steps
+from genbench.ranges import Count, CountOrZero, Flops, NotNegative, NumImages, Positive, ShareBelowOne, Steps
 from genbench.schema import check_arguments
 
 
@@ -76,6 +76,8 @@ class TrainConfig:
     """How a model is trained; the `training` part of a suite's entry, key for key.
 
     steps: Iterations.
+    flops: FLOPs of the whole training, instead of `steps`, which follow: those of a first stage count, too. They are
+        counted as preflight counts them, when a training starts, and not again when it goes on.
     batch_size: Images of one iteration, all micro-batches and processes together.
     accumulate: Micro-batches of one iteration, a divisor of `batch_size`.
     precision: fp32 is exact float32, tf32 allows NVIDIA's shortened products, bf16 and fp16 are autocast. auto is bf16
@@ -93,7 +95,8 @@ class TrainConfig:
     optimizers: By submodule, keys that differ from `optimizer`.
     """
 
-    steps: Steps
+    steps: Steps | None = None
+    flops: Flops | None = None
     batch_size: NumImages
     accumulate: Count = 1
     precision: Literal["auto", Precision] = "auto"
@@ -111,6 +114,12 @@ class TrainConfig:
     def from_entry(cls, entry: Mapping[str, Any]) -> "TrainConfig":
         """Check a suite's `training` entry. Raises InputError."""
         config = cls(**check_arguments(cls, entry))
+        if config.steps is None and config.flops is None:
+            raise InputError("key 'steps' is missing; expected steps or flops")
+        if config.steps is not None and config.flops is not None:
+            raise InputError(
+                f"key 'flops': found {config.flops:.4g} beside steps {config.steps}; expected one of the two"
+            )
         if config.batch_size % config.accumulate:
             raise InputError(
                 f"key 'accumulate': found {config.accumulate}, expected a divisor of batch_size {config.batch_size}"
@@ -122,8 +131,20 @@ class TrainConfig:
         """The keys whose values are not the defaults: what distinguishes this recipe. Of `precision`, fp32 is left out:
         it was the default before there was `auto`, and trainings of then are still the same."""
         own = {field.name: getattr(self, field.name) for field in fields(self)}
+        if self.flops is not None:
+            del own["steps"]  # they follow
         plain = TrainConfig(steps=0, batch_size=0, precision="fp32")
         return {key: value for key, value in own.items() if value != getattr(plain, key)}
+
+    @property
+    def num_steps(self) -> int:
+        """Iterations; of a budget of `flops` after `in_steps` only."""
+        assert self.steps is not None, "a budget's steps are not known yet"
+        return self.steps
+
+    def in_steps(self, steps: int) -> "TrainConfig":
+        """This recipe with the steps that its `flops` pay for."""
+        return replace(self, steps=steps)
 
     def in_precision(self, precision: Precision) -> "TrainConfig":
         """This recipe with `precision` in the place of auto."""

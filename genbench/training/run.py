@@ -52,6 +52,7 @@ class Task:
     spec: {"model": entry, "training": entry}; config: the latter, read, with a precision in the place of auto before
     anything is trained. images: uint8 (N, H, W, C), with their hash.
     held_out: what `validate_every` looks at. first_stage: tensors and record of the model that this one builds upon.
+    flops: what a training with a budget takes, where its steps are known.
     """
 
     spec: Mapping[str, Any]
@@ -64,6 +65,7 @@ class Task:
     held_out: ImageSet | None
     first_stage: tuple[dict[str, Tensor], dict[str, Any]] | None
     device: torch.device
+    flops: int | None = None
 
     def fingerprint(self) -> str:
         """The same for two tasks that are the same training, and for no others: keys at their defaults don't count."""
@@ -176,7 +178,7 @@ class TrainingRun:
             trainer.restore(tensors, info)
             self.seconds_before, self.resumed = info["seconds"], info["resumed"] + 1
             self.compile_seconds = info.get("compile_seconds", 0.0)
-            log.info("continuing from step %d of %d", trainer.step, self.task.config.steps)
+            log.info("continuing from step %d of %d", trainer.step, self.task.config.num_steps)
         if len(steps := set(self.team.gather(trainer.step))) > 1:
             raise InputError(
                 f"{path}: found saves of the steps {sorted(steps)} on different machines, expected a folder that all "
@@ -254,14 +256,14 @@ class TrainingRun:
         last_save = time.monotonic()
         with (
             _stop_on_signal() as stopped,
-            Progress(config.steps, "steps", initial=trainer.step) as progress,
+            Progress(config.num_steps, "steps", initial=trainer.step) as progress,
         ):
-            while trainer.step < config.steps:
+            while trainer.step < config.num_steps:
                 if trainer.step in self.task.snapshots:
                     self.save_model(self.folder / f"{trainer.step}.safetensors")
                 self._advance()
                 progress.update()
-                if trainer.step % config.log_every == 0 or trainer.step == config.steps:
+                if trainer.step % config.log_every == 0 or trainer.step == config.num_steps:
                     progress.note(self._write_line())
                 if self.held_out is not None and trainer.step % config.validate_every == 0:
                     self._validate(self.held_out)
@@ -279,7 +281,7 @@ class TrainingRun:
         self.team.share(None)  # nobody leaves before the model is written
         if self.team.first:
             self._write_record(sha256, seconds)
-            log.info("trained %s steps in %s", f"{config.steps:,}", clock(seconds))
+            log.info("trained %s steps in %s", f"{config.num_steps:,}", clock(seconds))
 
     def _advance(self) -> None:
         """One iteration. The first one after a start is timed where networks are compiled in it."""
@@ -307,18 +309,19 @@ class TrainingRun:
         step, config = self.trainer.step, self.task.config
         found = self.trainer.validate(held_out)
         self.history.append(step=step, validation=found, images_seen=step * config.batch_size)
-        log.info("step %d/%d, held-out images: %s", step, config.steps, _in_words(found))
+        log.info("step %d/%d, held-out images: %s", step, config.num_steps, _in_words(found))
 
     def _write_record(self, model_sha256: str, seconds: float) -> None:
         """Write training.json: how the model came about, and what it cost."""
         config, device, team = self.task.config, self.task.device, self.team
-        compiling: dict[str, Any] = {"compile_seconds": round(self.compile_seconds, 3)} if config.compile else {}
+        some: dict[str, Any] = {"compile_seconds": round(self.compile_seconds, 3)} if config.compile else {}
+        some |= {} if self.task.flops is None else {"flops": self.task.flops}
         record = Training(
-            steps=config.steps,
-            images_seen=config.steps * config.batch_size,
+            steps=config.num_steps,
+            images_seen=config.num_steps * config.batch_size,
             seconds=round(seconds, 3),
-            **compiling,
-            images_per_second=round(config.steps * config.batch_size / seconds, 2),
+            **some,
+            images_per_second=round(config.num_steps * config.batch_size / seconds, 2),
             batch_size=config.batch_size,
             precision=config.precision,
             device=device_label(device, team.size),

@@ -139,7 +139,7 @@ class Trainer:
     def _update(self, name: str) -> None:
         optimizer = self.optimizers[name]
         for group in optimizer.param_groups:
-            group["lr"] = self.config.optimizer_for(name).lr_at(self.step, self.config.steps)
+            group["lr"] = self.config.optimizer_for(name).lr_at(self.step, self.config.num_steps)
         if self.config.clip_norm is not None:
             self.scaler.unscale_(optimizer)
             torch.nn.utils.clip_grad_norm_(optimizer.param_groups[0]["params"], self.config.clip_norm)

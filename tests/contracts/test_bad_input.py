@@ -76,7 +76,12 @@ ENTRY_CASES: list[tuple[str, str, object, str]] = [
     ("vae", "training.steps", 10.5, "training: key 'steps': found 10.5, expected an integer from 1"),
     ("vae", "training.steps", "10", "training: key 'steps': found '10', expected an integer from 1"),
     ("vae", "training.steps", True, "training: key 'steps': found True, expected an integer from 1"),
-    ("vae", "training.steps", None, "training: key 'steps': found None, expected an integer from 1"),
+    ("vae", "training.flops", 1e12, "training: key 'flops': found 1e+12 beside steps 10; expected one of the two"),
+    ("vae", "training.flops", 0, "training: key 'flops': found 0, expected more than 0"),
+    ("vae", "training.flops", -1e12, "training: key 'flops': found -1000000000000.0, expected more than 0"),
+    ("vae", "training.flops", "1e12", "training: key 'flops': found '1e12' (YAML reads 2e-4 as a string; write 2.0e-"),
+    ("vae", "training", {"flops": 1.0, "batch_size": 8}, "training: key 'flops': found 1, expected at least"),
+    ("vae", "training.steps", None, "training: key 'steps' is missing; expected steps or flops"),
     ("vae", "training.batch_size", 0, "training: key 'batch_size': found 0, expected at least 1"),
     ("vae", "training.batch_size", -8, "training: key 'batch_size': found -8, expected at least 1"),
     ("vae", "training.steps", 10**12, "training: key 'steps': found 1000000000000, expected at least 1 and at most 10"),
@@ -352,6 +357,13 @@ def test_there_are_not_more_snapshots_than_can_be_looked_at(tmp_path: Path) -> N
         "models: vae: snapshots: every: found 100, which gives 9,999,999 snapshots of 1,000,000,000 steps, "
         "expected at most 1,000: every 1000001 or more"
     )
+
+
+def test_snapshots_at_every_so_many_steps_need_steps(tmp_path: Path) -> None:
+    entry = {"model": MODELS["vae"], "training": {"flops": 1e12, "batch_size": 8}, "snapshots": {"every": 100}}
+    said = refused(SUITE | {"models": {"vae": entry}}, tmp_path)
+    assert said.startswith("models: vae: snapshots: found {'every': 100}, which needs training: steps")
+    assert said.endswith("; with flops, expected a list of steps")
 
 
 def test_a_folder_is_no_suite(tmp_path: Path) -> None:

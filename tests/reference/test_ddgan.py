@@ -16,7 +16,7 @@ from genbench.models import Batch, build
 from genbench.networks import ncsnpp
 from genbench.processes.noise import Noise
 from genbench.processes.schedule import SCHEDULES
-from genbench.suites.cost import training_cost
+from genbench.training.flops import training_cost
 from genbench.training.recipe import TrainConfig
 
 OFFICIAL = {

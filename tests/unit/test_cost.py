@@ -6,6 +6,7 @@ from entries import MODELS
 
 from genbench.models import build
 from genbench.suites import cost
+from genbench.training import flops
 from genbench.training.recipe import TrainConfig
 
 SAMPLERS = {
@@ -20,8 +21,8 @@ SAMPLERS = {
 
 
 def on_meta(name: str):
-    with cost.META:
-        return build(MODELS[name], (1, 28, 28)).to(cost.META)
+    with flops.META:
+        return build(MODELS[name], (1, 28, 28)).to(flops.META)
 
 
 def test_a_sampler_of_which_three_times_are_looked_at_costs_what_all_of_them_cost(monkeypatch) -> None:
@@ -37,10 +38,10 @@ def test_a_sampler_of_which_three_times_are_looked_at_costs_what_all_of_them_cos
 @pytest.mark.parametrize("name", ["ddpm", "wgan-gp"])
 def test_operations_that_are_remembered_by_their_shapes_cost_what_they_cost_anew(name, monkeypatch) -> None:
     config = TrainConfig.from_entry({"steps": 10, "batch_size": 8})
-    anew = cost.training_cost(on_meta(name), config)
-    assert cost.training_cost(on_meta(name), config) == anew
-    monkeypatch.setattr(cost, "_makes_new_tensors", lambda function: False)
-    assert cost.training_cost(on_meta(name), config) == anew
+    anew = flops.training_cost(on_meta(name), config)
+    assert flops.training_cost(on_meta(name), config) == anew
+    monkeypatch.setattr(flops, "_makes_new_tensors", lambda function: False)
+    assert flops.training_cost(on_meta(name), config) == anew
     assert anew["flops"] > 0
 
 
@@ -55,6 +56,6 @@ def test_what_is_remembered_of_an_operation_is_its_answers_shape_strides_and_typ
     ):
         expected = torch.utils._pytree.tree_leaves(operation(image))
         for _ in range(2):
-            with cost.FlopCounter():
+            with flops.FlopCounter():
                 found = torch.utils._pytree.tree_leaves(operation(image))
             assert [(x.shape, x.stride(), x.dtype) for x in found] == [(x.shape, x.stride(), x.dtype) for x in expected]

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 def test_every_entry_of_every_suite_is_read_as_its_built_model_says(name: str) -> None:
     from genbench.data import describe
     from genbench.models import build
-    from genbench.suites.cost import META
+    from genbench.training.flops import META
 
     suite = load_suite(find_suite(name))
     shape = describe(suite["dataset"], "nowhere").image_shape
