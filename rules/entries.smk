@@ -166,13 +166,27 @@ def sample_features(wildcards):
 
 
 def metric_options(wildcards):
-    """The metrics' options as JSON; and behind it, if there are some, metrics of the user's own and what is left out.
+    """The metrics' options as JSON; and behind it, if there are some, metrics of the user's own, what is left out, and
+    published statistics.
 
     Not from the job's input as well: Snakemake overlooks changes of such parameters.
     """
     options = json.dumps(evaluation(wildcards)["options"])
     chosen = {key: evaluation(wildcards)[key] for key in ("metrics", "without") if key in evaluation(wildcards)}
-    return [options, *(part for key, names in chosen.items() for part in (f"--{key}", *names))] if chosen else options
+    chosen["published"] = [f"{name}={path}" for name, path in published(wildcards)]
+    given = [part for key, names in chosen.items() if names for part in (f"--{key}", *names)]
+    return [options, *given] if given else options
+
+
+def published(wildcards):
+    """(extractor, path) of each file of published statistics that the suite names."""
+    where = f"{FILES[suite_of(wildcards)['name']][0]}: evaluation: statistics"
+    return [(name, user_path(path, where)) for name, path in evaluation(wildcards).get("statistics", {}).items()]
+
+
+def published_files(wildcards):
+    """These files: what changes in them makes evaluations anew."""
+    return [path for _, path in published(wildcards)]
 
 
 def neighbours_headline(wildcards):

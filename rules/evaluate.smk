@@ -36,6 +36,7 @@ rule evaluate:
         fake=sample_features,
         holdout=holdout_features,
         statistics=of_suite(runs.real_statistics),
+        published=published_files,
     output:
         metrics=report(
             f"{DRAW}/metrics.json",
@@ -75,6 +76,7 @@ use rule evaluate as evaluate_and_show with:
         fake=sample_features,
         holdout=holdout_features,
         statistics=of_suite(runs.real_statistics),
+        published=published_files,
         samples=f"{DRAW}/samples.npz",
         train=resource("train.npz"),
     output:
@@ -168,6 +170,7 @@ rule evaluate_real:
     input:
         real=reference_features("train"),
         fake=reference_features("test"),
+        published=published_files,
     output:
         metrics="results/{suite}/real/metrics.json",
         statistics="results/{suite}/real/statistics.npz",

@@ -32,6 +32,14 @@ def parser() -> argparse.ArgumentParser:
         "--statistics", type=Path, metavar="FILE.npz", help="read it: an evaluation takes less than half of the time"
     )
     parser.add_argument(
+        "--published",
+        nargs="+",
+        type=published_argument,
+        default=[],
+        metavar="EXTRACTOR=FILE.npz",
+        help="published statistics (mu, sigma) of real images, and what made them: the distance to them stands beside",
+    )
+    parser.add_argument(
         "--draws", type=positive_argument, default=1, help="into how many draws with other seeds --fake is dealt out"
     )
     parser.add_argument(
@@ -49,6 +57,14 @@ def parser() -> argparse.ArgumentParser:
         "--allow-too-few", action="store_true", help="leave out a metric that needs more images, rather than fail"
     )
     return parser
+
+
+def published_argument(text: str) -> tuple[str, str]:
+    """Parse EXTRACTOR=FILE."""
+    name, equals, path = text.partition("=")
+    if not (name and equals and path):
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected EXTRACTOR=FILE.npz")
+    return name, path
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -75,6 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         metrics=[*chosen, *(load_metric(own_code.complete(name)) for name in args.metrics)],
         statistics=args.statistics,
         write_statistics=args.write_statistics,
+        published=dict(args.published),
     )
     write_json(args.out, record.content())
     if args.neighbours:

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from genbench.errors import InputError
 from genbench.machine.command_line import positive_argument
 from genbench.machine.job import add_device_arguments, open_device
 
@@ -11,9 +12,17 @@ from genbench.machine.job import add_device_arguments, open_device
 def parser() -> argparse.ArgumentParser:
     """The flags."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", required=True, metavar="FILE.npz", help="a prepared data set, or samples")
+    parser.add_argument("path", nargs="?", metavar="IMAGES", help="the same as --images")
+    parser.add_argument("--images", metavar="PATH", help="a data set, samples, or a folder or archive of images")
     parser.add_argument("--extractor", required=True, metavar="NAME[:PATH]", help="such as classifier:FILE.safetensors")
-    parser.add_argument("--out", type=Path, required=True, metavar="features.npz")
+    parser.add_argument("--out", type=Path, metavar="features.npz", help="where features are written")
+    parser.add_argument(
+        "--write-statistics",
+        "--statistics",
+        type=Path,
+        metavar="FILE.npz",
+        help="also write their mean and covariance, which pytorch-fid and clean-fid read",
+    )
     parser.add_argument("--batch-size", type=positive_argument, help="images at a time (default: the extractor's)")
     parser.add_argument(
         "--weights-root",
@@ -32,17 +41,22 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write features.npz."""
+    """Write features.npz, and statistics where they are asked for."""
     args = parser().parse_args(arguments)
-    device = open_device(args)
+    if (args.images is None) == (args.path is None):
+        raise InputError("--images: expected one path of images, as --images PATH or without the flag")
+    if args.out is None and args.write_statistics is None:
+        raise InputError("--out: is missing; expected --out features.npz, or --statistics FILE.npz, or both")
+    device = open_device(args, args.out or args.write_statistics)
     from genbench.features.computation import extract_features
 
     extract_features(
-        args.images,
+        args.images or args.path,
         args.extractor,
         args.out,
         batch_size=args.batch_size,
         weights_root=args.weights_root,
         any_weights=args.any_weights,
         device=device,
+        statistics=args.write_statistics,
     )

@@ -1,24 +1,28 @@
 """Samples that were drawn elsewhere: arrays as OpenAI's scripts write them, or a folder or archive of images."""
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from genbench.data.decoding import SUFFIXES, Decoded, Filter, decode, unread_note
+from genbench.data.as_found import (
+    ARRAYS,
+    as_bytes,
+    channels_first,
+    convert,
+    find_array,
+    image_names,
+    notes_of_folders,
+    refuse_others,
+)
+from genbench.data.decoding import Decoded, Filter, decode
 from genbench.data.image_files import Layout, load_image_files
-from genbench.errors import InputError
-from genbench.files.archives import list_files
+from genbench.errors import InputError, place
 from genbench.files.artifacts import array_sha256
-from genbench.files.npz import list_npz, read_npy, read_npz
 
-ARRAYS = (".npz", ".npy")
-KEYS = ("arr_0", "samples", "images")  # OpenAI's, score_sde's, and that of a data set prepared here
 GREY_IN_THREE = "grey images stored in three equal channels, read as one"
 
 
@@ -51,11 +55,8 @@ def given_samples(
     options = {"channels": channels, "image_size": image_size, "filter": filter or "bicubic"}
     if path.suffix.lower() in ARRAYS and not path.is_dir():
         images, found, notes, lossy = *_read_arrays(path, count, image_shape, **options), False
-    elif path.is_file() and path.suffix.lower() in (".pt", ".pth", ".pkl", ".h5", ".hdf5", ".mat", ".safetensors"):
-        raise InputError(
-            f"{path}: expected an .npz or .npy, or a folder or archive of images: write them as one of these"
-        )
     else:
+        refuse_others(path)
         images, found, notes, lossy = _read_files(path, count, image_shape, **options)
     asked = [f"converted to {'grayscale' if channels == 1 else 'RGB'}"] if channels else []
     asked += [f"resized to {image_size}x{image_size} ({options['filter']})"] if image_size else []
@@ -105,31 +106,24 @@ def _read_arrays(
     path: Path, count: int, image_shape: tuple[int, int, int], **options: Any
 ) -> tuple[NDArray[np.uint8], int, list[str]]:
     """(images, how many there are in the file, notes)."""
-    key, images = _find_array(path)
+    key, images = find_array(path)
     channels, height, width = image_shape
     if images.ndim == 3 and images.shape[1:] == (height, width):
         images = images[..., None]
     if images.ndim != 4:
         raise InputError(f"{path}: {key}found shape {images.shape}, expected (N, H, W, C)")
-    if images.shape[1] in (1, 3) and images.shape[3] not in (1, 3):
-        images = np.moveaxis(images, 1, 3)  # (N, C, H, W), as torch has it
+    if channels_first(images.shape):
+        images = np.moveaxis(images, 1, 3)
     found = len(images)
     images = np.asarray(images[_part(path, found, count)])
-    if images.dtype.kind in "iu" and images.min() >= 0 and images.max() <= 255:
-        images = images.astype(np.uint8)
-    if images.dtype != np.uint8:
-        if images.dtype.kind == "f" and not np.isfinite(images).all():
-            raise InputError(f"{path}: found {images.dtype} images with values that are no numbers, expected uint8")
-        raise InputError(
-            f"{path}: found {images.dtype} images of {_range(images)}, expected uint8 of 0 to 255: "
-            f"write {_conversion(images)} instead"
-        )
+    with place(path):
+        images = as_bytes(images)
     notes = []
     if options["channels"] or options["image_size"]:
         if images.shape[3] not in (1, 3):
             raise InputError(f"{path}: {key}found {images.shape[3]} channels, expected 1 or 3")
         asked = options["channels"] or images.shape[3], options["image_size"], options["filter"]
-        images = np.stack([_convert(image, *asked) for image in images])
+        images = np.stack([convert(image, *asked) for image in images])
     if images.shape[3] == 3 and channels == 1 and _is_grey(images):
         images, notes = images[..., :1], [f"{GREY_IN_THREE}: {count}"]
     elif images.shape[3] == 1 and channels == 3:
@@ -145,44 +139,6 @@ def _read_arrays(
     return np.ascontiguousarray(images), found, notes
 
 
-def _find_array(path: Path) -> tuple[str, NDArray[Any]]:
-    """("key: ", images) of an .npz; ("", images) of an .npy."""
-    if path.suffix.lower() == ".npy":
-        return "", read_npy(path)
-    for key, images in read_npz(path, KEYS).items():
-        return f"{key}: ", images
-    names = list_npz(path)
-    shown = ", ".join(names[:5]) or "none"
-    if {"mu", "sigma"} <= set(names):
-        shown += ", which are statistics for FID"
-    raise InputError(f"{path}: found neither of the keys {', '.join(KEYS)}, but {shown}")
-
-
-def _range(images: NDArray[Any]) -> str:
-    return f"{images.min():.4g} to {images.max():.4g}"
-
-
-def _conversion(images: NDArray[Any]) -> str:
-    """The expression that makes uint8 of these values, by their range."""
-    low, high = images.min(), images.max()
-    scaled = "images"
-    if images.dtype.kind == "b" or (low >= 0 and high <= 1):
-        scaled = "images * 255.0"
-    elif low >= -0.5 and high <= 0.5:
-        scaled = "(images + 0.5) * 255"
-    elif low >= -1 and high <= 1:
-        scaled = "(images + 1) * 127.5"
-    return f"({scaled}).round().clip(0, 255).astype('uint8')"
-
-
-def _convert(pixels: NDArray[np.uint8], channels: int, image_size: int | None, filter: str) -> NDArray[np.uint8]:
-    """An image (H, W, 1 or 3) as `decode` would have it of a file of it."""
-    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).convert("L" if channels == 1 else "RGB")
-    if image_size is not None and image.size != (image_size, image_size):
-        image = image.resize((image_size, image_size), Image.Resampling[filter.upper()])
-    return np.array(image).reshape(image.height, image.width, -1)
-
-
 def _is_grey(pixels: NDArray[np.uint8]) -> bool:
     return bool((pixels[..., :1] == pixels[..., 1:]).all())
 
@@ -194,13 +150,7 @@ def _read_files(
     path: Path, count: int, image_shape: tuple[int, int, int], **options: Any
 ) -> tuple[NDArray[np.uint8], int, list[str], bool]:
     """(images, how many there are, notes, whether any was stored with losses)."""
-    files = list_files(path)
-    names = sorted((name for name in files if name.lower().endswith(SUFFIXES)), key=_natural)
-    unread = unread_note(files)
-    if not names:
-        arrays = [name for name in files if name.lower().endswith(ARRAYS)]
-        unread = f"{unread}: give one file as the path, such as {path / arrays[0]}" if arrays else unread
-        raise InputError(f"{path}: found no images ({', '.join(SUFFIXES)}){f'; {unread}' if unread else ''}")
+    names, unread = image_names(path)
     channels, height, width = image_shape
     chosen = [names[row] for row in _part(path, len(names), count)]
     helpful: set[str] = set()
@@ -229,20 +179,7 @@ def _read_files(
         if helpful:
             error.args = (f"{error}; take them away, if they are no samples{_remedy(image_shape, sorted(helpful))}",)
         raise
-    notes = [*_notes_of_folders(chosen), *found.info["notes"]]
+    notes = [*notes_of_folders(chosen), *found.info["notes"]]
     notes += [f"{GREY_IN_THREE}: {len(in_three)}"] if in_three else []
     notes += [unread] if unread else []
     return found.images, len(names), notes, bool(found.info["lossy"])
-
-
-def _notes_of_folders(names: Sequence[str]) -> list[str]:
-    folders = sorted({PurePosixPath(name).parent.as_posix() for name in names}, key=_natural)
-    if len(folders) < 2:
-        return []
-    shown = ", ".join("its root" if folder == "." else folder for folder in folders[:3])
-    return [f"images of {len(folders)} folders together ({shown}{', ...' if len(folders) > 3 else ''})"]
-
-
-def _natural(name: str) -> list[tuple[int, str]]:
-    """Sorts 2.png before 10.png."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]

@@ -1,52 +1,90 @@
-"""From a file of images to a file of their features, after a look at whether they are images."""
+"""From images to their features, after a look at whether they are images; and from a file to a file."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from genbench.data import load_images
+from genbench.data.as_found import read_images
 from genbench.errors import place
-from genbench.features.extraction import extract
+from genbench.features.extraction import Extractor, extract
 from genbench.features.extractors import load_extractor
 from genbench.features.files import save_features
 from genbench.features.guards import check_images, drawn_here
+from genbench.features.published_statistics import write_published
 from genbench.files.artifacts import array_sha256
 from genbench.machine import provenance
 from genbench.machine.devices import device_label
 from genbench.metrics import Features
 
+ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".xz", ".bz2", ".txz", ".tbz2")
+
 
 def extract_features(
     images: str | os.PathLike[str],
     extractor: str,
-    out: str | os.PathLike[str],
+    out: str | os.PathLike[str] | None,
     *,
     batch_size: int | None = None,
     weights_root: Path | None = None,
     any_weights: bool = False,
     device: torch.device | str = "cpu",
+    statistics: str | os.PathLike[str] | None = None,
 ) -> Features:
-    """Compute the features of a prepared data set or of samples, write them to `out`, and return them.
+    """Compute the features of a prepared data set, of samples, or of a folder or archive of images; write and return
+    them.
 
     extractor: NAME or NAME:PATH, as for `load_extractor`, which also says what weights_root and any_weights are.
-    batch_size: images at a time; by default the extractor's. Where no image was drawn, the file says why. Raises
-    InputError, naming the file, for what are no images, for another size than the extractor takes, and for weights that
-    are missing or damaged.
+    batch_size: images at a time; by default the extractor's. out: where features are written; where no image was drawn,
+    the file says why. statistics: where their mean and covariance are written, as pytorch-fid and clean-fid read them.
+    Raises InputError, naming the file, for what are no images, for another size than the extractor takes, and for
+    weights that are missing or damaged.
     """
     device = torch.device(device)
-    pixels, images_info = load_images(images)
+    pixels, images_info = load_images(images) if is_array(images) else read_images(Path(images))
     if reason := images_info.get("unavailable"):  # nothing was drawn: the report says why
         name = extractor.partition(":")[0]
         info = {"extractor": {"name": name, "sha256": None}, "images_sha256": None, "unavailable": reason}
         found = Features(np.empty((0, 0), np.float32), None, info)
-        save_features(out, found)
+        if out is not None:
+            save_features(out, found)
         return found
     network = load_extractor(extractor, device, weights_root, any_weights)
     with place(images):
-        stats, warnings = check_images(pixels, drawn_here(images_info))
-        features, logits = extract(pixels, network, batch_size, device)
+        found = features_of(pixels, network, images_info, batch_size=batch_size, device=device)
+        if statistics is not None:
+            write_published(statistics, found)
+    if out is not None:
+        save_features(out, found)
+    return found
+
+
+def is_array(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is that of one file of arrays, as genbench writes them, rather than of image files."""
+    return not (Path(path).is_dir() or Path(path).suffix.lower() in ARCHIVES)
+
+
+def features_of(
+    pixels: NDArray[np.uint8],
+    network: Extractor,
+    images_info: Mapping[str, Any],
+    *,
+    batch_size: int | None = None,
+    device: torch.device | str = "cpu",
+) -> Features:
+    """The features of images (N, H, W, C), with what must be known of them and of the images.
+
+    images_info: of their file, which says whether genbench drew them. Raises InputError for what are no images, and for
+    another size than the extractor takes.
+    """
+    device = torch.device(device)
+    stats, warnings = check_images(pixels, drawn_here(images_info))
+    features, logits = extract(pixels, network, batch_size, device)
     info = {
         "extractor": {"name": network.name, "dim": network.dim, "sha256": network.sha256, **network.info},
         "images_sha256": array_sha256(pixels),
@@ -57,6 +95,4 @@ def extract_features(
         "device": device_label(device),
         "provenance": provenance.collect("torch", "numpy"),
     }
-    found = Features(features, logits, info)
-    save_features(out, found)
-    return found
+    return Features(features, logits, info)

@@ -2,12 +2,27 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from genbench.errors import InputError, place
 from genbench.features.files import load_features
+from genbench.features.published_statistics import PublishedStatistics, published_for
 from genbench.features.statistics import Source, read_statistics, save_statistics, source_of
-from genbench.metrics import EvaluationOptions, Features, Known, Metric, evaluate_draws, know_reference, wanted_metrics
+from genbench.metrics import (
+    EvaluationOptions,
+    Features,
+    Known,
+    Metric,
+    deal_out,
+    evaluate_against,
+    evaluate_draws,
+    frechet_key,
+    know_reference,
+    metric_info,
+    over_draws,
+    wanted_metrics,
+)
 from genbench.records.metrics import Metrics
 from genbench.records.provenance import Provenance
 from genbench.schema import check_arguments
@@ -26,6 +41,7 @@ def evaluate_files(
     metrics: Iterable[Metric] | None = None,
     statistics: str | os.PathLike[str] | None = None,
     write_statistics: str | os.PathLike[str] | None = None,
+    published: Mapping[str, str | os.PathLike[str]] | None = None,
 ) -> Metrics:
     """Every metric that files of features allow, as a record for metrics.json: metrics, extractors, warnings, hashes.
 
@@ -34,8 +50,9 @@ def evaluate_files(
     is dealt out. options: those of `EvaluationOptions`, by name. allow_too_few: leave out a metric that needs more
     images, rather than fail. metrics: all to choose from; by default those of genbench. statistics: a file of what was
     computed of `real` and `test` only, which saves more than half of the time; write_statistics: writes it, with `fake`
-    as the test images of later evaluations. Raises InputError for files that do not belong together, for wrong options,
-    and as `evaluate_features` does.
+    as the test images of later evaluations. published: files of published statistics, by the extractor that made them:
+    the distance to them stands beside that to `real`. Raises InputError for files that do not belong together, for
+    wrong options, and as `evaluate_features` does.
     """
     if len(real) != len(fake):
         raise InputError(f"--real and --fake: found {len(real)} and {len(fake)} files, expected pairs")
@@ -50,6 +67,8 @@ def evaluate_files(
     with place("--options"):
         check_arguments(EvaluationOptions, given)
     complete, chosen = EvaluationOptions(**given), None if metrics is None else list(metrics)
+    with place("--published"):
+        references = {name: published_for(path, name) for name, path in (published or {}).items()}
     result: dict[str, Any] = {"metrics": {}, "extractors": {}, "warnings": []}
     to_keep: dict[str, tuple[Source, Known]] = {}
     for real_path, fake_path, test_path in zip(real, fake, tests, strict=True):
@@ -78,6 +97,9 @@ def evaluate_files(
                 known = know_reference(real_features, later, complete, chosen, known)
                 to_keep[real_features.extractor] = source_of(real_features, later, complete), known
         result["metrics"] |= found
+        if statistics_of := references.get(real_features.extractor):
+            result["metrics"] |= published_column(statistics_of, fake_features, draws, complete)
+            result.setdefault("published", {})[real_features.extractor] = statistics_of.about()
         result["extractors"][real_features.extractor] = {
             key: value for key, value in real_features.info["extractor"].items() if key != "name"
         }
@@ -89,10 +111,35 @@ def evaluate_files(
             for key, metric in wanted_metrics(real_features, fake_features, test_features, complete, chosen).items()
             if key not in found
         ]
+    if (missing := references.keys() - result["extractors"].keys()) and "unavailable" not in result:
+        raise InputError(f"--published: found {min(missing)!r}, expected features of it among --real and --fake")
     if write_statistics:
         save_statistics(write_statistics, to_keep)
     result["warnings"] = list(dict.fromkeys(result["warnings"]))  # image warnings come once for each extractor
     return Metrics(**result, options=given, provenance=Provenance.collect("numpy", kind="metrics"))
+
+
+def published_column(
+    statistics: PublishedStatistics, fake: Features, draws: int, options: EvaluationOptions
+) -> dict[str, dict[str, Any]]:
+    """The distance to published statistics as a metric of its own, which its record describes; of too few images none.
+
+    Its key is that of the distance with `_published`, its label names the file.
+    """
+    key = frechet_key(fake.extractor)
+    metric = metric_info(key)
+    parts = [evaluate_against(statistics.pair, part, options, [metric]) for part in deal_out(fake, draws)]
+    if key not in parts[0]:
+        return {}
+    note = statistics.note(fake.extractor)
+    about = replace(
+        metric,
+        name=f"{key}_published",
+        label=f"{metric.label} to {statistics.file}",
+        definition=f"{metric.definition}, {note}",
+    ).about()
+    (found,) = over_draws(parts).values()
+    return {about["name"]: found | {"note": "; ".join(filter(None, [found["note"], note])), "about": about}}
 
 
 def _check_extractors(

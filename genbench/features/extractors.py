@@ -36,6 +36,18 @@ EXTRACTORS: dict[str, ExtractorKind] = {
         load=inception.load_legacy,
         weights=inception.LEGACY_WEIGHTS,
     ),
+    "inception-spatial": ExtractorKind(
+        dim=inception.SPATIAL_DIM,
+        metrics=metric_keys("inception-spatial", logits=False),
+        load=inception.load_spatial,
+        weights=inception.LEGACY_WEIGHTS,
+    ),
+    "inception-tensorflow": ExtractorKind(
+        dim=inception.DIM,
+        metrics=metric_keys("inception-tensorflow", logits=True),
+        load=inception.load_tensorflow,
+        weights=inception.LEGACY_WEIGHTS,
+    ),
     "objects": ExtractorKind(
         dim=object_features.DIM, metrics=metric_keys("objects", logits=False), load=object_features.load
     ),

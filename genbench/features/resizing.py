@@ -1,10 +1,12 @@
-"""Pillow's resize for a whole batch on the device.
+"""Pillow's resize, and TensorFlow's, for a whole batch on the device.
 
 Pillow filters rows and columns one after the other, each by fixed weights: a linear map for each axis. Resizing an
 identity matrix reveals that map's matrix, and two matrix products with such matrices are Pillow's own result for
-channels in float32 (its mode F), whatever the filter and the sizes, as fast as the device multiplies.
+channels in float32 (its mode F), whatever the filter and the sizes, as fast as the device multiplies. TensorFlow's is
+linear in each axis, too.
 """
 
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,8 @@ from PIL import Image
 if TYPE_CHECKING:
     import torch
 
+Matrix = Callable[[int, int], NDArray[np.float32]]
+
 
 @cache
 def resize_matrix(size: int, target: int, resample: Image.Resampling = Image.Resampling.BICUBIC) -> NDArray[np.float32]:
@@ -23,10 +27,30 @@ def resize_matrix(size: int, target: int, resample: Image.Resampling = Image.Res
     return np.array(identity.resize((size, target), resample), dtype=np.float32)
 
 
-def resize(pixels: "torch.Tensor", height: int, width: int, rounded: bool = False) -> "torch.Tensor":
+@cache
+def tensorflow_matrix(size: int, target: int) -> NDArray[np.float32]:
+    """The matrix (target, size) of TensorFlow 1's bilinear resize, whose corners are not aligned: no antialiasing.
+
+    Target pixel i lies at i * size / target, between two pixels of the source: not at the centre of what it covers, as
+    in torch and Pillow, but towards the origin. The images of FID's first statistics were resized so.
+    """
+    places = np.arange(target, dtype=np.float32) * np.float32(size / target)
+    lower = np.floor(places).astype(np.int64)
+    upper, share = np.minimum(lower + 1, size - 1), places - lower
+    matrix = np.zeros((target, size), np.float32)
+    rows = np.arange(target)
+    np.add.at(matrix, (rows, lower), 1 - share)
+    np.add.at(matrix, (rows, upper), share)
+    return matrix
+
+
+def resize(
+    pixels: "torch.Tensor", height: int, width: int, rounded: bool = False, matrix: Matrix = resize_matrix
+) -> "torch.Tensor":
     """Bicubic resize, antialiased when it shrinks, as Pillow's of float images (mode F), clipped to 0..255.
 
-    rounded: to whole levels after rows and after columns, as Pillow does with images of bytes; ties may differ.
+    rounded: to whole levels after rows and after columns, as Pillow does with images of bytes; ties may differ. matrix:
+    another filter, by its matrix for a number of pixels and of target pixels.
     pixels: uint8 (N, H, W, C), C = 1 or 3; gray is repeated to three channels. Returns float32 (N, 3, height, width) in
     0..255, in channels_last memory where the device computes well with it. Equal to Pillow's to 1e-4 grey levels.
     """
@@ -36,7 +60,7 @@ def resize(pixels: "torch.Tensor", height: int, width: int, rounded: bool = Fals
 
     images = pixels.permute(0, 3, 1, 2).float()  # (N, C, H, W)
     rows, columns = (
-        torch.from_numpy(resize_matrix(size, target)).to(images.device)
+        torch.from_numpy(matrix(size, target)).to(images.device)
         for size, target in zip(images.shape[2:], (height, width), strict=True)
     )
     if rounded:

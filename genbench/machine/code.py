@@ -44,7 +44,7 @@ ROOTS = {
     "paired": ("metrics.paired",),
     "likelihood": ("sampling.likelihood",),
     "objects": ("metrics.object_accuracy", "features.object_training"),
-    "given": ("data.given",),
+    "given": ("data.given", "data.as_found"),
     "imported": ("importing.*",),
 }
 BY_A_MODEL = ("training", "sampling", "likelihood")  # the others look at images, whatever made them

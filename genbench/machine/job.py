@@ -1,6 +1,7 @@
 """What a job computes on: its flags, and its device once there is a free one."""
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genbench.machine.command_line import label_log, threads_argument
@@ -22,11 +23,11 @@ def add_device_arguments(parser: argparse.ArgumentParser, ranks: bool = False) -
     )
 
 
-def open_device(args: argparse.Namespace) -> "torch.device":
-    """The device of a job that writes `args.out`, after which its log is named; waits while all GPUs are taken.
+def open_device(args: argparse.Namespace, out: Path | None = None) -> "torch.device":
+    """The device of a job that writes `out`, or `args.out`, after which its log is named; waits while GPUs are taken.
 
     Imports torch, which nothing may do before. Raises InputError as `pick_device` does.
     """
-    label_log(args.out)
+    label_log(out or args.out)
     claim_gpu(args.device)
     return pick_device(args.device, args.threads)

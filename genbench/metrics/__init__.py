@@ -11,12 +11,21 @@ inception_score.py, classifier_scores.py, object_accuracy.py. METRICS holds all 
 from genbench.metrics.checks import MetricWarning
 from genbench.metrics.classifier_scores import class_histogram, classifier_confidence
 from genbench.metrics.collection import built_in, load_metric, metric_info, metric_keys, minimum_samples
-from genbench.metrics.evaluation import evaluate_draws, evaluate_features, know_reference, wanted_metrics
+from genbench.metrics.evaluation import (
+    deal_out,
+    evaluate_against,
+    evaluate_draws,
+    evaluate_features,
+    know_reference,
+    over_draws,
+    possible_against,
+    wanted_metrics,
+)
 from genbench.metrics.fid import fd, fd_infinity, feature_statistics, frechet_distance, frechet_key
 from genbench.metrics.inception_score import inception_score
 from genbench.metrics.kid import kid
 from genbench.metrics.memorisation import memorised, nearest
-from genbench.metrics.metric import Features, Inputs, Known, Metric, MetricInfo, Reference, Value
+from genbench.metrics.metric import Features, Inputs, Known, Metric, MetricInfo, Reference, Statistics, Value
 from genbench.metrics.object_accuracy import ObjectCounts, count_objects, object_accuracy, wilson_interval
 from genbench.metrics.options import EvaluationOptions
 from genbench.metrics.paired import psnr
@@ -35,10 +44,13 @@ __all__ = [
     "MetricWarning",
     "ObjectCounts",
     "Reference",
+    "Statistics",
     "Value",
     "class_histogram",
     "classifier_confidence",
     "count_objects",
+    "deal_out",
+    "evaluate_against",
     "evaluate_draws",
     "evaluate_features",
     "fd",
@@ -56,6 +68,8 @@ __all__ = [
     "minimum_samples",
     "nearest",
     "object_accuracy",
+    "over_draws",
+    "possible_against",
     "precision_recall_density_coverage",
     "psnr",
     "wanted_metrics",

@@ -1,7 +1,7 @@
 """All metrics that a pair of feature sets allows, with what a reader should know of each."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from genbench.errors import InputError
 from genbench.metrics.collection import built_in, by_name
-from genbench.metrics.metric import Features, Inputs, Known, Metric, Reference
+from genbench.metrics.metric import Features, Inputs, Known, Metric, Reference, Statistics
 from genbench.metrics.options import EvaluationOptions
 
 log = logging.getLogger(__name__)
@@ -79,6 +79,35 @@ def evaluate_features(
     return results
 
 
+def evaluate_against(
+    statistics: Statistics,
+    fake: Features,
+    options: EvaluationOptions | None = None,
+    metrics: Iterable[Metric] | None = None,
+) -> dict[str, dict[str, Any]]:
+    """The metrics that the mean and covariance of real features allow, as `evaluate_features` has them: FD, not KID.
+
+    A metric that needs more generated images than there are is left out: `possible_against` names them all. Raises
+    InputError where dimensions differ, and for features that are not finite.
+    """
+    options = options or EvaluationOptions()
+    results = {}
+    for key, metric in possible_against(fake, options, metrics).items():
+        if metric.against is not None and len(fake.features) >= metric.minimum(len(statistics[0]), options):
+            found = metric.against(statistics, fake, options)
+            results[key] = found.record(None, len(fake.features))
+            log.info("%s: %.6g%s", key, found.value, "" if found.std is None else f" +- {found.std:.2g}")
+    return results
+
+
+def possible_against(
+    fake: Features, options: EvaluationOptions, metrics: Iterable[Metric] | None = None
+) -> dict[str, Metric]:
+    """The metrics that statistics allow in these features, by their keys, however many images there are."""
+    wanted = wanted_metrics(fake, fake, None, options, metrics)
+    return {key: metric for key, metric in wanted.items() if metric.against is not None}
+
+
 def know_reference(
     real: Features, holdout: Features | None, options: EvaluationOptions, metrics: Iterable[Metric] | None, known: Known
 ) -> Known:
@@ -131,21 +160,28 @@ def evaluate_draws(
     (N - 1 in the denominator); `n_fake` is of one draw, and the rest that of the first. Raises InputError, too, when
     the samples can't be dealt out.
     """
+    chosen, known = None if metrics is None else list(metrics), {} if known is None else known
+    return over_draws(
+        [
+            evaluate_features(real, part, options, allow_too_few, holdout, chosen, known)
+            for part in deal_out(fake, draws)
+        ]
+    )
+
+
+def deal_out(fake: Features, draws: int) -> list[Features]:
+    """The equal parts of `fake` that are its draws. Raises InputError when the samples can't be dealt out."""
     count, rest = divmod(len(fake.features), draws)
     if rest:
         raise InputError(f"found {len(fake.features)} generated images, expected a multiple of the {draws} draws")
+    parts = [slice(draw * count, (draw + 1) * count) for draw in range(draws)]
+    return [Features(fake.features[x], None if fake.logits is None else fake.logits[x], fake.info) for x in parts]
 
-    def part(draw: int) -> Features:
-        of_draw = slice(draw * count, (draw + 1) * count)
-        return Features(fake.features[of_draw], None if fake.logits is None else fake.logits[of_draw], fake.info)
 
-    chosen, known = None if metrics is None else list(metrics), {} if known is None else known
-    parts = [
-        evaluate_features(real, part(draw), options, allow_too_few, holdout, chosen, known) for draw in range(draws)
-    ]
+def over_draws(parts: Sequence[dict[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """The metrics of several draws as one: the first's, with the mean, "values" and "draw_std" over all."""
     results = parts[0]
-    if draws > 1:
-        for key, result in results.items():
-            values = [found[key]["value"] for found in parts]
-            result |= {"value": float(np.mean(values)), "values": values, "draw_std": float(np.std(values, ddof=1))}
+    for key, result in results.items() if len(parts) > 1 else ():
+        values = [found[key]["value"] for found in parts]
+        result |= {"value": float(np.mean(values)), "values": values, "draw_std": float(np.std(values, ddof=1))}
     return results

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from genbench.errors import InputError
 from genbench.metrics.checks import MetricWarning, check_features, check_pair, with_progress
-from genbench.metrics.metric import INCEPTION, Inputs, Metric, Reference, Value
-
-Statistics = tuple[NDArray[np.float64], NDArray[np.float64]]
+from genbench.metrics.metric import INCEPTION, SPATIAL, Features, Inputs, Metric, Reference, Statistics, Value
+from genbench.metrics.options import EvaluationOptions
 
 PAPER_SAMPLES = 50_000  # FD's bias is of the order 1/N: values of another number than the papers' are marked
 
@@ -195,11 +194,15 @@ def real_statistics(reference: Reference) -> Statistics:
 def _fd(inputs: Inputs) -> Value:
     """FD, with a note of what its number of images and its covariances do to it."""
     real, fake = inputs.real.features, inputs.fake.features
-    n_fake = len(fake)
     check_pair(real, fake, least=real.shape[1] + 1)
+    return _noted_fd(inputs.reference.once(real_statistics), fake)
+
+
+def _noted_fd(of_real: Statistics, fake: NDArray[Any]) -> Value:
+    n_fake = len(fake)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", MetricWarning)
-        distance = _fd_of(inputs.reference.once(real_statistics), fake)
+        distance = _fd_of(of_real, fake)
     notes = [str(warning.message) for warning in caught if issubclass(warning.category, MetricWarning)]
     if n_fake != PAPER_SAMPLES:
         few = "biased upward at so few images" if n_fake < PAPER_SAMPLES else f"more images than {PAPER_SAMPLES:,}"
@@ -207,17 +210,39 @@ def _fd(inputs: Inputs) -> Value:
     return Value(distance, note="; ".join(notes) or None)
 
 
+def _fd_against(of_real: Statistics, fake: Features, options: EvaluationOptions) -> Value:
+    """FD to published statistics of the real images."""
+    _check_against(of_real, fake)
+    return _noted_fd(of_real, fake.features)
+
+
+def _check_against(of_real: Statistics, fake: Features) -> None:
+    dim = len(of_real[0])
+    check_features("generated features", fake.features, least=dim + 1, constant_is_error=False)
+    if fake.features.shape[1] != dim:
+        raise InputError(f"statistics have {dim} dimensions, generated features {fake.features.shape[1]}")
+
+
 def _fd_infinity(inputs: Inputs) -> Value:
     """FD-infinity, with a note of the sizes that it comes from."""
-    fake, sizes = inputs.fake.features, inputs.options.fd_infinity_sizes
-    of_real = inputs.reference.once(real_statistics)
-    distance = _fd_infinity_of(of_real, fake, sizes, inputs.options.fd_infinity_seed)
+    return _noted_infinity(inputs.reference.once(real_statistics), inputs.fake.features, inputs.options)
+
+
+def _noted_infinity(of_real: Statistics, fake: NDArray[Any], options: EvaluationOptions) -> Value:
+    sizes = options.fd_infinity_sizes
+    distance = _fd_infinity_of(of_real, fake, sizes, options.fd_infinity_seed)
     return Value(distance, note=f"from {sizes} sizes up to {len(fake):,}")
+
+
+def _fd_infinity_against(of_real: Statistics, fake: Features, options: EvaluationOptions) -> Value:
+    """FD-infinity to published statistics of the real images."""
+    _check_against(of_real, fake)
+    return _noted_infinity(of_real, fake.features, options)
 
 
 def frechet_key(extractor: str) -> str:
     """The key of results for the Frechet distance in an extractor's features: fd_classifier, fid_clean."""
-    return next(metric.key(extractor) for metric in (FID, FD) if metric.is_for(extractor))
+    return next(metric.key(extractor) for metric in (FID, SFID, FD) if metric.is_for(extractor))
 
 
 FD = Metric(
@@ -227,7 +252,7 @@ FD = Metric(
     direction="lower",
     source="Heusel et al. 2017, arXiv 1706.08500",
     compute=_fd,
-    besides=tuple(INCEPTION),
+    besides=(*INCEPTION, SPATIAL),
     minimum=lambda dim, options: dim + 1,
     minimum_rule="feature dimension + 1",
     compared=2,
@@ -236,6 +261,7 @@ FD = Metric(
     biased=True,
     everywhere=True,
     of_reference=(real_statistics,),
+    against=_fd_against,
 )
 FID = replace(
     FD,
@@ -247,6 +273,16 @@ FID = replace(
     besides=(),
     compared=1,
 )
+SFID = replace(
+    FD,
+    name="sfid",
+    label="sFID",
+    definition="Frechet distance of Gaussians fitted to 7 channels of a middle layer of FID's own Inception network "
+    "(mixed_6/conv), which keep where things are",
+    source="Nash et al. 2021, arXiv 2103.03841; channels and order as in OpenAI's guided-diffusion",
+    extractors=(SPATIAL,),
+    besides=(),
+)
 FD_INFINITY = Metric(
     name="fd_infinity",
     label="FD∞",
@@ -254,12 +290,13 @@ FD_INFINITY = Metric(
     direction="lower",
     source="Chong and Forsyth 2020, arXiv 1911.07023",
     compute=_fd_infinity,
-    besides=tuple(INCEPTION),
+    besides=(*INCEPTION, SPATIAL),
     minimum=lambda dim, options: 2 * smallest_size(dim),
     minimum_rule="8 x feature dimension",
     optional=True,
     wanted=lambda options: options.fd_infinity_sizes > 0,
     of_reference=(real_statistics,),
+    against=_fd_infinity_against,
     compared=4,
     distance=True,
 )

@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from genbench.errors import InputError
 from genbench.metrics.checks import check_features
-from genbench.metrics.metric import INCEPTION, Inputs, Metric, Value
+from genbench.metrics.metric import INCEPTION, Features, Inputs, Metric, Statistics, Value
+from genbench.metrics.options import EvaluationOptions
 
 IMAGES_PER_SPLIT = 10  # fewer than this say nothing about a split's marginal p(y)
 
@@ -45,6 +47,14 @@ def _score(inputs: Inputs) -> Value:
     return Value(score, std, f"{splits} splits; the real images have {real_score:.4g}")
 
 
+def _score_only(of_real: Statistics, fake: Features, options: EvaluationOptions) -> Value:
+    """The score where no real images are, which it does not need."""
+    if fake.logits is None:
+        raise InputError(f"{fake.extractor} features: found no logits, expected an extractor that classifies")
+    score, std = inception_score(fake.logits, options.splits)
+    return Value(score, std, f"{options.splits} splits")
+
+
 INCEPTION_SCORE = Metric(
     name="inception_score",
     label="IS",
@@ -56,6 +66,7 @@ INCEPTION_SCORE = Metric(
     extractors=tuple(INCEPTION),
     minimum=lambda dim, options: IMAGES_PER_SPLIT * options.splits,
     minimum_rule=f"{IMAGES_PER_SPLIT} x splits",
+    against=_score_only,
     compared=5,
     overview=True,
     of_imagenet=True,

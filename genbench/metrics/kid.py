@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from genbench.metrics.checks import check_pair
 from genbench.metrics.kernel import draw_subsets, kernel_sums, kid_of_sums
-from genbench.metrics.metric import Inputs, Metric, Value
+from genbench.metrics.metric import SPATIAL, Inputs, Metric, Value
 from genbench.metrics.precision_recall import MANIFOLDS, manifolds
 
 
@@ -48,6 +48,7 @@ KID = Metric(
     direction="lower",
     source="Binkowski et al. 2018, arXiv 1801.01401",
     compute=_kid,
+    besides=(SPATIAL,),
     minimum=lambda dim, options: options.kid_subset_size,
     minimum_rule="kid_subset_size",
     compared=6,

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from genbench.errors import InputError
 from genbench.metrics.checks import check_pair
-from genbench.metrics.metric import Inputs, Metric, Reference, Value
+from genbench.metrics.metric import SPATIAL, Inputs, Metric, Reference, Value
 from genbench.metrics.neighbours import Nearest, centre_of, distance_tiles
 from genbench.metrics.precision_recall import MANIFOLDS, manifolds
 
@@ -72,6 +72,7 @@ MEMORISED = Metric(
     direction=None,  # below 5 % nothing is better: samples are then unlike both
     source="after Meehan et al. 2020, arXiv 2004.05675",
     compute=_memorised,
+    besides=(SPATIAL,),
     needs=("features", "holdout"),
     of_reference=(holdout_distances,),
     minimum=lambda dim, options: round(1 / NEAR_QUANTILE),

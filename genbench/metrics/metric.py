@@ -13,9 +13,11 @@ from genbench.metrics.options import EvaluationOptions
 Found = TypeVar("Found")
 Arrays = tuple[NDArray[Any], ...]
 Kept = TypeVar("Kept", bound=Arrays)
+Statistics = tuple[NDArray[np.float64], NDArray[np.float64]]  # mean (D,) and covariance (D, D) of features
 Known = dict[str, Arrays]  # by the name of the function that computed them
 # Only the official weights' features carry these names: any other network's distance is an FD, not an FID.
-INCEPTION = {"inception-clean": "clean", "inception-legacy": "legacy"}
+INCEPTION = {"inception-clean": "clean", "inception-legacy": "legacy", "inception-tensorflow": "tensorflow"}
+SPATIAL = "inception-spatial"  # features of the same network that keep where things are: for sFID only
 LAST = 100  # in the comparison
 
 
@@ -162,7 +164,8 @@ class Metric(MetricInfo):
     besides: those it is not for. minimum: how many images it needs, from (feature dimension, options), with
     minimum_rule in words. optional: it is left out where there are too few images, instead of an error.
     wanted: whether options ask for it. of_reference: what it computes of real and test images only, which a file can
-    keep for the next row.
+    keep for the next row. against: how it is computed where of the real images only the statistics are known, such as
+    published ones, from (statistics, features of generated images, options); None where they do not suffice.
     """
 
     compute: Callable[[Any], Value]
@@ -174,6 +177,7 @@ class Metric(MetricInfo):
     optional: bool = False
     wanted: Callable[[EvaluationOptions], bool] = lambda options: True
     of_reference: tuple[Callable[[Reference], Arrays], ...] = ()
+    against: Callable[[Statistics, Features, EvaluationOptions], Value] | None = None
 
     def is_for(self, extractor: str, logits: bool = True, holdout: bool = True) -> bool:
         """Whether an extractor's features give it, with logits and features of test images or without."""

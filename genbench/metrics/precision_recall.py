@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from genbench.metrics.checks import check_features, check_pair
 from genbench.metrics.kernel import KernelSums, draw_subsets, kernel_sums, kid_of_sums
-from genbench.metrics.metric import Inputs, Metric, Reference, Value
+from genbench.metrics.metric import SPATIAL, Inputs, Metric, Reference, Value
 from genbench.metrics.neighbours import Nearest, centre_of, distance_tiles, neighbour_distances
 
 MANIFOLDS = frozenset({"precision", "recall", "density", "coverage"})
@@ -108,6 +108,7 @@ PRECISION = Metric(
     direction="higher",
     source="Kynkaanniemi et al. 2019, arXiv 1904.06991",
     compute=lambda inputs: Value(inputs.once(manifolds).values["precision"], note=f"k = {inputs.options.precision_k}"),
+    besides=(SPATIAL,),
     minimum=lambda dim, options: max(options.precision_k, options.density_k) + 1,
     minimum_rule="k + 1 neighbours",
     of_reference=(real_radii,),

@@ -38,7 +38,8 @@ class Metric(Record):
     values: list[float] | None = only(DRAWS, "the number of each draw")
     draw_std: float | None = only(DRAWS, "standard deviation between these (N - 1 in the denominator)")
     about: dict[str, Any] | None = only(
-        "of a metric of your own", "what it is, as the fields of `MetricInfo` in `genbench/metrics/metric.py`"
+        "of a metric of your own, and of a distance to published statistics",
+        "what it is, as the fields of `MetricInfo` in `genbench/metrics/metric.py`",
     )
 
 
@@ -50,6 +51,11 @@ class Metrics(Record):
         default_factory=dict, description="by name: the hash of the weights, and what else made the features"
     )
     warnings: list[str] = Field(default_factory=list, description="sentences that belong beside the numbers")
+    published: dict[str, dict[str, Any]] | None = only(
+        "where published statistics are compared with",
+        "by the extractor that made them: their `file`, its `sha256`, the number of features `dim`, and `num_images`, "
+        "if the file states it",
+    )
     unavailable: str | None = only("where nothing was drawn, and there are no metrics", "the reason")
     reference_sha256: str | None = Field(default=None, description="hash of the real images")
     samples_sha256: str | None = Field(default=None, description="hash of the samples")

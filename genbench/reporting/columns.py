@@ -17,8 +17,9 @@ FEATURES = {  # how labels name an extractor
     "dinov2": "DINOv2",
     "clean": "clean",
     "legacy": "legacy",
+    "tensorflow": "tensorflow",
 }
-INCEPTION = ("clean", "legacy")  # resizes before FID's own network
+INCEPTION = ("clean", "legacy", "tensorflow")  # resizes before FID's own network
 STAND_INS = {
     "classifier": "features of a classifier of this data set, a stand-in for Inception's: no FID",
     "objects": "features of a classifier of this data set's objects, a stand-in for Inception's: no FID",

@@ -2,8 +2,10 @@
 
 import os
 import re
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from genbench.data import load_image_set, load_images
 from genbench.errors import InputError
@@ -45,10 +47,21 @@ def draw_neighbours(
     nearest = chosen.index[:30]
     drawn, _ = load_images(samples)
     real = load_image_set(train).images
+    save_png(out, above_their_neighbours(drawn, real, nearest))
+
+
+def above_their_neighbours(
+    drawn: NDArray[np.uint8], real: NDArray[np.uint8], nearest: Sequence[int]
+) -> NDArray[np.uint8]:
+    """A sheet (H', W', 3) of images `drawn`, ten in a row, and below each the one of `real` that is nearest to it.
+
+    nearest: the index of that one, for the first so many. Images are uint8 (N, H, W, C) of one shape. A last row of
+    fewer than ten is left out, where there are others.
+    """
     rows = [
         row
         for start in range(0, len(nearest), 10)
-        for row in (drawn[start : start + 10], real[nearest[start : start + 10]])
+        for row in (drawn[start : start + 10], real[list(nearest[start : start + 10])])
     ]
     rows = [row for row in rows if len(row) == 10] or rows
-    save_png(out, grid(np.concatenate(rows), columns=10))
+    return grid(np.concatenate(rows), columns=10)

@@ -1,4 +1,4 @@
-"""A suite's part `evaluation`, checked: extractors, metrics, objects, and whether there will be images enough."""
+"""A suite's part `evaluation`, checked: extractors, metrics, statistics, objects, and if there are images enough."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -10,6 +10,7 @@ from genbench.data import Description
 from genbench.data.objects import labels_path, parse_labels, read_labels
 from genbench.errors import InputError, place, unknown_name
 from genbench.features import EXTRACTORS
+from genbench.features.published_statistics import published_for
 from genbench.files.downloads import existing_path
 from genbench.metrics import METRICS, EvaluationOptions, frechet_key, load_metric, metric_info
 from genbench.metrics.collection import by_name
@@ -56,6 +57,26 @@ def check_metrics(evaluation: Mapping[str, Any], options: EvaluationOptions, hol
     return needed
 
 
+def check_published(evaluation: Mapping[str, Any], data_root: Path) -> dict[str, int]:
+    """How many images the distance to each file of published statistics needs, by its key.
+
+    Raises InputError for a file that is missing or no statistics, and for an extractor that the suite does not have, or
+    whose weights are made here, so that nobody can have published its features.
+    """
+    needed = {}
+    for name, path in evaluation.get("statistics", {}).items():
+        with place(name):
+            if name not in evaluation["extractors"]:
+                raise InputError(
+                    f"found statistics of it, but evaluation: extractors has only {', '.join(evaluation['extractors'])}"
+                )
+            if EXTRACTORS[name].weights is None and not EXTRACTORS[name].packages:
+                raise InputError("found statistics of it, but its weights are trained here; expected published ones")
+            dim = published_for(existing_path(path, data_root), name).dim
+            needed[f"{frechet_key(name)}_published"] = dim + 1
+    return needed
+
+
 def suiting_extractors() -> str:
     """What a suite says for images without labels: the extractors that are installed, the most used first."""
     names = ["inception-clean", "inception-legacy", "dinov2", "efficientnet"]
@@ -99,6 +120,8 @@ def check_evaluation(suite: Mapping[str, Any], data: Description, data_root: Pat
     accuracies = [f"object_accuracy_{name}" for name in objects["labels"]] if objects else []
     with place("evaluation", "metrics"):
         own = check_metrics(evaluation, options, holdout=has_test_images(suite))
+    with place("evaluation", "statistics"):
+        own |= check_published(evaluation, data_root)
     kept = kept_metrics(evaluation)
     keys = [*accuracies, *kept, *own]
     if evaluation["headline"] not in keys:
@@ -157,4 +180,4 @@ def _ways_out(count: int, options: EvaluationOptions, short: Mapping[str, int], 
         other = ", with another headline" if headline in short else ""
         yield f"evaluation: without: [{', '.join(names)}] leaves them out{other}"
     else:
-        yield "expected more images, or the metric removed from evaluation: metrics"
+        yield "expected more images, or the metric removed from evaluation: metrics, or evaluation: statistics"

@@ -172,6 +172,10 @@ class Evaluation(Keys):
     without: SomeUnique[Name] | MISSING = MISSING
     """Metrics of genbench that are left out, by name, such as [fd, fid]: they need more images than some data sets
     have."""
+    statistics: Annotated[dict[Name, FilePath], Field(min_length=1)] | MISSING = MISSING
+    """Published statistics of real images, as an npz with mu and sigma, by the extractor that made them, which the file
+    itself does not say: {inception-tensorflow: fid_stats_cifar10_train.npz}. The distance to each is one more column,
+    which names the file and its hash. The path as it stands, or inside data_root."""
     options: Options = {}
     """Options of the metrics, such as kid_subset_size."""
     classifier: Classifier = _all_defaults(Classifier)

@@ -17,6 +17,7 @@ from genbench.files.downloads import unreachable
 from genbench.machine.devices import gpu_generation, gpu_memory, kind_of_device
 from genbench.machine.memory import available_memory, in_words
 from genbench.machine.precision import native_to_processor
+from genbench.metrics.metric import INCEPTION
 from genbench.suites.load import checkpoints
 from genbench.suites.runs import draws, has_test_images, num_samples, runs
 
@@ -166,7 +167,7 @@ def _size(shape: list[int]) -> int:
 
 def _row(extractor: str, known: Mapping[str, Any]) -> int:
     """Bytes that the features and logits of an image take."""
-    logits = {"classifier": known["num_classes"]}.get(extractor, INCEPTION_LOGITS if "inception" in extractor else 0)
+    logits = {"classifier": known["num_classes"]}.get(extractor, INCEPTION_LOGITS if extractor in INCEPTION else 0)
     return FLOAT * (EXTRACTORS[extractor].dim + logits)
 
 

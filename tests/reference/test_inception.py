@@ -1,13 +1,16 @@
 """Inception in both customs, equal to pytorch-fid, clean-fid and torch-fidelity on the same images and weights."""
 
 import dataclasses
+import shutil
 from pathlib import Path
 from unittest.mock import patch
 
+import cleanfid
 import numpy as np
 import pytest
 import torch
 from cleanfid import fid as clean_fid
+from cleanfid.features import get_reference_statistics
 from cleanfid.inception_torchscript import InceptionV3W
 from PIL import Image
 from pytorch_fid import fid_score
@@ -17,20 +20,26 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 from benchmarks.random_inception import random_state, save_clean, save_legacy
 from genbench.errors import InputError
 from genbench.features import EXTRACTORS, extract, load_extractor
+from genbench.features.computation import extract_features
 from genbench.features.inception import CLEAN_WEIGHTS, LEGACY_WEIGHTS
+from genbench.features.published_statistics import published_for
 from genbench.files import downloads
 from genbench.files.artifacts import sha256_file
 from genbench.metrics import EvaluationOptions, Features, evaluate_features, fd, metric_keys
 
 # torch.jit goes the way of all flesh; clean-fid's archive is one until then.
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")
-NAMES = ("inception-clean", "inception-legacy")
+NAMES = ("inception-clean", "inception-legacy", "inception-tensorflow")
+PORTED = NAMES[:2]  # by a package each
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("inception")
-    paths = {"inception-clean": folder / CLEAN_WEIGHTS.name, "inception-legacy": folder / LEGACY_WEIGHTS.name}
+    legacy = dict.fromkeys(
+        ("inception-legacy", "inception-tensorflow", "inception-spatial"), folder / LEGACY_WEIGHTS.name
+    )
+    paths = {"inception-clean": folder / CLEAN_WEIGHTS.name, **legacy}
     state = random_state()
     save_legacy(paths["inception-legacy"], state)
     save_clean(paths["inception-clean"], state)
@@ -39,7 +48,7 @@ def weights(tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def extractors(weights):
-    return {name: load_extractor(f"{name}:{weights[name]}", any_weights=True) for name in NAMES}
+    return {name: load_extractor(f"{name}:{path}", any_weights=True) for name, path in weights.items()}
 
 
 def pictures(count: int, size: int = 32, seed: int = 0) -> np.ndarray:
@@ -85,7 +94,7 @@ PEERS = {
 
 
 @pytest.mark.filterwarnings("ignore:.*disp:DeprecationWarning", "ignore:.*mode:DeprecationWarning")
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PORTED)
 def test_features_and_fid_are_the_packages_own(name, extractors, weights, sets):
     ours = [extract(images, extractors[name])[0] for images, _ in sets]
     features, distance = PEERS[name]
@@ -108,6 +117,46 @@ def test_features_and_logits_are_those_of_torch_fidelity(extractors, weights):
     np.testing.assert_allclose(
         extract(images, extractors["inception-legacy"])[1], expected[1], atol=0.05 * np.abs(expected[1]).max()
     )
+
+
+def test_statistics_are_pytorch_fids_own_and_clean_fid_reads_them_too(weights, sets, tmp_path, monkeypatch):
+    (_, folder), path = sets[0], weights["inception-legacy"]
+    ours, theirs = tmp_path / "ours.npz", tmp_path / "theirs.npz"
+    extract_features(folder, f"inception-legacy:{path}", None, any_weights=True, statistics=ours)
+    state = torch.load(path, weights_only=True)
+    with patch.object(pytorch_fid, "load_state_dict_from_url", lambda url, progress: state):
+        fid_score.save_fid_stats([str(folder), str(theirs)], 8, "cpu", 2048, num_workers=0)
+    of_theirs = published_for(theirs, "inception-legacy")
+    assert (of_theirs.made_by, of_theirs.num_images) == (None, None)
+    read = fid_score.compute_statistics_of_path(str(ours), None, 8, 2048, "cpu")
+    for found, expected in zip(read, of_theirs.pair, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+    # clean-fid looks for statistics of one's own beside its code, by their name.
+    (tmp_path / "stats").mkdir()
+    shutil.copy(ours, tmp_path / "stats/pictures_clean_custom_na.npz")
+    monkeypatch.setattr(cleanfid, "__file__", str(tmp_path / "__init__.py"))
+    read = get_reference_statistics("pictures", "na", mode="clean", split="custom")
+    for found, expected in zip(read, published_for(ours, "inception-legacy").pair, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("size", [32, 300])
+def test_after_tensorflows_resize_features_and_those_for_sfid_are_torch_fidelitys(size, extractors, weights):
+    """Its port has TensorFlow's resize and scale. The maps for sFID are those that OpenAI's evaluator asks for: the
+    first 7 channels of mixed_6/conv, which is the first branch of Mixed_6d, in TensorFlow's order (N, H, W, C)."""
+    images = pictures(2, size=size)
+    path = str(weights["inception-legacy"])
+    reference = FeatureExtractorInceptionV3("x", ["2048", "logits_unbiased"], feature_extractor_weights_path=path)
+    maps = []
+    reference.Mixed_6d.branch1x1.register_forward_hook(lambda module, inputs, output: maps.append(output))
+    expected = [x.numpy() for x in reference(torch.from_numpy(images).permute(0, 3, 1, 2))]
+    for ours, theirs in zip(extract(images, extractors["inception-tensorflow"]), expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5 * np.abs(theirs).max())
+    spatial, logits = extract(images, extractors["inception-spatial"])
+    in_order = maps[0].numpy().transpose(0, 2, 3, 1)[..., :7].reshape(2, -1)
+    np.testing.assert_allclose(spatial, in_order, atol=1e-5 * np.abs(in_order).max())
+    assert spatial.shape == (2, EXTRACTORS["inception-spatial"].dim) == (2, 2023)
+    assert logits is None
 
 
 @pytest.mark.parametrize("name", NAMES)

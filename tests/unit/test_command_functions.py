@@ -72,6 +72,7 @@ FLAGS = {
     "--picture": "what a model shows of itself",
     "--precision": "of arithmetic in a training",
     "--preflight": "preflight.json",
+    "--published": "published statistics of real images, by extractor",
     "--real": "features of real images",
     "--record": "where weights come from",
     "--reference": "the samples to compare with",
@@ -104,7 +105,7 @@ OLD = {
     "draw_neighbours": {"--metrics": "--evaluation"},
     "evaluate": {"--holdout": "--test"},
     "import_samples": {"--count": "--limit"},
-    "extract_features": {"--weights-dir": "--weights-root"},
+    "extract_features": {"--weights-dir": "--weights-root", "--statistics": "--write-statistics"},
     "render_report": {"--out-dir": "--report"},
 }
 

@@ -1,0 +1,290 @@
+"""All metrics that two sets of images allow, whatever is known of each: images, features, or published statistics."""
+
+import contextlib
+import logging
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from genbench import own_code
+from genbench.data.as_found import Axes
+from genbench.data.decoding import Filter
+from genbench.errors import InputError, place, unknown_name
+from genbench.evaluation.materials import Eyes, Materials, WeightsError, check_names, gather
+from genbench.evaluation.results import Evaluation
+from genbench.evaluation.sides import Given, Reading, Side, open_side
+from genbench.features import EXTRACTORS, load_features
+from genbench.features.evaluation import evaluate_files
+from genbench.features.published_statistics import PublishedStatistics, choose_published
+from genbench.metrics import (
+    METRICS,
+    EvaluationOptions,
+    Metric,
+    Statistics,
+    evaluate_against,
+    feature_statistics,
+    frechet_distance,
+    frechet_key,
+    load_metric,
+    metric_info,
+    possible_against,
+)
+from genbench.records.metrics import Metrics
+from genbench.records.provenance import Provenance
+from genbench.schema import check_arguments
+
+if TYPE_CHECKING:
+    import os
+
+    import torch
+
+log = logging.getLogger(__name__)
+
+TEMPLATES = Path(__file__).parents[2] / "report"
+DEFAULT = ("inception-clean", "efficientnet")  # FID, and what needs no download
+SAME = {"fid": "fd", "fid_infinity": "fd_infinity"}  # one distance, called FID only in the features of FID's network
+ASK = (
+    "expected --features with the network and resize that made them: inception-tensorflow (TTUR, EDM, OpenAI), "
+    "inception-legacy (pytorch-fid), inception-clean (clean-fid), and inception-spatial for mu_s and sigma_s"
+)
+
+
+def evaluate(
+    fake: Given,
+    real: Given,
+    *,
+    test: Given | None = None,
+    metrics: Sequence[str] | None = None,
+    features: Sequence[str] | None = None,
+    options: Mapping[str, Any] | None = None,
+    layout: Axes | None = None,
+    channels: Literal[1, 3] | None = None,
+    image_size: int | None = None,
+    filter: Filter | None = None,
+    split: Literal["train", "test"] = "train",
+    out: "str | os.PathLike[str] | None" = None,
+    data_root: "str | os.PathLike[str]" = "resources/downloads",
+    weights_root: "str | os.PathLike[str] | None" = None,
+    any_weights: bool = False,
+    batch_size: int | None = None,
+    device: "torch.device | str" = "cpu",
+) -> Evaluation:
+    """How good the images `fake` are, beside the images `real`: every metric that the two allow.
+
+    fake, real: a folder, .zip or .tar of images; an .npy or .npz of images; features made before; published statistics
+    (an npz with mu and sigma), which allow a distance only; an array or tensor of images, uint8. real may also be the
+    name of a data set, of which `split` is taken. test: held-out real images, which show whether samples are memorised;
+    of a data set's name they are its test images. metrics: names such as "fid", "kid" and "precision", or FILE.py:NAME
+    of your own; by default all. features: extractors, NAME or NAME:PATH; by default `DEFAULT`, or those that the
+    features given were made with. One whose weights can't be had is left out, and `Evaluation.missing` says which file
+    to put where. options: those of `EvaluationOptions`. layout: of arrays: NHWC, or NCHW as torch has it. channels,
+    image_size, filter: convert and resize every image. out: a folder for a page, metrics.json, pictures, and the
+    features, which a second evaluation does not compute again. weights_root, any_weights: as of `load_extractor`.
+
+    Too few images for a metric leave it out, with a line among the warnings. Raises InputError for what can't be read,
+    for statistics of which `features` do not say what made them, and where nothing at all could be computed.
+    """
+    chosen = choose_metrics(metrics)
+    given = dict(options or {})
+    with place("--options"):
+        check_arguments(EvaluationOptions, given)
+    reading = Reading(layout, channels, image_size, filter, split, Path(data_root))
+    sides = {"real": open_side(real, "real images", reading, datasets=True)}
+    sides["fake"] = open_side(fake, "generated images", reading)
+    held_out = sides["real"].holdout if test is None else open_side(test, "test images", reading)
+    if held_out is not None:
+        sides["test"] = held_out
+    specs = choose_extractors(features, sides)
+    task = _Task(sides, assign_statistics(sides, specs, stated=features is not None), chosen, given)
+    root = None if weights_root is None else Path(weights_root)
+    with _folder(out) as folder:
+        found, missing = [], []
+        for spec in specs:
+            eyes = Eyes(spec, root, any_weights, batch_size, device)
+            try:
+                found.append(gather(eyes, sides, task.statistics.get(eyes.name, {}), folder / "features"))
+            except WeightsError as error:
+                log.warning("%s", error)
+                missing.append(str(error))
+        evaluation = Evaluation(task.record(found), missing, sides["real"].dataset, _shape(sides))
+        if not evaluation.record.metrics:
+            reasons = [*missing, *evaluation.warnings] or ["the two sides have no features in common"]
+            raise InputError(f"nothing could be computed: {'; '.join(reasons)}")
+        if out is not None:
+            from genbench.evaluation.page import publish
+
+            publish(Path(out), evaluation, sides["fake"], sides["real"], found, TEMPLATES)
+    return evaluation
+
+
+def choose_metrics(names: Sequence[str] | None) -> list[Metric]:
+    """The metrics of these names; all of genbench's, where none are given. fid and fd are one: so are their limits."""
+    if names is None:
+        return list(METRICS.values())
+    same = {**SAME, **{value: key for key, value in SAME.items()}}
+    chosen: dict[str, Metric] = {}
+    for name in names:
+        if own_code.parse(name):
+            own = load_metric(own_code.complete(name))
+            chosen[own.name] = own
+        elif name in METRICS:
+            chosen |= {each: METRICS[each] for each in (name, same.get(name, name))}
+        else:
+            raise unknown_name("--metrics", name, METRICS)
+    return list(chosen.values())
+
+
+def choose_extractors(features: Sequence[str] | None, sides: Mapping[str, Side]) -> list[str]:
+    """The extractors that are asked for; or those of the features given, or by default DEFAULT.
+
+    Raises InputError where features or statistics do not say what made them, and nobody does.
+    """
+    if features is not None:
+        check_names(list(features), sides)
+        return list(features)
+    for side in sides.values():
+        if side.bare is not None:
+            raise InputError(f"{side.name}: found features that do not say what made them; {ASK}")
+        for statistics in side.statistics:
+            if not statistics.made_by:
+                raise InputError(f"{statistics.file}: found statistics that do not say what made them; {ASK}")
+    told = [name for side in sides.values() for name in side.made]
+    told += [str(found.made_by["name"]) for side in sides.values() for found in side.statistics if found.made_by]
+    return list(dict.fromkeys(told)) or list(DEFAULT)
+
+
+def assign_statistics(
+    sides: Mapping[str, Side], specs: Sequence[str], stated: bool
+) -> dict[str, dict[str, PublishedStatistics]]:
+    """By extractor, the published statistics of each side that it made.
+
+    Raises InputError where several of the extractors have as many features, so that either could have.
+    """
+    found: dict[str, dict[str, PublishedStatistics]] = {}
+    for role, side in sides.items():
+        for statistics in side.statistics:
+            names = [spec.partition(":")[0] for spec in specs]
+            if statistics.made_by:
+                by = str(statistics.made_by["name"])
+                names = [name for name in names if by in (name, f"{name}-unofficial")] or names
+            fitting = [name for name in names if name in EXTRACTORS and EXTRACTORS[name].dim == statistics.dim]
+            if len(fitting) > 1:
+                raise InputError(
+                    f"{statistics.file}: found statistics of {statistics.dim} features, as {' and '.join(fitting)} "
+                    "have; expected one of them in --features: the one that made them"
+                )
+            for name in fitting or [name for name in names if name not in EXTRACTORS]:
+                if choose_published([statistics], name):
+                    found.setdefault(name, {})[role] = statistics
+        dims = {statistics.dim for statistics in side.statistics}
+        used = any(role in each for each in found.values())
+        if dims and not used and side.images is None and side.bare is None:
+            raise InputError(
+                f"{side.statistics[0].file}: found statistics of {' and '.join(map(str, sorted(dims)))} dimensions, "
+                f"which none of --features {', '.join(specs)} has; {ASK}"
+            )
+    return found
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What is computed from the features: of which sides, which metrics, with which options."""
+
+    sides: Mapping[str, Side]
+    statistics: Mapping[str, Mapping[str, PublishedStatistics]]
+    metrics: list[Metric]
+    given: dict[str, Any]
+
+    @property
+    def options(self) -> EvaluationOptions:
+        return EvaluationOptions(**self.given)
+
+    def record(self, found: Sequence[Materials]) -> Metrics:
+        """The record of all metrics in the features of all extractors."""
+        content: dict[str, Any] = {"metrics": {}, "extractors": {}, "warnings": []}
+        pairs = [each for each in found if {"real", "fake"} <= each.files.keys()]
+        if pairs:
+            real, fake = ([each.files[role] for each in pairs] for role in ("real", "fake"))
+            held_out = [each.files["test"] for each in pairs if "test" in each.files]
+            test = held_out if len(held_out) == len(pairs) else None
+            content = evaluate_files(
+                real, fake, test, options=self.given, allow_too_few=True, metrics=self.metrics
+            ).content()
+        for each in found:
+            self._add_distances(content, each)
+        warnings = [warning for side in self.sides.values() for warning in side.warnings]
+        content["warnings"] = list(dict.fromkeys([*warnings, *content["warnings"]]))
+        given = {"options": self.given, "provenance": Provenance.collect("numpy", kind="metrics")}
+        return Metrics(**{**given, **content})
+
+    def _add_distances(self, content: dict[str, Any], each: Materials) -> None:
+        """The metrics that published statistics allow, instead of those from a part of their images."""
+        if not each.statistics:
+            return
+        known, notes = {}, []
+        for role, statistics in each.statistics.items():
+            if role in ("real", "fake"):
+                known[role] = statistics.pair
+                notes.append(statistics.note(each.name))
+                content.setdefault("published", {})[each.name] = statistics.about()
+        if "real" in known and "fake" in each.files:
+            fake = load_features(each.files["fake"])
+            with place(self.sides["fake"].name):
+                computed = evaluate_against(known["real"], fake, self.options, self.metrics)
+            content |= {"num_fake": len(fake.features), "samples_sha256": fake.info["images_sha256"]}
+            content["warnings"] += fake.info.get("warnings", [])
+            content["warnings"] += [
+                f"{metric.label} is left out: too few images (it needs {metric.minimum_rule})"
+                for key, metric in possible_against(fake, self.options, self.metrics).items()
+                if key not in computed
+            ]
+        else:
+            computed = self._between(each, known)
+        for value in computed.values():
+            value["note"] = "; ".join(filter(None, [value["note"], *notes]))
+        content["metrics"] |= computed
+        content["extractors"][each.name] = {key: value for key, value in each.extractor.items() if key != "name"}
+
+    def _between(self, each: Materials, known: dict[str, Statistics]) -> dict[str, dict[str, Any]]:
+        """The Frechet distance where the generated images are known by their statistics only."""
+        key, counts = frechet_key(each.name), {}
+        if metric_info(key).name not in {metric.name for metric in self.metrics}:
+            return {}
+        for role in ("real", "fake"):
+            if role not in known and role in each.files:
+                found = load_features(each.files[role]).features
+                known[role], counts[role] = feature_statistics(found), len(found)
+        if len(known) < 2:
+            return {}
+        value = frechet_distance(*known["real"], *known["fake"])
+        return {
+            key: {
+                "value": value,
+                "std": None,
+                "n_real": counts.get("real"),
+                "n_fake": counts.get("fake"),
+                "note": None,
+            }
+        }
+
+
+def _shape(sides: Mapping[str, Side]) -> tuple[int, int, int] | None:
+    """(C, H, W) of the images, if any are there."""
+    images = [side.images for side in sides.values() if side.images is not None]
+    return (images[0].shape[3], images[0].shape[1], images[0].shape[2]) if images else None
+
+
+@contextlib.contextmanager
+def _folder(out: "str | os.PathLike[str] | None") -> Iterator[Path]:
+    """The folder of the results; without one a folder that is gone afterwards."""
+    if out is None:
+        with tempfile.TemporaryDirectory(prefix="genbench-") as folder:
+            yield Path(folder)
+        return
+    folder_of_results = Path(out)
+    if folder_of_results.exists() and not folder_of_results.is_dir():
+        raise InputError(f"--out: found a file at {out}, expected a folder or nothing")
+    folder_of_results.mkdir(parents=True, exist_ok=True)
+    yield folder_of_results

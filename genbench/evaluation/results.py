@@ -1,0 +1,124 @@
+"""What an evaluation has found: a record, as metrics.json holds it, and a table for people."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from genbench.metrics import METRICS, MetricInfo
+from genbench.metrics.metric import INCEPTION
+from genbench.records.metrics import Metric, Metrics
+from genbench.reporting.cells import Cell, print_cell
+from genbench.reporting.columns import Column, info_of, metric_columns, stated
+from genbench.reporting.numerals import significant
+from genbench.reporting.row import measured
+from genbench.reporting.table import letters
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Line(NamedTuple):
+    """One metric as it is shown. std: the spread within its computation, "" if none. extractor: of its features."""
+
+    column: Column
+    cell: Cell
+    std: str
+    extractor: str
+    metric: Metric
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All metrics of an evaluation: `record` is what metrics.json holds of them, `table` a pandas DataFrame.
+
+    missing: a line for each extractor that was left out, since its weights can't be had. dataset, image_shape: of the
+    real images, where known.
+    """
+
+    record: Metrics
+    missing: list[str]
+    dataset: str | None = None
+    image_shape: tuple[int, int, int] | None = None
+
+    def __getitem__(self, key: str) -> float:
+        """The value of a metric by its key, such as `fid_clean`."""
+        return self.record.metrics[key].value
+
+    def _repr_html_(self) -> str:
+        return str(self.table.to_html())
+
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences that belong beside the numbers."""
+        return list(self.record.warnings)
+
+    @property
+    def table(self) -> "pd.DataFrame":
+        """A row for each metric: label, value, std, better (which end), features, n_real, n_fake, note."""
+        import pandas as pd
+
+        rows = {
+            line.column.key: {
+                "label": line.column.label.partition(" ×10")[0],
+                "value": line.metric.value,
+                "std": line.metric.std,
+                "better": line.column.direction,
+                "features": line.extractor,
+                "n_real": line.metric.n_real,
+                "n_fake": line.metric.n_fake,
+                "note": "; ".join(line.cell.notes) or None,
+            }
+            for line in self.lines
+        }
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("metric")
+
+    @cached_property
+    def lines(self) -> list[Line]:
+        """The metrics in the order of tables, as they are printed."""
+        found = self.record.metrics
+        own = {key: stated(key, metric.about) for key, metric in found.items() if metric.about is not None}
+        keys = sorted(found, key=lambda key: self._place(key, own))
+        data = {"name": self.dataset, "image_shape": None if self.image_shape is None else list(self.image_shape)}
+        columns = metric_columns(keys, self.record.num_fake, data, own)
+        values = {key: [value] for key, value in measured(self.record, found).items()}
+        lines = []
+        for column in columns:
+            cell, metric = print_cell(values, column), found[column.key]
+            cell.notes = list(dict.fromkeys([*column.notes, *cell.notes]))
+            std = "" if metric.std is None else significant(metric.std * column.scale)
+            lines.append(Line(column, cell, std, self.extractor_of(column.key), metric))
+        return lines
+
+    @cached_property
+    def footnotes(self) -> dict[str, str]:
+        """The mark of every note, in reading order."""
+        texts = [note for line in self.lines for note in line.cell.notes]
+        return {text: letters(number) for number, text in enumerate(dict.fromkeys(texts), start=1)}
+
+    def marks(self, notes: list[str]) -> list[str]:
+        """The marks of some notes."""
+        return [self.footnotes[note] for note in notes]
+
+    def extractor_of(self, key: str) -> str:
+        """The extractor in whose features a metric stands; "" where its key does not say."""
+        for name in self.record.extractors:
+            named = key.endswith(f"_{INCEPTION.get(name, name)}")
+            if named or any(metric.key(name) == key for metric in METRICS.values() if metric.is_for(name)):
+                return name
+        return ""
+
+    def _place(self, key: str, own: Mapping[str, MetricInfo]) -> tuple[Any, ...]:
+        """By extractor, and then as a comparison orders metrics."""
+        names = list(self.record.extractors)
+        extractor = self.extractor_of(key)
+        order = {name: number for number, name in enumerate(METRICS)}
+        info = info_of(key, own)
+        compared = 99 if info.compared is None else info.compared
+        return (names.index(extractor) if extractor else len(names), compared, order.get(info.name, len(order)))
+
+    def texts(self) -> Iterator[str]:
+        """The notes with their marks, the warnings, and what is missing, each a line."""
+        yield from (f"{mark} {note}" for note, mark in self.footnotes.items())
+        yield from self.warnings
+        yield from (f"left out: {line}" for line in self.missing)

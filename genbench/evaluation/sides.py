@@ -1,0 +1,148 @@
+"""What is compared: each side is images, features made before, or published statistics; or several of these."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genbench.data import SOURCES, load_image_set, load_images, open_dataset
+from genbench.data.as_found import KEYS, Axes, as_images, read_images
+from genbench.data.decoding import Filter
+from genbench.errors import InputError, place
+from genbench.features.files import load_features
+from genbench.features.published_statistics import PublishedStatistics, has_statistics, read_published
+from genbench.files.npz import list_npz, read_npy, read_npz
+
+BARE = ("feats", "features", "reps")  # clean-fid's features for KID, others', and dgm-eval's
+Given = Any  # a path, the name of a data set, an array, a tensor
+
+
+@dataclass
+class Side:
+    """One side of an evaluation, as far as it is known.
+
+    name: for messages. images: uint8 (N, H, W, C), with the `info` of their file. made: files of features by extractor.
+    bare: features (N, D) of which only their reader knows what made them. holdout: the held-out images of a data set.
+    """
+
+    name: str
+    images: NDArray[np.uint8] | None = None
+    info: Mapping[str, Any] = field(default_factory=dict)
+    made: dict[str, Path] = field(default_factory=dict)
+    bare: NDArray[np.float32] | None = None
+    statistics: list[PublishedStatistics] = field(default_factory=list)
+    holdout: "Side | None" = None
+    dataset: str | None = None
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a reader of the numbers must know of the images."""
+        notes = [*self.info.get("notes", []), *(["stored with losses (JPEG)"] if self.info.get("lossy") else [])]
+        return [f"{self.name}: {note}" for note in notes]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How images are read: what `read_images` takes; and of a data set, which split, and where raw data are."""
+
+    layout: Axes | None = None
+    channels: Literal[1, 3] | None = None
+    image_size: int | None = None
+    filter: Filter | None = None
+    split: Literal["train", "test"] = "train"
+    data_root: Path = Path("resources/downloads")
+
+    @property
+    def of_images(self) -> dict[str, Any]:
+        return {key: getattr(self, key) for key in ("layout", "channels", "image_size", "filter")}
+
+
+def open_side(given: Given, name: str, reading: Reading, datasets: bool = False) -> Side:
+    """What is at a path, in an array or tensor, or in the data set of this name, if `datasets` are looked for.
+
+    Raises InputError, which names it, for what is none of these.
+    """
+    if isinstance(given, str | os.PathLike):
+        path = Path(given).expanduser()
+        if path.exists():
+            return _of_path(path, name, reading)
+        if datasets and str(given) in SOURCES and str(given) != "folder":
+            return _of_dataset(str(given), name, reading)
+        others = f", nor a data set, such as {', '.join(sorted(SOURCES.keys() - {'folder'}))}" if datasets else ""
+        raise InputError(f"{given}: no such file or folder{others}")
+    with place(name):
+        array = np.asarray(given.detach().cpu() if hasattr(given, "detach") else given)
+        if array.ndim == 2:
+            return Side(name, bare=_as_features(array))
+        return Side(name, as_images(array, reading.layout))
+
+
+def _of_path(path: Path, name: str, reading: Reading) -> Side:
+    if path.is_file() and path.suffix.lower() == ".npz":
+        return _of_npz(path, name, reading)
+    if path.is_file() and path.suffix.lower() == ".npy":
+        array = read_npy(path)
+        if array.ndim == 2:
+            with place(path):
+                return Side(name, bare=_as_features(array))
+    return Side(name, *read_images(path, **reading.of_images))
+
+
+def _of_npz(path: Path, name: str, reading: Reading) -> Side:
+    read_npz(path, ())  # a damaged file is told by its name
+    keys = list_npz(path)
+    if {"features", "info"} <= set(keys):
+        found = load_features(path)
+        return Side(name, made={found.extractor: path})
+    side = Side(name)
+    if has_statistics(keys):
+        side.statistics = read_published(path)
+    for key in BARE:
+        if key in keys:
+            with place(f"{path}: {key}"):
+                side.bare = _as_features(read_npz(path, (key,))[key])
+    if any(key in keys for key in KEYS):
+        side.images, side.info = _images_of(path, keys, reading)
+    if not side.statistics and side.bare is None and side.images is None:
+        shown = ", ".join(keys[:5]) or "none"
+        raise InputError(
+            f"{path}: found the keys {shown}; expected images ({', '.join(KEYS)}), features ({', '.join(BARE)}), or "
+            "statistics (mu and sigma)"
+        )
+    return side
+
+
+def _images_of(path: Path, keys: list[str], reading: Reading) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+    options = reading.of_images
+    if "info" not in keys or options["channels"] or options["image_size"]:
+        return read_images(path, **options)
+    images, info = load_images(path)  # which verifies what genbench wrote
+    with place(path):
+        return as_images(images, reading.layout), info
+
+
+def _of_dataset(source: str, name: str, reading: Reading) -> Side:
+    """A split of a data set, with the other as held-out images; as it was prepared here, if it was."""
+    prepared = {split: Path("resources") / source / f"{split}.npz" for split in ("train", "test")}
+    if all(path.exists() for path in prepared.values()):
+        sets = {split: load_image_set(path) for split, path in prepared.items()}
+    else:
+        sets = open_dataset({"source": source}, reading.data_root).load()
+    chosen = sets[reading.split]
+    label = f"{name} ({source}, {reading.split})"
+    side = Side(label, chosen.images, chosen.info, dataset=source)
+    if reading.split == "train":
+        side.holdout = Side(f"test images ({source})", sets["test"].images, sets["test"].info)
+    return side
+
+
+def _as_features(array: NDArray[Any]) -> NDArray[np.float32]:
+    if array.ndim != 2 or array.dtype.kind not in "fiu" or 0 in array.shape:
+        raise InputError(f"found {array.dtype} {array.shape}, expected features (N, D)")
+    if not np.isfinite(array).all():
+        raise InputError("found features that are NaN or infinite, expected finite values")
+    return np.ascontiguousarray(array, dtype=np.float32)
