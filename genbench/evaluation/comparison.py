@@ -18,6 +18,7 @@ from genbench.evaluation.sides import Given, Reading, Side, open_side
 from genbench.features import EXTRACTORS, load_features
 from genbench.features.evaluation import evaluate_files
 from genbench.features.published_statistics import PublishedStatistics, choose_published
+from genbench.machine.checkout import ROOT
 from genbench.metrics import (
     METRICS,
     EvaluationOptions,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TEMPLATES = Path(__file__).parents[2] / "report"
+TEMPLATES = ROOT / "report"
 DEFAULT = ("inception-clean", "efficientnet")  # FID, and what needs no download
 SAME = {"fid": "fd", "fid_infinity": "fd_infinity"}  # one distance, called FID only in the features of FID's network
 ASK = (
