@@ -1,6 +1,5 @@
 """`genbench run`: the whole workflow on suites, with Snakemake's options behind `--`."""
 
-import shlex
 import sys
 from typing import Annotated, Any
 
@@ -52,10 +51,9 @@ def command(
 
     Stop it at any time with Ctrl-C: the same command goes on from the last save.
     """
-    from genbench.suites.workflow import run_workflow
+    from genbench.suites.workflow import how_to_go_on, run_workflow
 
     status = run_workflow(suites or [], config or [], options or [])
     if status:
-        again = shlex.join(["genbench", *sys.argv[1:]])
-        typer.echo(f"genbench run: not finished, for the reason above. To go on: {again}", err=True)
+        typer.echo(f"genbench run: not finished, for the reason above. {how_to_go_on(sys.argv[1:])}", err=True)
         raise typer.Exit(status)

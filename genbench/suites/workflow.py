@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -38,6 +39,18 @@ def run_workflow(suites: Sequence[str] = (), config: Sequence[str] = (), options
         print(end.code, file=sys.stderr)
         return 1
     return 0
+
+
+def how_to_go_on(arguments: Sequence[str]) -> str:
+    """What to do after a run of `genbench` with these arguments that was not finished, in a sentence.
+
+    A run that was killed leaves the folder locked, as one that is alive does.
+    """
+    again = shlex.join(["genbench", *arguments])
+    if not any(Path(".snakemake/locks").glob("*")):
+        return f"To go on: {again}"
+    unlock = shlex.join(["genbench", *arguments, *([] if "--" in arguments else ["--"]), "--unlock"])
+    return f"If no other run is alive: {unlock}, and then: {again}"
 
 
 def planned_jobs(suites: Sequence[str], config: Sequence[str] = ()) -> dict[str, int]:

@@ -111,3 +111,13 @@ def test_names_are_listed_for_people_and_for_programs(
     shown = genbench("list", kind, capsys=capsys)
     assert all(row[heading] in shown for row in rows)
     assert all(row.keys() == rows[0].keys() for row in rows)
+
+
+def test_what_goes_on_after_a_failure_is_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert workflow.how_to_go_on(["run", "my suite.yaml", "--", "-k"]) == "To go on: genbench run 'my suite.yaml' -- -k"
+    (tmp_path / ".snakemake/locks").mkdir(parents=True)
+    (tmp_path / ".snakemake/locks/0.input.lock").touch()
+    unlock = "If no other run is alive: genbench run demo -- --unlock, and then: genbench run demo"
+    assert workflow.how_to_go_on(["run", "demo"]) == unlock
+    assert "genbench run demo -- -k --unlock, and then" in workflow.how_to_go_on(["run", "demo", "--", "-k"])
