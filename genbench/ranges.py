@@ -22,19 +22,25 @@ class Range:
         return {**handler(source), **{name: end for name, end in vars(self).items() if end is not None}}
 
 
-Count = Annotated[int, Range(ge=1)]
-CountOrZero = Annotated[int, Range(ge=0)]
+# Of channels, blocks, classes: with more, one layer of a network is larger than any memory.
+Count = Annotated[int, Range(ge=1, le=10**6)]
+CountOrZero = Annotated[int, Range(ge=0, le=10**6)]
 Steps = Annotated[int, Range(ge=1, le=10**9)]  # weeks, at a thousand a second
 Flops = Annotated[float, Range(gt=0, le=1e27)]  # above the largest trainings of today
+StepsOrZero = Annotated[int, Range(ge=0, le=10**9)]
 NumImages = Annotated[int, Range(ge=1, le=10**8)]
 Repeats = Annotated[int, Range(ge=1, le=1000)]
+RepeatsOrZero = Annotated[int, Range(ge=0, le=1000)]
 Passes = Annotated[int, Range(ge=1, le=100_000)]  # over all images
 Processes = Annotated[int, Range(ge=1, le=4096)]
 Side = Annotated[int, Range(ge=1, le=16384)]  # of a square of pixels: the largest photographs that are read
 Seed = Annotated[int, Range(ge=0, le=2**32 - 1)]
 StepCount = Annotated[int, Range(ge=1, le=1_000_000)]  # from data to noise: a table has as many rows
-Positive = Annotated[float, Range(gt=0)]
-NotNegative = Annotated[float, Range(ge=0)]
+# Of factors, such as rates and weights of a loss: float32 has seven digits, so that of two terms, one a million times
+# as large as the other, it keeps little but the one.
+Positive = Annotated[float, Range(gt=0, le=10**6)]
+NotNegative = Annotated[float, Range(ge=0, le=10**6)]
+Factor = Annotated[float, Range(ge=-(10**6), le=10**6)]
 Share = Annotated[float, Range(ge=0, le=1)]
 ShareBelowOne = Annotated[float, Range(ge=0, lt=1)]
 InnerShare = Annotated[float, Range(gt=0, lt=1)]

@@ -15,13 +15,13 @@ from genbench.data.objects import OBJECTS, check_objects, hold_out, multi_hot, r
 from genbench.errors import InputError, place
 from genbench.files.archives import list_files
 from genbench.files.downloads import existing_path
-from genbench.ranges import Side
+from genbench.ranges import InnerShare, Seed, Side
 
 IMAGES, OBJECT_FILE, TRAIN_FILE, TEST_FILES = "iclevr", "objects.json", "train.json", ("test.json", "new_test.json")
 
 
 def iclevr(
-    data_root: Path, *, path: str, image_size: Side = 64, test_fraction: float = 0.1, split_seed: int = 0
+    data_root: Path, *, path: str, image_size: Side = 64, test_fraction: InnerShare = 0.1, split_seed: Seed = 0
 ) -> Dataset:
     """The images of train.json in colour.
 
@@ -33,8 +33,6 @@ def iclevr(
     test_fraction: The share of the scenes that is held out; a scene's three images stay together.
     split_seed: Chooses which scenes are held out.
     """
-    if not 0 < test_fraction < 1:
-        raise InputError(f"key 'test_fraction': found {test_fraction}, expected a number between 0 and 1")
     root = existing_path(path, data_root)
     expected = f"iclevr's layout: the folder {IMAGES} and {', '.join((TRAIN_FILE, *TEST_FILES, OBJECT_FILE))}"
     absent = [name for name in (IMAGES, TRAIN_FILE, *TEST_FILES, OBJECT_FILE) if not (root / name).exists()]

@@ -15,7 +15,7 @@ from genbench.errors import InputError
 from genbench.files.archives import read_files
 from genbench.files.artifacts import sha256_file
 from genbench.files.downloads import existing_path
-from genbench.ranges import Side
+from genbench.ranges import Seed, ShareBelowOne, Side
 
 
 def folder(
@@ -25,8 +25,8 @@ def folder(
     image_size: Side | None = None,
     filter: Filter = "bicubic",
     channels: Literal[1, 3] | None = None,
-    test_fraction: float = 0.1,
-    split_seed: int = 0,
+    test_fraction: ShareBelowOne = 0.1,
+    split_seed: Seed = 0,
     splits: Mapping[str, str] | None = None,
 ) -> Dataset:
     """Images in class folders, or directly at the root as the one class "all"; archives are read in place.
@@ -46,8 +46,6 @@ def folder(
     splits: The folders that are the splits where they have other names, such as {train: seg_train, test: seg_test};
         with train only, some of it is held out, and other folders are not used.
     """
-    if not 0 <= test_fraction < 1:
-        raise InputError(f"key 'test_fraction': found {test_fraction}, expected a number between 0 and 1, or 0")
     source = existing_path(path, data_root)
     layout = arrange(source, test_fraction, split_seed, splits)
     names = [name for files in layout.splits.values() for name, _ in files]

@@ -19,7 +19,7 @@ from genbench.data.scenes import LARGEST_SCENE, Picture, render_all
 from genbench.errors import InputError, place
 from genbench.files.artifacts import sha256_json
 from genbench.machine.progress import Progress
-from genbench.ranges import Range
+from genbench.ranges import InnerShare, Range, Seed
 
 SCENES, STEPS = 6003, 3
 RENDERER = 1  # to be raised when the same scenes get other pixels
@@ -32,9 +32,9 @@ def shapes(
     *,
     labels: str | None = None,
     image_size: Annotated[int, Range(ge=8, le=4096)] = 64,
-    scenes: int | None = None,
-    seed: int = 0,
-    test_fraction: float = 0.1,
+    scenes: Annotated[int, Range(ge=2, le=10**7)] | None = None,
+    seed: Seed = 0,
+    test_fraction: InnerShare = 0.1,
 ) -> Dataset:
     """Rendered scenes, three images each: of the first object, of the first two, and of all three, at the same places.
 
@@ -44,16 +44,10 @@ def shapes(
     labels: A JSON file of label sets, in iCLEVR's form; `test` and `new_test` are those that come with genbench. By
         default 6,003 scenes of three different objects are drawn, without the combinations of that new_test.json.
     image_size: Side of the images.
-    scenes: How many scenes, from the first on; by default all.
+    scenes: How many scenes, from the first on, of which some are held out; by default all.
     seed: Of objects, places, turns, camera and light, and of what is held out.
     test_fraction: The share of the scenes that is held out, so that no test image has its scene in training.
     """
-    if scenes is not None and scenes < 2:
-        raise InputError(f"key 'scenes': found {scenes}, expected at least 2: some are held out")
-    if not 0 <= seed < 2**63:
-        raise InputError(f"key 'seed': found {seed}, expected 0 to 2^63 - 1")
-    if not 0 < test_fraction < 1:
-        raise InputError(f"key 'test_fraction': found {test_fraction}, expected a number between 0 and 1")
     if labels is None:
         drawn = draw_objects(seed, scenes or SCENES)
         sets = [objects[: step + 1] for objects in drawn for step in range(STEPS)]

@@ -27,6 +27,7 @@ from genbench.importing.states import read_content, state_of
 from genbench.models import build
 from genbench.models.diffusion import Diffusion
 from genbench.networks.unet import Block, UNet
+from genbench.ranges import Side, StepCount
 from genbench.schema import check_arguments
 
 PREDICTIONS = {"epsilon": "eps", "v_prediction": "v", "sample": "x0"}
@@ -410,10 +411,10 @@ def _note(weights: pathlib.Path, taken: str, scheduler: Mapping[str, Any] | None
 def diffusers(
     path: Path,
     *,
-    timesteps: int | None = None,
+    timesteps: StepCount | None = None,
     schedule: str | Mapping[str, Any] | None = None,
     prediction: Literal["eps", "v", "x0"] | None = None,
-    image_size: int | Sequence[int] | None = None,
+    image_size: Side | Sequence[Side] | None = None,
     key: str | None = None,
 ) -> Imported:
     """A pipeline's folder, a network's folder, or a file of weights with config.json beside it.

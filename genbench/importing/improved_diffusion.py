@@ -18,6 +18,7 @@ from genbench.importing.states import read_content, state_of
 from genbench.models import build
 from genbench.models.diffusion import Diffusion
 from genbench.networks.unet import Attention, Block, Downsample, UNet
+from genbench.ranges import Count, Side, StepCount
 
 _BLOCK = {
     "norm1": "in_layers.0",
@@ -152,11 +153,11 @@ def _check_unconditional(state: State, path: Path) -> bool:
 def improved_diffusion(
     path: Path,
     *,
-    image_size: int,
-    timesteps: int,
+    image_size: Side,
+    timesteps: StepCount,
     schedule: Literal["linear", "cosine"],
-    num_heads: int = 4,
-    num_heads_upsample: int = -1,
+    num_heads: Count = 4,
+    num_heads_upsample: Count | Literal[-1] = -1,
     sigma_small: bool = False,
     rescale_timesteps: bool = True,
     prediction: Literal["eps", "x0"] = "eps",
@@ -175,10 +176,6 @@ def improved_diffusion(
     key: Which of the state dicts in the file, where it holds several.
     """
     up = num_heads if num_heads_upsample == -1 else num_heads_upsample
-    positive = {"image_size": image_size, "timesteps": timesteps, "num_heads": num_heads, "num_heads_upsample": up}
-    for option, value in positive.items():
-        if value < 1:
-            raise InputError(f"{path}: option {option}: found {value}, expected a positive number")
     content, files = read_content(path)
     state, taken = state_of(content, path, key)
     learned_variance = _check_unconditional(state, path)

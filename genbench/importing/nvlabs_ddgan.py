@@ -16,6 +16,7 @@ from genbench.importing.source import Imported, Path, State, check_shapes
 from genbench.importing.states import read_content, state_of
 from genbench.models import build
 from genbench.networks import ncsnpp
+from genbench.ranges import NotNegative, Positive, Side, StepCount
 
 V = TypeVar("V")
 # Options of the authors' training that change the networks or the chain, and are not seen in shapes.
@@ -218,10 +219,10 @@ def _discriminator_entry(state: State) -> dict[str, Any] | None:
 def ddgan(
     path: Path,
     *,
-    image_size: int | None = None,
-    timesteps: int | None = None,
-    beta_min: float | None = None,
-    beta_max: float | None = None,
+    image_size: Side | None = None,
+    timesteps: StepCount | None = None,
+    beta_min: NotNegative | None = None,
+    beta_max: Positive | None = None,
     key: str | None = None,
 ) -> Imported:
     """A generator of the authors', with the options that their commands leave at the default (FIXED).

@@ -11,10 +11,11 @@ from genbench.errors import InputError, place
 from genbench.importing.source import Imported, Path, State, check_shapes
 from genbench.importing.states import read_content, state_of
 from genbench.models import build
+from genbench.ranges import Side
 
 
 def dcgan(
-    path: Path, *, discriminator: str | None = None, image_size: int | None = None, key: str | None = None
+    path: Path, *, discriminator: str | None = None, image_size: Side | None = None, key: str | None = None
 ) -> Imported:
     """The tutorial's generator.
 

@@ -1,8 +1,11 @@
 """The few knobs of the metrics."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from genbench.errors import InputError
+from genbench.errors import InputError, place
+from genbench.ranges import Passes, Range, Repeats, RepeatsOrZero, Seed
+from genbench.schema import check_arguments
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,25 +23,20 @@ class EvaluationOptions:
     neighbours: For how many samples the nearest training image is kept.
     """
 
-    kid_subsets: int = 100
-    kid_subset_size: int = 1000
-    kid_seed: int = 2020
-    splits: int = 10
-    nearest_k: int | None = None
-    fd_infinity_sizes: int = 15
-    fd_infinity_seed: int = 0
-    neighbours: int = 64
+    kid_subsets: Passes = 100
+    kid_subset_size: Annotated[int, Range(ge=2, le=10**8)] = 1000
+    kid_seed: Seed = 2020
+    splits: Passes = 10
+    nearest_k: Repeats | None = None
+    fd_infinity_sizes: RepeatsOrZero = 15
+    fd_infinity_seed: Seed = 0
+    neighbours: RepeatsOrZero = 64
 
     def __post_init__(self) -> None:
-        leasts = {"kid_subsets": 1, "kid_subset_size": 2, "kid_seed": 0, "splits": 1, "nearest_k": 1}
-        leasts |= {"fd_infinity_sizes": 10 if self.fd_infinity_sizes else 0, "fd_infinity_seed": 0, "neighbours": 0}
-        for key, least in leasts.items():
-            value = getattr(self, key)
-            if value is not None and value < least:
-                raise InputError(f"evaluation options: {key}: found {value}, expected at least {least}")
-        for key, most in {"kid_subsets": 100_000, "fd_infinity_sizes": 1000, "neighbours": 1000}.items():
-            if (value := getattr(self, key)) > most:
-                raise InputError(f"evaluation options: {key}: found {value}, expected at most {most}")
+        with place("evaluation options"):
+            check_arguments(type(self), vars(self))
+            if 0 < self.fd_infinity_sizes < 10:
+                raise InputError(f"key 'fd_infinity_sizes': found {self.fd_infinity_sizes}, expected 0, or at least 10")
 
     @property
     def precision_k(self) -> int:

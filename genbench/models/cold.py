@@ -19,7 +19,7 @@ from genbench.processes.degradations import DEGRADATIONS
 from genbench.processes.densities import GaussianMixture
 from genbench.processes.noise import Noise
 from genbench.processes.samplers import COLD_STEPS, Prediction, reverse_path
-from genbench.ranges import Count
+from genbench.ranges import Count, NotNegative
 from genbench.schema import choose, construct, renamed
 from genbench.tensors import Images, Latents, Scalar, Timesteps
 
@@ -106,7 +106,7 @@ class ColdDiffusion(Model):
         *,
         mode: Literal["generate", "reconstruct"] = "generate",
         method: Literal["improved", "naive"] = "improved",
-        noise_level: float | None = None,
+        noise_level: NotNegative | None = None,
     ) -> Images:
         """One image for each seed, from x_T down to x_0. y: images to restore, one for each seed.
 
@@ -127,8 +127,8 @@ class ColdDiffusion(Model):
     def check_sampler(self, options: Mapping[str, Any]) -> dict[str, Any]:
         options = super().check_sampler(renamed(options, algorithm="method"))
         level = options.get("noise_level")
-        if level is not None and (options.get("mode") == "reconstruct" or level < 0):
-            raise InputError(f"key 'noise_level': found {level}, expected at least 0, and mode generate")
+        if level is not None and options.get("mode") == "reconstruct":
+            raise InputError(f"key 'noise_level': found {level}, which does nothing beside mode: reconstruct")
         return options
 
     def remarks(self, options: Mapping[str, Any]) -> list[str]:

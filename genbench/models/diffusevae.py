@@ -19,7 +19,7 @@ from genbench.models.diffusion import Diffusion
 from genbench.models.vae import VAE, Prior
 from genbench.processes.noise import Noise
 from genbench.processes.samplers import reverse_process
-from genbench.ranges import StepCount
+from genbench.ranges import NotNegative, StepCount
 from genbench.schema import construct
 from genbench.tensors import Images, Outputs, Timesteps
 
@@ -96,7 +96,7 @@ class DiffuseVAE(Diffusion):
         y: Tensor | None = None,
         *,
         prior: Prior | None = None,
-        temperature: float = 1.0,
+        temperature: NotNegative = 1.0,
         clip: bool | None = None,
         **walk: Any,
     ) -> Images:

@@ -35,7 +35,7 @@ from genbench.processes.samplers import (
 from genbench.processes.schedule import SCHEDULES
 from genbench.processes.time_samplers import TIME_SAMPLERS
 from genbench.processes.variational_bound import VariationalBound
-from genbench.ranges import CountOrZero, Positive, ShareBelowOne, StepCount
+from genbench.ranges import CountOrZero, Factor, Positive, ShareBelowOne, StepCount
 from genbench.schema import check_arguments, choose, construct, defaults, divided, keywords, renamed
 from genbench.tensors import Images, Labels, Outputs, PerImage, Scalar, Timesteps
 
@@ -243,7 +243,7 @@ class Diffusion(Model):
         noise: Noise,
         *,
         method: str = "ddpm",
-        steps: int | None = None,
+        steps: StepCount | None = None,
         spacing: Spacing | None = None,
         respacing: str | None = None,
         **options: Any,
@@ -267,7 +267,7 @@ class Diffusion(Model):
         y: Labels | None = None,
         *,
         clip: bool | None = None,
-        guidance: float = 0.0,
+        guidance: Factor = 0.0,
         **walk: Any,
     ) -> Images:
         """Beside these the options of the walk and of its `method`: see samplers.
@@ -347,7 +347,7 @@ class Diffusion(Model):
     # --- Likelihood ---------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def bits_per_dim(self, x0: Images, noise: Noise, *, steps: int | None = None) -> tuple[PerImage, Tensor]:
+    def bits_per_dim(self, x0: Images, noise: Noise, *, steps: StepCount | None = None) -> tuple[PerImage, Tensor]:
         """The variational bound on -log2 p(x0) per value of x0, in its parts: the prior's (N,), and the steps' (N, S).
 
         steps: of the T times, evenly spaced (default all); the columns go with `timesteps(steps, "linspace", None)`.

@@ -14,7 +14,7 @@ from genbench.errors import InputError, place
 from genbench.models import Batch, Model
 from genbench.processes.densities import GaussianMixture, latent_plane
 from genbench.processes.noise import Noise
-from genbench.ranges import Count, CountOrZero, NotNegative
+from genbench.ranges import Count, NotNegative, StepsOrZero
 from genbench.schema import construct
 from genbench.tensors import Images, Labels, Latents, Scalar
 
@@ -61,7 +61,7 @@ class VAE(Model):
         channels: Count = 32,
         autoencoder: Mapping[str, Any] | None = None,
         kl_weight: NotNegative = 1.0,
-        kl_anneal_steps: CountOrZero = 0,
+        kl_anneal_steps: StepsOrZero = 0,
         deterministic: bool = False,
         output: Literal["linear", "tanh", "sigmoid"] = "linear",
         priors: Sequence[Prior] = ("standard",),

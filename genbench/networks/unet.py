@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from genbench.errors import InputError
 from genbench.networks.layers import GroupNorm
-from genbench.ranges import Count, CountOrZero, Positive, ShareBelowOne
+from genbench.ranges import Count, CountOrZero, Factor, Positive, ShareBelowOne
 from genbench.tensors import Images, Outputs, Timesteps
 
 Embedding = Tensor  # (N, 4 * channels)
@@ -208,7 +208,7 @@ class UNet(nn.Module):
         scale_shift_norm: bool = False,
         downsample_padding: Literal["asymmetric", "symmetric"] = "asymmetric",
         time_embedding: Literal["sin-cos", "cos-sin"] = "sin-cos",
-        frequency_shift: float | None = None,
+        frequency_shift: Factor | None = None,
         patch_size: Count = 1,
         num_classes: CountOrZero = 0,
     ) -> None:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from genbench.errors import InputError
-from genbench.ranges import Count, CountOrZero, StepCount
+from genbench.ranges import Count, NotNegative, Positive, Seed, StepCount
 from genbench.tensors import Images, Latents, Timesteps
 
 NEGLIGIBLE = 1e-3  # what D(., T) shrinks more than this can't be told from the noise of 0.002 that breaks symmetry
@@ -79,7 +79,7 @@ def block_order(count: int, order: Order, seed: int) -> np.ndarray:
 
 
 def rows(
-    image_shape: tuple[int, int, int], *, timesteps: Count = 7, order: Order = "random", seed: CountOrZero = 0
+    image_shape: tuple[int, int, int], *, timesteps: Count = 7, order: Order = "random", seed: Seed = 0
 ) -> Averaging:
     """T blocks of H / T rows: on MNIST T = 28 averages row by row, T = 7 four rows at a time by a mean in common.
 
@@ -91,7 +91,7 @@ def rows(
 
 
 def columns(
-    image_shape: tuple[int, int, int], *, timesteps: Count = 7, order: Order = "random", seed: CountOrZero = 0
+    image_shape: tuple[int, int, int], *, timesteps: Count = 7, order: Order = "random", seed: Seed = 0
 ) -> Averaging:
     """T blocks of W / T columns, as `rows`.
 
@@ -123,18 +123,13 @@ class Blur(Degradation):
         image_shape: tuple[int, int, int],
         *,
         timesteps: StepCount = 20,
-        kernel_size: int = 11,
-        std: float = 7.0,
-        std_growth: float = 0.0,
+        kernel_size: Count = 11,
+        std: Positive = 7.0,
+        std_growth: NotNegative = 0.0,
         padding: Literal["circular", "reflect"] = "circular",
     ) -> None:
         super().__init__()
         _, *sides = image_shape
-        if timesteps < 1 or std <= 0 or std_growth < 0:
-            raise InputError(
-                f"found timesteps {timesteps}, std {std} and std_growth {std_growth}, expected at least "
-                "one step, a positive std and no negative growth"
-            )
         if kernel_size % 2 == 0 or not 1 <= kernel_size // 2 < min(sides):
             raise InputError(
                 f"key 'kernel_size': found {kernel_size}, expected an odd number from 3 to {2 * min(sides) - 1}"

@@ -22,6 +22,7 @@ from genbench import own_code
 from genbench.errors import InputError
 from genbench.processes.noise import Noise
 from genbench.processes.schedule import Schedule
+from genbench.ranges import Share
 from genbench.schema import find_function
 from genbench.tensors import Images
 
@@ -161,7 +162,7 @@ def ddpm_step(
     return step
 
 
-def ddim_step(schedule: Schedule, noise: Noise, *, eta: float | Literal["sigma-hat"] = 0.0) -> Step:
+def ddim_step(schedule: Schedule, noise: Noise, *, eta: Share | Literal["sigma-hat"] = 0.0) -> Step:
     """Song et al. 2021 (arXiv 2010.02502), equation 12.
 
     eta: 0 is deterministic, 1 is DDPM with the small variance; "sigma-hat" is the mean of eta = 1 with the noise of

@@ -57,6 +57,9 @@ class SamplerPlan(Record):
     nfe: int | None = Field(default=None, description="evaluations of the network for an image; null if unknown")
     flops_per_nfe: int | None = Field(default=None, description="FLOPs of one evaluation, for one image")
     flops_per_image: int | None = Field(default=None, description="FLOPs to draw one image")
+    memory_per_image: int | None = Field(
+        default=None, description="memory that an image takes while it is drawn, in bytes: an estimate"
+    )
 
 
 class NoiseSchedule(Record):

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import weakref
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
@@ -19,6 +20,44 @@ from genbench.training.flops import META, FlopCounter
 
 # Samplers of processes/samplers.py that look once at each of their times, whichever these are. (Heun's may look twice.)
 ONE_LOOK = ("ddpm", "ddim", "dpm-solver++")
+# What drawing takes, as measured with one thread: the convolutions of a processor copy what they read and write into
+# layouts of their own. With both numbers, eight entries of demo and cifar10 took 0.6 to 1 times their estimate.
+KERNELS = 2.4
+BETWEEN = 6  # float32 copies of the images beside the network's tensors: x_t, x0_hat, noise, and sums of these
+
+
+class MemoryCounter(FlopCounter):
+    """Follows, too, how many bytes of tensors are alive at once, beside those of a module: `peak`."""
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        super().__init__()
+        self.alive = self.peak = 0
+        self._weights = {part.untyped_storage()._cdata for part in (*module.parameters(), *module.buffers())}
+        self._views: dict[int, int] = {}  # by address of a storage: how many tensors look at it
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = super().__torch_dispatch__(function, types, args, kwargs)
+        for tensor in result if isinstance(result, (tuple, list)) else [result]:
+            if isinstance(tensor, Tensor):
+                self._see(tensor)
+        return result
+
+    def _see(self, tensor: Tensor) -> None:
+        storage = tensor.untyped_storage()
+        address, size = storage._cdata, storage.nbytes()
+        if address in self._weights:
+            return
+        if address not in self._views:
+            self.alive += size
+            self.peak = max(self.peak, self.alive)
+        self._views[address] = self._views.get(address, 0) + 1
+        weakref.finalize(tensor, self._forget, address, size)
+
+    def _forget(self, address: int, size: int) -> None:
+        self._views[address] -= 1
+        if not self._views[address]:
+            del self._views[address]
+            self.alive -= size
 
 
 class _NoiseCounter(CallCounter):
@@ -44,24 +83,24 @@ def _stand_in(model: Model, options: Mapping[str, Any], device: torch.device) ->
 
 
 @contextlib.contextmanager
-def _each_shape_once(module: torch.nn.Module) -> Iterator[list[int]]:
+def _each_shape_once(module: torch.nn.Module) -> Iterator[list[MemoryCounter]]:
     """Let `module`, on the meta device, compute once for each shape of input; afterwards, and for inputs that are not
-    on the meta device, zeros stand for its answers. Yields its FLOPs by call."""
-    forward, answers, flops = module.forward, {}, []
+    on the meta device, zeros stand for its answers. Yields by call what its FLOPs and its memory are."""
+    forward, answers, calls = module.forward, {}, []
 
     def remembered(*inputs: Any) -> Any:
         key = tuple((*value.shape, value.device) for value in inputs if isinstance(value, Tensor))
         if key not in answers:
-            with FlopCounter() as counter:
+            with MemoryCounter(module) as counter:
                 output = forward(*(value.to(META) if isinstance(value, Tensor) else value for value in inputs))
             answers[key] = torch.zeros_like(output, device=inputs[0].device), counter
         output, counter = answers[key]
-        flops.append(counter.total)
+        calls.append(counter)
         return output
 
     module.forward = remembered
     try:
-        yield flops
+        yield calls
     finally:
         del module.forward
 
@@ -114,29 +153,31 @@ def _few_times(model: Model, options: Mapping[str, Any]) -> Iterator[list[Fracti
 
 
 def sampling_costs(model: Model, samplers: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, int]]:
-    """NFE and FLOPs of drawing one image with `model`, which is on the meta device, for each sampler's options.
+    """NFE, FLOPs and bytes of drawing one image with `model`, which is on the meta device, for each sampler's options.
 
     The network is computed there, once for each shape; what lies between its calls, for as many of a sampler's times as
     differ in cost, runs on the CPU, where a small operation is some fifty times cheaper than on the meta device.
     """
     model.eval()
     network = model.get_submodule(model.network)
-    with torch.no_grad(), _each_shape_once(network) as flops:
+    with torch.no_grad(), _each_shape_once(network) as calls:
 
         def cost(options: Mapping[str, Any], device: torch.device) -> dict[str, int]:
-            flops.clear()
+            calls.clear()
             noise = StillNoise(torch.zeros(1, dtype=torch.int64, device=device))
             counter = _NoiseCounter(noise)
             with counter.on(model), _few_times(model, options) as shortened:
                 images = model.sample(noise, _stand_in(model, options, device), **options)
             if tuple(images.shape) != (1, *model.image_shape):
                 raise InputError(f"sample returned shape {tuple(images.shape)}, expected {(1, *model.image_shape)}")
-            first = flops[0] if flops else 0
+            flops = [call.total for call in calls]
             times = math.prod(shortened)
             return {
                 "nfe": int(counter.calls * times),
-                "flops_per_nfe": first,
+                "flops_per_nfe": flops[0] if flops else 0,
                 "flops_per_image": int(sum(flops) * times),
+                "memory_per_image": int(KERNELS * max((call.peak for call in calls), default=0))
+                + BETWEEN * images.nbytes,
                 "stochastic": counter.calls > 0 and noise.draws > counter.at_start,
             }
 

@@ -15,7 +15,7 @@ from genbench.data.decoding import Filter
 from genbench.errors import InputError
 from genbench.mappings import Keys
 from genbench.own_code import parse
-from genbench.ranges import Count, CountOrZero, NumImages, Passes, Processes, Repeats, Seed, Share, Side
+from genbench.ranges import NumImages, Passes, Processes, Repeats, Seed, Share, Side, StepCount, Steps, StepsOrZero
 
 T = TypeVar("T")
 
@@ -227,16 +227,16 @@ class Pretrained(Keys):
 class Every(Keys):
     """Steps at regular distances."""
 
-    every: Count
+    every: Steps
     """Steps from one to the next."""
 
 
 class Likelihood(Keys):
     """Bits per dimension of test images by the variational bound, for diffusion models."""
 
-    images: Annotated[int, Field(ge=2)] = 1000
+    images: Annotated[int, Field(ge=2, le=10**8)] = 1000
     """The first so many of the test split."""
-    steps: Count | MISSING = MISSING
+    steps: StepCount | MISSING = MISSING
     """How many of the model's T, evenly spaced; by default all."""
 
 
@@ -289,7 +289,7 @@ class Entry(Keys):
     """Processes that share its training and sampling where they run on CPUs."""
     gpus: Processes = 1
     """GPUs that share its training and sampling, a process on each, where there are GPUs."""
-    snapshots: Unique[CountOrZero] | Every = []
+    snapshots: Unique[StepsOrZero] | Every = []
     """Steps at which the model is also kept, sampled and evaluated: a list, or {every: N} for each N-th step."""
     pictures: Unique[Name] = []
     """What else the model draws of itself, such as reconstructions."""

@@ -22,7 +22,8 @@ from genbench.suites.load import checkpoints
 from genbench.suites.runs import draws, has_test_images, num_samples, runs
 
 FLOAT = 4  # bytes
-COPIES = 2  # of all features, that the metrics make in memory
+# What metrics take beside the features themselves, as measured at 5,000 to 20,000 rows of 128 to 3,056 columns.
+COVARIANCES, TILES, PER_IMAGE = 6, 64 * 2**20, 1500  # matrices of float64; bytes of distances; bytes per image
 INCEPTION_LOGITS = 1008
 FIRST_WITH_BF16 = 8.0  # compute capability of NVIDIA's GPUs
 
@@ -38,6 +39,7 @@ def facts(
         "images": {"train": data.num_train or 0, "test": data.num_test or 0},
         "parameters": {name: sum(model.get("parameters", {}).values()) for name, model in found.items()},
         "training": {name: model.get("training_memory_bytes") or 0 for name, model in found.items()},
+        "per_image": {name: _per_image(model.get("samplers", {})) for name, model in found.items()},
         "native": known["native"] if known else native_to_processor(),
     }
 
@@ -83,11 +85,24 @@ def files(suite: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[tuple[
 
 
 def evaluation_memory(suite: Mapping[str, Any], known: Mapping[str, Any]) -> int:
-    """Bytes that the evaluation of the largest row takes: features of real and of generated images, and copies."""
+    """Bytes that the evaluation of the largest row takes: features of real and of generated images, and what the
+    metrics make of them."""
     counts = [num_samples(suite, draw.entry, draw.checkpoint) for draw in draws(suite)]
     real = known["images"]["train"] + (known["images"]["test"] if has_test_images(suite) else 0)
-    rows = [_row(extractor, known) for extractor in suite["evaluation"]["extractors"]]
-    return COPIES * (real + max(counts, default=0)) * max(rows, default=0)
+    images = real + max(counts, default=0)
+    return max(
+        images * (_row(extractor, known) + PER_IMAGE) + COVARIANCES * 8 * EXTRACTORS[extractor].dim ** 2 + TILES
+        for extractor in suite["evaluation"]["extractors"]
+    )
+
+
+def sampling_memory(entry: Mapping[str, Any], name: str, known: Mapping[str, Any]) -> int:
+    """Bytes that a model takes while it draws a batch: its weights, and what its network makes of every image."""
+    return FLOAT * known["parameters"].get(name, 0) + entry["sample_batch_size"] * known["per_image"].get(name, 0)
+
+
+def _per_image(samplers: Mapping[str, Mapping[str, Any]]) -> int:
+    return max((sampler.get("memory_per_image") or 0 for sampler in samplers.values()), default=0)
 
 
 def _disk(suite: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[str]:
@@ -121,11 +136,28 @@ def _memory(suite: Mapping[str, Any], known: Mapping[str, Any], device: str) -> 
             f"memory: models: {name}: training takes up to about {in_words(large[name])}{others}; "
             f"{in_words(limit)} of {where} are free; training: accumulate divides it"
         )
+    yield from _memory_of_sampling(suite, known, limit, where)
     if (needed := evaluation_memory(suite, known)) > free:
         yield (
             f"memory: the evaluation of a row takes about {in_words(needed)}, features of real and of generated images "
             f"together; {in_words(free)} of this machine's memory are free; a smaller num_samples needs less"
         )
+
+
+def _memory_of_sampling(suite: Mapping[str, Any], known: Mapping[str, Any], limit: int, where: str) -> Iterator[str]:
+    """A line for the model whose batches of samples are the largest, where they are larger than `limit`."""
+    sizes = {name: sampling_memory(entry, name, known) for name, entry in suite["models"].items()}
+    large = sorted((name for name in sizes if sizes[name] > limit), key=sizes.__getitem__)
+    if not large:
+        return
+    name, count = large[-1], suite["models"][large[-1]]["sample_batch_size"]
+    others = f", and {len(large) - 1} more take too much" if len(large) > 1 else ""
+    most = (limit - FLOAT * known["parameters"].get(name, 0)) // known["per_image"][name]
+    remedy = f"sample_batch_size: {most} fits" if most > 0 else "not even one image fits"
+    yield (
+        f"memory: models: {name}: drawing {count} images at once takes about {in_words(sizes[name])}{others}; "
+        f"{in_words(limit)} of {where} are free; {remedy}"
+    )
 
 
 def _precision(suite: Mapping[str, Any], native: list[str], device: str) -> Iterator[str]:

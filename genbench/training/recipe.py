@@ -11,7 +11,7 @@ import torch
 from genbench.errors import InputError, place
 from genbench.machine.precision import Precision, multiplies
 from genbench.models import Model
-from genbench.ranges import Count, CountOrZero, Flops, NotNegative, NumImages, Positive, ShareBelowOne, Steps
+from genbench.ranges import Flops, NotNegative, NumImages, Positive, ShareBelowOne, Steps, StepsOrZero
 from genbench.schema import check_arguments
 
 
@@ -35,9 +35,9 @@ class OptimizerConfig:
     betas: tuple[ShareBelowOne, ShareBelowOne] = (0.9, 0.999)
     eps: NotNegative = 1e-8
     weight_decay: NotNegative = 0.0
-    warmup_steps: CountOrZero = 0
+    warmup_steps: StepsOrZero = 0
     decay: Literal["constant", "linear", "cosine"] = "constant"
-    decay_steps: Count | None = None
+    decay_steps: Steps | None = None
     final_lr: NotNegative = 0.0
 
     @classmethod
@@ -98,15 +98,15 @@ class TrainConfig:
     steps: Steps | None = None
     flops: Flops | None = None
     batch_size: NumImages
-    accumulate: Count = 1
+    accumulate: NumImages = 1
     precision: Literal["auto", Precision] = "auto"
     ema_decay: ShareBelowOne = 0.0
     clip_norm: Positive | None = None
     flip: bool = False
     compile: bool = False
     sync_batch_norm: bool = False
-    log_every: Count = 50
-    validate_every: CountOrZero = 0
+    log_every: Steps = 50
+    validate_every: StepsOrZero = 0
     optimizer: Mapping[str, Any] = field(default_factory=dict)
     optimizers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 

@@ -541,6 +541,14 @@ def test_improved_diffusion_s_options_say_the_process(tmp_path: Path) -> None:
     assert (other["time_input"], other["prediction"], other["schedule"]) == ("index", "x0", {"name": "cosine"})
 
 
+@pytest.mark.parametrize(
+    ("option", "value"), [("num_heads", 0), ("num_heads_upsample", 0), ("timesteps", 0), ("image_size", -16)]
+)
+def test_numbers_that_no_model_of_improved_diffusion_has_are_refused(option: str, value: int) -> None:
+    with pytest.raises(InputError, match=f"format improved-diffusion: key '{option}': found {value}, expected at lea"):
+        read_checkpoint("improved-diffusion", "model000001.pt", **IMPROVED | {option: value})
+
+
 def test_improved_diffusion_s_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     def refused(state: dict, message: str, **options: object) -> None:
         path = saved(tmp_path / "model000001.pt", state)
@@ -559,11 +567,7 @@ def test_improved_diffusion_s_files_that_do_not_fit_are_refused(tmp_path: Path) 
     refused({key: value for key, value in state.items() if "middle_block" not in key}, "missing middle_block.0.in_lay")
     refused(state | {"out.2.weight": torch.zeros(6, 5, 3, 3)}, "out.2.weight: found shape")
     refused(state, "key 'num_heads': found 3, which does not divide 64", num_heads=3)
-    refused(state, "option num_heads: found 0, expected a positive number", num_heads=0)
-    refused(state, "option num_heads_upsample: found 0, expected a positive number", num_heads_upsample=0)
     refused(state, "option sigma_small: found true, but this network has learned its variance", sigma_small=True)
-    refused(state, "option timesteps: found 0, expected a positive number", timesteps=0)
-    refused(state, "option image_size: found -16, expected a positive number", image_size=-16)
     refused(state, "image side 17 is not divisible by 2", image_size=17)
     refused(
         state,

@@ -191,7 +191,7 @@ def test_an_empty_image_set_is_refused():
         ({"source": "folder", "path": "x", "test_fraction": "0.1"}, "'test_fraction': found '0.1', expected a number"),
         (
             {"source": "folder", "path": "x", "test_fraction": 1.0},
-            "'test_fraction': found 1.0, expected a number between",
+            "'test_fraction': found 1.0, expected at least 0 and less than 1",
         ),
     ],
 )

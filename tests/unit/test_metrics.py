@@ -385,7 +385,7 @@ def test_sets_of_different_dimensions_are_refused(real):
 
 @pytest.mark.parametrize("option", [{"kid_subset_size": 1}, {"splits": 0}, {"nearest_k": 0}])
 def test_options_that_mean_nothing_are_refused(option):
-    with pytest.raises(InputError, match=f"{next(iter(option))}: found .*, expected at least"):
+    with pytest.raises(InputError, match=f"key '{next(iter(option))}': found .*, expected at least"):
         EvaluationOptions(**option)
 
 
