@@ -11,7 +11,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from genbench import own_code
+from genbench import errors, own_code, tracking
 from genbench.files.downloads import existing_path
 from genbench.files.hub import format_options
 from genbench.data.given import given_entry
@@ -22,6 +22,7 @@ from genbench.errors import InputError
 from genbench.machine.provenance import git_commit
 from genbench.suites import runs
 from genbench.suites.checked import Checked
+from genbench.suites.figures import check_files
 from genbench.suites.keys import Config
 from genbench.suites.load import QUANTISATION, checkpoints, load_suites, sampler_argument, seeds_of
 from genbench.suites.needs import shortages
@@ -31,6 +32,7 @@ try:
     config.update(Config.from_snakemake(config))
     FILES = {suite["name"]: (path, suite) for path, suite in load_suites(config["suite"], config).items()}
     OWN_CODE = own_code.allowed()
+    TRACKERS = tracking.check_trackers([config["track"]] if isinstance(config["track"], str) else config["track"] or [])
 except InputError as error:  # in one line, as preflight: an exception would put Snakemake's own frames around it
     sys.exit(f"error: {error}")
 
@@ -68,6 +70,7 @@ os.environ |= {
     "PATH": first(os.path.dirname(sys.executable), "PATH"),
     "GENBENCH_JOBS_PER_GPU": str(config["jobs_per_gpu"]),
     "GENBENCH_WEIGHTS": config["weights_root"],
+    tracking.VARIABLE: ",".join(TRACKERS),  # and no parameter: nothing is made again for it
     "TORCHINDUCTOR_CACHE_DIR": os.getenv("TORCHINDUCTOR_CACHE_DIR", "results/.compiled"),  # of compiled networks
     own_code.VARIABLE: "\n".join(OWN_CODE),  # what they may run of the user's own files
     "GENBENCH_COMMIT": git_commit() or "",  # for jobs in a cloud, whose copy of the checkout is without its history
@@ -116,6 +119,17 @@ def check_entries(dryrun):
     return []
 
 
+@cache
+def check_given_files():
+    """Refuse suites whose published files are not there: in one line that has all of them, before a rule asks for one."""
+    try:
+        for path, suite in FILES.values():
+            with errors.place(path):
+                check_files(suite, Path(config["data_root"]))
+    except InputError as error:
+        sys.exit(f"error: {error}")
+
+
 def other_machines():
     """What is on other machines, as in the option --elsewhere of scripts/preflight.py: all files, the jobs, or nothing."""
     return "files" if workflow.storage_settings.default_storage_prefix else "jobs" if elsewhere() else ""
@@ -123,7 +137,8 @@ def other_machines():
 
 def suite_of(wildcards):
     """The suite of a result, or one with the data set of a resource: they agree on all that it depends on."""
-    check_entries(workflow.dryrun)  # every plan asks for a suite
+    check_given_files()  # every plan asks for a suite
+    check_entries(workflow.dryrun)
     if hasattr(wildcards, "suite"):
         return SUITES[wildcards.suite]
     return next(suite for suite in SUITES.values() if suite["dataset"]["name"] == wildcards.dataset)

@@ -7,6 +7,7 @@ from pathlib import Path
 from genbench import own_code
 from genbench.errors import InputError, unknown_name
 from genbench.machine.command_line import label_log, object_argument, positive_argument
+from genbench.tracking import add_track_argument, check_trackers
 
 
 def parser() -> argparse.ArgumentParser:
@@ -56,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--allow-too-few", action="store_true", help="leave out a metric that needs more images, rather than fail"
     )
+    add_track_argument(parser)
     return parser
 
 
@@ -72,6 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser().parse_args(arguments)
     if args.neighbours and not (args.samples and args.train):
         raise InputError("--neighbours: found it without --samples and --train, expected all three")
+    trackers = check_trackers(args.track)
     label_log(args.out)
     from genbench.features.evaluation import evaluate_files
     from genbench.files.artifacts import write_json
@@ -98,3 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from genbench.sampling.sheets import draw_neighbours
 
         draw_neighbours(args.out, args.samples, args.train, args.neighbours, args.headline)
+    if trackers:
+        from genbench.tracking.evaluations import track_evaluation
+
+        track_evaluation(trackers, args.out.parent)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from genbench.machine.command_line import positive_argument
 from genbench.machine.job import add_device_arguments, open_device
+from genbench.tracking import add_track_argument, check_trackers
 
 
 def parser() -> argparse.ArgumentParser:
@@ -20,6 +21,7 @@ def parser() -> argparse.ArgumentParser:
         "--draws", type=positive_argument, default=1, help="how many draws with other seeds the samples hold in turn"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="accuracy.json")
+    add_track_argument(parser)
     add_device_arguments(parser)
     return parser
 
@@ -27,9 +29,14 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write accuracy.json."""
     args = parser().parse_args(arguments)
+    trackers = check_trackers(args.track)
     device = open_device(args)
     from genbench.features.object_evaluation import evaluate_objects
     from genbench.files.artifacts import write_json
 
     record = evaluate_objects(args.evaluator, args.samples, args.labels, draws=args.draws, device=device)
     write_json(args.out, record.content())
+    if trackers:
+        from genbench.tracking.evaluations import track_evaluation
+
+        track_evaluation(trackers, args.out.parents[1])

@@ -3,11 +3,14 @@
 import argparse
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from genbench import own_code
 from genbench.machine.command_line import object_argument, seconds_argument, seed_argument
 from genbench.machine.job import add_device_arguments, open_device
+from genbench.tracking import add_track_argument, check_trackers
 
 
 def steps_argument(text: str) -> list[int]:
@@ -47,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
         help="save at least this often while training",
     )
     parser.add_argument("--fresh", action="store_true", help="begin anew even if there is a save to continue from")
+    add_track_argument(parser)
     add_device_arguments(parser, ranks=True)
     return parser
 
@@ -54,8 +58,15 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write model.safetensors, and beside it the training's history, record and snapshots."""
     args = parser().parse_args(arguments)
+    trackers = check_trackers(args.track)
     device = open_device(args)
     from genbench.training.folder import train_model
+
+    tracked: dict[str, Any] = {}
+    if trackers:
+        from genbench.tracking.run import TrackedRun
+
+        tracked["run"] = partial(TrackedRun, trackers=trackers)
 
     train_model(
         own_code.complete(args.spec),
@@ -68,4 +79,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
         save_seconds=args.save_seconds,
         fresh=args.fresh,
         device=device,
+        **tracked,
     )

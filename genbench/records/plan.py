@@ -73,12 +73,27 @@ class NoiseSchedule(Record):
     alphas_cumprod: list[float] = Field(description="abar_t at each of these times, from 1 down to 0")
 
 
+class PublishedFigure(Record):
+    """What others published of this very recipe or checkpoint."""
+
+    quantity: str = Field(description="key of a metric; or `loss`, `seconds`, `training_seconds`")
+    value: float = Field(description="the figure, in the unit of ours")
+    source: str = Field(description="who published it")
+    sampler: str = Field(description="the sampler that it is of")
+    checkpoint: str = Field(default="final", description="the checkpoint that it is of")
+    images: int | None = Field(default=None, description="of `seconds`: to draw so many images")
+    note: str | None = Field(default=None, description="what a reader must know of it, or null")
+
+
 class ModelPlan(Record):
     """What one entry of a suite will be and cost."""
 
     label: str | None = Field(default=None, description="name to show")
     description: str | None = Field(default=None, description="what it is about, as the suite has it")
     budget: str | None = Field(default=None, description="what was reduced, as the suite has it; or null")
+    published: list[PublishedFigure] = Field(
+        default_factory=list, description="what others published of it, as the suite has it: see below"
+    )
     seeds: list[int] = Field(default_factory=list, description="seeds of its trainings")
     checkpoints: list[str] = Field(default=["final"], description="which of them will be sampled: `step-N`, `final`")
     pictures: list[str] = Field(default_factory=list, description="pictures that will be drawn of it")

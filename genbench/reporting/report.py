@@ -13,6 +13,7 @@ from genbench.reporting.columns import (
 from genbench.reporting.compared import Compared
 from genbench.reporting.drawing import Plot
 from genbench.reporting.exports import EXPORTS, data_uri
+from genbench.reporting.figures import Figure, figures
 from genbench.reporting.kept import Kept
 from genbench.reporting.model_sections import model_section
 from genbench.reporting.noise_schedules import bound_terms, noise_schedules
@@ -153,6 +154,11 @@ class Report(Compared):
     def published(self) -> list[Beside]:
         """What others published on this data set, family by family."""
         return published_beside(self.dataset, self.table)
+
+    @cached_property
+    def figures(self) -> list[Figure]:
+        """What others published of these very entries, beside ours."""
+        return figures(self.results)
 
     @cached_property
     def exports(self) -> dict[str, str]:

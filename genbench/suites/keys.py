@@ -63,6 +63,7 @@ OwnObject = Annotated[str, Field(title="a name in your file: FILE.py:NAME"), Aft
 Text = Annotated[str, Field(min_length=1)]
 Unique = Annotated[list[T], Field(json_schema_extra={"uniqueItems": True}), AfterValidator(_unique)]
 SomeUnique = Annotated[list[T], Field(min_length=1, json_schema_extra={"uniqueItems": True}), AfterValidator(_unique)]
+Tracker = Literal["tensorboard", "wandb"]
 Options = dict[str, Any]  # of a function, whose signature they are checked against
 OTHERS = ConfigDict(extra="allow")  # keys beside these are such options too
 
@@ -88,6 +89,9 @@ class Config(Keys):
     """`auto` takes a GPU where there is one (`mps`: Apple's); jobs on a cluster or in a cloud must find one."""
     jobs_per_gpu: Repeats = 1
     """How many jobs may share one GPU."""
+    track: Tracker | SomeUnique[Tracker] | None = None
+    """Where losses, metrics and grids of samples are also logged while models train, beside the results; null is
+    nowhere. No part of what is trained."""
     container: Text = "genbench.sif"
     """The image in which rules run with --sdm apptainer; no other run looks at it."""
     seeds: SomeUnique[Seed] | None = None
@@ -102,7 +106,9 @@ class Config(Keys):
         From the command line come null, and the numbers in a list, as text, and a path of digits as a number: Snakemake
         9.27 reads lists without types, and looks for numbers first. Raises InputError.
         """
-        numbers = {key: _as_numbers(values[key]) for key in ("seeds", "num_samples", "jobs_per_gpu") if key in values}
+        numbers = {
+            key: _as_numbers(values[key]) for key in ("seeds", "num_samples", "jobs_per_gpu", "track") if key in values
+        }
         paths = {
             key: str(values[key]) for key in ("suite", "data_root", "weights_root") if type(values.get(key)) is int
         }
@@ -263,6 +269,26 @@ class GivenSamples(Keys):
     """How pixels are weighted where images are resized; by default bicubic."""
 
 
+class PublishedFigure(Keys):
+    """A figure that was published of this very recipe or checkpoint."""
+
+    quantity: Text
+    """The key of a metric, such as fid_legacy, in the unit of metrics.json; or loss (the mean of the last epoch, of
+    models with one), seconds (to draw `images` images) or training_seconds."""
+    value: Annotated[float, Field(allow_inf_nan=False)]
+    """The figure."""
+    source: Text
+    """Who published it: text in which arXiv numbers become links."""
+    sampler: Name | MISSING = MISSING
+    """One of `samplers`, by default the first."""
+    step: CountOrZero | MISSING = MISSING
+    """The snapshot that it is of; by default the final model."""
+    images: Count | MISSING = MISSING
+    """How many images took so many seconds."""
+    note: Text | MISSING = MISSING
+    """What a reader must know of it, such as another machine."""
+
+
 class Entry(Keys):
     """One of the models that are compared: it has model and training, or pretrained, or samples."""
 
@@ -272,6 +298,8 @@ class Entry(Keys):
     """For the report, in a sentence."""
     budget: str | MISSING = MISSING
     """A label where the training is shorter than the published recipe."""
+    published: list[PublishedFigure] = []
+    """What others published of this very recipe or checkpoint: the report shows ours beside it, with the difference."""
     model: ModelSpec | MISSING = MISSING
     """What it is; the other keys are those of its class."""
     training: Options | MISSING = MISSING
@@ -340,5 +368,8 @@ class Suite(Keys):
     """Training seeds; every model is trained once for each."""
     evaluation: Evaluation = _all_defaults(Evaluation)
     """How samples are judged."""
+    files: dict[FilePath, Text] = {}
+    """Where to get files that this suite names, such as published checkpoints: one line says which are missing, before
+    anything is made."""
     models: Annotated[dict[Name, Entry], Field(min_length=1)]
     """What is compared, by name; an entry has model and training, or pretrained, or samples."""

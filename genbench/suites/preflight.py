@@ -16,6 +16,7 @@ from genbench.records.provenance import Provenance
 from genbench.suites.checked import Checked
 from genbench.suites.evaluation import check_evaluation
 from genbench.suites.families import needed
+from genbench.suites.figures import check_files, published_figure
 from genbench.suites.load import checkpoints, seeds_of
 from genbench.suites.needs import facts
 
@@ -28,6 +29,7 @@ def _common(entry: Mapping[str, Any], seeds: list[int]) -> dict[str, Any]:
         "label": entry["label"],
         "description": entry["description"],
         "budget": entry.get("budget"),
+        "published": [published_figure(entry, figure) for figure in entry["published"]],
         "seeds": seeds,
         "checkpoints": list(checkpoints(entry)),
         "pictures": entry["pictures"],
@@ -96,6 +98,7 @@ def check_suite(
 
     try:
         with place(source):
+            check_files(suite, Path(data_root))
             data = describe(suite["dataset"], data_root)
             check_evaluation(suite, data, Path(data_root))
             found = {name: find(name, entry) for name, entry in suite["models"].items()}

@@ -7,7 +7,7 @@ one step does in trainer.py. Several ranks train one model together; only the fi
 import logging
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -183,6 +183,7 @@ def train(
     device: torch.device,
     save_seconds: float = 60.0,
     fresh: bool = False,
+    run: Callable[[Task, Path, Ranks], TrainingRun] = TrainingRun,
 ) -> None:
     """Train the model of `spec` and write `out`, and beside it history.jsonl, training.json and snapshots/.
 
@@ -192,7 +193,7 @@ def train(
     results appear at the end, as links to it. A later call with the same arguments goes on from the last save (`fresh`
     begins anew), with as many ranks as it has then: their number is no part of what is trained. `precision: auto` and
     the steps of a budget of `flops` are decided when a training begins, and kept when it goes on, also on another
-    machine.
+    machine. run: what goes through it, such as genbench.tracking.run.TrackedRun.
     Raises InputError for a bad spec, a damaged save, or a loss that is not finite.
     """
     with place("training"):
@@ -228,7 +229,7 @@ def train(
             task = _paid(task, folder, team)
             _check_snapshots(snapshots, task.config.num_steps)
             connect(team, device)
-            TrainingRun(task, folder, team).go(save_seconds)
+            run(task, folder, team).go(save_seconds)
             disconnect()
         if not team.first:
             return
@@ -257,6 +258,7 @@ def train_model(
     save_seconds: float = 60.0,
     fresh: bool = False,
     device: torch.device | str = "cpu",
+    run: Callable[[Task, Path, Ranks], TrainingRun] = TrainingRun,
 ) -> None:
     """Train the model of `spec` on a file of images: `train`, with prepared splits in place of arrays.
 
@@ -282,4 +284,5 @@ def train_model(
         device=torch.device(device),
         save_seconds=save_seconds,
         fresh=fresh,
+        run=run,
     )

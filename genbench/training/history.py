@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ class History:
 
     def __init__(self, path: Path, step: int, writes: bool = True) -> None:
         self.path, self.writes = path, writes
+        self.watch: Callable[[Mapping[str, Any]], None] | None = None  # is shown each line that is written
         if writes:
             lines = path.read_text(errors="replace").splitlines() if path.exists() else []
             kept = [line for line in lines if _step_of(line) <= step]
@@ -74,6 +75,8 @@ class History:
         except OSError as error:  # of a full disk, which names no file
             error.filename = str(self.path)
             raise
+        if self.watch:
+            self.watch(line)
 
     def sha256(self) -> str:
         """SHA-256 of the lines so far, which are on the disk from then on, whatever happens to the machine."""

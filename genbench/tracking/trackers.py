@@ -1,0 +1,106 @@
+"""TensorBoard and wandb, each as a log of numbers and pictures at steps.
+
+A log is written from its beginning whenever it is opened: what was logged before comes from the results themselves. So
+it never holds a step twice, nor one that a resumed training went back behind.
+"""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+
+from genbench.files.artifacts import atomic_path
+
+FLUSH_SECONDS = 20  # at most so long until TensorBoard sees a line
+
+
+class Tracker(ABC):
+    """One log. Steps never fall; several lines and pictures may have the same one."""
+
+    @abstractmethod
+    def line(self, step: int, values: Mapping[str, float], time: float) -> None:
+        """Log numbers by name; time: when they came about, in seconds since 1970."""
+
+    @abstractmethod
+    def picture(self, step: int, name: str, pixels: np.ndarray, time: float) -> None:
+        """Log a picture, uint8 (H, W, 3)."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Write what is left."""
+
+
+class TensorBoard(Tracker):
+    """Event files in `folder`, in place of those that are there."""
+
+    def __init__(self, folder: Path) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        for old in folder.glob("events.out.tfevents.*"):
+            old.unlink()
+        # Readers that have the old files open forget what was in them when they meet purge_step.
+        self.writer = SummaryWriter(str(folder), purge_step=0, flush_secs=FLUSH_SECONDS)
+
+    def line(self, step: int, values: Mapping[str, float], time: float) -> None:
+        for name, value in values.items():
+            self.writer.add_scalar(name, value, step, walltime=time)
+
+    def picture(self, step: int, name: str, pixels: np.ndarray, time: float) -> None:
+        self.writer.add_image(name, pixels, step, walltime=time, dataformats="HWC")
+
+    def close(self) -> None:
+        self.writer.close()
+
+
+class Wandb(Tracker):
+    """A run of wandb's, below `folder`, in the project $WANDB_PROJECT or genbench; offline as $WANDB_MODE says.
+
+    own: the file that holds the run's identity, under which it goes on; None begins another run each time.
+    """
+
+    def __init__(self, folder: Path, name: str, config: Mapping[str, Any], group: str, own: Path | None) -> None:
+        import wandb
+
+        known = own.read_text(encoding="utf-8") if own and own.exists() else uuid4().hex[:12]
+        if own:
+            with atomic_path(own) as temporary:
+                temporary.write_text(known, encoding="utf-8")
+        folder.mkdir(parents=True, exist_ok=True)
+        self.wandb = wandb
+        self.run = wandb.init(
+            project=os.environ.get("WANDB_PROJECT") or "genbench",
+            dir=str(folder),
+            id=known,
+            name=name,
+            group=group,
+            config=dict(config),
+            resume="allow",
+        )
+        self.first = self.run.step  # what the server has of a run that goes on: the same numbers again
+
+    def line(self, step: int, values: Mapping[str, float], time: float) -> None:
+        if step >= self.first:
+            self.run.log(dict(values), step=step)
+
+    def picture(self, step: int, name: str, pixels: np.ndarray, time: float) -> None:
+        if step >= self.first:
+            self.run.log({name: self.wandb.Image(pixels)}, step=step)
+
+    def close(self) -> None:
+        self.run.finish()
+
+
+def open_tracker(
+    name: str, folder: Path, run: str, config: Mapping[str, Any] | None = None, own: Path | None = None, part: str = ""
+) -> Tracker:
+    """The tracker of this name, for the results in `folder`, which are called `run`.
+
+    part: what of them is logged, such as a sampler; "" is the training itself. config, own: as for Wandb.
+    """
+    if name == "tensorboard":
+        return TensorBoard(folder / "tensorboard" / part)
+    return Wandb(folder, f"{run} {part}".strip(), config or {}, run, own)
