@@ -93,6 +93,7 @@ FLAGS = {
     "--test": "test images, held out from training, or their features",
     "--threads": "CPU threads",
     "--timing": "how long samples took",
+    "--track": "where a training and its metrics are also logged",
     "--train": "training images",
     "--weights-root": "where published weights are",
     "--without": "metrics of genbench to leave out",
