@@ -15,7 +15,7 @@ from genbench.files.downloads import existing_path
 from genbench.metrics import METRICS, EvaluationOptions, frechet_key, load_metric, metric_info
 from genbench.metrics.collection import by_name
 from genbench.schema import check_arguments
-from genbench.suites.figures import check_published
+from genbench.suites.figures import check_figures
 from genbench.suites.runs import has_test_images
 
 SMALLEST = {"kid_subset_size": 2, "splits": 1, "nearest_k": 1}  # options on which the images needed depend
@@ -129,7 +129,7 @@ def check_evaluation(suite: Mapping[str, Any], data: Description, data_root: Pat
         raise unknown_name("evaluation: headline", evaluation["headline"], keys)
     for name, entry in suite["models"].items():
         with place("models", name, "published"):
-            check_published(entry, keys)
+            check_figures(entry, keys)
     check_numbers(suite, data, options, kept, own)
 
 

@@ -13,7 +13,7 @@ OF_TRAINING = ("loss", "training_seconds")
 OTHERS = ("loss", "seconds", "training_seconds")  # quantities beside metrics
 
 
-def check_published(entry: Mapping[str, Any], metrics: Iterable[str]) -> None:
+def check_figures(entry: Mapping[str, Any], metrics: Iterable[str]) -> None:
     """Check that the figures of an entry are of metrics, samplers and snapshots that it will have."""
     for figure in entry["published"]:
         quantity, step = figure["quantity"], figure.get("step")

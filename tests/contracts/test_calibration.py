@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import diffusers
+import numpy as np
 import pytest
 import torch
 from official_ddgan import weights
@@ -18,6 +19,7 @@ from genbench.suites.preflight import check_suite, preflight
 
 PATH = find_suite("calibration")
 SHAPE = (3, 32, 32)
+FID = "fid_tensorflow_published"
 
 
 def save_published(folder: Path) -> None:
@@ -32,6 +34,7 @@ def save_published(folder: Path) -> None:
     torch.save(state, folder / "netG_1200.pth")
     with torch.device("meta"):
         network = UNet(image_shape=SHAPE, out_channels=6, scale_shift_norm=True, **options | {"channels": 32})
+    np.savez(folder / "fid_stats_cifar10_train.npz", mu=np.zeros(2048), sigma=np.eye(2048))
     for name in ("cifar10_uncond_50M_500K.pt", "cifar10_uncond_vlb_50M_500K.pt"):
         torch.save(weights(improved_shapes(network)), folder / name)
 
@@ -53,10 +56,10 @@ def test_published_files_go_through_preflight_and_their_figures_into_the_plan(tm
         for name, entry in plan.models.items()
         for figure in entry.published
     }
-    assert figures["ddpm", "fid_legacy", "ddpm-1000"] == 3.17
-    assert figures["ddpm", "fid_legacy", "ddim-10"] == 13.36
-    assert figures["ddgan", "fid_legacy", "default"] == 3.75
-    assert figures["iddpm-hybrid", "fid_legacy", "all-4000"] == 3.19
+    assert figures["ddpm", FID, "ddpm-1000"] == 3.17
+    assert figures["ddpm", FID, "ddim-10"] == 13.36
+    assert figures["ddgan", FID, "default"] == 3.75
+    assert figures["iddpm-hybrid", FID, "all-4000"] == 3.19
 
 
 def test_all_files_that_are_missing_stand_in_one_line_with_where_to_get_them(tmp_path: Path) -> None:
@@ -73,7 +76,8 @@ def test_all_files_that_are_missing_stand_in_one_line_with_where_to_get_them(tmp
 
 def test_the_suite_lists_where_to_get_all_that_it_names() -> None:
     suite = load_suite(PATH)
-    assert {entry["pretrained"]["path"] for entry in suite["models"].values()} <= suite["files"].keys()
+    named = {entry["pretrained"]["path"] for entry in suite["models"].values()}
+    assert named | set(suite["evaluation"]["statistics"].values()) == suite["files"].keys()
 
 
 @pytest.mark.parametrize(
@@ -93,5 +97,6 @@ def test_figures_of_what_there_will_not_be_are_refused(change: dict, message: st
     suite = load_suite(PATH)
     suite["models"]["ddpm"]["published"] = [{"quantity": "fid_legacy", "value": 3.0, "source": "x"} | change]
     suite["files"] = {}
+    np.savez(tmp_path / "fid_stats_cifar10_train.npz", mu=np.zeros(2048), sigma=np.eye(2048))
     with pytest.raises(InputError, match=message):
         check_suite(suite, str(tmp_path), "calibration.yaml")
