@@ -41,6 +41,7 @@ StepCount = Annotated[int, Range(ge=1, le=1_000_000)]  # from data to noise: a t
 Positive = Annotated[float, Range(gt=0, le=10**6)]
 NotNegative = Annotated[float, Range(ge=0, le=10**6)]
 Factor = Annotated[float, Range(ge=-(10**6), le=10**6)]
+Figure = Annotated[float, Range(ge=-1e12, le=1e12)]  # of any quantity: a distance, or seconds
 Share = Annotated[float, Range(ge=0, le=1)]
 ShareBelowOne = Annotated[float, Range(ge=0, lt=1)]
 InnerShare = Annotated[float, Range(gt=0, lt=1)]

@@ -15,7 +15,19 @@ from genbench.data.decoding import Filter
 from genbench.errors import InputError
 from genbench.mappings import Keys
 from genbench.own_code import parse
-from genbench.ranges import NumImages, Passes, Processes, Repeats, Seed, Share, Side, StepCount, Steps, StepsOrZero
+from genbench.ranges import (
+    Figure,
+    NumImages,
+    Passes,
+    Processes,
+    Repeats,
+    Seed,
+    Share,
+    Side,
+    StepCount,
+    Steps,
+    StepsOrZero,
+)
 
 T = TypeVar("T")
 
@@ -275,15 +287,15 @@ class PublishedFigure(Keys):
     quantity: Text
     """The key of a metric, such as fid_legacy, in the unit of metrics.json; or loss (the mean of the last epoch, of
     models with one), seconds (to draw `images` images) or training_seconds."""
-    value: Annotated[float, Field(allow_inf_nan=False)]
+    value: Figure
     """The figure."""
     source: Text
     """Who published it: text in which arXiv numbers become links."""
     sampler: Name | MISSING = MISSING
     """One of `samplers`, by default the first."""
-    step: CountOrZero | MISSING = MISSING
+    step: StepsOrZero | MISSING = MISSING
     """The snapshot that it is of; by default the final model."""
-    images: Count | MISSING = MISSING
+    images: NumImages | MISSING = MISSING
     """How many images took so many seconds."""
     note: Text | MISSING = MISSING
     """What a reader must know of it, such as another machine."""
