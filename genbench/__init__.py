@@ -6,6 +6,7 @@ train       a model of a suite, trained as the workflow trains it
 load        a trained model from its file, or from another project's checkpoint
 sample      images from a trained model: image i is a function of seed i
 show        images as one picture
+evaluate    how good images are beside real ones: FID, KID, precision and more
 """
 
 import importlib
@@ -13,16 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from genbench.api import build, load, load_suite, sample, show, train
+    from genbench.evaluation import evaluate
 
 __version__ = "0.1.0"
-__all__ = ["build", "load", "load_suite", "sample", "show", "train"]
+__all__ = ["build", "evaluate", "load", "load_suite", "sample", "show", "train"]
 
 
 def __getattr__(name: str) -> Any:
     """The public names, imported when they are first used: `import genbench` needs neither torch nor a second."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module("genbench.api"), name)
+    return getattr(importlib.import_module("genbench.evaluation" if name == "evaluate" else "genbench.api"), name)
 
 
 def __dir__() -> list[str]:

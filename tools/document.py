@@ -1,5 +1,5 @@
-"""Write what is read from the code: every key of a suite and every metric in docs/, and schemas/ for editors. `--check`
-only compares.
+"""Write what is read from the code: every key of a suite, every metric and the functions for Python in docs/, and
+schemas/ for editors. `--check` only compares.
 
 A part stands between `<!-- written by tools/document.py: NAME -->` and `<!-- end -->`; all else is left as it is. Keys
 come from genbench/suites/keys.py and from the signatures that a suite's entries are checked against, their meanings
@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+import genbench
 from genbench import models, networks
 from genbench.data.datasets import SOURCES
 from genbench.errors import InputError, place
@@ -220,7 +221,34 @@ def all_extractors() -> Iterator[str]:
     yield from table(rows, "extractor", "features", "weights", "metrics")
 
 
+def all_functions() -> Iterator[str]:
+    """The public functions of the package, in the order in which its docstring lists them."""
+    listed = re.findall(r"^(\w+)  ", str(genbench.__doc__), re.MULTILINE)
+    if set(listed) != set(genbench.__all__):
+        raise InputError(f"genbench/__init__.py: found {', '.join(listed)} in its docstring, expected all of __all__")
+    for name in listed:
+        function = getattr(genbench, name)
+        given = inspect.signature(function).parameters
+        docstring = inspect.getdoc(function) or ""
+        text, found = meanings(docstring, list(given))
+        for key in given:
+            if found and key not in found:
+                raise InputError(f"{name}: {key!r} has no meaning, expected a line '{key}: Meaning.' in its docstring")
+        plain = [p.replace(annotation=inspect.Parameter.empty) for p in given.values()]
+        yield from (f"## {name}", "", "```text", f"genbench.{name}{inspect.Signature(plain)}", "```", "")
+        raised = re.search(r"Raises InputError[^.]*\.", docstring)
+        for paragraph in [*text.split("\n\n"), *([" ".join(raised[0].split())] if raised else [])]:
+            yield from (paragraph, "")
+        required = {p.name: "required" if p.default is p.empty else f"`{p.default!r}`" for p in given.values()}
+        named = {p.name: f"`**{p.name}`" if p.kind is p.VAR_KEYWORD else f"`{p.name}`" for p in given.values()}
+        default = required | {p.name: "" for p in given.values() if p.kind is p.VAR_KEYWORD}
+        rows = [(named[key], default[key], found[key]) for key in given if found]
+        if rows:
+            yield from table(rows, "argument", "default", "what it is")
+
+
 PARTS: dict[str, Callable[[], Iterator[str]]] = {
+    "functions": all_functions,
     "configuration": lambda: model_keys(Config),
     "suite": lambda: model_keys(Suite),
     "training": lambda: describe(TrainConfig, "TrainConfig"),
