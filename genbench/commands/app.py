@@ -28,6 +28,7 @@ from genbench.machine.command_line import run
 # By their headings in the help: each sub-command's name, and its module in this folder.
 SECTIONS = {
     "Benchmarks": {"run": "run", "list": "list_names", "check": "check"},
+    "Evaluation": {"evaluate": "evaluate_folders"},
     "Single steps": {"train": "train", "sample": "draw_images", "features": "extract_features"},
     "Files from elsewhere": {"prefetch": "prefetch", "import": "import_checkpoint", "export": "export_checkpoint"},
 }

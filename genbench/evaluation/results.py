@@ -1,6 +1,6 @@
 """What an evaluation has found: a record, as metrics.json holds it, and a table for people."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -96,7 +96,7 @@ class Evaluation:
         texts = [note for line in self.lines for note in line.cell.notes]
         return {text: letters(number) for number, text in enumerate(dict.fromkeys(texts), start=1)}
 
-    def marks(self, notes: list[str]) -> list[str]:
+    def marks(self, notes: Sequence[str]) -> list[str]:
         """The marks of some notes."""
         return [self.footnotes[note] for note in notes]
 

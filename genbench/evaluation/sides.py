@@ -39,6 +39,12 @@ class Side:
     dataset: str | None = None
 
     @property
+    def origin(self) -> str:
+        """Where it comes from, in a word: the data set, or the file or folder."""
+        files = [*(path.name for path in self.made.values()), *(found.file for found in self.statistics)]
+        return str(self.dataset or self.info.get("source") or next(iter(files), "an array"))
+
+    @property
     def warnings(self) -> list[str]:
         """What a reader of the numbers must know of the images."""
         notes = [*self.info.get("notes", []), *(["stored with losses (JPEG)"] if self.info.get("lossy") else [])]
