@@ -35,6 +35,14 @@ ELSEWHERE = {
         "uv run snakemake --lint",
         "tests/pipeline/slurm/run.sh",
     ],
+    "tests/documents/test_evaluate_document.py": [
+        "genbench features photos/ --extractor efficientnet --statistics photos-efficientnet.npz",
+        "genbench evaluate samples/ --real photos/",
+        "genbench evaluate samples/ --real photos/ --features efficientnet --metrics fid,kid,precision",
+        "genbench evaluate samples.npz --real photos/ --features efficientnet --json",
+        "genbench evaluate samples.npz --real photos/ --features efficientnet --out evaluation/",
+        "genbench evaluate samples.npz --real photos-efficientnet.npz --features efficientnet",
+    ],
     "tests/pipeline/test_conda.py": ["uv run snakemake --sdm conda --conda-create-envs-only"],
     "tests/pipeline/test_slurm.py": [
         "uv run snakemake --dry-run --quiet host --profile profiles/slurm --config suite=cifar10",

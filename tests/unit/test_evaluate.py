@@ -10,6 +10,7 @@ import torch
 from entries import blobs
 from PIL import Image
 
+from genbench.commands import app
 from genbench.data import save_image_set, save_samples
 from genbench.data.image_set import make_image_set
 from genbench.errors import InputError
@@ -257,3 +258,20 @@ def test_features_of_other_weights_are_not_compared(images, classifier, tmp_path
     with pytest.raises(InputError, match="features of different extractors"):
         evaluate(tmp_path / "features.npz", images["real"], features=[classifier])
     assert EXTRACTORS["classifier"].dim == made.features.shape[1]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("a", "Missing option '--real'"),
+        ("a --real b", "^b: no such file or folder, nor a data set, such as cifar10"),
+        ("a --real b --channels 2", "^--channels: found 2, expected 1 or 3"),
+        ("a --real b --options {", "^--options: the argument is not valid JSON"),
+        ("a --real b --split half", "Invalid value for '--split'"),
+    ],
+)
+def test_a_bad_command_line_is_one_line(line: str, message: str, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=message) as caught:
+        app.call(["evaluate", *line.split()])
+    assert "\n" not in str(caught.value)
