@@ -11,13 +11,17 @@ FORMATS = (
     "ddgan: netG_EPOCH.pth or content.pth of the authors' training. "
     "dcgan: a state dict of the PyTorch tutorial's Generator. "
     "diffusers: a folder of DDPMPipeline or UNet2DModel, or a file of weights with its config.json beside it. "
-    "improved-diffusion: modelSTEP.pt or ema_RATE_STEP.pt of OpenAI's training. "
+    "improved-diffusion, guided-diffusion: modelSTEP.pt or ema_RATE_STEP.pt of OpenAI's training. "
+    "lucidrains: model-MILESTONE.pt of denoising-diffusion-pytorch's Trainer, or a state dict of its Unet. "
+    "state-dict: any file of tensors. "
     "Options, where the checkpoint does not say it: "
     'ddgan {"image_size": 32, "timesteps": 4}; dcgan {"image_size": 64, "discriminator": "netD.pth"}; '
     'diffusers without a scheduler {"timesteps": 1000, "schedule": "linear", "prediction": "eps"}; '
     'improved-diffusion {"image_size": 32, "timesteps": 4000, "schedule": "cosine", "num_heads": 4, '
     '"num_heads_upsample": -1, "sigma_small": false, '
     '"rescale_timesteps": true, "prediction": "eps"}; '
+    'lucidrains {"image_size": 32}, and of a network only "timesteps", "schedule", "prediction", "version"; '
+    'state-dict {"model": {"class": ...}, "image_shape": [3, 32, 32], "rename": {"^net": "denoiser"}}; '
     'of a file with several state dicts {"key": "ema"}.'
 )
 
@@ -25,7 +29,7 @@ FORMATS = (
 def parser() -> argparse.ArgumentParser:
     """The flags."""
     parser = argparse.ArgumentParser(description=__doc__, epilog=FORMATS)
-    parser.add_argument("--format", required=True, metavar="NAME", help="dcgan, ddgan, diffusers or improved-diffusion")
+    parser.add_argument("--format", required=True, metavar="NAME", help="whose file it is, see below")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--in", dest="path", metavar="PATH", help="the checkpoint")
     source.add_argument("--hub", metavar="OWNER/NAME@COMMIT", help="or where it is on the model hub, of diffusers")

@@ -16,10 +16,13 @@ from genbench.files import weights
 from genbench.files.artifacts import sha256_file, write_json
 from genbench.files.hub import pretrained_path
 from genbench.importing.diffusers import diffusers
+from genbench.importing.guided_diffusion import guided_diffusion
 from genbench.importing.improved_diffusion import improved_diffusion
+from genbench.importing.lucidrains import lucidrains
 from genbench.importing.nvlabs_ddgan import ddgan
 from genbench.importing.pytorch_dcgan import dcgan
 from genbench.importing.source import Imported
+from genbench.importing.state_dict import state_dict
 from genbench.machine import provenance
 from genbench.models import build
 from genbench.records.training import Training
@@ -29,7 +32,10 @@ FORMATS: dict[str, Callable[..., Imported]] = {
     "dcgan": dcgan,
     "ddgan": ddgan,
     "diffusers": diffusers,
+    "guided-diffusion": guided_diffusion,
     "improved-diffusion": improved_diffusion,
+    "lucidrains": lucidrains,
+    "state-dict": state_dict,
 }
 
 

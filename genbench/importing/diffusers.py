@@ -1,4 +1,4 @@
-"""Unconditional U-Nets of Hugging Face diffusers, as DDPMPipeline or UNet2DModel saves them.
+"""U-Nets of Hugging Face diffusers, as DDPMPipeline or UNet2DModel saves them.
 
 A pipeline's folder has the network in unet/ and its noise schedule in scheduler/; the oldest published ones have all
 files side by side. Only JSON and tensors are read: diffusers itself is not needed. The two classes of configuration
@@ -13,21 +13,18 @@ from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from genbench.errors import InputError, place
 from genbench.files.artifacts import read_json
 from genbench.files.hub import CONFIG, SCHEDULER, WEIGHTS, choose_weights
-from genbench.importing.source import (
-    Imported,
-    Path,
-    State,
-    check_shapes,
-)
+from genbench.importing.improved_diffusion import embedded_labels
+from genbench.importing.source import Imported, Path, State, check_shapes, given_or_said
 from genbench.importing.states import read_content, state_of
 from genbench.models import build
 from genbench.models.diffusion import Diffusion
-from genbench.networks.unet import Block, UNet
-from genbench.ranges import Side, StepCount
+from genbench.networks.unet import Block, UNet, sinusoidal_embedding
+from genbench.ranges import Count, Side, StepCount
 from genbench.schema import check_arguments
 
 PREDICTIONS = {"epsilon": "eps", "v_prediction": "v", "sample": "x0"}
@@ -62,6 +59,7 @@ _BLOCK = {
     "conv2": "conv2",
     "skip": "conv_shortcut",
 }
+_LABELS = "class_embedding"
 _OLD_ATTENTION = {  # names in files from before 2023, and in the oldest
     "query": "to_q",
     "key": "to_k",
@@ -117,8 +115,8 @@ class UNet2DConfig:
     norm_eps: float = 1e-5
     resnet_time_scale_shift: Literal["default", "scale_shift"] = "default"
     add_attention: bool = True
-    class_embed_type: None = None
-    num_class_embeds: None = None
+    class_embed_type: Literal["timestep"] | None = None
+    num_class_embeds: int | None = None
     num_train_timesteps: int | None = None  # of a learned embedding of times alone
 
 
@@ -225,11 +223,35 @@ def to_official(unet: UNet) -> State:
 
 def from_official(state: Mapping[str, Tensor], unet: UNet, path: Path, what: str) -> State:
     """The tensors of a UNet2DModel under our names and in our shapes; InputError where they do not fit `unet`."""
-    check_shapes(state, {name: tuple(value.shape) for name, value in to_official(unet).items()}, path, what)
-    ours, tensors = unet.state_dict(), {}
+    shapes, labels = {name: tuple(value.shape) for name, value in to_official(unet).items()}, unet.label_embedding
+    by_time = f"{_LABELS}.linear_1.weight" in state  # class_embed_type "timestep": as times are embedded
+    if labels is not None:
+        embeds = ["time_embedding.linear_1", "time_embedding.linear_2"] if by_time else []
+        shapes |= {
+            f"{_LABELS}.{name.removeprefix('time_embedding.')}.{kind}": shapes[f"{name}.{kind}"]
+            for name in embeds
+            for kind in ("weight", "bias")
+        } or {f"{_LABELS}.weight": (labels.in_features, labels.out_features)}
+    check_shapes(state, shapes, path, what)
+    ours = unet.state_dict()
+    tensors: State = {}
+    if labels is not None:
+        table = _embedded_as_times(state, unet) if by_time else state[f"{_LABELS}.weight"]
+        tensors |= embedded_labels(table)
     for name, theirs in official_names(unet).items():
         tensors[name] = torch.cat([state[official] for official in theirs]).reshape(ours[name].shape)
     return tensors
+
+
+def _embedded_as_times(state: Mapping[str, Tensor], unet: UNet) -> Tensor:
+    """A row for each class: what a network adds for it whose classes are embedded as times are."""
+    assert unet.label_embedding is not None
+    classes = torch.arange(unet.label_embedding.in_features, device="cpu")
+    x = sinusoidal_embedding(classes, unet.channels, unet.time_order, unet.frequency_shift)
+    for name, last in (("linear_1", False), ("linear_2", True)):
+        x = F.linear(x, state[f"{_LABELS}.{name}.weight"], state[f"{_LABELS}.{name}.bias"])
+        x = x if last else F.silu(x)
+    return x
 
 
 def renamed(state: Mapping[str, Tensor]) -> State:
@@ -381,15 +403,6 @@ def find_files(path: Path) -> tuple[pathlib.Path, pathlib.Path, pathlib.Path | N
     return weights, folder / CONFIG, next((file for file in schedulers if file.exists()), None)
 
 
-def _given_or_said(key: str, given: Any, said: Any, file: Path, why: str) -> Any:
-    """What a file says, or else the option."""
-    if given is not None and said is not None:
-        raise InputError(f"{file}: {key}: found {said!r} in the file and {given!r} as an option; expected one of them")
-    if given is None and said is None:
-        raise InputError(f"{file}: does not say {key} ({why}); expected it as an option")
-    return said if given is None else given
-
-
 def _note(weights: pathlib.Path, taken: str, scheduler: Mapping[str, Any] | None, ignored: Sequence[str]) -> str:
     """Which weights were taken, how their pipeline samples if not as ddpm does here, and what was passed over."""
     parts = [f"{taken} of {weights.name}" if taken else weights.name]
@@ -415,6 +428,7 @@ def diffusers(
     schedule: str | Mapping[str, Any] | None = None,
     prediction: Literal["eps", "v", "x0"] | None = None,
     image_size: Side | Sequence[Side] | None = None,
+    num_classes: Count | None = None,
     key: str | None = None,
 ) -> Imported:
     """A pipeline's folder, a network's folder, or a file of weights with config.json beside it.
@@ -424,6 +438,8 @@ def diffusers(
     prediction: As in an entry of Diffusion, needed where there is no scheduler's configuration, and only there.
     image_size: Side of the images, or height and width, needed where the network's configuration does not state
         sample_size, and only there.
+    num_classes: How many classes there are, needed where they are embedded as times are (class_embed_type "timestep")
+        and num_class_embeds is null, and only there.
     key: Which of the state dicts in the file of weights, where it holds several.
     """
     weights, config_path, scheduler_path = find_files(path)
@@ -432,7 +448,7 @@ def diffusers(
         if isinstance(values.get(blocks), list):
             values[blocks] = [str(kind).removeprefix("UNetRes") for kind in values[blocks]]
     config = _read_config(UNet2DConfig, values, config_path)
-    size = _given_or_said("image_size", image_size, config.sample_size, config_path, "sample_size is null")
+    size = given_or_said("image_size", image_size, config.sample_size, config_path, "sample_size is null")
     height, width = sides = [size, size] if isinstance(size, int) else [*size, 0][:2]
     if min(sides) < 1 or (not isinstance(size, int) and len(size) != 2):
         side = "sample_size" if image_size is None else "image_size"
@@ -451,10 +467,15 @@ def diffusers(
             + ", ".join(f"{name}: {_EXAMPLES[name]}" for name in missing)
         )
     for name, value in options.items():
-        entry[name] = _given_or_said(name, value, process[name], scheduler_path or weights, f"found no {SCHEDULER}")
+        entry[name] = given_or_said(name, value, process[name], scheduler_path or weights, f"found no {SCHEDULER}")
     if learned := _learns_variance(config, scheduler, config_path):
         entry |= {"learned_variance": True, "loss": "hybrid"}
     entry |= _sampling(scheduler or {}, learned, scheduler_path or weights)
+    if config.class_embed_type or config.num_class_embeds is not None:
+        why = "num_class_embeds is null"
+        entry["num_classes"] = given_or_said("num_classes", num_classes, config.num_class_embeds, config_path, why)
+    elif num_classes is not None:
+        raise InputError(f"{config_path}: option num_classes: found {num_classes}, but this network has no classes")
     entry["denoiser"] = _denoiser(config, height, config_path)
 
     image_shape = (config.in_channels, height, width)

@@ -46,6 +46,8 @@ def unet_config(unet: UNet, entry: Mapping[str, Any], image_shape: tuple[int, in
     options = _with_defaults(UNet, entry)
     if options["patch_size"] != 1:
         raise _inexpressible("patch_size", options["patch_size"], "1")
+    if options["resample"] != "conv":
+        raise _inexpressible("resample", options["resample"], "conv")
     channels, size = options["channels"], image_shape[1]
     widths = [round(channels * mult) for mult in options["channel_mult"]]
     if widths[0] != channels:
@@ -142,6 +144,8 @@ def diffusers(model: Model, info: Mapping[str, Any], folder: Path) -> None:
         raise _inexpressible("class", network, "diffusion.Diffusion with a denoiser unet.UNet")
     if model.num_classes:
         raise _inexpressible("num_classes", model.num_classes, "0: its pipelines of this kind have no labels")
+    if model.data_scale != 1:
+        raise _inexpressible("data_scale", model.data_scale, "1")
     # Rescaled to 1000, an index of 0 .. 999 is itself.
     if model.time_input != "index" and not (model.time_input == "rescaled" and model.schedule.T == 1000):
         raise _inexpressible("time_input", model.time_input, "'index'")

@@ -6,7 +6,7 @@ not in it. Their attention keeps q, k and v of one head together, ours those of 
 
 import pathlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -17,7 +17,7 @@ from genbench.importing.source import Imported, Path, State, check_shapes
 from genbench.importing.states import read_content, state_of
 from genbench.models import build
 from genbench.models.diffusion import Diffusion
-from genbench.networks.unet import Attention, Block, Downsample, UNet
+from genbench.networks.unet import Attention, Block, Downsample, UNet, UpBlock
 from genbench.ranges import Count, Side, StepCount
 
 _BLOCK = {
@@ -28,7 +28,14 @@ _BLOCK = {
     "conv2": "out_layers.3",
     "skip": "skip_connection",
 }
+_RESAMPLING = r"output_blocks\.\d+\.[12]\.in_layers\.0\.weight"  # blocks that change the resolution
 _ATTENTION = {"norm": "norm", "qkv": "qkv", "out": "proj_out"}
+LABELS = "label_emb.weight"
+
+
+def embedded_labels(table: Tensor) -> State:
+    """A UNet's layer for labels that adds row y of a table (classes, width) for class y."""
+    return {"label_embedding.weight": table.T.contiguous(), "label_embedding.bias": torch.zeros(table.shape[1])}
 
 
 def _layers(unet: UNet) -> Iterator[tuple[str, str]]:
@@ -49,10 +56,12 @@ def _layers(unet: UNet) -> Iterator[tuple[str, str]]:
     yield from block("middle.1", "middle_block.2", "")
     number, place = -1, 0
     for i, module in enumerate(unet.up):
-        if isinstance(module, Block):
+        if isinstance(module, UpBlock):  # of guided diffusion: in theirs, the last part of the block before it
+            yield from block(f"up.{i}", f"output_blocks.{number}.{place}", "")
+        elif isinstance(module, Block):
             number, place = number + 1, 2 if isinstance(module.attention, Attention) else 1
             yield from block(f"up.{i}", f"output_blocks.{number}.0", f"output_blocks.{number}.1")
-        else:  # in theirs, the last part of the block before it
+        else:
             yield f"up.{i}.conv", f"output_blocks.{number}.{place}.conv"
     yield from (("norm_out", "out.0"), ("conv_out", "out.2"))
 
@@ -71,20 +80,31 @@ def official_names(unet: UNet) -> dict[str, str]:
 def official_shapes(unet: UNet) -> dict[str, tuple[int, ...]]:
     """The authors' state dict: names and shapes. Attention has convolutions in one dimension."""
     ours = unet.state_dict()
-    return {
+    shapes = {
         theirs: tuple(ours[name].shape[: 3 if ".attention." in name else 4])
         for name, theirs in official_names(unet).items()
     }
+    if unet.label_embedding is not None:  # a row for each class
+        shapes[LABELS] = tuple(unet.label_embedding.weight.T.shape)
+    return shapes
 
 
-def from_official(state: Mapping[str, Tensor], unet: UNet, path: Path) -> State:
-    """The authors' tensors under our names and in our order; InputError where they do not fit `unet`."""
-    check_shapes(state, official_shapes(unet), path, "a U-Net of improved diffusion with as many blocks")
-    ours, tensors = unet.state_dict(), {}
+def from_official(
+    state: Mapping[str, Tensor], unet: UNet, path: Path, *, heads_first: bool = True, who: str = "improved"
+) -> State:
+    """The authors' tensors under our names and in our order; InputError where they do not fit `unet`.
+
+    heads_first: q, k and v of one head stand together. who: improved or guided, for the error.
+    """
+    check_shapes(state, official_shapes(unet), path, f"a U-Net of {who} diffusion with as many blocks")
+    ours = unet.state_dict()
+    tensors: State = {}
+    if unet.label_embedding is not None:
+        tensors |= embedded_labels(state[LABELS])
     for name, theirs in official_names(unet).items():
         value = state[theirs]
         layer, separator, _ = name.partition(".qkv.")
-        if separator:  # (heads, 3, C / heads) to (3, heads, C / heads)
+        if separator and heads_first:  # (heads, 3, C / heads) to (3, heads, C / heads)
             attention = unet.get_submodule(layer)
             assert isinstance(attention, Attention)
             value = value.unflatten(0, (attention.num_heads, 3, -1)).transpose(0, 1)
@@ -92,18 +112,30 @@ def from_official(state: Mapping[str, Tensor], unet: UNet, path: Path) -> State:
     return tensors
 
 
-def _denoiser(state: State, image_size: int, heads: Mapping[str, int], path: Path) -> dict[str, Any]:
+def _levels(state: State, num_res_blocks: int | None) -> list[list[str]]:
+    """The authors' names of the blocks of each level, on the way down.
+
+    num_res_blocks: where blocks change the resolution, whose names are those of the others.
+    """
+    levels: list[list[str]] = [[]]
+    number = 1
+    while any(name.startswith(f"input_blocks.{number}.") for name in state):
+        if f"input_blocks.{number}.0.op.weight" in state or len(levels[-1]) == num_res_blocks:
+            levels.append([])
+        else:
+            levels[-1].append(f"input_blocks.{number}")
+        number += 1
+    return levels
+
+
+def denoiser(
+    state: State, image_size: int, heads: Mapping[str, int], path: Path, *, who: str = "improved"
+) -> dict[str, Any]:
     """The entry of the network that the names and shapes of its tensors tell of."""
+    resampling = [int(name.split(".")[1]) for name in state if re.fullmatch(_RESAMPLING, name)]
     try:
         channels = state["input_blocks.0.0.weight"].shape[0]
-        levels: list[list[str]] = [[]]  # the blocks of each level
-        number = 1
-        while any(name.startswith(f"input_blocks.{number}.") for name in state):
-            if f"input_blocks.{number}.0.op.weight" in state:
-                levels.append([])
-            else:
-                levels[-1].append(f"input_blocks.{number}")
-            number += 1
+        levels = _levels(state, min(resampling, default=None))
         first = [level[0] for level in levels]
         widths = [state[f"{block}.0.out_layers.3.weight"].shape[0] for block in first]
         attention = [f"{block}.1.qkv.weight" in state for block in first]
@@ -117,30 +149,20 @@ def _denoiser(state: State, image_size: int, heads: Mapping[str, int], path: Pat
             "dropout": 0.0,
             "norm_eps": 1e-5,
             "scale_shift_norm": state[f"{first[0]}.0.emb_layers.1.weight"].shape[0] == 2 * widths[0],
-            "downsample_padding": "symmetric",
+            **({"resample": "block"} if resampling else {"downsample_padding": "symmetric"}),
             "time_embedding": "cos-sin",
         }
     except (KeyError, IndexError) as error:
         raise InputError(
-            f"{path}: not the weights of a U-Net of improved diffusion: no {error} among {len(state)} tensors; "
+            f"{path}: not the weights of a U-Net of {who} diffusion: no {error} among {len(state)} tensors; "
             "expected keys such as input_blocks.0.0.weight and input_blocks.1.0.in_layers.0.weight"
         ) from None
 
 
-def _check_unconditional(state: State, path: Path) -> bool:
-    """Whether the network of an unconditional model also learns the variance. InputError for other models."""
-    if "label_emb.weight" in state:
-        classes = state["label_emb.weight"].shape[0]
-        raise InputError(
-            f"{path}: found label_emb.weight, a model conditioned on {classes} classes; expected an unconditional one"
-        )
-    if any(re.fullmatch(r"output_blocks\.\d+\.[12]\.in_layers\.0\.weight", name) for name in state):
-        raise InputError(
-            f"{path}: found blocks that change the resolution, of guided-diffusion's resblock_updown; expected "
-            "convolutions, as improved diffusion has them"
-        )
+def learns_variance(state: State, path: Path) -> bool:
+    """Whether the network also learns the variance. InputError for a network that is not of images to images."""
     if not {"input_blocks.0.0.weight", "out.2.weight"} <= state.keys():
-        return False  # _denoiser tells
+        return False  # `denoiser` tells
     channels, out_channels = state["input_blocks.0.0.weight"].shape[1], state["out.2.weight"].shape[0]
     if channels > 4 or out_channels not in (channels, 2 * channels):
         raise InputError(
@@ -148,6 +170,35 @@ def _check_unconditional(state: State, path: Path) -> bool:
             "as many, or twice as many with a learned variance (a model for super-resolution is not built here)"
         )
     return out_channels == 2 * channels
+
+
+def classes(state: State) -> dict[str, int]:
+    """The key of an entry for a network that is told the class, as theirs are with class_cond."""
+    return {"num_classes": state[LABELS].shape[0]} if LABELS in state else {}
+
+
+def named_schedule(name: str, timesteps: int) -> dict[str, Any]:
+    """The entry of a schedule of theirs: the linear one keeps the noise at the end when T is not 1000."""
+    ends = {"beta_start": 1e-4 * 1000 / timesteps, "beta_end": 0.02 * 1000 / timesteps}
+    return {"name": name, **(ends if name == "linear" else {})}
+
+
+def imported(
+    state: State, entry: dict[str, Any], image_size: int, path: Path, files: Sequence[Path], taken: str, **reading: Any
+) -> Imported:
+    """A model of this entry with the authors' tensors; `reading` goes to `from_official`."""
+    image_shape = (state["input_blocks.0.0.weight"].shape[1], image_size, image_size)
+    with place(path), torch.device("meta"):
+        model = build(entry, image_shape)
+    assert isinstance(model, Diffusion)
+    found = from_official(state, model.denoiser, path, **reading)
+    name = pathlib.Path(path).name
+    weights = "ema" if name.startswith("ema_") else "raw" if re.fullmatch(r"model\d+\.pt", name) else "unknown"
+    tensors = {f"denoiser.{key}": value for key, value in found.items()}
+    weights = "ema" if "ema" in taken else weights
+    name = f"{taken} of {name}" if taken else name
+    who = reading.get("who", "improved")
+    return Imported(entry, image_shape, tensors, files, weights, f"{name}, trained by {who} diffusion")
 
 
 def improved_diffusion(
@@ -163,7 +214,7 @@ def improved_diffusion(
     prediction: Literal["eps", "x0"] = "eps",
     key: str | None = None,
 ) -> Imported:
-    """An unconditional model; options are those of the authors' command, with their defaults where these are safe.
+    """A model with or without classes; options of the authors' command, with their defaults where these are safe.
 
     image_size: Side of the images.
     timesteps: The authors' --diffusion_steps; no default, since another value draws noise.
@@ -178,32 +229,24 @@ def improved_diffusion(
     up = num_heads if num_heads_upsample == -1 else num_heads_upsample
     content, files = read_content(path)
     state, taken = state_of(content, path, key)
-    learned_variance = _check_unconditional(state, path)
+    if any(re.fullmatch(_RESAMPLING, name) for name in state):
+        raise InputError(
+            f"{path}: found blocks that change the resolution, of guided-diffusion's resblock_updown; expected "
+            "convolutions, as improved diffusion has them: format: guided-diffusion reads it"
+        )
+    learned_variance = learns_variance(state, path)
     if learned_variance and sigma_small:
         raise InputError(f"{path}: option sigma_small: found true, but this network has learned its variance")
     variance: dict[str, Any] = {} if sigma_small else {"variance": "large"}
+    heads = {"num_heads": num_heads} | ({} if up == num_heads else {"up_num_heads": up})
     entry: dict[str, Any] = {
         "class": "diffusion.Diffusion",
         "timesteps": timesteps,
-        "schedule": {"name": "cosine"},
+        "schedule": named_schedule(schedule, timesteps),
         "prediction": prediction,
         "time_input": "rescaled" if rescale_timesteps else "index",
         **({"learned_variance": True, "loss": "hybrid"} if learned_variance else variance),
-        "denoiser": _denoiser(
-            state, image_size, {"num_heads": num_heads} | ({} if up == num_heads else {"up_num_heads": up}), path
-        ),
+        **classes(state),
+        "denoiser": denoiser(state, image_size, heads, path),
     }
-    if schedule == "linear":  # theirs keeps the noise at the end when T is not 1000
-        ends = {"beta_start": 1e-4 * 1000 / timesteps, "beta_end": 0.02 * 1000 / timesteps}
-        entry["schedule"] = {"name": "linear", **ends}
-    image_shape = (state["input_blocks.0.0.weight"].shape[1], image_size, image_size)
-    with place(path), torch.device("meta"):
-        model = build(entry, image_shape)
-    assert isinstance(model, Diffusion)
-    found = from_official(state, model.denoiser, path)
-    name = pathlib.Path(path).name
-    weights = "ema" if name.startswith("ema_") else "raw" if re.fullmatch(r"model\d+\.pt", name) else "unknown"
-    tensors = {f"denoiser.{key}": value for key, value in found.items()}
-    weights = "ema" if "ema" in taken else weights
-    name = f"{taken} of {name}" if taken else name
-    return Imported(entry, image_shape, tensors, files, weights, f"{name}, trained by improved diffusion")
+    return imported(state, entry, image_size, path, files, taken)

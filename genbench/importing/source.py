@@ -58,3 +58,12 @@ def check_shapes(state: Mapping[str, Tensor], expected: Mapping[str, tuple[int, 
         problems.append(f"{name}: found shape {tuple(state[name].shape)}, expected {expected[name]}")
     if problems:
         raise InputError(f"{path}: not the weights of {what}: {'; '.join(problems)}")
+
+
+def given_or_said(key: str, given: Any, said: Any, file: Path, why: str) -> Any:
+    """What a file says, or else the option. Raises InputError where both do, and where neither does."""
+    if given is not None and said is not None:
+        raise InputError(f"{file}: {key}: found {said!r} in the file and {given!r} as an option; expected one of them")
+    if given is None and said is None:
+        raise InputError(f"{file}: does not say {key} ({why}); expected it as an option")
+    return said if given is None else given

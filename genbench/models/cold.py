@@ -19,7 +19,7 @@ from genbench.processes.degradations import DEGRADATIONS
 from genbench.processes.densities import GaussianMixture
 from genbench.processes.noise import Noise
 from genbench.processes.samplers import COLD_STEPS, Prediction, reverse_path
-from genbench.ranges import Count, NotNegative
+from genbench.ranges import CountOrZero, NotNegative, Positive
 from genbench.schema import choose, construct, renamed
 from genbench.tensors import Images, Latents, Scalar, Timesteps
 
@@ -33,7 +33,9 @@ class ColdDiffusion(Model):
     degradation: D: a name, or a mapping with `name` and its options, see below.
     loss: "l1" is the mean absolute error, "l2" the squared one.
     time_input: What R is given as t: the index t - 1, or the fraction t / T.
-    mixture_components: Gaussians in the density of x_T from which `generate` draws.
+    mixture_components: Gaussians in the density of x_T from which `generate` draws; 0 for none, and no `generate`.
+    data_scale: R is given images times this, and its answer is divided by it: 0.5 is for a network that learned images
+        in [-0.5, 0.5].
     """
 
     family = "Cold diffusion"
@@ -54,13 +56,17 @@ class ColdDiffusion(Model):
         degradation: str | Mapping[str, Any] = "rows",
         loss: Literal["l1", "l2"] = "l1",
         time_input: Literal["index", "fraction"] = "index",
-        mixture_components: Count = 10,
+        mixture_components: CountOrZero = 10,
+        data_scale: Positive = 1.0,
     ) -> None:
         super().__init__()
-        self.loss, self.time_input = loss, time_input
+        self.loss, self.time_input, self.data_scale = loss, time_input, data_scale
         with place("degradation"):
             self.degradation = choose(DEGRADATIONS, degradation)(image_shape)
-        self.density = GaussianMixture(mixture_components, image_shape[0] * len(self.degradation.modes))
+        size = image_shape[0] * len(self.degradation.modes)
+        self.density = GaussianMixture(mixture_components, size) if mixture_components else None
+        if self.density is None:
+            self.pictures = ("restoration",)  # type: ignore[misc]
         with place("restorer"):
             self.restorer = construct("genbench.networks", restorer, image_shape=image_shape)
 
@@ -69,7 +75,7 @@ class ColdDiffusion(Model):
     def restore(self, x_t: Images, t: Timesteps) -> Images:
         """R(x_t, t)."""
         time = t - 1 if self.time_input == "index" else t.float() / self.degradation.T
-        return self.restorer(x_t, time).float()
+        return self.restorer(x_t * self.data_scale, time).float() / self.data_scale
 
     def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Scalar]]:
         t = batch.noise.integers(1, self.degradation.T + 1)
@@ -77,7 +83,8 @@ class ColdDiffusion(Model):
         yield "restorer", (F.l1_loss if self.loss == "l1" else F.mse_loss)(x0_hat, batch.x0)
 
     def after_training(self, batches: Iterator[Images]) -> None:
-        self.density.fit(torch.cat([self.describe(x0) for x0 in batches]))
+        if self.density is not None:
+            self.density.fit(torch.cat([self.describe(x0) for x0 in batches]))
 
     def describe(self, x0: Images) -> Latents:
         """What little is left of x_0 at T."""
@@ -96,6 +103,7 @@ class ColdDiffusion(Model):
 
     def draw_x_T(self, noise: Noise, noise_level: float) -> Images:
         """Degraded images that never were: from the density, and normal noise with the standard deviation given."""
+        assert self.density is not None
         x_T = self.degradation.compose(self.density.sample(noise)).clamp(-1, 1)
         return x_T + noise_level * noise.normal(*x_T.shape[1:])
 
@@ -126,6 +134,8 @@ class ColdDiffusion(Model):
 
     def check_sampler(self, options: Mapping[str, Any]) -> dict[str, Any]:
         options = super().check_sampler(renamed(options, algorithm="method"))
+        if self.density is None and options.get("mode") != "reconstruct":
+            raise InputError("key 'mode': found 'generate', but mixture_components is 0; expected 'reconstruct'")
         level = options.get("noise_level")
         if level is not None and options.get("mode") == "reconstruct":
             raise InputError(f"key 'noise_level': found {level}, which does nothing beside mode: reconstruct")
@@ -137,6 +147,7 @@ class ColdDiffusion(Model):
                 "starts from degraded test images: reconstruction, not generation",
                 "distances are of these reconstructed test images to the training images",
             ]
+        assert self.density is not None
         components, numbers = self.density.components, self.density.size
         density = "a Gaussian" if components == 1 else f"a mixture of {components} Gaussians"
         left = "number that is" if numbers == 1 else f"{numbers} numbers that are"

@@ -53,6 +53,8 @@ class Diffusion(Model):
         is the posterior's, "large" is beta.
     clip: Whether a sampler clips the predicted image to [-1, 1] before each step, unless it says otherwise; a number
         is another range, [-clip, clip].
+    data_scale: Images are multiplied by it before noise is added, and divided by it after sampling: 0.5 is for a
+        network that learned images in [-0.5, 0.5].
     spacing: Which times a sampler visits where these are not all, unless it says otherwise.
     time_input: What the network is given as t: the index t - 1; "rescaled" to 1000 steps, (t - 1) 1000 / T (OpenAI's
         rescale_timesteps); or the fraction t / T.
@@ -87,6 +89,7 @@ class Diffusion(Model):
         learned_variance: bool = False,
         variance: Literal["small", "large"] = "small",
         clip: bool | Positive = True,
+        data_scale: Positive = 1.0,
         spacing: Spacing = "uniform",
         time_input: Literal["index", "rescaled", "fraction"] = "index",
         loss: Literal["simple", "hybrid", "vlb"] = "simple",
@@ -110,6 +113,11 @@ class Diffusion(Model):
             )
         if learned_variance and variance == "large":
             raise InputError("key 'variance': found 'large', but 'learned_variance' learns it; expected one of the two")
+        if data_scale != 1 and loss != "simple":
+            raise InputError(
+                f"key 'data_scale': found {data_scale} beside loss: {loss}, whose bound is of images in [-1, 1]; "
+                "expected 1, or loss: simple"
+            )
         if loss == "hybrid" and not learned_variance:
             raise InputError(
                 "key 'loss': found 'hybrid', whose bound moves a learned variance alone; expected "
@@ -119,7 +127,7 @@ class Diffusion(Model):
             self.schedule = choose(SCHEDULES, schedule)(timesteps)
         self.prediction, self.learned_variance = prediction, learned_variance
         self.variance: Literal["small", "large", "learned"] = "learned" if learned_variance else variance
-        self.clip, self.spacing = clip, spacing
+        self.clip, self.spacing, self.data_scale = clip, spacing, data_scale
         self.time_input, self.loss = time_input, loss
         self.num_classes, self.multi_label, self.label_dropout = num_classes, multi_label, label_dropout
         with place("time_sampler"):
@@ -137,16 +145,17 @@ class Diffusion(Model):
     def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Scalar]]:
         t, weights = self.time_sampler.draw(batch.noise)
         eps = batch.noise.normal(*batch.x0.shape[1:])
-        x_t = self.schedule.q_sample(batch.x0, t, eps)
+        x0 = batch.x0 * self.data_scale
+        x_t = self.schedule.q_sample(x0, t, eps)
         output, v = self.evaluate(x_t, t, self.condition_on(batch))
         parts: dict[str, PerImage] = {}
         if self.loss != "vlb":
-            parts["simple"] = F.mse_loss(output, self.target(batch.x0, t, eps), reduction="none").flatten(1).mean(1)
+            parts["simple"] = F.mse_loss(output, self.target(x0, t, eps), reduction="none").flatten(1).mean(1)
         if self.loss != "simple":
             # In L_hybrid the mean is held fixed: the bound teaches the variance, L_simple the mean.
             output = output.detach() if self.loss == "hybrid" else output
             x0_hat = self.x0_hat(output, x_t, *self.schedule.levels(t))
-            term = self.bound.term(Prediction(x0_hat, v), batch.x0, x_t, t)
+            term = self.bound.term(Prediction(x0_hat, v), x0, x_t, t)
             parts["bound"] = term * (self.schedule.T * (1e-3 if self.loss == "hybrid" else 1))
         total = torch.stack(list(parts.values())).sum(0)
         self.time_sampler.observe(t, total, batch.gather)
@@ -225,7 +234,8 @@ class Diffusion(Model):
                 output = output + guidance * (output - self.evaluate(x_t, time, torch.zeros_like(c))[0])
             abar_t = self.schedule.alpha_bar(t)
             x0_hat = self.x0_hat(output, x_t, abar_t**0.5, (1 - abar_t) ** 0.5)
-            return Prediction(x0_hat.clamp(-float(clip), float(clip)) if clip else x0_hat, fraction)
+            limit = float(clip) * self.data_scale
+            return Prediction(x0_hat.clamp(-limit, limit) if clip else x0_hat, fraction)
 
         return predict
 
@@ -280,7 +290,7 @@ class Diffusion(Model):
         times, step = self.walk(noise, **walk)
         x_T = noise.normal(*self.image_shape)
         predict = self.predictor(self.clip if clip is None else clip, self.draw_condition(noise, y), guidance)
-        return reverse_process(x_T, times, predict, step)
+        return reverse_process(x_T, times, predict, step) / self.data_scale
 
     def check_sampler(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Those that `sample` names, those that `walk` names, and the rest, which are the sampler's own."""
@@ -331,7 +341,8 @@ class Diffusion(Model):
         if drawn < count:
             times = torch.linspace(1, T, drawn).round().long().to(x0.device)
         for t in times.split(len(x0)):
-            self.evaluate(self.schedule.q_sample(x0, t, noise.normal(*self.image_shape)), t, c)
+            x_t = self.schedule.q_sample(x0 * self.data_scale, t, noise.normal(*self.image_shape))
+            self.evaluate(x_t, t, c)
 
     def denoising(self, batch: Batch) -> Tensor:
         """Five samples on their way from noise to data: a row of ten each, after every tenth of all T steps."""
@@ -341,7 +352,7 @@ class Diffusion(Model):
         c = self.draw_condition(few, batch.y[:5] if self.multi_label else None)
         path = reverse_path(x_T, times, self.predictor(self.clip, c), step)
         shown = [-(-tenth * len(times) // 10) for tenth in range(1, 11)]  # rounded up: a short chain repeats pictures
-        kept = {number: x for number, x in enumerate(path, start=1) if number in shown}
+        kept = {number: x / self.data_scale for number, x in enumerate(path, start=1) if number in shown}
         return torch.stack([kept[number] for number in shown], dim=1).flatten(0, 1).clamp(-1, 1)
 
     # --- Likelihood ---------------------------------------------------------------------------------------------------

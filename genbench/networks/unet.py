@@ -123,8 +123,12 @@ class Block(nn.Module):
         attention_groups = groups if attention_norm else None
         self.attention = Attention(out_channels, num_heads, attention_groups, eps) if num_heads else nn.Identity()
 
+    def resample(self, x: Tensor) -> Tensor:
+        """What a block does to the resolution: nothing."""
+        return x
+
     def forward(self, x: Tensor, embedding: Embedding) -> Tensor:
-        h = self.conv1(F.silu(self.norm1(x)))
+        h = self.conv1(self.resample(F.silu(self.norm1(x))))
         e = self.embedding(F.silu(embedding))[:, :, None, None]
         if self.scale_shift_norm:
             scale, shift = e.chunk(2, dim=1)
@@ -132,7 +136,21 @@ class Block(nn.Module):
         else:
             h = self.norm2(h + e)
         h = self.conv2(self.dropout(F.silu(h)))
-        return self.attention(self.skip(x) + h)
+        return self.attention(self.skip(self.resample(x)) + h)
+
+
+class DownBlock(Block):
+    """A block that halves the sides by means of 2x2 pixels, before its first convolution and beside it."""
+
+    def resample(self, x: Tensor) -> Tensor:
+        return F.avg_pool2d(x, 2)
+
+
+class UpBlock(Block):
+    """A block that doubles the sides by repeated pixels, likewise."""
+
+    def resample(self, x: Tensor) -> Tensor:
+        return F.interpolate(x, scale_factor=2, mode="nearest")
 
 
 class Downsample(nn.Module):
@@ -180,6 +198,8 @@ class UNet(nn.Module):
         before it.
     downsample_padding: Where the convolutions of stride 2 see zeros beyond the border: "asymmetric" on the right and
         below, as Ho et al.; "symmetric" on all sides.
+    resample: What changes the resolution: "conv" a convolution, "block" a residual block as in guided diffusion
+        (Dhariwal & Nichol 2021, arXiv 2105.05233).
     time_embedding: Order of sines and cosines in the embedding of t: "sin-cos" is Ho et al.'s, "cos-sin" OpenAI's.
     frequency_shift: Moves the lowest frequency of that embedding, which with 1 is exactly 1/10000; by default 1 for
         "sin-cos" and 0 for "cos-sin".
@@ -207,6 +227,7 @@ class UNet(nn.Module):
         norm_eps: Positive = 1e-6,
         scale_shift_norm: bool = False,
         downsample_padding: Literal["asymmetric", "symmetric"] = "asymmetric",
+        resample: Literal["conv", "block"] = "conv",
         time_embedding: Literal["sin-cos", "cos-sin"] = "sin-cos",
         frequency_shift: Factor | None = None,
         patch_size: Count = 1,
@@ -254,9 +275,14 @@ class UNet(nn.Module):
             return width // head_channels
 
         def block(
-            in_channels: int, out_channels: int, attention: bool, attention_norm: bool = True, up: bool = False
+            in_channels: int,
+            out_channels: int,
+            attention: bool = False,
+            attention_norm: bool = True,
+            up: bool = False,
+            kind: type[Block] = Block,
         ) -> Block:
-            return Block(
+            return kind(
                 in_channels,
                 out_channels,
                 embedding_size,
@@ -282,14 +308,15 @@ class UNet(nn.Module):
                 width = level_width
                 widths.append(width)
             if level < len(level_widths) - 1:
-                self.down.append(Downsample(width, downsample_padding))
+                conv = resample == "conv"
+                self.down.append(Downsample(width, downsample_padding) if conv else block(width, width, kind=DownBlock))
                 widths.append(width)
                 resolution //= 2
 
         self.middle = nn.ModuleList(
             [
                 block(width, width, middle_attention != "none", attention_norm=middle_attention == "normed"),
-                block(width, width, False),
+                block(width, width),
             ]
         )
 
@@ -299,7 +326,7 @@ class UNet(nn.Module):
                 self.up.append(block(width + widths.pop(), level_width, attention, up=True))
                 width = level_width
             if level > 0:
-                self.up.append(Upsample(width))
+                self.up.append(Upsample(width) if resample == "conv" else block(width, width, kind=UpBlock))
                 resolution *= 2
 
         self.norm_out = GroupNorm(norm_groups, width, eps=norm_eps)
@@ -317,6 +344,6 @@ class UNet(nn.Module):
         for layer in self.middle:
             h = layer(h, embedding)
         for layer in self.up:
-            h = layer(torch.cat([h, skips.pop()], dim=1) if isinstance(layer, Block) else h, embedding)
+            h = layer(torch.cat([h, skips.pop()], dim=1) if type(layer) is Block else h, embedding)
         h = self.conv_out(F.silu(self.norm_out(h)))
         return F.pixel_shuffle(h, self.patch_size) if self.patch_size > 1 else h

@@ -5,7 +5,7 @@ All are linear in x. What little can be left of an image at T are the combinatio
 few enough to fit a density to.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from genbench.errors import InputError
-from genbench.ranges import Count, NotNegative, Positive, Seed, StepCount
+from genbench.ranges import Count, CountOrZero, NotNegative, Positive, Seed, StepCount
 from genbench.tensors import Images, Latents, Timesteps
 
 NEGLIGIBLE = 1e-3  # what D(., T) shrinks more than this can't be told from the noise of 0.002 that breaks symmetry
-Order = Literal["centre-out", "out-centre", "random"]
+Order = Literal["centre-out", "out-centre", "random"] | Sequence[CountOrZero]
 
 
 class Degradation(nn.Module):
@@ -72,6 +72,10 @@ class Averaging(Degradation):
 
 def block_order(count: int, order: Order, seed: int) -> np.ndarray:
     """The blocks 0..count-1 in the order in which they are averaged; `seed` is of the random order alone."""
+    if not isinstance(order, str):
+        if sorted(order) != list(range(count)):
+            raise InputError(f"key 'order': found {list(order)}, expected each of 0 to {count - 1} once")
+        return np.array(order)
     if order == "random":
         return np.random.Generator(np.random.Philox(key=seed)).permutation(count)
     outward = np.argsort(np.abs(np.arange(count) - (count - 1) / 2), kind="stable")  # of two as near, the upper first
@@ -84,7 +88,8 @@ def rows(
     """T blocks of H / T rows: on MNIST T = 28 averages row by row, T = 7 four rows at a time by a mean in common.
 
     timesteps: T, a divisor of the image's height.
-    order: Which blocks come first: those near the centre, those far from it, or any, drawn at random.
+    order: Which blocks come first: those near the centre, those far from it, or any, drawn at random; or all of them
+        in a list, from 0.
     seed: Of the random order.
     """
     return Averaging(image_shape, 2, timesteps, order, seed)
@@ -96,7 +101,8 @@ def columns(
     """T blocks of W / T columns, as `rows`.
 
     timesteps: T, a divisor of the image's width.
-    order: Which blocks come first: those near the centre, those far from it, or any, drawn at random.
+    order: Which blocks come first: those near the centre, those far from it, or any, drawn at random; or all of them
+        in a list, from 0.
     seed: Of the random order.
     """
     return Averaging(image_shape, 3, timesteps, order, seed)

@@ -62,7 +62,15 @@ def reverse_process(x_T: Images, timesteps: Sequence[int], predict: Predict, ste
 
 
 Spacing = Literal[
-    "uniform", "quadratic", "linspace", "trailing", "truncated", "leading", "diffusers-linspace", "diffusers-trailing"
+    "uniform",
+    "quadratic",
+    "linspace",
+    "trailing",
+    "truncated",
+    "leading",
+    "diffusers-linspace",
+    "diffusers-trailing",
+    "lucidrains",
 ]
 
 
@@ -77,6 +85,7 @@ def spaced_timesteps(T: int, steps: int, spacing: str = "uniform") -> list[int]:
     leading: 1 + i floor(T / steps), diffusers' "leading": as uniform only where the number of steps divides T.
     diffusers-linspace: diffusers' "linspace": as linspace, but for its rounding where a time falls between two.
     diffusers-trailing: diffusers' "trailing": as trailing, but for its rounding, and counted from T downwards.
+    lucidrains: denoising-diffusion-pytorch's: as trailing, but rounded down.
     """
     if not 1 <= steps <= T:
         raise InputError(f"key 'steps': found {steps}, expected 1 to {T} (the model's timesteps)")
@@ -98,6 +107,8 @@ def spaced_timesteps(T: int, steps: int, spacing: str = "uniform") -> list[int]:
         times = [1 + int(t) for t in np.linspace(0, T - 1, steps).round()]
     elif spacing == "diffusers-trailing":
         times = [int(t) for t in np.arange(T, 0, -T / steps).round() if t >= 1]
+    elif spacing == "lucidrains":
+        times = [1 + int(t) for t in torch.linspace(-1, T - 1, steps + 1, device="cpu")[1:]]
     else:
         raise InputError(f"key 'spacing': found {spacing!r}, expected one of {', '.join(get_args(Spacing))}")
     return sorted(set(times), reverse=True)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from genbench.errors import InputError
-from genbench.ranges import InnerShare, NotNegative, Positive, ShareBelowOne
+from genbench.ranges import Factor, InnerShare, NotNegative, Positive, ShareBelowOne
 from genbench.tensors import Images, Timesteps
 
 
@@ -129,6 +129,24 @@ def sigmoid(T: int, *, beta_start: InnerShare = 1e-4, beta_end: InnerShare = 0.0
     return Schedule.from_betas(beta_start + (beta_end - beta_start) * rise)
 
 
+def sigmoid_abar(
+    T: int, *, start: Factor = -3.0, end: Factor = 3.0, tau: Positive = 1.0, max_beta: InnerShare = 0.999
+) -> Schedule:
+    """abar along a falling logistic curve (Jabri et al. 2022, arXiv 2212.11972), from 1 at the data to 0.
+
+    abar(u) = (g(end) - g(start + u (end - start))) / (g(end) - g(start)) for g(x) = 1 / (1 + exp(-x / tau)), u = t / T.
+
+    start: Where on the curve the data are.
+    end: Where on the curve the noise is.
+    tau: Stretches the curve.
+    max_beta: The largest beta.
+    """
+    u = torch.linspace(0, 1, T + 1, dtype=torch.float64, device="cpu")
+    rise = torch.sigmoid((start + u * (end - start)) / tau)
+    abar = (rise[-1] - rise) / (rise[-1] - rise[0])
+    return Schedule.from_betas((1 - abar[1:] / abar[:-1]).clamp(max=max_beta))
+
+
 def given(T: int, *, values: Sequence[InnerShare]) -> Schedule:
     """The betas themselves, T of them: for checkpoints whose schedule has no name.
 
@@ -144,6 +162,7 @@ SCHEDULES: dict[str, Callable[..., Schedule]] = {
     "cosine": cosine,
     "scaled_linear": scaled_linear,
     "sigmoid": sigmoid,
+    "sigmoid_abar": sigmoid_abar,
     "vp": vp,
     "betas": given,
 }

@@ -27,6 +27,8 @@ class HasLikelihood(Protocol):
 
 def check_likelihood(model: object, steps: int | None) -> list[int]:
     """The times of the bound's terms. Raises InputError where there are none, or not so many."""
+    if getattr(model, "data_scale", 1) != 1:
+        raise InputError("found a model with a data_scale, whose bound is not computed here; expected data_scale: 1")
     if not isinstance(model, HasLikelihood) or getattr(model, "num_classes", None):
         raise InputError(
             f"found a model of class {type(model).__name__}, which bounds no likelihood of an image; "

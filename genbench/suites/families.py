@@ -26,6 +26,12 @@ def first_stage_key(model: Mapping[str, Any]) -> str | None:
     return key
 
 
+def model_of(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The model's description in a suite's entry, as far as it has one: some formats of checkpoints are given it."""
+    found: Mapping[str, Any] = entry.get("model") or entry.get("pretrained", {}).get("model") or {}
+    return found
+
+
 def needed(model: Mapping[str, Any], options: Mapping[str, Any]) -> str:
     """What a sampler with these options starts from: "nothing", "images" or "labels" of the data set's test split.
 

@@ -15,7 +15,7 @@ from genbench.records.plan import DataSet, ModelPlan, Plan
 from genbench.records.provenance import Provenance
 from genbench.suites.checked import Checked
 from genbench.suites.evaluation import check_evaluation
-from genbench.suites.families import needed
+from genbench.suites.families import model_of, needed
 from genbench.suites.figures import check_files, published_figure
 from genbench.suites.load import checkpoints, seeds_of
 from genbench.suites.needs import facts
@@ -45,7 +45,7 @@ def check_held_out(entry: Mapping[str, Any], data: Description) -> None:
         "likelihood": "likelihood" in entry,
     }
     for name, options in entry["samplers"].items():
-        what[f"samplers: {name}"] = needed(entry.get("model", {}), options) == "images"
+        what[f"samplers: {name}"] = needed(model_of(entry), options) == "images"
     for key, is_found in what.items():
         if is_found:
             raise InputError(f"{key}: needs held-out images, and the data set has none (test_fraction: 0)")

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from genbench.metrics import frechet_key
-from genbench.suites.families import needed
+from genbench.suites.families import model_of, needed
 from genbench.suites.load import QUANTISATION, checkpoints, seeds_of
 
 RUN = "results/{suite}/{model}/seed{seed}"
@@ -57,7 +57,7 @@ def has_row_of_real(suite: Suite) -> bool:
 
 def needs_test_images(entry: Entry, sampler: str) -> bool:
     """Whether this sampler starts from images or labels of the test split. The model itself has the last word."""
-    return needed(entry.get("model", {}), entry["samplers"][sampler]) != "nothing"
+    return needed(model_of(entry), entry["samplers"][sampler]) != "nothing"
 
 
 def repeats(suite: Suite, entry: Entry, checkpoint: str) -> int:

@@ -316,8 +316,8 @@ def test_wrong_samplers_are_named(model: ColdDiffusion, options: dict, message: 
 def test_reconstruction_of_nothing_is_an_error(model: ColdDiffusion) -> None:
     with pytest.raises(InputError, match="mode 'reconstruct' starts from images: found none"):
         model.sample(Noise(torch.arange(2)), mode="reconstruct")
-    with pytest.raises(InputError, match="key 'mixture_components': found 0"):
-        build(COLD | {"mixture_components": 0}, IMAGE_SHAPE)
+    with pytest.raises(InputError, match="key 'mixture_components': found -1"):
+        build(COLD | {"mixture_components": -1}, IMAGE_SHAPE)
 
 
 # --- Checkpoints ------------------------------------------------------------------------------------------------------
