@@ -47,6 +47,7 @@ include: "rules/train.smk"
 include: "rules/sample.smk"
 include: "rules/evaluate.smk"
 include: "rules/objects.smk"
+include: "rules/language.smk"
 include: "rules/report.smk"
 
 
@@ -59,7 +60,7 @@ onstart:
 onsuccess:
     prefix = workflow.storage_settings.default_storage_prefix
     if REPORT.exists() and REPORT.stat().st_mtime >= STARTED:  # not where the run was asked for something else
-        print(outcome.made(REPORT.parent, SUITES), file=sys.stderr)
+        print(outcome.made(REPORT.parent, FILES), file=sys.stderr)
     elif prefix and any(job.rule.name == "index" for job in workflow.dag.finished_jobs):
         print(f"\nThe report: {prefix.rstrip('/')}/{REPORT}", file=sys.stderr)
 
@@ -78,6 +79,7 @@ rule all:
     input:
         REPORT,
         expand(rules.report.output, suite=SUITES),
+        expand(rules.language_report.output, suite=LANGUAGE),
         [path for suite in SUITES.values() for path in runs.real_metrics(suite)],
         expand("results/{suite}/real/grid.png", suite=SUITES),
         every_result,

@@ -54,7 +54,10 @@ def load_suite(suite: PathLike) -> dict[str, Any]:
     The result is a plain dictionary with the keys of [suites](suites.md): change what you like before you train.
     Raises InputError, naming file, entry and key, for anything wrong in it.
     """
-    return suites.load_suite(suites.find_suite(os.fspath(suite), "suite"))
+    found = suites.load_suite(suites.find_suite(os.fspath(suite), "suite"))
+    if "kind" in found:
+        raise InputError(f"{os.fspath(suite)}: kind: found {found['kind']!r}, expected a suite of images, without kind")
+    return found
 
 
 def build(

@@ -52,7 +52,7 @@ if INSTALLED and workflow.deployment_settings.deployment_method:
 STARTED = time.time()
 REPORT = Path("results/report/index.html")
 SUITE_FILES = [path for path, _ in FILES.values()]
-SUITES = {name: suite for name, (_, suite) in FILES.items()}
+SUITES = {name: suite for name, (_, suite) in FILES.items() if "kind" not in suite}  # those of images
 OVERRIDES = json.dumps({key: config[key] for key in ("seeds", "num_samples")})
 
 
@@ -78,14 +78,14 @@ os.environ |= {
 
 
 def any_of(names):
-    """A regular expression that matches exactly these names."""
-    return "|".join(sorted(re.escape(str(name)) for name in names))
+    """A regular expression that matches exactly these names; without any, nothing."""
+    return "|".join(sorted(re.escape(str(name)) for name in names)) or "(?!)"
 
 
 def models_with(key):
     """The names of the models whose entry has `key`, as a regular expression: training, pretrained or samples."""
     names = [name for suite in SUITES.values() for name, entry in suite["models"].items() if key in entry]
-    return any_of(set(names)) or "(?!)"
+    return any_of(set(names))
 
 
 def everywhere(names):
@@ -109,8 +109,8 @@ def check_entries(dryrun):
     it needs no run of a model and no network. Takes seconds where something has changed since the last check of any kind.
     As an input function's value: no files."""
     if dryrun:
-        found = {path: Checked(suite, config["data_root"]) for path, suite in FILES.values()}
-        if not all(checked.holds() for checked in found.values()):
+        found = {FILES[name][0]: Checked(suite, config["data_root"]) for name, suite in SUITES.items()}
+        if len(found) < len(FILES) or not all(checked.holds() for checked in found.values()):
             preflight("--check")
             return []
         for path, checked in found.items():
@@ -123,8 +123,8 @@ def check_entries(dryrun):
 def check_given_files():
     """Refuse suites whose published files are not there: in one line that has all of them, before a rule asks for one."""
     try:
-        for path, suite in FILES.values():
-            with errors.place(path):
+        for name, suite in SUITES.items():
+            with errors.place(FILES[name][0]):
                 check_files(suite, Path(config["data_root"]))
     except InputError as error:
         sys.exit(f"error: {error}")

@@ -50,7 +50,7 @@ rule report:
 
 rule index:
     input:
-        expand("results/report/{suite}.{kind}", suite=SUITES, kind=["html", "json"]),
+        expand("results/report/{suite}.{kind}", suite=FILES, kind=["html", "json"]),
     output:
         report(
             "results/report/index.html",

@@ -36,6 +36,7 @@ from genbench.processes.time_samplers import TIME_SAMPLERS
 from genbench.records.record import Record
 from genbench.schema import annotations, words
 from genbench.suites.keys import Config, Suite
+from genbench.suites.language import LanguageSuite
 from genbench.training.recipe import OptimizerConfig, TrainConfig
 from tools import records, schemas
 from tools.signatures import FILLED, classes, default_of, meanings, parameters
@@ -251,6 +252,7 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "functions": all_functions,
     "configuration": lambda: model_keys(Config),
     "suite": lambda: model_keys(Suite),
+    "language suite": lambda: model_keys(LanguageSuite),
     "training": lambda: describe(TrainConfig, "TrainConfig"),
     "optimizer": lambda: describe(OptimizerConfig, "OptimizerConfig"),
     "models": all_models,

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from genbench.files.artifacts import RECORD_SHA256
+from genbench.records.language import LanguageTraining, Perplexity, TextCounts, Texts
 from genbench.records.likelihood import Likelihood
 from genbench.records.metrics import Metric, Metrics
 from genbench.records.objects import Objects
@@ -31,6 +32,10 @@ FILES = {
     "objects": Objects,
     "paired": Paired,
     "likelihood": Likelihood,
+    "text": TextCounts,
+    "language training": LanguageTraining,
+    "perplexity": Perplexity,
+    "texts": Texts,
 }
 PARTS = {
     "provenance": Provenance,

@@ -29,6 +29,7 @@ from genbench.processes.schedule import SCHEDULES
 from genbench.processes.time_samplers import TIME_SAMPLERS
 from genbench.schema import annotations
 from genbench.suites.keys import Config, Suite
+from genbench.suites.language import LanguageSuite
 from genbench.training.recipe import OptimizerConfig, TrainConfig
 from tools.signatures import FILLED, classes, default_of, meanings, parameters
 
@@ -188,6 +189,14 @@ def suite_schema() -> Schema:
     return schema
 
 
+def language_schema() -> Schema:
+    """The model of a suite of language models, and inside it the keys of an optimizer."""
+    schema = of_model(LanguageSuite)
+    (entry,) = schema["properties"]["models"]["patternProperties"].values()
+    entry["properties"]["training"]["properties"]["optimizer"] |= _closed(OptimizerConfig)
+    return schema
+
+
 def _choose(schema: Schema, key: str, table: Mapping[str, Callable[..., Any]]) -> None:
     """Let the other keys of an object follow from `key`, the name of a function in `table`."""
     choice = chosen(key, {name: of_function(function) for name, function in table.items()}, tuple(schema["properties"]))
@@ -202,7 +211,8 @@ def _closed(function: Callable[..., Any]) -> Schema:
 def exported() -> dict[str, str]:
     """The files of schemas/ by name."""
     found = {}
-    for name, schema in {"config": of_model(Config), "suite": suite_schema()}.items():
+    schemas = {"config": of_model(Config), "suite": suite_schema(), "language": language_schema()}
+    for name, schema in schemas.items():
         head = {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "$comment": "Written by tools/document.py.",

@@ -1,4 +1,4 @@
-"""Checkpoints of diffusers on a model hub: the few files that are needed, at one commit, verified.
+"""Checkpoints of diffusers and language models on a model hub: the few files that are needed, at one commit, verified.
 
 A commit and no branch: a branch moves, and the row of a table must stay what it was. What a commit holds, with the hash
 of every file, is kept beside the files, so that they are verified again where there is no network.
@@ -7,7 +7,7 @@ of every file, is kept beside the files, so that they are verified again where t
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,9 @@ from genbench.files.downloads import download, existing_path
 
 CONFIG, SCHEDULER = "config.json", "scheduler_config.json"
 WEIGHTS = ("diffusion_pytorch_model.safetensors", "diffusion_pytorch_model.bin")
+TOKENIZER = (
+    "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt",
+)  # fmt: skip
 # Of diffusers, or of accelerate; in one file, or in shards with an index; in float32, or as a variant such as fp16.
 _NAME = re.compile(
     r"(?:diffusion_pytorch_model|model|pytorch_model)(?P<variant>\.[\w-]+?)?(?P<shard>-\d{5}-of-\d{5})?"
@@ -108,16 +111,26 @@ def _needed(files: Sequence[str]) -> list[str]:
     return [folder + CONFIG, *([scheduler] if scheduler else []), *(folder + name for name in [weights, *shards])]
 
 
+def language_files(files: Sequence[str]) -> list[str]:
+    """The files of a language model of transformers and of its tokenizer among those of a repository."""
+    here = [name for name in files if "/" not in name]
+    weights = choose_weights(here, "the repository")
+    if CONFIG not in here or weights is None:
+        raise InputError(f"found {len(files)} files, expected among them {CONFIG} and the weights of a language model")
+    shards = _shards(weights, here) if weights.endswith(".json") else []
+    return [CONFIG, weights, *shards, *(name for name in TOKENIZER if name in here)]
+
+
 def hub_folder(hub: str, revision: str, data_root: Path) -> Path:
     """Where the files of a repository's commit are kept."""
     return data_root / "hub" / hub.replace("/", "--") / revision
 
 
-def fetch_hub(hub: str, revision: str, data_root: Path) -> Path:
+def fetch_hub(hub: str, revision: str, data_root: Path, needed: Callable[[Sequence[str]], list[str]] = _needed) -> Path:
     """The folder of a repository's network and scheduler, downloaded into `data_root` as far as it is not there.
 
-    hub: OWNER/NAME; revision: a commit, 40 hexadecimal digits. Raises InputError for other names, for what can't be
-    downloaded, and for files that are not what the hub lists.
+    hub: OWNER/NAME; revision: a commit, 40 hexadecimal digits. needed: chooses among the names of its files. Raises
+    InputError for other names, for what can't be downloaded, and for files that are not what the hub lists.
     """
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", hub, re.ASCII):
         raise InputError(f"key 'hub': found {hub!r}, expected OWNER/NAME")
@@ -132,8 +145,8 @@ def fetch_hub(hub: str, revision: str, data_root: Path) -> Path:
         download([url], listing, _read_listing, otherwise=_OTHERWISE)
     files = _read_listing(listing)
     with place(f"{hub} at {revision}"):
-        needed = _needed(list(files))
-    for name in needed:
+        names = needed(list(files))
+    for name in names:
         target = folder / name
         if target.exists():
             _check(target, files[name])

@@ -46,6 +46,7 @@ ROOTS = {
     "objects": ("metrics.object_accuracy", "features.object_training"),
     "given": ("data.given", "data.as_found"),
     "imported": ("importing.*",),
+    "language": ("language.*",),
 }
 BY_A_MODEL = ("training", "sampling", "likelihood")  # the others look at images, whatever made them
 

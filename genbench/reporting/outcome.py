@@ -70,6 +70,9 @@ def made(report: Path, suites: Iterable[str]) -> str:
         if not path.exists():
             continue
         summary = read_json(path)
+        if "kind" in summary:  # of another kind than images
+            lines += ["", f"{suite}: {summary['title']}", *summary["lines"]]
+            continue
         samples, dataset, own = summary.get("num_samples"), summary.get("dataset"), own_metrics(summary)
         headline = metric_columns([summary["headline"]], samples, dataset, own)[0]
         rows = ranking(summary)

@@ -26,8 +26,10 @@ def render_report(report: Report, template_dir: Path) -> str:
 
 def render_index(summaries: Sequence[Mapping[str, Any]], template_dir: Path) -> str:
     """The page over several suites."""
-    suites = overviews_of(summaries)
-    return environment(template_dir).get_template("index.html.j2").render(suites=suites, table=joint_table(suites))
+    suites = overviews_of([summary for summary in summaries if "kind" not in summary])
+    others = [summary for summary in summaries if "kind" in summary]  # whose rows stand in no table with images
+    table = joint_table(suites) if suites else None
+    return environment(template_dir).get_template("index.html.j2").render(suites=suites, others=others, table=table)
 
 
 def environment(template_dir: Path) -> jinja2.Environment:

@@ -1,7 +1,9 @@
 """Suites: read, completed and checked before anything is trained.
 
 keys         every key of a suite and of config.yaml, with its meaning
+language     every key of a suite of language models
 load         a suite's file, complete
+kinds        what checks a suite of another kind than images
 families     what a family's class states of itself, read without an import of it
 runs         what a suite makes, and where it lies
 preflight    every entry checked, and what a suite will make and cost

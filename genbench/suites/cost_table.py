@@ -15,6 +15,7 @@ from genbench.files.artifacts import write_json
 from genbench.records.plan import Plan
 from genbench.suites.checked import Checked
 from genbench.suites.keys import Config
+from genbench.suites.kinds import of_another_kind
 from genbench.suites.load import load_suite
 from genbench.suites.needs import shortages
 from genbench.suites.preflight import check_suite, preflight
@@ -31,7 +32,8 @@ def preflight_files(
     device: str = "auto",
     elsewhere: str = "",
 ) -> Iterator[Plan]:
-    """Check the suites in these files, one after another, and yield what each will make and cost.
+    """Check the suites in these files, one after another, and yield what each will make and cost; of one of another
+    kind than images, only show how many weights its models have.
 
     overrides: of config.yaml, such as {"num_samples": 1000}. results: a folder in which each record is written, too, as
     SUITE/preflight.json. device: what jobs compute on. elsewhere: "jobs" or "files" where these are on other machines;
@@ -41,6 +43,9 @@ def preflight_files(
     _check_overrides(overrides)
     for path in paths:
         suite = load_suite(Path(path), overrides)
+        if other := of_another_kind(suite):
+            _show_parameters(suite, other.check_suite(suite, Path(data_root), path, fetch=True))
+            continue
         checked = Checked(suite, data_root)
         plan = preflight(suite, str(data_root), path, checked)
         if results:
@@ -62,6 +67,9 @@ def check_files(
     _check_overrides(overrides)
     for path in paths:
         suite = load_suite(Path(path), overrides)
+        if other := of_another_kind(suite):
+            other.check_suite(suite, Path(data_root), path, fetch=False)
+            continue
         checked = Checked(suite, data_root)
         if not checked.holds():
             check_suite(suite, str(data_root), path, checked=checked)
@@ -97,6 +105,14 @@ def show(plan: Plan) -> None:
             }
             table.add_row(*(escape(cells[column]) for column in columns))
     console.print(table)
+
+
+def _show_parameters(suite: Mapping[str, Any], parameters: Mapping[str, int | None]) -> None:
+    table = Table("model", title=escape(f"{suite['name']}: {suite['title']}"))
+    table.add_column("parameters", justify="right")
+    for name, count in parameters.items():
+        table.add_row(escape(name), human(count))
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 
 def human(value: float | None, unit: str = "") -> str:

@@ -80,7 +80,7 @@ Options = dict[str, Any]  # of a function, whose signature they are checked agai
 OTHERS = ConfigDict(extra="allow")  # keys beside these are such options too
 
 
-def _all_defaults(model: type[Keys]) -> Any:
+def all_defaults(model: type[Keys]) -> Any:
     """A field whose value is by default that of no keys given."""
     return Field(default_factory=model, json_schema_extra={"default": {}})
 
@@ -173,7 +173,7 @@ class Objects(Keys):
     """Label sets that pictures such as denoising show, instead of those of test images."""
     evaluator: FilePath | MISSING = MISSING
     """The course's checkpoint.pth, instead of our own."""
-    classifier: ObjectClassifier = _all_defaults(ObjectClassifier)
+    classifier: ObjectClassifier = all_defaults(ObjectClassifier)
     """How our own evaluator, a classifier of the data set's objects, is trained."""
 
 
@@ -196,7 +196,7 @@ class Evaluation(Keys):
     which names the file and its hash. The path as it stands, or inside data_root."""
     options: Options = {}
     """Options of the metrics, such as kid_subset_size."""
-    classifier: Classifier = _all_defaults(Classifier)
+    classifier: Classifier = all_defaults(Classifier)
     """How the data set's own classifier is trained."""
     objects: Objects | MISSING = MISSING
     """For data sets whose images have several labels: are the objects there that a sample was asked for?"""
@@ -378,7 +378,7 @@ class Suite(Keys):
     """Images drawn at each snapshot, by default num_samples."""
     seeds: SomeUnique[Seed] = [0]
     """Training seeds; every model is trained once for each."""
-    evaluation: Evaluation = _all_defaults(Evaluation)
+    evaluation: Evaluation = all_defaults(Evaluation)
     """How samples are judged."""
     files: dict[FilePath, Text] = {}
     """Where to get files that this suite names, such as published checkpoints: one line says which are missing, before

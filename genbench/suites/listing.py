@@ -22,13 +22,14 @@ def _suites() -> Iterator[Row]:
 
     for path in sorted((ROOT / "suites").glob("*.yaml")):
         suite = load_suite(path)
+        of_text = "kind" in suite
         yield {
             "suite": suite["name"],
             "title": suite["title"],
-            "data set": suite["dataset"]["source"],
+            "data set": suite["text"]["label"] if of_text else suite["dataset"]["source"],
             "models": len(suite["models"]),
-            "rows": len(list(draws(suite))),
-            "images per row": suite["num_samples"],
+            "rows": len(suite["models"] if of_text else list(draws(suite))),
+            "images per row": "none" if of_text else suite["num_samples"],
         }
 
 

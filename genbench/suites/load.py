@@ -16,8 +16,10 @@ from genbench.machine.checkout import ROOT
 from genbench.metrics import frechet_key
 from genbench.suites.families import first_stage_key
 from genbench.suites.keys import Entry, Suite
+from genbench.suites.language import LanguageSuite
 
 KINDS = ("training", "pretrained", "samples")  # of entries: one of these keys says what it is
+OTHER_KINDS = {"language": LanguageSuite}  # of suites, by their key `kind`; without it a suite is one of images
 QUANTISATION = "quantisation"  # in an entry; and in the options of the samplers that it adds, where it is a scheme
 PROSE = ("title", "description", "label", "budget")
 MOST_SNAPSHOTS = 1000  # of one model: each is sampled and evaluated
@@ -104,6 +106,8 @@ def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str,
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_+.-]*", path.stem):  # it names the suite's folders
         raise InputError(f"suite: found the file {str(path)!r}, expected letters and digits in its name, and _ + . -")
     written = _read_yaml(path)
+    if isinstance(written, Mapping) and "kind" in written:
+        return _load_other(written, path, config or {})
     suite = Suite.complete(written, str(path))
     extractors = suite["evaluation"]["extractors"]
     if "headline" not in written.get("evaluation", {}) and "classifier" not in extractors:
@@ -127,6 +131,18 @@ def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str,
     return suite
 
 
+def _load_other(written: Mapping[str, Any], path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    """A suite of another kind than images, complete, with the `seeds` of `config`."""
+    kind = written["kind"]
+    if kind not in OTHER_KINDS:
+        raise unknown_name(f"{path}: kind", kind, OTHER_KINDS)
+    suite = OTHER_KINDS[kind].complete(written, str(path))
+    for name, entry in suite["models"].items():
+        entry.setdefault("label", name)
+    overrides = {"seeds": config["seeds"]} if config.get("seeds") is not None else {}
+    return {"name": path.stem, **suite, **overrides}
+
+
 def load_suites(names: str | Sequence[str], config: Mapping[str, Any]) -> dict[Path, dict[str, Any]]:
     """The suites of a run, by their files. Raises InputError for two of one name, and for one name of two data sets."""
     suites: dict[Path, dict[str, Any]] = {}
@@ -136,6 +152,8 @@ def load_suites(names: str | Sequence[str], config: Mapping[str, Any]) -> dict[P
         for other, known in suites.items():
             if known["name"] == suite["name"]:
                 raise InputError(f"{path}: found a second suite of the name {suite['name']!r}, as {other}'s")
+            if "kind" in known or "kind" in suite:
+                continue
             for model in known["models"].keys() & suite["models"].keys():
                 if kind_of(known["models"][model]) != kind_of(suite["models"][model]):
                     raise InputError(f"{path}: models: {model}: found another kind than in {other}; run them in turn")

@@ -12,6 +12,7 @@ from genbench.errors import InputError, place, unknown_name
 from genbench.features import EXTRACTORS
 from genbench.features.published_weights import check_sha256, fetch_weights
 from genbench.files.hub import pretrained_path
+from genbench.language import published
 from genbench.suites.load import load_suite
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,9 @@ def prefetch(suites: Sequence[str | os.PathLike[str]], data_root: str | os.PathL
 
 def fetchers(suite: Mapping[str, Any], data_root: Path) -> Iterator[Callable[[], Path]]:
     """One for each file: it has the file on this machine, or raises InputError."""
+    if suite.get("kind") == "language":
+        yield from published.fetchers(suite, data_root)
+        return
     yield from open_dataset(suite["dataset"], data_root).fetchers
     for name, entry in suite["models"].items():
         if "hub" in entry.get("pretrained", {}):

@@ -77,10 +77,10 @@ def planned_suites(names: Sequence[str], data_root: str | os.PathLike[str]) -> l
     """
     from genbench.suites.cost_table import preflight_files  # and with it much that a run does not need
 
-    paths = [str(find_suite(name)) for name in names]
-    plans = list(preflight_files(paths, data_root=data_root))
-    config = [f"data_root={os.fspath(data_root)}"]
-    return [(plan, planned_jobs([name], config)) for plan, name in zip(plans, names, strict=True)]
+    paths = {name: str(find_suite(name)) for name in names}
+    plans = {name: list(preflight_files([path], data_root=data_root)) for name, path in paths.items()}
+    config = [f"data_root={os.fspath(data_root)}"]  # of a suite of another kind than images there is no plan
+    return [(plan, planned_jobs([name], config)) for name, found in plans.items() for plan in found]
 
 
 def snakemake_arguments(suites: Sequence[str], config: Sequence[str], options: Sequence[str]) -> list[str]:

@@ -3,10 +3,8 @@
 import copy
 import logging
 import shlex
-import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +24,7 @@ from genbench.machine.distributed import copy_from_first, synchronise_batch_norm
 from genbench.machine.precision import Precision
 from genbench.machine.progress import Progress, clock
 from genbench.machine.ranks import Ranks
+from genbench.machine.signals import stop_on_signal
 from genbench.models import Model, build, count_parameters
 from genbench.records.provenance import Provenance
 from genbench.records.training import Training
@@ -119,23 +118,6 @@ class Task:
         """Channels, height, width."""
         _, height, width, channels = self.images.shape
         return channels, height, width
-
-
-@contextmanager
-def _stop_on_signal() -> Iterator[Callable[[], int | None]]:
-    """SIGTERM and SIGINT are remembered, so that the loop can save before it leaves; a second one acts at once."""
-    received: list[int] = []
-
-    def remember(number: int, frame: Any) -> None:
-        received.append(number)
-        signal.signal(number, signal.SIG_DFL)
-
-    before = {number: signal.signal(number, remember) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield lambda: received[0] if received else None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class TrainingRun:
@@ -255,7 +237,7 @@ class TrainingRun:
         trainer, config = self.trainer, self.task.config
         last_save = time.monotonic()
         with (
-            _stop_on_signal() as stopped,
+            stop_on_signal() as stopped,
             Progress(config.num_steps, "steps", initial=trainer.step) as progress,
         ):
             while trainer.step < config.num_steps:

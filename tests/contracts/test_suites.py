@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from entries import MODELS
+from entries import IMAGE_SUITES, MODELS
 
 from genbench.errors import InputError
 from genbench.models import build, count_parameters
@@ -18,7 +18,7 @@ from genbench.suites.preflight import preflight
 
 ROOT = Path(__file__).parents[2]
 # Without those that need files of others': see test_calibration.py.
-SUITES = [path for path in sorted((ROOT / "suites").glob("*.yaml")) if not load_suite(path)["files"]]
+SUITES = [path for path in IMAGE_SUITES if not load_suite(path)["files"]]
 TRAINING = {"steps": 10, "batch_size": 8}
 SUITE = {
     "title": "Toy",

@@ -21,6 +21,7 @@ from checkouts import COMMANDS, DOCUMENTS, ROOT
 from genbench import own_code
 from genbench.data import datasets
 from genbench.suites.keys import Suite
+from genbench.suites.language import LanguageSuite
 from tools import document
 
 NAMES_A_SUITE = [line for line in COMMANDS if line.startswith("uv run snakemake ") and "suite=" in line]
@@ -194,6 +195,9 @@ def test_pieces_of_suites_in_the_documents_fit_the_schema(path: Path) -> None:
     model = {"model": {"class": "vae.VAE"}, "training": {"steps": 1, "batch_size": 1}}
     for code in re.findall(r"```yaml\n(.*?)```", path.read_text(encoding="utf-8"), re.DOTALL):
         piece = yaml.safe_load(code)
+        if "text" in piece:
+            LanguageSuite.complete({"kind": "language", "title": "x"} | piece, path.name)
+            continue
         if not set(piece) & {"dataset", "models"}:
             piece = {"models": piece} if "model" in next(iter(piece.values())) else {}
         Suite.complete({"title": "x", "dataset": {"source": "demo"}, "models": {"x": model}} | piece, path.name)

@@ -3,6 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+import yaml
+
+ROOT = Path(__file__).parents[2]
+IMAGE_SUITES = [
+    path for path in sorted((ROOT / "suites").glob("*.yaml")) if "kind" not in yaml.safe_load(path.read_text("utf-8"))
+]
 
 GAN = {
     "class": "gan.GAN",

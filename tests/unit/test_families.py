@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from entries import IMAGE_SUITES
 
 from genbench.errors import InputError
 from genbench.suites.families import first_stage_key, needed
@@ -15,7 +16,7 @@ from genbench.suites.load import find_suite, load_suite
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("name", [path.stem for path in sorted((ROOT / "suites").glob("*.yaml"))])
+@pytest.mark.parametrize("name", [path.stem for path in IMAGE_SUITES])
 def test_every_entry_of_every_suite_is_read_as_its_built_model_says(name: str) -> None:
     from genbench.data import describe
     from genbench.models import build

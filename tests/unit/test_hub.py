@@ -1,13 +1,9 @@
 """Checkpoints from a model hub, which here is a server on this machine that answers as the hub does."""
 
-import functools
-import hashlib
-import http.server
 import json
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,79 +11,31 @@ import diffusers
 import pytest
 import torch
 import yaml
+from hub_server import HUB, REVISION, Hub, running
 
 from genbench.commands import prefetch
 from genbench.errors import InputError
-from genbench.files import downloads
 from genbench.files.hub import fetch_hub
 from genbench.importing import read_checkpoint
 from genbench.suites.load import load_suite
 from genbench.suites.preflight import preflight
 
 ROOT = Path(__file__).parents[2]
-HUB, REVISION = "somebody/tiny-ddpm", "0123456789abcdef0123456789abcdef01234567"
 UNET = {
     "sample_size": 28, "in_channels": 1, "out_channels": 1, "block_out_channels": (8, 8), "norm_num_groups": 4,
     "layers_per_block": 1, "down_block_types": ("DownBlock2D",) * 2, "up_block_types": ("UpBlock2D",) * 2,
 }  # fmt: skip
 
 
-class Hub:
-    """A folder of repositories, HUB@REVISION in it, and the paths that were asked for."""
-
-    def __init__(self, folder: Path) -> None:
-        self.repository, self.asked = folder / HUB / REVISION, list[str]()
-
-    def listing(self) -> bytes:
-        """As the hub lists a repository: large files, here all tensors, with the SHA-256 of their content."""
-        files: list[dict] = []
-        for path in sorted(self.repository.rglob("*")):
-            name = path.relative_to(self.repository).as_posix()
-            if path.is_dir():
-                files.append({"type": "directory", "oid": "0" * 40, "size": 0, "path": name})
-                continue
-            content = path.read_bytes()
-            file = {"type": "file", "oid": hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()}
-            if path.suffix != ".json":
-                file |= {"oid": "1" * 40, "lfs": {"oid": hashlib.sha256(content).hexdigest(), "pointerSize": 134}}
-            files.append(file | {"size": len(content), "path": name})
-        return json.dumps(files).encode()
-
-
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    served = Hub(tmp_path / "www")
     torch.manual_seed(0)
     unet = diffusers.UNet2DModel(**UNET)
-    diffusers.DDPMPipeline(unet, diffusers.DDPMScheduler(num_train_timesteps=20)).save_pretrained(served.repository)
-    (served.repository / "README.md").write_text("what needs no download")
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def do_GET(self) -> None:
-            served.asked.append(self.path)
-            if self.path == f"/api/models/{HUB}/tree/{REVISION}?recursive=true":
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(served.listing())
-            elif self.path.startswith(f"/{HUB}/resolve/{REVISION}/"):  # large files lie elsewhere
-                self.send_response(302)
-                self.send_header("Location", self.path.replace("/resolve/", "/"))
-                self.end_headers()
-            else:
-                super().do_GET()
-
-        def log_message(self, *arguments: object) -> None:
-            pass
-
-    handler = functools.partial(Handler, directory=str(tmp_path / "www"))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{running.server_port}")
-        monkeypatch.setattr(downloads, "PAUSES", ())
+    repository = tmp_path / "www" / HUB / REVISION
+    diffusers.DDPMPipeline(unet, diffusers.DDPMScheduler(num_train_timesteps=20)).save_pretrained(repository)
+    (repository / "README.md").write_text("what needs no download")
+    with running(tmp_path / "www", monkeypatch) as served:
         yield served
-        running.shutdown()
-        thread.join()
 
 
 def suite(folder: Path, **pretrained: object) -> Path:

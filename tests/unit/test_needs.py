@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from entries import MODELS, SUITE, TRAINING, save_samples
+from entries import IMAGE_SUITES, MODELS, SUITE, TRAINING, save_samples
 
 from genbench.commands.preflight import main
 from genbench.data import describe
@@ -283,6 +283,6 @@ def test_the_features_of_real_images_which_fetch_the_weights_come_before_every_t
     rule = (ROOT / "rules/data.smk").read_text(encoding="utf-8").partition("rule reference_features:")[2]
     found = re.search(r"^    priority: (\d+)", rule.partition("\nrule ")[0], re.MULTILINE)
     assert found is not None
-    for path in (ROOT / "suites").glob("*.yaml"):
+    for path in IMAGE_SUITES:
         for entry in load_suite(path)["models"].values():  # as train_priority in rules/entries.smk
             assert int(found[1]) > 100 * len(entry["samplers"]) * len(list(checkpoints(entry)))

@@ -1,0 +1,216 @@
+"""Every key of a suite of language models, each with its meaning below it."""
+# ruff: noqa: RUF012 - pydantic copies mutable defaults
+
+from typing import Annotated, Any, Literal
+
+from pydantic import MISSING, Field, model_validator
+
+from genbench.mappings import Keys
+from genbench.ranges import (
+    Count,
+    CountOrZero,
+    NotNegative,
+    NumImages,
+    Passes,
+    Positive,
+    Range,
+    Repeats,
+    Seed,
+    ShareBelowOne,
+)
+from genbench.suites.keys import FilePath, Name, Options, SomeUnique, Text, all_defaults
+
+KINDS = ("ngram", "model", "pretrained")  # of entries: one of these keys says what it is
+
+
+class Texts(Keys):
+    """Two files of text in UTF-8; each is a path as it stands, or inside data_root."""
+
+    train: FilePath
+    """What is learned."""
+    test: FilePath
+    """What is scored; no model learns it, and nothing is chosen by it."""
+    label: Text
+    """The name of the text in the report."""
+    note: str = ""
+    """What a reader of the report must know of the text, such as that the usual training text is another."""
+
+
+class Source(Keys):
+    """Where a published model is: on this machine, or on the model hub."""
+
+    path: FilePath | MISSING = MISSING
+    """A folder that transformers can load; as it stands, or inside data_root."""
+    hub: str | MISSING = MISSING
+    """OWNER/NAME on the model hub, instead of path."""
+    revision: str | MISSING = MISSING
+    """The commit there, 40 hexadecimal digits: a branch would move."""
+
+    @model_validator(mode="after")
+    def _is_somewhere(self) -> "Source":
+        _exactly_one(self, "path", "hub")
+        if (self.hub is MISSING) != (self.revision is MISSING):
+            raise ValueError(f"key {'revision' if self.revision is MISSING else 'hub'!r} is missing")
+        return self
+
+
+class Tokenizer(Keys):
+    """What all models of the suite read: one tokenizer, so that their perplexities can be compared."""
+
+    vocab_size: Annotated[int, Range(ge=257, le=10**6)] | MISSING = MISSING
+    """Train a byte-level BPE with so many tokens on the training text; 257 are bytes and the mark of the beginning."""
+    published: Source | MISSING = MISSING
+    """Or take that of a published model."""
+
+    @model_validator(mode="after")
+    def _is_one(self) -> "Tokenizer":
+        _exactly_one(self, "vocab_size", "published")
+        return self
+
+
+class Windows(Keys):
+    """How the test text is scored: in windows, each of which counts the tokens that the one before did not see."""
+
+    window: Annotated[int, Range(ge=2, le=10**6)] = 1024
+    """Tokens that a model sees at once."""
+    stride: Count = 512
+    """Tokens from the start of one window to the next; each counted token has at least window - stride before it."""
+    batch_size: NumImages = 8
+    """Windows at once."""
+
+
+class Samples(Keys):
+    """Texts that every network writes, as a continuation of prompts."""
+
+    prompts: SomeUnique[Text] = ["The"]
+    """How the texts begin."""
+    texts: Repeats = 2
+    """Texts for each prompt, of the seeds 0, 1, ..."""
+    tokens: Count = 60
+    """Tokens that each text is continued by."""
+    temperature: Positive = 1.0
+    """What logits are divided by; below 1 the likely becomes likelier."""
+    top_k: CountOrZero = 0
+    """Draw only from the so many likeliest tokens; 0 from all."""
+    batch_size: Count = 8
+    """Texts at once. The same seeds give the same texts for one batch size."""
+
+
+class Opt(Keys):
+    """An OPT (Zhang et al. 2022, arXiv 2205.01068) of any size, with random weights; names as in transformers."""
+
+    hidden_size: Count = 128
+    """Width."""
+    num_hidden_layers: Count = 4
+    """Depth."""
+    num_attention_heads: Count = 4
+    """Heads, a divisor of the width."""
+    ffn_dim: Count = 512
+    """Width of the feed-forward layers."""
+    max_position_embeddings: Count = 256
+    """Longest window."""
+    dropout: ShareBelowOne = 0.1
+    """Share of activations that are dropped while it learns."""
+    vocab_size: Count | MISSING = MISSING
+    """Rows of the table of tokens; by default the tokenizer's."""
+
+
+class Recipe(Keys):
+    """How a network is trained."""
+
+    epochs: Passes = 1
+    """Passes over the training text."""
+    batch_size: NumImages = 8
+    """Windows of one step, all micro-batches together: batch 2 with accumulation 4 is 8."""
+    accumulate: Count = 1
+    """Micro-batches of one step, a divisor of batch_size."""
+    window: Annotated[int, Range(ge=2, le=10**6)] = 1024
+    """Tokens of one window; windows do not overlap, and what is left over at the end of the text is dropped."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """bf16 by autocast; auto is bf16 where the device multiplies it natively, decided when a training starts."""
+    clip_norm: NotNegative = 1.0
+    """Largest norm of all gradients together; 0 for any."""
+    log_every: Count = 50
+    """Steps between lines of history.jsonl."""
+    validate_every: CountOrZero = 0
+    """Steps between looks at the first `validate_windows` windows of the test text, 0 for none."""
+    validate_windows: Count = 64
+    """How many windows of the test text that curve is of."""
+    optimizer: Options = {}
+    """Keys as of `training: optimizer` in a suite of images."""
+
+
+class Ngram(Keys):
+    """An interpolated n-gram model, by NLTK."""
+
+    order: Annotated[int, Range(ge=1, le=9)]
+    """n: it sees n - 1 tokens before the one that it predicts; 1 only counts."""
+
+
+class Entry(Keys):
+    """One of the models that are compared: an n-gram model, an OPT trained here, or a published model."""
+
+    label: Text | MISSING = MISSING
+    """Name in tables; by default the entry's key."""
+    description: str = ""
+    """For the report, in a sentence."""
+    ngram: Ngram | MISSING = MISSING
+    """A model of counts."""
+    model: Opt | MISSING = MISSING
+    """An OPT of this size, with random weights; it needs training."""
+    pretrained: Source | MISSING = MISSING
+    """A published model; with training it is fine-tuned, without it is scored as it is."""
+    training: Recipe | MISSING = MISSING
+    """How the network is trained."""
+
+    @model_validator(mode="after")
+    def _is_one(self) -> "Entry":
+        _exactly_one(self, *KINDS)
+        if self.model is not MISSING and self.training is MISSING:
+            raise ValueError("key 'training' is missing: this model has random weights")
+        if self.ngram is not MISSING and self.training is not MISSING:
+            raise ValueError("found training beside ngram, which only counts; expected one of the two")
+        return self
+
+
+class Published(Keys):
+    """A figure of somebody else, for orientation."""
+
+    method: Text
+    """What was measured."""
+    perplexity: Positive
+    """As it was published."""
+    source: Text
+    """By whom; arXiv numbers become links."""
+
+
+class LanguageSuite(Keys):
+    """One benchmark of language models: a text, a tokenizer, the models, how they are scored, and what they write."""
+
+    kind: Literal["language"]
+    """What tells this suite from one of images."""
+    title: Text
+    """Heads the page."""
+    description: str = ""
+    """What the suite is for, in a sentence or two."""
+    text: Texts
+    """What is learned, and what is scored."""
+    tokenizer: Tokenizer
+    """What all models of the suite read."""
+    evaluation: Windows = all_defaults(Windows)
+    """How the test text is scored."""
+    samples: Samples = all_defaults(Samples)
+    """Texts that every network writes."""
+    seeds: SomeUnique[Seed] = [0]
+    """Training seeds; every network is trained once for each."""
+    published: list[Published] = []
+    """Figures of others, which stand apart from the table."""
+    models: Annotated[dict[Name, Entry], Field(min_length=1)]
+    """What is compared, by name."""
+
+
+def _exactly_one(keys: Any, *names: str) -> None:
+    """Raise ValueError unless one of these keys was given."""
+    found = [name for name in names if getattr(keys, name) is not MISSING]
+    if len(found) != 1:
+        raise ValueError(f"found {' and '.join(found) or 'none'} of {', '.join(names)}; expected one of them")

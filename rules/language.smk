@@ -1,0 +1,244 @@
+# Suites of language models, a branch of its own: text, training, perplexity, texts, and a page that no image stands on.
+# Its wildcards are constrained here, since the Snakefile's are those of suites of images.
+
+LANGUAGE = {name: suite for name, (_, suite) in FILES.items() if suite.get("kind") == "language"}
+OF_LANGUAGE = {
+    "suite": any_of(LANGUAGE),
+    "model": any_of({name for suite in LANGUAGE.values() for name in suite["models"]}),
+    "seed": any_of({seed for suite in LANGUAGE.values() for seed in suite["seeds"]}),
+}
+NETWORKS = any_of(
+    {name for suite in LANGUAGE.values() for name, entry in suite["models"].items() if "ngram" not in entry}
+)
+
+
+def language_suite(wildcards):
+    """The suite of a result of this branch."""
+    check_entries(workflow.dryrun)
+    return LANGUAGE[wildcards.suite]
+
+
+def language_entry(wildcards):
+    """The suite's entry of a model."""
+    return language_suite(wildcards)["models"][wildcards.model]
+
+
+def text_files(wildcards):
+    """The suite's files of text. One that is missing is said in one line, before any job starts."""
+    text = language_suite(wildcards)["text"]
+    try:
+        with errors.place(FILES[wildcards.suite][0], "text"):
+            return [str(existing_path(text[split], Path(config["data_root"]), split)) for split in ("train", "test")]
+    except InputError as error:
+        sys.exit(f"error: {error}")
+
+
+def language_spec(wildcards):
+    """All that a training depends on, as JSON."""
+    found = language_entry(wildcards)
+    return json.dumps({key: found[key] for key in ("model", "pretrained", "training") if key in found})
+
+
+def language_runs(wildcards, *names, kinds=("ngram", "model", "pretrained")):
+    """These files of every run of these kinds; what is not trained, or only counts, has one, of the first seed."""
+    suite = language_suite(wildcards)
+    return [
+        f"{RUN.format(suite=wildcards.suite, model=model, seed=seed)}/{name}"
+        for model, found in suite["models"].items()
+        for seed in (suite["seeds"] if "training" in found else suite["seeds"][:1])
+        for name in names
+        if any(kind in found for kind in kinds)
+    ]
+
+
+def language_model(wildcards):
+    """The weights of a network; none of an n-gram model, which is counted where it is scored."""
+    return [] if "ngram" in language_entry(wildcards) else f"{RUN.format(**wildcards)}/model.safetensors"
+
+
+def scored_model(wildcards, input):
+    """What is scored, as an argument of scripts/language.py."""
+    return f"--model={input.model}" if input.model else f"--ngram={language_entry(wildcards)['ngram']['order']}"
+
+
+def alone(wildcards):
+    """The cores of a job that is timed, beside which nothing shall run: all of this machine."""
+    return max(1, 0 if elsewhere() else workflow.resource_settings.cores or 0)
+
+
+rule prepare_text:
+    input:
+        text_files,
+    output:
+        tokens="results/{suite}/text/tokens.safetensors",
+        counts="results/{suite}/text/text.json",
+        tokenizer=directory("results/{suite}/text/tokenizer"),
+    log:
+        "results/{suite}/logs/prepare_text.log",
+    benchmark:
+        "results/{suite}/benchmarks/prepare_text.tsv"
+    wildcard_constraints:
+        **OF_LANGUAGE,
+    conda:
+        "../envs/language.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(60),
+    params:
+        text=lambda wildcards: json.dumps(
+            {split: language_suite(wildcards)["text"][split] for split in ("train", "test")}
+        ),
+        tokenizer=lambda wildcards: json.dumps(language_suite(wildcards)["tokenizer"]),
+        data_root=config["data_root"],
+        out=subpath(output.tokens, parent=True),
+    message:
+        "prepare_text {wildcards.suite}"
+    shell:
+        'python "$GENBENCH"/scripts/language.py prepare --text {params.text:q} --tokenizer {params.tokenizer:q}'
+        " --data-root={params.data_root:q} --out {params.out:q} 2>&1 | tee -ai {log:q}"
+
+
+rule train_language:
+    input:
+        rules.prepare_text.output.tokens,
+    output:
+        model=f"{RUN}/model.safetensors",
+        history=f"{RUN}/history.jsonl",
+        training=f"{RUN}/training.json",
+    log:
+        f"{RUN}/logs/train.log",
+    benchmark:
+        f"{RUN}/benchmarks/train.tsv"
+    wildcard_constraints:
+        **(OF_LANGUAGE | {"model": NETWORKS}),
+    conda:
+        "../envs/language.yaml"
+    threads: 1  # the same bits on machines with few and with many cores
+    resources:
+        gpu=gpu,
+        device=device,
+        mem_mb=growing(8000),
+        runtime=growing(1440),
+    params:
+        spec=language_spec,
+        data_root=config["data_root"],
+    message:
+        f"train_language {OF_RUN}"
+    shell:
+        'python "$GENBENCH"/scripts/language.py train --spec {params.spec:q} --tokens {input:q}'
+        " --seed {wildcards.seed} --data-root={params.data_root:q} --out {output.model:q} --device {resources.device}"
+        " --threads {threads} 2>&1 | tee -ai {log:q}"
+
+
+rule evaluate_language:
+    input:
+        tokens=rules.prepare_text.output.tokens,
+        model=language_model,
+    output:
+        report(
+            f"{RUN}/perplexity.json",
+            caption="../report/captions/language.rst",
+            category="Metrics",
+            labels={"model": "{model}", "seed": "{seed}", "checkpoint": "final", "sampler": "perplexity"},
+        ),
+    log:
+        f"{RUN}/logs/evaluate.log",
+    benchmark:
+        f"{RUN}/benchmarks/evaluate.tsv"
+    wildcard_constraints:
+        **OF_LANGUAGE,
+    conda:
+        "../envs/language.yaml"
+    threads: alone
+    resources:
+        gpu=gpu,
+        device=device,
+        mem_mb=growing(8000),
+        runtime=growing(240),
+    params:
+        scored=scored_model,
+        evaluation=lambda wildcards: json.dumps(language_suite(wildcards)["evaluation"]),
+    message:
+        f"evaluate_language {OF_RUN}"
+    shell:
+        'python "$GENBENCH"/scripts/language.py evaluate {params.scored:q} --tokens {input.tokens:q}'
+        " --evaluation {params.evaluation:q} --out {output:q} --device {resources.device} --threads {threads}"
+        " 2>&1 | tee -ai {log:q}"
+
+
+rule sample_language:
+    input:
+        model=f"{RUN}/model.safetensors",
+        tokenizer=rules.prepare_text.output.tokenizer,
+    output:
+        report(
+            f"{RUN}/texts.json",
+            caption="../report/captions/language.rst",
+            category="Samples",
+            labels={"model": "{model}", "seed": "{seed}", "checkpoint": "final", "sampler": "texts"},
+        ),
+    log:
+        f"{RUN}/logs/sample.log",
+    benchmark:
+        f"{RUN}/benchmarks/sample.tsv"
+    wildcard_constraints:
+        **(OF_LANGUAGE | {"model": NETWORKS}),
+    conda:
+        "../envs/language.yaml"
+    threads: alone
+    resources:
+        gpu=gpu,
+        device=device,
+        mem_mb=growing(8000),
+        runtime=growing(240),
+    params:
+        samples=lambda wildcards: json.dumps(language_suite(wildcards)["samples"]),
+        texts=lambda wildcards: language_suite(wildcards)["samples"]["texts"],
+    message:
+        f"sample_language {OF_RUN}"
+    shell:
+        'python "$GENBENCH"/scripts/language.py sample --model {input.model:q} --tokenizer {input.tokenizer:q}'
+        " --samples {params.samples:q} --seeds 0:{params.texts} --out {output:q} --device {resources.device}"
+        " --threads {threads} 2>&1 | tee -ai {log:q}"
+
+
+rule language_report:
+    input:
+        counts=rules.prepare_text.output.counts,
+        scores=lambda wildcards: language_runs(wildcards, "perplexity.json"),
+        networks=lambda wildcards: language_runs(
+            wildcards, "training.json", "history.jsonl", "texts.json", kinds=("model", "pretrained")
+        ),
+    output:
+        page=report(
+            "results/report/{suite}.html",
+            caption="../report/captions/index.rst",
+            category="Overview",
+            labels={"page": "{suite}"},
+        ),
+        table="results/report/{suite}.csv",
+        summary="results/report/{suite}.json",
+    log:
+        "results/{suite}/logs/report.log",
+    benchmark:
+        "results/{suite}/benchmarks/report.tsv"
+    wildcard_constraints:
+        **OF_LANGUAGE,
+    localrule: True
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(10),
+    params:
+        suite=lambda wildcards: json.dumps(language_suite(wildcards)),
+        results=subpath(input.counts, ancestor=2),
+        out=subpath(output.page, parent=True),
+        templates=Path(CHECKOUT) / "report",
+    message:
+        "language_report {wildcards.suite}"
+    shell:
+        'python "$GENBENCH"/scripts/render_language_report.py --suite {params.suite:q} --results {params.results:q}'
+        " --report {params.out:q} --template-dir {params.templates:q} 2>&1 | tee -ai {log:q}"
