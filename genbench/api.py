@@ -173,10 +173,10 @@ def load(path: PathLike, *, format: str | None = None, device: str = "auto", **o
 
     path: A model.safetensors or a snapshot; the folder of a finished run, such as `results/demo/ddpm/seed0`; or another
         project's checkpoint.
-    format: Of such a checkpoint: `diffusers`, `improved-diffusion`, `ddgan` or `dcgan`, or `FILE.py:NAME` of your own.
-        A folder of diffusers need not name it.
+    format: Of such a checkpoint, such as `ddgan`, see [checkpoints](checkpoints.md), or `FILE.py:NAME` of your own. A
+        folder of diffusers need not name it.
     device: `auto`, `cuda`, `mps` or `cpu`; auto takes a GPU if there is one.
-    options: What such a checkpoint does not say, see [checkpoints](checkpoints.md).
+    options: What such a checkpoint does not say, see there.
 
     Nothing is unpickled but tensors and plain values. Raises InputError, naming the file, for one that is missing,
     damaged or of another format.

@@ -74,15 +74,25 @@ def evaluate(
 ) -> Evaluation:
     """How good the images `fake` are, beside the images `real`: every metric that the two allow.
 
-    fake, real: a folder, .zip or .tar of images; an .npy or .npz of images; features made before; published statistics
-    (an npz with mu and sigma), which allow a distance only; an array or tensor of images, uint8. real may also be the
-    name of a data set, of which `split` is taken. test: held-out real images, which show whether samples are memorised;
-    of a data set's name they are its test images. metrics: names such as "fid", "kid" and "precision", or FILE.py:NAME
-    of your own; by default all. features: extractors, NAME or NAME:PATH; by default `DEFAULT`, or those that the
-    features given were made with. One whose weights can't be had is left out, and `Evaluation.missing` says which file
-    to put where. options: those of `EvaluationOptions`. layout: of arrays: NHWC, or NCHW as torch has it. channels,
-    image_size, filter: convert and resize every image. out: a folder for a page, metrics.json, pictures, and the
-    features, which a second evaluation does not compute again. weights_root, any_weights: as of `load_extractor`.
+    fake: A folder, .zip or .tar of images; an .npy or .npz of images; features made before; published statistics (an
+        npz with mu and sigma), which allow a distance only; an array or tensor of images, uint8.
+    real: The same, or the name of a data set, of which `split` is taken.
+    test: Held-out real images, which show whether samples are memorised; of a data set's name they are its test images.
+    metrics: Names such as "fid", "kid" and "precision", or FILE.py:NAME of your own; by default all.
+    features: Extractors, NAME or NAME:PATH; by default `DEFAULT`, or those that the features given were made with. One
+        whose weights can't be had is left out, and `Evaluation.missing` says which file to put where.
+    options: Those of `EvaluationOptions`.
+    layout: Of arrays: NHWC, or NCHW as torch has it.
+    channels: Convert every image to so many.
+    image_size: Resize every image to this side.
+    filter: How it is resized.
+    split: Of a data set: train or test.
+    out: A folder for a page, metrics.json, pictures, and features, which a second evaluation does not compute again.
+    data_root: Where data sets are, or are downloaded to.
+    weights_root: Where published weights are, or are downloaded to, as of `load_extractor`.
+    any_weights: Accept other weights than the published ones, as of `load_extractor`.
+    batch_size: Images at once.
+    device: What features are computed on.
 
     Too few images for a metric leave it out, with a line among the warnings. Raises InputError for what can't be read,
     for statistics of which `features` do not say what made them, and where nothing at all could be computed.

@@ -213,7 +213,7 @@ def test_the_package_has_its_public_names_and_is_imported_without_torch() -> Non
         (lambda s: build(s, {"class": "vae.VAE"}), "model: unknown key: found 'class'; expected one of: "),
         (lambda s: train(s, "vae", stepz=3), r"training: unknown key: found 'stepz' \(did you mean 'steps'\?\)"),
         (lambda s: train(s, "vae", steps="3"), "training: key 'steps': found '3', expected an integer"),
-        (lambda s: train(s, {"model": VAE}), "training: key 'steps' is missing"),
+        (lambda s: train(s, {"model": VAE}), "training: key 'batch_size' is missing; expected keys: steps"),
         (lambda s: train(s, "vae", seed=-1), "seed: found -1, expected a whole number from 0 to"),
         (lambda s: train(s, "vae", device="gpu"), "device: found 'gpu'.*; expected one of: auto, cpu, cuda, mps"),
         (lambda s: train(s, "vae", labels=np.zeros(3)), "labels: found some without images"),
