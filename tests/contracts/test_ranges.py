@@ -23,6 +23,7 @@ from genbench.processes.time_samplers import TIME_SAMPLERS
 from genbench.ranges import bounds
 from genbench.schema import annotations, check_arguments
 from genbench.suites.keys import Config, Suite
+from genbench.suites.language import LanguageSuite
 from genbench.training.recipe import OptimizerConfig, TrainConfig
 from tools.signatures import FILLED, classes, parameters
 
@@ -79,7 +80,7 @@ def test_every_number_of_a_signature_has_both_ends(name: str) -> None:
     assert [key for key in parameters(function, filled) if list(unbounded(hints[key]))] == []
 
 
-@pytest.mark.parametrize("root", [Config, Suite])
+@pytest.mark.parametrize("root", [Config, Suite, LanguageSuite])
 def test_every_number_of_the_keys_has_both_ends(root: type[Keys]) -> None:
     found = set(key_models(root))
     assert len(found) > (8 if root is Suite else 0)

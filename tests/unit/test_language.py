@@ -16,6 +16,7 @@ import torch
 import yaml
 from hub_server import HUB, REVISION, running
 
+from genbench.commands import language, render_language_report
 from genbench.errors import InputError
 from genbench.files.weights import load_tensors
 from genbench.language import training
@@ -363,3 +364,18 @@ def test_the_page_has_every_row_and_escapes_what_models_write(made: Path) -> Non
     assert 'id="all"' not in index  # the table of images
     score = json.loads((made / "results/toy/opt/seed0/perplexity.json").read_text())
     assert str(score["perplexity_per_word"]) in (report / "toy.csv").read_text()
+
+
+def test_every_step_of_the_rules_has_the_flags_of_its_command() -> None:
+    text = (ROOT / "rules/language.smk").read_text()
+    calls = re.findall(r"scripts/(\w+)\.py (?:(\w+) )?(.*?)2>&1", text.replace('"\n        "', ""), re.DOTALL)
+    found = {}
+    for script, step, line in calls:
+        flags = set(re.findall(r"--[a-z-]+", line)) | ({"--model"} if "params.scored" in line else set())
+        found[step or script] = flags
+        whole = {"language": language.parser, "render_language_report": render_language_report.parser}[script]()
+        steps = [action for action in whole._actions if isinstance(action.choices, dict)]
+        actions = steps[0].choices[step]._actions if steps else whole._actions
+        assert flags <= {name for action in actions for name in action.option_strings}, script
+        assert {action.option_strings[0] for action in actions if action.required} <= flags, script
+    assert found.keys() == {"prepare", "train", "evaluate", "sample", "render_language_report"}
