@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from genbench.errors import InputError
+from genbench.files.folders import is_hidden, walk
 from genbench.files.substitutes import substitute_at
 
 LARGEST = (
@@ -35,7 +36,7 @@ def list_files(path: Path) -> list[str]:
     for name, count in Counter(names).most_common(1):
         if count > 1:
             raise InputError(f"{path}: holds {name} {count} times")
-    return [name for name in names if not _is_hidden(name)]
+    return [name for name in names if not is_hidden(name)]
 
 
 def read_files(path: Path, names: Container[str]) -> Iterator[tuple[str, bytes]]:
@@ -44,6 +45,8 @@ def read_files(path: Path, names: Container[str]) -> Iterator[tuple[str, bytes]]
         if path.is_dir():
             for name in _list_folder(path):
                 if name in names:
+                    if (path / name).exists() and not (path / name).is_file():  # whose reader would wait for ever
+                        raise InputError(f"{path / name}: found a pipe or a device, expected a file")
                     yield name, (path / name).read_bytes()
         elif _is_zip(path):
             with zipfile.ZipFile(path) as archive:
@@ -83,21 +86,7 @@ def _is_zip(path: Path) -> bool:
 
 def _list_folder(path: Path) -> list[str]:
     start = len(os.path.join(path, ""))
-    return sorted(name[start:].replace(os.sep, "/") for name in _walk(path, above=()))
-
-
-def _walk(folder: str | Path, above: tuple[str, ...]) -> Iterator[str]:
-    # Links are followed, since folders of links into a larger data set are common, but never back to a folder above.
-    here = os.path.realpath(folder)
-    if here in above:
-        return
-    with os.scandir(folder) as children:
-        for child in children:
-            if child.is_dir():
-                if not _is_hidden(child.name):
-                    yield from _walk(child.path, (*above, here))
-            else:
-                yield child.path
+    return sorted(entry.path[start:].replace(os.sep, "/") for entry in walk(path))
 
 
 def _list_zip(path: Path) -> list[str]:
@@ -158,7 +147,3 @@ def _safe_name(path: Path, raw: str) -> str:
 def _check_size(path: Path, name: str, size: int) -> None:
     if size > LARGEST:
         raise InputError(f"{path}: {name} has {size:,} bytes unpacked, more than the {LARGEST:,} that are read")
-
-
-def _is_hidden(name: str) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))

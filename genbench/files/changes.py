@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from genbench.files.folders import walk
+
 
 @cache
 def state(path: Path) -> tuple[str, float]:
@@ -37,13 +39,6 @@ def _files(path: Path) -> Iterator[tuple[str, os.stat_result]]:
     if not path.is_dir():
         yield str(path), path.stat()
         return
-    waiting = [str(path)]
-    while waiting:
-        with os.scandir(waiting.pop()) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir():
-                    waiting.append(entry.path)
-                elif entry.is_file():
-                    yield entry.path, entry.stat()
+    for entry in walk(path):
+        if not entry.name.startswith(".") and entry.is_file():
+            yield entry.path, entry.stat()

@@ -25,8 +25,10 @@ def existing_path(path: str, data_root: Path, key: str = "path") -> Path:
         raise InputError(f"key {key!r}: found {path!r}, expected a path without control characters")
     given = Path(path).expanduser()
     for place in (given, data_root / given):
-        if place.exists():
+        if place.is_file() or place.is_dir():
             return place
+        if place.exists():  # whose reader would wait for ever
+            raise InputError(f"key {key!r}: found {path!r}, a pipe or a device, expected a file or folder")
     also = "" if given.is_absolute() else f", nor {data_root / given}"
     raise InputError(f"key {key!r}: found {path!r}, and there is no such file or folder{also}")
 

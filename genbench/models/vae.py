@@ -75,6 +75,8 @@ class VAE(Model):
             )
         if not priors:
             raise InputError("key 'priors': found [], expected at least one")
+        if len(set(priors)) < len(priors):
+            raise InputError(f"key 'priors': found {list(priors)}, expected each once")
         self.latent_size, self.deterministic, self.priors, self.output = latent_size, deterministic, priors, output
         self.kl_weight, self.kl_anneal_steps = kl_weight, kl_anneal_steps
         with place("autoencoder"):

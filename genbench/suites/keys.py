@@ -72,7 +72,8 @@ FilePath = Annotated[
     _matching(_PATH, f"a path {_PATH_WORDS}"),
 ]
 OwnObject = Annotated[str, Field(title="a name in your file: FILE.py:NAME"), AfterValidator(_check_own)]
-Text = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, Field(min_length=1), _matching(r"(?s).*\S.*", "text that can be seen")]
+Label = Annotated[Text, Field(max_length=200), _matching(r"[^\x00-\x1f\x7f]*", "one line without control characters")]
 Unique = Annotated[list[T], Field(json_schema_extra={"uniqueItems": True}), AfterValidator(_unique)]
 SomeUnique = Annotated[list[T], Field(min_length=1, json_schema_extra={"uniqueItems": True}), AfterValidator(_unique)]
 Tracker = Literal["tensorboard", "wandb"]
@@ -304,7 +305,7 @@ class PublishedFigure(Keys):
 class Entry(Keys):
     """One of the models that are compared: it has model and training, or pretrained, or samples."""
 
-    label: Text | MISSING = MISSING
+    label: Label | MISSING = MISSING
     """Name in tables; by default the entry's key."""
     description: str = ""
     """For the report, in a sentence."""
@@ -354,7 +355,7 @@ class Dataset(Keys):
     """Which data set: see below; or ./my_data.py:digits, a function of your own file beside the suite."""
     name: Name | MISSING = MISSING
     """Its folder in resources/; by default the source, or the name of your own function."""
-    label: str | MISSING = MISSING
+    label: Label | MISSING = MISSING
     """Its name in the report."""
     classes: list[Any] | MISSING = MISSING
     """Names of the only classes whose images are kept; by default all."""

@@ -112,6 +112,11 @@ def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str,
     extractors = suite["evaluation"]["extractors"]
     if "headline" not in written.get("evaluation", {}) and "classifier" not in extractors:
         suite["evaluation"]["headline"] = frechet_key(extractors[0])
+    if suite.get("snapshot_samples", 1) > suite["num_samples"]:
+        raise InputError(
+            f"{path}: snapshot_samples: found {suite['snapshot_samples']}, expected at most num_samples "
+            f"{suite['num_samples']}"
+        )
     overrides = {key: config[key] for key in ("seeds", "num_samples") if config and config.get(key) is not None}
     suite = {"name": path.stem, **suite, **overrides}
     suite.setdefault("snapshot_samples", suite["num_samples"])
@@ -201,6 +206,8 @@ def _complete_entry(name: str, entry: dict[str, Any]) -> None:
             instead = "; with flops, expected a list of steps" if "flops" in entry["training"] else ""
             raise InputError(f"snapshots: found {entry['snapshots']}, which needs training: steps{instead}")
         chosen = range(entry["snapshots"]["every"], steps, entry["snapshots"]["every"])
+        if not chosen:
+            raise InputError(f"snapshots: every: found {entry['snapshots']['every']}, expected less than steps {steps}")
         if len(chosen) > MOST_SNAPSHOTS:
             raise InputError(
                 f"snapshots: every: found {chosen.step}, which gives {len(chosen):,} snapshots of {steps:,} steps, "

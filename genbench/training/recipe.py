@@ -47,6 +47,12 @@ class OptimizerConfig:
         idle = {"decay_steps": "decay: constant", "final_lr": "decay: constant"} if config.decay == "constant" else {}
         if config.algorithm == "sgd":
             idle["eps"] = "algorithm: sgd"
+        if config.decay_steps is not None and config.decay_steps <= config.warmup_steps and own.get("decay_steps"):
+            raise InputError(
+                f"key 'decay_steps': found {config.decay_steps}, expected more than warmup_steps {config.warmup_steps}"
+            )
+        if config.decay != "constant" and config.final_lr > config.lr:
+            raise InputError(f"key 'final_lr': found {config.final_lr}, expected at most lr {config.lr}")
         for key, reason in idle.items():
             if own.get(key):
                 raise InputError(f"key {key!r}: found {own[key]}, which does nothing beside {reason}; expected none")

@@ -1,6 +1,7 @@
 """Bad input, a table of it: each is refused by one clear line that names the place, before anything is trained."""
 
 import copy
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,7 +16,10 @@ from PIL import Image
 
 from genbench.errors import InputError
 from genbench.features import save_features
+from genbench.files.archives import list_files, read_files
 from genbench.files.artifacts import read_json
+from genbench.files.changes import state
+from genbench.files.downloads import existing_path
 from genbench.metrics import Features
 from genbench.suites.keys import Config
 from genbench.suites.load import load_suite
@@ -121,6 +125,20 @@ ENTRY_CASES: list[tuple[str, str, object, str]] = [
     ("vae", "training.optimizer.decay_steps", 0, "key 'decay_steps': found 0, expected at least 1"),
     ("vae", "training.optimizer.final_lr", -1, "key 'final_lr': found -1, expected at least 0"),
     ("vae", "training.optimizer.algorithm", "adma", "key 'algorithm': found 'adma', expected one of 'adam'"),
+    ("vae", "training.optimizer", {"decay": "linear", "decay_steps": 5, "warmup_steps": 5}, "found 5, expected more"),
+    ("vae", "training.optimizer", {"decay": "linear", "final_lr": 1.0}, "'final_lr': found 1.0, expected at most lr"),
+    ("vae", "training.optimizer.lr", 1e7, "key 'lr': found 10000000.0, expected at least 0 and at most 1000000"),
+    ("vae", "training.optimizer.lr", "\u22120.001", "key 'lr': found '\u22120.001', expected a number from 0"),
+    ("vae", "training.batch_size", "\u0668", "key 'batch_size': found '\u0668', expected an integer from 1"),
+    ("vae", "model.kl_weight", 1e9, "key 'kl_weight': found 1000000000.0, expected at least 0 and at most 1000000"),
+    ("vae", "model.priors", ["standard", "standard"], "key 'priors': found ['standard', 'standard'], expected each"),
+    ("vae", "model.class", "v\u0430e.VAE", "class: found 'v\u0430e.VAE', and there is no module"),
+    ("vae", "snapshots", {"every": 20}, "snapshots: every: found 20, expected less than steps 10"),
+    ("vae", "label", " ", "label: found ' ', expected text that can be seen"),
+    ("vae", "label", "a\nb", "label: found 'a\\nb', expected one line without control characters"),
+    ("vae", "label", "\x1b[31mred", "label: found '\\x1b[31mred', expected one line without control characters"),
+    ("vae", "label", "x" * 201, "label: found "),
+    ("ddpm", "samplers.x.guidance", 1e9, "key 'guidance': found 1000000000.0, expected at least -1000000 and at most"),
     ("vae", "training.optimizer.final_lr", 1e-5, "key 'final_lr': found 1e-05, which does nothing beside decay: const"),
     ("vae", "training.optimizer.decay_steps", 5, "key 'decay_steps': found 5, which does nothing beside decay: const"),
     ("vae", "training.optimizer", {"algorithm": "sgd", "eps": 1e-3}, "key 'eps': found 0.001, which does nothing be"),
@@ -368,6 +386,21 @@ def test_snapshots_at_every_so_many_steps_need_steps(tmp_path: Path) -> None:
     assert said.endswith("; with flops, expected a list of steps")
 
 
+def test_pipes_are_not_waited_for_and_links_lead_nowhere_twice(tmp_path: Path) -> None:
+    (tmp_path / "photographs").mkdir()
+    os.mkfifo(tmp_path / "pipe.npz")
+    os.mkfifo(tmp_path / "photographs/a.png")
+    for name in ("again", "and_again"):
+        (tmp_path / "photographs" / name).symlink_to("..")
+    with pytest.raises(InputError, match=r"'pipe\.npz', a pipe or a device, expected a file or folder"):
+        existing_path("pipe.npz", tmp_path)
+    names = list_files(tmp_path / "photographs")
+    assert len(names) == len(set(names)) < 10
+    with pytest.raises(InputError, match=r"a\.png: found a pipe or a device, expected a file"):
+        list(read_files(tmp_path / "photographs", names))
+    assert state(tmp_path / "photographs")[0].startswith("files: ")
+
+
 def test_a_folder_is_no_suite(tmp_path: Path) -> None:
     (tmp_path / "toy.yaml").mkdir()
     with pytest.raises(InputError, match=r"toy\.yaml: is a directory, expected a YAML file"):
@@ -388,6 +421,7 @@ SUITE_CASES: list[tuple[str, object, str]] = [
     ("num_samples", 10**10, "num_samples: found 10000000000, expected at most 100000000"),
     ("draws", 10**6, "draws: found 1000000, expected at most 1000"),
     ("draws", 0, "draws: found 0, expected at least 1"),
+    ("snapshot_samples", 1001, "snapshot_samples: found 1001, expected at most num_samples 1000"),
     ("snapshot_samples", 0, "snapshot_samples: found 0, expected at least 1"),
     ("seeds", [], "seeds: found [], expected at least 1 in it"),
     ("seeds", 3, "seeds: found 3, expected a list"),
