@@ -43,6 +43,27 @@ ELSEWHERE = {
         "genbench evaluate samples.npz --real photos/ --features efficientnet --out evaluation/",
         "genbench evaluate samples.npz --real photos-efficientnet.npz --features efficientnet",
     ],
+    "tests/documents/test_command_page.py": [
+        "genbench --help",
+        "genbench run --help",
+        "genbench --install-completion",
+        "genbench run",
+        "genbench run demo demo-shapes",
+        "genbench run my/suite.yaml --config num_samples=1000 seeds=[0,1] device=cpu",
+        "genbench run demo -- --keep-going --cores 1",
+        "genbench run demo -- --dry-run",
+        "genbench list",
+        "genbench list suites",
+        "genbench list metrics --json",
+        "genbench check demo",
+        "genbench check my/suite.yaml --json",
+        "genbench train --spec @vae.json --train resources/demo/train.npz --out vae/model.safetensors",
+        "genbench features --images resources/demo/test.npz"
+        " --extractor classifier:resources/demo/classifier.safetensors --out features.npz",
+        "genbench prefetch cifar10",
+        "genbench export --model results/demo/ddpm/seed0/model.safetensors --format diffusers --out ddpm",
+        "genbench import --format diffusers --in ddpm --out ddpm.safetensors",
+    ],
     "tests/pipeline/test_conda.py": ["uv run snakemake --sdm conda --conda-create-envs-only"],
     "tests/pipeline/test_slurm.py": [
         "uv run snakemake --dry-run --quiet host --profile profiles/slurm --config suite=cifar10",
@@ -76,6 +97,13 @@ BY_HAND = [
     "uv run pytest -m containers",
     "uv run pytest -m faults",
 ]
+# Tried by hand where the network allows it: 3 GB of PyTorch each time, the CPU's from PyTorch's own index.
+INSTALLATION = [
+    "uvx --from dist/genbench-0.1.0-py3-none-any.whl genbench run",
+    "uv venv",
+    "uv pip install --torch-backend cpu --editable .",
+    "uv run --no-sync genbench run",
+]
 DDPM = {
     "model": {
         "class": "diffusion.Diffusion",
@@ -108,7 +136,8 @@ SAMPLE = (
     "uv run python scripts/sample.py --model results/demo/ddpm/seed0/model.safetensors"
     """ --sampler '{"method": "ddim", "steps": 20}'"""
 )
-ran: list[str] = []  # the commands of this file's tests
+SET_UP = ".uv/bin/uv run genbench run"
+ran: list[str] = [SET_UP]  # the commands of this file's tests
 
 pytestmark = [
     pytest.mark.slow,
@@ -183,10 +212,33 @@ def test_every_command_is_run_by_a_test_or_by_ci() -> None:
         text = re.sub(r'"\s*\n\s*"', "", (ROOT / file).read_text(encoding="utf-8"))  # its broken strings joined
         assert [line for line in lines if line not in text] == [], file
     run_elsewhere = [line for lines in ELSEWHERE.values() for line in lines]
-    assert sorted(map(plain, ran + run_elsewhere + BY_HAND)) == sorted(COMMANDS)  # each by one
+    assert sorted(map(plain, ran + run_elsewhere + BY_HAND + INSTALLATION)) == sorted(COMMANDS)  # each by one
 
 
 # --- README -----------------------------------------------------------------------------------------------------------
+
+
+@command("uv build --wheel")
+@pytest.mark.usefixtures("index")
+def test_a_wheel_is_built(line: str, checkout: Path) -> None:
+    run(line, checkout)
+    (wheel,) = (checkout / "dist").glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        assert "genbench/workflow/suites/demo.yaml" in archive.namelist()
+    assert any(f"dist/{wheel.name} " in line for line in INSTALLATION)
+
+
+@command("python3 -m venv .uv && .uv/bin/pip install uv")
+@pytest.mark.usefixtures("index")
+def test_two_commands_do_everything(line: str, demo: Path) -> None:
+    """Where the environment is there, and the demo was run."""
+    run(line, demo)
+    script = demo.parent / "bin/genbench"  # this environment may be older than the command
+    script.parent.mkdir()
+    script.write_text('#!/bin/sh\nexec python -m genbench "$@"\n')
+    script.chmod(0o755)
+    path = f"{environment(demo)['PATH']}{os.pathsep}{script.parent}"
+    assert "Nothing to be done" in run(SET_UP, demo, PATH=path)
 
 
 @command(DEMO)
