@@ -98,7 +98,10 @@ def evaluate_files(
                 to_keep[real_features.extractor] = source_of(real_features, later, complete), known
         result["metrics"] |= found
         if statistics_of := references.get(real_features.extractor):
-            result["metrics"] |= published_column(statistics_of, fake_features, draws, complete)
+            column = published_column(statistics_of, fake_features, draws, complete)
+            result["metrics"] |= column
+            if not column:
+                result["warnings"].append(f"the distance to {statistics_of.file} is left out: too few images")
             result.setdefault("published", {})[real_features.extractor] = statistics_of.about()
         result["extractors"][real_features.extractor] = {
             key: value for key, value in real_features.info["extractor"].items() if key != "name"

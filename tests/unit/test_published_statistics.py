@@ -14,6 +14,7 @@ from genbench.features.evaluation import evaluate_files
 from genbench.features.published_statistics import published_for, read_published, write_published
 from genbench.files.artifacts import sha256_file
 from genbench.metrics import EvaluationOptions, Features, evaluate_against, evaluate_features, fd, frechet_distance
+from genbench.reporting.columns import comparison_columns, stated
 from genbench.suites.load import load_suite
 from genbench.suites.preflight import check_suite
 
@@ -132,12 +133,28 @@ def test_the_distance_to_them_is_a_column_that_names_the_file_and_its_hash(files
     assert found.about is not None
     assert (found.about["label"], found.about["name"]) == ("FD to stats.npz", "fd_classifier_published")
     assert digest[:12] in found.about["definition"]
+    own = {"fd_classifier_published": stated("fd_classifier_published", found.about)}
+    columns = comparison_columns(list(record.metrics), "fd_classifier", 160, {}, own=own)
+    assert [column.label for column in columns[:2]] == ["FD-classifier (160)", "FD to stats.npz (160)"]
     assert record.published == {"classifier": {"file": "stats.npz", "sha256": digest, "dim": DIM}}
     without = evaluate_files([files["real"]], [files["fake"]], options=OPTIONS)
     assert without.content()["metrics"] == {
         key: value for key, value in record.content()["metrics"].items() if key != "fd_classifier_published"
     }
     assert without.published is None
+
+
+def test_of_too_few_images_it_is_left_out_with_a_line(files) -> None:
+    save_features(files["fake"], features(1, count=100))
+    record = evaluate_files(
+        [files["real"]],
+        [files["fake"]],
+        options=OPTIONS,
+        allow_too_few=True,
+        published={"classifier": files["published"]},
+    )
+    assert "fd_classifier_published" not in record.metrics
+    assert "the distance to stats.npz is left out: too few images" in record.warnings
 
 
 def test_over_several_draws_it_is_a_mean_as_the_others(files) -> None:
