@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import warm_python
 from launches import end_all
 
 os.environ["MPLBACKEND"] = "agg"  # plots open no window
@@ -77,6 +78,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.skip(reason=reason))
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)  # begun last, a long file would be waited for alone
+
+
+@pytest.fixture(scope="session")
+def warm_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """What lets processes run in a fork of a warm Python, see warm_python.py."""
+    server, environment = warm_python.start(tmp_path_factory.mktemp("warm"))
+    yield environment
+    server.kill()
+    server.wait()
+
+
+@pytest.fixture
+def warm(warm_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workflows of this test, and their jobs, need not import anew what takes them seconds."""
+    for name, value in warm_environment.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture

@@ -46,6 +46,7 @@ def write(path: Path, image: np.ndarray) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm")
 def test_changed_files_of_the_users_are_read_again(tmp_path: Path) -> None:
     images, labels = blobs(400)
     for index, (image, label) in enumerate(zip(images, labels, strict=True)):

@@ -343,6 +343,7 @@ SHELL = "a; touch marker; $(touch marker) `touch marker` | touch marker & ' \" {
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm")
 def test_no_value_of_a_suite_reaches_a_shell(tmp_path: Path) -> None:
     """A run to the report, in which all that a user may write freely is written for a shell to stumble over."""
     place = re.sub("[<>{}]", "", SHELL)  # which no path may have
@@ -397,6 +398,7 @@ def test_no_value_of_a_suite_reaches_a_shell(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm")
 @pytest.mark.parametrize(
     ("config", "message"),
     [

@@ -1,0 +1,36 @@
+"""Python imports this at its start where $PYTHONPATH has its folder: it lets a warm Python run the command instead.
+
+Where that cannot be (warm_python.py), nothing happens here, and the command runs as ever.
+"""
+
+import json
+import os
+import signal
+import socket
+import sys
+
+
+def hand_over() -> None:
+    """Run this process's command in a fork of the warm Python, and end as it ends."""
+    arguments = sys.orig_argv[1:]
+    address, _, prefix = os.environ.get("WARM_PYTHON", "").partition(os.pathsep)
+    ours = address and prefix == sys.prefix and arguments and (arguments[0] in ("-m", "-c") or arguments[0][0] != "-")
+    if not ours or any(name.startswith(("PMI_", "PMIX_")) for name in os.environ):  # ranks, which mpiexec holds
+        return
+    command = [sys.executable, arguments, os.getcwd(), dict(os.environ)]
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            connection.connect(address)
+        except OSError:  # it has ended
+            return
+        socket.send_fds(connection, [b"\0"], [0, 1, 2])
+        connection.sendall(json.dumps(command).encode())
+        connection.shutdown(socket.SHUT_WR)
+        status = int(connection.recv(16) or b"1")
+    if status < 0:
+        signal.signal(-status, signal.SIG_DFL) if -status != signal.SIGKILL else None
+        os.kill(os.getpid(), -status)
+    os._exit(status)
+
+
+hand_over()
