@@ -26,9 +26,18 @@ def json_argument(text: str) -> Any:
         except UnicodeDecodeError:
             raise argparse.ArgumentTypeError(f"{source}: expected text in UTF-8") from None
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique_keys)
     except (ValueError, RecursionError) as error:
         raise argparse.ArgumentTypeError(f"{source} is not valid JSON: {error}") from None
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; of a key that stands twice, Python would keep the last without a word."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"key {next(name for name in names if names.count(name) > 1)!r} stands twice")
+    return found
 
 
 def _refuse_constant(name: str) -> float:

@@ -613,6 +613,7 @@ COMMAND_CASES: list[tuple[str, tuple[str, ...], str]] = [
     ("sample", (*SAMPLE, "--sampler", "{"), "argument --sampler: the argument is not valid JSON"),
     ("sample", (*SAMPLE, "--sampler", '{"eta": NaN}'), "found NaN, expected a finite number"),
     ("sample", (*SAMPLE, "--sampler", '{"eta": -Infinity}'), "found -Infinity, expected a finite number"),
+    ("sample", (*SAMPLE, "--sampler", '{"eta": 0, "eta": 1}'), "is not valid JSON: key 'eta' stands twice"),
     ("sample", (*SAMPLE, "--sampler", "@none.json"), "argument --sampler: none.json: No such file or directory"),
     ("sample", (*SAMPLE, "--sampler", "@."), "argument --sampler: .: Is a directory"),
     ("sample", (*SAMPLE, "--seeds", "5"), "argument --seeds: expected START:STOP"),
