@@ -38,6 +38,7 @@ def planning(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm")
 @pytest.mark.parametrize("line", NAMES_A_SUITE)
 def test_snakemake_would_run_the_suites_that_the_documents_name(line: str, planning: Path) -> None:
     """The real ones, as a dry run; test_commands.py runs the same commands with small ones in their place."""
