@@ -9,7 +9,7 @@ from genbench.data.datasets import SOURCES, default_name, describe, open_dataset
 from genbench.data.description import Dataset, Description
 from genbench.data.image_set import ImageSet, load_image_set, make_image_set, save_image_set
 from genbench.data.prepared import prepare_data
-from genbench.data.samples import load_images, save_samples
+from genbench.data.samples import load_images, load_labels, save_samples
 
 __all__ = [
     "SOURCES",
@@ -20,6 +20,7 @@ __all__ = [
     "describe",
     "load_image_set",
     "load_images",
+    "load_labels",
     "make_image_set",
     "open_dataset",
     "prepare",

@@ -16,14 +16,27 @@ from genbench.files.npz import read_info, read_npy, read_npz
 
 
 def save_samples(
-    path: str | os.PathLike[str], images: NDArray[np.uint8], info: Mapping[str, Any], seeds: range | None = None
+    path: str | os.PathLike[str],
+    images: NDArray[np.uint8],
+    info: Mapping[str, Any],
+    seeds: range | None = None,
+    labels: NDArray[np.int64] | None = None,
 ) -> None:
-    """Write images, uint8 (N, H, W, C), their seeds if they have some, and info, whole or not at all."""
+    """Write images, uint8 (N, H, W, C), their seeds and classes (N,) if any, and info, whole or not at all."""
     arrays: dict[str, Any] = {"arr_0": images}
     if seeds is not None:
         arrays["seeds"] = np.arange(seeds.start, seeds.stop)
+    if labels is not None:
+        arrays["labels"] = labels
     with atomic_path(path) as temporary:
         np.savez(temporary, **arrays, info=np.array(json.dumps(info)))
+
+
+def load_labels(path: str | os.PathLike[str]) -> NDArray[np.int64] | None:
+    """The class (N,) of each image of an npz: of a prepared data set, or what samples were asked for; None without."""
+    if Path(path).suffix.lower() == ".npy" or (labels := read_npz(path, ("labels",), ours=True).get("labels")) is None:
+        return None
+    return labels if labels.ndim == 1 else None
 
 
 def load_images(path: str | os.PathLike[str]) -> tuple[NDArray[Any], dict[str, Any]]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from genbench.data import load_images
+from genbench.data import load_images, load_labels
 from genbench.data.as_found import read_images
 from genbench.errors import place
 from genbench.features.extraction import Extractor, extract
@@ -47,6 +47,7 @@ def extract_features(
     """
     device = torch.device(device)
     pixels, images_info = load_images(images) if is_array(images) else read_images(Path(images))
+    labels = load_labels(images) if is_array(images) else None
     if reason := images_info.get("unavailable"):  # nothing was drawn: the report says why
         name = extractor.partition(":")[0]
         info = {"extractor": {"name": name, "sha256": None}, "images_sha256": None, "unavailable": reason}
@@ -56,7 +57,7 @@ def extract_features(
         return found
     network = load_extractor(extractor, device, weights_root, any_weights)
     with place(images):
-        found = features_of(pixels, network, images_info, batch_size=batch_size, device=device)
+        found = features_of(pixels, network, images_info, labels=labels, batch_size=batch_size, device=device)
         if statistics is not None:
             write_published(statistics, found)
     if out is not None:
@@ -74,13 +75,14 @@ def features_of(
     network: Extractor,
     images_info: Mapping[str, Any],
     *,
+    labels: NDArray[np.int64] | None = None,
     batch_size: int | None = None,
     device: torch.device | str = "cpu",
 ) -> Features:
     """The features of images (N, H, W, C), with what must be known of them and of the images.
 
-    images_info: of their file, which says whether genbench drew them. Raises InputError for what are no images, and for
-    another size than the extractor takes.
+    images_info: of their file, which says whether genbench drew them. labels: the class (N,) of each. Raises
+    InputError for what are no images, and for another size than the extractor takes.
     """
     device = torch.device(device)
     stats, warnings = check_images(pixels, drawn_here(images_info))
@@ -95,4 +97,6 @@ def features_of(
         "device": device_label(device),
         "provenance": provenance.collect("torch", "numpy"),
     }
-    return Features(features, logits, info)
+    if labels is not None and drawn_here(images_info):  # by a model with classes; those of a data set are true
+        info["drawn_by_class"] = True
+    return Features(features, logits, info, labels=labels)

@@ -109,6 +109,10 @@ def evaluate_files(
         result["num_real"], result["num_fake"] = len(real_features.features), len(fake_features.features) // draws
         result["warnings"] += [f"real images: {warning}" for warning in real_features.info.get("warnings", [])]
         result["warnings"] += fake_features.info.get("warnings", [])
+        if fake_features.info.get("drawn_by_class") and real_features.labels is None:
+            result["warnings"].append(
+                "classes are not judged: the features of the real images are of before they had labels; delete them"
+            )
         result["warnings"] += [
             f"{metric.label} is left out: too few images (it needs {metric.minimum_rule})"
             for key, metric in wanted_metrics(real_features, fake_features, test_features, complete, chosen).items()

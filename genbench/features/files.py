@@ -2,8 +2,10 @@
 
 import json
 import os
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from genbench.errors import InputError
 from genbench.files.artifacts import array_sha256, atomic_path, repair
@@ -13,9 +15,11 @@ from genbench.metrics import Features
 
 def save_features(path: str | os.PathLike[str], found: Features) -> None:
     """Write features, logits where there are some, and info as an uncompressed npz, whole or not at all."""
-    arrays = {"features": found.features}
+    arrays: dict[str, NDArray[Any]] = {"features": found.features}
     if found.logits is not None:
         arrays["logits"] = found.logits
+    if found.labels is not None:
+        arrays["labels"] = found.labels
     info = {**found.info, "sha256": array_sha256(*arrays.values())}
     arrays["info"] = np.array(json.dumps(info, allow_nan=False))
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
@@ -27,7 +31,7 @@ def load_features(path: str | os.PathLike[str]) -> Features:
 
     Raises InputError, naming the file, when it is missing, damaged or something else.
     """
-    arrays = read_npz(path, ("features", "logits", "info"), ours=True)
+    arrays = read_npz(path, ("features", "logits", "labels", "info"), ours=True)
     if "features" not in arrays or "info" not in arrays:
         raise InputError(
             f"{path}: not a file of features, expected one written by extract_features.py; if it was, {repair(path)}"
@@ -43,7 +47,10 @@ def load_features(path: str | os.PathLike[str]) -> Features:
             raise InputError(
                 f"{path}: {key}: found {array.dtype} {array.shape}, expected float32 ({len(features)}, ...)"
             )
-    sha256 = array_sha256(features) if logits is None else array_sha256(features, logits)
+    labels = arrays.get("labels")
+    if labels is not None and (labels.dtype != np.int64 or labels.shape != features.shape[:1]):
+        raise InputError(f"{path}: labels: found {labels.dtype} {labels.shape}, expected int64 ({len(features)},)")
+    sha256 = array_sha256(*(array for array in (features, logits, labels) if array is not None))
     if (expected := info.pop("sha256", None)) != sha256:
         raise InputError(f"{path}: damaged: found SHA-256 {sha256}, expected {expected}; {repair(path)}")
-    return Features(features, logits, info, sha256)
+    return Features(features, logits, info, sha256, labels)

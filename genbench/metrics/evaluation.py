@@ -27,11 +27,12 @@ def wanted_metrics(
     metrics: all to choose from; by default those of genbench.
     """
     logits = real.logits is not None and fake.logits is not None
+    labels = real.labels is not None and fake.labels is not None and bool(fake.info.get("drawn_by_class"))
     candidates = by_name(built_in().values() if metrics is None else metrics).values()
     return {
         metric.key(fake.extractor): metric
         for metric in candidates
-        if metric.is_for(fake.extractor, logits, holdout is not None) and metric.wanted(options)
+        if metric.is_for(fake.extractor, logits, holdout is not None, labels) and metric.wanted(options)
     }
 
 
@@ -125,7 +126,7 @@ def enough(metric: Metric, inputs: Inputs) -> bool:
     if inputs.holdout is not None and "holdout" in metric.needs:
         sets.append(inputs.holdout)
     minimum = metric.minimum(inputs.real.features.shape[1], inputs.options)
-    return min(len(features.features) for features in sets) >= minimum
+    return min(len(features.features) for features in sets) >= minimum and metric.applies(inputs)
 
 
 def check_numbers(inputs: Inputs, metrics: Iterable[Metric]) -> None:
@@ -174,8 +175,14 @@ def deal_out(fake: Features, draws: int) -> list[Features]:
     count, rest = divmod(len(fake.features), draws)
     if rest:
         raise InputError(f"found {len(fake.features)} generated images, expected a multiple of the {draws} draws")
-    parts = [slice(draw * count, (draw + 1) * count) for draw in range(draws)]
-    return [Features(fake.features[x], None if fake.logits is None else fake.logits[x], fake.info) for x in parts]
+
+    def part(draw: int) -> Features:
+        x = slice(draw * count, (draw + 1) * count)
+        logits = None if fake.logits is None else fake.logits[x]
+        labels = None if fake.labels is None else fake.labels[x]
+        return Features(fake.features[x], logits, fake.info, labels=labels)
+
+    return [part(draw) for draw in range(draws)]
 
 
 def over_draws(parts: Sequence[dict[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:

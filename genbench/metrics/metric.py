@@ -25,7 +25,8 @@ LAST = 100  # in the comparison
 class Features:
     """What an extractor makes of a set of images.
 
-    features: (N, D) float32. logits: (N, K) float32, or None when the extractor does not classify.
+    features: (N, D) float32. logits: (N, K) float32, or None when the extractor does not classify. labels: (N,) int64,
+    the class of each image, or what it was asked for; None where images have no class each.
     info: where they come from; `info["extractor"]["name"]` is the extractor's name. sha256: of the arrays, if read from
     a file.
     """
@@ -34,6 +35,7 @@ class Features:
     logits: NDArray[np.float32] | None
     info: dict[str, Any]
     sha256: str | None = None
+    labels: NDArray[np.int64] | None = None
 
     @property
     def extractor(self) -> str:
@@ -83,6 +85,13 @@ class Inputs:
     @property
     def options(self) -> EvaluationOptions:
         return self.reference.options
+
+    @property
+    def labels(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Those of real and of generated images (N,); there for every metric that needs "labels"."""
+        if self.real.labels is None or self.fake.labels is None:
+            raise InputError(f"{self.real.extractor} features: found no labels, expected those of a model with classes")
+        return self.real.labels, self.fake.labels
 
     @property
     def logits(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -159,29 +168,33 @@ class Metric(MetricInfo):
     """A metric: all that evaluation, tables and documents know of it.
 
     compute: from Inputs to its Value; those of the classifier of objects take its counts (see object_accuracy.py).
-    needs: what must be there, of "features" (real and generated), "logits", "holdout" (features of test images), and
-    "objects" for those of the classifier of objects. extractors: the only ones that it is for, () for all;
-    besides: those it is not for. minimum: how many images it needs, from (feature dimension, options), with
-    minimum_rule in words. optional: it is left out where there are too few images, instead of an error.
-    wanted: whether options ask for it. of_reference: what it computes of real and test images only, which a file can
-    keep for the next row. against: how it is computed where of the real images only the statistics are known, such as
-    published ones, from (statistics, features of generated images, options); None where they do not suffice.
+    needs: what must be there, of "features" (real and generated), "logits", "holdout" (features of test images),
+    "labels" (of real images, and what generated ones were asked for), and "objects" for those of the classifier of
+    objects. extractors: the only ones that it is for, () for all; besides: those it is not for. minimum: how many
+    images it needs, from (feature dimension, options), with minimum_rule in words. optional: it is left out where there
+    are too few images, instead of an error.
+    wanted: whether options ask for it. applies: whether these images allow it, beside their number. of_reference: what
+    it computes of real and test images only, which a file can keep for the next row. against: how it is computed where
+    of the real images only the statistics are known, such as published ones, from (statistics, features of generated
+    images, options); None where they do not suffice.
     """
 
     compute: Callable[[Any], Value]
-    needs: tuple[Literal["features", "logits", "holdout", "objects"], ...] = ("features",)
+    needs: tuple[Literal["features", "logits", "holdout", "labels", "objects"], ...] = ("features",)
     extractors: tuple[str, ...] = ()
     besides: tuple[str, ...] = ()
     minimum: Callable[[int, EvaluationOptions], int] = lambda dim, options: 1
     minimum_rule: str = "one"
     optional: bool = False
     wanted: Callable[[EvaluationOptions], bool] = lambda options: True
+    applies: Callable[[Inputs], bool] = lambda inputs: True
     of_reference: tuple[Callable[[Reference], Arrays], ...] = ()
     against: Callable[[Statistics, Features, EvaluationOptions], Value] | None = None
 
-    def is_for(self, extractor: str, logits: bool = True, holdout: bool = True) -> bool:
-        """Whether an extractor's features give it, with logits and features of test images or without."""
-        there = {"features"} | ({"logits"} if logits else set()) | ({"holdout"} if holdout else set())
+    def is_for(self, extractor: str, logits: bool = True, holdout: bool = True, labels: bool = False) -> bool:
+        """Whether an extractor's features give it, with logits, features of test images, and labels or without."""
+        kinds = {"features": True, "logits": logits, "holdout": holdout, "labels": labels}
+        there = {kind for kind, is_there in kinds.items() if is_there}
         named = extractor not in self.besides and (not self.extractors or extractor in self.extractors)
         return named and there.issuperset(self.needs)
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from genbench.errors import InputError
 from genbench.processes.noise import Noise
 from genbench.schema import check_arguments, construct, keywords
-from genbench.tensors import Images, Labels, Scalar
+from genbench.tensors import Images, Labels, Scalar, Seeds
 
 
 def _as_it_is(values: Tensor) -> Tensor:
@@ -96,6 +96,10 @@ class Model(nn.Module, ABC):
             if all(options.get(key, getattr(self, key, None)) == value for key, value in keys.items()):
                 return "images" if what == "images" else "labels"
         return "nothing"
+
+    def labels(self, seeds: Seeds) -> Labels | None:
+        """The class (N,) of each sample, for a model that draws one class a sample; None for any other."""
+        return None
 
     def check_sampler(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Check and return the options of `sample`. Raises InputError."""

@@ -37,7 +37,7 @@ from genbench.processes.time_samplers import TIME_SAMPLERS
 from genbench.processes.variational_bound import VariationalBound
 from genbench.ranges import CountOrZero, Factor, Positive, ShareBelowOne, StepCount
 from genbench.schema import check_arguments, choose, construct, defaults, divided, keywords, renamed
-from genbench.tensors import Images, Labels, Outputs, PerImage, Scalar, Timesteps
+from genbench.tensors import Images, Labels, Outputs, PerImage, Scalar, Seeds, Timesteps
 
 
 class Diffusion(Model):
@@ -175,6 +175,9 @@ class Diffusion(Model):
         if not self.num_classes:
             return None
         return self.multi_hot(noise.seeds % self.num_classes if y is None else y)
+
+    def labels(self, seeds: Seeds) -> Labels | None:
+        return seeds % self.num_classes if self.num_classes and not self.multi_label else None
 
     def multi_hot(self, y: Labels) -> Tensor:
         """Zeros and ones, float32 (N, num_classes), of class indices (N,) or of what is multi-hot already."""

@@ -27,7 +27,9 @@ class Metric(Record):
     )
     n_real: int | None = Field(default=None, description="real images that it was computed from; null if none")
     n_fake: int | None = Field(default=None, description="samples that it was computed from; of one draw")
-    interval: list[float] | None = only("of objects", "the 95 % Wilson interval of all objects pooled: low, high")
+    interval: list[float] | None = only(
+        "of objects and classes", "the 95 % Wilson interval of all objects, or of all samples: low, high"
+    )
     note: str | None = Field(default=None, description="a sentence that belongs beside the number, or null")
     nearer_than_median: float | None = only(
         MEMORISED, "the share of samples that are as near as the nearer half of the test images, from 0 to 1"
@@ -35,6 +37,7 @@ class Metric(Record):
     neighbours: Neighbours | None = only(
         MEMORISED, "`index` and `distance` of the nearest training image of the first samples"
     )
+    per_class: dict[str, float] | None = only("of FD by class", "the number of each class, by its index")
     values: list[float] | None = only(DRAWS, "the number of each draw")
     draw_std: float | None = only(DRAWS, "standard deviation between these (N - 1 in the denominator)")
     about: dict[str, Any] | None = only(

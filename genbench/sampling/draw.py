@@ -76,7 +76,9 @@ def draw_samples(
             save_png(sheet, grid(images[:shown], columns=columns) if len(images) else blank(*images.shape[1:]))
         if timing:
             write_json(timing, record.content())
-        save_samples(out, images, record.content(), seeds if len(images) else range(0))
+        drawn_seeds = seeds if len(images) else range(0)
+        labels = loaded.labels(torch.arange(drawn_seeds.start, drawn_seeds.stop))
+        save_samples(out, images, record.content(), drawn_seeds, None if labels is None else labels.numpy())
         shutil.rmtree(parts, ignore_errors=ready.unavailable is not None)
     return record
 
