@@ -7,6 +7,7 @@ it never holds a step twice, nor one that a resumed training went back behind.
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -63,8 +64,7 @@ class Wandb(Tracker):
     """
 
     def __init__(self, folder: Path, name: str, config: Mapping[str, Any], group: str, own: Path | None) -> None:
-        import wandb
-
+        wandb = import_module("wandb")  # no dependency, not even of an extra
         known = own.read_text(encoding="utf-8") if own and own.exists() else uuid4().hex[:12]
         if own:
             with atomic_path(own) as temporary:
