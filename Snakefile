@@ -47,6 +47,7 @@ include: "rules/train.smk"
 include: "rules/sample.smk"
 include: "rules/evaluate.smk"
 include: "rules/objects.smk"
+include: "rules/language_entries.smk"
 include: "rules/language.smk"
 include: "rules/report.smk"
 

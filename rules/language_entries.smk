@@ -1,0 +1,66 @@
+# What the suites of language models give to the jobs of rules/language.smk: pure functions from wildcards, as in
+# entries.smk. Its wildcards are constrained here, since the Snakefile's are those of suites of images.
+
+LANGUAGE = {name: suite for name, (_, suite) in FILES.items() if suite.get("kind") == "language"}
+OF_LANGUAGE = {
+    "suite": any_of(LANGUAGE),
+    "model": any_of({name for suite in LANGUAGE.values() for name in suite["models"]}),
+    "seed": any_of({seed for suite in LANGUAGE.values() for seed in suite["seeds"]}),
+}
+NETWORKS = any_of(
+    {name for suite in LANGUAGE.values() for name, entry in suite["models"].items() if "ngram" not in entry}
+)
+
+
+def language_suite(wildcards):
+    """The suite of a result of this branch."""
+    check_entries(workflow.dryrun)
+    return LANGUAGE[wildcards.suite]
+
+
+def language_entry(wildcards):
+    """The suite's entry of a model."""
+    return language_suite(wildcards)["models"][wildcards.model]
+
+
+def text_files(wildcards):
+    """The suite's files of text. One that is missing is said in one line, before any job starts."""
+    text = language_suite(wildcards)["text"]
+    try:
+        with errors.place(FILES[wildcards.suite][0], "text"):
+            return [str(existing_path(text[split], Path(config["data_root"]), split)) for split in ("train", "test")]
+    except InputError as error:
+        sys.exit(f"error: {error}")
+
+
+def language_spec(wildcards):
+    """All that a training depends on, as JSON."""
+    found = language_entry(wildcards)
+    return json.dumps({key: found[key] for key in ("model", "pretrained", "training") if key in found})
+
+
+def language_runs(wildcards, *names, kinds=("ngram", "model", "pretrained")):
+    """These files of every run of these kinds; what is not trained, or only counts, has one, of the first seed."""
+    suite = language_suite(wildcards)
+    return [
+        f"{RUN.format(suite=wildcards.suite, model=model, seed=seed)}/{name}"
+        for model, found in suite["models"].items()
+        for seed in (suite["seeds"] if "training" in found else suite["seeds"][:1])
+        for name in names
+        if any(kind in found for kind in kinds)
+    ]
+
+
+def language_model(wildcards):
+    """The weights of a network; none of an n-gram model, which is counted where it is scored."""
+    return [] if "ngram" in language_entry(wildcards) else f"{RUN.format(**wildcards)}/model.safetensors"
+
+
+def scored_model(wildcards, input):
+    """What is scored, as an argument of scripts/language.py."""
+    return f"--model={input.model}" if input.model else f"--ngram={language_entry(wildcards)['ngram']['order']}"
+
+
+def alone(wildcards):
+    """The cores of a job that is timed, beside which nothing shall run: all of this machine."""
+    return max(1, 0 if elsewhere() else workflow.resource_settings.cores or 0)
