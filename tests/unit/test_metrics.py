@@ -153,7 +153,7 @@ def test_fd_infinity_needs_room_and_can_be_left_out(real, fake):
     assert "fd_infinity_classifier" not in evaluate_features(features(real), features(fake[:120]), SMALL)
     options = EvaluationOptions(kid_subset_size=100, fd_infinity_sizes=0)
     assert "fd_infinity_classifier" not in evaluate_features(features(real), features(fake), options)
-    with pytest.raises(InputError, match="fd_infinity_sizes.: found 5, expected 0, or at least 10"):
+    with pytest.raises(InputError, match=r"fd_infinity_sizes.: found 5, expected 0, or at least 10"):
         EvaluationOptions(fd_infinity_sizes=5)
 
 
