@@ -22,7 +22,6 @@ from unittest.mock import patch
 from genbench.errors import InputError
 from genbench.features.extraction import Extractor
 from genbench.features.published_weights import WeightFile, first_words, read_tensors
-from genbench.features.resizing import resize, tensorflow_matrix
 from genbench.files.artifacts import sha256_file
 
 if TYPE_CHECKING:
@@ -99,6 +98,8 @@ def load_spatial(path: str, device: "torch.device | str") -> Extractor:
 
 def as_tensorflow(pixels: "torch.Tensor") -> "torch.Tensor":
     """uint8 (N, H, W, C) as the first convolution of the published graph sees it: (N, 3, 299, 299), about [-1, 1]."""
+    from genbench.features.resizing import resize, tensorflow_matrix  # and with it Pillow
+
     return (resize(pixels, SIZE, SIZE, matrix=tensorflow_matrix) - 128) / 128
 
 
@@ -132,6 +133,8 @@ def load_clean(path: str, device: "torch.device | str") -> Extractor:
 
     Raises InputError when it is no such archive.
     """
+    from genbench.features.resizing import resize
+
     model, output = clean_network(path, device)
 
     def network(pixels: "torch.Tensor") -> tuple["torch.Tensor", "torch.Tensor | None"]:

@@ -276,7 +276,7 @@ ENTRY_CASES: list[tuple[str, str, object, str]] = [
     ("bottleneck", "model.autoencoder.sides", [28, 14, 5, 1], "model: autoencoder: key 'sides': found [28, 14, 5, 1]"),
     ("bottleneck", "model.autoencoder.channels", [4, 4, 4, 1], "autoencoder: key 'channels': found [4, 4, 4, 1]"),
     ("bottleneck", "model.autoencoder.encoder_blocks", [1, 1, 1, -1], "key 'encoder_blocks': found [1, 1, 1, -1]"),
-    ("cold", "model.mixture_components", 0, "model: key 'mixture_components': found 0, expected at least 1"),
+    ("cold", "model.mixture_components", 0, "key 'mode': found 'generate', but mixture_components is 0; expected 'rec"),
     ("cold", "model.degradation", {"name": "rows", "timesteps": 0}, "rows: key 'timesteps': found 0, expected at leas"),
     ("cold", "model.degradation", {"name": "rows", "timesteps": 5}, "key 'timesteps': found 5, expected a divisor of"),
     ("cold", "model.degradation", {"name": "rows", "seed": -1}, "rows: key 'seed': found -1, expected at least 0"),

@@ -376,9 +376,9 @@ def test_wrong_entries_are_named(entry: dict, message: str) -> None:
         ({"step": "dpm"}, "key 'method': found 'dpm' .*expected one of: ddim, ddpm, dpm-solver"),  # its old name
         ({"step": "ddim", "method": "ddim"}, "key 'step': found beside 'method', its new name"),
         ({"method": "ddpm", "eta": 0.5}, "ddpm: unknown key: found 'eta'"),
-        ({"method": "ddim", "eta": 3.0}, "key 'eta': found 3.0, expected 0 to 1"),
+        ({"method": "ddim", "eta": 3.0}, "key 'eta': found 3.0, expected at least 0 and at most 1"),
         ({"method": "ddim", "steps": 21}, "found 21, expected 1 to 20"),
-        ({"steps": 0}, "found 0, expected 1 to 20"),
+        ({"steps": 0}, "found 0, expected at least 1 and at most 1000000"),
     ],
 )
 def test_wrong_sampler_options_are_named(options: dict, message: str) -> None:

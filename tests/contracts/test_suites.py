@@ -233,6 +233,6 @@ def test_the_configuration_wins_over_the_suite(tmp_path: Path) -> None:
     suite = load_suite(path, config)
     assert (suite["seeds"], suite["num_samples"], suite["name"]) == ([3, 4], 1000, "toy")
     assert suite["models"]["vae"] == SUITE["models"]["vae"] | {
-        "label": "vae", "description": "", "snapshots": [], "pictures": [],
+        "label": "vae", "description": "", "snapshots": [], "pictures": [], "published": [],
         "samplers": {"default": {}}, "sample_batch_size": 500, "ranks": 1, "gpus": 1,
     }  # fmt: skip

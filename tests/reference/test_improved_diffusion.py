@@ -178,7 +178,10 @@ def test_impossible_combinations_are_refused(options: dict[str, object], message
         ({"respacing": "10", "steps": 5}, "key 'respacing': found beside steps: 5"),
         ({"respacing": "50"}, "found '50' for 40 timesteps, expected at most 40 times"),
         ({"method": "heun", "eta": 0.5}, "heun: unknown key: found 'eta'"),
-        ({"method": "ddim", "eta": "sigma"}, "key 'eta': found 'sigma', expected a number or one of 'sigma-hat'"),
+        (
+            {"method": "ddim", "eta": "sigma"},
+            "found 'sigma', expected a number from 0 to 1 or one of 'sigma-hat'",
+        ),
     ],
 )
 def test_impossible_samplers_are_refused(options: dict[str, object], message: str) -> None:

@@ -205,7 +205,7 @@ def test_the_package_has_its_public_names_and_is_imported_without_torch() -> Non
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda s: load_suite("dmeo"), r"suite: found 'dmeo' \(did you mean 'demo'\?\); expected one of: .*, mnist$"),
+        (lambda s: load_suite("dmeo"), r"suite: found 'dmeo' \(did you mean 'demo'\?\); expected one of: .*, mnist"),
         (lambda s: build({}, "vae"), "suite: found dict, expected what load_suite returns$"),
         (lambda s: train(s, "dppm"), r"model: found 'dppm' \(did you mean 'ddpm'\?\); expected one of: "),
         (lambda s: train(s, "elsewhere"), "model: found 'elsewhere', whose entry has no `model`"),

@@ -289,7 +289,7 @@ def test_efficientnet_says_how_to_install_it(monkeypatch):
 
 def test_preflight_asks_for_the_package_and_for_as_many_images_as_the_headline_needs(monkeypatch):
     data = describe({"source": "demo"}, Path())
-    suite = {"dataset": {"source": "demo"}, "num_samples": 2000, "snapshot_samples": 2000}
+    suite = {"dataset": {"source": "demo"}, "num_samples": 2000, "snapshot_samples": 2000, "models": {}}
     suite["evaluation"] = {"extractors": ["efficientnet"], "options": {}, "headline": "fd_efficientnet"}
     check_evaluation(suite, data, Path())
     suite["evaluation"]["headline"] = "fd_infinity_efficientnet"  # which is optional elsewhere

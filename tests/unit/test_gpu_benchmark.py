@@ -85,6 +85,7 @@ def test_speeds_are_measured(lines: list[dict[str, Any]]) -> None:
     (distance,) = of(lines, "features", "FD")
     assert distance["fd"] > 0
     training, distance = of(lines, "real")
+    assert not distance.get("reason")
     assert training["iterations"] > 0
     assert math.isfinite(distance["fd_classifier"])
 

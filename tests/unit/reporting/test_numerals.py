@@ -24,7 +24,7 @@ from genbench.reporting import numerals
         (numerals.count, 2000, "2k"),
         (numerals.count, 50_000, "50k"),
         (numerals.count, 1_234_567, "1.23M"),
-        (numerals.count, 4.2e15, "4.2e+03T"),
+        (numerals.count, 4.2e15, "4.2P"),
         (numerals.memory, 512, "512 B"),
         (numerals.memory, 3 * 2**30, "3 GiB"),
         (numerals.duration, 0.0042, "4.20 ms"),
