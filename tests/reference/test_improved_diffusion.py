@@ -180,7 +180,7 @@ def test_impossible_combinations_are_refused(options: dict[str, object], message
         ({"method": "heun", "eta": 0.5}, "heun: unknown key: found 'eta'"),
         (
             {"method": "ddim", "eta": "sigma"},
-            "found 'sigma', expected a number from 0 to 1 or one of 'sigma-hat'",
+            "key 'eta': found 'sigma', expected a number from 0 to 1 or one of 'sigma-hat'",
         ),
     ],
 )
