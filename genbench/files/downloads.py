@@ -118,7 +118,7 @@ def _open_part(target: Path) -> Iterator[BinaryIO]:
         with open(path, "ab") as part:
             with suppress(OSError):  # a file system without locks
                 fcntl.flock(part, fcntl.LOCK_EX)
-            if not path.exists() or not os.path.samestat(os.fstat(part.fileno()), path.stat()):
+            if not _is_at(part, path):
                 continue  # whoever held the lock has renamed or removed the file meanwhile
             try:
                 yield part
@@ -126,6 +126,14 @@ def _open_part(target: Path) -> Iterator[BinaryIO]:
                 if _size(part) == 0:
                     path.unlink(missing_ok=True)
             return
+
+
+def _is_at(part: BinaryIO, path: Path) -> bool:
+    """Whether the open file is the one at `path`. One look: between two, another process could remove it."""
+    try:
+        return os.path.samestat(os.fstat(part.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _size(part: BinaryIO) -> int:

@@ -239,6 +239,24 @@ def test_two_processes_that_want_one_file_fetch_it_once(server, target):
     assert (server.served, files(target)) == (len(CONTENT), ["birds.tar.gz"])
 
 
+def test_a_part_that_another_process_removes_is_opened_anew(server, target, monkeypatch):
+    looked = []
+
+    def removed_after_a_look(self, **options):
+        if not self.name.endswith(".part.gz") or looked:
+            return os.stat(self, **options)
+        self.unlink()  # renamed by the process that wrote it; the next one has begun another, and gives it up at once
+        self.touch()
+        looked.append(os.stat(self))
+        self.unlink()
+        return looked[0]
+
+    monkeypatch.setattr(downloads.Path, "stat", removed_after_a_look)
+    download([f"{server.url}a"], target, check)
+    assert looked
+    assert (target.read_bytes(), files(target)) == (CONTENT, ["birds.tar.gz"])
+
+
 def test_a_full_disk_is_no_matter_of_the_network(server, target, monkeypatch):
     def full(*arguments):
         raise OSError(28, os.strerror(28))
