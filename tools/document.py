@@ -30,8 +30,9 @@ from genbench.metrics import METRICS, EvaluationOptions
 from genbench.models.diffusion import Diffusion
 from genbench.processes.adversarial import PENALTIES
 from genbench.processes.degradations import DEGRADATIONS
-from genbench.processes.samplers import SAMPLERS, Spacing, spaced_timesteps
+from genbench.processes.samplers import SAMPLERS
 from genbench.processes.schedule import SCHEDULES
+from genbench.processes.spacing import Spacing, spaced_timesteps
 from genbench.processes.time_samplers import TIME_SAMPLERS
 from genbench.records.record import Record
 from genbench.schema import annotations, words

@@ -18,7 +18,8 @@ from genbench.models import Batch, Model
 from genbench.processes.degradations import DEGRADATIONS
 from genbench.processes.densities import GaussianMixture
 from genbench.processes.noise import Noise
-from genbench.processes.samplers import COLD_STEPS, Prediction, reverse_path
+from genbench.processes.reverse import Prediction, reverse_path
+from genbench.processes.samplers import COLD_STEPS
 from genbench.ranges import CountOrZero, NotNegative, Positive
 from genbench.schema import choose, construct, renamed
 from genbench.tensors import Images, Latents, Scalar, Timesteps

@@ -15,7 +15,8 @@ from genbench.errors import InputError, place
 from genbench.models import Batch, Model
 from genbench.processes.adversarial import OBJECTIVES, r1_penalty
 from genbench.processes.noise import Noise
-from genbench.processes.samplers import Prediction, ddpm_step, reverse_process
+from genbench.processes.reverse import Prediction, reverse_process
+from genbench.processes.samplers import ddpm_step
 from genbench.processes.schedule import SCHEDULES
 from genbench.ranges import Count, NotNegative, StepCount
 from genbench.schema import choose, construct

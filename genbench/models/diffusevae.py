@@ -18,7 +18,7 @@ from genbench.models import Batch
 from genbench.models.diffusion import Diffusion
 from genbench.models.vae import VAE, Prior
 from genbench.processes.noise import Noise
-from genbench.processes.samplers import reverse_process
+from genbench.processes.reverse import reverse_process
 from genbench.ranges import NotNegative, StepCount
 from genbench.schema import construct
 from genbench.tensors import Images, Outputs, Timesteps

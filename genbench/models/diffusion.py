@@ -19,20 +19,10 @@ from torch.nn import functional as F
 from genbench.errors import InputError, place
 from genbench.models import Batch, Model
 from genbench.processes.noise import Noise, StillNoise
-from genbench.processes.samplers import (
-    Predict,
-    Prediction,
-    Spacing,
-    Step,
-    Walk,
-    find_sampler,
-    respaced_timesteps,
-    reverse_path,
-    reverse_process,
-    sampler_label,
-    spaced_timesteps,
-)
+from genbench.processes.reverse import Predict, Prediction, Step, Walk, is_walk, reverse_path, reverse_process
+from genbench.processes.samplers import find_sampler, inversion_path, sampler_label
 from genbench.processes.schedule import SCHEDULES
+from genbench.processes.spacing import Spacing, respaced_timesteps, spaced_timesteps
 from genbench.processes.time_samplers import TIME_SAMPLERS
 from genbench.processes.variational_bound import VariationalBound
 from genbench.ranges import CountOrZero, Factor, Positive, ShareBelowOne, StepCount
@@ -76,7 +66,7 @@ class Diffusion(Model):
     paper = "Ho et al. 2020, arXiv 2006.11239"
     network = "denoiser"
     needs: ClassVar[Mapping[str, Mapping[str, Any]]] = {"labels": {"multi_label": True}}
-    pictures: ClassVar[tuple[str, ...]] = ("denoising",)
+    pictures: ClassVar[tuple[str, ...]] = ("denoising", "inversion")
 
     def __init__(
         self,
@@ -322,7 +312,7 @@ class Diffusion(Model):
         return {
             "method": walk["method"],
             "label": sampler_label(walk["method"]),
-            "steps": 1 + sum(1 for _ in path) if inspect.isgeneratorfunction(step) else len(times),
+            "steps": 1 + sum(1 for _ in path) if is_walk(step) else len(times),
             "spacing": walk["respacing"] or walk["spacing"] or self.spacing,
             "eta": (defaults(find_sampler(walk["method"])) | own).get("eta"),
         }
@@ -357,6 +347,18 @@ class Diffusion(Model):
         shown = [-(-tenth * len(times) // 10) for tenth in range(1, 11)]  # rounded up: a short chain repeats pictures
         kept = {number: x / self.data_scale for number, x in enumerate(path, start=1) if number in shown}
         return torch.stack([kept[number] for number in shown], dim=1).flatten(0, 1).clamp(-1, 1)
+
+    def inversion(self, batch: Batch) -> Tensor:
+        """Five images led to noise by DDIM the other way round, and back: a row of five pictures up and five down."""
+        x0, c = batch.x0[:5], self.draw_condition(batch.noise, batch.y)
+        c = None if c is None else c[:5]
+        times = spaced_timesteps(self.schedule.T, min(50, self.schedule.T), self.spacing)
+        predict = self.predictor(False, c)
+        up = [x0 * self.data_scale, *inversion_path(self.schedule, x0 * self.data_scale, times, predict)]
+        down = list(reverse_path(up[-1], times, predict, find_sampler("ddim")(self.schedule, batch.noise)))
+        shown = [up[round((len(up) - 1) * part / 4)] for part in range(5)]
+        shown += [down[round((len(down) - 1) * part / 5)] for part in range(1, 6)]
+        return (torch.stack(shown, dim=1) / self.data_scale).flatten(0, 1).clamp(-1, 1)
 
     # --- Likelihood ---------------------------------------------------------------------------------------------------
 

@@ -1,148 +1,30 @@
-"""One reverse process for every diffusion model.
+"""The samplers of diffusion models: how x_s follows from x_t. DDPM, DDIM and Heun look at one step; those that remember
+earlier ones are in processes/multistep.py. They differ in a few lines. At s = 0 every step returns data, without noise.
 
-A model predicts x0_hat from x_t; a step moves from time t to any earlier time s, with one prediction or several.
-DDPM, DDIM, DPM-Solver++ and Heun are four steps below, and differ in a few lines. At s = 0 every step returns data,
-without noise.
-
-A sampler is a function (schedule, noise, *, its own options) that returns a step; a step may remember what it saw. One
-that chooses its own times, or how often it visits them, returns a walk instead: a generator.
+A sampler is a function (schedule, noise, *, its own options) that returns a step or a walk: see processes/reverse.py.
 """
 
-import inspect
 import math
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate, pairwise
-from typing import Literal, NamedTuple, cast, get_args
+from typing import Literal
 
-import numpy as np
 import torch
 
 from genbench import own_code
 from genbench.errors import InputError
+from genbench.processes.multistep import (
+    dpm_solver_3m_walk,
+    dpm_solver_step,
+    pndm_walk,
+    sde_dpm_solver_step,
+    unipc_walk,
+)
 from genbench.processes.noise import Noise
+from genbench.processes.reverse import Predict, Step, Walk
 from genbench.processes.schedule import Schedule
 from genbench.ranges import Share
 from genbench.schema import find_function
 from genbench.tensors import Images
-
-
-class Prediction(NamedTuple):
-    """What a model says of x_t: x0_hat, and, where it has learned one, the variance of the step in log space.
-
-    variance_fraction f, about [0, 1]: log variance = f log(beta) + (1 - f) log(the posterior's variance).
-    """
-
-    x0: Images
-    variance_fraction: Images | None = None
-
-
-Predict = Callable[[Images, int], Prediction]  # (x_t, t) -> what is known of x_0
-Step = Callable[[Predict, Images, int, int], Images]  # (predict, x_t, t, s) -> x_s, s < t
-Walk = Callable[[Predict, Images, Sequence[int]], Iterator[Images]]  # a generator: (predict, x_T, times) -> every x_s
-
-
-def reverse_path(x_T: Images, timesteps: Sequence[int], predict: Predict, step: Step | Walk) -> Iterator[Images]:
-    """Walk from x_T to data along `timesteps` (descending, each at least 1; 0 is appended), and yield every x_s.
-
-    A walk is given the same times, and yields as often as it likes.
-    """
-    if inspect.isgeneratorfunction(step):
-        yield from cast(Walk, step)(predict, x_T, timesteps)
-        return
-    x, move = x_T, cast(Step, step)
-    for t, s in pairwise([*timesteps, 0]):
-        x = move(predict, x, t, s)
-        yield x
-
-
-def reverse_process(x_T: Images, timesteps: Sequence[int], predict: Predict, step: Step | Walk) -> Images:
-    """Where `reverse_path` ends: the sample."""
-    return deque(reverse_path(x_T, timesteps, predict, step), maxlen=1)[0]
-
-
-Spacing = Literal[
-    "uniform",
-    "quadratic",
-    "linspace",
-    "trailing",
-    "truncated",
-    "leading",
-    "diffusers-linspace",
-    "diffusers-trailing",
-    "lucidrains",
-]
-
-
-def spaced_timesteps(T: int, steps: int, spacing: str = "uniform") -> list[int]:
-    """`steps` of the times 1..T, descending.
-
-    uniform: 1 + floor(i T / steps), the DDIM paper's (arXiv 2010.02502, appendix D.2).
-    quadratic: 1 + floor(i^2 c) that ends near 0.8 T, which the DDIM paper uses for CIFAR-10.
-    linspace: evenly from 1 to T, both included, rounded (OpenAI's respacing by a number).
-    trailing: rounded multiples of T / steps, which ends at T (Lin et al. 2024, arXiv 2305.08891).
-    truncated: the last ones, steps to 1, for samples that need not start from pure noise.
-    leading: 1 + i floor(T / steps), diffusers' "leading": as uniform only where the number of steps divides T.
-    diffusers-linspace: diffusers' "linspace": as linspace, but for its rounding where a time falls between two.
-    diffusers-trailing: diffusers' "trailing": as trailing, but for its rounding, and counted from T downwards.
-    lucidrains: denoising-diffusion-pytorch's: as trailing, but rounded down.
-    """
-    if not 1 <= steps <= T:
-        raise InputError(f"key 'steps': found {steps}, expected 1 to {T} (the model's timesteps)")
-    if steps == T:
-        return list(range(T, 0, -1))
-    if spacing == "uniform":
-        times = [1 + i * T // steps for i in range(steps)]
-    elif spacing == "quadratic":
-        times = [1 + int((i / max(steps - 1, 1)) ** 2 * 0.8 * T) for i in range(steps)]
-    elif spacing == "linspace":
-        times = [1 + round(i * (T - 1) / max(steps - 1, 1)) for i in range(steps)]
-    elif spacing == "trailing":
-        times = [round((i + 1) * T / steps) for i in range(steps)]
-    elif spacing == "truncated":
-        times = list(range(1, steps + 1))
-    elif spacing == "leading":
-        times = [1 + i * (T // steps) for i in range(steps)]
-    elif spacing == "diffusers-linspace":
-        times = [1 + int(t) for t in np.linspace(0, T - 1, steps).round()]
-    elif spacing == "diffusers-trailing":
-        times = [int(t) for t in np.arange(T, 0, -T / steps).round() if t >= 1]
-    elif spacing == "lucidrains":
-        times = [1 + int(t) for t in torch.linspace(-1, T - 1, steps + 1, device="cpu")[1:]]
-    else:
-        raise InputError(f"key 'spacing': found {spacing!r}, expected one of {', '.join(get_args(Spacing))}")
-    return sorted(set(times), reverse=True)
-
-
-def respaced_timesteps(T: int, respacing: str) -> list[int]:
-    """Times of 1..T, descending, by the strings of OpenAI's improved-diffusion.
-
-    "50": 50 evenly spaced times, 1 and T included. "10,15,20": the range in three equal sections with so many times
-    each. "ddim50": every k-th time from 1, for the k that gives 50 of them.
-    """
-
-    def bad(expected: str) -> InputError:
-        return InputError(f"key 'respacing': found {respacing!r} for {T} timesteps, expected {expected}")
-
-    counts = respacing.removeprefix("ddim").split(",")
-    if not all(count.strip().isdecimal() and int(count) > 0 for count in counts):
-        raise bad("a positive number, numbers separated by commas, or ddim and a number")
-    if respacing.startswith("ddim"):
-        strides = [k for k in range(1, T + 1) if len(range(0, T, k)) == int(counts[0])]
-        if len(counts) > 1 or not strides:
-            raise bad("ddim and a number that some integer stride gives")
-        return list(range(1, T + 1, strides[0]))[::-1]
-    times: list[int] = []
-    start, size, extra = 1, *divmod(T, len(counts))
-    for section, count in enumerate(map(int, counts)):
-        length = size + (section < extra)
-        if count > length:
-            raise bad(f"at most {length} times in section {section + 1}")
-        stride = (length - 1) / (count - 1) if count > 1 else 1.0
-        # Summed, not multiplied, as OpenAI does: at a half, the sum's rounding error decides.
-        times += [start + round(place) for place in accumulate([stride] * (count - 1), initial=0.0)]
-        start += length
-    return times[::-1]
 
 
 def ddpm_step(
@@ -196,34 +78,6 @@ def ddim_step(schedule: Schedule, noise: Noise, *, eta: Share | Literal["sigma-h
     return step
 
 
-def dpm_solver_step(schedule: Schedule, noise: Noise) -> Step:
-    """DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095, algorithm 2): second order, one evaluation a step.
-
-    The last x0_hat is kept to extrapolate; the first step and the one to data are of first order.
-    """
-    last: tuple[Images, float] | None = None  # the previous step's x0_hat and the width of that step in lambda
-
-    def log_snr(t: int) -> float:
-        abar_t = schedule.alpha_bar(t)
-        return 0.5 * math.log(abar_t / (1 - abar_t))  # lambda_t = log(alpha_t / sigma_t)
-
-    def step(predict: Predict, x_t: Images, t: int, s: int) -> Images:
-        nonlocal last
-        x0_hat = predict(x_t, t).x0
-        if s == 0:
-            return x0_hat
-        h = log_snr(s) - log_snr(t)
-        D = x0_hat
-        if last is not None:
-            last_x0_hat, last_h = last
-            D = x0_hat + h / (2 * last_h) * (x0_hat - last_x0_hat)
-        last = (x0_hat, h)
-        sigma_ratio = math.sqrt((1 - schedule.alpha_bar(s)) / (1 - schedule.alpha_bar(t)))
-        return sigma_ratio * x_t - math.sqrt(schedule.alpha_bar(s)) * math.expm1(-h) * D
-
-    return step
-
-
 def heun_step(schedule: Schedule, noise: Noise) -> Step:
     """Heun's method on the probability-flow ODE (Karras et al. 2022, arXiv 2206.00364, algorithm 1, without churn).
 
@@ -251,14 +105,42 @@ def heun_step(schedule: Schedule, noise: Noise) -> Step:
     return step
 
 
+def inversion_path(schedule: Schedule, x0: Images, timesteps: Sequence[int], predict: Predict) -> Iterator[Images]:
+    """DDIM with eta = 0 the other way round: from data to the x_t that DDIM would have made it of; yields every x_t.
+
+    Dhariwal & Nichol 2021 (arXiv 2105.05233), appendix F. timesteps: descending, as for `reverse_path`. The network is
+    asked at t about x_s, since x_t is not there yet: exact in the limit of many steps. `predict` must not clip.
+    """
+    x, s = x0, 0
+    for t in reversed(timesteps):
+        abar_t, abar_s = schedule.alpha_bar(t), schedule.alpha_bar(s)
+        eps_hat = (x - math.sqrt(abar_t) * predict(x, t).x0) / math.sqrt(1 - abar_t)
+        x0_hat = (x - math.sqrt(1 - abar_s) * eps_hat) / math.sqrt(abar_s)
+        x, s = math.sqrt(abar_t) * x0_hat + math.sqrt(1 - abar_t) * eps_hat, t
+        yield x
+
+
 Sampler = Callable[..., Step | Walk]  # (schedule, noise, *, its own options)
 SAMPLERS: dict[str, Sampler] = {
     "ddpm": ddpm_step,
     "ddim": ddim_step,
-    "dpm-solver++": dpm_solver_step,
     "heun": heun_step,
+    "dpm-solver++": dpm_solver_step,
+    "dpm-solver++3m": dpm_solver_3m_walk,
+    "sde-dpm-solver++": sde_dpm_solver_step,
+    "unipc": unipc_walk,
+    "pndm": pndm_walk,
 }
-LABELS = {"ddpm": "DDPM", "ddim": "DDIM", "dpm-solver++": "DPM-Solver++", "heun": "Heun"}  # where a page writes another
+LABELS = {  # where a page writes another
+    "ddpm": "DDPM",
+    "ddim": "DDIM",
+    "heun": "Heun",
+    "dpm-solver++": "DPM-Solver++",
+    "dpm-solver++3m": "DPM-Solver++(3M)",
+    "sde-dpm-solver++": "SDE-DPM-Solver++",
+    "unipc": "UniPC",
+    "pndm": "PNDM",
+}
 
 
 def find_sampler(name: str) -> Sampler:

@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from genbench.processes.samplers import Prediction
+from genbench.processes.reverse import Prediction
 from genbench.processes.schedule import Schedule
 from genbench.tensors import Images, PerImage, Timesteps
 

@@ -18,8 +18,8 @@ from genbench.sampling.batch import CallCounter
 from genbench.schema import defaults, divided
 from genbench.training.flops import META, FlopCounter
 
-# Samplers of processes/samplers.py that look once at each of their times, whichever these are. (Heun's may look twice.)
-ONE_LOOK = ("ddpm", "ddim", "dpm-solver++")
+# Samplers that look once at each of their times, whichever these are. (Heun's may look twice, PNDM's five times.)
+ONE_LOOK = ("ddpm", "ddim", "dpm-solver++", "dpm-solver++3m", "sde-dpm-solver++", "unipc")
 # What drawing takes, as measured with one thread: the convolutions of a processor copy what they read and write into
 # layouts of their own. With both numbers, eight entries of demo and cifar10 took 0.6 to 1 times their estimate.
 KERNELS = 2.4

@@ -17,7 +17,7 @@ from genbench.files.artifacts import read_json, write_json
 from genbench.models import Model, build
 from genbench.processes import samplers
 from genbench.processes.noise import Noise
-from genbench.processes.samplers import Predict, Walk
+from genbench.processes.reverse import Predict, Walk
 from genbench.processes.schedule import Schedule
 from genbench.suites.load import load_suite, sampler_argument
 from genbench.suites.preflight import preflight

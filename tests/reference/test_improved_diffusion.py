@@ -10,7 +10,7 @@ from genbench.errors import InputError
 from genbench.models import Batch, build
 from genbench.models.diffusion import Diffusion
 from genbench.processes.noise import Noise
-from genbench.processes.samplers import Prediction
+from genbench.processes.reverse import Prediction
 from genbench.processes.schedule import cosine, linear
 from genbench.processes.time_samplers import LossSecondMoment
 from genbench.processes.variational_bound import VariationalBound, gaussian_kl, pixel_log_likelihood

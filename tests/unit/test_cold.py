@@ -25,7 +25,8 @@ from genbench.processes.degradations import (
     rows,
 )
 from genbench.processes.noise import Noise
-from genbench.processes.samplers import COLD_STEPS, Prediction, reverse_process
+from genbench.processes.reverse import Prediction, reverse_process
+from genbench.processes.samplers import COLD_STEPS
 from genbench.sampling.checkpoint import load_model
 from genbench.training.folder import train
 

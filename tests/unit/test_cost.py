@@ -15,6 +15,10 @@ SAMPLERS = {
     "deterministic": {"method": "ddim", "steps": 6},
     "quadratic": {"method": "ddim", "steps": 9, "spacing": "quadratic"},
     "solver": {"method": "dpm-solver++", "steps": 8},
+    "third": {"method": "dpm-solver++3m", "steps": 20},
+    "sde": {"method": "sde-dpm-solver++", "steps": 6},
+    "unipc": {"method": "unipc", "steps": 6, "order": 3},
+    "pndm": {"method": "pndm", "steps": 6},
     "heun": {"method": "heun", "steps": 5},
     "two": {"method": "ddpm", "steps": 2},
 }
@@ -32,6 +36,7 @@ def test_a_sampler_of_which_three_times_are_looked_at_costs_what_all_of_them_cos
     monkeypatch.setattr(cost, "ONE_LOOK", ())
     assert few == cost.sampling_costs(model, SAMPLERS)
     assert (few["ddim"]["nfe"], few["heun"]["nfe"], few["two"]["nfe"]) == (7, 9, 2)
+    assert (few["third"]["nfe"], few["unipc"]["nfe"], few["pndm"]["nfe"], few["sde"]["stochastic"]) == (20, 6, 15, True)
     assert (few["ddim"]["stochastic"], few["deterministic"]["stochastic"]) == (True, False)
 
 

@@ -9,20 +9,12 @@ import pytest
 import torch
 
 from genbench.errors import InputError
+from genbench.processes.multistep import dpm_solver_step
 from genbench.processes.noise import Noise
-from genbench.processes.samplers import (
-    SAMPLERS,
-    Prediction,
-    ddim_step,
-    ddpm_step,
-    dpm_solver_step,
-    heun_step,
-    respaced_timesteps,
-    reverse_path,
-    reverse_process,
-    spaced_timesteps,
-)
+from genbench.processes.reverse import Prediction, reverse_path, reverse_process
+from genbench.processes.samplers import SAMPLERS, ddim_step, ddpm_step, heun_step
 from genbench.processes.schedule import SCHEDULES, Schedule, cosine, linear
+from genbench.processes.spacing import respaced_timesteps, spaced_timesteps
 
 SHAPE = (3, 8, 8)
 
@@ -281,7 +273,7 @@ def test_every_step_to_time_zero_returns_the_prediction() -> None:
     schedule, noise = cosine(10), Noise(torch.arange(2))
     x_t, x0_hat = torch.randn(2, *SHAPE), torch.randn(2, *SHAPE)
     for make in SAMPLERS.values():
-        found = make(schedule, noise)(lambda x, t: Prediction(x0_hat), x_t, 10, 0)
+        found = reverse_process(x_t, [10], lambda x, t: Prediction(x0_hat), make(schedule, noise))
         torch.testing.assert_close(found, x0_hat, rtol=1e-5, atol=1e-6)
 
 
