@@ -182,19 +182,26 @@ def pndm_walk(
         each, of lower order, and one more for the first (S-PNDM's start, as Stable Diffusion has it).
     """
 
+    def implied(x: Images, t: int, x0_hat: Images) -> Images:
+        alpha_t, sigma_t, _ = _levels(schedule, t)
+        return (x - alpha_t * x0_hat) / sigma_t
+
     def move(x: Images, eps_hat: Images, t: int, s: int) -> Images:
         (alpha_t, sigma_t), (alpha_s, sigma_s) = _levels(schedule, t)[:2], _levels(schedule, s)[:2]
         return alpha_s * (x - sigma_t * eps_hat) / alpha_t + sigma_s * eps_hat
 
     def walk(predict: Predict, x_T: Images, times: Sequence[int]) -> Iterator[Images]:
         def look(x: Images, t: int) -> Images:
-            alpha_t, sigma_t, _ = _levels(schedule, t)
-            return (x - alpha_t * predict(x, t).x0) / sigma_t
+            return implied(x, t, predict(x, t).x0)
 
         x = x_T
         seen: deque[Images] = deque(maxlen=4)  # eps_hat, the latest first
         for number, (t, s) in enumerate(pairwise([*times, 0])):
-            eps = look(x, t)
+            x0_hat = predict(x, t).x0
+            if number == s == 0:  # the only step
+                yield x0_hat
+                return
+            eps = implied(x, t, x0_hat)
             seen.appendleft(eps)
             if number < 3 and s > 0 and warm_up == "runge-kutta":
                 middle = max((t + s) // 2, s)
