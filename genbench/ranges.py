@@ -29,6 +29,7 @@ Steps = Annotated[int, Range(ge=1, le=10**9)]  # weeks, at a thousand a second
 Flops = Annotated[float, Range(gt=0, le=1e27)]  # above the largest trainings of today
 StepsOrZero = Annotated[int, Range(ge=0, le=10**9)]
 NumImages = Annotated[int, Range(ge=1, le=10**8)]
+BatchSize = Annotated[int, Range(ge=1, le=10**6)]  # images drawn at once
 Repeats = Annotated[int, Range(ge=1, le=1000)]
 RepeatsOrZero = Annotated[int, Range(ge=0, le=1000)]
 Passes = Annotated[int, Range(ge=1, le=100_000)]  # over all images
@@ -41,6 +42,8 @@ StepCount = Annotated[int, Range(ge=1, le=1_000_000)]  # from data to noise: a t
 Positive = Annotated[float, Range(gt=0, le=10**6)]
 NotNegative = Annotated[float, Range(ge=0, le=10**6)]
 Factor = Annotated[float, Range(ge=-(10**6), le=10**6)]
+Epsilon = Annotated[float, Range(ge=0, le=1)]  # added to a denominator, in whose place a larger number would stand
+PositiveEpsilon = Annotated[float, Range(gt=0, le=1)]
 Figure = Annotated[float, Range(ge=-1e12, le=1e12)]  # of any quantity: a distance, or seconds
 Share = Annotated[float, Range(ge=0, le=1)]
 ShareBelowOne = Annotated[float, Range(ge=0, lt=1)]

@@ -4,7 +4,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from genbench.machine.command_line import positive_argument
+from genbench.machine.command_line import (
+    batch_argument,
+    positive_argument,
+)
 from genbench.machine.job import add_device_arguments, open_device
 
 
@@ -22,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--steps", type=steps_argument, metavar="S", help="of the model's T, evenly spaced (default: all)"
     )
-    parser.add_argument("--batch-size", type=positive_argument, default=100)
+    parser.add_argument("--batch-size", type=batch_argument, default=100)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.json")
     add_device_arguments(parser)
     return parser

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from genbench.errors import InputError
-from genbench.machine.command_line import positive_argument
+from genbench.machine.command_line import (
+    batch_argument,
+)
 from genbench.machine.job import add_device_arguments, open_device
 
 
@@ -23,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE.npz",
         help="also write their mean and covariance, which pytorch-fid and clean-fid read",
     )
-    parser.add_argument("--batch-size", type=positive_argument, help="images at a time (default: the extractor's)")
+    parser.add_argument("--batch-size", type=batch_argument, help="images at a time (default: the extractor's)")
     parser.add_argument(
         "--weights-root",
         "--weights-dir",

@@ -6,7 +6,10 @@ from pathlib import Path
 
 from genbench import own_code
 from genbench.errors import InputError
-from genbench.machine.command_line import object_argument, positive_argument
+from genbench.machine.command_line import (
+    batch_argument,
+    object_argument,
+)
 from genbench.machine.job import add_device_arguments, open_device
 
 
@@ -27,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="images or labels to start from, by seed, if a sampler does so: a prepared split, or label sets as JSON",
     )
-    parser.add_argument("--batch-size", type=positive_argument, default=500, help="images at once, at most")
+    parser.add_argument("--batch-size", type=batch_argument, default=500, help="images at once, at most")
     parser.add_argument("--out", type=Path, required=True, metavar="speed.json")
     add_device_arguments(parser, ranks=True)
     return parser

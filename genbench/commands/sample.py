@@ -5,7 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from genbench import own_code
-from genbench.machine.command_line import object_argument, positive_argument, range_argument
+from genbench.machine.command_line import (
+    batch_argument,
+    object_argument,
+    positive_argument,
+    range_argument,
+)
 from genbench.machine.job import add_device_arguments, open_device
 
 
@@ -32,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
         type=positive_argument,
         help="of all label sets given by --condition, a batch each, instead of --seeds and --batch-size",
     )
-    parser.add_argument("--batch-size", type=positive_argument, default=500)
+    parser.add_argument("--batch-size", type=batch_argument, default=500)
     parser.add_argument("--out", type=Path, required=True, metavar="samples.npz")
     parser.add_argument("--timing", type=Path, metavar="FILE.json", help="seconds, images/s, NFE, device")
     parser.add_argument(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genbench.errors import InputError
-from genbench.files.artifacts import array_sha256, atomic_path, repair
+from genbench.files.artifacts import array_sha256, atomic_path, repair, repair_if_ours
 from genbench.files.npz import read_npz
 
 KEYS = ("images", "labels", "class_names", "info")
@@ -117,8 +117,7 @@ def load_image_set(path: str | os.PathLike[str]) -> ImageSet:
     arrays = read_npz(path, KEYS, ours=True)
     if missing := [key for key in KEYS if key not in arrays]:
         raise InputError(
-            f"{path}: damaged, or not an image set: the key {missing[0]!r} is missing; "
-            f"if genbench wrote it, {repair(path)}"
+            f"{path}: damaged, or not an image set: the key {missing[0]!r} is missing{repair_if_ours(path)}"
         )
     images, labels, class_names, info_json = arrays.values()
     try:
@@ -127,10 +126,8 @@ def load_image_set(path: str | os.PathLike[str]) -> ImageSet:
             raise InputError("class_names or info: expected a list of strings and a JSON object")
         _check_arrays(images, labels, len(class_names))
     except ValueError as error:  # InputError is one
-        raise InputError(
-            f"{path}: damaged, or not an image set: {error}; if genbench wrote it, {repair(path)}"
-        ) from None
+        raise InputError(f"{path}: damaged, or not an image set: {error}{repair_if_ours(path)}") from None
     found = array_sha256(images, labels)
     if found != info.get("sha256"):
-        raise InputError(f"{path}: damaged: found sha256 {found}, expected {info.get('sha256')}; {repair(path)}")
+        raise InputError(f"{path}: damaged: found sha256 {found}, expected {info.get('sha256')}{repair(path)}")
     return ImageSet(images, labels, tuple(map(str, class_names)), info)

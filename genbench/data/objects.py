@@ -67,7 +67,7 @@ def read_labels(path: Path) -> Labels:
     Raises InputError, naming the file and the place in it, for another form, an unknown object, an object twice in one
     image, and an image of none.
     """
-    content = read_json(path)
+    content = read_json(path, ours=False)
     with place(path):
         return parse_labels(content)
 
@@ -109,7 +109,7 @@ def labels_path(name: str, data_root: Path) -> Path:
 
 def check_objects(path: Path) -> None:
     """Raise InputError unless the objects.json at `path` numbers the 24 objects as iCLEVR does."""
-    content = read_json(path)
+    content = read_json(path, ours=False)
     if content != INDEX:
         raise InputError(f"{path}: found {_shown(content)}, expected iCLEVR's 24 objects, from 'gray cube': 0 on")
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from genbench.data.image_set import load_image_set
 from genbench.errors import InputError
-from genbench.files.artifacts import array_sha256, atomic_path, repair
+from genbench.files.artifacts import array_sha256, atomic_path, repair, repair_if_ours
 from genbench.files.npz import read_info, read_npy, read_npz
 
 
@@ -55,12 +55,11 @@ def load_images(path: str | os.PathLike[str]) -> tuple[NDArray[Any], dict[str, A
         return data.images, data.info
     if "arr_0" not in arrays:
         raise InputError(
-            f"{path}: found neither the key 'images' of a data set nor the key 'arr_0' of samples; if genbench wrote "
-            f"it, {repair(path)}"
+            f"{path}: found neither the key 'images' of a data set nor the key 'arr_0' of samples{repair_if_ours(path)}"
         )
     images, info = arrays["arr_0"], read_info(path, arrays["info"]) if "info" in arrays else {}
     if "samples_sha256" in info and info["samples_sha256"] != (found := array_sha256(images)):
         raise InputError(
-            f"{path}: damaged: found SHA-256 {found} of the images, expected {info['samples_sha256']}; {repair(path)}"
+            f"{path}: damaged: found SHA-256 {found} of the images, expected {info['samples_sha256']}{repair(path)}"
         )
     return images, info

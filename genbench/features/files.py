@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genbench.errors import InputError
-from genbench.files.artifacts import array_sha256, atomic_path, repair
+from genbench.files.artifacts import array_sha256, atomic_path, repair, repair_if_ours
 from genbench.files.npz import read_info, read_npz
 from genbench.metrics import Features
 
@@ -34,7 +34,7 @@ def load_features(path: str | os.PathLike[str]) -> Features:
     arrays = read_npz(path, ("features", "logits", "labels", "info"), ours=True)
     if "features" not in arrays or "info" not in arrays:
         raise InputError(
-            f"{path}: not a file of features, expected one written by extract_features.py; if it was, {repair(path)}"
+            f"{path}: not a file of features, expected one written by extract_features.py{repair_if_ours(path)}"
         )
     features, logits, info = arrays["features"], arrays.get("logits"), read_info(path, arrays["info"])
     extractor = info.get("extractor")
@@ -52,5 +52,5 @@ def load_features(path: str | os.PathLike[str]) -> Features:
         raise InputError(f"{path}: labels: found {labels.dtype} {labels.shape}, expected int64 ({len(features)},)")
     sha256 = array_sha256(*(array for array in (features, logits, labels) if array is not None))
     if (expected := info.pop("sha256", None)) != sha256:
-        raise InputError(f"{path}: damaged: found SHA-256 {sha256}, expected {expected}; {repair(path)}")
+        raise InputError(f"{path}: damaged: found SHA-256 {sha256}, expected {expected}{repair(path)}")
     return Features(features, logits, info, sha256, labels)

@@ -58,7 +58,7 @@ def read_statistics(path: str | os.PathLike[str], extractor: str, source: Source
         return {}
     arrays = read_npz(path, found["arrays"], ours=True)
     if (sha256 := array_sha256(*arrays.values())) != found["sha256"]:
-        raise InputError(f"{path}: damaged: found SHA-256 {sha256}, expected {found['sha256']}; {repair(path)}")
+        raise InputError(f"{path}: damaged: found SHA-256 {sha256}, expected {found['sha256']}{repair(path)}")
     known: Known = {}
     for key, array in arrays.items():
         name = key.split("/")[1]

@@ -60,32 +60,42 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
         temporary.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def read_json(path: str | os.PathLike[str]) -> Any:
-    """Read a JSON file; an InputError names the file when it is missing or broken, or was changed since we wrote it."""
-    return read_hashed_json(path)[0]
+def read_json(path: str | os.PathLike[str], ours: bool = True) -> Any:
+    """Read a JSON file; an InputError names the file when it is missing or broken, or was changed since we wrote it.
+
+    ours: Whether genbench may have written it, and so may advise to delete it.
+    """
+    return read_hashed_json(path, ours)[0]
 
 
-def read_hashed_json(path: str | os.PathLike[str]) -> tuple[Any, bool]:
+def read_hashed_json(path: str | os.PathLike[str], ours: bool = True) -> tuple[Any, bool]:
     """The same, and whether it had a hash: whether `write_json` wrote it, perhaps that of another version."""
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: {str(error.strerror).lower()}, expected a JSON file") from None
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not valid JSON ({error}); if genbench wrote it, {repair(path)}") from None
+        raise InputError(f"{path}: not valid JSON ({error}){repair_if_ours(path) if ours else ''}") from None
     hashed = isinstance(value, dict) and RECORD_SHA256 in value  # not in a user's own file
     if hashed:
         expected = value.pop(RECORD_SHA256)
         if (found := sha256_json(value)) != expected:
             raise InputError(
-                f"{path}: damaged, or changed by hand: found SHA-256 {found}, expected {expected}; {repair(path)}"
+                f"{path}: damaged, or changed by hand: found SHA-256 {found}, expected {expected}{repair(path)}"
             )
     return value, hashed
 
 
 def repair(path: str | os.PathLike[str]) -> str:
     """What to do about a damaged file that genbench has made, for the end of an error."""
-    return f"delete it and run again, so that it is made anew: rm {shlex.quote(str(path))}"
+    return f"; delete it and run again, so that it is made anew: rm {shlex.quote(str(path))}"
+
+
+def repair_if_ours(path: str | os.PathLike[str]) -> str:
+    """The same of what may be somebody else's file; nothing of a folder or a device, which genbench never makes."""
+    return repair(path).replace("; ", "; if genbench wrote it, ", 1) if Path(path).is_file() else ""
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:
@@ -98,7 +108,7 @@ def check_sha256(path: str | os.PathLike[str], expected: str) -> None:
     """Raise InputError unless there is a file of ours at `path` with this hash."""
     found = sha256_file(path) if Path(path).exists() else None
     if found != expected:
-        raise InputError(f"{path}: damaged: found SHA-256 {found}, expected {expected}; {repair(path)}")
+        raise InputError(f"{path}: damaged: found SHA-256 {found}, expected {expected}{repair(path)}")
 
 
 def sha256_json(value: Any) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genbench.errors import InputError
-from genbench.files.artifacts import repair
+from genbench.files.artifacts import repair_if_ours
 from genbench.files.substitutes import substitute_at
 from genbench.machine.memory import available_memory, in_words, physical_memory
 
@@ -33,7 +33,7 @@ def read_npz(path: str | os.PathLike[str], keys: Sequence[str], ours: bool = Fal
     or larger than memory; with the command that repairs it if genbench made it, where it may have (`ours`). What is
     pickled (an array of objects) counts as damaged: it is never unpickled.
     """
-    remedy = f"; if genbench wrote it, {repair(path)}" if ours and Path(path).suffix == ".npz" else ""
+    remedy = repair_if_ours(path) if ours and Path(path).suffix == ".npz" else ""
     with _clear_errors(path, "npz file", remedy), open(path, "rb") as file:
         # numpy would also take a lone .npy or a pickle for what it is.
         with zipfile.ZipFile(file) as members:

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import warnings
+import zipfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,8 +21,10 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from genbench.errors import InputError
-from genbench.files.artifacts import atomic_path, repair
+from genbench.files.artifacts import atomic_path, repair, repair_if_ours
 from genbench.files.substitutes import substitute_at
+
+_AS_TENSORS = "; of weights, write torch.save({name: torch.from_numpy(x) for name, x in numpy.load(FILE).items()}, NEW)"
 
 
 class WithoutValues(TorchFunctionMode):
@@ -77,23 +80,19 @@ def load_tensors(
         raise InputError(f"{path}: no such file") from None
     except Exception as error:  # a damaged file can make safetensors raise anything
         reason = " ".join(str(error).split())[:200]
-        raise InputError(
-            f"{path}: not a readable safetensors file ({reason}); if genbench wrote it, {repair(path)}"
-        ) from None
+        raise InputError(f"{path}: not a readable safetensors file ({reason}){repair_if_ours(path)}") from None
     if not {"genbench", "info_sha256"} <= metadata.keys():
         raise InputError(
-            f"{path}: a safetensors file without genbench's metadata, or damaged; expected one written by genbench; "
-            f"if it was, {repair(path)}"
+            f"{path}: a safetensors file without genbench's metadata, or damaged; expected one written by genbench"
+            f"{repair_if_ours(path)}"
         )
     text = metadata["genbench"]
     if (found := hashlib.sha256(text.encode()).hexdigest()) != metadata["info_sha256"]:
         expected = metadata["info_sha256"]
-        raise InputError(f"{path}: damaged: SHA-256 of the description is {found}, expected {expected}; {repair(path)}")
+        raise InputError(f"{path}: damaged: SHA-256 of the description is {found}, expected {expected}{repair(path)}")
     info = json.loads(text)
     if (found := tensors_sha256(tensors)) != info["sha256"]:
-        raise InputError(
-            f"{path}: damaged: SHA-256 of the weights is {found}, expected {info['sha256']}; {repair(path)}"
-        )
+        raise InputError(f"{path}: damaged: SHA-256 of the weights is {found}, expected {info['sha256']}{repair(path)}")
     return {name: value.to(device) for name, value in tensors.items()}, info
 
 
@@ -108,9 +107,25 @@ def load_torch_file(path: str | os.PathLike[str]) -> Any:
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except Exception as error:  # bytes that are no pickle can raise anything
-        if found := substitute_at(path):
+        if found := substitute_at(path) or _arrays(path):
             raise InputError(f"{path}: found {found}") from None
         raise InputError(f"{path}: not a PyTorch file of tensors and plain values{_reason(error)}") from None
+
+
+def _arrays(path: str | os.PathLike[str]) -> str | None:
+    """What NumPy's arrays in the place of a checkpoint are, and how they get into one; None of another file."""
+    try:
+        with open(path, "rb") as file:
+            if file.read(6) == b"\x93NUMPY":
+                return "an array of NumPy (.npy), expected a PyTorch file of tensors by name"
+        with zipfile.ZipFile(path) as members:
+            names = members.namelist()
+    except (OSError, zipfile.BadZipFile):
+        return None
+    if not names or not all(name.endswith(".npy") for name in names):
+        return None
+    keys = ", ".join(name.removesuffix(".npy") for name in names[:5]) + (", ..." if len(names) > 5 else "")
+    return f"arrays of NumPy (an npz of {keys}), expected a PyTorch file{_AS_TENSORS}"
 
 
 def _reason(error: Exception) -> str:

@@ -164,7 +164,7 @@ def _unexpressed(path: Path, key: str, found: object, expected: str) -> InputErr
 
 def _read_json_object(path: Path, classes: Sequence[str]) -> dict[str, Any]:
     """A configuration of one of these classes; the oldest do not say of which they are."""
-    values = read_json(path)
+    values = read_json(path, ours=False)
     if not isinstance(values, dict):
         raise InputError(f"{path}: found {type(values).__name__}, expected a JSON object")
     if (found := values.get("_class_name", classes[0])) not in classes:

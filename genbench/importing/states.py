@@ -33,7 +33,7 @@ def read_content(path: Path) -> tuple[Any, list[Path]]:
 
 
 def _read_shards(index: pathlib.Path) -> tuple[State, list[Path]]:
-    content = read_json(index)
+    content = read_json(index, ours=False)
     places = content.get("weight_map") if isinstance(content, dict) else None
     if not isinstance(places, dict) or not places or not all(isinstance(name, str) for name in places.values()):
         raise InputError(f"{index}: found no 'weight_map', expected an index of shards: tensors' names and their files")

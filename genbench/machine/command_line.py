@@ -65,11 +65,20 @@ def positive_argument(text: str) -> int:
     return int(text)
 
 
+def _at_most(text: str, most: int) -> int:
+    if (value := positive_argument(text)) > most:
+        raise argparse.ArgumentTypeError(f"found {text}, expected a whole number of at most {most}")
+    return value
+
+
 def threads_argument(text: str) -> int:
     """Parse a number of threads, of which no machine has millions."""
-    if (value := positive_argument(text)) > 4096:
-        raise argparse.ArgumentTypeError(f"found {text}, expected a whole number of at most 4096")
-    return value
+    return _at_most(text, 4096)
+
+
+def batch_argument(text: str) -> int:
+    """Parse how many images are computed at once, of which no memory holds millions."""
+    return _at_most(text, 1_000_000)
 
 
 def seed_argument(text: str) -> int:

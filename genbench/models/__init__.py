@@ -55,6 +55,9 @@ class Model(nn.Module, ABC):
     pictures: ClassVar[tuple[str, ...]] = ()  # methods (Batch) -> images (N, C, H, W), shown ten in a row
     group_size: int = 1  # how many images a loss looks at together: image i of N is in group i mod (N / group_size)
     image_shape: tuple[int, int, int]  # (C, H, W)
+    # What is wrong with keys that have no effect, such as "does nothing beside loss: l1": an entry that states one is
+    # refused. Networks may have it, too. Keys in iterations are annotated Steps or StepsOrZero.
+    idle: Mapping[str, str] = {}
 
     @abstractmethod
     def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Scalar]]:

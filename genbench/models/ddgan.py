@@ -18,7 +18,7 @@ from genbench.processes.noise import Noise
 from genbench.processes.reverse import Prediction, reverse_process
 from genbench.processes.samplers import ddpm_step
 from genbench.processes.schedule import SCHEDULES
-from genbench.ranges import Count, NotNegative, StepCount
+from genbench.ranges import Count, NotNegative, StepCount, Steps
 from genbench.schema import choose, construct
 from genbench.tensors import Images, Labels, Logits, Scalar, Timesteps
 
@@ -54,10 +54,12 @@ class DDGAN(Model):
         timesteps: StepCount = 4,
         schedule: str | Mapping[str, Any] = "vp",
         r1_gamma: NotNegative = 0.02,
-        r1_every: Count = 15,
+        r1_every: Steps = 15,
     ) -> None:
         super().__init__()
         self.latent_size, self.r1_gamma, self.r1_every = latent_size, r1_gamma, r1_every
+        if not r1_gamma:  # what it makes useless
+            self.idle = {"r1_every": "does nothing beside r1_gamma: 0"}
         with place("schedule"):
             self.schedule = choose(SCHEDULES, schedule)(timesteps)
         self.objective = OBJECTIVES["gan"]

@@ -295,6 +295,9 @@ class Diffusion(Model):
         sampler = find_sampler(method)
         with place(method):
             checked |= check_arguments(sampler, own, also=[*keywords(self.sample), *keywords(self.walk)])
+        if of_walk.get("spacing") is not None and of_walk.get("steps") is None:
+            why = "without steps" if of_walk.get("respacing") is None else "beside respacing"
+            raise InputError(f"key 'spacing': found {of_walk['spacing']!r}, which does nothing {why}")
         self.describe_walk(checked)
         if options.get("guidance") and not self.label_dropout:
             raise InputError(f"key 'guidance': found {options['guidance']}, but label_dropout is 0; expected 0")

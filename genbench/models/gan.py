@@ -17,7 +17,7 @@ from genbench.models import Batch, Model
 from genbench.processes.adversarial import OBJECTIVES, PENALTIES
 from genbench.processes.densities import great_circles, latent_plane
 from genbench.processes.noise import Noise
-from genbench.ranges import Count
+from genbench.ranges import Count, Steps
 from genbench.schema import choose, construct
 from genbench.tensors import Images, Labels, Latents, Scalar
 
@@ -54,7 +54,7 @@ class GAN(Model):
         latent_size: Count = 100,
         objective: Literal["gan", "lsgan", "wgan"] = "gan",
         penalty: str | Mapping[str, Any] | None = None,
-        n_critic: Count = 1,
+        n_critic: Steps = 1,
         image_size: Count | None = None,
     ) -> None:
         super().__init__()
@@ -65,6 +65,8 @@ class GAN(Model):
                 raise InputError(
                     f"key 'image_size': found {image_size}, expected a multiple of the images' side, {height}x{width}"
                 )
+            if image_size == height:
+                self.idle = {"image_size": "does nothing where it is the images' own side"}
             image_shape = (channels, image_size, image_size)
         self.latent_size, self.n_critic = latent_size, n_critic
         self.objective = OBJECTIVES[objective]

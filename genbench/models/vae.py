@@ -77,6 +77,13 @@ class VAE(Model):
             raise InputError("key 'priors': found [], expected at least one")
         if len(set(priors)) < len(priors):
             raise InputError(f"key 'priors': found {list(priors)}, expected each once")
+        self.idle: dict[str, str] = {}  # keys that the others make useless
+        if "mixture" not in priors:
+            self.idle["mixture_components"] = "does nothing without 'mixture' among the priors"
+        if not kl_weight:
+            self.idle["kl_anneal_steps"] = "does nothing beside kl_weight: 0"
+        if autoencoder is not None:
+            self.idle["channels"] = "does nothing beside autoencoder, which has its own"
         self.latent_size, self.deterministic, self.priors, self.output = latent_size, deterministic, priors, output
         self.kl_weight, self.kl_anneal_steps = kl_weight, kl_anneal_steps
         with place("autoencoder"):

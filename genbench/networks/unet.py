@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from genbench.errors import InputError
 from genbench.networks.layers import GroupNorm
-from genbench.ranges import Count, CountOrZero, Factor, Positive, ShareBelowOne
+from genbench.ranges import Count, CountOrZero, Factor, Positive, PositiveEpsilon, ShareBelowOne
 from genbench.tensors import Images, Outputs, Timesteps
 
 Embedding = Tensor  # (N, 4 * channels)
@@ -224,7 +224,7 @@ class UNet(nn.Module):
         head_channels: Count | None = None,
         dropout: ShareBelowOne = 0.1,
         norm_groups: Count = 32,
-        norm_eps: Positive = 1e-6,
+        norm_eps: PositiveEpsilon = 1e-6,
         scale_shift_norm: bool = False,
         downsample_padding: Literal["asymmetric", "symmetric"] = "asymmetric",
         resample: Literal["conv", "block"] = "conv",
@@ -261,6 +261,17 @@ class UNet(nn.Module):
         self.idle = idle_sides(
             sides, attention_resolutions=attention_resolutions, up_attention_resolutions=up_attention_resolutions
         )
+        if not up_attention_resolutions:
+            self.idle["up_num_heads"] = "does nothing without attention on the way up"
+            if not attention_resolutions and middle_attention == "none":
+                self.idle |= dict.fromkeys(("num_heads", "head_channels"), "does nothing without attention")
+        if head_channels is not None:
+            self.idle["num_heads"] = f"does nothing beside head_channels: {head_channels}"
+        if resample == "block" or len(sides) == 1:
+            without = "beside resample: block" if resample == "block" else "in a network of one level"
+            self.idle["downsample_padding"] = f"does nothing {without}"
+        if len(sides) == 1:
+            self.idle["resample"] = "does nothing in a network of one level"
 
         if up_num_heads is not None and head_channels is not None:
             raise InputError(

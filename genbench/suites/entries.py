@@ -20,14 +20,16 @@ from genbench.files.hub import format_options, pretrained_path
 from genbench.importing import choose_format, read_checkpoint
 from genbench.models import Model, build, count_parameters
 from genbench.processes.schedule import Schedule
+from genbench.ranges import Steps, StepsOrZero
 from genbench.sampling.likelihood import check_likelihood
 from genbench.sampling.quantisation import check_scheme, scheme_of
+from genbench.schema import annotations
 from genbench.suites.cost import sampling_costs
 from genbench.suites.families import check_stated
 from genbench.suites.load import GIVEN, QUANTISATION
 from genbench.training.budget import Paid, paid
 from genbench.training.flops import META, training_cost
-from genbench.training.recipe import TrainConfig
+from genbench.training.recipe import OptimizerConfig, TrainConfig
 
 
 def check_samples(
@@ -101,7 +103,7 @@ def check_entry(entry: Mapping[str, Any], data: Description, costs: bool = True)
         with META, _building(entry["model"]):
             model = build(entry["model"], data.image_shape)
         check_labels(model, data)
-        check_idle(model)
+        check_idle(model, entry["model"])
     check_stated(entry, model)
     model = model.to(META)
     with place("training"):
@@ -116,6 +118,7 @@ def check_entry(entry: Mapping[str, Any], data: Description, costs: bool = True)
         with place("training"):
             trained = _paid(entry, config, training["flops"], data)
             config = config.in_steps(trained.steps)
+    check_iterations(model, entry, config.num_steps)
     if late := [step for step in entry["snapshots"] if step >= config.num_steps]:
         raise InputError(f"snapshots: found step {late[0]}, expected steps below training: steps {config.num_steps}")
     described = describe_model(entry, model, costs)
@@ -142,11 +145,39 @@ def _paid(entry: Mapping[str, Any], config: TrainConfig, flops_per_step: int, da
     return Paid.by(config.flops, flops_per_step, before)
 
 
-def check_idle(model: Model) -> None:
-    """Refuse values of keys that are without effect, as a network states them in its `idle`: what is wrong, by key."""
+def check_idle(model: Model, entry: Mapping[str, Any]) -> None:
+    """Refuse keys of a model's entry that are without effect, as its parts state in `idle`: what is wrong, by key."""
     for name, part in model.named_modules():
+        place_of = name.split(".") if name else []
+        stated: Any = entry
+        for step in place_of:
+            stated = stated.get(step) if isinstance(stated, Mapping) else None
         for key, wrong in getattr(part, "idle", {}).items():
-            raise InputError(f"{name}: key {key!r}: {wrong}")
+            if isinstance(stated, Mapping) and key in stated:
+                with place(*place_of):
+                    found = f"found {stated[key]!r}, which " if wrong.startswith("does nothing") else ""
+                    raise InputError(f"key {key!r}: {found}{wrong}")
+
+
+def check_iterations(model: Model, entry: Mapping[str, Any], steps: int) -> None:
+    """Refuse numbers of iterations, which are those annotated as such, above those of the whole training: the network
+    that moves every tenth iteration, or the loss that is looked at then, would in nine never be."""
+    training = entry["training"]
+    places: list[tuple[tuple[str, ...], Any, Mapping[str, Any]]] = [
+        (("model",), type(model), entry["model"]),
+        (("training",), TrainConfig, training),
+        (("training", "optimizer"), OptimizerConfig, training.get("optimizer", {})),
+        *(
+            (("training", "optimizers", name), OptimizerConfig, options)
+            for name, options in training.get("optimizers", {}).items()
+        ),
+    ]
+    for where, function, stated in places:
+        hints = annotations(function)
+        for key, value in stated.items():
+            if hints.get(key) in (Steps, StepsOrZero) and value > steps:
+                with place(*where):
+                    raise InputError(f"key {key!r}: found {value}, expected at most the training's steps, {steps}")
 
 
 @contextlib.contextmanager

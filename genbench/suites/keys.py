@@ -16,6 +16,7 @@ from genbench.errors import InputError
 from genbench.mappings import Keys
 from genbench.own_code import parse
 from genbench.ranges import (
+    BatchSize,
     Figure,
     NumImages,
     Passes,
@@ -342,7 +343,7 @@ class Entry(Keys):
     quantisation: Quantisation | MISSING = MISSING
     """One of the samplers once more with the network in fewer bits, a row for each scheme: `sampler` with the scheme's
     name after it. Draws the same seeds, and is compared with the sampler image by image."""
-    sample_batch_size: NumImages = 500
+    sample_batch_size: BatchSize = 500
     """Images drawn at once. The same seeds give the same images for one batch size."""
 
 

@@ -117,6 +117,12 @@ def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str,
             f"{path}: snapshot_samples: found {suite['snapshot_samples']}, expected at most num_samples "
             f"{suite['num_samples']}"
         )
+    for name, entry in suite["models"].items():
+        if entry["sample_batch_size"] > max(suite["num_samples"], Entry.model_fields["sample_batch_size"].default):
+            raise InputError(
+                f"{path}: models: {name}: sample_batch_size: found {entry['sample_batch_size']}, expected at most "
+                f"num_samples {suite['num_samples']}"
+            )
     overrides = {key: config[key] for key in ("seeds", "num_samples") if config and config.get(key) is not None}
     suite = {"name": path.stem, **suite, **overrides}
     suite.setdefault("snapshot_samples", suite["num_samples"])

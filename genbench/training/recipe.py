@@ -11,7 +11,7 @@ import torch
 from genbench.errors import InputError, place
 from genbench.machine.precision import Precision, multiplies
 from genbench.models import Model
-from genbench.ranges import Flops, NotNegative, NumImages, Positive, ShareBelowOne, Steps, StepsOrZero
+from genbench.ranges import Epsilon, Flops, NotNegative, NumImages, Positive, ShareBelowOne, Steps, StepsOrZero
 from genbench.schema import check_arguments
 
 
@@ -33,7 +33,7 @@ class OptimizerConfig:
     algorithm: Literal["adam", "adamw", "sgd"] = "adam"
     lr: NotNegative = 2e-4
     betas: tuple[ShareBelowOne, ShareBelowOne] = (0.9, 0.999)
-    eps: NotNegative = 1e-8
+    eps: Epsilon = 1e-8
     weight_decay: NotNegative = 0.0
     warmup_steps: StepsOrZero = 0
     decay: Literal["constant", "linear", "cosine"] = "constant"

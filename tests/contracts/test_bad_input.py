@@ -41,6 +41,7 @@ ENTRIES = MODELS | {
     },
     "blur": MODELS["cold"] | {"degradation": {"name": "blur", "timesteps": 2}},
 }  # fmt: skip
+NARROW = MODELS["ddpm"]["denoiser"] | {"attention_resolutions": [], "middle_attention": "none"}  # without attention
 HUGE = MODELS["ddpm"]["denoiser"] | OF_28 | {"channels": 10**6, "channel_mult": [10**6, 10**6]}
 STEPS = {"steps": 10, "batch_size": 8}
 SUITE: dict[str, Any] = {"title": "Toy", "dataset": {"source": "demo"}, "num_samples": 1000}
@@ -134,6 +135,28 @@ ENTRY_CASES: list[tuple[str, str, object, str]] = [
     ("vae", "model.priors", ["standard", "standard"], "key 'priors': found ['standard', 'standard'], expected each"),
     ("vae", "model.class", "v\u0430e.VAE", "class: found 'v\u0430e.VAE', and there is no module"),
     ("vae", "snapshots", {"every": 20}, "snapshots: every: found 20, expected less than steps 10"),
+    # --- Keys that do nothing, beside others or in so few steps
+    ("vae", "model.mixture_components", 5, "key 'mixture_components': found 5, which does nothing without 'mixt"),
+    ("vae", "model", MODELS["vae"] | {"kl_weight": 0, "kl_anneal_steps": 4}, "'kl_anneal_steps': found 4, which does"),
+    ("autoencoder", "model.kl_anneal_steps", 4, "key 'kl_anneal_steps': found 4, which does nothing beside kl_weight"),
+    ("vae", "model.autoencoder", {"class": "autoencoder.Autoencoder"}, "key 'channels': found 8, which does nothing b"),
+    ("gan", "model.image_size", 28, "key 'image_size': found 28, which does nothing where it is the images' ow"),
+    ("ddgan", "model.r1_gamma", 0, "model: key 'r1_every': found 3, which does nothing beside r1_gamma: 0"),
+    ("ddpm", "samplers.x.spacing", "trailing", "key 'spacing': found 'trailing', which does nothing without step"),
+    ("ddpm", "samplers.x", {"respacing": "5", "spacing": "uniform"}, "key 'spacing': found 'uniform', which does noth"),
+    ("ddpm", "model.denoiser", NARROW | {"num_heads": 2}, "key 'num_heads': found 2, which does nothing without a"),
+    ("ddpm", "model.denoiser", NARROW | {"head_channels": 4}, "key 'head_channels': found 4, which does nothing witho"),
+    ("ddpm", "model.denoiser", NARROW | {"up_num_heads": 2}, "key 'up_num_heads': found 2, which does nothing without"),
+    ("ddpm", "model.denoiser", NARROW | {"channel_mult": [1], "resample": "block"}, "'resample': found 'block', which"),
+    ("vae", "model.kl_anneal_steps", 11, "model: key 'kl_anneal_steps': found 11, expected at most the training's st"),
+    ("gan", "model.n_critic", 11, "model: key 'n_critic': found 11, expected at most the training's steps, 10"),
+    ("ddgan", "model.r1_every", 11, "model: key 'r1_every': found 11, expected at most the training's steps, 10"),
+    ("vae", "training.log_every", 11, "training: key 'log_every': found 11, expected at most the training's steps, 10"),
+    ("vae", "training.validate_every", 11, "training: key 'validate_every': found 11, expected at most the training"),
+    ("vae", "training.optimizer.warmup_steps", 11, "training: optimizer: key 'warmup_steps': found 11, expected at m"),
+    ("vae", "training.optimizers", {"autoencoder": {"warmup_steps": 11}}, "optimizers: autoencoder: key 'warmup_ste"),
+    ("ddpm", "model.denoiser.norm_eps", 1e6, "key 'norm_eps': found 1000000.0, expected more than 0 and at most 1"),
+    ("vae", "training.optimizer.eps", 2, "optimizer: key 'eps': found 2, expected at least 0 and at most 1"),
     ("vae", "label", " ", "label: found ' ', expected text that can be seen"),
     ("vae", "label", "a\nb", "label: found 'a\\nb', expected one line without control characters"),
     ("vae", "label", "\x1b[31mred", "label: found '\\x1b[31mred', expected one line without control characters"),
@@ -300,7 +323,8 @@ ENTRY_CASES: list[tuple[str, str, object, str]] = [
     ("vae", "snapshots", [5, 5], "snapshots: found 5 twice, expected it once"),
     ("vae", "ranks", 10**6, "ranks: found 1000000, expected at most 4096"),
     ("vae", "gpus", 10**6, "gpus: found 1000000, expected at most 4096"),
-    ("vae", "sample_batch_size", 10**12, "sample_batch_size: found 1000000000000, expected at most 100000000"),
+    ("vae", "sample_batch_size", 10**12, "sample_batch_size: found 1000000000000, expected at most 1000000"),
+    ("vae", "sample_batch_size", 1001, "sample_batch_size: found 1001, expected at most num_samples 1000"),
     ("vae", "snapshots", {"every": 0}, "snapshots: every: found 0, expected at least 1"),
     ("vae", "pictures", ["strips"], "pictures: found 'strips'"),
     ("vae", "likelihood", {}, "likelihood: found a model of class VAE, which bounds no likelihood of"),
@@ -399,6 +423,22 @@ def test_pipes_are_not_waited_for_and_links_lead_nowhere_twice(tmp_path: Path) -
     with pytest.raises(InputError, match=r"a\.png: found a pipe or a device, expected a file"):
         list(read_files(tmp_path / "photographs", names))
     assert state(tmp_path / "photographs")[0].startswith("files: ")
+
+
+def test_folders_without_an_end_are_left_at_once(tmp_path: Path) -> None:
+    if not os.path.ismount("/proc"):
+        pytest.skip("no folder of the system")
+    (tmp_path / "all").symlink_to("/proc")
+    for path in (Path("/proc"), tmp_path):
+        with pytest.raises(InputError, match=r"(proc|all): found a folder of the system, expected one of files"):
+            list_files(path)
+    photographs = tmp_path / "photographs"
+    for index in range(8):
+        (photographs / str(index)).mkdir(parents=True)
+        for other in set(range(8)) - {index}:
+            (photographs / str(index) / f"as{other}").symlink_to(f"../{other}")
+    with pytest.raises(InputError, match="more than 200 times, by links that lead to each other"):
+        list_files(photographs)
 
 
 def test_a_folder_is_no_suite(tmp_path: Path) -> None:
@@ -622,6 +662,7 @@ COMMAND_CASES: list[tuple[str, tuple[str, ...], str]] = [
     ("sample", (*SAMPLE, "--seeds", "0:99999999999999999999"), "argument --seeds: expected START:STOP"),
     ("sample", (*SAMPLE, "--draws", "0"), "argument --draws: found 0, expected a whole number of at least 1"),
     ("sample", (*SAMPLE, "--batch-size", "0"), "argument --batch-size: found 0, expected a whole number of at least"),
+    ("sample", (*SAMPLE, "--batch-size", "100000000"), "argument --batch-size: found 100000000, expected a whole numb"),
     ("sample", (*SAMPLE, "--batch-size", "1e3"), "argument --batch-size: found 1e3, expected a whole number"),
     ("sample", (*SAMPLE, "--threads", "0"), "argument --threads: found 0, expected a whole number of at least 1"),
     ("sample", (*SAMPLE, "--threads=-2"), "argument --threads: found -2, expected a whole number of at least 1"),

@@ -1,0 +1,75 @@
+"""What a message advises works, and never costs a file that genbench did not make."""
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from genbench.data.image_set import load_image_set
+from genbench.data.objects import read_labels
+from genbench.data.samples import load_images
+from genbench.errors import InputError
+from genbench.features import load_features
+from genbench.files.artifacts import read_json, write_json
+from genbench.files.npz import read_npz
+from genbench.files.weights import load_tensors, load_torch_file
+
+READERS: dict[str, Callable[[Path], Any]] = {
+    "samples.npz": load_images,
+    "train.npz": load_image_set,
+    "features.npz": load_features,
+    "arrays.npz": lambda path: read_npz(path, ["features"], ours=True),
+    "model.safetensors": load_tensors,
+    "record.json": read_json,
+}
+
+
+def refusal(read: Callable[[Path], Any], path: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        read(path)
+    said = str(caught.value)
+    assert "\n" not in said
+    assert said.startswith(f"{path}: ")
+    return said
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_nobody_is_told_to_remove_a_folder_or_a_device(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir()
+    assert not re.search(r"\brm\b|delete", refusal(READERS[name], tmp_path / name))
+    (device := tmp_path / f"device-{name}").symlink_to(os.devnull)
+    assert not re.search(r"\brm\b|delete", refusal(READERS[name], device))
+    (file := tmp_path / f"broken-{name}").write_bytes(b"PK broken")
+    assert f"if genbench wrote it, delete it and run again, so that it is made anew: rm {file}" in refusal(
+        READERS[name], file
+    )
+
+
+def test_nor_a_file_that_is_the_user_s_in_any_case(tmp_path: Path) -> None:
+    (path := tmp_path / "labels.json").write_text("[")
+    assert not re.search(r"\brm\b|delete", refusal(read_labels, path))
+
+
+def test_a_changed_record_is_one_that_genbench_wrote(tmp_path: Path) -> None:
+    write_json(path := tmp_path / "a record.json", {"fid": 3})
+    path.write_text(path.read_text().replace("3", "2", 1))
+    assert refusal(read_json, path).endswith(f"; delete it and run again, so that it is made anew: rm '{path}'")
+
+
+def test_arrays_in_the_place_of_a_checkpoint_are_named_and_the_way_on_works(tmp_path: Path) -> None:
+    weights = {"conv.weight": np.ones((2, 3), np.float32), "conv.bias": np.zeros(2, np.float32)}
+    np.savez(given := tmp_path / "a.npz", **weights)
+    said = refusal(load_torch_file, given)
+    assert "found arrays of NumPy (an npz of conv.weight, conv.bias), expected a PyTorch file; of weights, " in said
+    new = tmp_path / "a.pt"
+    remedy = said.rpartition("; of weights, write ")[2].replace("FILE", repr(str(given))).replace("NEW", repr(str(new)))
+    exec(remedy, {"torch": torch, "numpy": np})  # what the message says, as it says it
+    found = load_torch_file(new)
+    assert {name: tuple(value.shape) for name, value in found.items()} == {"conv.weight": (2, 3), "conv.bias": (2,)}
+    np.save(array := tmp_path / "a.npy", weights["conv.bias"])
+    assert "found an array of NumPy (.npy), expected a PyTorch file" in refusal(load_torch_file, array)
