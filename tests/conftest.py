@@ -96,6 +96,15 @@ def warm(warm_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setenv(name, value)
 
 
+@pytest.fixture(scope="module")
+def warm_module(warm_environment: dict[str, str]) -> Iterator[None]:
+    """The same for all tests of a module, and for what they share."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in warm_environment.items():
+            patch.setenv(name, value)
+        yield
+
+
 @pytest.fixture
 def none_left() -> Iterator[None]:
     """What a failed test has left running ends with it."""

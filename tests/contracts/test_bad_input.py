@@ -756,6 +756,7 @@ def typed(folder: Path, *command: object) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
+@pytest.mark.usefixtures("warm")
 def test_a_run_ends_with_the_line_of_preflight_and_may_be_started_again(tmp_path: Path) -> None:
     model = {"model": MODELS["vae"], "training": {"steps": 10, "batch_size": 8, "optimizer": {"lr": -1}}}
     (tmp_path / "toy.yaml").write_text(yaml.safe_dump(SUITE | {"models": {"vae": model}}))

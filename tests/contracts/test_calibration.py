@@ -95,7 +95,8 @@ def test_the_suite_lists_where_to_get_all_that_it_names() -> None:
 )
 def test_figures_of_what_there_will_not_be_are_refused(change: dict, message: str, tmp_path: Path) -> None:
     suite = load_suite(PATH)
-    suite["models"]["ddpm"]["published"] = [{"quantity": "fid_legacy", "value": 3.0, "source": "x"} | change]
+    figure = {"quantity": "fid_legacy", "value": 3.0, "source": "x"} | change
+    suite["models"] = {"ddpm": suite["models"]["ddpm"] | {"published": [figure]}}
     suite["files"] = {}
     np.savez(tmp_path / "fid_stats_cifar10_train.npz", mu=np.zeros(2048), sigma=np.eye(2048))
     with pytest.raises(InputError, match=message):

@@ -116,6 +116,7 @@ def test_an_image_costs_what_it_did(tmp_path: Path) -> None:
         assert found[name] == {key: (nfe, pytest.approx(flops, rel=1e-4)) for key, (nfe, flops) in samplers.items()}
 
 
+@pytest.mark.usefixtures("warm")
 def test_the_demo_has_as_few_jobs_as_it_had(tmp_path: Path) -> None:
     said = execute("snakemake --cores 2 --resources gpu=1 --dry-run --quiet reason", check_out(tmp_path))
     assert {int(line.split()[1]) for line in said.splitlines() if line.startswith("total ")} == {JOBS}

@@ -474,6 +474,7 @@ def planned_after_an_edit(name: str) -> set[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm")
 def test_own_code_goes_through_the_workflow_to_the_report(folder: Path) -> None:
     shutil.copy(ROOT / "config.yaml", ".")
     write(SUITE | {"models": {"mine": SUITE["models"]["mine"]}})

@@ -121,12 +121,13 @@ def test_what_is_run_is_what_the_page_says(line: str, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm")
 def test_a_dry_run_in_an_empty_folder_shows_the_demo(tmp_path: Path) -> None:
     command = [sys.executable, "-m", *shlex.split(documented(DRY_RUN))]
     done = subprocess.run(
         command,
         cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ["PYTHONPATH"]])},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from entries import SUITE, TRAINING, save_samples
 from PIL import Image
 
 from genbench.data import datasets
+from genbench.files import downloads
 
 # What runs the commands that no test here runs.
 ELSEWHERE = {
@@ -141,6 +142,7 @@ ran: list[str] = [SET_UP]  # the commands of this file's tests
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.usefixtures("warm_module"),
     pytest.mark.skipif(shutil.which("uv") is None, reason="this machine has no uv"),
 ]
 
@@ -166,7 +168,7 @@ def small_checkout(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def first_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def first_run(warm_module: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A checkout in which the README's first command was run, and what it said."""
     folder = small_checkout(tmp_path_factory.mktemp("first") / "genbench")
     return folder, run(DEMO, folder)
@@ -321,7 +323,9 @@ def test_the_report_of_what_there_is_is_made(line: str, demo: Path) -> None:
 
 @command("uv run snakemake --unlock")
 def test_what_was_killed_is_unlocked(line: str, data: Path) -> None:
-    process = subprocess.Popen(DEMO.split(), cwd=data, env=environment(data), start_new_session=True)
+    process = subprocess.Popen(
+        DEMO.split(), cwd=data, env=environment(data) | {"WARM_PYTHON": ""}, start_new_session=True
+    )
     while process.poll() is None and not (data / "results/demo/ddpm/seed0/logs/train.log").exists():
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGKILL)
@@ -343,7 +347,7 @@ def test_snakemake_packs_a_report_of_its_own(line: str, demo: Path) -> None:
 @command("uv run --with snakemake-logger-plugin-rich snakemake --logger rich --cores all --resources gpu=1")
 @pytest.mark.usefixtures("index")
 def test_a_plugin_draws_bars(line: str, demo: Path) -> None:
-    shutil.rmtree(demo / "results/report")
+    (demo / "results/report/index.html").unlink()
     run(line, demo)
     assert (demo / "results/report/index.html").exists()
 
@@ -367,6 +371,10 @@ def test_a_gpu_is_tried_with_the_demo(line: str, data: Path) -> None:
 def test_what_a_suite_needs_is_fetched_first(line: str, checkout: Path) -> None:
     """Behind a proxy that is not there; tests/pipeline/test_data_prefetch.py fetches."""
     (checkout / "suites/cifar10.yaml").write_text(yaml.safe_dump(SMALL | {"dataset": {"source": "cifar10"}}))
+    code = checkout / "genbench/files/downloads.py"
+    pauses, shorter = f"= {downloads.PAUSES}", f"= {tuple(0.01 for _ in downloads.PAUSES)}"
+    assert pauses in code.read_text()
+    code.write_text(code.read_text().replace(pauses, shorter))
     said = run(line, checkout, status=1, https_proxy="http://127.0.0.1:9")
     archive = "resources/downloads/cifar-10-python.tar.gz"
     assert f"error: {archive}: not there, and could not be downloaded" in said
@@ -403,11 +411,20 @@ def test_part_of_the_images_is_drawn(line: str, demo: Path) -> None:
 # --- CONTRIBUTING -----------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def repository(checkout: Path) -> Path:
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout with a first commit."""
-    commit(checkout)
-    return checkout
+    folder = small_checkout(tmp_path_factory.mktemp("committed") / "genbench")
+    commit(folder)
+    return folder
+
+
+@pytest.fixture
+def repository(committed: Path) -> Iterator[Path]:
+    """The same for each test: what one changes is taken back at its end."""
+    assert execute("git status --porcelain", committed) == ""
+    yield committed
+    execute("git checkout --quiet . && git clean --quiet --force -d", committed)
 
 
 @command("uv run pre-commit install")

@@ -129,6 +129,7 @@ def test_what_is_there_and_damaged_is_told(tmp_path, published, monkeypatch, cap
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm")
 def test_the_target_runs_each_time_it_is_asked_for(tmp_path):
     shutil.copy(ROOT / "config.yaml", tmp_path)
     command = [sys.executable, "-m", "snakemake", "prefetch", "--snakefile", ROOT / "Snakefile", "--cores", "1"]

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from entries import MODELS, SUITE
 
+pytestmark = pytest.mark.usefixtures("warm_module")
 ROOT = Path(__file__).parents[2]
 TRAINING = {"steps": 60, "batch_size": 16}
 DIVERGING = TRAINING | {"optimizer": {"algorithm": "sgd", "lr": 1.0e6}}
@@ -65,7 +66,7 @@ def write(folder: Path, suite: dict) -> None:
 
 
 @pytest.fixture(scope="module")
-def failed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def failed(warm_module: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A folder in which that was run, and what the run said."""
     folder = tmp_path_factory.mktemp("module")
     for name in ("importing", "elsewhere"):

@@ -59,6 +59,7 @@ def test_each_attempt_asks_for_as_much_again():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm")
 @pytest.mark.parametrize(("options", "expected"), [(["--jobs", "1"], "cuda"), ([], "auto")], ids=["elsewhere", "here"])
 def test_auto_means_cuda_where_jobs_run_elsewhere(tmp_path, options, expected):
     shutil.copy(ROOT / "config.yaml", tmp_path)

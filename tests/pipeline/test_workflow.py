@@ -19,6 +19,7 @@ import yaml
 from entries import MODELS, SUITE, save_samples
 from PIL import Image
 
+pytestmark = pytest.mark.usefixtures("warm_module")
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs/results.md").read_text(encoding="utf-8")
 TOY = {
@@ -131,7 +132,7 @@ def test_a_dry_run_refuses_the_entry_that_a_run_refuses(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def toy(warm_module: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the toy suite has been run to its report."""
     folder = tmp_path_factory.mktemp("toy")
     shutil.copy(ROOT / "config.yaml", folder)
@@ -328,7 +329,8 @@ def test_kill_nine_of_everything_loses_nothing(ran: Path) -> None:
     before = {path: path.read_bytes() for path in ran.glob("results/toy/*/seed0/model.safetensors")}
     process = subprocess.Popen(
         command("results/toy/gan/seed0/model.safetensors"), cwd=ran, start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | {"GENBENCH_SAVE_SECONDS": "0.5"},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env=os.environ | {"GENBENCH_SAVE_SECONDS": "0.5", "WARM_PYTHON": ""},
     )  # fmt: skip
     state = ran / "results/toy/gan/seed0/training/state.safetensors"
     deadline = time.monotonic() + 100

@@ -1,5 +1,6 @@
 """The commands of README.md, CONTRIBUTING.md and docs/, and checkouts of their own, in which tests run them."""
 
+import compileall
 import importlib.util
 import os
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm_python
 import yaml
 
 ROOT = Path(__file__).parents[2]
@@ -49,7 +51,11 @@ def documented(line: str) -> str:
 
 
 def check_out(folder: Path, **suites: Mapping[str, Any]) -> Path:
-    """Copy all files that git tracks here, or would, to `folder`, with other suites in place of some of suites/."""
+    """Copy all files that git tracks here, or would, to `folder`, with other suites in place of some of suites/.
+
+    The package comes with its bytecode, so that not each checkout's first process compiles it anew.
+    """
+    compileall.compile_dir(ROOT / "genbench", quiet=2)
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -62,6 +68,10 @@ def check_out(folder: Path, **suites: Mapping[str, Any]) -> Path:
         if (ROOT / name).exists():  # it may be deleted, and not yet committed
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
+            compiled = Path(importlib.util.cache_from_source(name))
+            if (ROOT / compiled).exists():
+                (folder / compiled.parent).mkdir(exist_ok=True)
+                shutil.copy2(ROOT / compiled, folder / compiled)
     for name, suite in suites.items():
         (folder / f"suites/{name}.yaml").write_text(yaml.safe_dump(suite))
     return folder
@@ -91,9 +101,11 @@ def project_environment() -> Path:
 def environment(folder: Path) -> dict[str, str]:
     """So that `uv run` in a checkout takes the environment of these tests, and the package from the checkout."""
     project = project_environment()
+    packages = [str(folder), *([str(warm_python.SITE)] if "WARM_PYTHON" in os.environ else [])]
     path = f"{project / 'bin'}{os.pathsep}{os.environ['PATH']}"  # rules call its `python`
     return os.environ | {
-        "UV_PROJECT_ENVIRONMENT": str(project), "UV_NO_SYNC": "1", "PATH": path, "PYTHONPATH": str(folder),
+        "UV_PROJECT_ENVIRONMENT": str(project), "UV_NO_SYNC": "1", "PATH": path,
+        "PYTHONPATH": os.pathsep.join(packages),
     }  # fmt: skip
 
 

@@ -45,7 +45,7 @@ def start(folder: Path) -> tuple[subprocess.Popen[bytes], dict[str, str]]:
 def serve(address: str) -> socket.socket:
     """Accept commands while there is who started this; returns in a fork for each, with the connection to who asked."""
     parent = os.getppid()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for these
+    signal.signal(signal.SIGCHLD, reap)
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(address)
         server.listen(64)
@@ -61,6 +61,13 @@ def serve(address: str) -> socket.socket:
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 return connection
             connection.close()
+
+
+def reap(*_: object) -> None:
+    """Wait for the forks that have ended, so that their CPU time counts as this process's."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def attend(connection: socket.socket) -> list[Any]:
