@@ -1,8 +1,7 @@
 """Exported models: that diffusers loads them and draws the same, and that they come back as they went."""
 
 import json
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -198,19 +197,14 @@ def test_unknown_formats_and_files_are_refused(tmp_path: Path) -> None:
         export_checkpoint("diffusers", tmp_path / "model.safetensors", tmp_path)
 
 
-@pytest.mark.slow
-def test_the_script_exports_what_a_training_left(tmp_path: Path) -> None:
+def test_the_script_exports_what_a_training_left(tmp_path: Path, script: Callable[..., str]) -> None:
     path, model = saved(tmp_path, diffusion())
-    command = [sys.executable, ROOT / "scripts" / "export_checkpoint.py", "--model", path, "--format", "diffusers"]
-    command = [*map(str, command), "--out", str(tmp_path / "out" / "pipeline")]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    options = ("--model", path, "--format", "diffusers", "--out")
+    script("export_checkpoint", *options, tmp_path / "out" / "pipeline")
     index = json.loads((tmp_path / "out" / "pipeline" / "model_index.json").read_text())
     assert index["_class_name"] == "DDPMPipeline"
     imported = read_checkpoint("diffusers", tmp_path / "out" / "pipeline")
     assert imported.tensors.keys() == load_model(path)[0].state_dict().keys() == model.state_dict().keys()
     (tmp_path / "file").write_text("")
-    command[-1] = str(tmp_path / "file")
-    failed = subprocess.run(command, capture_output=True, text=True)
-    assert failed.returncode == 2
-    assert failed.stderr.splitlines()[-1].startswith(f"error: {tmp_path / 'file'}")
+    said = script("export_checkpoint", *options, tmp_path / "file", code=2)
+    assert said.splitlines()[-1].startswith(f"error: {tmp_path / 'file'}")

@@ -4,8 +4,7 @@ import argparse
 import hashlib
 import json
 import pickle
-import subprocess
-import sys
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -640,23 +639,14 @@ def test_files_that_are_no_checkpoints_are_refused(tmp_path: Path, capsys: pytes
         import_checkpoint("ddgan", tmp_path / "text.pth", out, discriminator="x")
 
 
-def run(script: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(ROOT / "scripts" / script), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True)
-
-
-@pytest.mark.slow
-def test_an_imported_checkpoint_is_sampled_by_the_ordinary_script(tmp_path: Path) -> None:
+def test_an_imported_checkpoint_is_sampled_by_the_ordinary_script(tmp_path: Path, script: Callable[..., str]) -> None:
     state = official_state(channels=3)
     path, model = saved(tmp_path / "netG_9.pth", state), tmp_path / "model.safetensors"
     arguments = ("--format", "ddgan", "--in", path, "--out", model)
-    failed = run("import_checkpoint.py", *arguments)
-    assert failed.returncode == 2
-    assert failed.stderr == f"error: {path}: does not say image_size; expected it as an option (32 for CIFAR-10)\n"
-    done = run("import_checkpoint.py", *arguments, "--options", json.dumps(SIZES))
-    assert done.returncode == 0, done.stderr
-    assert "ddgan.DDGAN for images of shape (3, 16, 16), the generator as saved" in done.stdout
-    done = run("sample.py", "--model", model, "--seeds", "0:4", "--batch-size", "2", "--out", tmp_path / "s.npz",
-               "--timing", tmp_path / "t.json", "--device", "cpu")  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    said = script("import_checkpoint", *arguments, code=2)
+    assert said == f"error: {path}: does not say image_size; expected it as an option (32 for CIFAR-10)\n"
+    said = script("import_checkpoint", *arguments, "--options", json.dumps(SIZES))
+    assert "ddgan.DDGAN for images of shape (3, 16, 16), the generator as saved" in said
+    script("sample", "--model", model, "--seeds", "0:4", "--batch-size", "2", "--out", tmp_path / "s.npz",
+           "--timing", tmp_path / "t.json", "--device", "cpu")  # fmt: skip
     assert json.loads((tmp_path / "t.json").read_text())["nfe"] == 4

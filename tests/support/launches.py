@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -11,12 +12,17 @@ ENV = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 running: list[subprocess.Popen[str]] = []
 
 
-def mpiexec(ranks: int, *command: object) -> subprocess.Popen[str]:
-    """Start `python COMMAND` with so many ranks, or alone."""
+def mpiexec(ranks: int, *command: object, warm: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    """Start `python COMMAND` with so many ranks, or alone.
+
+    warm: The fixture `warm_environment`, for what is not killed.
+    """
+    environment = ENV | (warm or {})
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), (warm or {}).get("PYTHONPATH"))))
     launch = [str(BIN / "mpiexec"), "-n", str(ranks)] if ranks > 1 else []
     pipe = subprocess.PIPE
     command = (*launch, sys.executable, *map(str, command))
-    running.append(subprocess.Popen(command, env=ENV, stdout=pipe, stderr=pipe, text=True))
+    running.append(subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True))
     return running[-1]
 
 

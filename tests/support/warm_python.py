@@ -6,6 +6,7 @@ command are those that it would have by itself. What a test kills or measures is
 
 import atexit
 import contextlib
+import ctypes
 import gc
 import importlib
 import json
@@ -72,13 +73,15 @@ def reap(*_: object) -> None:
 
 def attend(connection: socket.socket) -> list[Any]:
     """Fork once more, and return in the fork with the command; here wait for its end, and tell it."""
-    _, files, _, _ = socket.recv_fds(connection, 1, 3)
+    _, files, _, _ = socket.recv_fds(connection, 1, 4)
     command = json.loads(b"".join(iter(lambda: connection.recv(1 << 16), b"")))
     if (child := os.fork()) == 0:
         connection.close()
-        for number, file in enumerate(files):
+        for number, file in enumerate(files[:3]):
             os.dup2(file, number)
             os.close(file)
+        if files[3:]:  # of a rank
+            command[-1]["PMI_FD"] = str(files[3])
         return command
     for file in files:
         os.close(file)
@@ -110,7 +113,11 @@ def main() -> None:
     first = str(Path(rest[0]).resolve().parent) if not kind else folder if kind == "-m" else ""
     sys.path[:] = [first, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep)), *found]
     importlib.invalidate_caches()
-    os._exit(finish(kind, rest[0]))  # the end of an interpreter takes long where so much was imported
+    status = finish(kind, rest[0])
+    if "mpi4py.MPI" in sys.modules:  # whose library takes leave of mpiexec as the process ends
+        sys.modules["mpi4py.MPI"].Finalize()
+        ctypes.CDLL(None).exit(status)
+    os._exit(status)  # the end of an interpreter takes long where so much was imported
 
 
 def finish(kind: str, what: str) -> int:

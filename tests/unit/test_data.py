@@ -608,7 +608,7 @@ def test_cifar_is_downloaded_and_checked(tmp_path, toy_batches, server, monkeypa
 
 
 def run_script(*arguments):
-    return subprocess.run([sys.executable, SCRIPT, *map(str, arguments)], capture_output=True, text=True, timeout=60)
+    return subprocess.run([sys.executable, SCRIPT, *map(str, arguments)], capture_output=True, text=True)
 
 
 def test_the_script_writes_both_splits_and_what_they_are(tmp_path):

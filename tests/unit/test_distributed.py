@@ -46,10 +46,11 @@ def alone(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def together(folder: Path, request: pytest.FixtureRequest) -> Path:
+def together(folder: Path, request: pytest.FixtureRequest, warm_environment: dict[str, str]) -> Path:
     """Every family trained by several ranks."""
     n = request.param
-    finish(mpiexec(n, ROOT / "tests/support/ranks_worker.py", folder / str(n), STEPS, json.dumps(GENTLE)))
+    command = [ROOT / "tests/support/ranks_worker.py", folder / str(n), STEPS, json.dumps(GENTLE)]
+    finish(mpiexec(n, *command, warm=warm_environment))
     return folder / str(n)
 
 
@@ -158,7 +159,9 @@ def children(process: subprocess.Popen[str]) -> list[int]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("whom", ["mpiexec", "one rank"])
-def test_a_signal_stops_all_at_one_step_and_any_number_goes_on(whom: str, data: Path, tmp_path: Path) -> None:
+def test_a_signal_stops_all_at_one_step_and_any_number_goes_on(
+    whom: str, data: Path, tmp_path: Path, warm_environment: dict[str, str]
+) -> None:
     steps = 250
     whole, cut = tmp_path / "whole" / "model.safetensors", tmp_path / "cut" / "model.safetensors"
     process = mpiexec(2, *training(data, cut, steps))
@@ -170,12 +173,14 @@ def test_a_signal_stops_all_at_one_step_and_any_number_goes_on(whom: str, data: 
     assert 10 <= info["step"] < steps
     assert f"saved step {info['step']}," in said
     if whom == "mpiexec":  # the same number goes on to the same bits
-        assert f"continuing from step {info['step']}" in finish(mpiexec(2, *training(data, cut, steps)))
-        finish(mpiexec(2, *training(data, whole, steps)))
+        said = finish(mpiexec(2, *training(data, cut, steps), warm=warm_environment))
+        assert f"continuing from step {info['step']}" in said
+        finish(mpiexec(2, *training(data, whole, steps), warm=warm_environment))
         a, b = (weights.load_tensors(path)[0] for path in (whole, cut))
         assert all(torch.equal(a[key], b[key]) for key in a)
     else:  # another number goes on as well
-        assert f"continuing from step {info['step']}" in finish(mpiexec(1, *training(data, cut, steps)))
+        said = finish(mpiexec(1, *training(data, cut, steps), warm=warm_environment))
+        assert f"continuing from step {info['step']}" in said
         assert json.loads((cut.parent / "training.json").read_text())["ranks"] == 1
 
 
@@ -228,13 +233,16 @@ def test_an_error_is_told_once_and_ends_all(who: str, status: int, once: list[st
 
 
 @pytest.mark.slow
-def test_what_is_wrong_with_a_training_is_told_once(data: Path, tmp_path: Path) -> None:
-    said = finish(mpiexec(2, *training(data, tmp_path / "m.safetensors", 5, batch_size=1)), 2)
+def test_what_is_wrong_with_a_training_is_told_once(
+    data: Path, tmp_path: Path, warm_environment: dict[str, str]
+) -> None:
+    too_small = training(data, tmp_path / "m.safetensors", 5, batch_size=1)
+    said = finish(mpiexec(2, *too_small, warm=warm_environment), 2)
     assert said.strip() == (
         "error: training: found 2 processes (ranks) for 1 images at once (batch_size / accumulate); expected at most 1"
     )
     diverging = training(data, tmp_path / "m.safetensors", 50, optimizer={"algorithm": "sgd", "lr": 1.0e6})
-    said = finish(mpiexec(2, *diverging), 2)
+    said = finish(mpiexec(2, *diverging, warm=warm_environment), 2)
     assert said.count("the loss is not finite at step") == 1
 
 
@@ -242,13 +250,14 @@ def test_what_is_wrong_with_a_training_is_told_once(data: Path, tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_any_number_of_ranks_draws_the_same_bits(alone: Path, tmp_path: Path) -> None:
+def test_any_number_of_ranks_draws_the_same_bits(alone: Path, tmp_path: Path, warm_environment: dict[str, str]) -> None:
     model = alone / "ddpm" / "model.safetensors"
 
     def sample(ranks: int) -> tuple[np.ndarray, dict]:
         out = tmp_path / str(ranks) / "samples.npz"
         options = ["--seeds", "3:45", "--batch-size", "10", "--out", out, "--timing", out.with_name("timing.json")]
-        said = finish(mpiexec(ranks, ROOT / "scripts/sample.py", "--model", model, *options, "--device", "cpu"))
+        command = [ROOT / "scripts/sample.py", "--model", model, *options, "--device", "cpu"]
+        said = finish(mpiexec(ranks, *command, warm=warm_environment))
         assert "rror" not in said
         left = sorted(path.name for path in out.parent.iterdir())
         assert left == [".samples.lock", "samples.npz", "timing.json"]  # and no parts

@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -147,18 +145,16 @@ def test_given_images_must_be_there_and_fit(cold_file: Path, split: ImageSet) ->
         find_condition(model, {"mode": "reconstruct"}, large, CPU)
 
 
-@pytest.mark.slow
-def test_the_script_reads_the_given_images(cold_file: Path, split: ImageSet, tmp_path: Path) -> None:
+def test_the_script_reads_the_given_images(
+    cold_file: Path, split: ImageSet, tmp_path: Path, script: Callable[..., str]
+) -> None:
     save_image_set(tmp_path / "test.npz", split)
-    command = [sys.executable, str(ROOT / "scripts/sample.py"), "--model", str(cold_file), "--device", "cpu"]
-    command += ["--sampler", '{"mode": "reconstruct"}', "--seeds", "0:5", "--batch-size", "5", "--threads", "1"]
-    command += ["--out", str(tmp_path / "s.npz")]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    bad = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert (bad.returncode, bad.stderr.count("\n")) == (2, 1)
-    assert "expected --condition" in bad.stderr
-    command += ["--condition", str(tmp_path / "test.npz")]
-    subprocess.run(command, env=environment, check=True, capture_output=True)
+    options = ["--model", cold_file, "--device", "cpu", "--sampler", '{"mode": "reconstruct"}', "--seeds", "0:5"]
+    options += ["--batch-size", "5", "--threads", "1", "--out", tmp_path / "s.npz"]
+    said = script("sample", *options, code=2)
+    assert said.count("\n") == 1
+    assert "expected --condition" in said
+    script("sample", *options, "--condition", tmp_path / "test.npz")
     with np.load(tmp_path / "s.npz", allow_pickle=False) as samples:
         assert json.loads(str(samples["info"]))["condition"]["sha256"] == split.info["sha256"]
         assert samples["arr_0"].shape == (5, 16, 16, 1)
@@ -250,8 +246,7 @@ def test_grids_are_laid_out_in_rows() -> None:
     assert sheet[4, 0].tolist() == sheet[8, 19].tolist() == [255, 255, 255]
 
 
-@pytest.mark.slow
-def test_the_script_writes_openai_s_format_with_hashes(tmp_path: Path) -> None:
+def test_the_script_writes_openai_s_format_with_hashes(tmp_path: Path, script: Callable[..., str]) -> None:
     out = tmp_path / "model.safetensors"
     train(
         {"model": MODELS["ddpm"], "training": {"steps": 1, "batch_size": 8}},
@@ -261,20 +256,10 @@ def test_the_script_writes_openai_s_format_with_hashes(tmp_path: Path) -> None:
         out=out,
         device=CPU,
     )
-    command = [
-        sys.executable,
-        str(ROOT / "scripts/sample.py"),
-        "--model",
-        str(out),
-        "--batch-size",
-        "4",
-        "--device",
-        "cpu",
-    ]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    options = ["--seeds", "2:9", "--sampler", '{"steps": 3}', "--out", str(tmp_path / "s.npz")]
-    options += ["--timing", str(tmp_path / "t.json"), "--grid", str(tmp_path / "g.png"), "--threads", "1"]
-    subprocess.run(command + options, env=environment, check=True, capture_output=True)
+    common = ["--model", out, "--batch-size", "4", "--device", "cpu"]
+    options = ["--seeds", "2:9", "--sampler", '{"steps": 3}', "--out", tmp_path / "s.npz"]
+    options += ["--timing", tmp_path / "t.json", "--grid", tmp_path / "g.png", "--threads", "1"]
+    script("sample", *common, *options)
     with np.load(tmp_path / "s.npz", allow_pickle=False) as samples:
         images = samples["arr_0"]
         assert samples["seeds"].tolist() == list(range(2, 9))
@@ -285,12 +270,9 @@ def test_the_script_writes_openai_s_format_with_hashes(tmp_path: Path) -> None:
     assert (tmp_path / "g.png").read_bytes().startswith(b"\x89PNG")
     assert not (tmp_path / "s.parts").exists()
 
-    bad = subprocess.run(
-        [*command, "--sampler", '{"eta": 0.5}', "--out", "x.npz"], env=environment, capture_output=True, text=True
-    )
-    assert bad.returncode == 2
-    assert bad.stderr.count("\n") == 1
-    assert "ddpm: unknown key: found 'eta'" in bad.stderr
+    said = script("sample", *common, "--sampler", '{"eta": 0.5}', "--out", "x.npz", code=2)
+    assert said.count("\n") == 1
+    assert "ddpm: unknown key: found 'eta'" in said
 
 
 # --- Checkpoints ------------------------------------------------------------------------------------------------------

@@ -2,9 +2,8 @@
 
 import json
 import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import diffusers
@@ -146,7 +145,9 @@ def test_without_a_network_one_line_says_what_to_do(
     assert "`prefetch` fetches it where there is a network" in line
 
 
-def test_an_entry_of_a_suite_names_a_repository(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_entry_of_a_suite_names_a_repository(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: Callable[..., str]
+) -> None:
     path, root = suite(tmp_path, hub=HUB, revision=REVISION), tmp_path / "root"
     monkeypatch.setattr(sys, "argv", ["prefetch.py", "--suite", str(path), "--data-root", str(root)])
     prefetch.main()
@@ -155,9 +156,9 @@ def test_an_entry_of_a_suite_names_a_repository(hub: Hub, tmp_path: Path, monkey
     assert len(hub.asked) == asked
     assert found.spec["pretrained"]["revision"] == REVISION
     assert found.spec["model"]["timesteps"] == 20
-    command = [sys.executable, str(ROOT / "scripts" / "import_checkpoint.py"), "--format", "diffusers", "--hub"]
-    command += [f"{HUB}@{REVISION}", "--data-root", str(root), "--out", str(tmp_path / "model.safetensors")]
-    subprocess.run([*command, "--record", str(tmp_path / "training.json")], check=True)
+    options = ["--format", "diffusers", "--hub", f"{HUB}@{REVISION}", "--data-root", root]
+    options += ["--out", tmp_path / "model.safetensors", "--record", tmp_path / "training.json"]
+    script("import_checkpoint", *options)
     record = json.loads((tmp_path / "training.json").read_text())
     assert record["imported"]["source"] == f"{HUB}@{REVISION}"
     assert f"safetensors, from {HUB}@{REVISION}; how it was trained" in record["imported"]["note"]

@@ -150,12 +150,12 @@ def test_objects_are_counted_on_a_gpu(gpu: torch.device) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("none_left")
-def test_ranks_exchange_what_is_on_their_gpus(trained: Path, tmp_path: Path) -> None:
+def test_ranks_exchange_what_is_on_their_gpus(trained: Path, tmp_path: Path, warm_environment: dict[str, str]) -> None:
     """And with Adam, too, two train as one: but for biases that batch normalisation takes away again, and its means.
 
     Their gradients are zero but for rounding, of which Adam makes whole steps.
     """
-    finish(mpiexec(2, ranks_worker.__file__, tmp_path, 3, json.dumps(ADAM), "gpu"))
+    finish(mpiexec(2, ranks_worker.__file__, tmp_path, 3, json.dumps(ADAM), "gpu", warm=warm_environment))
     for name in ON_PRETENDED_GPU:
         one, two = (weights.load_tensors(f / name / "model.safetensors")[0] for f in (trained / "cpu", tmp_path))
         chance = r"generator\.(blocks.*(conv2|shortcut)\.bias|.*running_mean)" if name == "wgan-gp" else "none"

@@ -15,7 +15,7 @@ def hand_over() -> None:
     arguments = sys.orig_argv[1:]
     address, _, prefix = os.environ.get("WARM_PYTHON", "").partition(os.pathsep)
     ours = address and prefix == sys.prefix and arguments and (arguments[0] in ("-m", "-c") or arguments[0][0] != "-")
-    if not ours or any(name.startswith(("PMI_", "PMIX_")) for name in os.environ):  # ranks, which mpiexec holds
+    if not ours or "PMIX_RANK" in os.environ:  # a rank of srun's, which does without a file
         return
     command = [sys.executable, arguments, os.getcwd(), dict(os.environ)]
     with socket.socket(socket.AF_UNIX) as connection:
@@ -23,7 +23,8 @@ def hand_over() -> None:
             connection.connect(address)
         except OSError:  # it has ended
             return
-        socket.send_fds(connection, [b"\0"], [0, 1, 2])
+        of_rank = [int(os.environ["PMI_FD"])] if "PMI_FD" in os.environ else []  # where it hears of its mpiexec
+        socket.send_fds(connection, [b"\0"], [0, 1, 2, *of_rank])
         connection.sendall(json.dumps(command).encode())
         connection.shutdown(socket.SHUT_WR)
         status = int(connection.recv(16) or b"1")

@@ -2,8 +2,6 @@
 
 import re
 import shutil
-import subprocess
-import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -224,18 +222,9 @@ def test_a_recipe_is_flat():
     assert [sentence(text) for text in ("", "a b", "Is it?")] == ["", "A b.", "Is it?"]
 
 
-def test_the_script_says_in_one_line_what_is_missing(tmp_path):
-    command = [
-        sys.executable,
-        ROOT / "scripts/render_report.py",
-        "--report",
-        tmp_path / "report",
-        "--results",
-        tmp_path,
-    ]
-    command += ["--preflight", tmp_path / "preflight.json"]
-    job = subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=tmp_path)
-    assert (job.returncode, job.stderr) == (2, f"error: {tmp_path / 'preflight.json'}: no such file\n")
+def test_the_script_says_in_one_line_what_is_missing(tmp_path, script):
+    options = ("--report", tmp_path / "report", "--results", tmp_path, "--preflight", tmp_path / "preflight.json")
+    assert script("render_report", *options, code=2) == f"error: {tmp_path / 'preflight.json'}: no such file\n"
 
 
 def test_templates_that_are_not_there_are_named(demo, tmp_path):
