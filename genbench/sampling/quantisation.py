@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from genbench.errors import InputError, unknown_name
 from genbench.files.weights import save_tensors
+from genbench.machine.extras import install
 from genbench.models import Model
 from genbench.processes.noise import Noise
 
@@ -82,7 +83,7 @@ def int8_weights(network: nn.Module, device: torch.device, calibrate: Calibrate)
     try:
         from torchao.quantization import IntxWeightOnlyConfig, quantize_
     except ImportError:
-        raise UnavailableError("torchao is not installed (pip install 'genbench[quantisation]')") from None
+        raise UnavailableError(f"torchao is not installed ({install('quantisation')})") from None
     quantize_(network, IntxWeightOnlyConfig(torch.int8), filter_fn=lambda module, name: isinstance(module, LAYERS))
     return network
 

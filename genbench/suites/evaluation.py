@@ -12,6 +12,7 @@ from genbench.errors import InputError, place, unknown_name
 from genbench.features import EXTRACTORS
 from genbench.features.published_statistics import published_for
 from genbench.files.downloads import existing_path
+from genbench.machine.extras import install
 from genbench.metrics import METRICS, EvaluationOptions, frechet_key, load_metric, metric_info
 from genbench.metrics.collection import by_name
 from genbench.schema import check_arguments
@@ -96,7 +97,7 @@ def check_evaluation(suite: Mapping[str, Any], data: Description, data_root: Pat
         if missing := [package for package in EXTRACTORS[name].packages if find_spec(package) is None]:
             raise InputError(
                 f"evaluation: extractors: found {name!r}, whose package {missing[0]} is not installed; "
-                f"expected it from pip install 'genbench[{name}]'"
+                f"expected it from: {install(name)}"
             )
     if "classifier" in evaluation["extractors"] and (data.num_classes < 2 or data.multi_label):
         raise InputError(

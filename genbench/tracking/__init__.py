@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from genbench.errors import InputError, unknown_name
+from genbench.machine.extras import install
 
 VARIABLE = "GENBENCH_TRACK"  # names of trackers, with commas between them
 REMEDIES = {
-    "tensorboard": "pip install 'genbench[track]'; in a checkout, uv sync --extra track",
+    "tensorboard": install("track"),
     "wandb": "pip install wandb; in a checkout, uv pip install wandb",
 }
 

@@ -2,13 +2,17 @@
 
 import os
 import re
+import shlex
+import tomllib
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from packaging.version import Version
 
 from genbench.data.image_set import load_image_set
 from genbench.data.objects import read_labels
@@ -18,7 +22,9 @@ from genbench.features import load_features
 from genbench.files.artifacts import read_json, write_json
 from genbench.files.npz import read_npz
 from genbench.files.weights import load_tensors, load_torch_file
+from genbench.machine.extras import PACKAGES, install
 
+ROOT = Path(__file__).parents[2]
 READERS: dict[str, Callable[[Path], Any]] = {
     "samples.npz": load_images,
     "train.npz": load_image_set,
@@ -73,3 +79,15 @@ def test_arrays_in_the_place_of_a_checkpoint_are_named_and_the_way_on_works(tmp_
     assert {name: tuple(value.shape) for name, value in found.items()} == {"conv.weight": (2, 3), "conv.bias": (2,)}
     np.save(array := tmp_path / "a.npy", weights["conv.bias"])
     assert "found an array of NumPy (.npy), expected a PyTorch file" in refusal(load_torch_file, array)
+
+
+@pytest.mark.parametrize("extra", PACKAGES)
+def test_the_packages_of_an_extra_are_those_of_the_project(extra: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    command, _, in_checkout = install(extra).partition("; in a checkout, ")
+    assert shlex.split(command)[:2] == ["pip", "install"]
+    assert shlex.split(command)[2:] == project["project"]["optional-dependencies"][extra]
+    assert in_checkout == f"uv sync --extra {extra}"
+    for package in shlex.split(command)[2:]:
+        name, _, smallest = package.partition(">=")
+        assert Version(version(name)) >= Version(smallest)  # what the tests run with is what the command asks for

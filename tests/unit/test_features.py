@@ -283,7 +283,9 @@ def test_efficientnets_features_do_not_depend_on_batch_size_and_order(efficientn
 
 def test_efficientnet_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "efficientnet_lite_pytorch", None)
-    with pytest.raises(InputError, match=r"pip install 'genbench\[efficientnet\]'"):
+    with pytest.raises(
+        InputError, match=r"pip install 'efficientnet-lite-pytorch>=0\.1'.*uv sync --extra efficientnet"
+    ):
         load_extractor("efficientnet")
 
 
