@@ -172,6 +172,8 @@ def suite_schema() -> Schema:
     keys = entry["properties"]
     keys["model"] = {"description": keys["model"]["description"], "$ref": "#/$defs/model"}
     keys["training"] |= _closed(TrainConfig)
+    budgets = keys["training"]["properties"]["flops"]["anyOf"]
+    budgets.append({"type": "array", "items": budgets[0], "minItems": 1})
     optimizer = _closed(OptimizerConfig)
     keys["training"]["properties"]["optimizer"] |= optimizer
     keys["training"]["properties"]["optimizers"]["additionalProperties"] = optimizer
@@ -186,7 +188,18 @@ def suite_schema() -> Schema:
         }
         for name, found in families.items()
     ]
-    return schema
+    return _or_extended(schema)
+
+
+def _or_extended(schema: Schema) -> Schema:
+    """A schema, or only its first keys, of a file that extends another and so may say any part of them."""
+    first = {key: {"description": found.get("description", "")} for key, found in schema["properties"].items()}
+    return {
+        "$defs": schema.pop("$defs"),
+        "if": {"required": ["extends"]},
+        "then": {"type": "object", "properties": first, "additionalProperties": False},
+        "else": schema,
+    }
 
 
 def language_schema() -> Schema:

@@ -91,6 +91,9 @@ class ModelPlan(Record):
     label: str | None = Field(default=None, description="name to show")
     description: str | None = Field(default=None, description="what it is about, as the suite has it")
     budget: str | None = Field(default=None, description="what was reduced, as the suite has it; or null")
+    series: str | None = Field(
+        default=None, description="the line of the plots against the cost of training that it is a point of; or null"
+    )
     published: list[PublishedFigure] = Field(
         default_factory=list, description="what others published of it, as the suite has it: see below"
     )

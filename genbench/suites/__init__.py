@@ -2,7 +2,9 @@
 
 keys         every key of a suite and of config.yaml, with its meaning
 language     every key of a suite of language models
-load         a suite's file, complete
+read         a suite's file as it is written, with what it extends
+load         the same, complete
+series       one entry at several budgets
 kinds        what checks a suite of another kind than images
 families     what a family's class states of itself, read without an import of it
 runs         what a suite makes, and where it lies

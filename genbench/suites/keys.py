@@ -317,10 +317,14 @@ class Entry(Keys):
     model: ModelSpec | MISSING = MISSING
     """What it is; the other keys are those of its class."""
     training: Options | MISSING = MISSING
-    """How it is trained; all its keys stand in genbench/training/recipe.py."""
-    first_stage: Name | MISSING = MISSING
+    """How it is trained; all its keys stand in genbench/training/recipe.py. `flops` may be a list of budgets: then
+    there is an entry for each, NAME-2T for 2.0e+12, and together they are a series."""
+    series: Label | MISSING = MISSING
+    """The name of a line in the report's plots against the cost of training, through the entries that share it: one
+    recipe at several budgets. By default the label of an entry with a list of budgets."""
+    first_stage: Name | SomeUnique[Name] | MISSING = MISSING
     """The entry whose trained model this one builds upon, such as the VAE of a DiffuseVAE; it is trained first, once,
-    and shared."""
+    and shared. Beside a list of budgets a list may name one for each."""
     pretrained: Pretrained | MISSING = MISSING
     """A published checkpoint, instead of model and training; the other keys are options of its format."""
     samples: FilePath | GivenSamples | MISSING = MISSING
@@ -365,6 +369,10 @@ class Dataset(Keys):
 class Suite(Keys):
     """One benchmark: a data set, the models trained on it, how each is sampled, and the metrics."""
 
+    extends: FilePath | MISSING = MISSING
+    """Another suite, by name or by a path from this file: its keys hold wherever this file says nothing else. Mappings
+    are put together key by key, down to the options of a model; a list or a number takes the other's place, and null
+    removes a key. Files of your own code are looked for beside this file."""
     title: Text
     """Heads the report."""
     description: str = ""

@@ -1,101 +1,33 @@
 """Suites: a YAML file for each benchmark, checked and completed with the defaults of genbench/suites/keys.py."""
 
 import json
-import math
 import re
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from genbench import own_code
 from genbench.data import default_name
 from genbench.errors import InputError, place, unknown_name
-from genbench.machine.checkout import ROOT
 from genbench.metrics import frechet_key
 from genbench.suites.families import first_stage_key
 from genbench.suites.keys import Entry, Suite
 from genbench.suites.language import LanguageSuite
+from genbench.suites.read import find_suite as find_suite
+from genbench.suites.read import read_suite
+from genbench.suites.series import with_budgets
 
 KINDS = ("training", "pretrained", "samples")  # of entries: one of these keys says what it is
 OTHER_KINDS = {"language": LanguageSuite}  # of suites, by their key `kind`; without it a suite is one of images
 QUANTISATION = "quantisation"  # in an entry; and in the options of the samplers that it adds, where it is a scheme
 PROSE = ("title", "description", "label", "budget")
 MOST_SNAPSHOTS = 1000  # of one model: each is sampled and evaluated
-DEEPEST = 50  # levels of mappings and lists in a suite
 _DIFFUSION = ("step", ("ddpm", "ddim", "dpm-solver++", "heun"))
 METHODS_BEFORE_0_2 = {  # by class or format: what the key `method` was called, and what it could be
     **dict.fromkeys(("diffusion.Diffusion", "diffusevae.DiffuseVAE", "diffusers", "improved-diffusion"), _DIFFUSION),
     "cold.ColdDiffusion": ("algorithm", ("improved", "naive")),
 }
 GIVEN = "given"  # the sampler's place in the paths of samples that were drawn elsewhere
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML, safely, refusing a key that stands twice: plain YAML silently keeps the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":  # `<<: *other` may be given twice, and overridden
-                continue
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, Hashable):
-                kind = "a list" if isinstance(key, list) else "a mapping"
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"found {kind} as a key, expected text", key_node.start_mark
-                )
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-def _read_yaml(path: Path) -> Any:
-    try:
-        found = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: {str(error.strerror).lower()}, expected a YAML file") from None
-    except UnicodeDecodeError as error:
-        found_byte = f"found the byte 0x{error.object[error.start]:02x} at position {error.start}"
-        raise InputError(f"{path}: {found_byte}, expected text in UTF-8") from None
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:  # also of a date such as 2026-02-30
-        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    with place(path):
-        _check_values(found)
-    return found
-
-
-def _check_values(value: Any, depth: int = 0) -> None:
-    """Check that all numbers are finite, all keys text, and that it does not hold itself, which YAML can write."""
-    if depth > DEEPEST:
-        raise InputError(f"found more than {DEEPEST} levels, expected fewer")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise InputError(f"found {value}, expected a finite number")
-    if isinstance(value, Mapping):
-        for key, part in value.items():
-            if not isinstance(key, str):
-                raise InputError(f"found the key {key!r}, expected text: write '{key}'")
-            with place(key):
-                _check_values(part, depth + 1)
-    elif isinstance(value, list):
-        for part in value:
-            _check_values(part, depth + 1)
-
-
-def find_suite(name: str, what: str = "config: key 'suite'") -> Path:
-    """The file of a suite: suites/{name}.yaml, or a path as it stands. `what` begins an error."""
-    if name.startswith("-"):
-        raise InputError(f"{what}: found {name!r}, expected a path that no script takes for an option")
-    if name.endswith((".yaml", ".yml")) or "/" in name:
-        return Path(name)
-    known = {path.stem: path for path in (ROOT / "suites").glob("*.yaml")}
-    if name not in known:
-        raise unknown_name(what, name, [*known, "a path such as my/suite.yaml"])
-    return known[name]
 
 
 def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -105,7 +37,7 @@ def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str,
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_+.-]*", path.stem):  # it names the suite's folders
         raise InputError(f"suite: found the file {str(path)!r}, expected letters and digits in its name, and _ + . -")
-    written = _read_yaml(path)
+    written = read_suite(path)
     if isinstance(written, Mapping) and "kind" in written:
         return _load_other(written, path, config or {})
     suite = Suite.complete(written, str(path))
@@ -133,6 +65,7 @@ def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str,
     with place(path, "models"):
         if "real" in suite["models"]:
             raise InputError("found the name 'real', which is kept for the real images; expected another")
+        suite["models"] = with_budgets(suite["models"])
         for name, entry in suite["models"].items():
             with place(name):
                 _complete_entry(name, entry)

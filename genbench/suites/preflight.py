@@ -29,6 +29,7 @@ def _common(entry: Mapping[str, Any], seeds: list[int]) -> dict[str, Any]:
         "label": entry["label"],
         "description": entry["description"],
         "budget": entry.get("budget"),
+        "series": entry.get("series"),
         "published": [published_figure(entry, figure) for figure in entry["published"]],
         "seeds": seeds,
         "checkpoints": list(checkpoints(entry)),

@@ -1,0 +1,114 @@
+"""A suite's file as it is written: YAML, strictly, with what the suite that it extends has."""
+
+import math
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from genbench.errors import InputError, place, unknown_name
+from genbench.machine.checkout import ROOT
+
+DEEPEST = 50  # levels of mappings and lists in a suite
+EXTENDS = "extends"  # the key that names another suite, whose keys hold where this one says nothing else
+MOST_PARENTS = 5
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML, safely, refusing a key that stands twice: plain YAML silently keeps the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":  # `<<: *other` may be given twice, and overridden
+                continue
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                kind = "a list" if isinstance(key, list) else "a mapping"
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"found {kind} as a key, expected text", key_node.start_mark
+                )
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def _read_yaml(path: Path) -> Any:
+    try:
+        found = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: {str(error.strerror).lower()}, expected a YAML file") from None
+    except UnicodeDecodeError as error:
+        found_byte = f"found the byte 0x{error.object[error.start]:02x} at position {error.start}"
+        raise InputError(f"{path}: {found_byte}, expected text in UTF-8") from None
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:  # also of a date such as 2026-02-30
+        raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    with place(path):
+        _check_values(found)
+    return found
+
+
+def _check_values(value: Any, depth: int = 0) -> None:
+    """Check that all numbers are finite, all keys text, and that it does not hold itself, which YAML can write."""
+    if depth > DEEPEST:
+        raise InputError(f"found more than {DEEPEST} levels, expected fewer")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"found {value}, expected a finite number")
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            if not isinstance(key, str):
+                raise InputError(f"found the key {key!r}, expected text: write '{key}'")
+            with place(key):
+                _check_values(part, depth + 1)
+    elif isinstance(value, list):
+        for part in value:
+            _check_values(part, depth + 1)
+
+
+def find_suite(name: str, what: str = "config: key 'suite'") -> Path:
+    """The file of a suite: suites/{name}.yaml, or a path as it stands. `what` begins an error."""
+    if name.startswith("-"):
+        raise InputError(f"{what}: found {name!r}, expected a path that no script takes for an option")
+    if name.endswith((".yaml", ".yml")) or "/" in name:
+        return Path(name)
+    known = {path.stem: path for path in (ROOT / "suites").glob("*.yaml")}
+    if name not in known:
+        raise unknown_name(what, name, [*known, "a path such as my/suite.yaml"])
+    return known[name]
+
+
+def read_suite(path: Path) -> Any:
+    """What a suite's file says, and where it `extends` another, what that says beside it. Raises InputError."""
+    written = _read_yaml(path)
+    chain = [path.resolve()]
+    while isinstance(written, Mapping) and EXTENDS in written:
+        written = dict(written)
+        name = written.pop(EXTENDS)
+        with place(path, EXTENDS):
+            if not isinstance(name, str):
+                raise InputError(f"found {name!r}, expected the name or the path of a suite")
+            parent = find_suite(name, "suite")
+            parent = parent if parent.is_absolute() else path.parent / parent
+            if parent.resolve() in chain or len(chain) > MOST_PARENTS:
+                raise InputError(f"found {name!r}, expected a suite that does not extend this one, and few in a row")
+            chain.append(parent.resolve())
+            written = merged(_read_yaml(parent), written)
+    return written
+
+
+def merged(base: Any, changes: Any) -> Any:
+    """A value with changes, as JSON merge patches have it (RFC 7396): mappings key by key, all else in whole; null
+    removes a key."""
+    if not isinstance(changes, Mapping):
+        return changes
+    found = dict(base) if isinstance(base, Mapping) else {}
+    for key, change in changes.items():
+        if change is None:
+            found.pop(key, None)
+        else:
+            found[key] = merged(found.get(key), change)
+    return found
