@@ -94,6 +94,7 @@ class ModelPlan(Record):
     series: str | None = Field(
         default=None, description="the line of the plots against the cost of training that it is a point of; or null"
     )
+    first_stage: str | None = Field(default=None, description="the entry whose trained model it builds upon, or null")
     published: list[PublishedFigure] = Field(
         default_factory=list, description="what others published of it, as the suite has it: see below"
     )

@@ -14,6 +14,7 @@ latex            text as LaTeX prints it
 origins          where results come from, as their files say
 drawing          plots as SVG in the page's own colours
 plots            quality against time
+compute          quality against the cost of training, for recipes at several budgets
 speed            what fewer sampling steps cost each model
 curves           curves over training
 snapshots        what is compared over training: snapshots, held-out images

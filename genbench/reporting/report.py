@@ -11,6 +11,7 @@ from genbench.reporting.columns import (
     TRAINING_TIME,
 )
 from genbench.reporting.compared import Compared
+from genbench.reporting.compute import Compute, quality_against_compute
 from genbench.reporting.drawing import Plot
 from genbench.reporting.exports import EXPORTS, data_uri
 from genbench.reporting.figures import Figure, figures
@@ -96,6 +97,11 @@ class Report(Compared):
         return found
 
     @cached_property
+    def compute(self) -> Compute | None:
+        """What recipes at several budgets make of them."""
+        return quality_against_compute(self.preflight.models, self.table)
+
+    @cached_property
     def progress(self) -> Comparison | None:
         """The headline metric of the snapshots of all models."""
         return quality_over_training(self.results, self.table.rows, MOST_LINES)
@@ -173,7 +179,14 @@ class Report(Compared):
     @cached_property
     def plots(self) -> dict[str, Plot]:
         """Every plot of the page, in its wide form, by the name of its file."""
-        comparisons = [*self.costs, *filter(None, [self.progress, self.speed]), *self.held_out, *self.diffusion]
+        compute = self.compute.plots if self.compute else []
+        comparisons = [
+            *self.costs,
+            *compute,
+            *filter(None, [self.progress, self.speed]),
+            *self.held_out,
+            *self.diffusion,
+        ]
         plots = {"quality-against-time": self.quality_plots[0]} if self.quality_plots[0] else {}
         plots |= {file_name(comparison.title): comparison.wide for comparison in comparisons}
         for study in self.studies:

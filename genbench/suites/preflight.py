@@ -30,6 +30,7 @@ def _common(entry: Mapping[str, Any], seeds: list[int]) -> dict[str, Any]:
         "description": entry["description"],
         "budget": entry.get("budget"),
         "series": entry.get("series"),
+        "first_stage": entry.get("first_stage"),
         "published": [published_figure(entry, figure) for figure in entry["published"]],
         "seeds": seeds,
         "checkpoints": list(checkpoints(entry)),

@@ -19,7 +19,7 @@ def with_budgets(models: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str,
     Raises InputError for lists of two lengths, and for names that stand twice.
     """
     found: dict[str, dict[str, Any]] = {}
-    lines: dict[str, str] = {}
+    lines: dict[Any, str] = {}
     for name, entry in models.items():
         with place(name):
             several = _of_budgets(name, entry)

@@ -1,0 +1,187 @@
+"""Quality against the cost of training: one line for each series, a recipe at several budgets, and what it shows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import pandas as pd
+
+from genbench.records.plan import ModelPlan
+from genbench.reporting.cells import Cell, deviation, rank
+from genbench.reporting.columns import TIME, TRAINING_TIME, Column
+from genbench.reporting.curves import compare_curves
+from genbench.reporting.numerals import Number, count
+from genbench.reporting.snapshots import NARROW, WIDE, Comparison
+from genbench.reporting.table import Row, Table
+
+BUDGET = "FLOPs of training"
+CAPTION = "Quality against {cost}, on a logarithmic scale: a line for each family, through its best row at each budget."
+
+
+@dataclass(frozen=True)
+class Point:
+    """The best row of a series at one budget, in FLOPs."""
+
+    budget: Number
+    row: Row
+
+
+@dataclass(frozen=True)
+class Line:
+    """A series: its name, its points by rising budget, the model of its largest one, and a sentence about them."""
+
+    name: str
+    points: Sequence[Point]
+    finding: str = ""
+
+    @property
+    def last(self) -> Row:
+        """The row of its largest budget."""
+        return self.points[-1].row
+
+    def at(self, budget: Number) -> Row | None:
+        """Its row at a budget, if it has one."""
+        return next((point.row for point in self.points if point.budget == budget), None)
+
+
+@dataclass(frozen=True)
+class Compute:
+    """The part of a page about compute: its plots, its lines, the best first, and all their budgets."""
+
+    plots: Sequence[Comparison]
+    lines: Sequence[Line]
+    budgets: Sequence[Number]
+    lead: Column
+    time: Column = TIME
+
+
+def quality_against_compute(models: Mapping[str, ModelPlan], table: Table) -> Compute | None:
+    """What the series of a suite make of their budgets; None where no series has results at two budgets.
+
+    models: of the plan. A budget is what the suite states, or else the FLOPs of the training.
+    """
+    lead = table.columns[0]
+    lines = [Line(name, points) for name, points in points_of(models, table).items()]
+    if all(len(line.points) < 2 for line in lines):
+        return None
+    lines.sort(key=lambda line: rank(line.last.cells[lead.key], lead))
+    budgets = sorted({point.budget for line in lines for point in line.points})
+    costs = {BUDGET: [(point.budget, point) for line in lines for point in line.points]}
+    times = training_times(models, table)
+    costs["seconds of training"] = [
+        (times[point.row.model], point) for line in lines for point in line.points if point.row.model in times
+    ]
+    named = {id(point): line.name for line in lines for point in line.points}
+    plots = [plot for cost, found in costs.items() if (plot := plotted(cost, found, named, lead, table.bars))]
+    told = [Line(line.name, line.points, finding(line, lines, lead)) for line in lines]
+    return Compute(plots, told, budgets, lead)
+
+
+def points_of(models: Mapping[str, ModelPlan], table: Table) -> dict[str, list[Point]]:
+    """The best measured row of every model of a series, by the series, with rising budgets."""
+    lead, found = table.columns[0], dict[str, dict[str, Point]]()
+    for row in table.rows:  # the best first
+        entry = models[row.model]
+        if entry.series is None or row.cells[lead.key].value is None or not row.generates:
+            continue
+        budget = entry.spec.get("training", {}).get("flops") or entry.training_flops
+        if budget:
+            found.setdefault(entry.series, {}).setdefault(row.model, Point(budget, row))
+    return {name: sorted(of.values(), key=lambda point: point.budget) for name, of in found.items()}
+
+
+def training_times(models: Mapping[str, ModelPlan], table: Table) -> dict[str, Number]:
+    """The mean seconds of each model's training and of its first stage's, where both are known."""
+    own = {row.model: cell.value for row in table.rows if (cell := row.cells.get(TRAINING_TIME.key)) and cell.value}
+    stages = {model: models[model].first_stage for model in own}
+    return {
+        model: seconds + (own[stage] if stage else 0)
+        for model, seconds in own.items()
+        if (stage := stages[model]) is None or stage in own
+    }
+
+
+def plotted(
+    cost: str, points: Sequence[tuple[Number, Point]], named: Mapping[int, str], lead: Column, bars: str
+) -> Comparison | None:
+    """Quality against one cost; None where fewer than two costs are known."""
+    shown = pd.DataFrame(
+        [
+            {
+                "name": named[id(point)],
+                "seed": 0,
+                "x": float(x),
+                "value": cell.value * lead.scale,
+                "std": cell.std * lead.scale if cell.std is not None else None,
+            }
+            for x, point in points
+            if (cell := point.row.cells[lead.key]).value is not None
+        ],
+        columns=["name", "seed", "x", "value", "std"],
+    ).astype({"std": float})
+    if shown["x"].nunique() < 2:
+        return None
+    plots = [compare_curves(shown, cost, lead.label, size, log_x=True) for size in (WIDE, NARROW)]
+    if not (plots[0] and plots[1]):
+        return None
+    said = [CAPTION.format(cost="the " + cost)]
+    if cost != BUDGET:
+        said.append("A first stage's time counts; times are of the machine that trained.")
+    said += [f"{lead.direction.capitalize()} is better."] if lead.direction else []
+    return Comparison(f"Quality against the {cost}", " ".join([*said, bars]).strip(), plots[0], plots[1], full=True)
+
+
+# --- What was found, in words -----------------------------------------------------------------------------------------
+
+
+def finding(line: Line, lines: Sequence[Line], lead: Column) -> str:
+    """One or two sentences about a line: at which budgets it leads, and what more compute bought."""
+    return " ".join(filter(None, [place_of(line, lines, lead), gains_of(line, lead)]))
+
+
+def place_of(line: Line, lines: Sequence[Line], lead: Column) -> str:
+    """At which budgets a line is the best, or not told apart from the best; of those that another one shares."""
+    leads, ties, behind = [], [], []
+    for point in line.points:
+        others = [row for other in lines if other is not line and (row := other.at(point.budget))]
+        if not others or lead.direction is None:
+            continue
+        cell = point.row.cells[lead.key]
+        best = min((row.cells[lead.key] for row in others), key=lambda other: rank(other, lead))
+        if not apart(cell, best, lead):
+            ties.append(point.budget)
+        else:
+            (leads if rank(cell, lead) < rank(best, lead) else behind).append(point.budget)
+    if behind and not (leads or ties):
+        return f"{line.name} is the best at no budget."
+    said = [f"is the best at {sums(leads)}"] if leads else []
+    said += [f"ties with the best at {sums(ties)}"] if ties else []
+    return f"{line.name} {' and '.join(said)}." if said else ""
+
+
+def gains_of(line: Line, lead: Column) -> str:
+    """What each larger budget did to the headline."""
+    said = []
+    for less, more in pairwise(line.points):
+        before, after = less.row.cells[lead.key], more.row.cells[lead.key]
+        times = f"{more.budget / less.budget:.3g} times the compute ({count(less.budget)} to {count(more.budget)})"
+        if before.value is None or after.value is None:
+            continue
+        if not apart(before, after, lead):
+            said.append(f"{times} changed it by no more than chance, from {before.text} to {after.text}")
+        else:
+            verb = "took" if rank(after, lead) < rank(before, lead) else "worsened"
+            said.append(f"{times} {verb} it from {before.text} to {after.text}")
+    text = "; ".join(said)
+    return f"{lead.label}: {text}." if text else ""
+
+
+def apart(a: Cell, b: Cell, lead: Column) -> bool:
+    """Whether two numbers are no tie, by the rule of the table: printed alike, or within two deviations."""
+    return a.text != b.text and abs(rank(a, lead) - rank(b, lead)) >= 2 * deviation(a, b)
+
+
+def sums(budgets: Sequence[Number]) -> str:
+    """1T, 4T and 16T FLOPs."""
+    *first, last = [count(budget) for budget in budgets]
+    return f"{', '.join(first)} and {last} FLOPs" if first else f"{last} FLOPs"
