@@ -66,13 +66,11 @@ def quality_against_compute(models: Mapping[str, ModelPlan], table: Table) -> Co
         return None
     lines.sort(key=lambda line: rank(line.last.cells[lead.key], lead))
     budgets = sorted({point.budget for line in lines for point in line.points})
-    costs = {BUDGET: [(point.budget, point) for line in lines for point in line.points]}
-    times = training_times(models, table)
-    costs["seconds of training"] = [
-        (times[point.row.model], point) for line in lines for point in line.points if point.row.model in times
-    ]
-    named = {id(point): line.name for line in lines for point in line.points}
-    plots = [plot for cost, found in costs.items() if (plot := plotted(cost, found, named, lead, table.bars))]
+    costs = {
+        BUDGET: {point.row.model: point.budget for line in lines for point in line.points},
+        "seconds of training": training_times(models, table),
+    }
+    plots = [plot for cost, found in costs.items() if (plot := plotted(cost, found, lines, lead, table.bars))]
     told = [Line(line.name, line.points, finding(line, lines, lead)) for line in lines]
     return Compute(plots, told, budgets, lead)
 
@@ -102,20 +100,21 @@ def training_times(models: Mapping[str, ModelPlan], table: Table) -> dict[str, N
 
 
 def plotted(
-    cost: str, points: Sequence[tuple[Number, Point]], named: Mapping[int, str], lead: Column, bars: str
+    cost: str, costs: Mapping[str, Number], lines: Sequence[Line], lead: Column, bars: str
 ) -> Comparison | None:
-    """Quality against one cost; None where fewer than two costs are known."""
+    """Quality against one cost, of each model as `costs` has it; None where fewer than two are known."""
     shown = pd.DataFrame(
         [
             {
-                "name": named[id(point)],
+                "name": line.name,
                 "seed": 0,
-                "x": float(x),
+                "x": float(costs[point.row.model]),
                 "value": cell.value * lead.scale,
                 "std": cell.std * lead.scale if cell.std is not None else None,
             }
-            for x, point in points
-            if (cell := point.row.cells[lead.key]).value is not None
+            for line in lines
+            for point in line.points
+            if point.row.model in costs and (cell := point.row.cells[lead.key]).value is not None
         ],
         columns=["name", "seed", "x", "value", "std"],
     ).astype({"std": float})
@@ -141,7 +140,9 @@ def finding(line: Line, lines: Sequence[Line], lead: Column) -> str:
 
 def place_of(line: Line, lines: Sequence[Line], lead: Column) -> str:
     """At which budgets a line is the best, or not told apart from the best; of those that another one shares."""
-    leads, ties, behind = [], [], []
+    leads: list[Number] = []
+    ties: list[Number] = []
+    behind: list[Number] = []
     for point in line.points:
         others = [row for other in lines if other is not line and (row := other.at(point.budget))]
         if not others or lead.direction is None:

@@ -112,6 +112,9 @@ class Config(Keys):
     """Training seeds; null takes the suite's."""
     num_samples: NumImages | None = None
     """Images drawn from each model; null takes the suite's."""
+    only: Text | SomeUnique[Text] | None = None
+    """A part of a suite of images: only these runs, each MODEL or MODEL/seedN, in which * stands for any text. What
+    other runs made stays, and the page shows all that there is; null makes all of them."""
 
     @classmethod
     def from_snakemake(cls, values: Mapping[str, Any]) -> dict[str, Any]:

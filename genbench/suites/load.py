@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ METHODS_BEFORE_0_2 = {  # by class or format: what the key `method` was called, 
     **dict.fromkeys(("diffusion.Diffusion", "diffusevae.DiffuseVAE", "diffusers", "improved-diffusion"), _DIFFUSION),
     "cold.ColdDiffusion": ("algorithm", ("improved", "naive")),
 }
+ONLY = "only"  # in a complete suite: patterns of the runs that are made now, where these are not all
 GIVEN = "given"  # the sampler's place in the paths of samples that were drawn elsewhere
 
 
@@ -55,7 +57,7 @@ def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str,
                 f"{path}: models: {name}: sample_batch_size: found {entry['sample_batch_size']}, expected at most "
                 f"num_samples {suite['num_samples']}"
             )
-    overrides = {key: config[key] for key in ("seeds", "num_samples") if config and config.get(key) is not None}
+    overrides = {key: config[key] for key in ("seeds", "num_samples", ONLY) if config and config.get(key) is not None}
     suite = {"name": path.stem, **suite, **overrides}
     suite.setdefault("snapshot_samples", suite["num_samples"])
     suite["snapshot_samples"] = min(suite["snapshot_samples"], suite["num_samples"])
@@ -107,7 +109,28 @@ def load_suites(names: str | Sequence[str], config: Mapping[str, Any]) -> dict[P
                     "another classifier; expected a `name` of its own"
                 )
         suites[path] = suite
+    for pattern in patterns(config.get(ONLY)):
+        if not any(is_asked([pattern], run) for suite in suites.values() for run in all_runs(suite)):
+            raise unknown_name(
+                f"config: {ONLY}", pattern, (run for suite in suites.values() for run in all_runs(suite))
+            )
     return suites
+
+
+def patterns(only: str | Sequence[str] | None) -> Sequence[str]:
+    """The key `only` as a list."""
+    return [only] if isinstance(only, str) else only or []
+
+
+def is_asked(only: Sequence[str], run: str) -> bool:
+    """Whether one of these patterns matches a run MODEL/seedN, or its model."""
+    return any(fnmatchcase(text, pattern) for pattern in only for text in (run, run.partition("/")[0]))
+
+
+def all_runs(suite: Mapping[str, Any]) -> Iterator[str]:
+    """Every run of a suite of images, as MODEL/seedN."""
+    for model, entry in suite["models"].items() if "kind" not in suite else ():
+        yield from (f"{model}/seed{seed}" for seed in seeds_of(suite, entry))
 
 
 def kind_of(entry: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from genbench.metrics import frechet_key
 from genbench.suites.families import model_of, needed
-from genbench.suites.load import QUANTISATION, checkpoints, seeds_of
+from genbench.suites.load import ONLY, QUANTISATION, checkpoints, is_asked, patterns, seeds_of
 
 RUN = "results/{suite}/{model}/seed{seed}"
 DRAW = f"{RUN}/{{checkpoint}}/{{sampler}}"
@@ -29,11 +29,17 @@ class Draw(NamedTuple):
 
 
 def runs(suite: Suite, *kinds: str) -> Iterator[tuple[str, Entry]]:
-    """The folder and the entry of every run whose entry is of one of these kinds: training, pretrained, samples."""
+    """The folder and the entry of every run whose entry is of one of these kinds: training, pretrained, samples. Where
+    the run of Snakemake is `only` of a part of the suite, these runs."""
     for model, entry in suite["models"].items():
         for seed in seeds_of(suite, entry):
-            if any(kind in entry for kind in kinds):
+            if any(kind in entry for kind in kinds) and is_part(suite, model, seed):
                 yield RUN.format(suite=suite["name"], model=model, seed=seed), entry
+
+
+def is_part(suite: Suite, model: str, seed: int) -> bool:
+    """Whether a run is of the part of the suite that is asked for."""
+    return ONLY not in suite or is_asked(patterns(suite[ONLY]), f"{model}/seed{seed}")
 
 
 def draws(suite: Suite, *kinds: str) -> Iterator[Draw]:
@@ -88,7 +94,11 @@ def run_files(suite: Suite, name: str, *kinds: str) -> list[str]:
 
 def speeds(suite: Suite) -> list[str]:
     """How fast every model samples: with the weights of its first seed, as the others are networks of the same size."""
-    models = [model for model, entry in suite["models"].items() if "samples" not in entry]
+    models = [
+        model
+        for model, entry in suite["models"].items()
+        if "samples" not in entry and is_part(suite, model, seeds_of(suite, entry)[0])
+    ]
     return [SPEED.format(suite=suite["name"], model=model) for model in models]
 
 

@@ -17,6 +17,7 @@ def test_lists_of_numbers(seeds: str) -> None:
     assert typed("suite=demo", "num_samples=10000", f"seeds={seeds}", "device=cpu") == {
         "suite": "demo", "num_samples": 10000, "seeds": [0, 1, 2], "device": "cpu", "data_root": "resources/downloads",
         "weights_root": "resources/weights", "jobs_per_gpu": 1, "container": "genbench.sif", "track": None,
+        "only": None,
     }  # fmt: skip
 
 

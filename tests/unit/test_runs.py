@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import pytest
 import yaml
 from entries import MODELS
 
+from genbench.errors import InputError
 from genbench.files.hub import format_options
 from genbench.suites import runs
-from genbench.suites.load import load_suite
+from genbench.suites.load import find_suite, load_suite, load_suites
 
 LABELLED = MODELS["ddpm"] | {"num_classes": 24, "multi_label": True}
 
@@ -108,3 +110,15 @@ def test_what_a_sampler_starts_from_and_what_neighbours_are_near_in(tmp_path: Pa
     read["evaluation"]["metrics"] = ["my.py:Sharpness"]
     assert runs.neighbour_metric(read) == "fd_objects"
     assert format_options(read["models"]["published"]["pretrained"]) == {"image_size": 32}
+
+
+def test_a_part_of_a_suite_is_its_runs_with_their_own_files_only() -> None:
+    path = find_suite("demo")
+    config = {"seeds": [0, 1], "only": ["ddpm/seed1", "va*"]}
+    part, whole = (load_suites("demo", given)[path] for given in (config, {"seeds": [0, 1]}))
+    assert {"/".join(file.split("/")[2:4]) for file in runs.results(part)} == {
+        *("ddpm/seed1", "vae/seed0", "vae/seed1", "vae/speed.json")  # speed is measured with the first seed
+    }
+    assert set(runs.results(part)) < set(runs.results(whole))
+    with pytest.raises(InputError, match=r"^config: only: found 'ddpn/seed0' \(did you mean 'ddpm/seed0'\?\)"):
+        load_suites("demo", {"only": "ddpn/seed0"})
