@@ -81,7 +81,11 @@ def read_hashed_json(path: str | os.PathLike[str], ours: bool = True) -> tuple[A
     hashed = isinstance(value, dict) and RECORD_SHA256 in value  # not in a user's own file
     if hashed:
         expected = value.pop(RECORD_SHA256)
-        if (found := sha256_json(value)) != expected:
+        try:
+            found = sha256_json(value)
+        except ValueError:  # Python reads NaN, which is no JSON and which `write_json` does not write
+            found = "none, for a number that is not finite"
+        if found != expected:
             raise InputError(
                 f"{path}: damaged, or changed by hand: found SHA-256 {found}, expected {expected}{repair(path)}"
             )

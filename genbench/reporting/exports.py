@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from genbench.reporting.cells import Cell
 from genbench.reporting.columns import FLOPS, NFE, PARAMETERS, TIME, TRAINING_TIME, Column
-from genbench.reporting.latex import escape_latex
+from genbench.reporting.latex import escape_latex, lacking_letters
 from genbench.reporting.numerals import Number, one_line
 from genbench.reporting.table import Row, Table
 
@@ -109,13 +109,17 @@ def latex(table: Table) -> str:
     ]
     begin = [r"\begin{table*}", r"\centering\small\setlength{\tabcolsep}{4pt}"]
     end = [r"\end{table*}"]
+    lacking = sorted({letter for row in table.rows for letter in lacking_letters(f"{named(row)}{row.sampler_label}")})
+    unprinted = [f"A question mark stands for a letter that LaTeX's default fonts lack ({len(lacking)} of them)."]
     notes = [r"\footnotesize\raggedright", *(f"{escape_latex(remark)}\\par" for remark in remarks(table))]
+    notes += [f"{escape_latex(note)}\\par" for note in unprinted if lacking]
     notes += [f"$^{{{mark}}}$~{escape_latex(note)}\\par" for mark, note in marked_notes(table, columns)]
     if rows * len(tabulars) // len(pieces) <= PAGE_ROWS:
         body = [*begin, *(line for lines in tabulars for line in lines), *notes, *end]
     else:
         body = [line for lines in tabulars for line in [*begin, *lines, *end]] + ["{" + notes[0], *notes[1:], "}"]
-    return "\n".join([r"% \usepackage{booktabs,graphicx}", *body, ""])
+    comments = [f"% printed as ?: {' '.join(lacking)}"] if lacking else []
+    return "\n".join([r"% \usepackage{booktabs,graphicx}", *comments, *body, ""])
 
 
 def latex_tabular(table: Table, columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:

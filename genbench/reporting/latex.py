@@ -56,6 +56,11 @@ def escape_latex(text: str) -> str:
     )
 
 
+def lacking_letters(text: str) -> set[str]:
+    """The letters of a text for which `escape_latex` has a question mark."""
+    return {letter for letter in unicodedata.normalize("NFC", one_line(text)) if latex_letter(letter) == "?"} - {"?"}
+
+
 def latex_letter(letter: str) -> str:
     """One letter, with its accents, as LaTeX prints it: by commands, which every encoding of fonts has."""
     if letter in LATEX or letter.isascii():

@@ -49,12 +49,18 @@ def reason(folder: Path, record: str, logs: tuple[str, ...], step: str) -> str |
 
 def unreadable(step: str, error: Exception, root: Path) -> str:
     """Why a row has no numbers whose training or result cannot be read. The names of files begin below `root`."""
-    return f"its {step} cannot be read: {one_line(str(error).replace(f'{root}/', ''))[:LONGEST]}"
+    return f"its {step} cannot be read: {_below(error, root)}"
 
 
 def left_out(path: Path, error: Exception, root: Path) -> str:
     """That an optional file is left out, and why."""
-    return f"{path.name} is left out, since it cannot be read: {one_line(str(error).replace(f'{root}/', ''))[:LONGEST]}"
+    return f"{path.name} is left out, since it cannot be read: {_below(error, root)}"
+
+
+def _below(error: Exception, root: Path) -> str:
+    """An error in which files begin below `root`, but not in the command at its end, which is to be typed."""
+    said, command, path = str(error).partition("rm ")
+    return one_line(said.replace(f"{root}/", "") + command + path)[:LONGEST]
 
 
 def without_numbers(known: Mapping[str, Any], why: str, several: bool) -> dict[str, Any]:

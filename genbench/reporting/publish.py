@@ -113,7 +113,11 @@ def read_summaries(out_dir: Path) -> list[Mapping[str, Any]]:
     """The summaries in a folder, in the order of their names. Other JSON files are passed over with a warning."""
     summaries: list[Mapping[str, Any]] = []
     for path in sorted(out_dir.glob("*.json")):
-        summary = read_json(path)
+        try:
+            summary = read_json(path)
+        except InputError as error:  # perhaps a file of the user's: one stops no page of the others
+            log.warning("%s; left out of the index", error)
+            continue
         if isinstance(summary, dict) and summary.get("format") == FORMAT:
             summaries.append(summary)
         else:

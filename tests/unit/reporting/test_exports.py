@@ -116,6 +116,13 @@ def test_latex_takes_the_table_as_it_is(demo, evil, tmp_path):
         assert {label for label in LABELS.values() if label} - printed == set()
 
 
+def test_letters_that_the_fonts_lack_are_named(evil):
+    text = latex(replace(evil, rows=[replace(evil.rows[0], label="模型甲?"), replace(evil.rows[0], label="模型乙")]))
+    assert text.splitlines()[1] == "% printed as ?: 乙 型 模 甲"
+    assert "A question mark stands for a letter that LaTeX's default fonts lack (4 of them).\\par" in text
+    assert "printed as ?" not in latex(replace(evil, rows=[replace(evil.rows[0], label="β-VAE?")]))
+
+
 def test_latex_and_markdown_escape_what_they_would_obey():
     assert escape_latex(r"100% \input{x} ~^ $a$ #1") == (
         r"100\% \textbackslash{}input\{x\} \textasciitilde{}\textasciicircum{} \$a\$ \#1"

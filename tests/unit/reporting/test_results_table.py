@@ -144,6 +144,24 @@ def test_what_is_missing_is_a_row_with_its_reason(tmp_path, optional, record, lo
         assert f"without numbers: GAN: {reason}" in made(folder.parent / "report", ["demo"])
 
 
+def test_a_record_without_a_finite_number_is_one_row_s_fault(tmp_path):
+    """As other programs write it; and what the row advises can be typed."""
+    folder = write_results(tmp_path, models=FEW)
+    path = folder / DRAW / "metrics.json"
+    path.write_text(path.read_text().replace("61.3", "NaN"))
+    gan = next(row for row in table_of(folder).rows if row.model == "gan")
+    assert gan.remarks[0].startswith(f"its result cannot be read: {DRAW}/metrics.json: damaged, or changed by hand: ")
+    assert gan.remarks[0].endswith(f"; delete it and run again, so that it is made anew: rm {path}")
+
+
+def test_a_broken_file_beside_the_pages_stops_none_of_them(tmp_path):
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report/notes.json").write_text("[1, 2")
+    report = render(write_results(tmp_path, models=FEW))
+    assert (report / "index.html").read_text() == (report / "demo.html").read_text()
+    assert (report / "notes.json").read_text() == "[1, 2"
+
+
 def test_a_report_can_be_made_before_anything_is_trained(tmp_path):
     folder = write_results(tmp_path, models=FEW)
     for part in folder.iterdir():
@@ -234,7 +252,7 @@ def test_the_page_of_damaged_files_names_them(tmp_path):
     for told in (
         "Real images: metrics.json is left out, since it cannot be read: real/metrics.json: not valid JSON",
         "Real images: grid.png is left out, since it cannot be read: real/grid.png: expected a PNG picture",
-        "its result cannot be read: [Errno 21] Is a directory",
+        f"its result cannot be read: {DRAW}/metrics.json: is a directory, expected a JSON file",
         "history.jsonl is left out, since it cannot be read: vae/seed0/history.jsonl, line 2: expected a JSON object",
     ):
         assert told in text
