@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import time
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -191,7 +191,11 @@ def report_so_far():
     """The first page over what a run has made whose jobs failed; None where there is nothing yet to report, or elsewhere."""
     if workflow.storage_settings.default_storage_prefix:
         return None
-    from genbench.reporting.publish import publish_unfinished  # which takes seconds
+    from genbench.reporting.language import publish_language  # which takes seconds
+    from genbench.reporting.publish import publish_unfinished
 
+    results, folders = Path("results"), (REPORT.parent, Path(CHECKOUT) / "report")
     sources = {name: [Path(path) for path in runs.results(suite)] for name, suite in SUITES.items()}
-    return publish_unfinished(sources, Path("results"), REPORT.parent, Path(CHECKOUT) / "report")
+    sources |= {name: [Path(path) for path in language_results(suite)] for name, suite in LANGUAGE.items()}
+    others = {name: partial(publish_language, suite, results / name, *folders) for name, suite in LANGUAGE.items()}
+    return publish_unfinished(sources, results, *folders, others)

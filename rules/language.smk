@@ -22,7 +22,7 @@ rule prepare_text:
         runtime=growing(60),
     params:
         text=lambda wildcards: json.dumps(
-            {split: language_suite(wildcards)["text"][split] for split in ("train", "test")}
+            {split: language_suite(wildcards)["text"][split] for split in splits(language_suite(wildcards)["text"])}
         ),
         tokenizer=lambda wildcards: json.dumps(language_suite(wildcards)["tokenizer"]),
         data_root=config["data_root"],

@@ -1,6 +1,9 @@
 # What the suites of language models give to the jobs of rules/language.smk: pure functions from wildcards, as in
 # entries.smk. Its wildcards are constrained here, since the Snakefile's are those of suites of images.
 
+from genbench.data import texts
+from genbench.suites.language import KINDS
+
 LANGUAGE = {name: suite for name, (_, suite) in FILES.items() if suite.get("kind") == "language"}
 OF_LANGUAGE = {
     "suite": any_of(LANGUAGE),
@@ -24,13 +27,22 @@ def language_entry(wildcards):
 
 
 def text_files(wildcards):
-    """The suite's files of text. One that is missing is said in one line, before any job starts."""
+    """The suite's own files of text. One that is missing is said in one line, before any job starts. Those of WikiText-2
+    are no inputs: the job fetches what is missing of them, and verifies all."""
     text = language_suite(wildcards)["text"]
     try:
-        with errors.place(FILES[wildcards.suite][0], "text"):
-            return [str(existing_path(text[split], Path(config["data_root"]), split)) for split in ("train", "test")]
+        with errors.place(FILES[wildcards.suite][0]):
+            found = [
+                texts.text_file(text[split], Path(config["data_root"]), split, fetch=False) for split in splits(text)
+            ]
     except InputError as error:
         sys.exit(f"error: {error}")
+    return [str(path) for split, path in zip(splits(text), found) if text[split] not in texts.PUBLISHED]
+
+
+def splits(text):
+    """The keys of a suite's `text` that name files."""
+    return [split for split in texts.SPLITS if split in text]
 
 
 def language_spec(wildcards):
@@ -39,14 +51,19 @@ def language_spec(wildcards):
     return json.dumps({key: found[key] for key in ("model", "pretrained", "training") if key in found})
 
 
-def language_runs(wildcards, *names, kinds=("ngram", "model", "pretrained")):
-    """These files of every run of these kinds; what is not trained, or only counts, has one, of the first seed."""
-    suite = language_suite(wildcards)
+def language_runs(wildcards, *names, kinds=KINDS):
+    """These files of every run of these kinds."""
+    return language_results(language_suite(wildcards), *names, kinds=kinds)
+
+
+def language_results(suite, *names, kinds=KINDS):
+    """These files of every run of these kinds, by default their scores; what is not trained, or only counts, has one run,
+    of the first seed."""
     return [
-        f"{RUN.format(suite=wildcards.suite, model=model, seed=seed)}/{name}"
+        f"{RUN.format(suite=suite['name'], model=model, seed=seed)}/{name}"
         for model, found in suite["models"].items()
         for seed in (suite["seeds"] if "training" in found else suite["seeds"][:1])
-        for name in names
+        for name in names or ["perplexity.json"]
         if any(kind in found for kind in kinds)
     ]
 

@@ -108,6 +108,12 @@ def sha256_file(path: str | os.PathLike[str]) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def git_sha1(path: str | os.PathLike[str]) -> str:
+    """The hash that git has for a file's content, in hexadecimal."""
+    content = Path(path).read_bytes()
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
 def check_sha256(path: str | os.PathLike[str], expected: str) -> None:
     """Raise InputError unless there is a file of ours at `path` with this hash."""
     found = sha256_file(path) if Path(path).exists() else None

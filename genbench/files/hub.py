@@ -4,17 +4,17 @@ A commit and no branch: a branch moves, and the row of a table must stay what it
 of every file, is kept beside the files, so that they are verified again where there is no network.
 """
 
-import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from genbench.errors import InputError, place
-from genbench.files.artifacts import read_json, sha256_file
+from genbench.files.artifacts import git_sha1, read_json, sha256_file
 from genbench.files.downloads import download, existing_path
 
 CONFIG, SCHEDULER = "config.json", "scheduler_config.json"
@@ -51,9 +51,7 @@ def _check(path: Path, file: Mapping[str, Any]) -> None:
     if file.get("lfs"):
         kind, expected, found = "SHA-256", file["lfs"].get("oid"), sha256_file(path)
     else:
-        content = path.read_bytes()
-        kind, expected = "git's hash", file.get("oid")
-        found = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+        kind, expected, found = "git's hash", file.get("oid"), git_sha1(path)
     if found != expected:
         raise InputError(f"{path}: found {kind} {found}, expected {expected}, as the hub lists it; delete the file")
 
@@ -170,3 +168,25 @@ def pretrained_path(given: Mapping[str, Any], data_root: Path) -> Path:
     if given["format"] != "diffusers":
         raise InputError(f"key 'hub': found with format {given['format']!r}, expected 'diffusers'; others take 'path'")
     return fetch_hub(given["hub"], given["revision"], data_root)
+
+
+def published_folder(source: Mapping[str, Any], data_root: Path) -> Path:
+    """The folder of a published language model: the user's own `path`, or that of the `hub`'s commit, downloaded."""
+    if "hub" in source:
+        return fetch_hub(source["hub"], source["revision"], data_root, language_files)
+    return existing_path(source["path"], data_root)
+
+
+def is_here(source: Mapping[str, Any], data_root: Path) -> bool:
+    """Whether nothing of a published language model is downloaded any more."""
+    return "path" in source or hub_folder(source["hub"], source["revision"], data_root).is_dir()
+
+
+@contextmanager
+def reading(folder: Path, what: str) -> Iterator[None]:
+    """Say in one line that transformers finds no `what` in a folder: it raises anything for what it does not know."""
+    try:
+        yield
+    except Exception as error:
+        text = " ".join(str(error).split())[:200]
+        raise InputError(f"{folder}: no {what} that transformers reads ({text})") from None

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from genbench.errors import InputError, place
+from genbench.files.hub import published_folder, reading
 from genbench.files.weights import load_tensors
-from genbench.language.published import published_folder
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -24,19 +24,11 @@ def configuration(entry: Mapping[str, Any], vocab_size: int, data_root: Path) ->
     with place(key):
         if key == "model":
             own = {"vocab_size": vocab_size, "word_embed_proj_dim": entry["model"]["hidden_size"], **entry["model"]}
-            if own["hidden_size"] % own["num_attention_heads"]:
-                raise InputError(
-                    f"num_attention_heads: found {own['num_attention_heads']}, expected a divisor of hidden_size "
-                    f"{own['hidden_size']}"
-                )
             config: PretrainedConfig = OPTConfig(**own, bos_token_id=0, eos_token_id=0, pad_token_id=None)
         else:
             folder = published_folder(entry["pretrained"], data_root)
-            try:
+            with reading(folder, "configuration"):
                 config = AutoConfig.from_pretrained(folder, local_files_only=True)
-            except Exception as error:  # transformers raises anything for what it does not find or know
-                text = " ".join(str(error).split())[:200]
-                raise InputError(f"{folder}: no configuration that transformers reads ({text})") from None
         if vocab_size > config.vocab_size:
             raise InputError(
                 f"vocab_size: found {config.vocab_size:,} in the model and {vocab_size:,} tokens of the tokenizer, "
@@ -64,11 +56,8 @@ def build(entry: Mapping[str, Any], vocab_size: int, data_root: Path, seed: int)
     else:
         with place("pretrained"):
             folder = published_folder(entry["pretrained"], data_root)
-            try:
+            with reading(folder, "weights"):
                 network = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
-            except Exception as error:
-                text = " ".join(str(error).split())[:200]
-                raise InputError(f"{folder}: no weights that transformers reads ({text})") from None
     return network, json.loads(config.to_json_string(use_diff=True))
 
 

@@ -1,37 +1,60 @@
-"""n-gram models to compare with, on the same tokens: interpolated absolute discounting (Ney et al. 1994), by NLTK.
-
-Not Kneser-Ney: NLTK's walks over all n-grams for each token that it scores (https://github.com/nltk/nltk/issues/3317).
-"""
+"""n-gram models to compare with, on the same tokens: interpolated Kneser-Ney (Ney et al. 1994), by NLTK."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from functools import cache
 
-DISCOUNT = 0.75  # what each count gives to what was not seen: the usual value, and NLTK's
+DISCOUNT = 0.75  # what each count gives to what was not seen: the usual value
 
 
 class NgramModel:
-    """What follows n - 1 tokens, by how often it did in a text.
+    """What follows n - 1 tokens, by how often it did in a text; in shorter contexts, by how many things it followed.
 
-    Each token of the vocabulary counts once more than it occurs, so that none is impossible. tokens: the text, behind
-    the mark of its beginning.
+    Each token of the vocabulary counts once more than it occurs (in a model of single tokens), or follows one thing
+    more than it does, so that none is impossible. tokens: the text, behind the mark of its beginning.
     """
 
     def __init__(self, order: int, tokens: Sequence[int], vocab_size: int) -> None:
-        from nltk.lm import AbsoluteDiscountingInterpolated, NgramCounter, Vocabulary
+        from nltk.lm import MLE, KneserNeyInterpolated, NgramCounter, Vocabulary
 
         self.order = order
-        grams: Iterable[tuple[int, ...]] = (
+        grams = (
             tuple(tokens[end - length : end])
             for length in range(1, order + 1)
             for end in range(max(length, 2), len(tokens) + 1)  # the beginning is no token that follows
         )
-        counter = NgramCounter([grams, ((token,) for token in range(vocab_size))])
-        vocabulary = Vocabulary(range(vocab_size), unk_cutoff=1)
-        model = AbsoluteDiscountingInterpolated(order, DISCOUNT, vocabulary=vocabulary, counter=counter)
+        self.counter = counter = NgramCounter([grams])
         self.size = sum(len(following) for n in range(2, order + 1) for following in counter[n].values()) + vocab_size
+        nothing = () if order == 1 else (vocab_size,)  # what each token follows once more: no token of the text
+        counter.update([[(*nothing, token) for token in range(vocab_size)]])
+        vocabulary = Vocabulary(range(vocab_size), unk_cutoff=1)
+        if order == 1:
+            model = MLE(1, vocabulary=vocabulary, counter=counter)
+        else:
+            model = KneserNeyInterpolated(order, DISCOUNT, vocabulary=vocabulary, counter=counter)
+            self._follows, self._followed = self._continuations()
+            model.estimator._continuation_counts = self._continuation_counts
         model.unmasked_score = cache(model.unmasked_score)  # it asks itself for every shorter context
         self._score = model.unmasked_score
+
+    def _continuations(self) -> tuple[Counter[tuple[int, ...]], Counter[tuple[int, ...]]]:
+        """How many things each n-gram follows; and the sums of that over all n-grams of a context.
+
+        NLTK looks through all n-grams for each token that it scores (https://github.com/nltk/nltk/issues/3317).
+        """
+        follows, followed = Counter[tuple[int, ...]](), Counter[tuple[int, ...]]()
+        for n in range(2, self.order + 1):
+            for (_, *context), following in self.counter[n].items():
+                follows.update((*context, token) for token in following)
+                followed[tuple(context)] += len(following)
+        return follows, followed
+
+    def _continuation_counts(self, word: int, context: tuple[int, ...] = ()) -> tuple[int, int]:
+        if found := self._followed[context]:
+            return self._follows[*context, word], found
+        counts = self.counter[context]  # nothing stands before the text, with which this context begins
+        return counts[word], counts.N()
 
     def losses(self, tokens: Sequence[int]) -> list[float]:
         """Negative log-likelihoods of all tokens but the first, in nats."""

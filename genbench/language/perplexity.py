@@ -5,9 +5,7 @@ one before did not score is counted, as in "Perplexity of fixed-length models" o
 token of the text is counted once; the mark of its beginning, which only stands before it, is not.
 """
 
-import math
 import time
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +17,10 @@ from genbench.files.artifacts import write_json
 from genbench.files.weights import load_tensors
 from genbench.language.models import load_model
 from genbench.language.ngrams import NgramModel
-from genbench.machine.devices import device_label, peak_memory, synchronise
-from genbench.records.language import Perplexity
+from genbench.machine.devices import device_label, peak_memory
+from genbench.records.language import Perplexity, perplexities
 from genbench.records.provenance import Provenance
-
-
-def windows(length: int, window: int, stride: int) -> Iterator[tuple[int, int, int]]:
-    """(begin, end, first) of each window of a text of `length` tokens: it sees begin to end - 1, scores from first."""
-    scored = 1  # nothing predicts the first token
-    for begin in range(0, length, min(stride, window - 1)):
-        end = min(begin + window, length)
-        if scored < end:
-            yield begin, end, scored
-        scored = end
-        if end == length:
-            return
+from genbench.training.windows import overlapping
 
 
 @torch.inference_mode()
@@ -41,7 +28,7 @@ def token_losses(network: nn.Module, tokens: Tensor, window: int, stride: int, b
     """Negative log-likelihoods (N - 1,) of all tokens (N,) but the first, float64, in nats; computed in float32."""
     losses = torch.empty(len(tokens) - 1, dtype=torch.float64)
     device = next(network.parameters()).device
-    found = list(windows(len(tokens), window, stride))
+    found = list(overlapping(len(tokens), window, stride))
     while found:
         size = found[0][1] - found[0][0]
         part = [span for span in found[:batch_size] if span[1] - span[0] == size]
@@ -54,55 +41,38 @@ def token_losses(network: nn.Module, tokens: Tensor, window: int, stride: int, b
     return losses
 
 
-def perplexities(losses: Sequence[float] | Tensor, words: int, size: int) -> dict[str, float]:
-    """Per token, per word, and bits per byte, of a text of `words` words and `size` bytes. losses: in nats."""
-    total = math.fsum(losses.tolist() if isinstance(losses, Tensor) else losses)
-    return {
-        "perplexity_per_token": math.exp(total / len(losses)),
-        "perplexity_per_word": math.exp(total / words),
-        "bits_per_byte": total / math.log(2) / size,
-    }
-
-
 def evaluate(
     tokens: Path, out: Path, evaluation: dict[str, Any], *, model: Path | None, order: int | None, device: torch.device
 ) -> None:
     """Score the test text by a network's file, or by an n-gram model of this order; writes `out`, perplexity.json."""
     texts, info = load_tensors(tokens)
-    test = texts["test"]
-    provenance = Provenance.collect("torch", "transformers", "nltk", kind="language")
+    test, known = texts["test"], dict[str, Any](fit_seconds=None, model_sha256=None)
     if model is not None:
         network, trained = load_model(model, device)
+        known |= {"window": evaluation["window"], "stride": evaluation["stride"], "model_sha256": trained["sha256"]}
+        known["parameters"] = sum(weight.numel() for weight in network.parameters())
         token_losses(network, test[: evaluation["window"]], **evaluation)  # the first call makes room
         started = time.monotonic()
-        losses: Sequence[float] | Tensor = token_losses(network, test, **evaluation)
-        synchronise(device)
-        parameters, weights = sum(weight.numel() for weight in network.parameters()), trained["sha256"]
-        fitted = None
+        losses = token_losses(network, test, **evaluation).tolist()
     else:
         assert order is not None
         NgramModel(order, [0, 0], 1)  # imports NLTK
         started = time.monotonic()
         ngrams = NgramModel(order, texts["train"].tolist(), info["vocab_size"])
-        fitted = time.monotonic() - started
+        known |= {"window": order, "stride": 1, "parameters": ngrams.size}
+        known["fit_seconds"] = time.monotonic() - started
         started = time.monotonic()
         losses = ngrams.losses(test.tolist())
-        parameters, weights = ngrams.size, None
     seconds = time.monotonic() - started
     record = Perplexity(
-        **perplexities(losses, info["words"], info["bytes"]),
+        **perplexities(losses, info["words"], info["bytes"]) | known,
         tokens=len(losses),
         words=info["words"],
-        window=evaluation["window"] if order is None else order,
-        stride=evaluation["stride"] if order is None else 1,
-        parameters=parameters,
-        fit_seconds=fitted,
         seconds=round(seconds, 3),
         seconds_per_1000_tokens=1000 * seconds / len(losses),
         device=device_label(device),
         peak_memory_bytes=peak_memory(device),
         tokens_sha256=info["sha256"],
-        model_sha256=weights,
-        provenance=provenance,
+        provenance=Provenance.collect("torch", "transformers", "nltk", kind="language"),
     )
     write_json(out, record.content())

@@ -16,7 +16,7 @@ from genbench.errors import InputError
 from genbench.files.artifacts import write_json
 from genbench.language.models import load_model
 from genbench.language.text import encode, load_tokenizer
-from genbench.machine.devices import device_label, synchronise
+from genbench.machine.devices import device_label
 from genbench.processes.noise import Noise
 from genbench.records.language import GeneratedText, Texts
 from genbench.records.provenance import Provenance
@@ -50,12 +50,12 @@ def write_texts(
     samples: that key of a suite. Raises InputError for a prompt that leaves too few places for its continuation.
     """
     network, info = load_model(model, device)
-    reader = load_tokenizer(tokenizer)
+    reader, size = load_tokenizer(tokenizer), samples["batch_size"]
     options = {key: samples[key] for key in ("tokens", "temperature", "top_k")}
-    size, started, count, found = samples["batch_size"], time.monotonic(), 0, []
+    places = info["config"].get("max_position_embeddings", float("inf"))
+    started, count, texts = time.monotonic(), 0, []
     for text in samples["prompts"]:
         prompt = encode(reader, text)
-        places = info["config"].get("max_position_embeddings", len(prompt) + options["tokens"])
         if len(prompt) + options["tokens"] > places:
             raise InputError(
                 f"samples: found a prompt of {len(prompt)} tokens and {options['tokens']} more, expected at most the "
@@ -64,16 +64,12 @@ def write_texts(
         for first in range(0, len(seeds), size):
             part = list(seeds[first : first + size])
             padded = torch.tensor(part + part[-1:] * (size - len(part)), device=device)
-            drawn = continuations(network, prompt, padded, **options)[: len(part)].tolist()
-            found += [
-                GeneratedText(prompt=text, seed=seed, text=str(reader.decode(ids)), tokens=len(ids))
-                for seed, ids in zip(part, drawn, strict=True)
-            ]
+            for seed, ids in zip(part, continuations(network, prompt, padded, **options).tolist(), strict=False):
+                texts.append(GeneratedText(prompt=text, seed=seed, text=str(reader.decode(ids)), tokens=len(ids)))
             count += len(padded) * options["tokens"]
-    synchronise(device)
     seconds = time.monotonic() - started
     record = Texts(
-        texts=found,
+        texts=texts,
         options=options | {"batch_size": size},
         seconds=round(seconds, 3),
         seconds_per_1000_tokens=1000 * seconds / count,

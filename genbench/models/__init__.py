@@ -37,8 +37,26 @@ class Batch:
     gather: Callable[[Tensor], Tensor] = _as_it_is
 
 
-class Model(nn.Module, ABC):
-    """Base of all families. Constructors take keyword-only arguments: they are the schema of a suite's entry.
+class Learner(nn.Module, ABC):
+    """What the trainer trains: it says what to minimise, submodule by submodule."""
+
+    @abstractmethod
+    def losses(self, batch: Any, step: int) -> Iterator[tuple[str, Scalar]]:
+        """Yield (name of a submodule, its loss) in turn; the trainer updates that submodule before it asks again.
+
+        batch: what was dealt out to this step, with `metrics`, as `Batch` has. step counts the iterations from 0.
+        """
+
+    def validate(self, batch: Any) -> dict[str, Tensor]:
+        """What to watch on held-out images while training: name to the mean over `batch`, a scalar.
+
+        Called without gradients, in evaluation mode, on the weights that would be saved. Empty: nothing to watch.
+        """
+        return {}
+
+
+class Model(Learner):
+    """Base of all families of images. Constructors take keyword-only arguments: they are the schema of a suite's entry.
 
     Random numbers come from `batch.noise` and `noise` alone, never from torch's global state, so that results do
     not depend on how a batch is divided (dropout is the exception).
@@ -79,13 +97,6 @@ class Model(nn.Module, ABC):
         """Steps of `losses` that stand for all, with their shares of a training: its FLOPs are counted at these.
 
         Empty: all steps from the first to that at which every submodule has moved, each as often as another.
-        """
-        return {}
-
-    def validate(self, batch: Batch) -> dict[str, Tensor]:
-        """What to watch on held-out images while training: name to the mean over `batch`, a scalar.
-
-        Called without gradients, in evaluation mode, on the weights that would be saved. Empty: nothing to watch.
         """
         return {}
 

@@ -1,5 +1,7 @@
 """The records of language models: text.json, training.json, perplexity.json and texts.json of their suites."""
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import Field
@@ -12,17 +14,20 @@ HERE = "where the file comes from: see docs/results.md"
 
 
 class TextCounts(Record):
-    """text.json: what was counted in the two texts of a suite."""
+    """text.json: what was counted in the texts of a suite."""
 
     train_tokens: int = Field(description="tokens of the training text")
     train_words: int = Field(description=f"its words: what stands {WORDS}")
+    valid_tokens: int = Field(description="tokens of the held-out text, which only learning curves look at")
+    valid_words: int = Field(description=f"its words: what stands {WORDS}")
     test_tokens: int = Field(description="tokens of the test text, all of which are scored")
     test_words: int = Field(description=f"its words: what stands {WORDS}")
     test_bytes: int = Field(description="its bytes in UTF-8")
     vocab_size: int = Field(description="tokens that the tokenizer knows")
     train_sha256: str = Field(description="hash of the training text")
+    valid_sha256: str = Field(description="hash of the held-out text")
     test_sha256: str = Field(description="hash of the test text")
-    tokens_sha256: str = Field(description="hash of the tokens of both")
+    tokens_sha256: str = Field(description="hash of the tokens of all three")
     provenance: Provenance | None = Field(default=None, description=HERE)
 
 
@@ -67,6 +72,19 @@ class Perplexity(Record):
     tokens_sha256: str = Field(description="hash of the tokens")
     model_sha256: str | None = Field(description="hash of the weights; null of an n-gram model")
     provenance: Provenance | None = Field(default=None, description=HERE)
+
+
+def perplexities(losses: Sequence[float], words: int, size: int) -> dict[str, Any]:
+    """A text's perplexity per token and per word, and its bits per byte, as a `Perplexity` has them.
+
+    losses: of its tokens, negative log-likelihoods in nats; words, size: how many words and bytes it has.
+    """
+    total = math.fsum(losses)
+    return {
+        "perplexity_per_token": math.exp(total / len(losses)),
+        "perplexity_per_word": math.exp(total / words),
+        "bits_per_byte": total / math.log(2) / size,
+    }
 
 
 class GeneratedText(Record):

@@ -18,6 +18,7 @@ from genbench.records.language import LanguageTraining, Perplexity, TextCounts, 
 from genbench.records.record import read_record
 from genbench.reporting.curves import compare_curves
 from genbench.reporting.drawing import Plot
+from genbench.reporting.missing import UNREADABLE, reason, unreadable
 from genbench.reporting.numerals import count, duration, memory, plus_minus, significant
 from genbench.reporting.page import environment
 from genbench.reporting.publish import write_text
@@ -65,24 +66,29 @@ class LanguageReport:
     def __init__(self, suite: Mapping[str, Any], results: Path) -> None:
         self.suite, self.columns = suite, COLUMNS
         self.counts = read_record(results / "text/text.json", TextCounts)
-        self.runs = {name: list(_runs(suite, results / name, entry)) for name, entry in suite["models"].items()}
-        rows = [_row(name, suite["models"][name], runs) for name, runs in self.runs.items()]
+        self.runs: dict[str, list[Run]] = {}
+        self.missing: list[tuple[str, str]] = []  # model, and why it or one of its seeds has no numbers
+        for name, entry in suite["models"].items():
+            self.runs[name], reasons = _runs(suite, results / name, entry)
+            self.missing += [(entry["label"], why) for why in reasons]
+        rows = [_row(name, suite["models"][name], runs) for name, runs in self.runs.items() if runs]
         self.rows = sorted(rows, key=lambda row: row.values["per_word"])
-        self.best = {key: min(row.values[key] for row in rows) for key in ("per_word", "per_token", "bits_per_byte")}
+        scores = ("per_word", "per_token", "bits_per_byte")
+        self.best = {key: min((row.values[key] for row in rows), default=math.nan) for key in scores}
         self.curves = [self._curves(size) for size in (WIDE, NARROW)]
 
     def _curves(self, size: tuple[float, float]) -> Plot | None:
-        """Perplexity per token over the tokens learned, of the training text and of the start of the test text."""
+        """Perplexity per token over the tokens learned, of the training text and of the held-out text."""
         points = [
             {
                 "name": f"{self.suite['models'][name]['label']}, {what}",
                 "seed": run.seed,
                 "x": line["tokens_seen"],
-                "value": math.exp(min(line[key]["loss"], 50.0)),
+                "value": math.exp(min(line[key][part], 50.0)),
             }
             for name, runs in self.runs.items()
             for run in runs
-            for what, key in (("training text", "losses"), ("test text", "validation"))
+            for what, key, part in (("training text", "losses", "network"), ("held-out text", "validation", "loss"))
             for line in run.history
             if key in line
         ]
@@ -93,7 +99,7 @@ class LanguageReport:
     @property
     def texts(self) -> list[tuple[str, Texts]]:
         """The texts of each network's first seed."""
-        found = [(self.suite["models"][name]["label"], runs[0].texts) for name, runs in self.runs.items()]
+        found = [(self.suite["models"][name]["label"], runs[0].texts) for name, runs in self.runs.items() if runs]
         return [(label, texts) for label, texts in found if texts is not None]
 
     @property
@@ -125,6 +131,7 @@ class LanguageReport:
             f"  {place}. {row.label}: perplexity {row.cells['per_word']} per word, {row.cells['per_token']} per token"
             for place, row in enumerate(self.rows, start=1)
         ]
+        lines += [f"  without numbers: {label}: {why}" for label, why in self.missing]
         return {
             "format": FORMAT,
             "kind": "language",
@@ -146,16 +153,29 @@ class LanguageReport:
         )
 
 
-def _runs(suite: Mapping[str, Any], folder: Path, entry: Mapping[str, Any]) -> Any:
-    for seed in suite["seeds"] if "training" in entry else suite["seeds"][:1]:
-        run = folder / f"seed{seed}"
-        score = read_record(run / "perplexity.json", Perplexity)
-        if "ngram" in entry:
-            yield Run(seed, score, None, None, [])
+def _runs(suite: Mapping[str, Any], folder: Path, entry: Mapping[str, Any]) -> tuple[list[Run], list[str]]:
+    """The runs of a model that were scored; and why others were not, or have no texts."""
+    runs, reasons = list[Run](), list[str]()
+    seeds = suite["seeds"] if "training" in entry else suite["seeds"][:1]
+    for seed in seeds:
+        run, several = folder / f"seed{seed}", f"seed {seed}: " * (len(seeds) > 1)
+        trained = None if "ngram" in entry else reason(run, "training.json", ("logs/train.log",), "training")
+        if why := trained or reason(run, "perplexity.json", ("logs/evaluate.log",), "scoring"):
+            reasons.append(several + why)
             continue
-        lines = (run / "history.jsonl").read_text(encoding="utf-8").splitlines()
-        training = read_record(run / "training.json", LanguageTraining)
-        yield Run(seed, score, training, read_record(run / "texts.json", Texts), [json.loads(line) for line in lines])
+        unwritten = None if "ngram" in entry else reason(run, "texts.json", ("logs/sample.log",), "writing texts")
+        reasons += [several + unwritten] if unwritten else []
+        try:
+            score = read_record(run / "perplexity.json", Perplexity)
+            training, texts, lines = None, None, list[str]()
+            if "ngram" not in entry:
+                training = read_record(run / "training.json", LanguageTraining)
+                texts = None if unwritten else read_record(run / "texts.json", Texts)
+                lines = (run / "history.jsonl").read_text(encoding="utf-8").splitlines()
+            runs.append(Run(seed, score, training, texts, [json.loads(line) for line in lines]))
+        except UNREADABLE as error:
+            reasons.append(several + unreadable("result", error, folder.parent))
+    return runs, reasons
 
 
 def _row(name: str, entry: Mapping[str, Any], runs: Sequence[Run]) -> Row:
@@ -191,4 +211,6 @@ def publish_language(suite: Mapping[str, Any], results: Path, out_dir: Path, tem
     write_text(out_dir / f"{name}.html", page)
     write_text(out_dir / f"{name}.csv", report.table().to_csv(index=False))
     write_json(out_dir / f"{name}.json", report.summary())
+    if report.missing:
+        log.warning("%s: %d of its runs or texts are missing; each states its reason", name, len(report.missing))
     log.info("%s: %d rows; the page is %s", name, len(report.rows), out_dir / f"{name}.html")

@@ -3,7 +3,7 @@
 import functools
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from genbench.reporting.report import FORMAT, Report
 from genbench.reporting.results import read_results
 
 log = logging.getLogger(__name__)
+
+SCORES = ("metrics.json", "perplexity.json")  # without one of them there is nothing to report
 KEPT = ".report"  # a folder below the results: what the page of a suite is made of, so that it is made once
 
 
@@ -51,20 +53,28 @@ def publish(preflight: Path, results: Path, out_dir: Path, template_dir: Path) -
 
 
 def publish_unfinished(
-    sources: Mapping[str, Sequence[Path]], results: Path, out_dir: Path, template_dir: Path
+    sources: Mapping[str, Sequence[Path]],
+    results: Path,
+    out_dir: Path,
+    template_dir: Path,
+    others: Mapping[str, Callable[[], None]] | None = None,
 ) -> Path | None:
     """Publish what there is of suites whose run has failed, and an index; returns that, or None where no page could be.
 
     sources: by suite, the files that its report is made from, of which some are there. results: the folder of all
-    suites. The pages are older than these files: for Snakemake, which has not made them, they are out of date.
+    suites. others: what publishes a suite of another kind than images. The pages are older than these files: for
+    Snakemake, which has not made them, they are out of date.
     """
     published = []
     for suite, paths in sources.items():
         there = [path for path in paths if path.exists()]
-        if not any(path.name == "metrics.json" for path in there):
+        if not any(path.name in SCORES for path in there):
             continue
         try:
-            publish(results / suite / "preflight.json", results / suite, out_dir, template_dir)
+            if others and suite in others:
+                others[suite]()
+            else:
+                publish(results / suite / "preflight.json", results / suite, out_dir, template_dir)
         except InputError as error:
             log.warning("no report of %s: %s", suite, error)
             continue

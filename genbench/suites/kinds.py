@@ -12,7 +12,7 @@ from typing import Any
 def of_another_kind(suite: Mapping[str, Any]) -> ModuleType | None:
     """The module that checks a suite of another kind; None of images."""
     if suite.get("kind") == "language":
-        from genbench.language import check  # and with it what only this kind needs
+        from genbench.suites import language_check  # and with it what only this kind needs
 
-        return check
+        return language_check
     return None

@@ -24,12 +24,15 @@ KINDS = ("ngram", "model", "pretrained")  # of entries: one of these keys says w
 
 
 class Texts(Keys):
-    """Two files of text in UTF-8; each is a path as it stands, or inside data_root."""
+    """Files of text in UTF-8; each is a path as it stands, or inside data_root. wikitext-2/train.txt, valid.txt and
+    test.txt are WikiText-2 as published, verified, and fetched where they are missing."""
 
     train: FilePath
     """What is learned."""
     test: FilePath
-    """What is scored; no model learns it, and nothing is chosen by it."""
+    """What is scored; no model learns it, nothing is chosen by it, and no curve looks at it."""
+    valid: FilePath | MISSING = MISSING
+    """What learning curves look at; by default the last twentieth of `train`'s lines, which no model learns then."""
     label: Text
     """The name of the text in the report."""
     note: str = ""
@@ -114,6 +117,15 @@ class Opt(Keys):
     vocab_size: Count | MISSING = MISSING
     """Rows of the table of tokens; by default the tokenizer's."""
 
+    @model_validator(mode="after")
+    def _heads_fit(self) -> "Opt":
+        if self.hidden_size % self.num_attention_heads:
+            raise ValueError(
+                f"num_attention_heads: found {self.num_attention_heads}, expected a divisor of hidden_size "
+                f"{self.hidden_size}"
+            )
+        return self
+
 
 class Recipe(Keys):
     """How a network is trained."""
@@ -133,9 +145,9 @@ class Recipe(Keys):
     log_every: Count = 50
     """Steps between lines of history.jsonl."""
     validate_every: CountOrZero = 0
-    """Steps between looks at the first `validate_windows` windows of the test text, 0 for none."""
+    """Steps between looks at the first `validate_windows` windows of the held-out text, 0 for none."""
     validate_windows: Count = 64
-    """How many windows of the test text that curve is of."""
+    """How many windows of the held-out text that curve is of."""
     optimizer: Options = {}
     """Keys as of `training: optimizer` in a suite of images."""
 

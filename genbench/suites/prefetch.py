@@ -7,12 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from genbench.data import open_dataset
+from genbench.data import open_dataset, texts
 from genbench.errors import InputError, place, unknown_name
 from genbench.features import EXTRACTORS
 from genbench.features.published_weights import check_sha256, fetch_weights
-from genbench.files.hub import pretrained_path
-from genbench.language import published
+from genbench.files.hub import pretrained_path, published_folder
 from genbench.suites.load import load_suite
 
 log = logging.getLogger(__name__)
@@ -38,7 +37,12 @@ def prefetch(suites: Sequence[str | os.PathLike[str]], data_root: str | os.PathL
 def fetchers(suite: Mapping[str, Any], data_root: Path) -> Iterator[Callable[[], Path]]:
     """One for each file: it has the file on this machine, or raises InputError."""
     if suite.get("kind") == "language":
-        yield from published.fetchers(suite, data_root)
+        yield from texts.fetchers(suite["text"], data_root)
+        sources = {"tokenizer: published": suite["tokenizer"].get("published", {})}
+        sources |= {
+            f"models: {name}: pretrained": entry.get("pretrained", {}) for name, entry in suite["models"].items()
+        }
+        yield from (partial(_have_published, *found, data_root) for found in sources.items() if "hub" in found[1])
         return
     yield from open_dataset(suite["dataset"], data_root).fetchers
     for name, entry in suite["models"].items():
@@ -49,6 +53,11 @@ def fetchers(suite: Mapping[str, Any], data_root: Path) -> Iterator[Callable[[],
             raise unknown_name("evaluation: extractors", name, EXTRACTORS)
         if EXTRACTORS[name].weights is not None:
             yield partial(_have_weights, name)
+
+
+def _have_published(where: str, source: Mapping[str, Any], data_root: Path) -> Path:
+    with place(where):
+        return published_folder(source, data_root)
 
 
 def _have_checkpoint(model: str, given: Mapping[str, Any], data_root: Path) -> Path:

@@ -1,7 +1,8 @@
 """The training images on the device, and which of them an iteration sees: a function of (seed, step) alone."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -51,6 +52,41 @@ class Slice:
         return add_up(everything)
 
 
+class Order:
+    """Which of `count` examples the `batch_size` of an iteration are: all once an epoch, as `epoch_order` has them."""
+
+    def __init__(self, seed: int, count: int, batch_size: int, place: torch.device) -> None:
+        self.seed, self.count, self.batch_size, self.place = seed, count, batch_size, place
+        self._orders: dict[int, Tensor] = {}
+
+    def _order(self, epoch: int) -> Tensor:
+        if epoch not in self._orders:  # at most two epochs meet in a batch that is smaller than the data set
+            self._orders = {key: value for key, value in self._orders.items() if key >= epoch - 1}
+            self._orders[epoch] = torch.from_numpy(epoch_order(self.seed, epoch, self.count)).to(self.place)
+        return self._orders[epoch]
+
+    def of(self, step: int) -> Tensor:
+        """The indices (batch_size,) of iteration `step`; an epoch ends inside a batch, and the next begins there."""
+        first, last = step * self.batch_size, (step + 1) * self.batch_size
+        spans = []
+        while first < last:
+            epoch, start = divmod(first, self.count)
+            stop = min(self.count, start + last - first)
+            spans.append(self._order(epoch)[start:stop])
+            first += stop - start
+        return torch.cat(spans)
+
+
+@runtime_checkable
+class MicroBatches(Protocol):
+    """What a trainer learns from. part: this rank's slice of each micro-batch, None of all."""
+
+    part: Slice | None
+
+    def micro_batches(self, step: int) -> Sequence[Any]:
+        """The `accumulate` parts of iteration `step`, each with `metrics`."""
+
+
 class Batches:
     """The training images as one uint8 tensor, and the batch of any iteration out of it, or a slice.
 
@@ -70,25 +106,11 @@ class Batches:
         self.pixels = from_array(images).to(self.place)  # (N, H, W, C)
         self.labels = torch.from_numpy(labels).to(self.place)
         self.seed, self.config, self.device, self.part = seed, config, device, part
-        self._orders: dict[int, Tensor] = {}
-
-    def _order(self, epoch: int) -> Tensor:
-        if epoch not in self._orders:  # at most two epochs meet in a batch that is smaller than the data set
-            self._orders = {key: value for key, value in self._orders.items() if key >= epoch - 1}
-            self._orders[epoch] = torch.from_numpy(epoch_order(self.seed, epoch, len(self.pixels))).to(self.place)
-        return self._orders[epoch]
+        self.order = Order(seed, len(self.pixels), config.batch_size, self.place)
 
     def micro_batches(self, step: int) -> list[Batch]:
         """The `accumulate` parts of iteration `step`. Image j of the iteration has noise seed step * batch_size + j."""
-        size, count = self.config.batch_size, len(self.pixels)
-        first, last = step * size, (step + 1) * size
-        spans = []
-        while first < last:
-            epoch, start = divmod(first, count)
-            stop = min(count, start + last - first)
-            spans.append(self._order(epoch)[start:stop])
-            first += stop - start
-        indices = torch.cat(spans)
+        size, indices = self.config.batch_size, self.order.of(step)
         seeds = torch.arange(step * size, (step + 1) * size, device=self.device)
         parts = []
         for index, seed in zip(indices.chunk(self.config.accumulate), seeds.chunk(self.config.accumulate), strict=True):

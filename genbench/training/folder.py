@@ -28,10 +28,13 @@ from genbench.machine.ranks import Ranks, ranks
 from genbench.records.record import read_record
 from genbench.records.training import Training
 from genbench.training.budget import Paid, paid
+from genbench.training.loop import STATE, Run
 from genbench.training.recipe import TrainConfig
-from genbench.training.run import STATE, Task, TrainingRun
+from genbench.training.run import Task, TrainingRun
 
 log = logging.getLogger(__name__)
+
+BEGUN = "begun.json"  # of a training by `train_alone`: what it is, and its precision
 
 
 def _claim(folder: Path, fingerprint: str, earlier: str | None) -> None:
@@ -146,6 +149,13 @@ def _publish(source: Path, target: Path) -> None:
     os.replace(temporary, target)
 
 
+def publish_results(folder: Path, out: Path) -> None:
+    """Publish what a training has left in its folder: history.jsonl and training.json beside the model, `out`."""
+    _publish(folder / "history.jsonl", out.parent / "history.jsonl")
+    _publish(folder / "training.json", out.parent / "training.json")
+    _publish(folder / "model.safetensors", out)
+
+
 def _is_finished(done_path: Path, task: Task, names: Sequence[str]) -> bool:
     """Whether the folder of `done_path` holds the undamaged results of `task`, as the code of today computes them."""
     if not done_path.exists():
@@ -241,9 +251,7 @@ def train(
         (out.parent / "snapshots/steps.txt").write_text(steps)  # object storage has no empty folders
         for name in names:
             _publish(folder / name, out.parent / "snapshots" / name)
-        _publish(folder / "history.jsonl", out.parent / "history.jsonl")
-        _publish(folder / "training.json", out.parent / "training.json")
-        _publish(folder / "model.safetensors", out)
+        publish_results(folder, out)
 
 
 def train_model(
@@ -286,3 +294,27 @@ def train_model(
         fresh=fresh,
         run=run,
     )
+
+
+def begun_in(folder: Path, fingerprint: str, device: torch.device) -> Precision:
+    """What `precision: auto` is in a training by `train_alone`: decided when it begins, and kept in its folder."""
+    path = folder / BEGUN
+    if not path.exists() or read_json(path)["fingerprint"] != fingerprint:
+        write_json(path, {"fingerprint": fingerprint, "precision": native_precision(device)})
+    found: Precision = read_json(path)["precision"]
+    return found
+
+
+def train_alone(make: Callable[[Path], Run], out: Path, *, save_seconds: float, fresh: bool) -> None:
+    """Train by one process what `make` makes of a folder; publish `out`, and beside it history.jsonl and training.json.
+
+    The folder is `training` beside `out`; a later call goes on from the last save there, `fresh` begins anew.
+    """
+    folder = out.parent / "training"
+    with locked(folder / "lock", "training this very model"):
+        if fresh:
+            (folder / STATE).unlink(missing_ok=True)
+            (folder / BEGUN).unlink(missing_ok=True)
+        make(folder).go(save_seconds)
+        (folder / STATE).unlink(missing_ok=True)
+        publish_results(folder, out)

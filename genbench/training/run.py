@@ -1,8 +1,7 @@
-"""The run of one training in its folder: from its last save to its end, saved as it goes."""
+"""The training of a model of images: what it depends on, and what it leaves. Its loop is in loop.py."""
 
 import copy
 import logging
-import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,25 +18,21 @@ from genbench.errors import InputError, place
 from genbench.files import weights
 from genbench.files.artifacts import sha256_json, write_json
 from genbench.machine import provenance
-from genbench.machine.devices import device_label, synchronise
 from genbench.machine.distributed import copy_from_first, synchronise_batch_norm
 from genbench.machine.precision import Precision
-from genbench.machine.progress import Progress, clock
 from genbench.machine.ranks import Ranks
-from genbench.machine.signals import stop_on_signal
 from genbench.models import Model, build, count_parameters
 from genbench.records.provenance import Provenance
 from genbench.records.training import Training
 from genbench.schema import without_defaults
 from genbench.tensors import image_layout
 from genbench.training.batches import Batches, Slice
-from genbench.training.history import History
+from genbench.training.loop import Run
 from genbench.training.recipe import TrainConfig
 from genbench.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
 
-STATE = "state.safetensors"  # the last save, in the folder of a training
 RECIPE_BEFORE_0_2 = frozenset(
     "steps batch_size accumulate precision ema_decay clip_norm flip compile sync_batch_norm log_every validate_every "
     "optimizer optimizers".split()
@@ -120,14 +115,16 @@ class Task:
         return channels, height, width
 
 
-class TrainingRun:
-    """One process's part in a training: the trainer, the history, and what they are saved to.
+class TrainingRun(Run):
+    """One process's part in the training of a task.
 
     Raises InputError for a recipe that does not suit the model, a damaged save, or a loss that is not finite.
     """
 
+    data = "images"
+
     def __init__(self, task: Task, folder: Path, team: Ranks) -> None:
-        self.task, self.folder, self.fingerprint, self.team = task, folder, task.fingerprint(), team
+        self.task = task
         config, device = task.config, task.device
         model = task.model()
         with place("training"):
@@ -145,60 +142,15 @@ class TrainingRun:
         self.held_out = None
         if config.validate_every and (held_out := task.held_out) is not None:
             self.held_out = Batches(held_out.images, held_out.labels, task.seed, config, device)
-        self.trainer = Trainer(model, config, self.batches, task.seed, device, team)
-        self.state_path = folder / STATE
-        self.seconds_before, self.compile_seconds, self.resumed = 0.0, 0.0, 0
-        self.history = self._restore()
-        self.first_step, self.started = self.trainer.step, time.monotonic()
-
-    def _restore(self) -> History:
-        """Go back to the last save, if there is one of this training; the history up to there."""
-        trainer, path = self.trainer, self.state_path
-        tensors, info = weights.load_tensors(path, self.task.device) if path.exists() else ({}, {})
-        own = (self.fingerprint, self.task.earlier_fingerprint())
-        if resuming := "fingerprint" in info and info["fingerprint"] in own:
-            trainer.restore(tensors, info)
-            self.seconds_before, self.resumed = info["seconds"], info["resumed"] + 1
-            self.compile_seconds = info.get("compile_seconds", 0.0)
-            log.info("continuing from step %d of %d", trainer.step, self.task.config.num_steps)
-        if len(steps := set(self.team.gather(trainer.step))) > 1:
-            raise InputError(
-                f"{path}: found saves of the steps {sorted(steps)} on different machines, expected a folder that all "
-                "share"
-            )
-        history = History(self.folder / "history.jsonl", trainer.step, writes=self.team.first)
-        if resuming:
-            if self.team.first and trainer.step and history.sha256() != info["history_sha256"]:
-                raise InputError(
-                    f"{history.path}: damaged: not as it was at step {trainer.step}, to which {path} goes back; "
-                    f"to train anew, delete that: rm {shlex.quote(str(path))}"
-                )
-            history.restore(tensors, info["history"])
-        return history
-
-    def seconds(self) -> float:
-        """Spent on this training so far, before it was interrupted too."""
-        return self.seconds_before + time.monotonic() - self.started
-
-    def check_finite(self) -> None:
-        """Raise InputError if a loss was NaN or infinite since the last look. Synchronises with the device."""
-        if (bad := self.history.first_bad_step()) is not None:
-            saved = f"{self.state_path} (from before that step)" if self.state_path.exists() else "none yet"
-            raise InputError(
-                f"the loss is not finite at step {bad}: training stopped; last good save: {saved}. "
-                "A lower learning rate, a longer warm-up, clip_norm or precision fp32 may help"
-            )
-
-    def save_state(self) -> None:
-        """Save all that it takes to go on from here."""
-        self.check_finite()
-        if not self.team.first:
-            return
-        tensors, info = self.trainer.state()
-        sums, counts = self.history.state()
-        info |= {"history": counts, "history_sha256": self.history.sha256(), "fingerprint": self.fingerprint}
-        info |= {"seconds": self.seconds(), "compile_seconds": self.compile_seconds, "resumed": self.resumed}
-        weights.save_tensors(self.state_path, tensors | sums, info)
+        trainer = Trainer(model, config, self.batches, task.seed, device, team)
+        super().__init__(
+            trainer,
+            folder,
+            team,
+            task.fingerprint(),
+            earlier=task.earlier_fingerprint(),
+            snapshots=task.snapshots,
+        )
 
     def save_model(self, path: Path) -> str:
         """Save the model as it is now, averaged if it is, to be sampled from; the hash of its weights."""
@@ -229,69 +181,23 @@ class TrainingRun:
         """Of which weights the result is made: "ema", an exponential moving average, or "raw", the last."""
         return "ema" if self.task.config.ema_decay else "raw"
 
-    def go(self, save_seconds: float) -> None:
-        """Train to the end, and leave model.safetensors, the snapshots, history.jsonl and training.json in the folder.
-
-        Saved at least every `save_seconds`, and before it leaves (SystemExit) when a signal asks it to.
-        """
-        trainer, config = self.trainer, self.task.config
-        last_save = time.monotonic()
-        with (
-            stop_on_signal() as stopped,
-            Progress(config.num_steps, "steps", initial=trainer.step) as progress,
-        ):
-            while trainer.step < config.num_steps:
-                if trainer.step in self.task.snapshots:
-                    self.save_model(self.folder / f"{trainer.step}.safetensors")
-                self._advance()
-                progress.update()
-                if trainer.step % config.log_every == 0 or trainer.step == config.num_steps:
-                    progress.note(self._write_line())
-                if self.held_out is not None and trainer.step % config.validate_every == 0:
-                    self._validate(self.held_out)
-                due = self.team.first and time.monotonic() - last_save > save_seconds
-                received, overdue = self.team.highest(stopped() or 0, due)
-                if received:
-                    self.save_state()
-                    log.info("stopped by a signal; saved step %d, run again to continue", trainer.step)
-                    raise SystemExit(128 + received)
-                if overdue:
-                    self.save_state()
-                    last_save = time.monotonic()
-        sha256 = self.save_model(self.folder / "model.safetensors")
-        seconds = self.seconds()
-        self.team.share(None)  # nobody leaves before the model is written
-        if self.team.first:
-            self._write_record(sha256, seconds)
-            log.info("trained %s steps in %s", f"{config.num_steps:,}", clock(seconds))
-
-    def _advance(self) -> None:
-        """One iteration. The first one after a start is timed where networks are compiled in it."""
-        started, step = time.monotonic(), self.trainer.step
-        self.history.add(step, *self.trainer.advance())
-        if self.task.config.compile and step == self.first_step:
-            synchronise(self.task.device)
-            self.compile_seconds += time.monotonic() - started
-
-    def _write_line(self) -> str:
-        """Write a line of the history; the same in words."""
-        self.check_finite()
+    def _counted(self) -> tuple[dict[str, Any], str]:
         step, batch_size = self.trainer.step, self.task.config.batch_size
         speed = (step - self.first_step) * batch_size / max(time.monotonic() - self.started, 1e-9)
-        line = self.history.write(
-            step=step,
-            lr={name: optimizer.param_groups[0]["lr"] for name, optimizer in self.trainer.optimizers.items()},
-            images_seen=step * batch_size,
-            seconds=round(self.seconds(), 3),
-            images_per_second=round(speed, 2),
-        )
-        return f"{_in_words(line['losses'])}, {speed:,.0f} images/s"
+        values = {
+            "lr": {name: optimizer.param_groups[0]["lr"] for name, optimizer in self.trainer.optimizers.items()},
+            "images_seen": step * batch_size,
+            "seconds": round(self.seconds(), 3),
+            "images_per_second": round(speed, 2),
+        }
+        return values, f"{speed:,.0f} images/s"
 
-    def _validate(self, held_out: Batches) -> None:
-        step, config = self.trainer.step, self.task.config
-        found = self.trainer.validate(held_out)
-        self.history.append(step=step, validation=found, images_seen=step * config.batch_size)
-        log.info("step %d/%d, held-out images: %s", step, config.num_steps, _in_words(found))
+    def _is_watched(self) -> bool:
+        return self.held_out is not None and super()._is_watched()
+
+    def _look(self) -> tuple[dict[str, float], dict[str, int]]:
+        assert self.held_out is not None
+        return self.trainer.validate(self.held_out), {"images_seen": self.trainer.step * self.task.config.batch_size}
 
     def _write_record(self, model_sha256: str, seconds: float) -> None:
         """Write training.json: how the model came about, and what it cost."""
@@ -299,30 +205,19 @@ class TrainingRun:
         some: dict[str, Any] = {"compile_seconds": round(self.compile_seconds, 3)} if config.compile else {}
         some |= {} if self.task.flops is None else {"flops": self.task.flops}
         record = Training(
-            steps=config.num_steps,
+            **self._known(model_sha256, seconds),
+            parameters=count_parameters(self.trainer.model),
             images_seen=config.num_steps * config.batch_size,
-            seconds=round(seconds, 3),
             **some,
             images_per_second=round(config.num_steps * config.batch_size / seconds, 2),
             batch_size=config.batch_size,
-            precision=config.precision,
-            device=device_label(device, team.size),
             ranks=team.size,
-            parameters=count_parameters(self.trainer.model),
             weights=self.which_weights,
             ema_decay=config.ema_decay,
-            seed=self.task.seed,
-            resumed=self.resumed,
             peak_memory_bytes=torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None,
             data_sha256=self.task.data_sha256,
-            model_sha256=model_sha256,
-            history_sha256=self.history.sha256(),
             provenance=Provenance.collect(
                 *("torch", "numpy", "safetensors", *team.packages), kind="training", model=self.task.spec["model"]
             ),
         )
         write_json(self.folder / "training.json", record.content())
-
-
-def _in_words(values: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {value:.4g}" for name, value in values.items())

@@ -8,7 +8,7 @@ see distributed.py for what agrees between different numbers of them.
 import copy
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -18,9 +18,11 @@ from genbench.errors import InputError
 from genbench.machine.distributed import GradientSum, add_up
 from genbench.machine.precision import native_precision
 from genbench.machine.ranks import ALONE, Ranks
-from genbench.models import Model
-from genbench.training.batches import Batches
+from genbench.models import Learner
+from genbench.training.batches import Batches, MicroBatches
 from genbench.training.recipe import TrainConfig
+
+L = TypeVar("L", bound=Learner)
 
 
 def _precision(config: TrainConfig, device: torch.device) -> Callable[[], Any]:
@@ -34,14 +36,14 @@ def _precision(config: TrainConfig, device: torch.device) -> Callable[[], Any]:
     return lambda: torch.autocast(device.type, dtype=dtype)
 
 
-class Trainer:
+class Trainer(Generic[L]):
     """A model, its optimizers and its average, advanced step by step; everything that a resumed run must restore."""
 
     def __init__(
         self,
-        model: Model,
+        model: L,
         config: TrainConfig,
-        batches: Batches,
+        batches: MicroBatches,
         seed: int,
         device: torch.device,
         team: Ranks = ALONE,
@@ -64,7 +66,7 @@ class Trainer:
             self.sums = {name: GradientSum(o.param_groups[0]["params"]) for name, o in self.optimizers.items()}
 
     @property
-    def result(self) -> Model:
+    def result(self) -> L:
         """The model to be saved: the average where one is kept."""
         return self.model if self.ema is None else self.ema
 

@@ -1,9 +1,11 @@
 """Language models: perplexity against transformers' own loss, training to the same bits, texts by seed, bad input."""
 
+import functools
 import json
 import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,19 +19,24 @@ import yaml
 from hub_server import HUB, REVISION, running
 
 from genbench.commands import language, render_language_report
+from genbench.data import texts
+from genbench.data.texts import count_words
 from genbench.errors import InputError
+from genbench.files.artifacts import git_sha1
 from genbench.files.weights import load_tensors
 from genbench.language import training
-from genbench.language.check import check_suite
 from genbench.language.models import load_model, untrained
 from genbench.language.ngrams import DISCOUNT, NgramModel
-from genbench.language.perplexity import evaluate, perplexities, token_losses, windows
-from genbench.language.published import fetchers
+from genbench.language.perplexity import evaluate, token_losses
 from genbench.language.sampling import write_texts
-from genbench.language.text import count_words, encode, load_tokenizer, prepare_text
+from genbench.language.text import encode, load_tokenizer, prepare_text
+from genbench.records.language import perplexities
 from genbench.reporting.language import publish_language
-from genbench.reporting.publish import publish_index
+from genbench.reporting.publish import publish_index, publish_unfinished
+from genbench.suites.language_check import check_suite
 from genbench.suites.load import load_suite, load_suites
+from genbench.suites.prefetch import fetchers
+from genbench.training.windows import overlapping
 
 ROOT = Path(__file__).parents[2]
 CPU = torch.device("cpu")
@@ -46,7 +53,7 @@ RECIPE = {
 SUITE: dict[str, Any] = {
     "kind": "language",
     "title": "Toy <b>text</b>",
-    "text": {"train": "train.txt", "test": "test.txt", "label": "Toy"},
+    "text": {"train": "train.txt", "valid": "valid.txt", "test": "test.txt", "label": "Toy"},
     "tokenizer": {"vocab_size": 300},
     "evaluation": {"window": 16, "stride": 8, "batch_size": 3},
     "samples": {"prompts": ["<script>", "The lobster"], "texts": 5, "tokens": 6, "batch_size": 2},
@@ -81,6 +88,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the texts, and results/toy of the whole suite."""
     folder = tmp_path_factory.mktemp("language")
     (folder / "train.txt").write_text(TRAIN)
+    (folder / "valid.txt").write_text(TEST)
     (folder / "test.txt").write_text(TEST)
     suite = loaded(folder, SUITE)
     results = folder / "results/toy"
@@ -109,7 +117,7 @@ def train(folder: Path, out: Path, **options: Any) -> None:
 
 @pytest.mark.parametrize(("length", "window", "stride"), [(100, 16, 8), (97, 16, 16), (10, 16, 4), (50, 24, 1)])
 def test_every_token_but_the_first_is_scored_once(length: int, window: int, stride: int) -> None:
-    found = list(windows(length, window, stride))
+    found = list(overlapping(length, window, stride))
     scored = [place for _, end, first in found for place in range(first, end)]
     assert scored == list(range(1, length))
     assert all(end - begin <= window and begin < first for begin, end, first in found)
@@ -120,7 +128,7 @@ def test_perplexity_is_that_of_transformers_own_loss_on_the_same_windows(made: P
     tokens = load_tensors(made / "results/toy/text/tokens.safetensors")[0]["test"]
     network, _ = load_model(made / "results/toy/opt/seed0/model.safetensors", CPU)
     total, count = 0.0, 0
-    for begin, end, first in windows(len(tokens), 16, 8):
+    for begin, end, first in overlapping(len(tokens), 16, 8):
         ids = tokens[begin:end].long()[None]
         labels = ids.clone()
         labels[:, : first - begin] = -100
@@ -129,7 +137,7 @@ def test_perplexity_is_that_of_transformers_own_loss_on_the_same_windows(made: P
         count += end - first
     ours = token_losses(network, tokens, 16, 8, 3)
     assert count == len(ours) == len(tokens) - 1
-    found = perplexities(ours, 10, 20)
+    found = perplexities(ours.tolist(), 10, 20)
     assert found["perplexity_per_token"] == pytest.approx(math.exp(total / count), rel=1e-5)
     assert found["perplexity_per_word"] == pytest.approx(math.exp(total / 10), rel=1e-5)
     assert found["bits_per_byte"] == pytest.approx(total / 20 / math.log(2), rel=1e-5)
@@ -141,7 +149,7 @@ def test_a_network_that_knows_nothing_has_the_size_of_the_vocabulary_for_its_per
     network = untrained(OPTConfig(vocab_size=50, **OPT | {"word_embed_proj_dim": 16})).eval()
     torch.nn.init.zeros_(network.get_parameter("lm_head.weight"))
     losses = token_losses(network, torch.arange(40), 16, 8, 3)
-    assert perplexities(losses, 1, 1)["perplexity_per_token"] == pytest.approx(50)
+    assert perplexities(losses.tolist(), 1, 1)["perplexity_per_token"] == pytest.approx(50)
 
 
 def test_the_record_counts_what_it_says(made: Path) -> None:
@@ -156,8 +164,9 @@ def test_the_record_counts_what_it_says(made: Path) -> None:
 
 def test_n_grams_by_hand() -> None:
     tokens = [0, 1, 2, 1, 2, 1, 3]  # behind the beginning, 0: of 1, 2 and 3 there are 3, 2 and 1
-    unigram = {0: 1 / 10, 1: 4 / 10, 2: 3 / 10, 3: 2 / 10}  # each once more
-    assert NgramModel(1, tokens, 4).losses([0, 1, 3, 0]) == pytest.approx([-math.log(unigram[t]) for t in (1, 3, 0)])
+    counts = {0: 1 / 10, 1: 4 / 10, 2: 3 / 10, 3: 2 / 10}  # each once more
+    assert NgramModel(1, tokens, 4).losses([0, 1, 3, 0]) == pytest.approx([-math.log(counts[t]) for t in (1, 3, 0)])
+    unigram = {0: 1 / 8, 1: 3 / 8, 2: 2 / 8, 3: 2 / 8}  # 1 follows 0 and 2, 2 and 3 follow 1; each one thing more
     after_1 = {token: 2 * DISCOUNT / 3 * share for token, share in unigram.items()}  # 2 twice, 3 once
     after_1 |= {2: after_1[2] + (2 - DISCOUNT) / 3, 3: after_1[3] + (1 - DISCOUNT) / 3}
     assert sum(after_1.values()) == pytest.approx(1)
@@ -165,6 +174,23 @@ def test_n_grams_by_hand() -> None:
     assert [model.losses([1, token])[0] for token in range(4)] == pytest.approx(
         [-math.log(after_1[token]) for token in range(4)]
     )
+
+
+def test_n_grams_are_those_of_nltk_and_sum_to_one() -> None:
+    from nltk.lm.smoothing import KneserNey
+
+    tokens = [7, *(int(token) for token in torch.randint(6, (60,), generator=torch.Generator().manual_seed(1)))]
+    model = NgramModel(4, tokens, 8)
+    theirs = KneserNey(None, model.counter, order=4, discount=DISCOUNT)  # which walks over all n-grams each time
+    seen = [context for n in (2, 3, 4) for context in model.counter[n] if context[0] < 7]
+    assert len(seen) > 50
+    for context in seen:
+        alpha, gamma = theirs.alpha_gamma(3, context)
+        assert model._score(3, context) == pytest.approx(alpha + gamma * model._score(3, context[1:]))
+    assert model._score(3, ()) == theirs.unigram_score(3)
+    beginning = tuple(tokens[:3])  # before which there is nothing
+    for context in [(), (1,), (2, 3), (0, 5, 2), beginning, beginning[:2], beginning[:1]]:
+        assert sum(model._score(token, context) for token in range(8)) == pytest.approx(1)
 
 
 # --- Training ---------------------------------------------------------------------------------------------------------
@@ -184,14 +210,14 @@ def test_a_training_that_was_killed_and_stopped_ends_with_the_same_bits(
     killed.send_signal(signal.SIGKILL)
     assert killed.wait() == -signal.SIGKILL
     before = load_tensors(state)[1]["step"]
-    advance, stop = training.TextTraining.advance, before + 3
+    advance, stop = training.TextRun._advance, before + 3
 
-    def stopped(run: training.TextTraining) -> torch.Tensor:
-        if run.step == stop:
+    def stopped(run: training.TextRun) -> None:
+        if run.trainer.step == stop:
             os.kill(os.getpid(), signal.SIGTERM)
-        return advance(run)
+        advance(run)
 
-    monkeypatch.setattr(training.TextTraining, "advance", stopped)
+    monkeypatch.setattr(training.TextRun, "_advance", stopped)
     with pytest.raises(SystemExit) as left:
         train(made, out)
     assert left.value.code == 128 + signal.SIGTERM
@@ -211,7 +237,7 @@ def test_a_training_that_was_killed_and_stopped_ends_with_the_same_bits(
 
 def test_it_learns_and_its_history_says_so(made: Path) -> None:
     lines = [json.loads(line) for line in (made / "results/toy/opt/seed0/history.jsonl").read_text().splitlines()]
-    losses = [line["losses"]["loss"] for line in lines if "losses" in line]
+    losses = [line["losses"]["network"] for line in lines if "losses" in line]
     assert losses[0] > math.log(300) - 1
     assert losses[-1] < 0.7 * losses[0]
     assert [line["step"] for line in lines if "validation" in line] == [20, 33]
@@ -223,8 +249,8 @@ def test_accumulation_changes_nothing_but_rounding(made: Path, tmp_path: Path, m
     for accumulate in (1, 4):
         spec = {"model": entry["model"], "training": entry["training"] | {"accumulate": accumulate}}
         tokens = made / "results/toy/text/tokens.safetensors"
-        run = training.TextTraining(spec, tokens, tmp_path / str(accumulate), data_root=made, seed=0, device=CPU)
-        found.append([float(run.advance()) for _ in range(4)])
+        run = training.TextRun(spec, tokens, tmp_path / str(accumulate), data_root=made, seed=0, device=CPU)
+        found.append([float(run.trainer.advance()[0]["network"]) for _ in range(4)])
     assert found[0] == pytest.approx(found[1], rel=1e-5)
 
 
@@ -275,7 +301,11 @@ def test_a_prompt_that_leaves_no_places_is_refused(made: Path, tmp_path: Path) -
         ("models.opt.training.optimizer", {"rate": 1}, "models: opt: training: optimizer: unknown key: found 'rate'"),
         ("models.opt.training.window", 99, "models: opt: training: window: found 99 tokens, expected at most 24"),
         ("evaluation.window", 99, "models: opt: evaluation: found 99 tokens, expected at most 24"),
-        ("models.opt.training.accumulate", 3, "training: accumulate: found 3, expected a divisor of batch_size 8"),
+        (
+            "models.opt.training.accumulate",
+            3,
+            "training: key 'accumulate': found 3, expected a divisor of batch_size 8",
+        ),
         ("models.opt.model.num_attention_heads", 3, "num_attention_heads: found 3, expected a divisor of hidden_size"),
         ("models.opt.training", ..., "models: opt: key 'training' is missing: this model has random weights"),
         ("models.opt.ngram", {"order": 2}, "models: opt: found ngram and model of ngram, model, pretrained; expected"),
@@ -311,7 +341,7 @@ def test_a_published_model_comes_from_the_hub_at_one_commit(
         for fetch in fetchers(suite, root):
             fetch()
         asked = len(hub.asked)
-        for name in ("train.txt", "test.txt"):
+        for name in ("train.txt", "valid.txt", "test.txt"):
             (root / name).write_text((made / name).read_text())
         weights = sum(weight.numel() for weight in network.parameters())
         assert check_suite(suite, root, "toy.yaml", fetch=True) == {"published": weights, "tuned": weights}
@@ -331,6 +361,29 @@ def test_a_published_model_comes_from_the_hub_at_one_commit(
         assert weight.dtype == torch.float32  # of a file in float16
         assert torch.equal(weight, expected[name].float())
     assert not torch.equal(tuned.get_parameter("lm_head.weight"), published.get_parameter("lm_head.weight"))
+
+
+def test_wikitext_is_fetched_where_it_is_missing_and_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, root = "wikitext-2/valid.txt", tmp_path / "root"
+    (tmp_path / "wikitext-2").mkdir()
+    (tmp_path / name).write_text(TRAIN)
+    suite = changed("text", {"train": name, "test": "wikitext-2/test.txt", "label": "WikiText-2"}) | {"name": "toy"}
+    with running(tmp_path, monkeypatch):
+        monkeypatch.setattr(texts, "WIKITEXT2", f"{os.environ['HF_ENDPOINT']}/")
+        assert texts.text_file(name, root, "train", fetch=False) is None
+        with pytest.raises(InputError, match=r"valid.txt: not there, and could not be down.*found git's hash"):
+            texts.text_file(name, root, "train")
+        for path in suite["text"]["train"], suite["text"]["test"]:
+            (tmp_path / path).write_text(TRAIN)
+            monkeypatch.setitem(texts.PUBLISHED, path, git_sha1(tmp_path / path))
+        assert [fetch() for fetch in fetchers(suite, root)] == [root / name, root / "wikitext-2/test.txt"]
+    found = texts.read_texts(suite["text"], root, fetch=False)
+    assert found is not None
+    assert found["train"] + found["valid"] == found["test"] == TRAIN
+    assert found["valid"].count("\n") == 1  # of 30 lines
+    (root / name).write_text("another text")
+    with pytest.raises(InputError, match=r"text: .*valid.txt: found git's hash \w+, expected \w+, that of"):
+        texts.text_file(name, root, "train")
 
 
 def test_two_kinds_of_suites_are_of_one_run() -> None:
@@ -364,6 +417,24 @@ def test_the_page_has_every_row_and_escapes_what_models_write(made: Path) -> Non
     assert 'id="all"' not in index  # the table of images
     score = json.loads((made / "results/toy/opt/seed0/perplexity.json").read_text())
     assert str(score["perplexity_per_word"]) in (report / "toy.csv").read_text()
+
+
+def test_an_unfinished_suite_has_a_page_of_what_there_is(made: Path, tmp_path: Path) -> None:
+    suite = loaded(made, changed("models.other", {"model": OPT, "training": RECIPE})) | {"name": "toy"}
+    results, report = tmp_path / "results", tmp_path / "report"
+    shutil.copytree(made / "results/toy", results / "toy")
+    (results / "toy/opt/seed0/texts.json").unlink()
+    (results / "toy/other/seed0/logs").mkdir(parents=True)
+    (results / "toy/other/seed0/logs/train.log").write_text("error: the loss is not finite at step 3\n")
+    publish = functools.partial(publish_language, suite, results / "toy", report, ROOT / "report")
+    sources = [results / "toy/bigram/seed0/perplexity.json"]
+    publish_unfinished({"toy": sources}, results, report, ROOT / "report", {"toy": publish})
+    page, summary = ((report / name).read_text() for name in ("toy.html", "toy.json"))
+    for text in (page, summary):
+        assert "training failed: the loss is not finite at step 3" in text
+        assert "writing texts has not begun: there is no texts.json" in text
+    assert len(json.loads(summary)["rows"]) == 2
+    assert (report / "toy.html").stat().st_mtime < sources[0].stat().st_mtime
 
 
 def test_every_step_of_the_rules_has_the_flags_of_its_command() -> None:

@@ -5,9 +5,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from genbench.data.texts import read_texts
 from genbench.errors import InputError, place
-from genbench.language.published import is_here
-from genbench.language.text import read_texts, tokenizer_of
+from genbench.files.hub import is_here
 
 Suite = Mapping[str, Any]
 PACKAGES = ("transformers", "tokenizers", "nltk")
@@ -17,7 +17,7 @@ def check_suite(suite: Suite, data_root: Path, source: str, *, fetch: bool) -> d
     """Check a complete suite of the file `source`: its texts, and that each network can be built, reads the tokenizer's
     tokens, and has places for its windows. Returns how many weights each has; None of what is counted or not here yet.
 
-    fetch: download published models, which without it are passed over where they are missing.
+    fetch: download WikiText-2 and published models, which without it are passed over where they are missing.
     """
     if lacking := [name for name in PACKAGES if find_spec(name) is None]:
         raise InputError(
@@ -25,14 +25,16 @@ def check_suite(suite: Suite, data_root: Path, source: str, *, fetch: bool) -> d
             "expected the extra `language`: uv sync --extra language"
         )
     with place(source):
-        texts = read_texts(suite["text"], data_root)
+        read_texts(suite["text"], data_root, fetch=fetch)
         entry = suite["tokenizer"]
         if entry.get("published") and not fetch and not is_here(entry["published"], data_root):
             vocab_size = 0  # known when it is here
         elif "vocab_size" in entry:
             vocab_size = entry["vocab_size"]
         else:
-            vocab_size = len(tokenizer_of(entry, texts["train"], data_root))
+            from genbench.language.text import tokenizer_of  # and with it transformers, for which others need not wait
+
+            vocab_size = len(tokenizer_of(entry, "", data_root))
         found = {}
         for name, model in suite["models"].items():
             with place("models", name):
@@ -48,7 +50,7 @@ def _check_network(suite: Suite, entry: Mapping[str, Any], vocab_size: int, data
     import torch
 
     from genbench.language.models import configuration, untrained
-    from genbench.training.recipe import OptimizerConfig
+    from genbench.training.windows import in_steps
 
     config = configuration(entry, vocab_size, data_root)
     recipe = entry.get("training", {})
@@ -60,13 +62,8 @@ def _check_network(suite: Suite, entry: Mapping[str, Any], vocab_size: int, data
                 f"{key}: found {count} tokens, expected at most {config.max_position_embeddings}, the model's "
                 "max_position_embeddings"
             )
-    if recipe and recipe["batch_size"] % recipe["accumulate"]:
-        raise InputError(
-            f"training: accumulate: found {recipe['accumulate']}, expected a divisor of batch_size "
-            f"{recipe['batch_size']}"
-        )
     if recipe:
-        with place("training", "optimizer"):
-            OptimizerConfig.from_entry(recipe["optimizer"], recipe["optimizer"])
+        with place("training"):
+            in_steps(recipe, recipe["batch_size"])
     with torch.device("meta"):
         return sum(weight.numel() for weight in untrained(config).parameters())
