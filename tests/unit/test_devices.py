@@ -12,18 +12,18 @@ from genbench.errors import InputError
 from genbench.machine import devices
 
 HOLD = """
-import sys, time
+import sys
 from genbench.machine.devices import try_lock
 print(try_lock([0, 1], sys.argv[1]), flush=True)
-time.sleep(60)
+sys.stdin.read()  # until the test has ended
 """
 
 
 def holder(folder: Path) -> tuple[subprocess.Popen[str], str]:
     root = str(Path(__file__).parents[2])
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, folder], stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": root}
-    )
+    pipe, environment = subprocess.PIPE, os.environ | {"PYTHONPATH": root}
+    command = [sys.executable, "-c", HOLD, folder]
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
     assert process.stdout is not None
     return process, process.stdout.readline().strip()
 

@@ -2,10 +2,7 @@
 
 import json
 import logging
-import os
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from entries import IMAGE_SHAPE, MODELS, VAE, blobs
+from launches import finish, mpiexec
 from processors import pretend
 
 from genbench.data.image_set import make_image_set, save_image_set
@@ -268,41 +266,45 @@ def test_validation_is_refused_where_nothing_can_be_watched(tmp_path: Path) -> N
         run(tmp_path, VAE, STEPS | {"validate_every": 5})
 
 
-@pytest.mark.slow
-def test_a_killed_process_continues_to_the_same_weights(tmp_path: Path) -> None:
+# Trains as scripts/train.py does, and sends itself a signal before a step.
+SIGNALLED = """
+import os, runpy, sys
+from genbench.training.trainer import Trainer
+
+step, how, advance = int(sys.argv[1]), int(sys.argv[2]), Trainer.advance
+
+def signalled(trainer):
+    if trainer.step == step:
+        os.kill(os.getpid(), how)
+    return advance(trainer)
+
+Trainer.advance = signalled
+sys.argv = sys.argv[3:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+@pytest.mark.usefixtures("none_left")
+def test_a_killed_process_continues_to_the_same_weights(tmp_path: Path, warm_environment: dict[str, str]) -> None:
     images, labels = blobs(100)
     data = tmp_path / "train.npz"
     save_image_set(
         data, make_image_set(images, labels, "abcd", dataset="d", split="train", source="s", source_sha256="0")
     )
-    spec = {"model": MODELS["ddpm"], "training": {"steps": 100, "batch_size": 8, "ema_decay": 0.9, "log_every": 1}}
-
-    def start(out: Path) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, ROOT / "scripts/train.py", "--spec", json.dumps(spec), "--train", data, "--out", out,
-             "--save-seconds", "0.2", "--threads", "1", "--device", "cpu"],
-            env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-
+    spec = {"model": MODELS["ddpm"], "training": {"steps": 30, "batch_size": 8, "ema_decay": 0.9, "log_every": 1}}
     whole = tmp_path / "whole/model.safetensors"
     train(spec, images, labels, data_sha256="d", seed=0, out=whole, device=CPU)
     out = tmp_path / "cut/model.safetensors"
-    history = out.parent / "training/history.jsonl"
+    training = [ROOT / "scripts/train.py", "--spec", json.dumps(spec), "--train", data, "--out", out]
+    training += ["--save-seconds", "0", "--threads", "1", "--device", "cpu"]
     lines = 0
-    for how in (signal.SIGKILL, signal.SIGTERM):
-        process = start(out)
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:  # until it has gone on from where it was
-            if (out.parent / "training/state.safetensors").exists() and history.read_text().count("\n") > lines + 1:
-                break
-            time.sleep(0.02)
-        process.send_signal(how)
-        process.communicate(timeout=60)
-        assert process.returncode == (-9 if how == signal.SIGKILL else 128 + 15)
+    for step, how, status in ((10, signal.SIGKILL, -9), (20, signal.SIGTERM, 128 + 15)):
+        finish(mpiexec(1, "-c", SIGNALLED, step, int(how), *training, warm=warm_environment), status)
+        assert (out.parent / "training/state.safetensors").exists()
         assert not out.exists()
-        lines = history.read_text().count("\n")
-    _, log = (process := start(out)).communicate(timeout=120)
-    assert process.returncode == 0, log
+        before, lines = lines, (out.parent / "training/history.jsonl").read_text().count("\n")
+        assert lines > before  # it has gone on from where it was
+    log = finish(mpiexec(1, *training, warm=warm_environment))
     assert "continuing from step" in log
     assert read_json(out.with_name("training.json"))["resumed"] == 2
     assert equal(weights.load_tensors(out)[0], weights.load_tensors(whole)[0])

@@ -150,16 +150,16 @@ def test_a_grid_is_enlarged_and_closed_with_the_keyboard(browser, report):
     figure.find_element(By.CSS_SELECTOR, "a.open").send_keys(Keys.ENTER)
     assert figure.rect["width"] == LAPTOP[0]
     assert figure.find_element(By.CSS_SELECTOR, "img").size["width"] > 1.5 * small
-    WebDriverWait(browser, 20).until(lambda driver: driver.switch_to.active_element.text == "Close")
+    WebDriverWait(browser, 120).until(lambda driver: driver.switch_to.active_element.text == "Close")
     browser.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
     assert browser.current_url.endswith("#grid-2")
     browser.switch_to.active_element.send_keys(Keys.ARROW_LEFT)
     assert browser.current_url.endswith("#grid-1")
-    WebDriverWait(browser, 20).until(lambda driver: driver.switch_to.active_element.text == "Close")
+    WebDriverWait(browser, 120).until(lambda driver: driver.switch_to.active_element.text == "Close")
     browser.switch_to.active_element.send_keys(Keys.ESCAPE)
     assert browser.current_url.endswith("#at-grid-1")
     assert figure.find_element(By.CSS_SELECTOR, "img").size["width"] == small
-    WebDriverWait(browser, 20).until(
+    WebDriverWait(browser, 120).until(
         lambda driver: driver.switch_to.active_element == figure.find_element(By.CSS_SELECTOR, "a.open")
     )
 
