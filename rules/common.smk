@@ -20,6 +20,7 @@ from genbench.machine.checkout import is_checkout
 from genbench.machine.devices import apple_gpu, count_gpus, gpu_indices
 from genbench.errors import InputError
 from genbench.machine.provenance import git_commit
+from genbench.references.files import references
 from genbench.suites import runs
 from genbench.suites.checked import Checked
 from genbench.suites.figures import check_files
@@ -28,9 +29,11 @@ from genbench.suites.load import QUANTISATION, checkpoints, load_suites, sampler
 from genbench.suites.needs import shortages
 from genbench.suites.runs import DRAW, RUN, SPEED
 
+STORED = bool(workflow.storage_settings.default_storage_prefix)  # files are elsewhere, but for those of genbench
 try:
     config.update(Config.from_snakemake(config))
     FILES = {suite["name"]: (path, suite) for path, suite in load_suites(config["suite"], config).items()}
+    REFERENCES = {name: references(name, config["reference"], STORED) for name in FILES}
     OWN_CODE = own_code.allowed()
     TRACKERS = tracking.check_trackers([config["track"]] if isinstance(config["track"], str) else config["track"] or [])
 except InputError as error:  # in one line, as preflight: an exception would put Snakemake's own frames around it
@@ -152,6 +155,11 @@ def evaluation(wildcards):
 def resource(name):
     """An input function: the file `name` of the suite's data set."""
     return lambda wildcards: f"resources/{suite_of(wildcards)['dataset']['name']}/{name}"
+
+
+def reference_of(wildcards):
+    """The record that a page compares its results with, if there is one."""
+    return REFERENCES[wildcards.suite]
 
 
 def flags(options):

@@ -6,6 +6,7 @@ rule report:
         sources=of_suite(runs.results),
         real=of_suite(runs.real_metrics),
         real_grid="results/{suite}/real/grid.png",
+        reference=reference_of,
     output:
         page=report(
             "results/report/{suite}.html",
@@ -15,6 +16,7 @@ rule report:
         ),
         table="results/report/{suite}.csv",
         summary="results/report/{suite}.json",
+        record="results/report/{suite}/record.json",
         comparison=multiext("results/report/{suite}/comparison", ".csv", ".json", ".tex", ".md"),
         plots=report(
             directory("results/report/{suite}/plots"),
@@ -41,11 +43,13 @@ rule report:
         suite=lambda wildcards: json.dumps(suite_of(wildcards)),
         out=subpath(output.page, parent=True),
         templates=Path(CHECKOUT) / "report",
+        reference=lambda wildcards, input: [f"--reference={path}" for path in input.get("reference", [])],
     message:
         "report {wildcards.suite}"
     shell:
         'python "$GENBENCH"/scripts/render_report.py --preflight {params.preflight:q}'
-        " --results {params.results:q} --template-dir {params.templates:q} --out-dir {params.out:q} 2>&1 | tee -ai {log:q}"
+        " --results {params.results:q} --template-dir {params.templates:q} --out-dir {params.out:q} {params.reference:q}"
+        " 2>&1 | tee -ai {log:q}"
 
 
 rule index:

@@ -18,6 +18,7 @@ from genbench.records.paired import Paired
 from genbench.records.plan import ModelPlan, Plan, SamplerPlan
 from genbench.records.provenance import Provenance
 from genbench.records.record import Record
+from genbench.records.reference import RecordedDraw, RecordedModel, RecordedOrigin, RecordedTraining, Reference
 from genbench.records.speed import SamplerSpeed, Speed
 from genbench.records.timing import Timing
 from genbench.records.training import Training
@@ -32,6 +33,7 @@ FILES = {
     "objects": Objects,
     "paired": Paired,
     "likelihood": Likelihood,
+    "reference": Reference,
     "text": TextCounts,
     "language training": LanguageTraining,
     "perplexity": Perplexity,
@@ -43,6 +45,10 @@ PARTS = {
     "metric": Metric,
     "model plan": ModelPlan,
     "sampler plan": SamplerPlan,
+    "recorded model": RecordedModel,
+    "recorded training": RecordedTraining,
+    "recorded draw": RecordedDraw,
+    "recorded origin": RecordedOrigin,
 }
 OWN_HASH = (f"`{RECORD_SHA256}`", "a string", "hash of all else in the file, so that damage is noticed")
 Row = tuple[str, ...]
@@ -56,10 +62,21 @@ def keys(record: type[Record], prefix: str = "") -> Iterator[tuple[str, Row]]:
         only = str(extra["only"]) if isinstance(extra, dict) else ""
         inside = inspect.isclass(annotation) and issubclass(annotation, Record)
         mapping = inside or typing.get_origin(annotation) is dict
-        value = "a mapping" if mapping else re.sub(r"a list of an? (\w+)", r"a list of \1s", words(annotation))
+        value = (
+            "a list of mappings"
+            if _of_records(annotation)
+            else "a mapping"
+            if mapping
+            else re.sub(r"a list of an? (\w+)", r"a list of \1s", words(annotation))
+        )
         yield only, (f"`{key}`", value, str(field.description))
         if inside and annotation is not Provenance:
             yield from ((only or inner, row) for inner, row in keys(annotation, f"{key}."))
+
+
+def _of_records(annotation: Any) -> bool:
+    parts = typing.get_args(annotation)
+    return typing.get_origin(annotation) is list and inspect.isclass(parts[0]) and issubclass(parts[0], Record)
 
 
 def _without_null(annotation: Any) -> Any:

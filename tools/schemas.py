@@ -27,6 +27,7 @@ from genbench.processes.degradations import DEGRADATIONS
 from genbench.processes.samplers import SAMPLERS
 from genbench.processes.schedule import SCHEDULES
 from genbench.processes.time_samplers import TIME_SAMPLERS
+from genbench.records.reference import Reference
 from genbench.schema import annotations
 from genbench.suites.keys import Config, Suite
 from genbench.suites.language import LanguageSuite
@@ -224,7 +225,12 @@ def _closed(function: Callable[..., Any]) -> Schema:
 def exported() -> dict[str, str]:
     """The files of schemas/ by name."""
     found = {}
-    schemas = {"config": of_model(Config), "suite": suite_schema(), "language": language_schema()}
+    schemas = {
+        "config": of_model(Config),
+        "suite": suite_schema(),
+        "language": language_schema(),
+        "record": of_model(Reference),
+    }
     for name, schema in schemas.items():
         head = {
             "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -29,6 +29,7 @@ from genbench.machine.command_line import run
 SECTIONS = {
     "Benchmarks": {"run": "run", "list": "list_names", "check": "check"},
     "Evaluation": {"evaluate": "evaluate_folders"},
+    "Reference results": {"record": "record", "verify": "verify", "merge": "merge"},
     "Single steps": {"train": "train", "sample": "draw_images", "features": "extract_features"},
     "Files from elsewhere": {"prefetch": "prefetch", "import": "import_checkpoint", "export": "export_checkpoint"},
 }

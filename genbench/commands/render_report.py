@@ -22,6 +22,12 @@ def parser() -> argparse.ArgumentParser:
         default=ROOT / "report",
         help="default: report/",
     )
+    parser.add_argument(
+        "--reference",
+        type=Path,
+        metavar="FILE.json",
+        help="the record to compare with (default: that which comes with genbench, if there is one)",
+    )
     return parser
 
 
@@ -30,4 +36,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser().parse_args(arguments)
     from genbench.reporting.publish import publish
 
-    publish(args.preflight, args.results or args.preflight.parent, args.report, args.template_dir)
+    publish(args.preflight, args.results or args.preflight.parent, args.report, args.template_dir, args.reference)

@@ -13,4 +13,5 @@ metrics        metrics.json: how good samples are
 objects        objects/*.json: which of the objects that were asked for samples show
 paired         paired.json: how far a quantised network's images are from the float32 network's
 likelihood     likelihood.json: bits per dimension
+reference      reference/{suite}.json: a suite's results, for others to compare theirs with
 """

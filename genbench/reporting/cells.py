@@ -1,7 +1,5 @@
 """One number of a comparison: its mean over seeds, how far it varies, and whether it is the best of its column."""
 
-import math
-import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,26 +7,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from genbench.references.same import are_different, difference
 from genbench.reporting.columns import TIME, Column
 from genbench.reporting.numerals import Number, plus_minus, proportion, significant
 
 Group = Mapping[str, Sequence[Any]]  # rows of the tidy table by column: pandas takes 30 times as long for a few rows
-PAIRS = 3  # of fewer, the standard deviation of differences is small by chance too often
 
 
 @dataclass
 class Cell:
     """One number as it is printed; `value` and `std` are over seeds, in the unit of the results.
 
-    runs: what they are of: the number of each run, by its seeds. repeat_std: in their place, of what is measured once
-    for all trainings, between repeats of that.
+    runs: what they are of: the number of each run, by its seeds; with `repeated`, of what is measured once for all
+    trainings, each repeat of that.
     """
 
     text: str = "–"
     title: str = ""
     value: Number | None = None
     std: Number | None = None
-    repeat_std: Number | None = None
+    repeated: bool = False
     best: bool = False
     doubtful: bool = False
     notes: Sequence[str] = ()
@@ -47,9 +45,9 @@ def print_cell(group: Group, column: Column) -> Cell:
     text, title = column.text(mean * column.scale), exact(mean)
     between = [exact(value) for value in values]
     runs = runs_of(group, column.key)
-    repeat_std = next(iter(seen(group, f"{column.key}_repeat_std")), None)
-    if repeat_std is not None:
-        std = None
+    repeats = next(iter(seen(group, f"{column.key}_repeats")), None)
+    if repeats is not None:
+        std, runs = None, {(number,): value for number, value in enumerate(repeats)}
     elif std is None and (draws := seen(group, f"{column.key}_values")):
         std, between = float(seen(group, f"{column.key}_draw_std")[0]), list(map(exact, draws[0]))
         seeds = next(iter(seen(group, "sample_seeds")), None)
@@ -63,7 +61,7 @@ def print_cell(group: Group, column: Column) -> Cell:
     if column == TIME and True in seen(group, "extrapolated"):
         text = f"≈ {text}"
     notes = list(dict.fromkeys(note for found in seen(group, f"{column.key}_note") for note in found.split("; ")))
-    return Cell(text, title, mean, std, repeat_std, doubtful=column.doubtful, notes=notes, runs=runs)
+    return Cell(text, title, mean, std, repeats is not None, doubtful=column.doubtful, notes=notes, runs=runs)
 
 
 def runs_of(group: Group, key: str) -> dict[tuple[Any, ...], Number]:
@@ -74,35 +72,26 @@ def runs_of(group: Group, key: str) -> dict[tuple[Any, ...], Number]:
 
 
 def mark_best(cells: Sequence[Cell], column: Column) -> None:
-    """Mark the best number and its ties: printed alike or, over several runs, less than two standard deviations apart.
+    """Mark the best number and its ties: what is printed alike, or differs by no more than chance explains.
 
-    The standard deviation is that of the difference between two runs, one of each row, or two repeats of a timing.
-    Nothing is marked where no end is better, where there is nothing to compare with, where all tie, or where a number
-    says little.
+    That is the test of genbench/references/same.py against the best number, at one level for the column. Without
+    several runs it says nothing, and only what is printed alike ties. Nothing is marked where no end is better, where
+    there is nothing to compare with, where all tie, or where a number says little.
     """
     present = sorted((cell for cell in cells if cell.value is not None), key=lambda cell: rank(cell, column))
     if column.direction is None or column.doubtful or not present:
         return
-    best = present[0]
-    ties = [
-        cell
-        for cell in present
-        if cell.text == best.text or abs(rank(cell, column) - rank(best, column)) < 2 * deviation(cell, best)
-    ]
+    ties = [cell for cell, tie in zip(present, tied(present, present[0]), strict=True) if tie]
     for cell in ties if len(ties) < len(present) else []:
         cell.best = True
 
 
-def deviation(a: Cell, b: Cell) -> float:
-    """The standard deviation of the difference between two rows' numbers, of one run each.
-
-    Rows of the same seeds, at least PAIRS of them, are compared seed by seed: what a seed does to both cancels.
-    """
-    if a.repeat_std is not None or b.repeat_std is not None:
-        return math.hypot(a.repeat_std or a.std or 0, b.repeat_std or b.std or 0)
-    if len(a.runs) >= PAIRS and a.runs.keys() == b.runs.keys():
-        return statistics.stdev(a.runs[seeds] - b.runs[seeds] for seeds in a.runs)
-    return math.hypot(a.std or 0, b.std or 0)
+def tied(cells: Sequence[Cell], best: Cell) -> list[bool]:
+    """Which numbers tie with `best`: printed alike, or no further apart than chance explains, at one level."""
+    tested = [cell for cell in cells if cell is not best and cell.runs and best.runs]
+    found = [difference(cell.runs, best.runs, not (cell.repeated or best.repeated)) for cell in tested]
+    chance = {id(cell) for cell, differs in zip(tested, are_different(found), strict=True) if differs is False}
+    return [cell.text == best.text or id(cell) in chance for cell in cells]
 
 
 def rank(cell: Cell, column: Column) -> float:

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pandas as pd
 
 from genbench.records.plan import ModelPlan
-from genbench.reporting.cells import Cell, deviation, rank
+from genbench.reporting.cells import rank, tied
 from genbench.reporting.columns import TIME, TRAINING_TIME, Column
 from genbench.reporting.curves import compare_curves
 from genbench.reporting.numerals import Number, count
@@ -149,7 +149,7 @@ def place_of(line: Line, lines: Sequence[Line], lead: Column) -> str:
             continue
         cell = point.row.cells[lead.key]
         best = min((row.cells[lead.key] for row in others), key=lambda other: rank(other, lead))
-        if not apart(cell, best, lead):
+        if tied([cell], best)[0]:
             ties.append(point.budget)
         else:
             (leads if rank(cell, lead) < rank(best, lead) else behind).append(point.budget)
@@ -168,18 +168,13 @@ def gains_of(line: Line, lead: Column) -> str:
         times = f"{more.budget / less.budget:.3g} times the compute ({count(less.budget)} to {count(more.budget)})"
         if before.value is None or after.value is None:
             continue
-        if not apart(before, after, lead):
+        if tied([after], before)[0]:
             said.append(f"{times} changed it by no more than chance, from {before.text} to {after.text}")
         else:
             verb = "took" if rank(after, lead) < rank(before, lead) else "worsened"
             said.append(f"{times} {verb} it from {before.text} to {after.text}")
     text = "; ".join(said)
     return f"{lead.label}: {text}." if text else ""
-
-
-def apart(a: Cell, b: Cell, lead: Column) -> bool:
-    """Whether two numbers are no tie, by the rule of the table: printed alike, or within two deviations."""
-    return a.text != b.text and abs(rank(a, lead) - rank(b, lead)) >= 2 * deviation(a, b)
 
 
 def sums(budgets: Sequence[Number]) -> str:

@@ -11,10 +11,12 @@ import matplotlib
 
 from genbench.errors import InputError
 from genbench.files.artifacts import atomic_path, read_json, write_json
+from genbench.references.files import packaged, read_reference, write_reference
 from genbench.reporting.cells import seen
 from genbench.reporting.drawing import Plot, characters_of, pdf_file, svg_file
 from genbench.reporting.kept import Kept
 from genbench.reporting.page import render_index, render_report
+from genbench.reporting.recorded import record_of
 from genbench.reporting.report import FORMAT, Report
 from genbench.reporting.results import read_results
 
@@ -24,12 +26,13 @@ SCORES = ("metrics.json", "perplexity.json")  # without one of them there is not
 KEPT = ".report"  # a folder below the results: what the page of a suite is made of, so that it is made once
 
 
-def publish(preflight: Path, results: Path, out_dir: Path, template_dir: Path) -> None:
+def publish(preflight: Path, results: Path, out_dir: Path, template_dir: Path, reference: Path | None = None) -> None:
     """Write {suite}.html, {suite}.csv (the tidy table in full) and {suite}.json (what the index needs).
 
     Beside them, in the folder {suite}/, the comparison as comparison.csv, .json, .tex and .md, and every plot as PDF
-    and as SVG in plots/, for a paper.
+    and as SVG in plots/, for a paper; and record.json, for others to compare their results with.
 
+    reference: the record that the page compares with; by default that which comes with genbench, if there is one.
     Raises InputError, which names the file, for what is missing.
     """
     found = read_results(preflight, results)
@@ -37,12 +40,14 @@ def publish(preflight: Path, results: Path, out_dir: Path, template_dir: Path) -
     if Path(suite).name != suite or suite == "index":
         raise InputError(f"{preflight}: suite: found {suite!r}, expected a name that can be a file's, and not 'index'")
     kept = Kept(results / KEPT)
-    report = Report(found, results, kept, out_dir)
+    record = reference or packaged(suite)
+    report = Report(found, results, kept, out_dir, read_reference(record, suite) if record else None)
     write_text(out_dir / f"{suite}.html", render_report(report, template_dir))
     lists = {key: found.rows[key].map(" | ".join) for key in ("warnings", "remarks") if key in found.rows}
     table = found.rows.assign(**lists)
     write_text(out_dir / f"{suite}.csv", table.to_csv(index=False))
     write_json(out_dir / f"{suite}.json", report.summary())
+    write_reference(out_dir / suite / "record.json", record_of(found))
     for kind, text in report.exports.items():
         write_text(out_dir / suite / f"comparison.{kind}", text)
     write_plots(report.plots, out_dir / suite / "plots", kept)

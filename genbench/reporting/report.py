@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from genbench.records.reference import Reference
 from genbench.reporting.columns import (
     NFE,
     TRAINING_TIME,
@@ -21,6 +22,7 @@ from genbench.reporting.noise_schedules import bound_terms, noise_schedules
 from genbench.reporting.overview import NARROW, WIDE, Highlight, highlights
 from genbench.reporting.plots import quality_against_cost
 from genbench.reporting.published import Beside, published_beside
+from genbench.reporting.reproduced import Reproduction
 from genbench.reporting.results import Results
 from genbench.reporting.sampler_studies import Setting, Study, arrange, quality_plots, settings
 from genbench.reporting.samples import Samples
@@ -53,12 +55,20 @@ COST_PLOTS = [
 class Report(Compared):
     """One suite, arranged for its page.
 
-    root: results/{suite}. kept: pictures made before. pages: the folder of the page, for its links to files.
+    root: results/{suite}. kept: pictures made before. pages: the folder of the page, for its links to files. reference:
+    what the results are compared with, if there is any.
     """
 
-    def __init__(self, results: Results, root: Path, kept: Kept | None = None, pages: Path | None = None) -> None:
+    def __init__(
+        self,
+        results: Results,
+        root: Path,
+        kept: Kept | None = None,
+        pages: Path | None = None,
+        reference: Reference | None = None,
+    ) -> None:
         super().__init__(results, root)
-        self.kept, self.pages = kept or Kept(), pages
+        self.kept, self.pages, self.reference = kept or Kept(), pages, reference
 
     @cached_property
     def samples(self) -> Samples:
@@ -160,6 +170,11 @@ class Report(Compared):
     def published(self) -> list[Beside]:
         """What others published on this data set, family by family."""
         return published_beside(self.dataset, self.table)
+
+    @cached_property
+    def reproduction(self) -> Reproduction | None:
+        """What was reproduced of the reference results."""
+        return Reproduction(self.results, self.reference) if self.reference else None
 
     @cached_property
     def figures(self) -> list[Figure]:

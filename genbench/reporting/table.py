@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from genbench.reporting.cells import PAIRS, Cell, Group, mark_best, print_cell, rank, seen
+from genbench.references.same import LEVEL
+from genbench.reporting.cells import Cell, Group, mark_best, print_cell, rank, seen
 from genbench.reporting.columns import SPEEDS, TIME, Column
 from genbench.reporting.numerals import count
 
@@ -149,12 +150,11 @@ def compare(
     remarks = []
     seeds = rows["seed"].nunique() if len(rows) else 1
     if seeds > 1:
-        remarks.append(f"Mean ± standard deviation s over {seeds} training seeds. {tie_rule('training', seeds)}")
+        remarks.append(f"Mean ± standard deviation s over {seeds} training seeds. {tie_rule('training')}")
     elif compared and any(cell.std is not None for row in compared for cell in row.cells.values()):
-        draws = max(len(cell.runs) for row in compared for cell in row.cells.values())
         remarks.append(
             "± is the standard deviation s between draws with other sampling seeds of one trained model; that between "
-            f"trainings comes on top. {tie_rule('draw', draws)}"
+            f"trainings comes on top. {tie_rule('draw')}"
         )
     elif len(compared) > 1:
         remarks.append(
@@ -174,14 +174,11 @@ def compare(
     return Table(columns, shared, compared, real, remarks)
 
 
-def tie_rule(run: str, runs: int) -> str:
-    """When numbers are ties, in words; the same is in docs/metrics.md. runs: over how many a mean is."""
-    apart = "2·√(s₁² + s₂²)"
-    if runs < PAIRS:
-        return f"Numbers that differ by less than {apart} are ties and marked alike."
+def tie_rule(run: str) -> str:
+    """When numbers are ties, in words; the same is in docs/metrics.md."""
     return (
-        "Numbers that differ by less than two standard deviations of their difference are ties and marked alike: of "
-        f"the differences {run} by {run} where two rows have the same seeds, otherwise {apart}."
+        "Ties, marked alike, are numbers that are no further from the best than chance explains: by Student's t, "
+        f"{run} by {run} where two rows have the same seeds, at {LEVEL:.0%} for each column as a whole."
     )
 
 

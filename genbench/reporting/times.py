@@ -27,8 +27,8 @@ def of_its_own(timing: Timing, speed: Speed, sampler: str) -> Timing:
 def time_columns(timing: Timing, speed: Speed, sampler: str) -> dict[str, Any]:
     """How far the timed batches are apart, and what ran beside them, as columns.
 
-    timing: as the drawing wrote it. The keys with `_repeat_std` are standard deviations between the timed batches: all
-    trainings of a model share one timing.
+    timing: as the drawing wrote it. The keys with `_repeats` hold the number of each timed batch: all trainings of a
+    model share one timing.
     """
     found = speed.samplers.get(sampler)
     if found is None or found.seconds_per_50k is None:
@@ -43,6 +43,6 @@ def time_columns(timing: Timing, speed: Speed, sampler: str) -> dict[str, Any]:
     times = np.array(found.batch_seconds or ()) / ((found.batch_size or 1) * (speed.ranks or 1))  # per image
     if len(times) > 1:
         of_repeats = {"seconds_per_50k": 50_000 * times, "seconds_per_image": times, "images_per_second": 1 / times}
-        columns |= {f"{key}_repeat_std": float(values.std(ddof=1)) for key, values in of_repeats.items()}
-        columns |= {"time_spread_repeat_std": 0.0, "other_work_repeat_std": 0.0}  # one number for all trainings
+        columns |= {f"{key}_repeats": values.tolist() for key, values in of_repeats.items()}
+        columns |= {"time_spread_repeats": [], "other_work_repeats": []}  # one number for all trainings
     return columns

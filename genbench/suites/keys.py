@@ -106,6 +106,9 @@ class Config(Keys):
     track: Tracker | SomeUnique[Tracker] | None = None
     """Where losses, metrics and grids of samples are also logged while models train, beside the results; null is
     nowhere. No part of what is trained."""
+    reference: FilePath | None = None
+    """The record that a page compares its results with: a file, or a folder with {suite}.json; null is that which comes
+    with genbench, if there is one."""
     container: Text = "genbench.sif"
     """The image in which rules run with --sdm apptainer; no other run looks at it."""
     seeds: SomeUnique[Seed] | None = None
@@ -124,10 +127,14 @@ class Config(Keys):
         9.27 reads lists without types, and looks for numbers first. Raises InputError.
         """
         numbers = {
-            key: _as_numbers(values[key]) for key in ("seeds", "num_samples", "jobs_per_gpu", "track") if key in values
+            key: _as_numbers(values[key])
+            for key in ("seeds", "num_samples", "jobs_per_gpu", "track", "reference")
+            if key in values
         }
         paths = {
-            key: str(values[key]) for key in ("suite", "data_root", "weights_root") if type(values.get(key)) is int
+            key: str(values[key])
+            for key in ("suite", "data_root", "weights_root", "reference")
+            if type(values.get(key)) is int
         }
         if isinstance(numbers.get("seeds"), int | str):
             raise InputError(f"config: seeds: found {numbers['seeds']!r}, expected a list such as [0, 1, 2]")

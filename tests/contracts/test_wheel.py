@@ -12,7 +12,7 @@ from genbench.machine import checkout
 from genbench.machine.code import package_sha256
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("envs", "genbench", "profiles", "report", "rules", "schemas", "scripts", "suites")
+FOLDERS = ("envs", "genbench", "profiles", "reference", "report", "rules", "schemas", "scripts", "suites")
 
 
 @pytest.fixture(scope="module")

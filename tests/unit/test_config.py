@@ -17,7 +17,7 @@ def test_lists_of_numbers(seeds: str) -> None:
     assert typed("suite=demo", "num_samples=10000", f"seeds={seeds}", "device=cpu") == {
         "suite": "demo", "num_samples": 10000, "seeds": [0, 1, 2], "device": "cpu", "data_root": "resources/downloads",
         "weights_root": "resources/weights", "jobs_per_gpu": 1, "container": "genbench.sif", "track": None,
-        "only": None,
+        "only": None, "reference": None,
     }  # fmt: skip
 
 
@@ -29,8 +29,8 @@ def test_a_list_of_suites_stays_text() -> None:
 
 @pytest.mark.parametrize("nothing", ["null", "~", ""])
 def test_nothing_is_the_suites(nothing: str) -> None:
-    found = typed("suite=demo", f"seeds={nothing}", f"num_samples={nothing}")
-    assert (found["seeds"], found["num_samples"]) == (None, None)
+    found = typed("suite=demo", f"seeds={nothing}", f"num_samples={nothing}", f"reference={nothing}")
+    assert (found["seeds"], found["num_samples"], found["reference"]) == (None, None, None)
 
 
 def test_what_is_absent_has_its_default() -> None:

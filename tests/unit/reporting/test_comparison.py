@@ -20,11 +20,11 @@ from genbench.reporting.table import compare, final_rows, letters
 FD = comparison_columns(["fd_classifier"], "fd_classifier")[:1]
 
 
-def marked(values, direction, stds=None):
+def marked(values, direction, runs=None):
     """Which of the values are marked as the best."""
     texts = ["–" if value is None else numerals.significant(value) for value in values]
-    stds = stds or [None] * len(values)
-    cells = [Cell(text, "", value, std) for text, value, std in zip(texts, values, stds, strict=True)]
+    runs = [{(seed,): value for seed, value in enumerate(found)} for found in runs or [[]] * len(values)]
+    cells = [Cell(text, "", value, runs=found) for text, value, found in zip(texts, values, runs, strict=True)]
     mark_best(cells, Column("x", "X", "", direction))
     return [cell.best for cell in cells]
 
@@ -36,12 +36,14 @@ def test_the_best_of_a_column_depends_on_its_direction():
     assert marked([None, 4.0, 5.0], "lower") == [False, True, False]
 
 
-def test_what_is_printed_alike_ties_and_so_does_what_is_within_two_standard_deviations():
+def test_what_is_printed_alike_ties_and_so_does_what_differs_by_no_more_than_chance():
     assert marked([0.91234, 0.91198, 0.5], "higher") == [True, True, False]
-    assert marked([10.0, 10.9, 11.1], "lower", [0.5, 0.2, 0.2]) == [True, True, False]
-    assert marked([10.0, 10.9, 11.1], "lower", [0.1, 0.5, 0.1]) == [True, True, False]
-    assert marked([10.0, 11.0, 20.0], "lower", [0.4, 0.4, 0.0]) == [True, True, False]  # 2·√(0.4² + 0.4²) = 1.13
-    assert marked([10.0, 11.0, 20.0], "lower", [0.4, 0.2, 0.0]) == [True, False, False]  # 2·√(0.4² + 0.2²) = 0.89
+    runs = [[9.5, 10.0, 10.5], [10.6, 11.4, 11.0], [19.0, 21.0, 20.0]]
+    assert marked([10.0, 11.0, 20.0], "lower", runs) == [True, True, False]  # p = 0.063 and 0.0025
+    runs[1] = [10.6, 11.0, 11.4]
+    assert marked([10.0, 11.0, 20.0], "lower", runs) == [True, False, False]  # 1.1, 1.0, 0.9: p = 0.0033
+    one_run = [[10.0], [10.9], [20.0]]
+    assert marked([10.0, 10.9, 20.0], "lower", one_run) == [True, False, False]  # nothing is known of chance
 
 
 def rows_of(values):
@@ -62,15 +64,15 @@ def best_of(rows):
 
 def test_rows_of_the_same_seeds_are_compared_seed_by_seed():
     values = {"euler-10": [31.0, 45.0, 20.0], "euler-5": [35.5, 49.1, 23.6], "other": [80.0, 82.0, 81.0]}
-    assert best_of(rows_of(values)) == ["euler-10"]  # the differences are 4.5, 4.1, 3.6: 4.07 ± 0.45
+    assert best_of(rows_of(values)) == ["euler-10"]  # the differences are 4.5, 4.1, 3.6: 4.07 ± 0.26
     rows = rows_of(values)
     rows.loc[rows["model"] == "euler-5", "sample_seeds"] = "2000:4000"
-    assert best_of(rows) == ["euler-10", "euler-5"]  # 2·√(12.5² + 12.8²) = 35.8
+    assert best_of(rows) == ["euler-10", "euler-5"]  # 4.1 ± 10.3
     rows = rows_of(values)
     rows.loc[rows["model"] == "euler-5", "seed"] += 1
     assert best_of(rows) == ["euler-10", "euler-5"]
     rows = rows_of(values)
-    assert best_of(rows[rows["seed"] < 2]) == ["euler-10", "euler-5"]  # two pairs agree by chance too often
+    assert best_of(rows[rows["seed"] < 2]) == []  # of two pairs p is 0.03 and 0.09: all tie
     crossing = values | {"euler-5": [30.5, 49.1, 19.9]}  # -0.5, 4.1, -0.1: 1.17 ± 2.55
     assert best_of(rows_of(crossing)) == ["euler-10", "euler-5"]
 
@@ -88,8 +90,10 @@ def test_the_rule_of_ties_is_told_as_it_is_applied():
     def told(values):
         return " ".join(compare(rows_of(values), FD).remarks)
 
-    assert "differences training by training" in told({"a": [1.0, 2.0, 3.0], "b": [1.0, 2.0, 4.0]})
-    assert "by less than 2·√(s₁² + s₂²)" in told({"a": [1.0, 2.0], "b": [1.0, 2.0]})
+    assert "Student's t, training by training where two rows have the same seeds, at 5%" in told(
+        {"a": [1, 2, 3], "b": [1, 2, 4]}
+    )
+    assert "small differences mean nothing" in told({"a": [1.0], "b": [2.0]})
 
 
 def test_the_highlight_is_the_best_number_of_its_column_and_names_all_that_tie():
@@ -104,7 +108,8 @@ def test_the_highlight_is_the_best_number_of_its_column_and_names_all_that_tie()
 def test_times_that_all_trainings_share_tie_by_their_own_repeats():
     rows = rows_of({"a": [1.0, 1.1, 1.2], "b": [5.0, 5.1, 5.2], "c": [9.0, 9.1, 9.2]})
     rows[TIME.key] = [7.0] * 3 + [7.3] * 3 + [9.0] * 3
-    rows[f"{TIME.key}_repeat_std"] = [0.2] * 3 + [0.3] * 3 + [0.1] * 3
+    repeats = [[7.0, 6.8, 7.2]] * 3 + [[7.3, 7.0, 7.6]] * 3 + [[9.0, 8.9, 9.1]] * 3
+    rows[f"{TIME.key}_repeats"] = repeats
     table = compare(rows, [*FD, TIME])
     assert {row.name: (row.cells[TIME.key].best, row.cells[TIME.key].std) for row in table.rows} == {
         "a": (True, None),

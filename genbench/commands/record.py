@@ -1,0 +1,24 @@
+"""`genbench record`: the results of a suite as one small file, for others to compare theirs with."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    results: Annotated[Path, typer.Argument(metavar="RESULTS", help="The results of a suite, such as results/demo.")],
+    out: Annotated[Path, typer.Option(metavar="FILE.json", help="Where to write the record.")],
+    name: Annotated[
+        str | None,
+        typer.Option(help="Who made the results, for pages over several records; by default nobody is named."),
+    ] = None,
+) -> None:
+    """Write the record of RESULTS: every number of the final models, with seeds, hashes, versions and processors.
+
+    No host, user or path is in it. `genbench verify` compares results with it, `genbench merge` several of them.
+    """
+    from genbench.reporting.recorded import write_record
+
+    record = write_record(results, out, name)
+    typer.echo(f"{out}: {len(record.draws)} rows of {record.suite}, {out.stat().st_size / 1000:.0f} kB")

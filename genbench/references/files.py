@@ -1,0 +1,153 @@
+"""Read and write records of results. One from elsewhere is foreign input: its size is bounded, its text plain."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from genbench.errors import InputError, place
+from genbench.files.artifacts import RECORD_SHA256, atomic_path, sha256_json
+from genbench.machine.checkout import ROOT
+from genbench.mappings import explain
+from genbench.records.record import OTHER_VERSION
+from genbench.records.reference import FORMAT, Reference
+
+LARGEST = 10_000_000  # bytes; a suite of some hundred rows takes less than 300,000
+LONGEST = 2_000  # letters of a text
+LONGEST_NAME = 200  # letters of a key
+MOST = 50_000  # parts of a list or mapping
+DEEPEST = 30  # levels
+
+
+def packaged(suite: str) -> Path | None:
+    """The reference results of a suite that come with genbench, or None."""
+    path = ROOT / "reference" / f"{suite}.json"
+    return path if path.is_file() else None
+
+
+def references(suite: str, given: str | None = None, stored: bool = False) -> list[str]:
+    """The record that a page of a suite is made from, if there is one: a file, {suite}.json in a folder, or genbench's.
+
+    given: the file or folder. stored: whether files lie in a storage, where none of genbench's is.
+    Raises InputError for a file that is no record of the suite, unless it is in a storage.
+    """
+    if given is None:
+        found = None if stored else packaged(suite)
+        return [] if found is None else [str(found)]
+    path = Path(given)
+    if path.is_dir():
+        path /= f"{suite}.json"
+        if not path.is_file():
+            return []
+    if not stored:
+        with place("config: reference"):
+            read_reference(path, suite)
+    return [str(path)]
+
+
+def write_reference(path: Path, record: Reference) -> None:
+    """Write a record, atomically, with its own hash: one line for each training, draw and model."""
+    content = json.loads(json.dumps(record.model_dump(exclude_none=True, exclude_defaults=True), allow_nan=False))
+    content[RECORD_SHA256] = sha256_json(content)
+    with atomic_path(path) as temporary:
+        temporary.write_text(_lines(content) + "\n", encoding="utf-8")
+
+
+def _lines(content: Mapping[str, Any]) -> str:
+    found = []
+    for key, value in content.items():
+        text = json.dumps(value)
+        if value and isinstance(value, list):
+            text = "[\n" + ",\n".join(map(json.dumps, value)) + "\n]"
+        elif value and key == "models":
+            text = "{\n" + ",\n".join(f"{json.dumps(name)}: {json.dumps(part)}" for name, part in value.items()) + "\n}"
+        found.append(f"{json.dumps(key)}: {text}")
+    return "{\n" + ",\n".join(found) + "\n}"
+
+
+def read_reference(path: Path, suite: str | None = None) -> Reference:
+    """The record at `path`, of `suite` where that is given.
+
+    Raises InputError, naming file and key, for a file that is too large, no JSON, damaged, of another format version or
+    suite, or has numbers that are not finite, texts that are too long or that cannot be printed, and keys that fit not.
+    """
+    try:
+        size = path.stat().st_size
+        if size > LARGEST:
+            raise InputError(f"{path}: found {size:,} bytes, expected a record of at most {LARGEST:,}")
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, IsADirectoryError):
+        raise InputError(f"{path}: no such file; expected a record, such as `genbench record` writes") from None
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: found no valid JSON ({error}), expected a whole record; is it cut off?") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: found {type(content).__name__}, expected a JSON object")
+    check_plain(content, str(path))
+    if (found := content.get("format")) != FORMAT:
+        raise InputError(f"{path}: format: found {found!r}, expected {FORMAT!r}: make it with this version of genbench")
+    expected = content.pop(RECORD_SHA256, None)
+    if expected is not None and (found := sha256_json(content)) != expected:
+        raise InputError(
+            f"{path}: {RECORD_SHA256}: found {expected}, expected {found}: the file is damaged, or was changed by hand"
+        )
+    try:
+        record = Reference.model_validate(content, context=OTHER_VERSION if expected is not None else None)
+    except ValidationError as error:
+        raise explain(error, content, str(path)) from None
+    if suite is not None and record.suite != suite:
+        raise InputError(f"{path}: suite: found {record.suite!r}, expected {suite!r}")
+    _check_names(record, path)
+    return record
+
+
+def _check_names(record: Reference, path: Path) -> None:
+    """Draws and trainings are of models of the record, and each is there once."""
+    places: dict[str, list[tuple[Any, ...]]] = {
+        "trainings": [(part.model, part.seed) for part in record.trainings],
+        "draws": [(part.model, part.seed, part.sampler) for part in record.draws],
+    }
+    for key, found in places.items():
+        seen = set()
+        for number, one in enumerate(found):
+            if one[0] not in record.models:
+                raise InputError(f"{path}: {key}: {number}: model: found {one[0]!r}, expected one of `models`")
+            if one in seen:
+                raise InputError(f"{path}: {key}: {number}: found {one[0]!r}, seed {one[1]} twice, expected once")
+            seen.add(one)
+    for number, draw in enumerate(record.draws):
+        if draw.sampler not in record.models[draw.model].samplers:
+            raise InputError(
+                f"{path}: draws: {number}: sampler: found {draw.sampler!r}, expected one of its model's `samplers`"
+            )
+
+
+def check_plain(value: Any, where: str, depth: int = 0) -> None:
+    """Raise InputError, which begins with `where`, unless all in a JSON value is finite, printable and not too long."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"{where}: found {value}, expected a finite number")
+    if isinstance(value, int) and abs(value) > 2**63:
+        raise InputError(f"{where}: found a number of more than 19 digits, expected fewer")
+    if isinstance(value, str):
+        _check_text(value, where, LONGEST)
+    if isinstance(value, (list, dict)):
+        if depth == DEEPEST:
+            raise InputError(f"{where}: found more than {DEEPEST} levels, expected fewer")
+        if len(value) > MOST:
+            raise InputError(f"{where}: found {len(value):,} parts, expected at most {MOST:,}")
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            if isinstance(key, str):
+                _check_text(key, where, LONGEST_NAME)
+            check_plain(part, f"{where}: {key}", depth + 1)
+
+
+def _check_text(text: str, where: str, longest: int) -> None:
+    if len(text) > longest:
+        raise InputError(f"{where}: found {len(text):,} letters, expected at most {longest:,}")
+    if not text.isprintable():
+        letter = next(letter for letter in text if not letter.isprintable())
+        raise InputError(f"{where}: found the letter U+{ord(letter):04X}, expected only letters that can be printed")

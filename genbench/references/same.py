@@ -1,0 +1,87 @@
+"""When two numbers are the same: one test for the ties of the table, for `verify` and for `merge`.
+
+Each number is a mean over runs (training seeds, or draws of one model). Student's t compares two of them: on the
+differences seed by seed where both have the same seeds, else Welch's, whose degrees of freedom follow from both
+variances (Welch 1947). A single run has the variance of the other side's runs. Holm's correction (1979) over all
+comparisons of one question keeps the chance of any false alarm among them at LEVEL.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, variance
+from typing import Any
+
+from scipy.special import stdtr
+
+LEVEL = 0.05
+Runs = Mapping[Any, float]  # the number of each run, by its seeds
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far apart two means are.
+
+    size: the first less the second. p: the chance of a difference at least as large between equals; None where neither
+    has several runs, so that nothing can be said. runs: of each side. paired: whether run by run.
+    """
+
+    size: float
+    p: float | None
+    runs: tuple[int, int]
+    paired: bool
+
+
+def difference(a: Runs, b: Runs, paired: bool = True) -> Difference:
+    """The difference between two means over runs, of at least one each.
+
+    Means that agree in three digits are equal, with several runs, however small their variance. paired: whether equal
+    keys are runs of equal seeds, whose share in both numbers cancels.
+    """
+    size, runs = fmean(a.values()) - fmean(b.values()), (len(a), len(b))
+    paired = paired and a.keys() == b.keys() and len(a) > 1
+    if max(runs) < 2:
+        return Difference(size, None, runs, False)
+    if alike(fmean(a.values()), fmean(b.values())):
+        return Difference(size, 1.0, runs, paired)
+    if paired:
+        error, freedom = variance([a[key] - b[key] for key in a]) / len(a), len(a) - 1.0
+    else:
+        error, freedom = _welch(list(a.values()), list(b.values()))
+    return Difference(size, _two_sided(size, error, freedom), runs, paired)
+
+
+def _welch(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
+    """The squared standard error of the difference between two means, and its degrees of freedom."""
+    if min(len(a), len(b)) == 1:
+        several = max(a, b, key=len)
+        return variance(several) * (1 + 1 / len(several)), len(several) - 1.0
+    of_a, of_b = variance(a) / len(a), variance(b) / len(b)
+    if of_a + of_b == 0:
+        return 0.0, 1.0
+    share = of_a / (of_a + of_b)  # and no fourth power of a variance, which may be too small for a float
+    return of_a + of_b, 1 / (share**2 / (len(a) - 1) + (1 - share) ** 2 / (len(b) - 1))
+
+
+def _two_sided(size: float, error: float, freedom: float) -> float:
+    if error == 0:
+        return 0.0
+    return float(2 * stdtr(freedom, -abs(size) / math.sqrt(error)))
+
+
+def alike(a: float, b: float) -> bool:
+    """Whether two numbers agree in three significant digits."""
+    return f"{a:.3g}" == f"{b:.3g}"
+
+
+def are_different(found: Sequence[Difference], level: float = LEVEL) -> list[bool | None]:
+    """Which of some differences are more than chance, at one level for all of them; None where nothing can be said."""
+    order = sorted(
+        (place for place, one in enumerate(found) if one.p is not None), key=lambda place: found[place].p or 0.0
+    )
+    verdicts: list[bool | None] = [None if one.p is None else False for one in found]
+    for number, place in enumerate(order):
+        if (found[place].p or 0.0) > level / (len(order) - number):
+            break
+        verdicts[place] = True
+    return verdicts

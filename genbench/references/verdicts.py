@@ -1,0 +1,207 @@
+"""Results beside a record, row by row: identical, reproduced, differs, undecided or absent.
+
+A row is one sampler of one final model, over its seeds. It is judged by the headline metric of the suite.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from statistics import fmean
+
+from genbench.errors import unknown_name
+from genbench.records.reference import RecordedDraw, Reference
+from genbench.references.causes import causes
+from genbench.references.same import Difference, Runs, alike, are_different, difference
+
+IDENTICAL, REPRODUCED, DIFFERS, UNDECIDED, ABSENT = "identical", "reproduced", "differs", "undecided", "absent"
+VERDICTS = (DIFFERS, UNDECIDED, ABSENT, REPRODUCED, IDENTICAL)
+Place = tuple[str, str]  # model and sampler
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one row.
+
+    ours, theirs: means over seeds. difference: between them, of rows in both. notes: what the verdict rests on.
+    causes: what differs upstream.
+    """
+
+    name: str
+    verdict: str
+    ours: float | None = None
+    theirs: float | None = None
+    difference: Difference | None = None
+    notes: Sequence[str] = ()
+    causes: Sequence[str] = ()
+
+    @property
+    def relative(self) -> float | None:
+        """The difference as a share of the record's number."""
+        return self.difference.size / abs(self.theirs) if self.difference and self.theirs else None
+
+
+@dataclass(frozen=True)
+class Verification:
+    """All rows of a suite beside its record; `metric` is what they are judged by."""
+
+    suite: str
+    metric: str
+    rows: Sequence[Verdict]
+    by: str | None = field(default=None)
+
+    def count(self, verdict: str) -> int:
+        """How many rows have a verdict."""
+        return sum(row.verdict == verdict for row in self.rows)
+
+    @cached_property
+    def shared(self) -> list[str]:
+        """The causes that all rows of both have."""
+        both = [row for row in self.rows if row.verdict != ABSENT]
+        if not both:
+            return []
+        return [cause for cause in both[0].causes if all(cause in row.causes for row in both)]
+
+    def own(self, row: Verdict) -> list[str]:
+        """The causes of a row that not all have."""
+        return [cause for cause in row.causes if cause not in self.shared]
+
+    @property
+    def sentence(self) -> str:
+        """The summary."""
+        both = self.count(IDENTICAL) + self.count(REPRODUCED)
+        rows = "row" if len(self.rows) == 1 else "rows"
+        parts = [f"{both} of {len(self.rows)} {rows} of {self.suite} reproduced"]
+        if identical := self.count(IDENTICAL):
+            parts[0] += f", {identical} of them with identical samples"
+        differ = self.count(DIFFERS)
+        parts += [f"{differ} {'differs' if differ == 1 else 'differ'}"] * bool(differ)
+        for verdict, text in ((UNDECIDED, "cannot be decided"), (ABSENT, "only in one of the two")):
+            if number := self.count(verdict):
+                parts.append(f"{number} {text}")
+        return "; ".join(parts) + "."
+
+
+def verify(ours: Reference, theirs: Reference, metric: str | None = None) -> Verification:
+    """Compare results with a record of the same suite; metric: by default the headline of that record.
+
+    Raises InputError for another suite, and for a metric that the record lacks.
+    """
+    if ours.suite != theirs.suite:
+        raise unknown_name("record: suite", theirs.suite, [ours.suite])
+    metric = metric or theirs.headline
+    if not any(metric in draw.metrics for draw in theirs.draws):
+        raise unknown_name("metric", metric, {key for draw in theirs.draws for key in draw.metrics})
+    here, there = rows_of(ours, metric), rows_of(theirs, metric)
+    both = [place for place in there if place in here]
+    found = {place: compared(ours, theirs, place, here[place], there[place], metric) for place in both}
+    tested = [place for place in both if not are_identical(here[place], there[place], metric)]
+    differ = dict(zip(tested, are_different([found[place] for place in tested]), strict=True))
+    names = names_of(ours) | names_of(theirs)
+    rows = []
+    for place in [*there, *(place for place in here if place not in there)]:
+        if place not in found:
+            where = "the record has no such row" if place in here else "these results have no such row"
+            number = mean((here | there)[place], metric)
+            rows.append(
+                Verdict(
+                    names[place],
+                    ABSENT,
+                    ours=number if place in here else None,
+                    theirs=number if place in there else None,
+                    notes=[where],
+                )
+            )
+            continue
+        verdict = {True: DIFFERS, False: REPRODUCED, None: UNDECIDED}[differ[place]] if place in differ else IDENTICAL
+        notes = notes_of(verdict, found[place], here[place], there[place])
+        upstream = [] if verdict == IDENTICAL else causes(ours, theirs, *place)
+        averages = mean(here[place], metric), mean(there[place], metric)
+        rows.append(Verdict(names[place], verdict, *averages, found[place], notes, upstream))
+    rows.sort(key=lambda row: VERDICTS.index(row.verdict))
+    return Verification(ours.suite, metric, rows, theirs.name)
+
+
+def rows_of(record: Reference, metric: str) -> dict[Place, list[RecordedDraw]]:
+    """The draws of each row that have a number."""
+    found: dict[Place, list[RecordedDraw]] = {}
+    for draw in record.draws:
+        if metric in draw.metrics:
+            found.setdefault((draw.model, draw.sampler), []).append(draw)
+    return found
+
+
+def names_of(record: Reference) -> dict[Place, str]:
+    """What each row is called: its model, and its sampler where there are several."""
+    found = {}
+    for name, model in record.models.items():
+        for sampler, option in model.samplers.items():
+            label = model.label or name
+            found[name, sampler] = f"{label}, {option.label or sampler}" if len(model.samplers) > 1 else label
+    return found
+
+
+def mean(draws: Sequence[RecordedDraw], metric: str) -> float:
+    """The mean of a row over its seeds."""
+    return fmean(draw.metrics[metric] for draw in draws)
+
+
+def are_identical(ours: Sequence[RecordedDraw], theirs: Sequence[RecordedDraw], metric: str) -> bool:
+    """Whether the samples of all seeds that both have are the same, bit by bit, and so are their numbers in print."""
+    there = {draw.seed: draw for draw in theirs}
+    pairs = [(draw, there[draw.seed]) for draw in ours if draw.seed in there]
+    return bool(pairs) and all(
+        a.samples_sha256 is not None
+        and a.samples_sha256 == b.samples_sha256
+        and alike(a.metrics[metric], b.metrics[metric])
+        for a, b in pairs
+    )
+
+
+def compared(
+    ours: Reference,
+    theirs: Reference,
+    place: Place,
+    here: Sequence[RecordedDraw],
+    there: Sequence[RecordedDraw],
+    metric: str,
+) -> Difference:
+    """The difference between the two numbers of a row: over trainings, or over the draws of one that both have."""
+    if len(here) == len(there) == 1 and _same_weights(ours, theirs, place[0], here[0].seed, there[0].seed):
+        of_draws = [runs_of_draws(here[0], metric), runs_of_draws(there[0], metric)]
+        if min(map(len, of_draws)) > 1:
+            return difference(of_draws[0], of_draws[1])
+    return difference(runs_of(here, metric), runs_of(there, metric))
+
+
+def runs_of(draws: Sequence[RecordedDraw], metric: str) -> Runs:
+    """The number of each training, by its seed and the seeds of its samples."""
+    return {(draw.seed, draw.seeds): draw.metrics[metric] for draw in draws}
+
+
+def runs_of_draws(draw: RecordedDraw, metric: str) -> Runs:
+    """The number of each draw of one training, by the seeds of all and its place among them."""
+    return {(draw.seeds, number): value for number, value in enumerate((draw.values or {}).get(metric, []))}
+
+
+def _same_weights(ours: Reference, theirs: Reference, model: str, seed: int, other: int) -> bool:
+    hashes = [
+        {training.model_sha256 for training in record.trainings if (training.model, training.seed) == (model, number)}
+        for record, number in ((ours, seed), (theirs, other))
+    ]
+    return hashes[0] == hashes[1] != set() and None not in hashes[0]
+
+
+def notes_of(
+    verdict: str, found: Difference, ours: Sequence[RecordedDraw], theirs: Sequence[RecordedDraw]
+) -> list[str]:
+    """What a verdict rests on."""
+    same = {draw.seed for draw in ours} & {draw.seed for draw in theirs}
+    if verdict == IDENTICAL:
+        seeds = len({draw.seed for draw in (*ours, *theirs)})
+        return [f"{len(same)} of {seeds} training seeds are in both"] if len(same) < seeds else []
+    if verdict == UNDECIDED:
+        return ["one run each: nothing is known of chance"]
+    there = {draw.seed: draw.samples_sha256 for draw in theirs}
+    hashes = [(draw.samples_sha256, there[draw.seed]) for draw in ours if draw.seed in same]
+    equal = hashes and all(a is not None and a == b for a, b in hashes)
+    return ["the samples are identical, their evaluation is not"] if equal else []

@@ -1,0 +1,167 @@
+"""Results of several people or machines on one page: row by row whose number it is, and where they disagree.
+
+The records are foreign input: references/files.py bounds them, and the template escapes what they say.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
+from pathlib import Path
+from statistics import fmean, stdev
+
+from genbench.errors import InputError, unknown_name
+from genbench.files.artifacts import atomic_path
+from genbench.records.reference import Reference
+from genbench.references.files import read_reference
+from genbench.references.same import are_different
+from genbench.references.verdicts import Place, are_identical, compared, mean, names_of, rows_of
+from genbench.reporting.columns import TIME, Column
+from genbench.reporting.numerals import plus_minus
+from genbench.reporting.page import environment
+from genbench.reporting.reproduced import column_of
+
+MOST = 20  # records
+
+
+@dataclass(frozen=True)
+class Line:
+    """One record's number of one row. differs, identical: whose numbers, and whose samples."""
+
+    by: str
+    device: str
+    text: str
+    title: str
+    seeds: str
+    time: str
+    differs: Sequence[str]
+    identical: Sequence[str]
+
+
+class Merged:
+    """Records of one suite, row by row. metric: by default the headline of the first.
+
+    Raises InputError for fewer than two or more than MOST records, for other suites, and for an unknown metric.
+    """
+
+    def __init__(self, records: Mapping[str, Reference], metric: str | None = None) -> None:
+        if not 2 <= len(records) <= MOST:
+            raise InputError(f"records: found {len(records)}, expected from 2 to {MOST}")
+        first, *others = records.items()
+        for source, record in others:
+            if record.suite != first[1].suite:
+                raise InputError(
+                    f"{source}: suite: found {record.suite!r}, expected {first[1].suite!r} as in {first[0]}"
+                )
+        self.records = dict(zip(labels(records), records.values(), strict=True))
+        self.first = first[1]
+        self.metric = metric or self.first.headline
+        known = {key for record in self.records.values() for draw in record.draws for key in draw.metrics}
+        if self.metric not in known:
+            raise unknown_name("metric", self.metric, known)
+        self.column: Column = column_of(self.first, self.metric)
+        self.found = {label: rows_of(record, self.metric) for label, record in self.records.items()}
+
+    @cached_property
+    def places(self) -> list[Place]:
+        """The rows, in the order of the best number of each."""
+        sign = -1 if self.column.direction == "higher" else 1
+        best: dict[Place, float] = {}
+        for rows in self.found.values():
+            for row, draws in rows.items():
+                best[row] = min(best.get(row, float("inf")), sign * mean(draws, self.metric))
+        return sorted(best, key=lambda row: best[row])
+
+    @cached_property
+    def disagreements(self) -> list[tuple[Place, str, str]]:
+        """Which pairs of records have different numbers of which row, at one level for all of them."""
+        pairs = [
+            (row, a, b)
+            for row in self.places
+            for a, b in combinations(self.records, 2)
+            if row in self.found[a] and row in self.found[b] and not self.same_samples(row, a, b)
+        ]
+        differences = [
+            compared(self.records[a], self.records[b], row, self.found[a][row], self.found[b][row], self.metric)
+            for row, a, b in pairs
+        ]
+        return [pair for pair, differs in zip(pairs, are_different(differences), strict=True) if differs]
+
+    def same_samples(self, row: Place, a: str, b: str) -> bool:
+        """Whether two records have identical samples of a row."""
+        return are_identical(self.found[a][row], self.found[b][row], self.metric)
+
+    @cached_property
+    def names(self) -> dict[Place, str]:
+        """What each row is called."""
+        found: dict[Place, str] = {}
+        for record in self.records.values():
+            found = names_of(record) | found
+        return found
+
+    @cached_property
+    def rows(self) -> list[tuple[str, list[Line]]]:
+        """Each row's name, and the numbers of all records that have it."""
+        return [
+            (self.names[row], [self.line(row, label) for label in self.records if row in self.found[label]])
+            for row in self.places
+        ]
+
+    def line(self, row: Place, label: str) -> Line:
+        """The number of one record."""
+        draws = self.found[label][row]
+        values = [draw.metrics[self.metric] for draw in draws]
+        text = self.column.text(mean(draws, self.metric) * self.column.scale)
+        if len(values) > 1:
+            text = plus_minus(text, stdev(values) * self.column.scale)
+        times = [draw.seconds_per_50k for draw in draws if draw.seconds_per_50k is not None]
+        others = [other for other in self.records if other != label and row in self.found[other]]
+        against = [{a, b} - {label} for where, a, b in self.disagreements if where == row and label in (a, b)]
+        return Line(
+            by=label,
+            device="; ".join(sorted({draw.device for draw in draws if draw.device})) or "–",
+            text=text,
+            title=", ".join(map(repr, values)),
+            seeds=", ".join(str(draw.seed) for draw in draws),
+            time=TIME.text(fmean(times)) if times else "–",
+            differs=[other for found in against for other in found],
+            identical=[other for other in others if self.same_samples(row, label, other)],
+        )
+
+    def versions(self, label: str) -> str:
+        """The versions of Python and of the packages that one record has."""
+        found: dict[str, None] = {}
+        for origin in self.records[label].origins:
+            given = {"Python": origin.python, **origin.packages}
+            found |= {f"{name} {version}": None for name, version in given.items() if version}
+        return ", ".join(found)
+
+    @property
+    def sentence(self) -> str:
+        """The summary."""
+        rows = {row for row, _, _ in self.disagreements}
+        several = sum(sum(row in found for found in self.found.values()) > 1 for row in self.places)
+        text = f"{several} of {len(self.places)} rows are in several of the {len(self.records)} records"
+        if not several:
+            return f"{text}."
+        return f"{text}; {f'in {len(rows)} of them they disagree' if rows else 'nowhere do they disagree'}."
+
+
+def labels(records: Mapping[str, Reference]) -> list[str]:
+    """A name of each record, all different: who made it, or else its file."""
+    names = [record.name or Path(source).stem for source, record in records.items()]
+    return [name if names.count(name) == 1 else f"{name} ({number})" for number, name in enumerate(names, start=1)]
+
+
+def merge(paths: Sequence[Path], out: Path, template_dir: Path, metric: str | None = None) -> Merged:
+    """Write the page of several records. Raises InputError, naming file and key, for one that is wrong."""
+    records: dict[str, Reference] = {}
+    for path in paths:
+        if str(path) in records:
+            raise InputError(f"{path}: found twice, expected each record once")
+        records[str(path)] = read_reference(path)
+    merged = Merged(records, metric)
+    page = environment(template_dir).get_template("merged.html.j2").render(merged=merged, suite=merged.first)
+    with atomic_path(out) as temporary:
+        temporary.write_text(page, encoding="utf-8", errors="replace")
+    return merged

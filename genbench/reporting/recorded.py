@@ -1,0 +1,222 @@
+"""The record of a suite's results: what `genbench record` and the report write, for others to compare theirs with.
+
+Of the machine it names the processor and the versions of packages: no host, no user, no path.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from genbench.errors import InputError
+from genbench.records.plan import ModelPlan
+from genbench.records.reference import (
+    FORMAT,
+    RecordedDraw,
+    RecordedModel,
+    RecordedOrigin,
+    RecordedSampler,
+    RecordedTraining,
+    Reference,
+)
+from genbench.references.files import LONGEST, LONGEST_NAME, packaged, read_reference, write_reference
+from genbench.reporting.cells import known
+from genbench.reporting.numerals import one_line
+from genbench.reporting.results import Results, read_results
+
+DIGITS = 9  # significant, of a metric
+TRAINING = ("steps", "images_seen", "data_sha256", "model_sha256")
+OF_TRAINING = ("batch_size", "seconds", "device", "precision")  # columns of the tidy table begin with training_
+DRAW = ("samples_sha256", "reference_sha256", "batch_size", "device", "precision", "seconds_per_50k")
+NO_RECIPE = ("description", "published", "files")  # keys of an entry
+PATHS = ("path", "samples", "labels", "evaluator", "statistics")  # keys whose values are files and folders
+
+
+def write_record(results: Path, out: Path, name: str | None = None) -> Reference:
+    """Write the record of results/{suite} to `out`. Raises InputError where there are no results."""
+    preflight = results / "preflight.json"
+    if not preflight.exists():
+        raise InputError(f"{results}: found no preflight.json, expected the results of a suite, such as results/demo")
+    found = read_results(preflight, results)
+    if not final_draws(found.rows):
+        raise InputError(f"{results}: found no row with numbers, expected the results of a run")
+    record = record_of(found, name)
+    write_reference(out, record)
+    return record
+
+
+def load_record(path: Path) -> Reference:
+    """The record at `path`: a file, or the results of a suite, results/{suite}."""
+    if path.is_file():
+        return read_reference(path)
+    preflight = path / "preflight.json"
+    if not preflight.exists():
+        raise InputError(
+            f"{path}: found no preflight.json, expected results of a suite, such as results/demo, or a record"
+        )
+    return record_of(read_results(preflight, path))
+
+
+def reference_of(suite: str, path: Path | None = None) -> Reference:
+    """The record of a suite to compare with: the file at `path`, or that which comes with genbench."""
+    found = path or packaged(suite)
+    if found is None:
+        raise InputError(
+            f"record: found none of suite {suite!r} in genbench, expected a file: genbench verify RESULTS RECORD"
+        )
+    return read_reference(found, suite)
+
+
+def record_of(results: Results, name: str | None = None) -> Reference:
+    """The record of results as they were read; of rows without numbers there is nothing in it.
+
+    name: who made them, for tables of several.
+    """
+    plan, rows = results.preflight, final_draws(results.rows)
+    hashes = {key: found for key in ("data_sha256", "reference_sha256") if (found := most_common(rows, key))}
+    own = {key: info.about() for key, info in results.own.items()}
+    content = {
+        "format": FORMAT,
+        "name": name,
+        "suite": plan.suite,
+        "title": plan.title,
+        "headline": plan.headline,
+        "dataset": plan.dataset.content() if plan.dataset else None,
+        "num_samples": plan.num_samples,
+        **hashes,
+        "evaluation": plan.evaluation,
+        "extractors": results.extractors,
+        "own_metrics": own or None,
+        "real": metrics_of(results.floor or {}, results.metrics),
+    }
+    return Reference(
+        **without_folders({key: value for key, value in content.items() if value is not None}),
+        models={model: recorded_model(entry) for model, entry in plan.models.items()},
+        origins=origins_of(results.provenance),
+        trainings=trainings_of([without(row, hashes) for row in rows]),
+        draws=[recorded_draw(without(row, hashes), [*results.metrics, "bits_per_dim"]) for row in rows],
+    )
+
+
+def final_draws(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of final models that have numbers, without what is absent."""
+    found = [
+        {str(key): value for key, value in row.items() if isinstance(value, list) or known(value)}
+        for row in rows.to_dict("records")
+    ]
+    return [row for row in found if row["checkpoint"] == "final" and "missing" not in row]
+
+
+def most_common(rows: list[dict[str, Any]], key: str) -> Any:
+    """The value that most rows have; None where none has one."""
+    found = Counter(row[key] for row in rows if key in row).most_common(1)
+    return found[0][0] if found else None
+
+
+def without(row: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:
+    """A row without what it shares."""
+    return {key: value for key, value in row.items() if key not in shared or value != shared[key]}
+
+
+def recorded_model(entry: ModelPlan) -> RecordedModel:
+    """An entry of a suite."""
+    spec = {key: value for key, value in entry.spec.items() if key not in NO_RECIPE}
+    samplers = {
+        name: RecordedSampler(
+            label=_text(option.label),
+            nfe=option.nfe,
+            flops_per_image=option.flops_per_image,
+            generates=option.generates,
+        )
+        for name, option in entry.samplers.items()
+    }
+    return RecordedModel(
+        label=_text(entry.label),
+        family=_text(entry.family),
+        budget=_text(entry.budget),
+        spec=without_folders(spec),
+        parameters=sum(entry.parameters.values()) if entry.parameters else None,
+        training_flops=entry.training_flops,
+        samplers=samplers,
+    )
+
+
+def trainings_of(rows: list[dict[str, Any]]) -> list[RecordedTraining]:
+    """The training runs that the rows come from, each once; samples from elsewhere have none."""
+    found = {}
+    for row in rows:
+        values = {key: row[key] for key in TRAINING if key in row}
+        values |= {key: row[f"training_{key}"] for key in OF_TRAINING if f"training_{key}" in row}
+        if values:
+            values = _typed(values, RecordedTraining)
+            found[row["model"], row["seed"]] = RecordedTraining(model=row["model"], seed=int(row["seed"]), **values)
+    return list(found.values())
+
+
+def recorded_draw(row: Mapping[str, Any], keys: list[str]) -> RecordedDraw:
+    """One row of the tidy table."""
+    values = {key: list(map(_rounded, row[f"{key}_values"])) for key in keys if f"{key}_values" in row}
+    found = {key: row[key] for key in DRAW if key in row}
+    found |= {"seeds": row["sample_seeds"]} if "sample_seeds" in row else {}
+    found |= {"num_samples": row["num_fake"]} if "num_fake" in row else {}
+    return RecordedDraw(
+        model=row["model"],
+        seed=int(row["seed"]),
+        sampler=row["sampler"],
+        metrics=metrics_of(row, keys),
+        values=values or None,
+        **_typed(found, RecordedDraw),
+    )
+
+
+def metrics_of(row: Mapping[str, Any], keys: list[str]) -> dict[str, float]:
+    """The metrics of a row that are there."""
+    return {key: _rounded(row[key]) for key in keys if known(row.get(key))}
+
+
+def origins_of(rows: pd.DataFrame) -> list[RecordedOrigin]:
+    """Which code and packages made the results, each stage once for all models of which they are the same."""
+    found: dict[str, tuple[dict[str, Any], dict[str, None]]] = {}
+    for row in rows.to_dict("records"):
+        if not known(row.get("model")):
+            continue
+        keys = ("genbench_commit", "code_sha256", "python", "packages")
+        values = {"stage": row["stage"]} | {key: row[key] for key in keys if known(row.get(key))}
+        found.setdefault(repr(values), (values, {}))[1][row["model"]] = None
+    return [RecordedOrigin(**values, models=list(models)) for values, models in found.values()]
+
+
+def without_folders(value: Any, path: bool = False) -> Any:
+    """A JSON value in which a path is its last part, and every text can be printed and is not too long.
+
+    path: whether all its texts are paths; else those that look like one are.
+    """
+    if isinstance(value, Mapping):
+        return {
+            one_line(str(key))[:LONGEST_NAME]: without_folders(part, path or key in PATHS)
+            for key, part in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [without_folders(part, path) for part in value]
+    if not isinstance(value, str):
+        return value
+    if (path or re.match(r"(/|~|\.{1,2}/|[A-Za-z]:\\|\\\\)\S|\S+/\S+\.\w+(:|#|$)", value)) and "://" not in value:
+        value = re.split(r"[/\\]", value.rstrip("/\\"))[-1]
+    return _text(value)
+
+
+def _text(value: str | None) -> str | None:
+    return None if value is None else one_line(value)[:LONGEST]
+
+
+def _typed(values: Mapping[str, Any], kind: type[RecordedTraining] | type[RecordedDraw]) -> dict[str, Any]:
+    """Values of the tidy table, in which a column of integers with gaps is one of floats, as the record has them."""
+    whole = {name for name, field in kind.model_fields.items() if field.annotation == int | None}
+    return {key: int(value) if key in whole else value for key, value in values.items()}
+
+
+def _rounded(value: Any) -> float:
+    return float(f"{float(value):.{DIGITS}g}")
