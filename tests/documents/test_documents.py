@@ -63,13 +63,18 @@ def test_snakemake_would_run_the_suites_that_the_documents_name(line: str, plann
     assert "Traceback" not in job.stdout
 
 
-def test_documents_written_from_the_code_are_up_to_date() -> None:
-    for path, text in document.contents().items():
+@pytest.fixture(scope="module")
+def written() -> dict[Path, str]:
+    """What the documents and schemas that are written from the code should hold."""
+    return document.contents()
+
+
+def test_documents_written_from_the_code_are_up_to_date(written: dict[Path, str]) -> None:
+    for path, text in written.items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name}: run tools/document.py"
 
 
-def test_every_suite_names_its_schema_for_editors() -> None:
-    written = document.contents()
+def test_every_suite_names_its_schema_for_editors(written: dict[Path, str]) -> None:
     for path in [*(ROOT / "suites").glob("*.yaml"), ROOT / "config.yaml"]:
         first = path.read_text(encoding="utf-8").partition("\n")[0]
         found = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)
