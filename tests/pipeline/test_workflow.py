@@ -324,7 +324,7 @@ def test_suites_that_cannot_run_together_are_told(change: dict, message: str, to
 @pytest.mark.slow
 def test_kill_nine_of_everything_loses_nothing(ran: Path) -> None:
     suite = copy.deepcopy(TOY)
-    suite["models"]["gan"]["training"]["steps"] = 600
+    suite["models"]["gan"]["training"]["steps"] = 300
     write(ran, suite)
     before = {path: path.read_bytes() for path in ran.glob("results/toy/*/seed0/model.safetensors")}
     process = subprocess.Popen(
@@ -336,16 +336,16 @@ def test_kill_nine_of_everything_loses_nothing(ran: Path) -> None:
     deadline = time.monotonic() + 100
     while not state.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    time.sleep(1.0)
+    time.sleep(0.3)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not (ran / "results/toy/gan/seed0/model.safetensors").exists()
     assert snakemake(ran, "--unlock").returncode == 0
     result = snakemake(ran)
     assert result.returncode == 0, result.stdout[-5000:]
-    assert re.search(r"continuing from step [1-9]\d* of 600", result.stdout)
+    assert re.search(r"continuing from step [1-9]\d* of 300", result.stdout)
     training = json.loads((ran / "results/toy/gan/seed0/training.json").read_text())
-    assert (training["steps"], training["resumed"]) == (600, 1)
+    assert (training["steps"], training["resumed"]) == (300, 1)
     assert {path.parts[-3] for path, content in before.items() if path.read_bytes() != content} == {"gan"}
     assert "Nothing to be done" in snakemake(ran).stdout
 

@@ -28,7 +28,8 @@ PACKAGES = (
     "torch", "torch.utils.flop_counter", "torchvision", "jaxtyping", "numpy", "scipy.linalg", "pandas", "seaborn",
     "matplotlib.backends.backend_svg", "matplotlib.backends.backend_pdf", "fontTools.subset", "jinja2", "PIL.Image",
     "pydantic", "requests", "safetensors.torch", "tqdm", "yaml", "snakemake.cli", "snakemake.workflow", "snakemake.dag",
-    "snakemake.executors.local", "snakemake.report.html_reporter",
+    "snakemake.executors.local", "snakemake.report.html_reporter", "snakemake.profiles", "snakemake.storage",
+    "smart_open", "rich.table",
 )  # fmt: skip
 
 
