@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_ind, ttest_rel
 
+from benchmarks import false_alarms
 from genbench.errors import InputError
 from genbench.records.reference import FORMAT, Reference
 from genbench.references.same import are_different, difference
@@ -92,6 +93,13 @@ def test_holms_level_is_one_for_all() -> None:
     assert of(0.9, 0.02, 0.04, None) == [False, False, False, None]  # 0.02 of 0.0167
     assert of(0.9, 0.01, 0.02, None) == [False, True, True, None]  # 0.01 of 0.0167, 0.02 of 0.025
     assert of(None, None) == [None, None]
+
+
+def test_honest_suites_pass_and_a_moved_row_is_found() -> None:
+    assert false_alarms.passes("normal", rows=10, seeds=3, trials=300) > 0.95 - 0.026  # two standard errors
+    assert false_alarms.passes("skewed", rows=10, seeds=3, trials=100) > 0.95 - 0.044
+    assert false_alarms.misses(rows=10, seeds=3, shift=32.0, trials=100) < 0.05
+    assert false_alarms.misses(rows=10, seeds=5, shift=8.0, trials=100) < 0.05
 
 
 def test_the_same_samples_are_identical() -> None:
