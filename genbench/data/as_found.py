@@ -159,6 +159,8 @@ def _conversion(images: NDArray[Any]) -> str:
         scaled = "(images + 0.5) * 255"
     elif low >= -1 and high <= 1:
         scaled = "(images + 1) * 127.5"
+    elif images.dtype == np.uint16 and high > 255:
+        scaled = "images / 257.0"
     return f"({scaled}).round().clip(0, 255).astype('uint8')"
 
 

@@ -1,6 +1,7 @@
 """A suite's file as it is written: YAML, strictly, with what the suite that it extends has."""
 
 import math
+import re
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,16 @@ class _UniqueKeyLoader(yaml.SafeLoader):
                 raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+    def construct_number(self, node: yaml.ScalarNode) -> int:
+        """Refuse what YAML 1.1 takes for another number than a reader does: 0500 for an octal, 1:30 for 90."""
+        if re.match(r"[-+]?0_*[0-7]|.*:", node.value):
+            found = f"found the number {node.value}, expected it in decimal, without a leading 0 or a colon"
+            raise yaml.constructor.ConstructorError(None, None, found, node.start_mark)
+        return super().construct_yaml_int(node)
+
+
+_UniqueKeyLoader.add_constructor("tag:yaml.org,2002:int", _UniqueKeyLoader.construct_number)
 
 
 def _read_yaml(path: Path) -> Any:

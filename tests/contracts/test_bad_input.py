@@ -374,6 +374,8 @@ FILE_CASES: list[tuple[bytes, str]] = [
     (b"title: &a [*a]\n", "title: found more than 50 levels, expected fewer"),
     (b"title: " + b"[" * 3000 + b"]" * 3000, "not valid YAML: "),
     (b"title: *nothing\n", "not valid YAML: "),
+    (b"num_samples: 0500\n", "not valid YAML: found the number 0500, expected it in decimal, without a leading 0"),
+    (b"num_samples: 1:30\n", "not valid YAML: found the number 1:30, expected it in decimal, without a leading 0"),
     (b"<<: 3\ntitle: a\n", "not valid YAML: "),
     (b"title: " + b"9" * 6000, "not valid YAML: "),
     (b"num_samples: .nan\n", "num_samples: found nan, expected a finite number"),

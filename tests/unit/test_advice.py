@@ -14,6 +14,7 @@ import pytest
 import torch
 from packaging.version import Version
 
+from genbench.data.given import given_samples
 from genbench.data.image_set import load_image_set
 from genbench.data.objects import read_labels
 from genbench.data.samples import load_images
@@ -91,3 +92,21 @@ def test_the_packages_of_an_extra_are_those_of_the_project(extra: str) -> None:
     for package in shlex.split(command)[2:]:
         name, _, smallest = package.partition(">=")
         assert Version(version(name)) >= Version(smallest)  # what the tests run with is what the command asks for
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.array([0, 65535], np.uint16),
+        np.array([0, 1], np.float32),
+        np.array([-1, 1], np.float32),
+        np.array([-0.5, 0.5], np.float32),
+    ],
+)
+def test_the_advised_conversion_keeps_black_and_white(values: np.ndarray, tmp_path: Path) -> None:
+    images = np.broadcast_to(values[:, None, None, None], (2, 4, 4, 3)).copy()
+    np.save(path := tmp_path / "a.npy", images)
+    said = refusal(lambda given: given_samples(given, 2, (3, 4, 4)), path)
+    found = eval(said.rpartition("write ")[2].removesuffix(" instead"), {"images": images})
+    assert found.dtype == np.uint8
+    assert found[:, 0, 0, 0].tolist() == [0, 255]
