@@ -60,6 +60,10 @@ _BLOCK = {
     "skip": "conv_shortcut",
 }
 _LABELS = "class_embedding"
+_IDENTITY = (
+    "a layer of the module around this network makes its class embedding of the labels; expected the file of that "
+    "module's weights, and as label_layer the name that its linear layer for labels of zeros and ones has there"
+)
 _OLD_ATTENTION = {  # names in files from before 2023, and in the oldest
     "query": "to_q",
     "key": "to_k",
@@ -115,7 +119,7 @@ class UNet2DConfig:
     norm_eps: float = 1e-5
     resnet_time_scale_shift: Literal["default", "scale_shift"] = "default"
     add_attention: bool = True
-    class_embed_type: Literal["timestep"] | None = None
+    class_embed_type: Literal["timestep", "identity"] | None = None
     num_class_embeds: int | None = None
     num_train_timesteps: int | None = None  # of a learned embedding of times alone
 
@@ -221,8 +225,15 @@ def to_official(unet: UNet) -> State:
     return tensors
 
 
-def from_official(state: Mapping[str, Tensor], unet: UNet, path: Path, what: str) -> State:
-    """The tensors of a UNet2DModel under our names and in our shapes; InputError where they do not fit `unet`."""
+def from_official(
+    state: Mapping[str, Tensor], unet: UNet, path: Path, what: str, *, label_layer: str | None = None
+) -> State:
+    """The tensors of a UNet2DModel under our names and in our shapes; InputError where they do not fit `unet`.
+
+    label_layer: the linear layer of a module around it which makes its class embedding of labels of zeros and ones.
+    """
+    if label_layer is not None:
+        state = _without_module(state, label_layer)
     shapes, labels = {name: tuple(value.shape) for name, value in to_official(unet).items()}, unet.label_embedding
     by_time = f"{_LABELS}.linear_1.weight" in state  # class_embed_type "timestep": as times are embedded
     if labels is not None:
@@ -232,15 +243,30 @@ def from_official(state: Mapping[str, Tensor], unet: UNet, path: Path, what: str
             for name in embeds
             for kind in ("weight", "bias")
         } or {f"{_LABELS}.weight": (labels.in_features, labels.out_features)}
+    if labels is not None and label_layer is not None:
+        shapes |= {f"{_LABELS}.weight": tuple(labels.weight.shape), f"{_LABELS}.bias": (labels.out_features,)}
     check_shapes(state, shapes, path, what)
     ours = unet.state_dict()
     tensors: State = {}
-    if labels is not None:
+    if label_layer is not None:
+        tensors |= {f"label_embedding.{kind}": state[f"{_LABELS}.{kind}"] for kind in ("weight", "bias")}
+    elif labels is not None:
         table = _embedded_as_times(state, unet) if by_time else state[f"{_LABELS}.weight"]
         tensors |= embedded_labels(table)
     for name, theirs in official_names(unet).items():
         tensors[name] = torch.cat([state[official] for official in theirs]).reshape(ours[name].shape)
     return tensors
+
+
+def _without_module(state: Mapping[str, Tensor], label_layer: str) -> State:
+    """The tensors of a UNet2DModel inside another module, and `class_embedding`: that module's layer for labels."""
+    layer = {f"{label_layer}.{kind}": f"{_LABELS}.{kind}" for kind in ("weight", "bias")}
+    inside = [name for name in state if name not in layer]
+    prefix = next((name.removesuffix("conv_in.weight") for name in inside if name.endswith("conv_in.weight")), "")
+    found = {layer.get(name, name.removeprefix(prefix)): value for name, value in state.items()}
+    if f"{_LABELS}.weight" in found and f"{_LABELS}.bias" not in found:  # a layer without one
+        found[f"{_LABELS}.bias"] = torch.zeros(len(found[f"{_LABELS}.weight"]))
+    return found
 
 
 def _embedded_as_times(state: Mapping[str, Tensor], unet: UNet) -> Tensor:
@@ -429,6 +455,7 @@ def diffusers(
     prediction: Literal["eps", "v", "x0"] | None = None,
     image_size: Side | Sequence[Side] | None = None,
     num_classes: Count | None = None,
+    label_layer: str | None = None,
     key: str | None = None,
 ) -> Imported:
     """A pipeline's folder, a network's folder, or a file of weights with config.json beside it.
@@ -439,7 +466,9 @@ def diffusers(
     image_size: Side of the images, or height and width, needed where the network's configuration does not state
         sample_size, and only there.
     num_classes: How many classes there are, needed where they are embedded as times are (class_embed_type "timestep")
-        and num_class_embeds is null, and only there.
+        or by a layer around the network ("identity"), and num_class_embeds is null, and only there.
+    label_layer: Name, in the file of weights, of the linear layer around the network which makes its class embedding of
+        labels of zeros and ones, needed where class_embed_type is "identity", and only there.
     key: Which of the state dicts in the file of weights, where it holds several.
     """
     weights, config_path, scheduler_path = find_files(path)
@@ -474,7 +503,17 @@ def diffusers(
     if config.class_embed_type or config.num_class_embeds is not None:
         why = "num_class_embeds is null"
         entry["num_classes"] = given_or_said("num_classes", num_classes, config.num_class_embeds, config_path, why)
-    elif num_classes is not None:
+    identity = config.class_embed_type == "identity"
+    if identity and label_layer is None:
+        raise InputError(
+            f"{config_path}: key 'class_embed_type': found 'identity', and no option label_layer: {_IDENTITY}"
+        )
+    if label_layer is not None and not identity:
+        raise InputError(
+            f"{config_path}: option label_layer: found {label_layer!r} beside class_embed_type "
+            f"{config.class_embed_type!r}; expected 'identity', or no such option"
+        )
+    if not config.class_embed_type and config.num_class_embeds is None and num_classes is not None:
         raise InputError(f"{config_path}: option num_classes: found {num_classes}, but this network has no classes")
     entry["denoiser"] = _denoiser(config, height, config_path)
 
@@ -485,7 +524,7 @@ def diffusers(
     content, weight_files = read_content(weights)
     state, taken = state_of(content, weights, key)
     what = f"the UNet2DModel of {config_path.name}"
-    found = from_official(renamed(state), model.denoiser, weights, what)
+    found = from_official(renamed(state), model.denoiser, weights, what, label_layer=label_layer)
     tensors = {f"denoiser.{name}": value for name, value in found.items()}
     files: list[str | os.PathLike[str]] = [*weight_files, config_path, *([scheduler_path] if scheduler_path else [])]
     known = {field.name for field in fields(UNet2DConfig)}

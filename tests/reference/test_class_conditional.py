@@ -77,6 +77,25 @@ def test_a_unet2d_with_classes_answers_as_diffusers(kind: str | None, tmp_path: 
     assert model.num_classes == 5
 
 
+@torch.no_grad()
+def test_a_unet2d_inside_a_module_that_embeds_several_labels(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    unet = diffusers.UNet2DModel(**SMALL, class_embed_type="identity").eval()
+    whole = torch.nn.ModuleDict({"model": unet, "embed": torch.nn.Linear(24, 128)})
+    unet.save_config(tmp_path)
+    torch.save(whole.state_dict(), tmp_path / "diffusion_pytorch_model.bin")
+    process = {"timesteps": 10, "schedule": "linear", "prediction": "eps", "num_classes": 24}
+    model = model_of("diffusers", tmp_path, label_layer="embed", **process)
+    x_t, t = 2 * torch.rand(4, 3, 16, 16) - 1, torch.tensor([0, 3, 500, 999])
+    labels = (torch.rand(4, 24) < 0.1).float()
+    expected = unet(x_t, t, class_labels=whole["embed"](labels)).sample
+    torch.testing.assert_close(model.denoiser(x_t, t, labels), expected, rtol=0, atol=2e-5)
+    with pytest.raises(InputError, match="key 'class_embed_type': found 'identity', and no option label_layer"):
+        model_of("diffusers", tmp_path, **process)
+    with pytest.raises(InputError, match=r"missing class_embedding\.weight"):
+        model_of("diffusers", tmp_path, label_layer="labels", **process)
+
+
 def test_classes_that_are_not_said_or_not_there_are_refused(tmp_path: Path) -> None:
     diffusers.UNet2DModel(**SMALL, class_embed_type="timestep").save_pretrained(tmp_path / "timestep")
     diffusers.UNet2DModel(**SMALL).save_pretrained(tmp_path / "none")

@@ -386,8 +386,8 @@ def test_averages_of_a_training_are_told_by_their_configuration(tmp_path: Path) 
     [
         ({"_class_name": "UNet2DConditionModel"}, "key '_class_name': found 'UNet2DConditionModel', expected UNet2DMo"),
         (
-            {"class_embed_type": "identity"},
-            "key 'class_embed_type': found 'identity', expected one of 'timestep' or null",
+            {"class_embed_type": "identity", "num_class_embeds": 3},
+            "key 'class_embed_type': found 'identity', and no option label_layer: a layer of the module around this",
         ),
         ({"act_fn": "gelu"}, "key 'act_fn': found 'gelu', expected one of 'silu', 'swish'"),
         ({"center_input_sample": True}, "key 'center_input_sample': found True, expected one of False"),
