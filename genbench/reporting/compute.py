@@ -135,7 +135,8 @@ def plotted(
 
 def finding(line: Line, lines: Sequence[Line], lead: Column) -> str:
     """One or two sentences about a line: at which budgets it leads, and what more compute bought."""
-    return " ".join(filter(None, [place_of(line, lines, lead), gains_of(line, lead)]))
+    place, gains = place_of(line, lines, lead), gains_of(line, lead)
+    return f"{place or f'{line.name}.'} {gains}" if gains else place
 
 
 def place_of(line: Line, lines: Sequence[Line], lead: Column) -> str:
@@ -168,7 +169,9 @@ def gains_of(line: Line, lead: Column) -> str:
         times = f"{more.budget / less.budget:.3g} times the compute ({count(less.budget)} to {count(more.budget)})"
         if before.value is None or after.value is None:
             continue
-        if tied([after], before)[0]:
+        if before.text == after.text:
+            said.append(f"{times} left it at {after.text}")
+        elif tied([after], before)[0]:
             said.append(f"{times} changed it by no more than chance, from {before.text} to {after.text}")
         else:
             verb = "took" if rank(after, lead) < rank(before, lead) else "worsened"
