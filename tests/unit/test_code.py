@@ -81,7 +81,7 @@ def test_moves_comments_and_what_is_only_said_leave_the_hash(package):
         text = path.read_text(encoding="utf-8")
         path.write_text(text.replace("genbench.processes.noise", "genbench.randomness"), encoding="utf-8")
     edit(folder / "models/gan.py", '"""Gen', '"""In other words: gen')
-    edit(folder / "training/run.py", 'log.info("continuing from step', 'log.info("going on from step')
+    edit(folder / "training/loop.py", 'log.info("continuing from step', 'log.info("going on from step')
     edit(folder / "training/trainer.py", "expected a submodule with parameters", "expected a network")
     assert (hashed("training", GAN), hashed("sampling", GAN), hashed("metrics")) == before
 
