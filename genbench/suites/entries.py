@@ -6,6 +6,7 @@ and the cost of every model is known beforehand.
 
 import contextlib
 import inspect
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ from genbench.suites.load import GIVEN, QUANTISATION
 from genbench.training.budget import Paid, paid
 from genbench.training.flops import META, training_cost
 from genbench.training.recipe import OptimizerConfig, TrainConfig
+
+log = logging.getLogger(__name__)
 
 
 def check_samples(
@@ -160,8 +163,11 @@ def check_idle(model: Model, entry: Mapping[str, Any]) -> None:
 
 
 def check_iterations(model: Model, entry: Mapping[str, Any], steps: int) -> None:
-    """Refuse numbers of iterations, which are those annotated as such, above those of the whole training: the network
-    that moves every tenth iteration, or the loss that is looked at then, would in nine never be."""
+    """Look for numbers of iterations, which are those annotated as such, above those of the whole training.
+
+    A network that would never move is refused. What a shorter trial of a recipe leaves unfinished, such as a warm-up,
+    is a line of the log.
+    """
     training = entry["training"]
     places: list[tuple[tuple[str, ...], Any, Mapping[str, Any]]] = [
         (("model",), type(model), entry["model"]),
@@ -175,9 +181,12 @@ def check_iterations(model: Model, entry: Mapping[str, Any], steps: int) -> None
     for where, function, stated in places:
         hints = annotations(function)
         for key, value in stated.items():
-            if hints.get(key) in (Steps, StepsOrZero) and value > steps:
-                with place(*where):
-                    raise InputError(f"key {key!r}: found {value}, expected at most the training's steps, {steps}")
+            if hints.get(key) not in (Steps, StepsOrZero) or value <= steps:
+                continue
+            if where == ("model",) and not key.endswith("_steps"):
+                raise InputError(f"model: key {key!r}: found {value}, expected at most the training's steps, {steps}")
+            found = ": ".join((*([entry["label"]] if "label" in entry else []), *where, key))
+            log.warning("%s: found %d, and the training has no more than %d steps", found, value, steps)
 
 
 @contextlib.contextmanager

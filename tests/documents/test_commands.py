@@ -65,6 +65,13 @@ ELSEWHERE = {
         "genbench export --model results/demo/ddpm/seed0/model.safetensors --format diffusers --out ddpm",
         "genbench import --format diffusers --in ddpm --out ddpm.safetensors",
     ],
+    "tests/documents/test_records_document.py": [
+        'genbench record results/demo --out demo.json --name "Chair of Statistics"',
+        "genbench verify results/demo demo.json",
+        "genbench verify results/demo demo.json --metric kid_classifier --json",
+        "genbench verify mine.json demo.json",
+        "genbench merge demo.json mine.json --out both.html",
+    ],
     "tests/pipeline/test_conda.py": ["uv run snakemake --sdm conda --conda-create-envs-only"],
     "tests/pipeline/test_slurm.py": [
         "uv run snakemake --dry-run --quiet host --profile profiles/slurm --config suite=cifar10",

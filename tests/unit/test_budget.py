@@ -11,7 +11,8 @@ from entries import MODELS, blobs
 from genbench.errors import InputError
 from genbench.files.artifacts import read_json
 from genbench.files.weights import load_tensors
-from genbench.models import Model
+from genbench.models import Model, build
+from genbench.suites.entries import check_iterations
 from genbench.training import budget, flops, folder, run
 from genbench.training.budget import Paid, model_on_meta, paid
 from genbench.training.recipe import TrainConfig
@@ -113,3 +114,18 @@ def test_a_first_stage_is_paid_first(tmp_path: Path) -> None:
 def test_steps_are_those_that_are_paid_whole(budget_in_steps: float, steps: int) -> None:
     assert Paid.by(budget_in_steps * 64, 64) == Paid(steps, 64)
     assert Paid.by(budget_in_steps * 64, 64).flops <= budget_in_steps * 64
+
+
+def test_a_trial_shorter_than_its_warm_up_is_said_to_be_one(caplog: pytest.LogCaptureFixture) -> None:
+    training = {"steps": 10, "batch_size": 8, "log_every": 11, "optimizers": {"autoencoder": {"warmup_steps": 12}}}
+    model = build(MODELS["vae"], (1, 28, 28))
+    entry = {"label": "Mine", "model": {**MODELS["vae"], "kl_anneal_steps": 13}, "training": training}
+    check_iterations(model, entry, 10)
+    assert caplog.messages == [
+        "Mine: model: kl_anneal_steps: found 13, and the training has no more than 10 steps",
+        "Mine: training: log_every: found 11, and the training has no more than 10 steps",
+        "Mine: training: optimizers: autoencoder: warmup_steps: found 12, and the training has no more than 10 steps",
+    ]
+    caplog.clear()
+    check_iterations(model, entry, 13)
+    assert caplog.messages == []

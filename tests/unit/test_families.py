@@ -153,4 +153,4 @@ def test_a_checkpoint_with_attention_at_a_size_that_does_not_occur_is_still_buil
 
     model = build({**DDPM, "denoiser": {**DDPM["denoiser"], "attention_resolutions": [8, 5]}}, IMAGE_SHAPE)
     with pytest.raises(InputError, match="denoiser: key 'attention_resolutions': found 5, expected some of 8, 4"):
-        check_idle(model)
+        check_idle(model, {**DDPM, "denoiser": {**DDPM["denoiser"], "attention_resolutions": [8, 5]}})

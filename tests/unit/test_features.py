@@ -298,7 +298,7 @@ def test_preflight_asks_for_the_package_and_for_as_many_images_as_the_headline_n
     with pytest.raises(InputError, match="num_samples: found 2000, expected at least 10240"):
         check_evaluation(suite, data, Path())
     monkeypatch.setattr("genbench.suites.evaluation.find_spec", lambda package: None)
-    with pytest.raises(InputError, match=r"efficientnet_lite_pytorch is not installed.*genbench\[efficientnet\]"):
+    with pytest.raises(InputError, match=r"efficientnet_lite_pytorch is not installed.*uv sync --extra efficientnet"):
         check_evaluation(suite, data, Path())
 
 
