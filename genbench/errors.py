@@ -3,7 +3,11 @@
 import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, Literal
+
+Options = Literal["keys", "flags", "none"]
+_options: ContextVar[Options] = ContextVar("options", default="keys")
 
 
 class InputError(ValueError):
@@ -31,3 +35,27 @@ def unknown_name(what: str, found: Any, expected: Iterable[str]) -> InputError:
     near = difflib.get_close_matches(str(found), names, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     return InputError(f"{what}: found {found!r}{hint}; expected one of: {', '.join(names)}")
+
+
+@contextmanager
+def reader_has(options: Options) -> Iterator[None]:
+    """What `option` names inside: keys, of a suite or of Python; flags, of a command; or none that convert images."""
+    token = _options.set(options)
+    try:
+        yield
+    finally:
+        _options.reset(token)
+
+
+def option(name: str, value: object = None) -> str:
+    """An option as the reader of a message gives it: `image_size: 32` or `--image-size 32`; "" if there is none."""
+    kind = _options.get()
+    if kind == "none":
+        return ""
+    written, between = (name, ": ") if kind == "keys" else (f"--{name.replace('_', '-')}", " ")
+    return written if value is None else f"{written}{between}{value}"
+
+
+def named(name: str) -> str:
+    """The beginning of a message about an option's value: `key 'image_size'` or `--image-size`."""
+    return f"key {name!r}" if _options.get() == "keys" else option(name)

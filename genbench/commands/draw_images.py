@@ -10,11 +10,12 @@ import typer
 import yaml
 
 from genbench import own_code
-from genbench.errors import InputError, place
+from genbench.errors import InputError, place, reader_has
 from genbench.machine.command_line import range_argument
 from genbench.machine.devices import claim_gpu, pick_device
 
 
+@reader_has("flags")
 def command(
     model: Annotated[
         Path, typer.Argument(help="A model.safetensors, a run's folder, or another project's checkpoint.")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from genbench import own_code
-from genbench.errors import InputError, unknown_name
+from genbench.errors import InputError, reader_has, unknown_name
 from genbench.machine.command_line import label_log, object_argument, positive_argument
 from genbench.tracking import add_track_argument, check_trackers
 
@@ -69,6 +69,7 @@ def published_argument(text: str) -> tuple[str, str]:
     return name, path
 
 
+@reader_has("flags")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write metrics.json, and the picture of neighbours where it is asked for."""
     args = parser().parse_args(arguments)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from genbench.errors import InputError
+from genbench.errors import InputError, reader_has
 from genbench.machine.command_line import object_argument
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ ARROWS = {"lower": " ↓", "higher": " ↑", None: ""}
 Filter = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 
 
+@reader_has("flags")
 def command(
     fake: Annotated[
         str,

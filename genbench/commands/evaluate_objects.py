@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from genbench.errors import reader_has
 from genbench.machine.command_line import positive_argument
 from genbench.machine.job import add_device_arguments, open_device
 from genbench.tracking import add_track_argument, check_trackers
@@ -26,6 +27,7 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
+@reader_has("flags")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write accuracy.json."""
     args = parser().parse_args(arguments)

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from genbench.errors import InputError
+from genbench.errors import InputError, reader_has
 from genbench.machine.command_line import (
     batch_argument,
 )
@@ -42,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
+@reader_has("flags")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write features.npz, and statistics where they are asked for."""
     args = parser().parse_args(arguments)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from genbench import own_code
+from genbench.errors import reader_has
 from genbench.machine.command_line import object_argument
 
 FORMATS = (
@@ -44,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
+@reader_has("flags")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write model.safetensors, and say what is in it."""
     args = parser().parse_args(arguments)

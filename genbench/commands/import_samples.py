@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from genbench.data.decoding import Filter
+from genbench.errors import reader_has
 from genbench.machine.command_line import label_log, positive_argument
 
 
@@ -18,6 +19,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--limit",
         "--count",
+        "--num-samples",
         type=positive_argument,
         required=True,
         metavar="N",
@@ -35,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
+@reader_has("flags")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write samples.npz, its record and its picture."""
     args = parser().parse_args(arguments)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from genbench import own_code
-from genbench.errors import InputError
+from genbench.errors import InputError, reader_has
 from genbench.machine.command_line import (
     batch_argument,
     object_argument,
@@ -36,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
+@reader_has("flags")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write speed.json."""
     args = parser().parse_args(arguments)

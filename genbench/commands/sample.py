@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from genbench import own_code
+from genbench.errors import reader_has
 from genbench.machine.command_line import (
     batch_argument,
     object_argument,
@@ -47,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
+@reader_has("flags")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write samples.npz, and its record and its picture where they are asked for."""
     args = parser().parse_args(arguments)

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from genbench.errors import reader_has
 from genbench.machine.command_line import positive_argument, seed_argument, share_argument
 from genbench.machine.job import add_device_arguments, open_device
 
@@ -28,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
+@reader_has("flags")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Write object_classifier.safetensors."""
     args = parser().parse_args(arguments)

@@ -20,7 +20,7 @@ from genbench.data.as_found import (
 )
 from genbench.data.decoding import Decoded, Filter, decode
 from genbench.data.image_files import Layout, load_image_files
-from genbench.errors import InputError, place
+from genbench.errors import InputError, named, option, place
 from genbench.files.artifacts import array_sha256
 
 GREY_IN_THREE = "grey images stored in three equal channels, read as one"
@@ -72,18 +72,18 @@ def _check_options(
 ) -> None:
     expected, height, width = image_shape
     if channels not in (None, expected):
-        raise InputError(f"key 'channels': found {channels}, expected {expected}, as the data set's images have")
+        raise InputError(f"{named('channels')}: found {channels}, expected {expected}, as the data set's images have")
     if image_size is not None and (image_size, image_size) != (height, width):
-        raise InputError(f"key 'image_size': found {image_size}, but the data set's images are {width}x{height}")
+        raise InputError(f"{named('image_size')}: found {image_size}, but the data set's images are {width}x{height}")
     if filter is not None and image_size is None:
-        raise InputError(f"key 'filter': found {filter!r}, which does nothing without the key 'image_size'")
+        raise InputError(f"{named('filter')}: found {filter!r}, which does nothing without the {named('image_size')}")
 
 
 def _part(path: Path, found: int, count: int) -> list[int]:
     """Which `count` of so many images are taken, in their order: those of the lowest hashes, no library's numbers."""
     if found < count:
         raise InputError(
-            f"{path}: found {found:,} images, expected at least {count:,} (the suite's num_samples): a distance "
+            f"{path}: found {found:,} images, expected at least {count:,} ({option('num_samples')}): a distance "
             "falls with the number of samples, so sets of different sizes are not compared"
         )
     if found == count:
@@ -95,8 +95,12 @@ def _remedy(image_shape: tuple[int, int, int], keys: Sequence[str]) -> str:
     """How an entry asks for a conversion; nothing where none helps."""
     channels, height, width = image_shape
     values = {"channels": channels, **({"image_size": height} if height == width else {})}
-    options = "".join(f", {key}: {values[key]}" for key in keys if key in values)
-    return f"; samples: {{path: ...{options}}} converts every image" if options else ""
+    options = [option(name, values[name]) for name in keys if name in values]
+    if not options:
+        return ""
+    if options[0].startswith("--"):
+        return f"; {' '.join(options)} converts every image"
+    return f"; samples: {{path: ..., {', '.join(options)}}} converts every image"
 
 
 # --- Arrays -----------------------------------------------------------------------------------------------------------
@@ -177,7 +181,7 @@ def _read_files(
         found = load_image_files(path, layout, as_given, dataset="given", origin=path.name, resize=resize)["samples"]
     except InputError as error:
         if helpful:
-            error.args = (f"{error}; take them away, if they are no samples{_remedy(image_shape, sorted(helpful))}",)
+            error.args = (f"{error}; move them out, if they are no samples{_remedy(image_shape, sorted(helpful))}",)
         raise
     notes = [*notes_of_folders(chosen), *found.info["notes"]]
     notes += [f"{GREY_IN_THREE}: {len(in_three)}"] if in_three else []

@@ -17,7 +17,7 @@ from PIL import UnidentifiedImageError
 
 from genbench.data.decoding import Decoded
 from genbench.data.image_set import ImageSet, make_image_set
-from genbench.errors import InputError
+from genbench.errors import InputError, option
 from genbench.files.archives import read_files
 from genbench.files.artifacts import sha256_json
 from genbench.files.substitutes import substitute
@@ -113,7 +113,8 @@ def _check_memory(source: Path, layout: Layout, shape: tuple[int, ...]) -> None:
     size = count * math.prod(shape)
     height, width, channels = shape
     described = f"{count:,} images of {width}x{height} in {channels} channel{'s' if channels > 1 else ''}"
-    check_memory(size, f"{source}: {described} take", "expected fewer images, or smaller ones by the option image_size")
+    smaller = f", or smaller ones by the option {resize}" if (resize := option("image_size")) else ""
+    check_memory(size, f"{source}: {described} take", f"expected fewer images{smaller}")
     log.info("%s: %s, %s", source.name, described, in_words(size))
 
 
@@ -175,8 +176,15 @@ def _disagreement(source: Path, a: str, first: Decoded, b: str, second: Decoded)
     channels = [image.pixels.shape[2] for image in (first, second)]
     if channels[0] != channels[1]:
         grey, colour = (a, b) if channels[0] == 1 else (b, a)
-        return InputError(f"{source}: {grey} is grayscale and {colour} is in colour; give the option channels: 1 or 3")
+        return InputError(f"{source}: {grey} is grayscale and {colour} is in colour{_to_convert('channels', '1 or 3')}")
     sizes = ["{}x{}".format(*image.size) for image in (first, second)]
     return InputError(
-        f"{source}: {a} is {sizes[0]} and {b} is {sizes[1]} (width x height); give the option image_size to resize all"
+        f"{source}: {a} is {sizes[0]} and {b} is {sizes[1]} (width x height)"
+        f"{_to_convert('image_size', purpose=' to resize all')}"
     )
+
+
+def _to_convert(name: str, values: str | None = None, purpose: str = "") -> str:
+    """What the reader can do about images that differ, for the end of an error."""
+    given = option(name, values)
+    return f"; give the option {given}{purpose}" if given else "; expected images that are alike"

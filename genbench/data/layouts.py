@@ -233,9 +233,7 @@ def _by_class(source: Path, files: Sequence[File]) -> tuple[dict[str, list[str]]
     loose = [name for parts, name in files if len(parts) == 1]
     if loose and len(loose) < len(files):
         inside = next(name for parts, name in files if len(parts) > 1)
-        raise InputError(
-            f"{source}: found {loose[0]} beside class folders ({inside}); put it into one, or take it away"
-        )
+        raise InputError(f"{source}: found {loose[0]} beside class folders ({inside}); put it into one, or move it out")
     classes: dict[str, list[str]] = {}
     shards = not loose and all(_is_shard(parts) for parts, _ in files)
     for parts, name in files:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from genbench import own_code
 from genbench.data.as_found import Axes
 from genbench.data.decoding import Filter
-from genbench.errors import InputError, place, unknown_name
+from genbench.errors import InputError, option, place, unknown_name
 from genbench.evaluation.materials import Eyes, Materials, WeightsError, check_names, gather
 from genbench.evaluation.results import Evaluation
 from genbench.evaluation.sides import Given, Reading, Side, open_side
@@ -47,9 +47,14 @@ TEMPLATES = ROOT / "report"
 DEFAULT = ("inception-clean", "efficientnet")  # FID, and what needs no download
 SAME = {"fid": "fd", "fid_infinity": "fd_infinity"}  # one distance, called FID only in the features of FID's network
 ASK = (
-    "expected --features with the network and resize that made them: inception-tensorflow (TTUR, EDM, OpenAI), "
+    "with the network and resize that made them: inception-tensorflow (TTUR, EDM, OpenAI), "
     "inception-legacy (pytorch-fid), inception-clean (clean-fid), and inception-spatial for mu_s and sigma_s"
 )
+
+
+def ask() -> str:
+    """What is expected where features or statistics do not say what made them."""
+    return f"expected {option('features')} {ASK}"
 
 
 def evaluate(
@@ -99,7 +104,7 @@ def evaluate(
     """
     chosen = choose_metrics(metrics)
     given = dict(options or {})
-    with place("--options"):
+    with place(option("options")):
         check_arguments(EvaluationOptions, given)
     reading = Reading(layout, channels, image_size, filter, split, Path(data_root))
     sides = {"real": open_side(real, "real images", reading, datasets=True)}
@@ -143,7 +148,7 @@ def choose_metrics(names: Sequence[str] | None) -> list[Metric]:
         elif name in METRICS:
             chosen |= {each: METRICS[each] for each in (name, same.get(name, name))}
         else:
-            raise unknown_name("--metrics", name, METRICS)
+            raise unknown_name(option("metrics"), name, METRICS)
     return list(chosen.values())
 
 
@@ -157,10 +162,10 @@ def choose_extractors(features: Sequence[str] | None, sides: Mapping[str, Side])
         return list(features)
     for side in sides.values():
         if side.bare is not None:
-            raise InputError(f"{side.name}: found features that do not say what made them; {ASK}")
+            raise InputError(f"{side.name}: found features that do not say what made them; {ask()}")
         for statistics in side.statistics:
             if not statistics.made_by:
-                raise InputError(f"{statistics.file}: found statistics that do not say what made them; {ASK}")
+                raise InputError(f"{statistics.file}: found statistics that do not say what made them; {ask()}")
     told = [name for side in sides.values() for name in side.made]
     told += [str(found.made_by["name"]) for side in sides.values() for found in side.statistics if found.made_by]
     return list(dict.fromkeys(told)) or list(DEFAULT)
@@ -184,7 +189,7 @@ def assign_statistics(
             if len(fitting) > 1:
                 raise InputError(
                     f"{statistics.file}: found statistics of {statistics.dim} features, as {' and '.join(fitting)} "
-                    "have; expected one of them in --features: the one that made them"
+                    f"have; expected one of them in {option('features')}: the one that made them"
                 )
             for name in fitting or [name for name in names if name not in EXTRACTORS]:
                 if choose_published([statistics], name):
@@ -194,7 +199,7 @@ def assign_statistics(
         if dims and not used and side.images is None and side.bare is None:
             raise InputError(
                 f"{side.statistics[0].file}: found statistics of {' and '.join(map(str, sorted(dims)))} dimensions, "
-                f"which none of --features {', '.join(specs)} has; {ASK}"
+                f"which none of {option('features')} {', '.join(specs)} has; {ask()}"
             )
     return found
 
@@ -296,6 +301,6 @@ def _folder(out: "str | os.PathLike[str] | None") -> Iterator[Path]:
         return
     folder_of_results = Path(out)
     if folder_of_results.exists() and not folder_of_results.is_dir():
-        raise InputError(f"--out: found a file at {out}, expected a folder or nothing")
+        raise InputError(f"{option('out')}: found a file at {out}, expected a folder or nothing")
     folder_of_results.mkdir(parents=True, exist_ok=True)
     yield folder_of_results

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genbench.errors import InputError, place, unknown_name
+from genbench.errors import InputError, option, place, unknown_name
 from genbench.evaluation.sides import Side
 from genbench.features import EXTRACTORS, Extractor, load_extractor, load_features, save_features
 from genbench.features.published_statistics import UNOFFICIAL, PublishedStatistics
@@ -65,9 +65,9 @@ def check_names(specs: list[str], sides: Mapping[str, Side]) -> None:
     names = [spec.partition(":")[0] for spec in specs]
     for number, name in enumerate(names):
         if name not in EXTRACTORS and name not in made:
-            raise unknown_name("--features", name, EXTRACTORS)
+            raise unknown_name(option("features"), name, EXTRACTORS)
         if name in names[:number]:
-            raise InputError(f"--features: found {name!r} twice, expected it once")
+            raise InputError(f"{option('features')}: found {name!r} twice, expected it once")
 
 
 @dataclass

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from genbench.data import SOURCES, load_image_set, load_images, open_dataset
 from genbench.data.as_found import KEYS, Axes, as_images, read_images
 from genbench.data.decoding import Filter
-from genbench.errors import InputError, place
+from genbench.errors import InputError, place, reader_has
 from genbench.features.files import load_features
 from genbench.features.published_statistics import PublishedStatistics, has_statistics, read_published
 from genbench.files.npz import list_npz, read_npy, read_npz
@@ -137,7 +137,8 @@ def _of_dataset(source: str, name: str, reading: Reading) -> Side:
     if all(path.exists() for path in prepared.values()):
         sets = {split: load_image_set(path) for split, path in prepared.items()}
     else:
-        sets = open_dataset({"source": source}, reading.data_root).load()
+        with reader_has("none"):  # the options are for images, not for a data set
+            sets = open_dataset({"source": source}, reading.data_root).load()
     chosen = sets[reading.split]
     label = f"{name} ({source}, {reading.split})"
     side = Side(label, chosen.images, chosen.info, dataset=source)

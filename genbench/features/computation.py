@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from genbench.data import load_images, load_labels
 from genbench.data.as_found import read_images
-from genbench.errors import place
+from genbench.errors import place, reader_has
 from genbench.features.extraction import Extractor, extract
 from genbench.features.extractors import load_extractor
 from genbench.features.files import save_features
@@ -46,7 +46,7 @@ def extract_features(
     weights that are missing or damaged.
     """
     device = torch.device(device)
-    pixels, images_info = load_images(images) if is_array(images) else read_images(Path(images))
+    pixels, images_info = load_images(images) if is_array(images) else _read_files(Path(images))
     labels = load_labels(images) if is_array(images) else None
     if reason := images_info.get("unavailable"):  # nothing was drawn: the report says why
         name = extractor.partition(":")[0]
@@ -63,6 +63,11 @@ def extract_features(
     if out is not None:
         save_features(out, found)
     return found
+
+
+def _read_files(path: Path) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+    with reader_has("none"):  # features are of images as they are
+        return read_images(path)
 
 
 def is_array(path: str | os.PathLike[str]) -> bool:

@@ -111,7 +111,7 @@ def evaluate_files(
         result["warnings"] += fake_features.info.get("warnings", [])
         if fake_features.info.get("drawn_by_class") and real_features.labels is None:
             result["warnings"].append(
-                "classes are not judged: the features of the real images are of before they had labels; delete them"
+                "classes are not judged: the features of the real images are of before they had labels; make them anew"
             )
         result["warnings"] += [
             f"{metric.label} is left out: too few images (it needs {metric.minimum_rule})"

@@ -9,7 +9,7 @@ import torch
 
 from genbench.data import ImageSet, load_image_set
 from genbench.data.objects import COLOURS
-from genbench.errors import InputError, place
+from genbench.errors import InputError, option, place
 from genbench.features.class_training import accuracy, save_classifier, train_classifier
 from genbench.machine import provenance
 from genbench.machine.devices import device_label
@@ -51,7 +51,8 @@ def make_classifier(
     if min_accuracy is not None and test_accuracy < min_accuracy:
         raise InputError(
             f"{train}: the classifier reaches a test accuracy of {test_accuracy:.4f}, expected at least "
-            f"{min_accuracy}; train longer (--epochs) or accept less (--min-accuracy)"
+            f"{min_accuracy}; train longer ({option('epochs')}) or accept less ({option('min_accuracy')}); in a suite, "
+            "epochs and min_accuracy of evaluation: classifier"
         )
     info = {
         "test_accuracy": test_accuracy,
@@ -109,7 +110,8 @@ def make_object_classifier(
     if min_accuracy is not None and counts.accuracy < min_accuracy:
         raise InputError(
             f"{train}: the classifier of objects reaches an accuracy of {counts.accuracy:.4f}, expected at least "
-            f"{min_accuracy}; train longer (--epochs) or accept less (--min-accuracy)"
+            f"{min_accuracy}; train longer ({option('epochs')}) or accept less ({option('min_accuracy')}); in a suite, "
+            "epochs and min_accuracy of evaluation: objects: classifier"
         )
     info = {
         "accuracy": counts.accuracy,
@@ -128,7 +130,7 @@ def make_object_classifier(
 
 def _load(train: str | os.PathLike[str], test: str | os.PathLike[str], epochs: int) -> tuple[ImageSet, ImageSet]:
     if epochs < 1:
-        raise InputError(f"--epochs: found {epochs}, expected at least 1")
+        raise InputError(f"{option('epochs')}: found {epochs}, expected at least 1")
     return load_image_set(train), load_image_set(test)
 
 

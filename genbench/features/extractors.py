@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genbench.errors import InputError, unknown_name
+from genbench.errors import InputError, option, unknown_name
 from genbench.features import class_features, dinov2, efficientnet, inception, object_features
 from genbench.features.extraction import Extractor, ExtractorKind
 from genbench.features.published_weights import check_sha256, fetch_weights
@@ -77,7 +77,9 @@ def load_extractor(
             check_sha256(Path(path), kind.weights)  # before a network is built of them: TorchScript is code
         except InputError as error:
             if not any_weights:
-                raise InputError(f"{error}; other weights (--any-weights) give metrics of another name") from None
+                raise InputError(
+                    f"{error}; other weights ({option('any_weights')}, outside of suites) give metrics of another name"
+                ) from None
             official = False
     extractor = kind.load(path or None, device)
     return extractor if official else replace(extractor, name=f"{name}-unofficial")

@@ -8,7 +8,7 @@ import torch
 
 from genbench.data import load_images
 from genbench.data.objects import COLOURS, OBJECTS, labels_path, multi_hot, read_labels
-from genbench.errors import InputError, place
+from genbench.errors import InputError, option, place
 from genbench.features.guards import check_images, drawn_here
 from genbench.features.object_training import load_object_classifier, object_scores
 from genbench.files.artifacts import array_sha256, sha256_file
@@ -37,7 +37,7 @@ def evaluate_objects(
     for another number or size of images, and for a classifier of other objects.
     """
     if draws < 1:
-        raise InputError(f"--draws: found {draws}, expected at least 1")
+        raise InputError(f"{option('draws')}: found {draws}, expected at least 1")
     labels_file = labels_path(labels, Path())
     sets = read_labels(labels_file).sets
     images, images_info = load_images(samples)
@@ -47,7 +47,7 @@ def evaluate_objects(
     if len(images) != expected:
         raise InputError(
             f"{samples}: found {len(images)} images, expected {expected}: one for each of the {len(sets)} "
-            f"label sets of {labels_file} in {draws} draws (--draws)"
+            f"label sets of {labels_file} in {draws} draws ({option('draws')})"
         )
     network, info = load_object_classifier(evaluator, device)
     if tuple(info["class_names"]) != OBJECTS:

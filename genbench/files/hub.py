@@ -53,7 +53,9 @@ def _check(path: Path, file: Mapping[str, Any]) -> None:
     else:
         kind, expected, found = "git's hash", file.get("oid"), git_sha1(path)
     if found != expected:
-        raise InputError(f"{path}: found {kind} {found}, expected {expected}, as the hub lists it; delete the file")
+        raise InputError(
+            f"{path}: found {kind} {found}, expected {expected}, as the hub lists it; replace it or move it away"
+        )
 
 
 def _parsed(name: str) -> dict[str, str] | None:

@@ -112,7 +112,7 @@ def import_pretrained(
     from. Raises InputError as `import_checkpoint` does, and for what can't be downloaded.
     """
     if (path is None) == (hub is None):
-        raise InputError(f"--in and --hub: found {path} and {hub}, expected one of them")
+        raise InputError(f"path and hub: found {path} and {hub}, expected one of them")
     if hub is not None:
         name, _, revision = hub.partition("@")
         path = pretrained_path({"format": format, "hub": name, "revision": revision}, Path(data_root))

@@ -232,7 +232,7 @@ def improved_diffusion(
     if any(re.fullmatch(_RESAMPLING, name) for name in state):
         raise InputError(
             f"{path}: found blocks that change the resolution, of guided-diffusion's resblock_updown; expected "
-            "convolutions, as improved diffusion has them: format: guided-diffusion reads it"
+            "convolutions, as improved diffusion has them: {option('format', 'guided-diffusion')} reads it"
         )
     learned_variance = learns_variance(state, path)
     if learned_variance and sigma_small:

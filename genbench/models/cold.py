@@ -127,7 +127,7 @@ class ColdDiffusion(Model):
         if mode == "generate":
             x_T = self.draw_x_T(noise, NOISE_LEVEL if noise_level is None else noise_level)
         elif y is None:
-            raise InputError("mode 'reconstruct' starts from images: found none, expected y (--condition FILE.npz)")
+            raise InputError("mode 'reconstruct' starts from images: found none, expected y")
         else:
             x_T = self.degradation(y, self.degradation.T)
         *_, x0 = self.restore_path(x_T, method)

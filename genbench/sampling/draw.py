@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from genbench.data import ImageSet, load_image_set, save_samples
 from genbench.data.objects import Labels, read_labels
-from genbench.errors import InputError, place
+from genbench.errors import InputError, option, place
 from genbench.files.artifacts import array_sha256, write_json
 from genbench.files.locks import locked
 from genbench.machine.devices import device_label
@@ -60,7 +60,10 @@ def draw_samples(
         if draws:
             seeds, batch_size = range(draws * len(given.sets)), len(given.sets)
     elif draws is not None:
-        raise InputError("--draws: found it without label sets, of which it is the number; expected --seeds instead")
+        raise InputError(
+            f"{option('draws')}: found it without label sets, of which it is the number; "
+            f"expected {option('seeds')} instead"
+        )
     loaded, info = load_model(model, device)
     with place(model, "sampler"):
         ready = make_ready(loaded, sampler or {}, given, device)

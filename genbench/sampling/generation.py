@@ -19,7 +19,7 @@ import torch
 from genbench.data import ImageSet
 from genbench.data.objects import Labels as LabelSets
 from genbench.data.objects import multi_hot
-from genbench.errors import InputError
+from genbench.errors import InputError, option
 from genbench.files.artifacts import array_sha256, atomic_path, sha256_json
 from genbench.files.npz import read_npz
 from genbench.machine.code import code_sha256
@@ -43,8 +43,9 @@ def find_condition(
         return None
     if given is None:
         raise InputError(
-            f"sampler: found options with which the model starts from given {kind}, expected --condition FILE, "
-            "a split from prepare_data.py" + (" or label sets as JSON" if kind == "labels" else "")
+            f"sampler: found options with which the model starts from given {kind}, expected "
+            f"{option('condition', 'FILE')}, a split from prepare_data.py"
+            + (" or label sets as JSON" if kind == "labels" else "")
         )
     if not isinstance(given, ImageSet):
         if kind != "labels":

@@ -8,6 +8,7 @@ from typing import Any
 from genbench.data.texts import read_texts
 from genbench.errors import InputError, place
 from genbench.files.hub import is_here
+from genbench.machine.extras import install
 
 Suite = Mapping[str, Any]
 PACKAGES = ("transformers", "tokenizers", "nltk")
@@ -22,7 +23,7 @@ def check_suite(suite: Suite, data_root: Path, source: str, *, fetch: bool) -> d
     if lacking := [name for name in PACKAGES if find_spec(name) is None]:
         raise InputError(
             f"{source}: kind: found no {' and no '.join(lacking)} on this machine, which language models need; "
-            "expected the extra `language`: uv sync --extra language"
+            f"expected the extra `language`: {install('language')}"
         )
     with place(source):
         read_texts(suite["text"], data_root, fetch=fetch)

@@ -154,9 +154,9 @@ def test_against_statistics_only_the_distance_is_computed_and_says_what_it_is_ag
     assert found["fd_classifier"] == pytest.approx(pipeline["fd_classifier"]["value"], rel=1e-5)
     assert "against the statistics in stats.npz (SHA-256" in found.table.loc["fd_classifier", "note"]
     assert "as stated to genbench: the file does not say" in found.table.loc["fd_classifier", "note"]
-    with pytest.raises(InputError, match=r"stats\.npz: found statistics that do not say what made them; expected --f"):
+    with pytest.raises(InputError, match=r"stats\.npz: found statistics that do not say what made them; expected f"):
         evaluate(images["fake"], tmp_path / "stats.npz")
-    with pytest.raises(InputError, match=r"statistics of 128 dimensions, which none of --features efficientnet has"):
+    with pytest.raises(InputError, match=r"statistics of 128 dimensions, which none of features efficientnet has"):
         evaluate(images["fake"], tmp_path / "stats.npz", features=["efficientnet"])
     write_published(tmp_path / "ours.npz", made)
     both = evaluate(tmp_path / "ours.npz", tmp_path / "stats.npz", features=[classifier])
@@ -212,15 +212,15 @@ def test_too_few_images_for_a_metric_leave_it_out_with_a_line(images, classifier
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({"metrics": ["kidd"]}, r"--metrics: found 'kidd' \(did you mean 'kid'\?\)"),
-        ({"features": ["inception"]}, "--features: found 'inception'"),
-        ({"features": ["dinov2", "dinov2:x"]}, "--features: found 'dinov2' twice"),
-        ({"options": {"kid_subset": 3}}, "--options: unknown key: found 'kid_subset'"),
+        ({"metrics": ["kidd"]}, r"^metrics: found 'kidd' \(did you mean 'kid'\?\)"),
+        ({"features": ["inception"]}, "^features: found 'inception'"),
+        ({"features": ["dinov2", "dinov2:x"]}, "^features: found 'dinov2' twice"),
+        ({"options": {"kid_subset": 3}}, "^options: unknown key: found 'kid_subset'"),
         ({"fake": np.zeros((4, 8, 8, 3))}, r"generated images: found float64 images of 0 to 0, expected uint8"),
         ({"fake": np.zeros((4, 8, 8, 5), np.uint8)}, "generated images: found 5 channels"),
         ({"fake": np.zeros((4, 8), np.float32)}, "generated images: found features that do not say what made them"),
         ({"fake": "none"}, "none: no such file or folder$"),
-        ({"out": __file__}, r"--out: found a file at .*test_evaluate\.py, expected a folder"),
+        ({"out": __file__}, r"^out: found a file at .*test_evaluate\.py, expected a folder"),
     ],
 )
 def test_bad_input_is_one_line(keys, message, images, classifier) -> None:

@@ -137,7 +137,7 @@ def test_label_sets_are_given_by_seed_and_to_models_of_labels_alone(
 
 def test_given_images_must_be_there_and_fit(cold_file: Path, split: ImageSet) -> None:
     model, _ = load_model(cold_file)
-    with pytest.raises(InputError, match=r"starts from given images, expected --condition FILE, a split"):
+    with pytest.raises(InputError, match=r"starts from given images, expected condition: FILE, a split"):
         find_condition(model, {"mode": "reconstruct"}, None, CPU)
     images, labels = blobs(3, size=20)
     large = make_image_set(images, labels, split.class_names, dataset="b", split="test", source="", source_sha256="")

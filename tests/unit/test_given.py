@@ -165,7 +165,7 @@ def test_a_grey_file_among_those_in_colour_is_made_rgb(tmp_path: Path) -> None:
 def test_the_odd_file_is_named_and_the_way_on(tmp_path: Path) -> None:
     write_pngs(tmp_path, COLOUR)
     Image.fromarray(np.tile(COLOUR[0], (3, 3, 1))).save(tmp_path / "grid.png")
-    message = r"1 of 31 images cannot be used: grid.png \(48x48 pixels, expected 16x16\); take .*, image_size: 16\}"
+    message = r"1 of 31 images cannot be used: grid.png \(48x48 pixels, expected 16x16\); move .*, image_size: 16\}"
     with pytest.raises(InputError, match=message):
         given_samples(tmp_path, 31, (3, 16, 16))
     with pytest.raises(InputError, match=r"0.png \(in colour, expected grayscale\), .*\{path: \.\.\., channels: 1"):

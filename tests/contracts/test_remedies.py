@@ -1,0 +1,326 @@
+"""What a message tells its reader to do, done: the bad input, the message, its remedy as it stands there, success."""
+
+import json
+import re
+import shlex
+import tarfile
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from entries import MODELS
+from PIL import Image
+
+from genbench.commands import evaluate_folders, import_samples
+from genbench.data import make_image_set, open_dataset, save_image_set
+from genbench.data.as_found import read_images
+from genbench.data.given import given_samples
+from genbench.errors import InputError, reader_has
+from genbench.evaluation.comparison import choose_extractors
+from genbench.evaluation.sides import Reading, Side, open_side
+from genbench.features.computation import extract_features
+from genbench.features.object_evaluation import evaluate_objects
+from genbench.files.archives import list_files
+from genbench.importing.states import state_of
+from genbench.machine.extras import PACKAGES, install
+from genbench.models import Batch, build
+from genbench.processes.noise import Noise
+from genbench.sampling import outputs
+from genbench.suites.workflow import snakemake_arguments
+from genbench.training.recipe import TrainConfig
+
+
+def said_by(work: Callable[[], Any]) -> str:
+    with pytest.raises(InputError) as caught:
+        work()
+    return str(caught.value)
+
+
+def draw(path: Path, side: int = 16, mode: str = "L", value: int = 7) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.arange(side * side * (3 if mode == "RGB" else 1)) * value % 256
+    shape = (side, side, 3) if mode == "RGB" else (side, side)
+    Image.fromarray(pixels.astype(np.uint8).reshape(shape)).save(path)
+
+
+# --- Samples from elsewhere: the same fault as the script's reader and the suite's are told of it
+
+
+@pytest.fixture
+def importing(tmp_path: Path) -> Callable[..., list[str]]:
+    """The command line that imports samples for a grey data set of 16x16, with more flags."""
+    images = np.arange(4 * 256, dtype=np.uint8).reshape(4, 16, 16, 1)
+    data = make_image_set(
+        images, np.zeros(4, np.int64), ("a",), dataset="d", split="train", source="s", source_sha256="0"
+    )
+    save_image_set(tmp_path / "train.npz", data)
+    out = ["--out", tmp_path / "s.npz", "--timing", tmp_path / "t.json", "--grid", tmp_path / "g.png"]
+    return lambda path, *more: [
+        str(word) for word in ("--in", path, "--limit", 2, "--like", tmp_path / "train.npz", *out, *more)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("side", "mode", "options"),
+    [
+        (24, "L", {"image_size": 16}),
+        (16, "RGB", {"channels": 1}),
+        (24, "RGB", {"channels": 1, "image_size": 16}),
+    ],
+)
+@pytest.mark.parametrize("form", ["folder", "array"])
+def test_samples_are_converted_as_the_message_says(
+    side: int, mode: str, options: dict[str, int], form: str, importing: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    for number in range(2):
+        draw(tmp_path / f"theirs/{number}.png", side, mode)
+    path = tmp_path / "theirs"
+    if form == "array":
+        arrays = [np.array(Image.open(file)).reshape(side, side, -1) for file in sorted(path.glob("*.png"))]
+        path = tmp_path / "theirs.npy"
+        np.save(path, np.stack(arrays))
+    flags: list[str] = []
+    for _ in options:  # a file is refused for one fault at a time
+        said = said_by(partial(import_samples.main, importing(path, *flags)))
+        assert "samples: {" not in said
+        flags += shlex.split(said.rpartition("; ")[2].removesuffix(" converts every image"))
+        if "--channels" in flags and "--image-size" in flags:
+            break
+    import_samples.main(importing(path, *flags))
+    assert dict(zip(flags[::2], flags[1::2], strict=True)) == {
+        f"--{name.replace('_', '-')}": str(value) for name, value in options.items()
+    }
+    given: dict[str, Any] = {}
+    while given != options:  # as a suite's reader is told
+        said = said_by(partial(given_samples, path, 2, (1, 16, 16), **given))
+        assert "--" not in said
+        entry = yaml.safe_load(said.rpartition("; ")[2].removesuffix(" converts every image"))["samples"]
+        assert entry.pop("path") == "..."
+        assert entry.keys() - given.keys()
+        given |= entry
+    assert given_samples(path, 2, (1, 16, 16), **given)[0].shape == (2, 16, 16, 1)
+
+
+def test_a_script_s_reader_is_told_of_its_flags(importing: Callable[..., list[str]], tmp_path: Path) -> None:
+    draw(tmp_path / "few/0.png")
+    said = said_by(lambda: import_samples.main(importing(tmp_path / "few")))
+    assert "expected at least 2 (--num-samples)" in said
+    import_samples.main(importing(tmp_path / "few", "--num-samples", 1))
+    assert "(num_samples)" in said_by(lambda: given_samples(tmp_path / "few", 2, (1, 16, 16)))
+    assert "--filter: found 'box', which does nothing without the --image-size" in said_by(
+        lambda: import_samples.main(importing(tmp_path / "few", "--num-samples", 1, "--filter", "box"))
+    )
+    import_samples.main(importing(tmp_path / "few", "--num-samples", 1, "--filter", "box", "--image-size", 16))
+
+
+# --- Images that differ
+
+
+@pytest.mark.parametrize(
+    ("second", "key", "value"), [((24, "L"), "image_size", 8), ((16, "RGB"), "channels", 1)], ids=["size", "channels"]
+)
+def test_images_that_differ_are_made_alike_by_the_option_that_the_reader_has(
+    second: tuple[int, str], key: str, value: int, tmp_path: Path
+) -> None:
+    path, flag = tmp_path / "images", f"--{key.replace('_', '-')}"
+    for name in ("a/0.png", "b/0.png"):
+        draw(path / name, 16, "L")
+    for name in ("a/1.png", "b/1.png"):
+        draw(path / name, *second)
+
+    dataset = {"source": "folder", "path": str(path)}
+    assert f"; give the option {key}" in said_by(lambda: open_dataset(dataset, tmp_path).load())
+    assert open_dataset(dataset | {key: value}, tmp_path).load()["train"].images.shape[0] == 2
+
+    said = said_by(lambda: evaluate_folders.command(str(path), str(path), device="cpu"))
+    assert f"; give the option {flag}" in said
+    assert key in evaluate_folders.command.__wrapped__.__annotations__  # type: ignore[attr-defined]
+    reading = Reading(**{key: value})
+    images = open_side(path, "generated images", reading).images
+    assert images is not None
+    assert len(images) == 4
+
+    said = said_by(lambda: extract_features(path, "classifier:none", None))
+    assert said.endswith("; expected images that are alike")  # this command has no option that converts
+    assert "option" not in said
+
+
+def test_one_array_of_a_folder_is_taken_by_its_path(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    np.savez(tmp_path / "folder/0.npz", np.zeros((2, 8, 8, 3), np.uint8))
+    said = said_by(lambda: read_images(tmp_path / "folder"))
+    assert read_images(Path(said.rpartition("such as ")[2]))[0].shape == (2, 8, 8, 3)
+
+
+def test_links_in_an_archive_are_packed_as_the_message_says(tmp_path: Path) -> None:
+    draw(tmp_path / "in/a.png")
+    (tmp_path / "in/b.png").symlink_to("a.png")
+    for dereference in (False, True):
+        with tarfile.open(path := tmp_path / f"{dereference}.tar", "w", dereference=dereference) as tar:
+            tar.add(tmp_path / "in/a.png", "a.png")
+            tar.add(tmp_path / "in/b.png", "b.png")
+    assert said_by(lambda: list_files(tmp_path / "False.tar")).endswith("pack the files themselves (tar --dereference)")
+    assert sorted(list_files(path)) == ["a.png", "b.png"]
+
+
+# --- Splits of a folder
+
+
+@pytest.mark.parametrize(
+    ("names", "options"),
+    [
+        (("my_train/a", "my_train/b", "my_test/a", "my_test/b"), {}),
+        (("photos/train/a", "photos/train/b", "photos/test/a", "photos/test/b"), {}),
+        (("train/a", "train/b", "test"), {}),
+        (("train/a", "train/b", "test/c"), {}),
+        (("train/a", "train/b", "test/a"), {"test_fraction": 0}),
+    ],
+)
+def test_splits_are_named_as_the_message_says(names: tuple[str, ...], options: dict[str, Any], tmp_path: Path) -> None:
+    for folder in names:
+        for number in range(3):
+            draw(tmp_path / f"images/{folder}/{number}.png", value=number + 1)
+    entry = {"source": "folder", "path": str(tmp_path / "images"), **options}
+    said = said_by(lambda: open_dataset(entry, tmp_path))
+    match = re.search(r"splits: \{[^}]*\}", said)
+    assert match is not None
+    data = open_dataset(entry | yaml.safe_load(match[0]), tmp_path).load()
+    assert len(data["train"].images) >= 4
+
+
+# --- An entry of a suite. The keys of its model, what the message says, the keys that it asks for
+
+D, SHAPE = MODELS["ddpm"], (1, 16, 16)
+MODEL_CASES: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
+    (D | {"learned_variance": True}, "expected 'hybrid' or 'vlb'", {"loss": "hybrid"}),
+    (D | {"learned_variance": True}, "expected 'hybrid' or 'vlb'", {"loss": "vlb"}),
+    (D | {"loss": "hybrid"}, "expected 'learned_variance: true', or 'simple' or 'vlb'", {"learned_variance": True}),
+    (D | {"loss": "hybrid"}, "expected 'learned_variance: true', or 'simple' or 'vlb'", {"loss": "simple"}),
+    (D | {"loss": "vlb", "data_scale": 0.5}, "expected 1, or loss: simple", {"data_scale": 1.0}),
+    (D | {"loss": "vlb", "data_scale": 0.5}, "expected 1, or loss: simple", {"loss": "simple"}),
+    (
+        MODELS["vae"] | {"deterministic": True},
+        "expected kl_weight 0 and priors out of 'gaussian', 'mixture'",
+        {"kl_weight": 0, "priors": ["gaussian"]},
+    ),
+    (
+        D | {"denoiser": D["denoiser"] | {"channel_mult": [1, 1, 1, 1, 1, 1], "attention_resolutions": []}},
+        "expected fewer levels in channel_mult, or another patch_size",
+        {"denoiser": D["denoiser"] | {"channel_mult": [1, 1, 1], "attention_resolutions": []}},
+    ),
+    (
+        D | {"denoiser": {"class": "plain_cnn.PlainCNN", "hidden_channels": [4, 4]}},
+        "set the model's key time_input to 'fraction'",
+        {"time_input": "fraction"},
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("entry", "message", "remedy"), MODEL_CASES)
+def test_a_model_is_built_with_what_its_message_asks_for(
+    entry: dict[str, Any], message: str, remedy: dict[str, Any]
+) -> None:
+    def losses(entry: dict[str, Any]) -> list[tuple[str, torch.Tensor]]:
+        batch = Batch(torch.zeros(2, *SHAPE), torch.zeros(2, dtype=torch.long), Noise(torch.arange(2)))
+        return list(build(entry, SHAPE).losses(batch, 0))
+
+    assert message in said_by(lambda: losses(entry))
+    assert losses(entry | remedy)
+
+
+TRAINING = {"steps": 10, "batch_size": 8}
+TRAINING_CASES: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
+    (TRAINING | {"flops": 1e12}, "expected one of the two", {"flops": None}),
+    (TRAINING | {"flops": 1e12}, "expected one of the two", {"steps": None}),
+    (TRAINING | {"steps": None}, "expected steps or flops", {"flops": 1e12}),
+    (TRAINING | {"optimizer": {"lr": "2e-4"}}, "write 2.0e-4", {"optimizer": yaml.safe_load("lr: 2.0e-4")}),
+]
+
+
+@pytest.mark.parametrize(("entry", "message", "remedy"), TRAINING_CASES)
+def test_a_training_is_read_with_what_its_message_asks_for(
+    entry: dict[str, Any], message: str, remedy: dict[str, Any]
+) -> None:
+    assert message in said_by(lambda: TrainConfig.from_entry(entry))
+    TrainConfig.from_entry({key: value for key, value in (entry | remedy).items() if value is not None})
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "remedy"),
+    [
+        (D | {"num_classes": 4}, {"guidance": 1.0}, {"guidance": 0.0}),
+        (MODELS["cold"] | {"mixture_components": 0}, {}, {"mode": "reconstruct"}),
+    ],
+)
+def test_a_sampler_is_taken_with_what_its_message_asks_for(
+    model: dict[str, Any], options: dict[str, Any], remedy: dict[str, Any]
+) -> None:
+    built = build(model, SHAPE)
+    assert f"expected {next(iter(remedy.values()))!r}".removesuffix(".0") in said_by(
+        lambda: built.check_sampler(options)
+    )
+    built.check_sampler(options | remedy)
+
+
+# --- Features, checkpoints, commands
+
+
+def test_what_made_features_is_said_where_the_reader_can_say_it() -> None:
+    sides = {"real": Side("real images", bare=np.zeros((4, 2048), np.float32))}
+    assert "; expected features with the network" in said_by(lambda: choose_extractors(None, sides))
+    with reader_has("flags"):
+        said = said_by(lambda: choose_extractors(None, sides))
+    assert "; expected --features with the network" in said
+    for name in re.findall(r"inception-\w+", said):
+        assert choose_extractors([name], sides) == [name]
+
+
+def test_one_of_several_state_dicts_is_taken_by_the_key_of_the_message() -> None:
+    content = {name: {"weight": torch.full((2,), float(value))} for value, name in enumerate(("model", "ema"))}
+    said = said_by(lambda: state_of(content, Path("a.pt")))
+    options = yaml.safe_load(said.rpartition("such as ")[2])
+    assert state_of(content, Path("a.pt"), **options)[1] == options["key"] == "model"
+
+
+def test_draws_are_named_as_the_reader_gives_them(tmp_path: Path) -> None:
+    np.savez(tmp_path / "s.npz", arr_0=np.zeros((3, 64, 64, 3), np.uint8))
+    (tmp_path / "l.json").write_text(json.dumps([["red cube"]]))
+    paths = (tmp_path / "none", tmp_path / "s.npz", str(tmp_path / "l.json"))
+    assert "1 draws (draws)" in said_by(lambda: evaluate_objects(*paths))
+    assert "expected 1: " not in said_by(lambda: evaluate_objects(*paths, draws=3))  # it goes on to the evaluator
+
+
+def test_what_genbench_did_not_draw_is_kept_until_another_place_is_given(tmp_path: Path) -> None:
+    (mine := tmp_path / "mine.png").write_bytes(b"mine")
+    said = said_by(lambda: outputs.check_free(mine))
+    assert not re.search(r"\brm\b|delete", said)
+    assert "another --out, or --force" in said
+    outputs.check_free(tmp_path / "other.png")
+    assert "expected NAME.png, NAME.npz or a folder" in said_by(lambda: outputs.kind_of(tmp_path / "a.gif"))
+    assert [outputs.kind_of(tmp_path / name) for name in ("a.png", "a.npz", "a")] == ["picture", "npz", "folder"]
+
+
+@pytest.mark.parametrize(
+    ("suites", "options", "remedy"),
+    [
+        (["demo"], ["--config", "device=cpu"], "--config KEY=VALUE"),
+        (["demo", "device=cpu"], [], "expected it after --config"),
+    ],
+)
+def test_configuration_is_taken_where_the_message_has_it(suites: list[str], options: list[str], remedy: str) -> None:
+    assert remedy in said_by(lambda: snakemake_arguments(suites, [], options))
+    assert "device=cpu" in snakemake_arguments(["demo"], ["device=cpu"], [])
+
+
+def test_packages_of_language_models_are_got_by_a_command_that_everybody_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    from genbench.suites import language_check
+
+    monkeypatch.setattr(language_check, "find_spec", lambda name: None)
+    said = said_by(lambda: language_check.check_suite({}, Path(), "suite", fetch=False))
+    assert said.endswith(install("language"))
+    assert {name.partition(">=")[0] for name in PACKAGES["language"]} == set(language_check.PACKAGES)
