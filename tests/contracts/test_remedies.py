@@ -20,6 +20,7 @@ from genbench.commands import evaluate_folders, import_samples
 from genbench.data import make_image_set, open_dataset, save_image_set
 from genbench.data.as_found import read_images
 from genbench.data.given import given_samples
+from genbench.data.texts import read_texts
 from genbench.errors import InputError, reader_has
 from genbench.evaluation.comparison import choose_extractors
 from genbench.evaluation.sides import Reading, Side, open_side
@@ -31,6 +32,8 @@ from genbench.machine.extras import PACKAGES, install
 from genbench.models import Batch, build
 from genbench.processes.noise import Noise
 from genbench.sampling import outputs
+from genbench.suites.load import load_suite, load_suites
+from genbench.suites.preflight import check_suite
 from genbench.suites.workflow import snakemake_arguments
 from genbench.training.recipe import TrainConfig
 
@@ -214,6 +217,12 @@ MODEL_CASES: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
         {"denoiser": D["denoiser"] | {"channel_mult": [1, 1, 1], "attention_resolutions": []}},
     ),
     (
+        MODELS["ddgan"] | {"generator": MODELS["ddgan"]["generator"] | {"channels": 18}},
+        "expected channels such as 16, 32, 64 or 128",
+        {"generator": MODELS["ddgan"]["generator"] | {"channels": 16}},
+    ),
+    (D | {"class": "VAE"}, "expected module.Class, such as vae.VAE", MODELS["vae"]),
+    (
         D | {"denoiser": {"class": "plain_cnn.PlainCNN", "hidden_channels": [4, 4]}},
         "set the model's key time_input to 'fraction'",
         {"time_input": "fraction"},
@@ -230,7 +239,7 @@ def test_a_model_is_built_with_what_its_message_asks_for(
         return list(build(entry, SHAPE).losses(batch, 0))
 
     assert message in said_by(lambda: losses(entry))
-    assert losses(entry | remedy)
+    assert losses(remedy if "class" in remedy else entry | remedy)
 
 
 TRAINING = {"steps": 10, "batch_size": 8}
@@ -324,3 +333,80 @@ def test_packages_of_language_models_are_got_by_a_command_that_everybody_has(mon
     said = said_by(lambda: language_check.check_suite({}, Path(), "suite", fetch=False))
     assert said.endswith(install("language"))
     assert {name.partition(">=")[0] for name in PACKAGES["language"]} == set(language_check.PACKAGES)
+
+
+# --- A suite
+
+
+SUITE: dict[str, Any] = {"title": "Toy", "num_samples": 10, "models": {"vae": {"model": MODELS["vae"]}}}
+SUITE["models"]["vae"]["training"] = TRAINING
+
+
+def written(folder: Path, name: str, **keys: Any) -> str:
+    """The path of a suite in a file of its own."""
+    path = folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(SUITE | keys))
+    return str(path)
+
+
+def test_images_without_classes_are_evaluated_as_the_message_writes_it(tmp_path: Path) -> None:
+    for number in range(40):
+        draw(tmp_path / f"images/{number}.png", value=number + 1)
+    data = {"source": "folder", "path": str(tmp_path / "images")}
+
+    def check(**keys: Any) -> None:
+        path = Path(written(tmp_path, "toy", dataset=data, **keys))
+        check_suite(load_suite(path), str(tmp_path), "toy.yaml")
+
+    said = said_by(check)
+    remedy = yaml.safe_load(said.rpartition(": write ")[2].partition(", or likewise")[0])
+    # It goes on to the next fault: ten images are too few.
+    assert said_by(partial(check, **remedy)).startswith("toy.yaml: num_samples: found 10")
+
+
+def test_two_data_sets_of_one_name_are_told_apart_by_the_key_of_the_message(tmp_path: Path) -> None:
+    one, other = ({"source": "demo", "classes": classes} for classes in (["0", "1"], ["2", "3"]))
+    a = written(tmp_path, "a", dataset=one)
+    b = written(tmp_path, "b", dataset=other)
+    assert "expected a `name` of its own" in said_by(lambda: load_suites([a, b], {}))
+    assert len(load_suites([a, written(tmp_path, "b", dataset=other | {"name": "others"})], {})) == 2
+    c = written(tmp_path, "c", dataset=one, models={"vae": {"samples": "x.npz"}})
+    assert said_by(lambda: load_suites([a, c], {})).endswith("run them in turn")
+    assert [len(load_suites([path], {})) for path in (a, c)] == [1, 1]
+
+
+def test_a_file_beside_class_folders_is_put_into_one_or_moved_out(tmp_path: Path) -> None:
+    for name in ("a/0.png", "a/1.png", "b/0.png", "b/1.png", "2.png"):
+        draw(tmp_path / "images" / name)
+    entry = {"source": "folder", "path": str(tmp_path / "images")}
+    assert "; put it into one, or move it out" in said_by(lambda: open_dataset(entry, tmp_path))
+    (tmp_path / "images/2.png").rename(tmp_path / "images/a/2.png")
+    assert open_dataset(entry, tmp_path).description.num_classes == 2
+    (tmp_path / "images/a/2.png").rename(tmp_path / "2.png")
+    assert open_dataset(entry, tmp_path).description.num_classes == 2
+
+
+def test_classes_of_images_with_several_labels_are_not_chosen(tmp_path: Path) -> None:
+    assert said_by(lambda: open_dataset({"source": "shapes", "classes": ["red cube"]}, tmp_path)).endswith(
+        "leave the key out"
+    )
+    assert open_dataset({"source": "shapes"}, tmp_path).description.multi_label
+
+
+def test_a_short_text_has_more_lines_or_a_file_of_its_own_held_out(tmp_path: Path) -> None:
+    (tmp_path / "one.txt").write_text("one line\n")
+    (tmp_path / "two.txt").write_text("one line\nand more\n")
+    texts = {"train": "one.txt", "test": "two.txt"}
+    assert "expected more, or a file `valid`" in said_by(lambda: read_texts(texts, tmp_path))
+    assert read_texts(texts | {"train": "two.txt"}, tmp_path)
+    assert read_texts(texts | {"valid": "two.txt"}, tmp_path)
+
+
+def test_another_text_has_another_name(tmp_path: Path) -> None:
+    theirs = tmp_path / "wikitext-2/train.txt"
+    theirs.parent.mkdir()
+    theirs.write_text("other words\nand more\n")
+    texts = {"train": "wikitext-2/train.txt", "test": "wikitext-2/train.txt"}
+    assert "give another text another name" in said_by(lambda: read_texts(texts, tmp_path))
+    theirs.rename(tmp_path / "mine.txt")
+    assert read_texts({"train": "mine.txt", "test": "mine.txt"}, tmp_path)
