@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import subprocess
 import tarfile
 from collections.abc import Callable
 from functools import partial
@@ -35,7 +36,9 @@ from genbench.sampling import outputs
 from genbench.suites.load import load_suite, load_suites
 from genbench.suites.preflight import check_suite
 from genbench.suites.workflow import snakemake_arguments
+from genbench.training.folder import train
 from genbench.training.recipe import TrainConfig
+from genbench.training.trainer import Trainer
 
 
 def said_by(work: Callable[[], Any]) -> str:
@@ -410,3 +413,34 @@ def test_another_text_has_another_name(tmp_path: Path) -> None:
     assert "give another text another name" in said_by(lambda: read_texts(texts, tmp_path))
     theirs.rename(tmp_path / "mine.txt")
     assert read_texts({"train": "mine.txt", "test": "mine.txt"}, tmp_path)
+
+
+def test_a_training_whose_history_was_changed_starts_anew_by_the_command_of_the_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (32, 16, 16, 1), dtype=np.uint8)
+    spec = {"model": MODELS["vae"], "training": {"steps": 4, "batch_size": 8, "log_every": 1}}
+
+    def go() -> None:
+        out = tmp_path / "my model" / "model.safetensors"
+        train(spec, images, np.zeros(32, np.int64), data_sha256="d", seed=0, out=out, device=torch.device("cpu"),
+              save_seconds=0)  # fmt: skip
+
+    advance = Trainer.advance
+
+    def stop(self: Trainer, *arguments: Any) -> Any:
+        if self.step == 2:
+            raise KeyboardInterrupt
+        return advance(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "advance", stop)
+        with pytest.raises(KeyboardInterrupt):
+            go()
+    history = tmp_path / "my model/training/history.jsonl"
+    history.write_text(history.read_text().replace('"step": 1', '"step": 7'))
+    said = said_by(go)
+    assert said.startswith(f"{history}: damaged")
+    subprocess.run(said.rpartition("delete that: ")[2], shell=True, check=True)
+    go()
+    assert (tmp_path / "my model/model.safetensors").exists()
