@@ -47,12 +47,15 @@ def reader_has(options: Options) -> Iterator[None]:
         _options.reset(token)
 
 
-def option(name: str, value: object = None) -> str:
-    """An option as the reader of a message gives it: `image_size: 32` or `--image-size 32`; "" if there is none."""
+def option(name: str, value: object = None, flag: str | None = None) -> str:
+    """An option as the reader of a message gives it: `image_size: 32` or `--image-size 32`; "" if there is none.
+
+    flag: how a command calls it, if not by its name.
+    """
     kind = _options.get()
     if kind == "none":
         return ""
-    written, between = (name, ": ") if kind == "keys" else (f"--{name.replace('_', '-')}", " ")
+    written, between = (name, ": ") if kind == "keys" else (flag or f"--{name.replace('_', '-')}", " ")
     return written if value is None else f"{written}{between}{value}"
 
 

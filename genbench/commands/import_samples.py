@@ -19,7 +19,6 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--limit",
         "--count",
-        "--num-samples",
         type=positive_argument,
         required=True,
         metavar="N",

@@ -82,8 +82,9 @@ def _check_options(
 def _part(path: Path, found: int, count: int) -> list[int]:
     """Which `count` of so many images are taken, in their order: those of the lowest hashes, no library's numbers."""
     if found < count:
+        limit = option("num_samples", flag="--limit")
         raise InputError(
-            f"{path}: found {found:,} images, expected at least {count:,} ({option('num_samples')}): a distance "
+            f"{path}: found {found:,} images, expected at least {count:,} ({limit}): a distance "
             "falls with the number of samples, so sets of different sizes are not compared"
         )
     if found == count:

@@ -115,13 +115,13 @@ def test_samples_are_converted_as_the_message_says(
 def test_a_script_s_reader_is_told_of_its_flags(importing: Callable[..., list[str]], tmp_path: Path) -> None:
     draw(tmp_path / "few/0.png")
     said = said_by(lambda: import_samples.main(importing(tmp_path / "few")))
-    assert "expected at least 2 (--num-samples)" in said
-    import_samples.main(importing(tmp_path / "few", "--num-samples", 1))
+    assert "expected at least 2 (--limit)" in said
+    import_samples.main(importing(tmp_path / "few", "--limit", 1))
     assert "(num_samples)" in said_by(lambda: given_samples(tmp_path / "few", 2, (1, 16, 16)))
     assert "--filter: found 'box', which does nothing without the --image-size" in said_by(
-        lambda: import_samples.main(importing(tmp_path / "few", "--num-samples", 1, "--filter", "box"))
+        lambda: import_samples.main(importing(tmp_path / "few", "--limit", 1, "--filter", "box"))
     )
-    import_samples.main(importing(tmp_path / "few", "--num-samples", 1, "--filter", "box", "--image-size", 16))
+    import_samples.main(importing(tmp_path / "few", "--limit", 1, "--filter", "box", "--image-size", 16))
 
 
 # --- Images that differ

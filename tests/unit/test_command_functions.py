@@ -275,5 +275,5 @@ def test_a_classifier_of_other_images_is_refused(files: Path, tmp_path: Path) ->
     save_image_set(tmp_path / "others.npz", others)
     with pytest.raises(InputError, match="expected the same classes and size of images"):
         make_classifier(files / "train.npz", tmp_path / "others.npz", tmp_path / "c.safetensors")
-    with pytest.raises(InputError, match="--epochs: found 0, expected at least 1"):
+    with pytest.raises(InputError, match=r"^epochs: found 0, expected at least 1"):
         make_classifier(files / "train.npz", files / "test.npz", tmp_path / "c.safetensors", epochs=0)

@@ -81,7 +81,7 @@ def test_the_needed_files_are_fetched_once_and_then_need_no_network(hub: Hub, tm
     assert fetch_hub(HUB, REVISION, root) == folder
     assert len(hub.asked) == asked
     (folder / weights).write_bytes(b"other")
-    with pytest.raises(InputError, match=r"safetensors: found SHA-256 .*, expected .*, as the hub lists it; delete"):
+    with pytest.raises(InputError, match=r"safetensors: found SHA-256 .*, expected .*, as the hub lists it; replace"):
         fetch_hub(HUB, REVISION, root)
 
 
