@@ -1,4 +1,4 @@
-"""Tune the recipes of a suite of equal compute alike: for each family four learning rates, at the smallest budget.
+"""Tune the recipes of a suite of equal compute alike: for each family five learning rates, at the smallest budget.
 
     uv run tools/tune_equal.py mnist-equal
 
@@ -28,7 +28,7 @@ from genbench.files.artifacts import read_json, write_json
 from genbench.machine.command_line import run
 from genbench.metrics import fd
 
-RATES = (2e-4, 6e-4, 2e-3, 6e-3)
+RATES = (2e-4, 6e-4, 2e-3, 6e-3, 2e-2)
 TRAINING, HELD_OUT, SAMPLES = 4000, 1000, 1000
 
 
