@@ -180,7 +180,7 @@ def test_batch_size_order_and_gray_channels_change_nothing(name, extractors):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_other_weights_are_refused_or_renamed(name, weights, extractors):
-    with pytest.raises(InputError, match=r"found SHA-256 \w{64}, expected \w{64} of the published .*--any-weights"):
+    with pytest.raises(InputError, match=r"found SHA-256 \w{64}, expected \w{64} of the published .*any_weights"):
         load_extractor(f"{name}:{weights[name]}")
     assert extractors[name].name == f"{name}-unofficial"
     keys = metric_keys(extractors[name].name, logits=True)
