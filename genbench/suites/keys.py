@@ -124,8 +124,11 @@ class Config(Keys):
         """What Snakemake has read of config.yaml and its command line, as `complete` gives it.
 
         From the command line come null, and the numbers in a list, as text, and a path of digits as a number: Snakemake
-        9.27 reads lists without types, and looks for numbers first. Raises InputError.
+        9.27 reads lists without types, and looks for numbers first. A list that is no YAML comes as one text, as
+        `[*-big, gan]`, whose star is an alias there. Raises InputError.
         """
+        lists = {key: _as_list(values[key]) for key in ("suite", "seeds", "track", "only") if key in values}
+        values = {**values, **lists}
         numbers = {
             key: _as_numbers(values[key])
             for key in ("seeds", "num_samples", "jobs_per_gpu", "track", "reference")
@@ -133,12 +136,19 @@ class Config(Keys):
         }
         paths = {
             key: str(values[key])
-            for key in ("suite", "data_root", "weights_root", "reference")
+            for key in ("suite", "data_root", "weights_root", "reference", "only")
             if type(values.get(key)) is int
         }
         if isinstance(numbers.get("seeds"), int | str):
             raise InputError(f"config: seeds: found {numbers['seeds']!r}, expected a list such as [0, 1, 2]")
         return cls.complete({**values, **numbers, **paths}, "config")
+
+
+def _as_list(value: Any) -> Any:
+    """A text in square brackets as its words, which stand between commas; all else as it is."""
+    if isinstance(value, str) and (inside := re.fullmatch(r"\[(.*)\]", value.strip(), re.DOTALL)):
+        return [word.strip().strip("'\"") for word in inside[1].split(",")]
+    return value
 
 
 def _as_numbers(value: Any) -> Any:

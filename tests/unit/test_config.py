@@ -27,6 +27,23 @@ def test_a_list_of_suites_stays_text() -> None:
     assert typed("suite=2024", "data_root=7")["suite"] == "2024"
 
 
+@pytest.mark.parametrize(
+    ("given", "only"),
+    [
+        ("*", "*"),
+        ("*-1T/seed0", "*-1T/seed0"),
+        ("[*-1T/seed0]", ["*-1T/seed0"]),
+        ("[*-1T/seed0, vae-250G/seed0]", ["*-1T/seed0", "vae-250G/seed0"]),
+        ("[gan, '*-1T', \"*/seed1\"]", ["gan", "*-1T", "*/seed1"]),
+        ("[ gan ,[ab]*,!x]", ["gan", "[ab]*", "!x"]),
+        ("7", "7"),
+        ("[007, 7]", ["007", "7"]),
+    ],
+)
+def test_a_list_of_patterns_that_is_no_yaml_is_a_list(given: str, only: str | list[str]) -> None:
+    assert typed(f"only={given}")["only"] == only
+
+
 @pytest.mark.parametrize("nothing", ["null", "~", ""])
 def test_nothing_is_the_suites(nothing: str) -> None:
     found = typed("suite=demo", f"seeds={nothing}", f"num_samples={nothing}", f"reference={nothing}")
@@ -45,6 +62,8 @@ def test_what_is_absent_has_its_default() -> None:
         ("seeds=true", "config: seeds: found 'true', expected a list such as [0, 1, 2]"),
         ("seeds=[]", "config: seeds: found [], expected at least 1 in it"),
         ("seeds=[0,a]", "config: seeds: 1: found 'a', expected an integer"),
+        ("seeds=[0,*]", "config: seeds: 1: found '*', expected an integer"),
+        ("only=[*,]", "config: only: 1: found '', expected some text"),
         ("seeds=[0,-1]", "config: seeds: 1: found '-1', expected an integer"),
         ("seeds=[1,1]", "config: seeds: found 1 twice, expected it once"),
         ("seeds=[5000000000]", "config: seeds: 0: found 5000000000, expected at most 4294967295"),
