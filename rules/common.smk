@@ -56,7 +56,7 @@ STARTED = time.time()
 REPORT = Path("results/report/index.html")
 SUITE_FILES = [path for path, _ in FILES.values()]
 SUITES = {name: suite for name, (_, suite) in FILES.items() if "kind" not in suite}  # those of images
-OVERRIDES = json.dumps({key: config[key] for key in ("seeds", "num_samples")})
+OVERRIDES = json.dumps({key: config[key] for key in ("seeds", "num_samples", "scale", "extractors")})
 
 
 def first(folder, variable):

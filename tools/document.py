@@ -127,6 +127,7 @@ def kind(schema: Mapping[str, Any]) -> str:
         "integer": "an integer",
         "number": "a number",
         "string": "a string",
+        "boolean": "true or false",
         "object": "a mapping",
         "null": "null",
     }

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from genbench.errors import InputError, place
 from genbench.models import Batch
-from genbench.models.diffusion import Diffusion
+from genbench.models.diffusion import SHOWN_STEPS, Diffusion
 from genbench.models.vae import VAE, Prior
 from genbench.processes.noise import Noise
 from genbench.processes.reverse import reverse_process
@@ -128,6 +128,6 @@ class DiffuseVAE(Diffusion):
         """Ten images of the first stage in a row, and what the second makes of them in the row below."""
         few = Noise(batch.noise.seeds[:10])
         x_T, x_hat = few.normal(*self.image_shape), self.draw_condition(few)
-        times, step = self.walk(few)
+        times, step = self.walk(few, steps=min(SHOWN_STEPS, self.schedule.T))
         refined = reverse_process(x_T, times, self.predictor(True, x_hat), step)
         return torch.cat([x_hat, refined.clamp(-1, 1)])

@@ -29,6 +29,8 @@ from genbench.ranges import CountOrZero, Factor, Positive, ShareBelowOne, StepCo
 from genbench.schema import check_arguments, choose, construct, defaults, divided, keywords, renamed
 from genbench.tensors import Images, Labels, Outputs, PerImage, Scalar, Seeds, Timesteps
 
+SHOWN_STEPS = 100  # at most, of a picture: it costs less than a row of samples, with all T of a long chain far more
+
 
 class Diffusion(Model):
     """L_simple, L_hybrid or L_vlb at a drawn t in 1..T.
@@ -341,9 +343,9 @@ class Diffusion(Model):
             self.evaluate(x_t, t, c)
 
     def denoising(self, batch: Batch) -> Tensor:
-        """Five samples on their way from noise to data: a row of ten each, after every tenth of all T steps."""
+        """Five samples on their way from noise to data: a row of ten each, after every tenth of at most 100 steps."""
         few = Noise(batch.noise.seeds[:5])
-        times, step = self.walk(few)
+        times, step = self.walk(few, steps=min(SHOWN_STEPS, self.schedule.T))
         x_T = few.normal(*self.image_shape)
         c = self.draw_condition(few, batch.y[:5] if self.multi_label else None)
         path = reverse_path(x_T, times, self.predictor(self.clip, c), step)

@@ -123,6 +123,7 @@ class Plan(Record):
     """What a suite will make, and what that will cost."""
 
     suite: str = Field(description="name of the suite")
+    scale: float | None = Field(default=None, description="of a smaller one of a suite: the share of it that is made")
     suite_argument: str | None = Field(default=None, description="what names it on the command line: name or path")
     title: str | None = Field(default=None, description="title of the suite")
     description: str | None = Field(default=None, description="what it is about, as the suite has it")

@@ -74,4 +74,5 @@ def commands(report: Report, model: str, commits: list[str]) -> Iterator[str]:
     ]
     suite = report.preflight.suite_argument or report.preflight.suite  # a name in suites/, or a path
     options = f"--cores all --resources gpu=1 --config suite={shlex.quote(suite)}"
+    options += f" scale={report.preflight.scale:g}" if report.preflight.scale else ""
     yield " \\\n    ".join(["uv run snakemake", *(shlex.quote(str(target)) for target in targets), options])

@@ -44,6 +44,11 @@ def needed(model: Mapping[str, Any], options: Mapping[str, Any]) -> str:
     return "nothing"
 
 
+def default_of(model: Mapping[str, Any], key: str) -> Any:
+    """The literal default that a model's class has for a key of its constructor; None without one."""
+    return _stated(model).get("defaults", {}).get(key)
+
+
 def check_stated(entry: Mapping[str, Any], model: "Model") -> None:
     """Check that the built model needs what the rules read in the source of its class, and has its first stage."""
     if model.first_stage is not None and "first_stage" not in entry:

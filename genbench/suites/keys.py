@@ -18,6 +18,7 @@ from genbench.own_code import parse
 from genbench.ranges import (
     BatchSize,
     Figure,
+    InnerShare,
     NumImages,
     Passes,
     Processes,
@@ -115,6 +116,12 @@ class Config(Keys):
     """Training seeds; null takes the suite's."""
     num_samples: NumImages | None = None
     """Images drawn from each model; null takes the suite's."""
+    scale: InnerShare | None = None
+    """A smaller one of the suite: this share of each training, with its warm-ups, averages and snapshots, and of the
+    samples, without samplers of very many evaluations. Its results have folders and a page of their own; null makes
+    the suite as it is."""
+    extractors: SomeUnique[Name] | None = None
+    """Networks whose features are compared, such as [classifier]; null takes the suite's."""
     only: Text | SomeUnique[Text] | None = None
     """A part of a suite of images: only these runs, each MODEL or MODEL/seedN, in which * stands for any text. What
     other runs made stays, and the page shows all that there is; null makes all of them."""
@@ -131,7 +138,7 @@ class Config(Keys):
         values = {**values, **lists}
         numbers = {
             key: _as_numbers(values[key])
-            for key in ("seeds", "num_samples", "jobs_per_gpu", "track", "reference")
+            for key in ("seeds", "num_samples", "jobs_per_gpu", "track", "reference", "extractors")
             if key in values
         }
         paths = {
@@ -141,6 +148,10 @@ class Config(Keys):
         }
         if isinstance(numbers.get("seeds"), int | str):
             raise InputError(f"config: seeds: found {numbers['seeds']!r}, expected a list such as [0, 1, 2]")
+        if values.get("scale") in ("null", "~"):
+            numbers["scale"] = None
+        if isinstance(numbers.get("extractors"), str):
+            numbers["extractors"] = [numbers["extractors"]]
         return cls.complete({**values, **numbers, **paths}, "config")
 
 
@@ -367,8 +378,9 @@ class Entry(Keys):
     quantisation: Quantisation | MISSING = MISSING
     """One of the samplers once more with the network in fewer bits, a row for each scheme: `sampler` with the scheme's
     name after it. Draws the same seeds, and is compared with the sampler image by image."""
-    sample_batch_size: BatchSize = 500
-    """Images drawn at once. The same seeds give the same images for one batch size."""
+    sample_batch_size: BatchSize | MISSING = MISSING
+    """Images drawn at once; by default 500, or num_samples if that is less. The same seeds give the same images for one
+    batch size."""
 
 
 class Dataset(Keys):
@@ -384,6 +396,18 @@ class Dataset(Keys):
     """Its name in the report."""
     classes: list[Any] | MISSING = MISSING
     """Names of the only classes whose images are kept; by default all."""
+
+
+class Scaling(Keys):
+    """What `scale` of config.yaml may change of a suite."""
+
+    training: bool = True
+    """Whether trainings become shorter."""
+    samples: bool = True
+    """Whether fewer images are drawn."""
+    evaluations: Annotated[int, Field(ge=1, le=10**6)] | None = 250
+    """A sampler that evaluates its network more often is left out, unless it is a model's shortest; null leaves out
+    none."""
 
 
 class Suite(Keys):
@@ -410,6 +434,8 @@ class Suite(Keys):
     """Training seeds; every model is trained once for each."""
     evaluation: Evaluation = all_defaults(Evaluation)
     """How samples are judged."""
+    scaling: Scaling = all_defaults(Scaling)
+    """What `--config scale=0.01` may change."""
     files: dict[FilePath, Text] = {}
     """Where to get files that this suite names, such as published checkpoints: one line says which are missing, before
     anything is made."""

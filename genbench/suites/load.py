@@ -16,6 +16,7 @@ from genbench.suites.keys import Entry, Suite
 from genbench.suites.language import LanguageSuite
 from genbench.suites.read import find_suite as find_suite
 from genbench.suites.read import read_suite
+from genbench.suites.scaling import choose_extractors, scale_entry, scaled_description, scaled_name, scaled_samples
 from genbench.suites.series import with_budgets
 
 KINDS = ("training", "pretrained", "samples")  # of entries: one of these keys says what it is
@@ -28,21 +29,27 @@ METHODS_BEFORE_0_2 = {  # by class or format: what the key `method` was called, 
     **dict.fromkeys(("diffusion.Diffusion", "diffusevae.DiffuseVAE", "diffusers", "improved-diffusion"), _DIFFUSION),
     "cold.ColdDiffusion": ("algorithm", ("improved", "naive")),
 }
+BATCH_SIZE = 500  # images drawn at once, where neither the entry nor fewer samples say otherwise
+OF_SUITE = ("seeds", "num_samples")  # keys of config.yaml that stand in a suite, too
 ONLY = "only"  # in a complete suite: patterns of the runs that are made now, where these are not all
 GIVEN = "given"  # the sampler's place in the paths of samples that were drawn elsewhere
 
 
 def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """A suite, complete: `name` is the file's stem; `seeds` and `num_samples` of `config` win where given.
+    """A suite, complete: `name` is the file's stem; `seeds`, `num_samples`, `extractors` of `config` win where given.
 
-    Raises InputError that names file, entry and key.
+    With a `scale` it is a smaller one, of another name. Raises InputError that names file, entry and key.
     """
+    config = {key: value for key, value in (config or {}).items() if value is not None}
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_+.-]*", path.stem):  # it names the suite's folders
         raise InputError(f"suite: found the file {str(path)!r}, expected letters and digits in its name, and _ + . -")
     written = read_suite(path)
     if isinstance(written, Mapping) and "kind" in written:
-        return _load_other(written, path, config or {})
+        return _load_other(written, path, config)
     suite = Suite.complete(written, str(path))
+    scaling = suite.pop("scaling")
+    if "extractors" in config:
+        choose_extractors(suite["evaluation"], config["extractors"])
     extractors = suite["evaluation"]["extractors"]
     if "headline" not in written.get("evaluation", {}) and "classifier" not in extractors:
         suite["evaluation"]["headline"] = frechet_key(extractors[0])
@@ -52,14 +59,14 @@ def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str,
             f"{suite['num_samples']}"
         )
     for name, entry in suite["models"].items():
-        if entry["sample_batch_size"] > max(suite["num_samples"], Entry.model_fields["sample_batch_size"].default):
+        if entry.get("sample_batch_size", 0) > max(suite["num_samples"], BATCH_SIZE):
             raise InputError(
                 f"{path}: models: {name}: sample_batch_size: found {entry['sample_batch_size']}, expected at most "
                 f"num_samples {suite['num_samples']}"
             )
-    overrides = {key: config[key] for key in ("seeds", "num_samples", ONLY) if config and config.get(key) is not None}
-    suite = {"name": path.stem, **suite, **overrides}
-    suite.setdefault("snapshot_samples", suite["num_samples"])
+    suite.setdefault("snapshot_samples", config.get("num_samples", suite["num_samples"]))
+    drawn = _scale_samples(suite, path, config, scaling) if "scale" in config else ""
+    suite = {"name": path.stem, **suite, **{key: config[key] for key in (*OF_SUITE, ONLY) if key in config}}
     suite["snapshot_samples"] = min(suite["snapshot_samples"], suite["num_samples"])
     with place(path):
         suite = own_code.complete(suite, path.parent, but=PROSE)
@@ -70,7 +77,9 @@ def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str,
         suite["models"] = with_budgets(suite["models"])
         for name, entry in suite["models"].items():
             with place(name):
-                _complete_entry(name, entry)
+                _complete_entry(name, entry, suite["num_samples"])
+        if "scale" in config:
+            _scale(suite, config["scale"], scaling, drawn)
         for name, entry in suite["models"].items():
             with place(name):
                 _insert_first_stage(suite["models"], entry)
@@ -152,14 +161,35 @@ def complete_entry(entry: Any, models: Mapping[str, Any]) -> dict[str, Any]:
     """
     completed = Entry.complete(entry, "model")
     with place("model"):
-        _complete_entry("model", completed)
+        _complete_entry("model", completed, BATCH_SIZE)
         _insert_first_stage(models, completed)
     return completed
 
 
-def _complete_entry(name: str, entry: dict[str, Any]) -> None:
-    """Check what a model's entry is, and add its label, its quantised samplers, and the steps of its snapshots."""
+def _scale_samples(suite: dict[str, Any], path: Path, config: Mapping[str, Any], scaling: Mapping[str, Any]) -> str:
+    """Scale how many images a suite draws, in place; returns that in words. Raises InputError where nothing scales."""
+    if not scaling["training"] and not scaling["samples"]:
+        raise InputError(f"config: scale: found {config['scale']:g}, but {path} says that nothing of it may be scaled")
+    return scaled_samples(suite, config["scale"], config.get("num_samples"), scaling["samples"])
+
+
+def _scale(suite: dict[str, Any], scale: float, scaling: Mapping[str, Any], drawn: str) -> None:
+    """Scale the entries of a suite and name it, in place."""
+    left_out = [
+        f"{name}/{sampler}"
+        for name, entry in suite["models"].items()
+        for sampler in scale_entry(entry, scale, scaling, suite["num_samples"])
+    ]
+    suite["description"] = scaled_description(suite, scale, scaling, drawn, left_out)
+    suite["title"], suite["name"] = f"{suite['title']}, at scale {scale:g}", scaled_name(suite["name"], scale)
+    suite["scale"] = scale
+
+
+def _complete_entry(name: str, entry: dict[str, Any], num_samples: int) -> None:
+    """Check what a model's entry is, and add its label, its quantised samplers, the steps of its snapshots, and how
+    many of `num_samples` images are drawn at once."""
     entry.setdefault("label", name)
+    entry.setdefault("sample_batch_size", min(BATCH_SIZE, num_samples))
     _check_kind(entry)
     _add_quantised_samplers(entry)
     if isinstance(entry["snapshots"], Mapping):

@@ -132,6 +132,7 @@ def preflight(suite: Mapping[str, Any], data_root: str, source: str, checked: Ch
             num_test=data.num_test,
             notes=list(data.notes),
         ),
+        scale=suite.get("scale"),
         num_samples=suite["num_samples"],
         snapshot_samples=suite["snapshot_samples"],
         draws=suite["draws"],

@@ -17,7 +17,7 @@ def test_lists_of_numbers(seeds: str) -> None:
     assert typed("suite=demo", "num_samples=10000", f"seeds={seeds}", "device=cpu") == {
         "suite": "demo", "num_samples": 10000, "seeds": [0, 1, 2], "device": "cpu", "data_root": "resources/downloads",
         "weights_root": "resources/weights", "jobs_per_gpu": 1, "container": "genbench.sif", "track": None,
-        "only": None, "reference": None,
+        "only": None, "reference": None, "scale": None, "extractors": None,
     }  # fmt: skip
 
 
@@ -42,6 +42,12 @@ def test_a_list_of_suites_stays_text() -> None:
 )
 def test_a_list_of_patterns_that_is_no_yaml_is_a_list(given: str, only: str | list[str]) -> None:
     assert typed(f"only={given}")["only"] == only
+
+
+def test_a_smaller_one_of_a_suite() -> None:
+    found = typed("scale=0.01", "extractors=[classifier, inception-clean]")
+    assert (found["scale"], found["extractors"]) == (0.01, ["classifier", "inception-clean"])
+    assert typed("scale=null", "extractors=classifier")["extractors"] == ["classifier"]
 
 
 @pytest.mark.parametrize("nothing", ["null", "~", ""])
@@ -69,6 +75,9 @@ def test_what_is_absent_has_its_default() -> None:
         ("seeds=[5000000000]", "config: seeds: 0: found 5000000000, expected at most 4294967295"),
         ("num_samples=1e4", "config: num_samples: found 10000.0, expected an integer"),
         ("num_samples=[10]", "config: num_samples: found [10], expected an integer"),
+        ("scale=1", "config: scale: found 1, expected less than 1"),
+        ("scale=0", "config: scale: found 0, expected more than 0"),
+        ("scale=small", "config: scale: found 'small', expected a number"),
         ("jobs_per_gpu=0", "config: jobs_per_gpu: found 0, expected at least 1"),
     ],
 )
