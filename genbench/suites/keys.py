@@ -136,7 +136,7 @@ class Config(Keys):
         """
         lists = {key: _as_list(values[key]) for key in ("suite", "seeds", "track", "only") if key in values}
         values = {**values, **lists}
-        numbers = {
+        numbers: dict[str, Any] = {
             key: _as_numbers(values[key])
             for key in ("seeds", "num_samples", "jobs_per_gpu", "track", "reference", "extractors")
             if key in values

@@ -120,7 +120,7 @@ def preflight(suite: Mapping[str, Any], data_root: str, source: str, checked: Ch
     data, found = check_suite(suite, data_root, source, costs=True, checked=checked)
     plan = Plan(
         suite=suite["name"],
-        suite_argument=suite["name"] if Path(source).resolve().parent == ROOT / "suites" else source,
+        suite_argument=Path(source).stem if Path(source).resolve().parent == ROOT / "suites" else source,
         title=suite["title"],
         description=suite["description"],
         dataset=DataSet(
