@@ -26,11 +26,13 @@ from genbench.suites.checked import Checked
 from genbench.suites.figures import check_files
 from genbench.suites.keys import Config
 from genbench.suites.load import QUANTISATION, checkpoints, load_suites, sampler_argument, seeds_of
-from genbench.suites.needs import shortages
+from genbench.suites.needs import check_folders, shortages
 from genbench.suites.runs import DRAW, RUN, SPEED
 
 STORED = bool(workflow.storage_settings.default_storage_prefix)  # files are elsewhere, but for those of genbench
 try:
+    if not STORED:
+        check_folders("results", "resources")
     config.update(Config.from_snakemake(config))
     FILES = {suite["name"]: (path, suite) for path, suite in load_suites(config["suite"], config).items()}
     REFERENCES = {name: references(name, config["reference"], STORED) for name in FILES}

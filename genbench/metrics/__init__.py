@@ -27,7 +27,7 @@ from genbench.metrics.kid import kid
 from genbench.metrics.memorisation import memorised, nearest
 from genbench.metrics.metric import Features, Inputs, Known, Metric, MetricInfo, Reference, Statistics, Value
 from genbench.metrics.object_accuracy import ObjectCounts, count_objects, object_accuracy, wilson_interval
-from genbench.metrics.options import EvaluationOptions
+from genbench.metrics.options import EvaluationOptions, idle_options
 from genbench.metrics.paired import psnr
 from genbench.metrics.precision_recall import precision_recall_density_coverage
 
@@ -58,6 +58,7 @@ __all__ = [
     "feature_statistics",
     "frechet_distance",
     "frechet_key",
+    "idle_options",
     "inception_score",
     "kid",
     "know_reference",

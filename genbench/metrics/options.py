@@ -1,11 +1,20 @@
 """The few knobs of the metrics."""
 
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
 from genbench.errors import InputError, place
 from genbench.ranges import Passes, Range, Repeats, RepeatsOrZero, Seed
 from genbench.schema import check_arguments
+
+READERS = {  # the metrics that read an option, by the beginning of its name
+    "kid": ("kid",),
+    "splits": ("inception_score", "classifier_score"),
+    "nearest_k": ("precision", "recall", "density", "coverage"),
+    "fd_infinity": ("fd_infinity", "fid_infinity"),
+    "neighbours": ("memorised",),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,3 +54,11 @@ class EvaluationOptions:
     @property
     def density_k(self) -> int:
         return 5 if self.nearest_k is None else self.nearest_k
+
+
+def idle_options(options: Iterable[str], metrics: Container[str]) -> dict[str, tuple[str, ...]]:
+    """Those of the options that none of genbench's `metrics`, by name, reads; each with the metrics that would."""
+    readers = {
+        option: next((found for start, found in READERS.items() if option.startswith(start)), ()) for option in options
+    }
+    return {option: found for option, found in readers.items() if found and not any(name in metrics for name in found)}

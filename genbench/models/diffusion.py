@@ -117,6 +117,7 @@ class Diffusion(Model):
             )
         with place("schedule"):
             self.schedule = choose(SCHEDULES, schedule)(timesteps)
+        self.idle = {"spacing": "does nothing with timesteps: 1"} if timesteps == 1 else {}
         self.prediction, self.learned_variance = prediction, learned_variance
         self.variance: Literal["small", "large", "learned"] = "learned" if learned_variance else variance
         self.clip, self.spacing, self.data_scale = clip, spacing, data_scale

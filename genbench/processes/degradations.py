@@ -56,6 +56,7 @@ class Averaging(Degradation):
                 "a step averages as many neighbours, by one mean, as make up the side"
             )
         self.T, self.axis = timesteps, axis
+        self.idle = {} if order == "random" else {"seed": "does nothing without order: random"}
         ranks = np.repeat(np.argsort(block_order(timesteps, order, seed)), side // timesteps)
         self.register_buffer("ranks", torch.tensor(ranks.tolist()))
         blocks = np.repeat(np.eye(timesteps), side // timesteps, axis=1)  # (T, side), 1 inside a block

@@ -1,6 +1,6 @@
 """A suite's part `evaluation`, checked: extractors, metrics, statistics, objects, and if there are images enough."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,10 +13,11 @@ from genbench.features import EXTRACTORS
 from genbench.features.published_statistics import published_for
 from genbench.files.downloads import existing_path
 from genbench.machine.extras import install
-from genbench.metrics import METRICS, EvaluationOptions, frechet_key, load_metric, metric_info
+from genbench.metrics import METRICS, EvaluationOptions, frechet_key, idle_options, load_metric, metric_info
 from genbench.metrics.collection import by_name
 from genbench.schema import check_arguments
 from genbench.suites.figures import check_figures
+from genbench.suites.keys import Classifier
 from genbench.suites.runs import has_test_images
 
 SMALLEST = {"kid_subset_size": 2, "splits": 1, "nearest_k": 1}  # options on which the images needed depend
@@ -124,24 +125,68 @@ def check_evaluation(suite: Mapping[str, Any], data: Description, data_root: Pat
         own = check_metrics(evaluation, options, holdout=has_test_images(suite))
     with place("evaluation", "statistics"):
         own |= check_published(evaluation, data_root)
-    kept = kept_metrics(evaluation)
+    by_class = [] if data.num_classes < 2 or data.multi_label else metrics_by_class(evaluation["extractors"])
+    kept = kept_metrics(evaluation, by_class)
+    check_idle_options(evaluation, kept)
+    asked = [key for key in by_class if metric_info(key).name not in evaluation.get("without", ())]
     keys = [*accuracies, *kept, *own]
-    if evaluation["headline"] not in keys:
-        raise unknown_name("evaluation: headline", evaluation["headline"], keys)
+    if evaluation["headline"] not in [*keys, *asked]:
+        raise unknown_name("evaluation: headline", evaluation["headline"], [*keys, *asked])
+    if evaluation["headline"] in asked and not any(map(may_have_classes, suite["models"].values())):
+        raise InputError(
+            f"evaluation: headline: found {evaluation['headline']!r}, which is of models that draw by class, and no "
+            "model of the suite has num_classes"
+        )
     for name, entry in suite["models"].items():
         with place("models", name, "published"):
             check_figures(entry, keys)
     check_numbers(suite, data, options, kept, own)
 
 
-def kept_metrics(evaluation: Mapping[str, Any]) -> dict[str, int]:
+def check_idle_options(evaluation: Mapping[str, Any], kept: Iterable[str]) -> None:
+    """Refuse options that no metric of the suite reads, and a recipe of the classifier without the classifier.
+
+    kept: the keys of genbench's metrics; what metrics of the user's own read is not known."""
+    names = {metric_info(key).name for key in kept}
+    idle = {} if "metrics" in evaluation else idle_options(evaluation["options"], names)
+    for option, readers in idle.items():
+        raise InputError(
+            f"evaluation: options: key {option!r}: found {evaluation['options'][option]!r}, which does nothing without "
+            f"the metric {' or '.join(readers)}"
+        )
+    if "classifier" not in evaluation["extractors"] and evaluation["classifier"] != Classifier.complete(
+        {}, "classifier"
+    ):
+        raise InputError("evaluation: classifier: found it without the extractor 'classifier', where it does nothing")
+
+
+def metrics_by_class(extractors: Iterable[str]) -> list[str]:
+    """The keys of the metrics of samples that were asked for by class, in the features of these extractors."""
+    return [
+        metric.key(name)
+        for name in extractors
+        for metric in METRICS.values()
+        if "labels" in metric.needs
+        and metric.is_for(
+            name, any("logits" in metric_info(key).needs for key in EXTRACTORS[name].metrics), labels=True
+        )
+    ]
+
+
+def may_have_classes(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry's samples may be asked for by class: it learns so, or a checkpoint's file may say so."""
+    return "pretrained" in entry or bool(entry.get("model", {}).get("num_classes"))
+
+
+def kept_metrics(evaluation: Mapping[str, Any], by_class: Iterable[str] = ()) -> dict[str, int]:
     """The metrics of genbench that the chosen features give, by their keys, without those that the suite leaves out.
 
-    Returns the number of features, D, of each. Raises InputError for a name that leaves out nothing.
+    by_class: keys of more, which the suite may leave out, too. Returns the number of features, D, of each. Raises
+    InputError for a name that leaves out nothing.
     """
     found = {key: EXTRACTORS[name].dim for name in evaluation["extractors"] for key in EXTRACTORS[name].metrics}
     without = evaluation.get("without", ())
-    names = {metric_info(key).name for key in found}
+    names = {metric_info(key).name for key in (*found, *by_class)}
     for name in without:
         if name not in names:
             raise unknown_name("evaluation: without", name, names)

@@ -26,7 +26,7 @@ def check_suite(suite: Suite, data_root: Path, source: str, *, fetch: bool) -> d
             f"expected the extra `language`: {install('language')}"
         )
     with place(source):
-        read_texts(suite["text"], data_root, fetch=fetch)
+        texts = read_texts(suite["text"], data_root, fetch=fetch)
         entry = suite["tokenizer"]
         if entry.get("published") and not fetch and not is_here(entry["published"], data_root):
             vocab_size = 0  # known when it is here
@@ -36,24 +36,46 @@ def check_suite(suite: Suite, data_root: Path, source: str, *, fetch: bool) -> d
             from genbench.language.text import tokenizer_of  # and with it transformers, for which others need not wait
 
             vocab_size = len(tokenizer_of(entry, "", data_root))
-        found = {}
+        found: dict[str, int | None] = {}
         for name, model in suite["models"].items():
             with place("models", name):
                 missing = "pretrained" in model and not fetch and not is_here(model["pretrained"], data_root)
-                found[name] = (
-                    None if "ngram" in model or missing else _check_network(suite, model, vocab_size, data_root)
-                )
+                if "ngram" in model or missing:
+                    found[name] = None
+                    continue
+                from genbench.language.models import configuration
+
+                config = configuration(model, vocab_size, data_root)
+                found[name] = _check_network(suite, model, config)
+                if texts and vocab_size:
+                    _check_prompts(suite, getattr(config, "max_position_embeddings", None), texts["train"], data_root)
         return found
 
 
-def _check_network(suite: Suite, entry: Mapping[str, Any], vocab_size: int, data_root: Path) -> int:
+def _check_prompts(suite: Suite, places: int | None, text: str, data_root: Path) -> None:
+    """Check that a network with so many places continues every prompt. A token is at least a byte, so that mostly no
+    tokenizer must be made for it."""
+    prompts, more = suite["samples"]["prompts"], suite["samples"]["tokens"]
+    if places is None or max(len(prompt.encode()) for prompt in prompts) + 1 + more <= places:
+        return
+    from genbench.language.text import encode, tokenizer_of
+
+    reader = tokenizer_of(suite["tokenizer"], text, data_root)
+    longest = max(len(encode(reader, prompt)) for prompt in prompts)
+    if longest + more > places:
+        raise InputError(
+            f"samples: prompts: found one of {longest} tokens and {more} more, expected at most {places} together, the "
+            "model's max_position_embeddings"
+        )
+
+
+def _check_network(suite: Suite, entry: Mapping[str, Any], config: Any) -> int:
     """Build the network on the meta device, where it takes no memory; how many weights it has."""
     import torch
 
-    from genbench.language.models import configuration, untrained
+    from genbench.language.models import untrained
     from genbench.training.windows import in_steps
 
-    config = configuration(entry, vocab_size, data_root)
     recipe = entry.get("training", {})
     places = {"evaluation": suite["evaluation"]["window"], "samples: tokens": suite["samples"]["tokens"] + 1}
     places |= {"training: window": recipe["window"]} if recipe else {}

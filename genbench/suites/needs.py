@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from genbench.data import Description
+from genbench.errors import InputError
 from genbench.features import EXTRACTORS
 from genbench.features.published_weights import weights_root
 from genbench.files.downloads import unreachable
@@ -26,6 +27,18 @@ FLOAT = 4  # bytes
 COVARIANCES, TILES, PER_IMAGE = 6, 64 * 2**20, 1500  # matrices of float64; bytes of distances; bytes per image
 INCEPTION_LOGITS = 1008
 FIRST_WITH_BF16 = 8.0  # compute capability of NVIDIA's GPUs
+
+
+def check_folders(*names: str) -> None:
+    """Check that files can be written into these folders of the working folder, whether they are there yet or not.
+
+    Raises InputError, before Snakemake would end with a traceback.
+    """
+    for name in names:
+        if os.path.lexists(name) and not os.path.isdir(name):
+            raise InputError(f"{name}: found a file, or a link that leads to no folder; expected a folder, or nothing")
+        if not os.access(where := name if os.path.isdir(name) else ".", os.W_OK | os.X_OK):
+            raise InputError(f"{os.path.abspath(where)}: nothing can be written here, where {name}/ is made")
 
 
 def facts(

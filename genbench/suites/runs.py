@@ -80,8 +80,11 @@ def num_samples(suite: Suite, entry: Entry, checkpoint: str) -> int:
 def neighbour_metric(suite: Suite) -> str:
     """The metric in whose features neighbours are looked for: the headline, if its key surely names features."""
     evaluation = suite["evaluation"]
+    if evaluation["headline"] == "class_accuracy":
+        return frechet_key("classifier")
     named = not evaluation["headline"].startswith("object_accuracy") and not evaluation.get("metrics")
-    return str(evaluation["headline"]) if named else frechet_key(evaluation["extractors"][0])
+    headline = str(evaluation["headline"]).removeprefix("class_")  # of class_fd_clean: fd_clean
+    return headline if named else frechet_key(evaluation["extractors"][0])
 
 
 # --- Files of a suite's report ----------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from typing import Any
 
 from genbench.errors import InputError
 from genbench.suites.families import default_of, model_of
+from genbench.suites.keys import Classifier
 
 LOG_EVERY = 50  # the default of a training's `log_every`
 MOST_SNAPSHOTS = 5  # each of them is sampled and judged
@@ -26,21 +27,27 @@ def choose_extractors(evaluation: dict[str, Any], chosen: list[str]) -> None:
     The headline becomes the Frechet distance of the first, where it was of an extractor that is left out.
     """
     from genbench.features import EXTRACTORS  # with all metrics, which only this needs
-    from genbench.metrics import frechet_key, metric_info
+    from genbench.metrics import frechet_key, idle_options, metric_info
 
     left_out = {key for name in evaluation["extractors"] if name in EXTRACTORS for key in EXTRACTORS[name].metrics}
     left_out |= {f"{frechet_key(name)}_published" for name in evaluation.get("statistics", {})}
+    left_out |= set() if "classifier" in chosen else {"class_accuracy"}
     evaluation["extractors"] = chosen
     kept = {key for name in chosen if name in EXTRACTORS for key in EXTRACTORS[name].metrics}
     statistics = {name: path for name, path in evaluation.pop("statistics", {}).items() if name in chosen}
     if statistics:
         evaluation["statistics"] = statistics
         kept |= {f"{frechet_key(name)}_published" for name in statistics}
+    names = {metric_info(key).name for key in kept if not key.endswith("_published")}
     if "without" in evaluation:
-        names = {metric_info(key).name for key in kept if not key.endswith("_published")}
         evaluation["without"] = [name for name in evaluation["without"] if name in names]
         if not evaluation["without"]:
             del evaluation["without"]
+    if "metrics" not in evaluation:
+        idle = idle_options(evaluation["options"], names.difference(evaluation.get("without", ())))
+        evaluation["options"] = {key: value for key, value in evaluation["options"].items() if key not in idle}
+    if "classifier" not in chosen:
+        evaluation["classifier"] = Classifier.complete({}, "classifier")
     if evaluation["headline"] in left_out - kept:
         evaluation["headline"] = frechet_key(chosen[0])
 
@@ -79,7 +86,7 @@ def scaled_samples(suite: dict[str, Any], scale: float, given: int | None, allow
         suite["num_samples"] = given
     options = suite["evaluation"]["options"]
     fewest = min(suite["num_samples"], suite["snapshot_samples"])
-    if options.get("kid_subset_size", 1000) > fewest:
+    if options.get("kid_subset_size", 1000) > fewest and "kid" not in suite["evaluation"].get("without", ()):
         options["kid_subset_size"] = max(2, fewest)
     raised = given is None and suite["num_samples"] > round(before * scale)
     of = "" if suite["num_samples"] == before else f" of {before:,}"

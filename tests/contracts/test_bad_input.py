@@ -75,6 +75,18 @@ def refused(suite: Any, folder: Path) -> str:
 
 # The model of ENTRIES, the dotted path in its entry, the value, and what the error says after the place of the entry.
 ENTRY_CASES: list[tuple[str, str, object, str]] = [
+    (
+        "cold",
+        "model.degradation",
+        {"name": "rows", "timesteps": 4, "order": "centre-out", "seed": 3},
+        "model: degradation: key 'seed': found 3, which does nothing without order: random",
+    ),
+    (
+        "ddpm",
+        "model",
+        MODELS["ddpm"] | {"timesteps": 1, "spacing": "trailing"},
+        "model: key 'spacing': found 'trailing', which does nothing with timesteps: 1",
+    ),
     # --- A training
     ("vae", "training.steps", ..., "training: key 'steps' is missing"),
     ("vae", "training.steps", 0, "training: key 'steps': found 0, expected at least 1"),
@@ -446,6 +458,24 @@ def test_a_folder_is_no_suite(tmp_path: Path) -> None:
 
 # The dotted path in SUITE with one VAE, the value, and what the error says after the file's name.
 SUITE_CASES: list[tuple[str, object, str]] = [
+    (
+        "evaluation",
+        {"without": ["kid"], "options": {"kid_subsets": 5}},
+        "evaluation: options: key 'kid_subsets': found 5, which does nothing without the metric kid",
+    ),
+    ("evaluation", {"without": ["classifier_score"], "options": {"splits": 5}}, "'splits': found 5, which does nothin"),
+    ("evaluation", {"without": ["memorised"], "options": {"neighbours": 5}}, "'neighbours': found 5, which does noth"),
+    (
+        "evaluation",
+        {"extractors": ["efficientnet"], "classifier": {"min_accuracy": 0.5}},
+        "evaluation: classifier: found it without the extractor 'classifier', where it does nothing",
+    ),
+    (
+        "evaluation",
+        {"headline": "class_accuracy"},
+        "evaluation: headline: found 'class_accuracy', which is of models that draw by class, and no model of",
+    ),
+    ("evaluation", {"without": ["class_acuracy"]}, "evaluation: without: found 'class_acuracy' (did you mean 'class_"),
     ("title", ..., "key 'title' is missing"),
     ("title", "", "title: found '', expected some text"),
     ("title", 5, "title: found 5, expected a string"),

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from entries import IMAGE_SHAPE, MODELS
+import yaml
+from entries import IMAGE_SHAPE, MODELS, SUITE
 
 from genbench.data import load_labels, save_samples
 from genbench.features.files import load_features, save_features
@@ -14,6 +15,10 @@ from genbench.metrics import Features, evaluate_features, fd
 from genbench.metrics.classes import class_accuracy, class_distances
 from genbench.metrics.evaluation import evaluate_draws
 from genbench.models import build
+from genbench.suites.evaluation import metrics_by_class
+from genbench.suites.load import load_suite
+from genbench.suites.preflight import check_suite
+from genbench.suites.runs import neighbour_metric
 
 INFO = {"extractor": {"name": "classifier", "sha256": "ab"}, "images_sha256": "cd"}
 
@@ -77,3 +82,26 @@ def test_only_samples_of_a_model_with_classes_are_judged_by_them() -> None:
     assert "class_fd_classifier" not in found
     twice = evaluate_draws(real, features(2, 60, 0.0, drawn_by_class=True), 2, allow_too_few=True)
     assert len(twice["class_accuracy"]["values"]) == 2
+
+
+@pytest.mark.parametrize("headline", ["class_accuracy", "class_fd_classifier"])
+def test_they_head_the_table_of_a_suite_with_a_model_that_has_classes(tmp_path: Path, headline: str) -> None:
+    denoiser = MODELS["ddpm"]["denoiser"] | {"attention_resolutions": [7]}
+    training = {"steps": 10, "batch_size": 8}
+    by_class = MODELS["ddpm"] | {"num_classes": 10, "denoiser": denoiser}
+    models = {
+        "ddpm": {"model": by_class, "training": training, "samplers": {"ddim": {"method": "ddim", "steps": 2}}},
+        "vae": {"model": MODELS["vae"], "training": training},  # which has a row without that number
+    }
+    path = tmp_path / "toy.yaml"
+    path.write_text(
+        yaml.safe_dump(SUITE | {"evaluation": SUITE["evaluation"] | {"headline": headline}, "models": models})
+    )
+    suite = load_suite(path)
+    check_suite(suite, str(tmp_path), "toy.yaml")
+    assert neighbour_metric(suite) == "fd_classifier"
+    assert metrics_by_class(["classifier", "efficientnet"]) == [
+        "class_accuracy",
+        "class_fd_classifier",
+        "class_fd_efficientnet",
+    ]

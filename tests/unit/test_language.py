@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,15 @@ def loaded(folder: Path, suite: dict[str, Any]) -> dict[str, Any]:
     path = folder / "toy.yaml"
     path.write_text(yaml.safe_dump(suite))
     return load_suite(path)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """The bits of a training depend on it: as many threads as the trainings that are commands of their own."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -300,6 +310,11 @@ def test_a_prompt_that_leaves_no_places_is_refused(made: Path, tmp_path: Path) -
         ("models.opt.model.width", 3, "models: opt: model: unknown key: found 'width'"),
         ("models.opt.training.optimizer", {"rate": 1}, "models: opt: training: optimizer: unknown key: found 'rate'"),
         ("models.opt.training.window", 99, "models: opt: training: window: found 99 tokens, expected at most 24"),
+        (
+            "samples.prompts",
+            ["The", "lobster " * 30],
+            r"models: opt: samples: prompts: found one of \d+ tokens and 6 more, ex",
+        ),
         ("evaluation.window", 99, "models: opt: evaluation: found 99 tokens, expected at most 24"),
         (
             "models.opt.training.accumulate",
@@ -361,6 +376,43 @@ def test_a_published_model_comes_from_the_hub_at_one_commit(
         assert weight.dtype == torch.float32  # of a file in float16
         assert torch.equal(weight, expected[name].float())
     assert not torch.equal(tuned.get_parameter("lm_head.weight"), published.get_parameter("lm_head.weight"))
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        {"do_layer_norm_before": False},
+        {"word_embed_proj_dim": 8},
+        {"do_layer_norm_before": False, "word_embed_proj_dim": 8},
+    ],
+)
+def test_every_layout_of_opt_is_scored_and_tuned_as_transformers_does(
+    made: Path, tmp_path: Path, layout: dict[str, Any]
+) -> None:
+    """OPT-350M has both: norms behind its layers, and embeddings narrower than these, between two projections."""
+    from transformers import AutoModelForCausalLM, OPTConfig, OPTForCausalLM
+
+    torch.manual_seed(0)
+    config = OPTConfig(**OPT | {"vocab_size": 300, "word_embed_proj_dim": 16} | layout, init_std=0.3)
+    OPTForCausalLM(config).half().save_pretrained(tmp_path / "opt")
+    theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "opt", dtype=torch.float32)
+    tokens = made / "results/toy/text/tokens.safetensors"
+    test, found = load_tensors(tokens)[0]["test"], {}
+    entries = {"published": {"pretrained": {"path": "opt"}}}
+    entries["tuned"] = entries["published"] | {"training": RECIPE | {"epochs": 1}}
+    for name, entry in loaded(tmp_path, changed("models", entries))["models"].items():
+        spec = {key: entry[key] for key in ("pretrained", "training") if key in entry}
+        training.train(spec, tokens, tmp_path / name / "m.safetensors", data_root=tmp_path, seed=0, device=CPU)
+        network, _ = load_model(tmp_path / name / "m.safetensors", CPU)
+        found[name] = token_losses(network, test, 16, 8, 3)
+        assert network.state_dict().keys() == theirs.state_dict().keys()
+    expected = []
+    for begin, end, first in overlapping(len(test), 16, 8):
+        with torch.no_grad():
+            logits = theirs.eval()(input_ids=test[begin:end].long()[None]).logits[0, first - begin - 1 : -1]
+        expected.append(torch.nn.functional.cross_entropy(logits, test[first:end].long(), reduction="none"))
+    assert torch.allclose(found["published"], torch.cat(expected).double(), rtol=1e-5, atol=1e-5)
+    assert found["tuned"].mean() < found["published"].mean() - 0.1
 
 
 def test_wikitext_is_fetched_where_it_is_missing_and_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -286,3 +286,17 @@ def test_the_features_of_real_images_which_fetch_the_weights_come_before_every_t
     for path in IMAGE_SUITES:
         for entry in load_suite(path)["models"].values():  # as train_priority in rules/entries.smk
             assert int(found[1]) > 100 * len(entry["samplers"]) * len(list(checkpoints(entry)))
+
+
+def test_folders_that_cannot_be_written_into_are_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    needs.check_folders("results", "resources")
+    (tmp_path / "results").symlink_to("disk-that-is-not-mounted")
+    with pytest.raises(
+        InputError, match=r"results: found a file, or a link that leads to no folder; expected a folder"
+    ):
+        needs.check_folders("results")
+    (tmp_path / "resources").mkdir()
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(InputError, match="resources: nothing can be written here, where resources/ is made"):
+        needs.check_folders("resources")

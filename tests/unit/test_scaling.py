@@ -131,3 +131,13 @@ def test_the_default_batch_is_no_larger_than_the_sample_set(tmp_path: Path) -> N
     stated = copy.deepcopy(SUITE)
     stated["models"]["vae"]["sample_batch_size"] = 450
     assert load(tmp_path, stated, num_samples=300)["models"]["vae"]["sample_batch_size"] == 450
+
+
+def test_options_go_with_the_metrics_that_read_them(tmp_path: Path) -> None:
+    suite = copy.deepcopy(SUITE)
+    suite["evaluation"] = {"classifier": {"epochs": 1}, "options": {"splits": 5, "nearest_k": 3}}
+    chosen = load(tmp_path, suite, extractors=["efficientnet"])["evaluation"]
+    assert chosen["options"] == {"nearest_k": 3}
+    assert "epochs" not in chosen["classifier"]
+    suite["evaluation"] = {"without": ["kid", "fd"], "headline": "precision_classifier"}
+    assert "kid_subset_size" not in load(tmp_path, suite, scale=0.01)["evaluation"]["options"]
