@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from genbench.errors import InputError, place
+from genbench.errors import InputError, option, place
 from genbench.importing.source import Imported, Path, State, check_shapes
 from genbench.importing.states import read_content, state_of
 from genbench.models import build
@@ -232,7 +232,7 @@ def improved_diffusion(
     if any(re.fullmatch(_RESAMPLING, name) for name in state):
         raise InputError(
             f"{path}: found blocks that change the resolution, of guided-diffusion's resblock_updown; expected "
-            "convolutions, as improved diffusion has them: {option('format', 'guided-diffusion')} reads it"
+            f"convolutions, as improved diffusion has them: {option('format', 'guided-diffusion')} reads it"
         )
     learned_variance = learns_variance(state, path)
     if learned_variance and sigma_small:

@@ -124,6 +124,15 @@ def test_a_script_s_reader_is_told_of_its_flags(importing: Callable[..., list[st
     import_samples.main(importing(tmp_path / "few", "--limit", 1, "--filter", "box", "--image-size", 16))
 
 
+def test_images_of_a_kind_that_is_not_read_are_written_as_one_that_is(tmp_path: Path) -> None:
+    images = torch.arange(2 * 256, dtype=torch.int64).reshape(2, 16, 16, 1).to(torch.uint8)
+    torch.save(images, tmp_path / "theirs.pt")
+    said = said_by(lambda: given_samples(tmp_path / "theirs.pt", 2, (1, 16, 16)))
+    assert said.endswith("expected an .npz or .npy, or a folder or archive of images: write them as one of these")
+    np.save(tmp_path / "theirs.npy", images.numpy())
+    assert np.array_equal(given_samples(tmp_path / "theirs.npy", 2, (1, 16, 16))[0], images.numpy())
+
+
 # --- Images that differ
 
 

@@ -20,10 +20,13 @@ from genbench.errors import InputError
 from genbench.features import EXTRACTORS
 from genbench.features.published_weights import WeightFile
 from genbench.machine import devices
+from genbench.models import build
 from genbench.suites import needs
 from genbench.suites.load import checkpoints, load_suite
 from genbench.suites.needs import evaluation_memory, facts, files, shortages
 from genbench.suites.preflight import check_suite
+from genbench.training.flops import training_cost
+from genbench.training.recipe import TrainConfig
 
 ROOT = Path(__file__).parents[2]
 GB = 10**9
@@ -107,6 +110,15 @@ def test_memory_of_training_and_of_evaluation_is_compared_with_what_is_free(monk
     training, evaluation = lines()
     assert training.startswith("memory: models: ddpm: training takes up to about 21 GB; 1 GB of this machine's memory")
     assert evaluation.startswith("memory: the evaluation of a row takes about 1.78 GB, features of real and of gen")
+    assert evaluation.endswith("a smaller num_samples needs less")
+    smaller = suite | {"num_samples": 5000, "snapshot_samples": 5000}
+    assert evaluation_memory(smaller, known) < evaluation_memory(suite, known) - 0.5e9
+    assert training.endswith("training: accumulate divides it")
+    model, recipe = build(MODELS["ddpm"], (1, 16, 16)).to("meta"), {"steps": 10, "batch_size": 64}
+    taken = [
+        training_cost(model, TrainConfig.from_entry(recipe | {"accumulate": parts}))["memory_bytes"] for parts in (1, 8)
+    ]
+    assert taken[1] < 0.3 * taken[0]
     assert lines(elsewhere="jobs") == []
     set_machine(monkeypatch, memory=100, gpu=16)
     assert lines()[0].startswith("memory: models: ddpm: training takes up to about 21 GB; 16 GB of the GPU's memory")
