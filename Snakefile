@@ -15,6 +15,7 @@ include: "rules/common.smk"
 include: "rules/entries.smk"
 include: "rules/resources.smk"
 include: "rules/workarounds.smk"
+include: "rules/forecast.smk"
 
 
 envvars:
@@ -56,6 +57,7 @@ onstart:
     # Every entry of every suite is checked before any job starts. This is no rule: as an input of the trainings its file,
     # new whenever the suite is edited, would make Snakemake train every model again, or (ancient) overlook the edit.
     preflight("--results", "results")
+    report_progress()
 
 
 onsuccess:

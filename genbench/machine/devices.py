@@ -60,17 +60,27 @@ def gpu_generation() -> float | None:
     return _least_of_gpus("compute_cap")
 
 
+def gpu_name() -> str | None:
+    """What the first NVIDIA GPU is called, such as NVIDIA H100 80GB HBM3; None as of `gpu_memory`."""
+    return next(iter(_of_gpus("name")), None)
+
+
 def _least_of_gpus(field: str) -> float | None:
     """The smallest number that nvidia-smi states under `field` for this machine's GPUs; None where it states none."""
+    lines = [line.strip() for line in _of_gpus(field)]
+    return min((float(line) for line in lines if re.fullmatch(r"\d+(\.\d+)?", line)), default=0.0) or None
+
+
+def _of_gpus(field: str) -> list[str]:
+    """What nvidia-smi states under `field`, a line for each GPU; none where there is no GPU, or no nvidia-smi."""
     program = shutil.which("nvidia-smi")
     if not count_gpus() or program is None:
-        return None
+        return []
     command = [program, f"--query-gpu={field}", "--format=csv,noheader,nounits"]
     try:
-        lines = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.split()
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.splitlines()
     except (OSError, subprocess.SubprocessError):
-        return None
-    return min((float(line) for line in lines if re.fullmatch(r"\d+(\.\d+)?", line)), default=0.0) or None
+        return []
 
 
 def _open_lock(path: Path) -> IO[str]:

@@ -14,6 +14,7 @@ from rich.table import Table
 from genbench.files.artifacts import write_json
 from genbench.records.plan import Plan
 from genbench.suites.checked import Checked
+from genbench.suites.forecast_table import Forecast
 from genbench.suites.keys import Config
 from genbench.suites.kinds import of_another_kind
 from genbench.suites.load import load_suite
@@ -52,6 +53,8 @@ def preflight_files(
             write_json(Path(results) / plan.suite / "preflight.json", plan.content())
         for line in shortages(suite, checked.facts, device=device, elsewhere=elsewhere, ask=True):
             log.warning("%s: %s", path, line)
+        if not elsewhere and (slow := Forecast(suite, checked.facts, device).too_slow()):
+            log.warning("%s: %s", path, slow)
         yield plan
 
 

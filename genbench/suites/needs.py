@@ -53,8 +53,28 @@ def facts(
         "parameters": {name: sum(model.get("parameters", {}).values()) for name, model in found.items()},
         "training": {name: model.get("training_memory_bytes") or 0 for name, model in found.items()},
         "per_image": {name: _per_image(model.get("samplers", {})) for name, model in found.items()},
+        "costs": _costs(found),
         "native": known["native"] if known else native_to_processor(),
     }
+
+
+def _costs(found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """FLOPs of each model, as far as they were counted: of a training without its first stage, by sampler of an image
+    and of an evaluation."""
+    return {
+        name: {
+            "training": _training(model) if "training_steps" in model else 0,
+            "samplers": {key: one.get("flops_per_image") or 0 for key, one in model["samplers"].items()},
+            "evaluation": {key: one.get("flops_per_nfe") or 0 for key, one in model["samplers"].items()},
+        }
+        for name, model in found.items()
+        if "samplers" in model
+    }
+
+
+def _training(model: Mapping[str, Any]) -> int:
+    batch_size = model["spec"]["training"]["batch_size"]
+    return int(model["training_steps"] * model["training_flops_per_image"] * batch_size)
 
 
 def shortages(

@@ -7,8 +7,9 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from genbench.errors import InputError
 from genbench.machine.checkout import ROOT, is_checkout
@@ -53,6 +54,16 @@ def how_to_go_on(arguments: Sequence[str]) -> str:
     return f"If no other run is alive: {unlock}, and then: {again}"
 
 
+def overrides_of(config: Sequence[str]) -> dict[str, Any]:
+    """Keys of config.yaml from KEY=VALUE texts, as Snakemake and genbench read them; raises InputError."""
+    from snakemake.cli import parse_config
+
+    from genbench.suites.keys import Config
+
+    given = Config.from_snakemake(parse_config(list(config))) if config else {}
+    return {key: value for key, value in given.items() if value is not None}
+
+
 def planned_jobs(suites: Sequence[str], config: Sequence[str] = ()) -> dict[str, int]:
     """How many jobs of each rule a run would have now, by a dry run; empty where there is nothing left to do.
 
@@ -70,17 +81,26 @@ def planned_jobs(suites: Sequence[str], config: Sequence[str] = ()) -> dict[str,
     return {rule: int(count) for rule, count in counts.items() if rule not in ("all", "total")}
 
 
-def planned_suites(names: Sequence[str], data_root: str | os.PathLike[str]) -> list[tuple[Plan, dict[str, int]]]:
+def planned_suites(
+    names: Sequence[str], data_root: str | os.PathLike[str], config: Sequence[str] = ()
+) -> list[tuple[Plan, dict[str, int]]]:
     """What each of these suites will make and cost, and how many jobs of each rule are still to run for it.
 
-    data_root: where downloads are kept. Raises InputError, naming file, entry and key, for the first that is wrong.
+    data_root: where downloads are kept. config: KEY=VALUE of config.yaml. Raises InputError, naming
+    file, entry and key, for the first that is wrong.
     """
     from genbench.suites.cost_table import preflight_files  # and with it much that a run does not need
 
     paths = {name: str(find_suite(name)) for name in names}
-    plans = {name: list(preflight_files([path], data_root=data_root)) for name, path in paths.items()}
-    config = [f"data_root={os.fspath(data_root)}"]  # of a suite of another kind than images there is no plan
+    given = overrides_of(config)
+    plans = {name: list(preflight_files([path], changes(given), data_root=data_root)) for name, path in paths.items()}
+    config = [f"data_root={os.fspath(data_root)}", *config]  # of a suite of another kind than images there is no plan
     return [(plan, planned_jobs([name], config)) for name, found in plans.items() for plan in found]
+
+
+def changes(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Of keys of config.yaml those that change a suite."""
+    return {key: given[key] for key in ("seeds", "num_samples", "scale", "extractors") if key in given}
 
 
 def snakemake_arguments(suites: Sequence[str], config: Sequence[str], options: Sequence[str]) -> list[str]:

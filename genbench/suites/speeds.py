@@ -1,0 +1,154 @@
+"""How many FLOPs a second a device computes of a network: of earlier runs, of records, as measured by `genbench check`.
+
+Every run writes results/report/SUITE/record.json, and genbench comes with records of the same form: they say what was
+trained and drawn on which device in what time. What `check` measures is kept in resources/.preflight/speeds.json.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+from genbench.errors import InputError, unknown_name
+from genbench.files.artifacts import sha256_json, write_json
+from genbench.machine.checkout import ROOT
+from genbench.suites.families import first_stage_key
+
+MEASURED = Path("resources/.preflight/speeds.json")
+CPU_CORE = 30e9  # FLOPs a second of small networks on a core of a server in float32: 27 to 50 G in docs/equal.md
+# Dense tera-FLOPs a second with TensorFloat-32, or float32 where there is none, of data sheets.
+PEAKS = {"t4": 8.1, "v100": 15.7, "rtx3090": 35.6, "l4": 60, "a10": 62.5, "rtx4090": 82.6, "a100": 156, "l40s": 183}
+PEAKS |= {"h100": 494.5, "h200": 494.5}
+SHARE = 0.15  # of that, by which small networks are estimated where nothing was measured
+SHORTEST = 10.0  # seconds of a training that says how fast a device is; a tenth of it of samples
+TRAINING, SAMPLING = "training", "sampling"
+
+
+class Speed(NamedTuple):
+    """FLOPs a second, and in words where the number is from."""
+
+    flops: float
+    source: str
+
+
+class Seen(NamedTuple):
+    """A speed that was seen: on which device, of training or sampling, of which network, and where."""
+
+    device: str
+    kind: str
+    network: str
+    flops: float
+    source: str
+
+
+def network_key(model: Mapping[str, Any]) -> str:
+    """What names a network: the hash of a model's entry."""
+    return sha256_json(dict(model))[:16]
+
+
+@dataclass(frozen=True)
+class Device:
+    """What the jobs of a run compute on: `name` begins or is part of what records call it."""
+
+    name: str
+    typical: Speed
+
+    @classmethod
+    def processor(cls) -> "Device":
+        """A core of this machine's processor."""
+        try:
+            lines = Path("/proc/cpuinfo").read_text().splitlines()
+        except OSError:
+            lines = []
+        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+        return cls(f"CPU ({names[0]}," if names else "CPU (", Speed(CPU_CORE, "typical of a processor's core"))
+
+    @classmethod
+    def gpu(cls, name: str) -> "Device":
+        """A GPU by its name, such as h100, or as its driver has it. Raises InputError for an unknown one."""
+        plain = "".join(name.lower().split()).replace("-", "")
+        found = max((known for known in PEAKS if known in plain), key=len, default=None)
+        if found is None:
+            raise unknown_name("--gpu", name, PEAKS)
+        return cls(found, Speed(SHARE * PEAKS[found] * 1e12, f"{SHARE:.0%} of its peak, an assumption"))
+
+    def is_of(self, label: str) -> bool:
+        """Whether a record's device is this one."""
+        plain = "".join(label.lower().split()).replace("-", "")
+        return self.name in plain or label.startswith(self.name)
+
+
+class Speeds:
+    """The speeds that are known of a device."""
+
+    def __init__(self, device: Device, seen: Iterable[Seen]) -> None:
+        self.device = device
+        self.seen = [one for one in seen if device.is_of(one.device)]
+
+    def of(self, model: Mapping[str, Any], kind: str) -> Speed:
+        """Of this very network, or the median of others in this kind of work, or what is typical of the device."""
+        key = network_key(model)
+        for chosen in (
+            [one for one in self.seen if (one.network, one.kind) == (key, kind)],
+            [one for one in self.seen if one.network == key],
+            [one for one in self.seen if one.kind == kind],
+        ):
+            if chosen:
+                same = chosen[0].network == key
+                return Speed(median(one.flops for one in chosen), chosen[0].source if same else "of other networks")
+        return self.device.typical
+
+    def knows(self, model: Mapping[str, Any]) -> bool:
+        """Whether a speed of this very network is known."""
+        return any(one.network == network_key(model) for one in self.seen)
+
+
+def seen_speeds(results: Path = Path("results")) -> Iterator[Seen]:
+    """All speeds that were seen: by the runs of this folder, in genbench's records, and by `genbench check`."""
+    for path in sorted(results.glob("report/*/record.json")):
+        yield from _of_record(path, "of earlier runs")
+    for path in sorted((ROOT / "reference").glob("*.json")):
+        yield from _of_record(path, "of records")
+    yield from measured()
+
+
+def measured() -> list[Seen]:
+    """What `genbench check` has measured here; nothing where the file is missing or not its own."""
+    try:
+        found = json.loads(MEASURED.read_text())["speeds"]
+        return [Seen(*one) for one in found]
+    except (OSError, ValueError, TypeError, KeyError):
+        return []
+
+
+def keep_measured(new: Iterable[Seen]) -> None:
+    """Keep what was measured, in place of what earlier checks found of the same networks."""
+    kept = {one[:3]: one for one in (*measured(), *new)}
+    write_json(MEASURED, {"speeds": list(kept.values())})
+
+
+def _of_record(path: Path, source: str) -> Iterator[Seen]:
+    """The speeds in a record; none of one that is damaged, or has no FLOPs."""
+    try:
+        record = json.loads(path.read_text())
+        models = record["models"]
+        for training in record.get("trainings", ()):
+            model = models[training["model"]]
+            whole, seconds = model.get("training_flops"), training.get("seconds")
+            spec = model.get("spec", {}).get("model")
+            if (
+                whole and seconds and seconds >= SHORTEST and spec and first_stage_key(spec) is None
+            ):  # of two stages it is the FLOPs of both
+                key = network_key(spec)
+                yield Seen(training.get("device") or "", TRAINING, key, whole / seconds, source)
+        for draw in record.get("draws", ()):
+            model = models[draw["model"]]
+            flops = model.get("samplers", {}).get(draw["sampler"], {}).get("flops_per_image")
+            took = (draw.get("seconds_per_50k") or 0) * (draw.get("num_samples") or 0) / 50_000
+            if flops and took >= SHORTEST / 10 and "model" in model.get("spec", {}):
+                key = network_key(model["spec"]["model"])
+                yield Seen(draw.get("device") or "", SAMPLING, key, flops * 50_000 / draw["seconds_per_50k"], source)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, InputError):
+        return
