@@ -21,7 +21,7 @@ from genbench.errors import InputError
 from genbench.features.evaluators import make_classifier
 from genbench.files.weights import save_tensors
 from genbench.models import build
-from genbench.suites import workflow
+from genbench.suites import measured, workflow
 
 PAGE = (ROOT / "docs/command.md").read_text(encoding="utf-8")
 # Which test here runs which command; test_commands.py counts them.
@@ -151,17 +151,22 @@ def test_names_are_listed(line: str, capsys: pytest.CaptureFixture[str]) -> None
 def test_a_suite_is_checked(
     line: str, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The demo's jobs are counted elsewhere, by a dry run of its own; here the suite of one model has one."""
+    """The demo's jobs are counted elsewhere, by a dry run of its own; here the suite of one model has one. Only that
+    model's network is measured."""
     if "demo" in line:
         monkeypatch.setattr(workflow, "planned_jobs", lambda names, config: {"train": 9})
+        monkeypatch.setattr(measured, "measure", lambda models, shape, device: [])
     said = genbench(line, capsys)
     if "demo" in line:
         assert re.search(r"ddpm .* ddim-20 .* 20 ", said)
         assert re.search(r"train +9", said)
+        assert re.search(r"│ ddpm +│ +[\d.]+ (s|min|h) │", said)  # of training
+        assert re.search(r"demo: about [\d.]+ (s|min|h) on .*: training ", said)
     else:
         (found,) = json.loads(said)
         assert sum(found["plan"]["models"]["vae"]["parameters"].values()) > 0
         assert found["jobs"]["train"] == 1
+        assert found["forecast"]["by_model"]["vae"]["training"] > 0
         assert not (folder / "results").exists()
 
 
