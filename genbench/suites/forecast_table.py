@@ -99,7 +99,7 @@ class Forecast:
         kinds: dict[str, float] = {}
         for job in self.jobs:
             kinds[job.kind] = kinds.get(job.kind, 0) + job.seconds
-        parts = ", ".join(f"{kind} {duration(seconds)}" for kind, seconds in kinds.items())
+        parts = ", ".join(f"{kind} {duration(seconds)}" for kind in KINDS_SHOWN if (seconds := kinds.get(kind)))
         side = f"; {self.cores} side by side" if self.cores > 1 else ""
         yield f"{name}: about {duration(self.seconds)} {self.where()}: {parts} of work{side}"
         yield f"{name}: {in_words(sum(self.disk().values()))} will be written{self._downloaded()}"
