@@ -110,6 +110,7 @@ def show(found: "Evaluation", out: Path | None) -> None:
             {
                 "metric": f"{line.column.label}{ARROWS[line.column.direction]}",
                 "value": line.cell.text,
+                "95 %": line.interval,
                 "±": line.std,
                 "real": line.metric.n_real or "–",
                 "generated": line.metric.n_fake or "–",

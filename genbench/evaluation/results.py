@@ -19,11 +19,15 @@ if TYPE_CHECKING:
 
 
 class Line(NamedTuple):
-    """One metric as it is shown. std: the spread within its computation, "" if none. extractor: of its features."""
+    """One metric as it is shown. std: the spread within its computation, interval: of 95 %, "" if none.
+
+    extractor: of its features.
+    """
 
     column: Column
     cell: Cell
     std: str
+    interval: str
     extractor: str
     metric: Metric
 
@@ -55,13 +59,15 @@ class Evaluation:
 
     @property
     def table(self) -> "pd.DataFrame":
-        """A row for each metric: label, value, std, better (which end), features, n_real, n_fake, note."""
+        """A row for each metric: label, value, low, high, std, better (which end), features, n_real, n_fake, note."""
         import pandas as pd
 
         rows = {
             line.column.key: {
                 "label": line.column.label.partition(" ×10")[0],
                 "value": line.metric.value,
+                "low": line.metric.interval[0] if line.metric.interval else None,
+                "high": line.metric.interval[1] if line.metric.interval else None,
                 "std": line.metric.std,
                 "better": line.column.direction,
                 "features": line.extractor,
@@ -87,7 +93,8 @@ class Evaluation:
             cell, metric = print_cell(values, column), found[column.key]
             cell.notes = list(dict.fromkeys([*column.notes, *cell.notes]))
             std = "" if metric.std is None else significant(metric.std * column.scale)
-            lines.append(Line(column, cell, std, self.extractor_of(column.key), metric))
+            ends = [column.text(end * column.scale) for end in metric.interval or ()]
+            lines.append(Line(column, cell, std, " to ".join(ends), self.extractor_of(column.key), metric))
         return lines
 
     @cached_property

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genbench.metrics.checks import MetricWarning
-from genbench.metrics.fid import fd
+from genbench.metrics.checks import MetricWarning, check_pair
+from genbench.metrics.fid import fd_and_changes, feature_statistics
+from genbench.metrics.intervals import changed_without, mean_without
 from genbench.metrics.metric import Inputs, Metric, Value
 from genbench.metrics.object_accuracy import wilson_interval
 
@@ -24,11 +25,21 @@ def class_distances(
 
     Of classes that both have, with more than D images in each. Labels: (N,) and (M,).
     """
+    return {y: found[0] for y, found in _by_class(real, real_labels, fake, fake_labels).items()}
+
+
+def _by_class(
+    real: NDArray[Any], real_labels: NDArray[Any], fake: NDArray[Any], fake_labels: NDArray[Any]
+) -> dict[int, tuple[float, NDArray[np.float64], float]]:
+    """By the class its `fd_and_changes`."""
     dim, shared = real.shape[1], np.intersect1d(real_labels, fake_labels).tolist()
     parts = {y: (real[real_labels == y], fake[fake_labels == y]) for y in shared}
+    enough = {y: sets for y, sets in parts.items() if min(map(len, sets)) > dim}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MetricWarning)  # of rank: a class has few images
-        return {y: fd(*sets) for y, sets in parts.items() if min(map(len, sets)) > dim}
+        for sets in enough.values():
+            check_pair(*sets, least=dim + 1)
+        return {y: fd_and_changes(feature_statistics(of_real), of_fake) for y, (of_real, of_fake) in enough.items()}
 
 
 def _accuracy(inputs: Inputs) -> Value:
@@ -36,7 +47,9 @@ def _accuracy(inputs: Inputs) -> Value:
     share, ceiling = class_accuracy(logits, labels), class_accuracy(real_logits, real_labels)
     low, high = interval = wilson_interval(round(share * len(labels)), len(labels))
     note = f"95 % interval {low:.3f} to {high:.3f}; the real images have {ceiling:.4g}"
-    return Value(share, note=note, interval=interval)
+    groups, right = inputs.groups, logits.argmax(axis=1) == labels
+    without = None if groups is None else mean_without(right, groups)
+    return Value(share, note=note, interval=interval, without=without)
 
 
 def _each_has_enough(inputs: Inputs) -> bool:
@@ -46,12 +59,18 @@ def _each_has_enough(inputs: Inputs) -> bool:
 
 def _distance(inputs: Inputs) -> Value:
     real_labels, labels = inputs.labels
-    found = class_distances(inputs.real.features, real_labels, inputs.fake.features, labels)
+    each = _by_class(inputs.real.features, real_labels, inputs.fake.features, labels)
+    found = {y: distance for y, (distance, _, _) in each.items()}
     listed = ", ".join(f"{y}: {value:.4g}" for y, value in found.items())
     note = f"by class {listed}; biased upward, as FD is, by the number of images of a class"
-    return Value(
-        float(np.mean(list(found.values()))), note=note, more={"per_class": {str(y): v for y, v in found.items()}}
-    )
+    value, without = float(np.mean(list(found.values()))), None
+    if inputs.groups is not None:
+        changes = np.zeros(len(labels))
+        for y, (_, of_class, _) in each.items():
+            changes[labels == y] = of_class / len(each)
+        doubled = sum(of_class for _, _, of_class in each.values()) / len(each) ** 2
+        without = changed_without(value, changes, inputs.groups, doubled)
+    return Value(value, note=note, without=without, more={"per_class": {str(y): v for y, v in found.items()}})
 
 
 ACCURACY = Metric(

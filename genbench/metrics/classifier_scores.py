@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from genbench.metrics.checks import check_features
 from genbench.metrics.inception_score import INCEPTION_SCORE, log_softmax
+from genbench.metrics.intervals import GROUPS, mean_without
 from genbench.metrics.metric import Inputs, Metric, Value
 
 CONFIDENT = 0.8  # a max-softmax above this counts as a confident decision
@@ -19,8 +20,12 @@ def classifier_confidence(logits: NDArray[Any]) -> tuple[float, float]:
     logits (N, K). Raises InputError on non-finite logits.
     """
     check_features("logits", logits, least=1, constant_is_error=False)
-    confidence = np.exp(log_softmax(logits).max(axis=1))
+    confidence = _largest(logits)
     return float(np.median(confidence)), float((confidence > CONFIDENT).mean())
+
+
+def _largest(logits: NDArray[Any]) -> NDArray[np.float64]:
+    return np.asarray(np.exp(log_softmax(logits).max(axis=1)))
 
 
 def class_histogram(logits: NDArray[Any]) -> NDArray[np.int64]:
@@ -36,12 +41,25 @@ def _confidences(inputs: Inputs) -> list[tuple[float, float]]:
 
 def _confidence(inputs: Inputs) -> Value:
     (real_median, _), (median, _) = inputs.once(_confidences)
-    return Value(median, note=f"the real images have {real_median:.4g}")
+    groups, without = inputs.groups, None
+    if groups is not None:
+        found = inputs.once(_of_fakes)
+        without = np.array([np.median(found[groups != group]) for group in range(GROUPS)])
+    return Value(median, note=f"the real images have {real_median:.4g}", without=without)
 
 
 def _confident_share(inputs: Inputs) -> Value:
     (_, real_share), (_, share) = inputs.once(_confidences)
-    return Value(share, note=f"the real images have {real_share:.4g}")
+    groups, note = inputs.groups, f"the real images have {real_share:.4g}"
+    if groups is None:
+        return Value(share, note=note)
+    confident = inputs.once(_of_fakes) > CONFIDENT
+    return Value(share, note=note, without=mean_without(confident, groups), share_of=len(confident))
+
+
+def _of_fakes(inputs: Inputs) -> NDArray[np.float64]:
+    """The largest softmax probability of each generated image."""
+    return _largest(inputs.logits[1])
 
 
 def _classes_found(inputs: Inputs) -> Value:

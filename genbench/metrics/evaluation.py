@@ -158,7 +158,8 @@ def evaluate_draws(
     """`evaluate_features` of each of `draws` equal parts of `fake`, which are draws with other seeds of one model.
 
     `value` is the mean over the draws, "values" lists them, and "draw_std" is the standard deviation between them
-    (N - 1 in the denominator); `n_fake` is of one draw, and the rest that of the first. Raises InputError, too, when
+    (N - 1 in the denominator); "interval" and "without" are of the mean, `n_fake` is of one draw, and the rest that of
+    the first. Raises InputError, too, when
     the samples can't be dealt out.
     """
     chosen, known = None if metrics is None else list(metrics), {} if known is None else known
@@ -186,9 +187,20 @@ def deal_out(fake: Features, draws: int) -> list[Features]:
 
 
 def over_draws(parts: Sequence[dict[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
-    """The metrics of several draws as one: the first's, with the mean, "values" and "draw_std" over all."""
+    """The metrics of several draws as one: the first's, with the mean, "values" and "draw_std" over all.
+
+    The ends of an interval are as far from the mean as independent numbers' are (Zou and Donner 2008, doi
+    10.1002/sim.3095), and without a group stands the mean over draws without that group of each.
+    """
     results = parts[0]
     for key, result in results.items() if len(parts) > 1 else ():
         values = [found[key]["value"] for found in parts]
-        result |= {"value": float(np.mean(values)), "values": values, "draw_std": float(np.std(values, ddof=1))}
+        mean = float(np.mean(values))
+        if "interval" in result:
+            ends = np.array([found[key]["interval"] for found in parts])
+            low, high = np.sqrt(np.square(ends - np.array(values)[:, None]).sum(axis=0)) / len(parts)
+            result["interval"] = [float(mean - low), float(mean + high)]
+        if "without" in result:
+            result["without"] = np.mean([found[key]["without"] for found in parts], axis=0).tolist()
+        result |= {"value": mean, "values": values, "draw_std": float(np.std(values, ddof=1))}
     return results

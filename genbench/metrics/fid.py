@@ -12,7 +12,19 @@ from numpy.typing import NDArray
 
 from genbench.errors import InputError
 from genbench.metrics.checks import MetricWarning, check_features, check_pair, with_progress
-from genbench.metrics.metric import INCEPTION, SPATIAL, Features, Inputs, Metric, Reference, Statistics, Value
+from genbench.metrics.fid_changes import changes_of_fd, changes_of_fd_infinity
+from genbench.metrics.intervals import changed_without
+from genbench.metrics.metric import (
+    INCEPTION,
+    SPATIAL,
+    Features,
+    Inputs,
+    Metric,
+    Reference,
+    Statistics,
+    Value,
+    groups_of,
+)
 from genbench.metrics.options import EvaluationOptions
 
 PAPER_SAMPLES = 50_000  # FD's bias is of the order 1/N: values of another number than the papers' are marked
@@ -132,17 +144,25 @@ def fd(real: NDArray[Any], fake: NDArray[Any]) -> float:
     for real ones that are all the same; warns with MetricWarning when a covariance is rank-deficient all the same.
     """
     check_pair(real, fake, least=real.shape[-1] + 1)
-    return _fd_of(_statistics(real), fake)
+    return fd_of(_statistics(real), _statistics(fake))[0]
 
 
-def _fd_of(of_real: Statistics, fake: NDArray[Any]) -> float:
-    (mu1, sigma1), (mu2, sigma2) = of_real, _statistics(fake)
+def fd_of(of_real: Statistics, of_fake: Statistics) -> tuple[float, NDArray[np.float64]]:
+    """The distance between two means and covariances, and R with R R^T = S1. Warns as `fd`."""
+    (mu1, sigma1), (mu2, sigma2) = of_real, of_fake
     root1 = _cholesky(sigma1)
     _warn_of_rank("real", sigma1, root1)
     _warn_of_rank("generated", sigma2, _cholesky(sigma2))
     if root1 is None:
         root1 = _root_by_eigenvectors(sigma1)
-    return _distance(mu1, sigma1, root1, mu2, sigma2)
+    return _distance(mu1, sigma1, root1, mu2, sigma2), root1
+
+
+def fd_and_changes(of_real: Statistics, fake: NDArray[Any]) -> tuple[float, NDArray[np.float64], float]:
+    """FD, and `changes_of_fd` of its generated features (N, D). Warns as `fd`."""
+    of_fake = _statistics(fake)
+    distance, root = fd_of(of_real, of_fake)
+    return distance, *changes_of_fd(of_real, root, of_fake, fake)
 
 
 def fd_infinity(real: NDArray[Any], fake: NDArray[Any], sizes: int = 15, seed: int = 0) -> float:
@@ -159,12 +179,17 @@ def fd_infinity(real: NDArray[Any], fake: NDArray[Any], sizes: int = 15, seed: i
     return _fd_infinity_of(_statistics(real), fake, sizes, seed)
 
 
+def _subsets(count: int, dim: int, sizes: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """A random order of `count` images, and the sizes of the subsets with which it begins."""
+    ends = np.linspace(max(smallest_size(dim), count // 10), count, sizes).round().astype(int)
+    return np.random.default_rng(seed).permutation(count), ends
+
+
 def _fd_infinity_of(of_real: Statistics, fake: NDArray[Any], sizes: int, seed: int) -> float:
     (mu, sigma), dim = of_real, fake.shape[-1]
     check_features("generated features", fake, least=2 * smallest_size(dim), constant_is_error=False)
     root, trace = _root(sigma), np.trace(sigma)
-    ends = np.linspace(max(smallest_size(dim), len(fake) // 10), len(fake), sizes).round().astype(int)
-    order = np.random.default_rng(seed).permutation(len(fake))
+    order, ends = _subsets(len(fake), dim, sizes, seed)
     count, mean, scatter = 0, np.zeros(dim), np.zeros((dim, dim))
     distances = []
     for end in with_progress(ends.tolist(), "FD-infinity, size"):
@@ -195,25 +220,36 @@ def _fd(inputs: Inputs) -> Value:
     """FD, with a note of what its number of images and its covariances do to it."""
     real, fake = inputs.real.features, inputs.fake.features
     check_pair(real, fake, least=real.shape[1] + 1)
-    return _noted_fd(inputs.reference.once(real_statistics), fake)
+    return inputs.once(_fd_found)[0]
 
 
-def _noted_fd(of_real: Statistics, fake: NDArray[Any]) -> Value:
-    n_fake = len(fake)
+def _fd_found(inputs: Inputs) -> tuple[Value, NDArray[np.float64] | None]:
+    return _noted_fd(inputs.reference.once(real_statistics), inputs.fake.features, inputs.groups)
+
+
+def _noted_fd(
+    of_real: Statistics, fake: NDArray[Any], groups: NDArray[np.int64] | None
+) -> tuple[Value, NDArray[np.float64] | None]:
+    """FD, and with groups the share of each image in it."""
+    n_fake, changes, without = len(fake), None, None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", MetricWarning)
-        distance = _fd_of(of_real, fake)
+        of_fake = _statistics(fake)
+        distance, root = fd_of(of_real, of_fake)
+    if groups is not None:
+        changes, doubled = changes_of_fd(of_real, root, of_fake, fake)
+        without = changed_without(distance, changes, groups, doubled)
     notes = [str(warning.message) for warning in caught if issubclass(warning.category, MetricWarning)]
     if n_fake != PAPER_SAMPLES:
         few = "biased upward at so few images" if n_fake < PAPER_SAMPLES else f"more images than {PAPER_SAMPLES:,}"
         notes.append(f"{few}: compare only with values from {n_fake:,}")
-    return Value(distance, note="; ".join(notes) or None)
+    return Value(distance, note="; ".join(notes) or None, without=without), changes
 
 
 def _fd_against(of_real: Statistics, fake: Features, options: EvaluationOptions) -> Value:
     """FD to published statistics of the real images."""
     _check_against(of_real, fake)
-    return _noted_fd(of_real, fake.features)
+    return _noted_fd(of_real, fake.features, groups_of(fake))[0]
 
 
 def _check_against(of_real: Statistics, fake: Features) -> None:
@@ -225,19 +261,31 @@ def _check_against(of_real: Statistics, fake: Features) -> None:
 
 def _fd_infinity(inputs: Inputs) -> Value:
     """FD-infinity, with a note of the sizes that it comes from."""
-    return _noted_infinity(inputs.reference.once(real_statistics), inputs.fake.features, inputs.options)
+    of_real, changes = inputs.reference.once(real_statistics), inputs.once(_fd_found)[1]
+    return _noted_infinity(of_real, inputs.fake.features, inputs.options, changes, inputs.groups)
 
 
-def _noted_infinity(of_real: Statistics, fake: NDArray[Any], options: EvaluationOptions) -> Value:
-    sizes = options.fd_infinity_sizes
+def _noted_infinity(
+    of_real: Statistics,
+    fake: NDArray[Any],
+    options: EvaluationOptions,
+    changes: NDArray[np.float64] | None,
+    groups: NDArray[np.int64] | None,
+) -> Value:
+    sizes, without = options.fd_infinity_sizes, None
     distance = _fd_infinity_of(of_real, fake, sizes, options.fd_infinity_seed)
-    return Value(distance, note=f"from {sizes} sizes up to {len(fake):,}")
+    if changes is not None and groups is not None:
+        subsets = _subsets(len(fake), fake.shape[1], sizes, options.fd_infinity_seed)
+        without = changed_without(distance, changes_of_fd_infinity(changes, *subsets), groups)
+    return Value(distance, note=f"from {sizes} sizes up to {len(fake):,}", without=without)
 
 
 def _fd_infinity_against(of_real: Statistics, fake: Features, options: EvaluationOptions) -> Value:
     """FD-infinity to published statistics of the real images."""
     _check_against(of_real, fake)
-    return _noted_infinity(of_real, fake.features, options)
+    groups = groups_of(fake)
+    changes = None if groups is None else fd_and_changes(of_real, fake.features)[1]
+    return _noted_infinity(of_real, fake.features, options, changes, groups)
 
 
 def frechet_key(extractor: str) -> str:

@@ -1,6 +1,6 @@
 """KID's kernel over random subsets of two sets: summed from products, or from distances that are computed already."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,13 @@ from genbench.metrics.neighbours import slices
 Indices = NDArray[np.int64]
 
 
+class Tally(NamedTuple):
+    """Of each subset: the sum for each row of one set (subsets, size), and the sum of squares (subsets,)."""
+
+    rows: NDArray[np.float64]
+    squares: NDArray[np.float64]
+
+
 def draw_subsets(n_real: int, n_fake: int, subsets: int, size: int, seed: int) -> tuple[Indices, Indices]:
     """Random subsets (subsets, size) of the indices of both sets, in order: those of torch-fidelity(real, fake)."""
     random = np.random.RandomState(seed)
@@ -19,20 +26,29 @@ def draw_subsets(n_real: int, n_fake: int, subsets: int, size: int, seed: int) -
     return found[:, 0], found[:, 1]
 
 
-def kernel_sums(x: NDArray[Any], y: NDArray[Any], of_x: Indices, of_y: Indices, what: str) -> NDArray[np.float64]:
-    """Sums (subsets,) of (x_i.y_j / D + 1)^3 over i and j in each subset; where x is y, over i and j that differ."""
-    sums = []
+def kernel_sums(
+    x: NDArray[Any], y: NDArray[Any], of_x: Indices, of_y: Indices, what: str, tallied: bool = False
+) -> tuple[NDArray[np.float64], Tally]:
+    """Sums (subsets,) of (x_i.y_j / D + 1)^3 over i and j in each subset; where x is y, over i and j that differ.
+
+    tallied: with their Tally, of the rows of y, which is empty otherwise.
+    """
+    sums, rows_of, squares = [], [], []
     for i, j in with_progress(list(zip(of_x, of_y, strict=True)), f"{what}, subset"):
         rows = x[i]
         base = rows @ (rows if x is y else y[j]).T  # of rows with themselves NumPy computes one half only
         base /= x.shape[1]
         base += 1
-        sums.append(_sum_of_cubes(base, but_diagonal=x is y))
-    return np.array(sums)
+        cubes = _cubes(base, but_diagonal=x is y)
+        sums.append(float(cubes.sum(dtype=np.float64)))
+        if tallied:
+            rows_of.append(cubes.sum(axis=0, dtype=np.float64))
+            squares.append(float(np.vdot(cubes, cubes)))
+    return np.array(sums), Tally(np.array(rows_of), np.array(squares))
 
 
 class KernelSums:
-    """The same `sums`, of x (N, D) and y (M, D), as tiles of their squared distances come in.
+    """The same `sums` of x (N, D) and y (M, D), as tiles of their squared distances come in, and the tally of x's rows.
 
     x.y = (|x|^2 + |y|^2 - |x - y|^2) / 2. Tiles as by `distance_tiles`.
     """
@@ -42,16 +58,27 @@ class KernelSums:
         self._same, self._dim = x is y, x.shape[1]
         self._squares = _squares(x), _squares(y)
         self._subsets = list(zip(of_x, of_y, strict=True))
+        self._rows, self._squared = np.zeros(of_x.shape), np.zeros(len(of_x))
+
+    def tally(self) -> Tally:
+        """Of the tiles that came."""
+        return Tally(self._rows, self._squared)
 
     def see(self, rows: slice, columns: slice, squared: NDArray[np.float32]) -> None:
         times = 2 if self._same and rows != columns else 1  # the tile below the diagonal does not come
         for subset, (of_x, of_y) in enumerate(self._subsets):
-            i, j = _within(of_x, rows), _within(of_y, columns)
+            own, others = _part(of_x, rows), _part(of_y, columns)
+            i, j = of_x[own], of_y[others]
             base = self._squares[0][i][:, None] + self._squares[1][j]
             base -= squared[np.ix_(i - rows.start, j - columns.start)]
             base /= 2 * self._dim
             base += 1
-            self.sums[subset] += times * _sum_of_cubes(base, but_diagonal=self._same and rows == columns)
+            cubes = _cubes(base, but_diagonal=self._same and rows == columns)
+            self.sums[subset] += times * float(cubes.sum(dtype=np.float64))
+            self._rows[subset, own] += cubes.sum(axis=1)
+            if times == 2:
+                self._rows[subset, others] += cubes.sum(axis=0)
+            self._squared[subset] += times * np.vdot(cubes, cubes)
 
 
 def kid_of_sums(
@@ -62,12 +89,29 @@ def kid_of_sums(
     return float(np.mean(values)), float(np.std(values))
 
 
-def _sum_of_cubes(base: NDArray[Any], but_diagonal: bool) -> float:
+def kid_changes(count: int, of_fake: Indices, within: Tally, between: Tally) -> tuple[NDArray[np.float64], float]:
+    """The share of each of `count` generated images in KID (N,), and the variance of its part of second order.
+
+    within, between: of the generated images of each subset, with each other and with the real ones. The first is
+    Hoeffding's projection (1948) of a U-statistic; the second 2 E k^2 over the number of pairs, of the kernel k less
+    its projections, where pairs come again in several subsets.
+    """
+    subsets, size = of_fake.shape
+    mean_within, mean_between = within.rows / (size - 1), between.rows / size
+    mean = mean_within.mean(axis=1, keepdims=True)
+    apart = mean_within - mean
+    shares = 2 / (size * subsets) * (apart - mean_between + mean_between.mean(axis=1, keepdims=True))
+    changes: NDArray[np.float64] = np.bincount(of_fake.ravel(), shares.ravel(), count).astype(np.float64)
+    rest = within.squares / (size * (size - 1)) - mean[:, 0] ** 2 - 2 * np.square(apart).mean(axis=1)
+    return changes, float(2 * rest.mean().clip(min=0) * (1 / count**2 + 1 / (subsets * size**2)))
+
+
+def _cubes(base: NDArray[Any], but_diagonal: bool) -> NDArray[Any]:
     if but_diagonal:
         np.fill_diagonal(base, 0)
-    cubes = np.square(base)
+    cubes: NDArray[Any] = np.square(base)
     cubes *= base
-    return float(cubes.sum(dtype=np.float64))
+    return cubes
 
 
 def _squares(features: NDArray[Any]) -> NDArray[np.float64]:
@@ -77,6 +121,6 @@ def _squares(features: NDArray[Any]) -> NDArray[np.float64]:
     return found
 
 
-def _within(indices: Indices, rows: slice) -> Indices:
+def _part(indices: Indices, rows: slice) -> slice:
     start, end = np.searchsorted(indices, (rows.start, rows.stop))
-    return indices[start:end]
+    return slice(int(start), int(end))

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from genbench.metrics.checks import check_pair
-from genbench.metrics.kernel import draw_subsets, kernel_sums, kid_of_sums
+from genbench.metrics.intervals import changed_without
+from genbench.metrics.kernel import draw_subsets, kernel_sums, kid_changes, kid_of_sums
 from genbench.metrics.metric import SPATIAL, Inputs, Metric, Value
 from genbench.metrics.precision_recall import MANIFOLDS, manifolds
 
@@ -21,12 +23,24 @@ def kid(
     constant.
     Source: Binkowski et al. 2018 (arXiv 1801.01401), section 4.
     """
-    check_pair(real, fake, least=subset_size)
-    of_real, of_fake = draw_subsets(len(real), len(fake), subsets, subset_size, seed)
-    within_real = kernel_sums(real, real, of_real, of_real, "KID, real images")
-    within_fake = kernel_sums(fake, fake, of_fake, of_fake, "KID, generated images")
-    between = kernel_sums(real, fake, of_real, of_fake, "KID, both")
-    return kid_of_sums(within_real, within_fake, between, subset_size)
+    mean, std, _ = _kid_of(real, fake, subsets, subset_size, seed, None)
+    return mean, std
+
+
+def _kid_of(
+    real: NDArray[Any], fake: NDArray[Any], subsets: int, size: int, seed: int, groups: NDArray[np.int64] | None
+) -> tuple[float, float, NDArray[np.float64] | None]:
+    """KID, its deviation between subsets, and KID without each group of generated images."""
+    check_pair(real, fake, least=size)
+    of_real, of_fake = draw_subsets(len(real), len(fake), subsets, size, seed)
+    within_real, _ = kernel_sums(real, real, of_real, of_real, "KID, real images")
+    within_fake, tally = kernel_sums(fake, fake, of_fake, of_fake, "KID, generated images", groups is not None)
+    between, tally_both = kernel_sums(real, fake, of_real, of_fake, "KID, both", groups is not None)
+    mean, std = kid_of_sums(within_real, within_fake, between, size)
+    if groups is None:
+        return mean, std, None
+    changes, doubled = kid_changes(len(fake), of_fake, tally, tally_both)
+    return mean, std, changed_without(mean, changes, groups, doubled)
 
 
 def _kid(inputs: Inputs) -> Value:
@@ -34,11 +48,12 @@ def _kid(inputs: Inputs) -> Value:
     real, fake, options = inputs.real.features, inputs.fake.features, inputs.options
     subsets, size = options.kid_subsets, options.kid_subset_size
     if inputs.wanted.isdisjoint(MANIFOLDS):
-        mean, std = kid(real, fake, subsets, size, options.kid_seed)
+        mean, std, without = _kid_of(real, fake, subsets, size, options.kid_seed, inputs.groups)
     else:
         check_pair(real, fake, least=size)
-        mean, std = inputs.once(manifolds).kid
-    return Value(mean, std, f"{subsets} subsets of {size}")
+        found = inputs.once(manifolds)
+        (mean, std), without = found.kid, found.without.get("kid")
+    return Value(mean, std, f"{subsets} subsets of {size}", without=without)
 
 
 KID = Metric(

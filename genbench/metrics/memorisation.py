@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from genbench.errors import InputError
 from genbench.metrics.checks import check_pair
+from genbench.metrics.intervals import mean_without
 from genbench.metrics.metric import SPATIAL, Inputs, Metric, Reference, Value
 from genbench.metrics.neighbours import Nearest, centre_of, distance_tiles
 from genbench.metrics.precision_recall import MANIFOLDS, manifolds
@@ -61,7 +62,11 @@ def _memorised(inputs: Inputs) -> Value:
     first = slice(inputs.options.neighbours)
     neighbours = {"index": indices[first].tolist(), "distance": distances[first].tolist()}
     note = f"against {len(of_test):,} test images"
-    return Value(share, note=note, more={"nearer_than_median": near_half, "neighbours": neighbours})
+    more = {"nearer_than_median": near_half, "neighbours": neighbours}
+    if inputs.groups is None:
+        return Value(share, note=note, more=more)
+    near = distances <= np.quantile(of_test, NEAR_QUANTILE)
+    return Value(share, note=note, without=mean_without(near, inputs.groups), share_of=len(fake), more=more)
 
 
 MEMORISED = Metric(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genbench.errors import InputError
+from genbench.metrics import intervals
 from genbench.metrics.options import EvaluationOptions
 
 Found = TypeVar("Found")
@@ -100,6 +101,11 @@ class Inputs:
             raise InputError(f"{self.real.extractor} features: found no logits, expected an extractor that classifies")
         return self.real.logits, self.fake.logits
 
+    @property
+    def groups(self) -> NDArray[np.int64] | None:
+        """The group of each generated image that intervals come from (N,), as `intervals.groups_of` deals them out."""
+        return self.once(_groups)
+
     def once(self, compute: Callable[["Inputs"], Found]) -> Found:
         """`compute(self)`, computed for the first metric that asks for it and kept for the others."""
         if compute not in self._kept:
@@ -108,11 +114,22 @@ class Inputs:
         return found
 
 
+def _groups(inputs: Inputs) -> NDArray[np.int64] | None:
+    return groups_of(inputs.fake)
+
+
+def groups_of(fake: Features) -> NDArray[np.int64] | None:
+    """The group of each generated image; class by class, where each was asked for by its class."""
+    return intervals.groups_of(len(fake.features), fake.labels if fake.info.get("drawn_by_class") else None)
+
+
 @dataclass(frozen=True)
 class Value:
     """One number, and what stands beside it in its record.
 
     std: a standard deviation within the computation. note: a sentence. interval: of confidence, [low, high].
+    without: the number without each group of `Inputs.groups`, which gives the interval, if no other is given.
+    share_of: of a share, the number of images that it is of: its interval then lies within 0 and 1.
     more: further keys of the record.
     """
 
@@ -120,13 +137,22 @@ class Value:
     std: float | None = None
     note: str | None = None
     interval: tuple[float, float] | None = None
+    without: NDArray[np.float64] | None = None
+    share_of: int | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
 
     def record(self, n_real: int | None, n_fake: int) -> dict[str, Any]:
         """What a record holds of it, with the numbers of images that it was computed from."""
-        interval = {} if self.interval is None else {"interval": list(self.interval)}
-        counts = {"n_real": n_real, "n_fake": n_fake}
-        return {"value": self.value, "std": self.std, **counts, **interval, "note": self.note, **self.more}
+        found: dict[str, Any] = {"value": self.value, "std": self.std, "n_real": n_real, "n_fake": n_fake}
+        if self.interval is not None:
+            found["interval"] = list(self.interval)
+        elif self.without is not None and self.share_of is not None:
+            found["interval"] = list(intervals.share_interval(self.value, self.without, self.share_of))
+        elif self.without is not None:
+            found["interval"] = list(intervals.interval(self.value, self.without))
+        if self.without is not None:
+            found["without"] = [float(f"{number:.9g}") for number in self.without]
+        return {**found, "note": self.note, **self.more}
 
 
 @dataclass(frozen=True, kw_only=True)

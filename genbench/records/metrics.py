@@ -28,7 +28,10 @@ class Metric(Record):
     n_real: int | None = Field(default=None, description="real images that it was computed from; null if none")
     n_fake: int | None = Field(default=None, description="samples that it was computed from; of one draw")
     interval: list[float] | None = only(
-        "of objects and classes", "the 95 % Wilson interval of all objects, or of all samples: low, high"
+        "with enough samples", "the 95 % interval for redraws of the samples: low, high; see docs/metrics.md"
+    )
+    without: list[float] | None = only(
+        "with enough samples", "the number without each of 20 groups of samples, from which the interval comes"
     )
     note: str | None = Field(default=None, description="a sentence that belongs beside the number, or null")
     nearer_than_median: float | None = only(

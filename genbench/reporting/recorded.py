@@ -28,6 +28,7 @@ from genbench.reporting.numerals import one_line
 from genbench.reporting.results import Results, read_results
 
 DIGITS = 9  # significant, of a metric
+INTERVAL_DIGITS = 5  # of the ends of its interval
 TRAINING = ("steps", "images_seen", "data_sha256", "model_sha256")
 OF_TRAINING = ("batch_size", "seconds", "device", "precision")  # columns of the tidy table begin with training_
 DRAW = ("samples_sha256", "reference_sha256", "batch_size", "device", "precision", "seconds_per_50k")
@@ -159,6 +160,11 @@ def trainings_of(rows: list[dict[str, Any]]) -> list[RecordedTraining]:
 def recorded_draw(row: Mapping[str, Any], keys: list[str]) -> RecordedDraw:
     """One row of the tidy table."""
     values = {key: list(map(_rounded, row[f"{key}_values"])) for key in keys if f"{key}_values" in row}
+    intervals = {
+        key: [_rounded(end, INTERVAL_DIGITS) for end in row[f"{key}_interval"]]
+        for key in keys
+        if f"{key}_interval" in row
+    }
     found = {key: row[key] for key in DRAW if key in row}
     found |= {"seeds": row["sample_seeds"]} if "sample_seeds" in row else {}
     found |= {"num_samples": row["num_fake"]} if "num_fake" in row else {}
@@ -168,6 +174,7 @@ def recorded_draw(row: Mapping[str, Any], keys: list[str]) -> RecordedDraw:
         sampler=row["sampler"],
         metrics=metrics_of(row, keys),
         values=values or None,
+        intervals=intervals or None,
         **_typed(found, RecordedDraw),
     )
 
@@ -218,5 +225,5 @@ def _typed(values: Mapping[str, Any], kind: type[RecordedTraining] | type[Record
     return {key: int(value) if key in whole else value for key, value in values.items()}
 
 
-def _rounded(value: Any) -> float:
-    return float(f"{float(value):.{DIGITS}g}")
+def _rounded(value: Any, digits: int = DIGITS) -> float:
+    return float(f"{float(value):.{digits}g}")

@@ -26,7 +26,7 @@ TIMING = (
     *("seeds", "samples_sha256"),
 )
 METRICS = ("num_real", "num_fake", "reference_sha256")
-METRIC = ("std", "n_fake", "note", "values", "draw_std")  # each behind the metric's own key
+METRIC = ("std", "n_fake", "note", "values", "draw_std", "interval", "without")  # each behind the metric's own key
 # Sampling has columns of the first five names, too.
 OF_TRAINING = {key: f"training_{key}" for key in ("seconds", "images_per_second", "batch_size", "precision", "device")}
 OF_SAMPLES = {"seeds": "sample_seeds"}
