@@ -26,7 +26,8 @@ def command(
     """Say of every row of RESULTS whether it was reproduced, and if not, what differs upstream.
 
     *identical*: the same samples, bit by bit. *reproduced*: no further apart than chance explains, over training seeds.
-    *undecided*: one seed only. *absent*: in one of the two only. Exit status 1 if any row *differs*.
+    *undecided*: one training each, with other seeds, further apart than their images explain. *absent*: in one of the
+    two only. Exit status 1 if any row *differs*.
     """
     from genbench.references.verdicts import DIFFERS, verify
     from genbench.reporting.recorded import load_record, reference_of

@@ -87,7 +87,8 @@ class Evaluation:
         keys = sorted(found, key=lambda key: self._place(key, own))
         data = {"name": self.dataset, "image_shape": None if self.image_shape is None else list(self.image_shape)}
         columns = metric_columns(keys, self.record.num_fake, data, own)
-        values = {key: [value] for key, value in measured(self.record, found).items()}
+        known = measured(self.record, found).items()
+        values = {key: [value] for key, value in known if not key.endswith("_without")}  # the interval stands beside
         lines = []
         for column in columns:
             cell, metric = print_cell(values, column), found[column.key]

@@ -2,8 +2,9 @@
 
 Each number is a mean over runs (training seeds, or draws of one model). Student's t compares two of them: on the
 differences seed by seed where both have the same seeds, else Welch's, whose degrees of freedom follow from both
-variances (Welch 1947). A single run has the variance of the other side's runs. Holm's correction (1979) over all
-comparisons of one question keeps the chance of any false alarm among them at LEVEL.
+variances (Welch 1947). A single run has the variance of the other side's runs. Two single runs are compared by their
+images: by the number without each group of them, pair by pair where both drew from the same seeds. Holm's correction
+(1979) over all comparisons of one question keeps the chance of any false alarm among them at LEVEL.
 """
 
 import math
@@ -23,13 +24,15 @@ class Difference:
     """How far apart two means are.
 
     size: the first less the second. p: the chance of a difference at least as large between equals; None where neither
-    has several runs, so that nothing can be said. runs: of each side. paired: whether run by run.
+    has several runs or groups of images, so that nothing can be said. runs: of each side. paired: whether run by run,
+    or group by group. of_images: whether only by the images of one run on each side.
     """
 
     size: float
     p: float | None
     runs: tuple[int, int]
     paired: bool
+    of_images: bool = False
 
 
 def difference(a: Runs, b: Runs, paired: bool = True) -> Difference:
@@ -51,6 +54,36 @@ def difference(a: Runs, b: Runs, paired: bool = True) -> Difference:
     return Difference(size, _two_sided(size, error, freedom), runs, paired)
 
 
+def difference_by_images(
+    a: float, b: float, without_a: Sequence[float], without_b: Sequence[float], paired: bool = False
+) -> Difference:
+    """The difference between two numbers of a run each, whose numbers without each group of images are known.
+
+    paired: whether image by image both were drawn from equal seeds, and dealt into equal groups.
+    """
+    if paired:
+        error = _of_groups([x - y for x, y in zip(without_a, without_b, strict=True)])
+        return by_errors(a, b, (error, len(without_a) - 1.0))
+    return by_errors(a, b, *((_of_groups(found), len(found) - 1.0) for found in (without_a, without_b)))
+
+
+def by_errors(a: float, b: float, *errors: tuple[float, float]) -> Difference:
+    """The difference between two numbers whose squared errors are known, each with its degrees of freedom.
+
+    errors: of both, or one of the difference itself.
+    """
+    total = sum(error for error, _ in errors)
+    freedom = 1.0 if total == 0 else 1 / sum((error / total) ** 2 / of_one for error, of_one in errors)
+    p = 1.0 if alike(a, b) else _two_sided(a - b, total, freedom)
+    return Difference(a - b, p, (1, 1), len(errors) == 1, of_images=True)
+
+
+def _of_groups(without: Sequence[float]) -> float:
+    """The jackknife's variance."""
+    mean = fmean(without)
+    return (len(without) - 1) / len(without) * sum((found - mean) ** 2 for found in without)
+
+
 def _welch(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
     """The squared standard error of the difference between two means, and its degrees of freedom."""
     if min(len(a), len(b)) == 1:
@@ -67,6 +100,21 @@ def _two_sided(size: float, error: float, freedom: float) -> float:
     if error == 0:
         return 0.0
     return float(2 * stdtr(freedom, -abs(size) / math.sqrt(error)))
+
+
+def ranks(found: Mapping[tuple[int, int], Difference], count: int, lower: bool) -> list[tuple[int, int]]:
+    """The first and the last place that each of `count` numbers may have: all pairs at one level.
+
+    found: by the places of two numbers the difference between them. lower: whether that is better.
+    """
+    better = [0] * count
+    worse = [0] * count
+    for ((a, b), one), differs in zip(found.items(), are_different(list(found.values())), strict=True):
+        if differs:
+            first, second = (a, b) if (one.size < 0) == lower else (b, a)
+            better[second] += 1
+            worse[first] += 1
+    return [(1 + above, count - below) for above, below in zip(better, worse, strict=True)]
 
 
 def alike(a: float, b: float) -> bool:

@@ -9,9 +9,10 @@ from functools import cached_property
 from statistics import fmean
 
 from genbench.errors import unknown_name
+from genbench.metrics.intervals import GROUPS, QUANTILE
 from genbench.records.reference import RecordedDraw, Reference
 from genbench.references.causes import causes
-from genbench.references.same import Difference, Runs, alike, are_different, difference
+from genbench.references.same import Difference, Runs, alike, are_different, by_errors, difference
 
 IDENTICAL, REPRODUCED, DIFFERS, UNDECIDED, ABSENT = "identical", "reproduced", "differs", "undecided", "absent"
 VERDICTS = (DIFFERS, UNDECIDED, ABSENT, REPRODUCED, IDENTICAL)
@@ -95,7 +96,8 @@ def verify(ours: Reference, theirs: Reference, metric: str | None = None) -> Ver
     both = [place for place in there if place in here]
     found = {place: compared(ours, theirs, place, here[place], there[place], metric) for place in both}
     tested = [place for place in both if not are_identical(here[place], there[place], metric)]
-    differ = dict(zip(tested, are_different([found[place] for place in tested]), strict=True))
+    judged = judge([found[place] for place in tested], [(here[place], there[place]) for place in tested])
+    differ = dict(zip(tested, judged, strict=True))
     names = names_of(ours) | names_of(theirs)
     rows = []
     for place in [*there, *(place for place in here if place not in there)]:
@@ -165,12 +167,33 @@ def compared(
     there: Sequence[RecordedDraw],
     metric: str,
 ) -> Difference:
-    """The difference between the two numbers of a row: over trainings, or over the draws of one that both have."""
+    """The difference between the two numbers of a row: over trainings, or over the draws of one that both have.
+
+    Of one training each, it is by their intervals, if both have one: what another training does is not in these.
+    """
     if len(here) == len(there) == 1 and _same_weights(ours, theirs, place[0], here[0].seed, there[0].seed):
         of_draws = [runs_of_draws(here[0], metric), runs_of_draws(there[0], metric)]
         if min(map(len, of_draws)) > 1:
             return difference(of_draws[0], of_draws[1])
+    if len(here) == len(there) == 1:
+        ends = [(draw.intervals or {}).get(metric, ()) for draw in (here[0], there[0])]
+        if all(len(found) == 2 for found in ends):
+            errors = [(((high - low) / (2 * QUANTILE)) ** 2, GROUPS - 1.0) for low, high in ends]
+            return by_errors(here[0].metrics[metric], there[0].metrics[metric], *errors)
     return difference(runs_of(here, metric), runs_of(there, metric))
+
+
+def judge(
+    found: Sequence[Difference], sides: Sequence[tuple[Sequence[RecordedDraw], Sequence[RecordedDraw]]]
+) -> list[bool | None]:
+    """Which differences between rows are more than chance, at one level; None where nothing can be said.
+
+    Images say nothing of trainings: with one training each, of other seeds, further apart is no difference of recipes.
+    """
+    return [
+        None if differs and one.of_images and ours[0].seed != theirs[0].seed else differs
+        for differs, one, (ours, theirs) in zip(are_different(found), found, sides, strict=True)
+    ]
 
 
 def runs_of(draws: Sequence[RecordedDraw], metric: str) -> Runs:
@@ -200,8 +223,11 @@ def notes_of(
         seeds = len({draw.seed for draw in (*ours, *theirs)})
         return [f"{len(same)} of {seeds} training seeds are in both"] if len(same) < seeds else []
     if verdict == UNDECIDED:
+        if found.of_images:
+            return ["one training each, with other seeds: further apart than their images explain"]
         return ["one run each: nothing is known of chance"]
+    by_images = ["by the images of one training each"] if found.of_images else []
     there = {draw.seed: draw.samples_sha256 for draw in theirs}
     hashes = [(draw.samples_sha256, there[draw.seed]) for draw in ours if draw.seed in same]
     equal = hashes and all(a is not None and a == b for a, b in hashes)
-    return ["the samples are identical, their evaluation is not"] if equal else []
+    return by_images + (["the samples are identical, their evaluation is not"] if equal else [])

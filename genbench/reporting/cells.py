@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from genbench.references.same import are_different, difference
+from genbench.metrics.intervals import deviation
+from genbench.references.same import Difference, are_different, difference, difference_by_images, ranks
 from genbench.reporting.columns import TIME, Column
 from genbench.reporting.numerals import Number, plus_minus, proportion, significant
 
@@ -19,7 +20,8 @@ class Cell:
     """One number as it is printed; `value` and `std` are over seeds, in the unit of the results.
 
     runs: what they are of: the number of each run, by its seeds; with `repeated`, of what is measured once for all
-    trainings, each repeat of that.
+    trainings, each repeat of that. without: of one training, the number without each group of images; drawn: the seeds
+    of these. estimated: whether `std` comes from these groups.
     """
 
     text: str = "–"
@@ -31,12 +33,16 @@ class Cell:
     doubtful: bool = False
     notes: Sequence[str] = ()
     runs: Mapping[tuple[Any, ...], Number] = field(default_factory=dict)
+    without: Sequence[float] = ()
+    drawn: str = ""
+    estimated: bool = False
 
 
 def print_cell(group: Group, column: Column) -> Cell:
     """One number: its mean over seeds, and the standard deviation between them if there are several.
 
-    With one training seed it is that between draws with other sampling seeds, if there are several of these.
+    With one training seed it is that between draws with other sampling seeds: if there are several of these, or as the
+    groups of images of a single one show it.
     """
     values = [float(value) for value in seen(group, column.key)]
     if not values:
@@ -52,8 +58,15 @@ def print_cell(group: Group, column: Column) -> Cell:
         std, between = float(seen(group, f"{column.key}_draw_std")[0]), list(map(exact, draws[0]))
         seeds = next(iter(seen(group, "sample_seeds")), None)
         runs = {(seeds, number): value for number, value in enumerate(draws[0])}
+    without, drawn, estimated = list[float](), "", False
+    if len(values) == 1 and (groups := seen(group, f"{column.key}_without")):
+        without, drawn = groups[0], next(iter(seen(group, "sample_seeds")), "")
+        estimated = std is None
+        std = deviation(np.array(without)) if std is None else std
     if std is not None:
-        title = f"{title} ± {exact(std)}, from {', '.join(between)}"
+        title = f"{title} ± {exact(std)}" + ("" if estimated else f", from {', '.join(between)}")
+        if without and (ends := seen(group, f"{column.key}_interval")):
+            title += f"; 95 % interval {exact(ends[0][0])} to {exact(ends[0][1])}"
         if column.text in (significant, proportion):
             text = plus_minus(text, std * column.scale)
     elif within := seen(group, f"{column.key}_std"):
@@ -61,7 +74,19 @@ def print_cell(group: Group, column: Column) -> Cell:
     if column == TIME and True in seen(group, "extrapolated"):
         text = f"≈ {text}"
     notes = list(dict.fromkeys(note for found in seen(group, f"{column.key}_note") for note in found.split("; ")))
-    return Cell(text, title, mean, std, repeats is not None, doubtful=column.doubtful, notes=notes, runs=runs)
+    return Cell(
+        text,
+        title,
+        mean,
+        std,
+        repeats is not None,
+        doubtful=column.doubtful,
+        notes=notes,
+        runs=runs,
+        without=without,
+        drawn=drawn,
+        estimated=estimated,
+    )
 
 
 def runs_of(group: Group, key: str) -> dict[tuple[Any, ...], Number]:
@@ -89,9 +114,35 @@ def mark_best(cells: Sequence[Cell], column: Column) -> None:
 def tied(cells: Sequence[Cell], best: Cell) -> list[bool]:
     """Which numbers tie with `best`: printed alike, or no further apart than chance explains, at one level."""
     tested = [cell for cell in cells if cell is not best and cell.runs and best.runs]
-    found = [difference(cell.runs, best.runs, not (cell.repeated or best.repeated)) for cell in tested]
+    found = [between(cell, best) for cell in tested]
     chance = {id(cell) for cell, differs in zip(tested, are_different(found), strict=True) if differs is False}
     return [cell.text == best.text or id(cell) in chance for cell in cells]
+
+
+def between(a: Cell, b: Cell) -> Difference:
+    """The difference between two numbers: over runs, or by the images of one training each."""
+    if a.without and b.without and a.value is not None and b.value is not None:
+        paired = bool(a.drawn) and a.drawn == b.drawn
+        return difference_by_images(a.value, b.value, a.without, b.without, paired)
+    return difference(a.runs, b.runs, not (a.repeated or b.repeated))
+
+
+def places(cells: Sequence[Cell], column: Column) -> list[str]:
+    """The place of each number, with ties: "2", or "2–4" where it may be any of these; "" without a number.
+
+    That is how many are better, and how many are worse, by the test of genbench/references/same.py for all pairs at one
+    level.
+    """
+    there = [number for number, cell in enumerate(cells) if cell.value is not None and cell.runs]
+    found = ["" for _ in cells]
+    if column.direction is None or column.doubtful or len(there) < 2:
+        return found
+    pairs = {(a, b): between(cells[there[a]], cells[there[b]]) for b in range(len(there)) for a in range(b)}
+    if all(one.p is None for one in pairs.values()):
+        return found
+    for number, (first, last) in zip(there, ranks(pairs, len(there), column.direction == "lower"), strict=True):
+        found[number] = f"{first}" if first == last else f"{first}–{last}"
+    return found
 
 
 def rank(cell: Cell, column: Column) -> float:

@@ -14,8 +14,7 @@ from genbench.errors import InputError, unknown_name
 from genbench.files.artifacts import atomic_path
 from genbench.records.reference import Reference
 from genbench.references.files import read_reference
-from genbench.references.same import are_different
-from genbench.references.verdicts import Place, are_identical, compared, mean, names_of, rows_of
+from genbench.references.verdicts import Place, are_identical, compared, judge, mean, names_of, rows_of
 from genbench.reporting.columns import TIME, Column
 from genbench.reporting.numerals import plus_minus
 from genbench.reporting.page import environment
@@ -85,7 +84,8 @@ class Merged:
             compared(self.records[a], self.records[b], row, self.found[a][row], self.found[b][row], self.metric)
             for row, a, b in pairs
         ]
-        return [pair for pair, differs in zip(pairs, are_different(differences), strict=True) if differs]
+        judged = judge(differences, [(self.found[a][row], self.found[b][row]) for row, a, b in pairs])
+        return [pair for pair, differs in zip(pairs, judged, strict=True) if differs]
 
     def same_samples(self, row: Place, a: str, b: str) -> bool:
         """Whether two records have identical samples of a row."""

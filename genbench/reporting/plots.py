@@ -101,7 +101,7 @@ def quality_against_cost(table: Table, size: tuple[Number, Number], cost: Column
 
 
 def draw_bars(axes: Axes, points: pd.DataFrame, hues: Mapping[str, str]) -> None:
-    """Bars of one standard deviation, of quality and of cost, where there are several seeds or draws."""
+    """Bars of one standard deviation, of quality and of cost, where it is known."""
     for family, several in points.groupby("family"):
         style: dict[str, Any] = {"fmt": "none", "ecolor": hues[str(family)], "elinewidth": 1.2, "capsize": 3}
         up = several[several["std"] > 1e-9 * several["quality"].abs()]

@@ -44,7 +44,8 @@ def publish(preflight: Path, results: Path, out_dir: Path, template_dir: Path, r
     report = Report(found, results, kept, out_dir, read_reference(record, suite) if record else None)
     write_text(out_dir / f"{suite}.html", render_report(report, template_dir))
     lists = {key: found.rows[key].map(" | ".join) for key in ("warnings", "remarks") if key in found.rows}
-    table = found.rows.assign(**lists)
+    groups = [key for key in found.rows if str(key).endswith("_without")]  # which intervals stand for
+    table = found.rows.drop(columns=groups).assign(**lists)
     write_text(out_dir / f"{suite}.csv", table.to_csv(index=False))
     write_json(out_dir / f"{suite}.json", report.summary())
     write_reference(out_dir / suite / "record.json", record_of(found))

@@ -1,15 +1,15 @@
 """The comparison: means over seeds, the best of each column with its ties, and a note wherever a number needs one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import groupby
+from itertools import groupby, zip_longest
 from typing import Any
 
 import pandas as pd
 
 from genbench.references.same import LEVEL
-from genbench.reporting.cells import Cell, Group, mark_best, print_cell, rank, seen
+from genbench.reporting.cells import Cell, Group, mark_best, places, print_cell, rank, seen
 from genbench.reporting.columns import SPEEDS, TIME, Column
 from genbench.reporting.numerals import count
 
@@ -23,7 +23,7 @@ class Row:
 
     samples: how many were judged. remarks: what a reader must know of the row, whatever the column. generates: whether
     its images are new; one that starts from real images comes after the others, and is never the best. link: to what is
-    told of its model. suite: the title of its suite, in a table over several.
+    told of its model. suite: the title of its suite, in a table over several. place: in the first column, with ties.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Row:
     generates: bool = True
     link: str = ""
     suite: str = ""
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,13 @@ class Table:
     @property
     def bars(self) -> str:
         """What the bars of plots are; "" where nothing has a standard deviation."""
-        return "Bars are ± one standard deviation over seeds or draws." if self.ties else ""
+        cells = [cell for row in self.rows for cell in row.cells.values() if cell.std is not None]
+        if not cells:
+            return ""
+        if not any(cell.estimated for cell in cells):
+            return "Bars are ± one standard deviation over seeds or draws."
+        seeds = "over seeds or draws or, with one set of images, " if not all(cell.estimated for cell in cells) else ""
+        return f"Bars are ± one standard deviation {seeds}between draws as the groups of one set's images show it."
 
     @cached_property
     def opened(self) -> list[bool]:
@@ -143,6 +150,8 @@ def compare(
     mark_identical(compared, [images_of(group) for group in groups])
     lead, devices = columns[0], sorted(set(seen(rows, "device")))
     compared.sort(key=lambda row: (not row.generates, rank(row.cells[lead.key], lead)))
+    found = places([row.cells[lead.key] for row in compared if row.generates], lead)
+    compared = [replace(row, place=place) for row, place in zip_longest(compared, found, fillvalue="")]
     for column in columns:
         if len(devices) <= 1 or column not in SPEEDS:
             mark_best([row.cells[column.key] for row in compared if row.generates], column)
@@ -151,6 +160,13 @@ def compare(
     seeds = rows["seed"].nunique() if len(rows) else 1
     if seeds > 1:
         remarks.append(f"Mean ± standard deviation s over {seeds} training seeds. {tie_rule('training')}")
+    elif any(cell.estimated for row in compared for cell in row.cells.values()):
+        remarks.append(
+            "± is the standard deviation between draws with other sampling seeds of one trained model, as the groups "
+            "of a single draw's images show it; that between trainings comes on top. Ties, marked alike, are numbers "
+            "that are no further from the best than chance explains: by Student's t of these groups, pair by pair "
+            f"where two rows have the same sample seeds, at {LEVEL:.0%} for each column as a whole."
+        )
     elif compared and any(cell.std is not None for row in compared for cell in row.cells.values()):
         remarks.append(
             "± is the standard deviation s between draws with other sampling seeds of one trained model; that between "
@@ -159,6 +175,11 @@ def compare(
     elif len(compared) > 1:
         remarks.append(
             "One training and one draw per row: there are no error bars, and small differences mean nothing."
+        )
+    if any(row.place for row in compared):
+        remarks.append(
+            f"The place in {lead.label} counts the rows that are better, and those that are worse, by the same test "
+            "for all pairs of rows: 2–4 is any of these."
         )
     if True in seen(rows, "extrapolated") and TIME in columns:
         remarks.append("≈ is extrapolated: fewer than 50,000 images were timed.")

@@ -9,7 +9,7 @@ from scipy.stats import ttest_ind, ttest_rel
 from benchmarks import false_alarms
 from genbench.errors import InputError
 from genbench.records.reference import FORMAT, Reference
-from genbench.references.same import are_different, difference
+from genbench.references.same import are_different, difference, difference_by_images, ranks
 from genbench.references.verdicts import Verification, verify
 
 NUMBERS = {"gan": [61.3, 61.8, 60.9], "vae": [44.9, 45.2, 44.4], "ddpm": [11.7, 11.9, 11.4]}
@@ -217,3 +217,40 @@ def test_another_metric_and_another_suite() -> None:
         verify(record(), record(), "kdi")
     with pytest.raises(InputError, match=r"suite: found 'mnist'; expected one of: toy"):
         verify(record(), record().model_copy(update={"suite": "mnist"}))
+
+
+def test_one_training_each_is_compared_by_its_images() -> None:
+    """By the intervals; of trainings with other seeds only agreement says something."""
+
+    def single(value: float, seed: int, tag: str) -> Reference:
+        return with_each(record({"gan": [value]}, (seed,), tag), "draws", intervals={"fd": [value - 2, value + 2]})
+
+    def verdict(value: float, seed: int) -> tuple[str, list[str]]:
+        (row,) = verify(single(value, seed, "b"), single(60, 0, "a")).rows
+        return row.verdict, list(row.notes)
+
+    assert verdict(61, 0) == ("reproduced", ["by the images of one training each"])
+    assert verdict(64, 0) == ("differs", ["by the images of one training each"])
+    assert verdict(61, 1)[0] == "reproduced"
+    far = "one training each, with other seeds: further apart than their images explain"
+    assert verdict(64, 1) == ("undecided", [far])
+
+
+def test_pairs_of_groups_find_what_single_groups_do_not() -> None:
+    random = np.random.default_rng(0)
+    shared = random.normal(0, 0.1, 20)
+    a, b = list(10 + shared), list(10.2 + shared + random.normal(0, 0.01, 20))
+    paired = difference_by_images(10, 10.2, a, b, paired=True)
+    assert are_different([paired, difference_by_images(10, 10.2, a, b)]) == [True, False]
+    assert (paired.paired, paired.of_images, paired.runs) == (True, True, (1, 1))
+
+
+def test_places_with_ties_count_who_is_better_and_who_is_worse() -> None:
+    numbers = [10.0, 10.1, 13.0]
+    found = {
+        (i, j): difference_by_images(a, b, [a - 0.01, a + 0.01] * 10, [b - 0.01, b + 0.01] * 10)
+        for j, b in enumerate(numbers)
+        for i, a in enumerate(numbers[:j])
+    }
+    assert ranks(found, 3, lower=True) == [(1, 2), (1, 2), (3, 3)]
+    assert ranks(found, 3, lower=False) == [(2, 3), (2, 3), (1, 1)]

@@ -13,6 +13,7 @@ from genbench.errors import InputError
 from genbench.files.artifacts import read_json, write_json
 from genbench.reporting.columns import TIME
 from genbench.reporting.outcome import made
+from genbench.reporting.recorded import record_of
 from genbench.reporting.results import LOSSY, read_results
 from genbench.reporting.times import BESIDE_OTHERS
 
@@ -273,3 +274,26 @@ def test_a_step_that_was_logged_twice_counts_once(tmp_path):
     (folder / "gan/seed0/history.jsonl").write_text("\n".join(lines))
     history = read_results(folder / "preflight.json", folder).histories["gan"]
     assert list(zip(history["step"], history["value"], strict=True)) == [(10, 1.0), (20, 2.0)]
+
+
+def test_one_training_per_row_has_bars_ties_and_places_from_groups_of_its_images(tmp_path):
+    folder = write_results(tmp_path, models=FEW, seeds=(0,))
+    for path in folder.glob("*/seed0/final/*/metrics.json"):
+        content = read_json(path)
+        value = content["metrics"]["fd_classifier"]["value"]
+        content["metrics"]["fd_classifier"] |= {
+            "without": [value + 0.01 * (group % 5 - 2) for group in range(20)],
+            "interval": [value - 0.2, value + 0.2],
+        }
+        write_json(path, content)
+    table = table_of(folder)
+    cells = [row.cells["fd_classifier"] for row in table.rows]
+    assert all(cell.estimated and cell.std == pytest.approx(0.0616, rel=0.01) for cell in cells)
+    assert all("95 % interval" in cell.title and "±" in cell.text for cell in cells)
+    assert [row.place for row in table.rows] == [str(number) for number in range(1, len(cells) + 1)]
+    assert [cell.best for cell in cells] == [True] + [False] * (len(cells) - 1)
+    assert "groups of one set" in table.bars
+    assert "place 1" in render(folder).joinpath("demo.html").read_text()
+    assert "_without" not in render(folder).joinpath("demo.csv").read_text().splitlines()[0]
+    drawn = read_results(folder / "preflight.json", folder)
+    assert all(draw.intervals["fd_classifier"] for draw in record_of(drawn).draws)
