@@ -75,4 +75,5 @@ def share_interval(share: float, without: NDArray[Any], count: int) -> tuple[flo
     found, binomial = deviation(without) ** 2, share * (1 - share)
     z2 = QUANTILE**2 * (found / binomial if found > 0 and binomial > 0 else 1 / count)
     middle, half = share + z2 / 2, np.sqrt(binomial * z2 + z2**2 / 4)
-    return max(0.0, float((middle - half) / (1 + z2))), min(1.0, float((middle + half) / (1 + z2)))
+    low, high = float((middle - half) / (1 + z2)), float((middle + half) / (1 + z2))
+    return max(0.0, min(low, share)), min(1.0, max(high, share))  # rounding would leave 1 outside
