@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import Field
 
 from genbench.records.provenance import Provenance
-from genbench.records.record import Record
+from genbench.records.record import Record, only
 
 
 class DataSet(Record):
@@ -119,11 +119,29 @@ class ModelPlan(Record):
     training_memory_bytes: int | None = Field(default=None, description="memory that training takes: an estimate")
 
 
+class Change(Record):
+    """One key that a suite and the one that it extends have with other values."""
+
+    key: str = Field(description="the key, with those above it: `models.ddpm.training.steps`")
+    parent: str | None = Field(default=None, description="the value there, as JSON, cut off where it is long; or null")
+    here: str | None = Field(default=None, description="the value here, likewise")
+
+
+class Parent(Record):
+    """The suite that a suite extends."""
+
+    suite: str = Field(description="its name")
+    sha256: str = Field(description="hash of what it says, with what it extends itself: its keys in order, as JSON")
+    locked: list[str] = Field(default_factory=list, description="keys that may not be changed")
+    changes: list[Change] = Field(default_factory=list, description="each key that differs, and both values")
+
+
 class Plan(Record):
     """What a suite will make, and what that will cost."""
 
     suite: str = Field(description="name of the suite")
     scale: float | None = Field(default=None, description="of a smaller one of a suite: the share of it that is made")
+    parent: Parent | None = only("where the suite extends another", "the suite that it extends, and what differs")
     suite_argument: str | None = Field(default=None, description="what names it on the command line: name or path")
     title: str | None = Field(default=None, description="title of the suite")
     description: str | None = Field(default=None, description="what it is about, as the suite has it")

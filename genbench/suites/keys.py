@@ -417,6 +417,9 @@ class Suite(Keys):
     """Another suite, by name or by a path from this file: its keys hold wherever this file says nothing else. Mappings
     are put together key by key, down to the options of a model; a list or a number takes the other's place, and null
     removes a key. Files of your own code are looked for beside this file."""
+    locked: list[str] | MISSING = MISSING
+    """What a suite that extends this one may not change: keys, with those above them, such as dataset, evaluation or
+    models.*.training; * stands for every entry that is there. The page lists what differs."""
     title: Text
     """Heads the report."""
     description: str = ""

@@ -14,8 +14,9 @@ from genbench.metrics import frechet_key
 from genbench.suites.families import first_stage_key
 from genbench.suites.keys import Entry, Suite
 from genbench.suites.language import LanguageSuite
+from genbench.suites.locks import LOCKED, is_locked
 from genbench.suites.read import find_suite as find_suite
-from genbench.suites.read import read_suite
+from genbench.suites.read import read_with_parent
 from genbench.suites.scaling import choose_extractors, scale_entry, scaled_description, scaled_name, scaled_samples
 from genbench.suites.series import with_budgets
 
@@ -43,11 +44,12 @@ def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str,
     config = {key: value for key, value in (config or {}).items() if value is not None}
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_+.-]*", path.stem):  # it names the suite's folders
         raise InputError(f"suite: found the file {str(path)!r}, expected letters and digits in its name, and _ + . -")
-    written = read_suite(path)
+    written, parent = read_with_parent(path)
     if isinstance(written, Mapping) and "kind" in written:
         return _load_other(written, path, config)
     suite = Suite.complete(written, str(path))
     scaling = suite.pop("scaling")
+    _check_config(suite, suite.pop(LOCKED, []), config, path)
     if "extractors" in config:
         choose_extractors(suite["evaluation"], config["extractors"])
     extractors = suite["evaluation"]["extractors"]
@@ -83,7 +85,16 @@ def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str,
         for name, entry in suite["models"].items():
             with place(name):
                 _insert_first_stage(suite["models"], entry)
-    return suite
+    return suite if parent is None else {**suite, "parent": parent.content()}
+
+
+def _check_config(suite: Mapping[str, Any], locked: Sequence[str], config: Mapping[str, Any], path: Path) -> None:
+    """Raise InputError where config.yaml or the command line changes a key that the suite locks."""
+    known = {**{key: suite[key] for key in OF_SUITE}, "extractors": suite["evaluation"]["extractors"]}
+    for key, value in known.items():
+        keys = ("evaluation", key) if key == "extractors" else (key,)
+        if config.get(key, value) != value and any(is_locked(keys, pattern.split("."), suite) for pattern in locked):
+            raise InputError(f"config: {key}: found {config[key]}, expected {value}: {path} locks {'.'.join(keys)}")
 
 
 def _load_other(written: Mapping[str, Any], path: Path, config: Mapping[str, Any]) -> dict[str, Any]:

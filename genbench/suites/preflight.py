@@ -133,6 +133,7 @@ def preflight(suite: Mapping[str, Any], data_root: str, source: str, checked: Ch
             notes=list(data.notes),
         ),
         scale=suite.get("scale"),
+        **({"parent": suite["parent"]} if "parent" in suite else {}),
         num_samples=suite["num_samples"],
         snapshot_samples=suite["snapshot_samples"],
         draws=suite["draws"],

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ import yaml
 
 from genbench.errors import InputError, place, unknown_name
 from genbench.machine.checkout import ROOT
+from genbench.records.plan import Parent
+from genbench.suites.locks import LOCKED, check_locks, locks_of, parent_of
 
 DEEPEST = 50  # levels of mappings and lists in a suite
 EXTENDS = "extends"  # the key that names another suite, whose keys hold where this one says nothing else
@@ -94,21 +96,36 @@ def find_suite(name: str, what: str = "config: key 'suite'") -> Path:
 
 def read_suite(path: Path) -> Any:
     """What a suite's file says, and where it `extends` another, what that says beside it. Raises InputError."""
+    return read_with_parent(path)[0]
+
+
+def read_with_parent(path: Path, chain: Sequence[Path] = ()) -> tuple[Any, Parent | None]:
+    """What a suite says, as `read_suite`, and the suite that it extends, if it does: what differs, and is locked.
+
+    chain: files that extend this one. Raises InputError where a key is changed that a suite before this one locks.
+    """
     written = _read_yaml(path)
-    chain = [path.resolve()]
-    while isinstance(written, Mapping) and EXTENDS in written:
-        written = dict(written)
-        name = written.pop(EXTENDS)
-        with place(path, EXTENDS):
-            if not isinstance(name, str):
-                raise InputError(f"found {name!r}, expected the name or the path of a suite")
-            parent = find_suite(name, "suite")
-            parent = parent if parent.is_absolute() else path.parent / parent
-            if parent.resolve() in chain or len(chain) > MOST_PARENTS:
-                raise InputError(f"found {name!r}, expected a suite that does not extend this one, and few in a row")
-            chain.append(parent.resolve())
-            written = merged(_read_yaml(parent), written)
-    return written
+    with place(path):
+        own = locks_of(written)
+    if not isinstance(written, Mapping) or EXTENDS not in written:
+        return written, None
+    chain = [*chain, path.resolve()]
+    changes = {key: value for key, value in written.items() if key not in (EXTENDS, LOCKED)}
+    name = written[EXTENDS]
+    with place(path, EXTENDS):
+        if not isinstance(name, str):
+            raise InputError(f"found {name!r}, expected the name or the path of a suite")
+        parent = find_suite(name, "suite")
+        parent = parent if parent.is_absolute() else path.parent / parent
+        if parent.resolve() in chain or len(chain) > MOST_PARENTS:
+            raise InputError(f"found {name!r}, expected a suite that does not extend this one, and few in a row")
+        base, _ = read_with_parent(parent, chain)
+    found = merged(base, changes)
+    with place(path):
+        check_locks(base, found, name)
+    if locked := list(dict.fromkeys([*locks_of(base), *own])):
+        found[LOCKED] = locked
+    return found, parent_of(parent.stem, base, found)
 
 
 def merged(base: Any, changes: Any) -> Any:

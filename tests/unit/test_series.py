@@ -107,3 +107,39 @@ def test_every_family_has_the_same_three_budgets_and_states_its_precision(name: 
         assert entry["training"]["precision"] == "fp32"
     assert all(found[-3:] == [1e12, 4e12, 16e12] for found in budgets.values())
     assert len(budgets) == 10
+
+
+LOCKS = ["dataset", "evaluation", "num_samples", "models.*.training"]
+OWN = {**VAE, "training": {"steps": 100, "batch_size": 8}}
+BASE = {"title": "Base", "dataset": {"source": "demo"}, "num_samples": 2000, "models": {"vae": OWN}}
+
+
+def test_a_suite_may_not_change_what_the_one_before_locks(tmp_path: Path) -> None:
+    """Nor may one that extends that one, and neither may the command line."""
+    loaded(tmp_path, "base", **BASE, locked=LOCKS)
+    allowed = loaded(tmp_path, "child", extends="base.yaml", title="Mine", num_samples=2000, locked=["models.vae"])
+    assert allowed["parent"]["suite"] == "base"
+    assert allowed["parent"]["locked"] == LOCKS
+    assert [(one["key"], one["here"]) for one in allowed["parent"]["changes"]] == [("title", '"Mine"')]
+    for changes, message in (
+        ({"num_samples": 500}, "num_samples: found 500, expected 2000 as in base.yaml, which locks num_samples"),
+        ({"dataset": {"classes": [1, 2]}}, r"dataset: classes: found \[1, 2\], expected nothing"),
+        ({"evaluation": {"extractors": ["efficientnet"]}}, "evaluation"),
+        ({"models": {"vae": {"training": {"steps": 7}}}}, r"which locks models.\*.training"),
+        ({"locked": "title"}, 'locked: found "title", expected a list of keys'),
+    ):
+        with pytest.raises(InputError, match=message):
+            loaded(tmp_path, "other", extends="base.yaml", **changes)
+    with pytest.raises(InputError, match="which locks models.vae"):
+        loaded(tmp_path, "grandchild", extends="child.yaml", models={"vae": {"label": "Other"}})
+    with pytest.raises(InputError, match="config: num_samples: found 100, expected 2000: .*base.yaml locks num_s"):
+        load_suite(tmp_path / "base.yaml", {"num_samples": 100})
+
+
+def test_a_new_model_is_no_change_of_those_that_are_locked(tmp_path: Path) -> None:
+    loaded(tmp_path, "base", **BASE, locked=LOCKS)
+    found = loaded(tmp_path, "child", extends="base.yaml", models={"own": OWN | {"label": "Own"}})
+    assert found["models"]["own"]["training"]["steps"] == 100
+    loaded(tmp_path, "base", **BASE, locked=["models"])
+    with pytest.raises(InputError, match="models: own"):
+        loaded(tmp_path, "child", extends="base.yaml", models={"own": OWN | {"label": "Own"}})
