@@ -176,9 +176,9 @@ def compared(
         if min(map(len, of_draws)) > 1:
             return difference(of_draws[0], of_draws[1])
     if len(here) == len(there) == 1:
-        ends = [(draw.intervals or {}).get(metric, ()) for draw in (here[0], there[0])]
+        ends = [(draw.intervals or {}).get(metric, []) for draw in (here[0], there[0])]
         if all(len(found) == 2 for found in ends):
-            errors = [(((high - low) / (2 * QUANTILE)) ** 2, GROUPS - 1.0) for low, high in ends]
+            errors = [(((found[1] - found[0]) / (2 * QUANTILE)) ** 2, GROUPS - 1.0) for found in ends]
             return by_errors(here[0].metrics[metric], there[0].metrics[metric], *errors)
     return difference(runs_of(here, metric), runs_of(there, metric))
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import groupby, zip_longest
+from itertools import groupby
 from typing import Any
 
 import pandas as pd
@@ -151,7 +151,8 @@ def compare(
     lead, devices = columns[0], sorted(set(seen(rows, "device")))
     compared.sort(key=lambda row: (not row.generates, rank(row.cells[lead.key], lead)))
     found = places([row.cells[lead.key] for row in compared if row.generates], lead)
-    compared = [replace(row, place=place) for row, place in zip_longest(compared, found, fillvalue="")]
+    found += [""] * (len(compared) - len(found))
+    compared = [replace(row, place=place) for row, place in zip(compared, found, strict=True)]
     for column in columns:
         if len(devices) <= 1 or column not in SPEEDS:
             mark_best([row.cells[column.key] for row in compared if row.generates], column)
