@@ -174,6 +174,8 @@ def all_models() -> Iterator[str]:
         if parameters(found.sample):
             yield from ("Options of its samplers:", "")
             yield from describe(found.sample, path, docstring=inspect.getdoc(found.sample) or "")
+        if "methods" in vars(found) and found is not Diffusion:  # whose samplers have a section
+            yield from named(found.methods)
         if found.pictures:
             drawn = [
                 (f"`{name}`", sentence(inspect.getdoc(getattr(found, name)) or "")) for name in sorted(found.pictures)

@@ -24,7 +24,6 @@ from genbench.metrics import METRICS, EvaluationOptions
 from genbench.models import Model
 from genbench.processes.adversarial import PENALTIES
 from genbench.processes.degradations import DEGRADATIONS
-from genbench.processes.samplers import SAMPLERS
 from genbench.processes.schedule import SCHEDULES
 from genbench.processes.time_samplers import TIME_SAMPLERS
 from genbench.records.reference import Reference
@@ -132,18 +131,20 @@ def of_model_class(found: type[Model]) -> Schema:
 
 
 def of_sampler(found: type[Model]) -> Schema:
-    """The options of a family's samplers; where it walks, also those of the walk and of every method."""
+    """The options of a family's samplers: of `sample` and, where it passes others on, of the walk and every method."""
     schema = of_function(found.sample)
     schema["properties"]["precision"] = {
         "enum": ["fp32", "bf16"],
         "default": "fp32",
         "description": "What the network computes in: fp32, or bf16 by autocast.",
     }
-    closed = not hasattr(found, "walk")
-    for function in () if closed else (found.walk, *SAMPLERS.values()):
+    given = inspect.signature(found.sample).parameters.values()
+    closed = all(parameter.kind is not parameter.VAR_KEYWORD for parameter in given)
+    walk = [found.walk] if hasattr(found, "walk") else []
+    for function in () if closed else (*walk, *found.methods.values()):
         schema["properties"] |= of_function(function)["properties"]
     if not closed:
-        schema["properties"]["method"] |= {"anyOf": [{"enum": list(SAMPLERS)}, OWN_CODE]}
+        schema["properties"]["method"] |= {"anyOf": [{"enum": list(found.methods)}, OWN_CODE]}
     return {"type": "object", "properties": schema["properties"], "additionalProperties": not closed}
 
 

@@ -70,6 +70,8 @@ class Model(Learner):
     # What `sample` is given as y, "images" or "labels" of the data set's test split, and with which keys of the model's
     # entry or of a sampler. Suites and rules read this and `first_stage` as text: literals only.
     needs: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    # What the key `method` of a sampler names, each a function whose keyword-only arguments are keys beside it.
+    methods: ClassVar[Mapping[str, Callable[..., Any]]] = {}
     pictures: ClassVar[tuple[str, ...]] = ()  # methods (Batch) -> images (N, C, H, W), shown ten in a row
     group_size: int = 1  # how many images a loss looks at together: image i of N is in group i mod (N / group_size)
     image_shape: tuple[int, int, int]  # (C, H, W)
@@ -100,6 +102,9 @@ class Model(Learner):
         """
         return {}
 
+    def begin(self) -> None:
+        """Set what a training begins with beside fresh weights, once those of the first stage are in place."""
+
     def after_training(self, batches: Iterator[Images]) -> None:
         """Fit what is fitted once the weights are fixed, such as a density of latents. Runs on the weights to be
         saved, with the training images in batches, in order."""
@@ -128,6 +133,13 @@ class Model(Learner):
         parameter = keywords(self.sample).get("steps")
         steps = options.get("steps", parameter.default if parameter else None)
         return {"steps": steps} if isinstance(steps, int) else None
+
+    def adaptive(self, options: Mapping[str, Any]) -> bool:
+        """Whether the evaluations of the network that `sample` takes with these options depend on what it answers.
+
+        Then nothing is said of their number before the model is trained.
+        """
+        return False
 
     def calibrate(self, noise: Noise, y: Tensor | None = None, **options: Any) -> None:
         """Run the network on what it meets while `sample` draws with these options, at all of its times.

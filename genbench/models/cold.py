@@ -6,7 +6,7 @@ images ("reconstruct"), which is not generation, or from draws of a density that
 ("generate"). Such a draw is as symmetric as any degraded image; a little noise tells R pixels apart.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -47,6 +47,7 @@ class ColdDiffusion(Model):
     paper = "Bansal et al. 2022, arXiv 2208.09392"
     network = "restorer"
     needs: ClassVar[Mapping[str, Mapping[str, Any]]] = {"images": {"mode": "reconstruct"}}
+    methods: ClassVar[Mapping[str, Callable[..., Any]]] = COLD_STEPS
     pictures: ClassVar[tuple[str, ...]] = ("restoration", "generation")
 
     def __init__(

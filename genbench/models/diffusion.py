@@ -7,7 +7,7 @@ learns the variance of each step, from the variational bound: see processes/vari
 """
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from functools import cached_property
 from typing import Any, ClassVar, Literal
@@ -20,7 +20,7 @@ from genbench.errors import InputError, place
 from genbench.models import Batch, Model
 from genbench.processes.noise import Noise, StillNoise
 from genbench.processes.reverse import Predict, Prediction, Step, Walk, is_walk, reverse_path, reverse_process
-from genbench.processes.samplers import find_sampler, inversion_path, sampler_label
+from genbench.processes.samplers import SAMPLERS, find_sampler, inversion_path, sampler_label
 from genbench.processes.schedule import SCHEDULES
 from genbench.processes.spacing import Spacing, respaced_timesteps, spaced_timesteps
 from genbench.processes.time_samplers import TIME_SAMPLERS
@@ -68,6 +68,7 @@ class Diffusion(Model):
     paper = "Ho et al. 2020, arXiv 2006.11239"
     network = "denoiser"
     needs: ClassVar[Mapping[str, Mapping[str, Any]]] = {"labels": {"multi_label": True}}
+    methods: ClassVar[Mapping[str, Callable[..., Any]]] = SAMPLERS
     pictures: ClassVar[tuple[str, ...]] = ("denoising", "inversion")
 
     def __init__(

@@ -152,8 +152,10 @@ def _few_times(model: Model, options: Mapping[str, Any]) -> Iterator[list[Fracti
         del model.timesteps  # the instance's own
 
 
-def sampling_costs(model: Model, samplers: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, int]]:
+def sampling_costs(model: Model, samplers: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, int | None]]:
     """NFE, FLOPs and bytes of drawing one image with `model`, which is on the meta device, for each sampler's options.
+
+    NFE and FLOPs of an image are None for a sampler that adapts to what the network answers.
 
     The network is computed there, once for each shape; what lies between its calls, for as many of a sampler's times as
     differ in cost, runs on the CPU, where a small operation is some fifty times cheaper than on the meta device.
@@ -162,7 +164,7 @@ def sampling_costs(model: Model, samplers: Mapping[str, Mapping[str, Any]]) -> d
     network = model.get_submodule(model.network)
     with torch.no_grad(), _each_shape_once(network) as calls:
 
-        def cost(options: Mapping[str, Any], device: torch.device) -> dict[str, int]:
+        def cost(options: Mapping[str, Any], device: torch.device) -> dict[str, int | None]:
             calls.clear()
             noise = StillNoise(torch.zeros(1, dtype=torch.int64, device=device))
             counter = _NoiseCounter(noise)
@@ -171,11 +173,11 @@ def sampling_costs(model: Model, samplers: Mapping[str, Mapping[str, Any]]) -> d
             if tuple(images.shape) != (1, *model.image_shape):
                 raise InputError(f"sample returned shape {tuple(images.shape)}, expected {(1, *model.image_shape)}")
             flops = [call.total for call in calls]
-            times = math.prod(shortened)
+            times, adaptive = math.prod(shortened), model.adaptive(options)
             return {
-                "nfe": int(counter.calls * times),
+                "nfe": None if adaptive else int(counter.calls * times),
                 "flops_per_nfe": flops[0] if flops else 0,
-                "flops_per_image": int(sum(flops) * times),
+                "flops_per_image": None if adaptive else int(sum(flops) * times),
                 "memory_per_image": int(KERNELS * max((call.peak for call in calls), default=0))
                 + BETWEEN * images.nbytes,
                 "stochastic": counter.calls > 0 and noise.draws > counter.at_start,

@@ -33,34 +33,34 @@ def _suites() -> Iterator[Row]:
         }
 
 
-def _models() -> Iterator[Row]:
+def _classes() -> Iterator[tuple[str, Any]]:
+    """Every family of the package by its dotted path."""
     from genbench import models
 
     for module in pkgutil.iter_modules(models.__path__):
         loaded = importlib.import_module(f"{models.__name__}.{module.name}")
         for name, value in vars(loaded).items():
             if inspect.isclass(value) and issubclass(value, models.Model) and value.__module__ == loaded.__name__:
-                needs = " or ".join(value.needs) or "nothing"
-                yield {
-                    "class": f"{module.name}.{name}",
-                    "family": value.family,
-                    "paper": value.paper,
-                    "may be given": needs if value.first_stage is None else f"a trained {value.first_stage}, {needs}",
-                }
+                yield f"{module.name}.{name}", value
+
+
+def _models() -> Iterator[Row]:
+    for path, model in _classes():
+        needs = " or ".join(model.needs) or "nothing"
+        yield {
+            "class": path,
+            "family": model.family,
+            "paper": model.paper,
+            "may be given": needs if model.first_stage is None else f"a trained {model.first_stage}, {needs}",
+        }
 
 
 def _samplers() -> Iterator[Row]:
-    from genbench.processes.samplers import COLD_STEPS, SAMPLERS
-
-    families: tuple[tuple[str, Mapping[str, Callable[..., Any]]], ...] = (
-        ("diffusion.Diffusion", SAMPLERS),
-        ("cold.ColdDiffusion", COLD_STEPS),
-    )
-    for model, functions in families:
-        for name, function in functions.items():
+    for path, model in _classes():
+        for name, function in vars(model).get("methods", {}).items():  # not those of the class that it is derived from
             parameters = inspect.signature(function).parameters.values()
             options = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
-            yield {"method": name, "of": model, "options": ", ".join(options), "what it is": _first_line(function)}
+            yield {"method": name, "of": path, "options": ", ".join(options), "what it is": _first_line(function)}
 
 
 def _extractors() -> Iterator[Row]:

@@ -106,6 +106,7 @@ class Task:
             part = model.get_submodule(name)
             part.load_state_dict(tensors)
             part.requires_grad_(False)
+        model.begin()
         return model
 
     @property

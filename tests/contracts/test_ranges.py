@@ -46,6 +46,7 @@ def signatures() -> dict[str, tuple[Callable[..., Any], tuple[str, ...]]]:
     found: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {}
     for name, model in classes(models, models.Model).items():
         found |= {name: (model, ("image_shape",)), f"{name}.sample": (model.sample, ())}
+        found |= {f"{name}: {method}": (function, ()) for method, function in model.methods.items()}
     found |= {name: (network, FILLED) for name, network in classes(networks, torch.nn.Module).items()}
     tables: list[Mapping[str, Callable[..., Any]]] = [
         SOURCES, FORMATS, SAMPLERS, SCHEDULES, TIME_SAMPLERS, PENALTIES, DEGRADATIONS
