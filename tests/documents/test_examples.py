@@ -86,7 +86,7 @@ def test_quickstart(program: Callable[..., str]) -> None:
 
 def test_own_model(program: Callable[..., str]) -> None:
     program("own_model.py")
-    assert size_of("flow.png") == (238, 238)
+    assert size_of("imle.png") == (238, 238)
 
 
 def test_own_data(program: Callable[..., str], few_steps: Path) -> None:
@@ -120,7 +120,7 @@ def test_the_python_of_the_readme(few_steps: Path) -> None:
 
 
 def test_the_python_of_the_page_about_it(few_steps: Path) -> None:
-    (few_steps / "flow.py").write_text(next(code for code in python_of("README.md") if "class Flow" in code))
+    (few_steps / "imle.py").write_text(next(code for code in python_of("README.md") if "class IMLE" in code))
     api.train(api.load_suite("demo"), "ddpm", folder="results/demo/ddpm/seed0")
     np.save("images.npy", blobs(200)[0])
     save_images(few_steps / "birds.zip", 0, 200)  # a folder of that name

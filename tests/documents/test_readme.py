@@ -26,34 +26,39 @@ def block(language: str, containing: str) -> str:
 
 
 @pytest.fixture
-def flow(tmp_path: Path) -> dict:
+def imle(tmp_path: Path) -> dict:
     """The README's own family in a file of its own, and its entry, narrowed."""
-    (tmp_path / "flow.py").write_text(block("python", "class Flow"))
-    entry = own_code.complete(yaml.safe_load(block("yaml", "flow.py:Flow"))["flow"], tmp_path)
-    entry["model"]["velocity"] |= {"channels": 8, "norm_groups": 4}
+    (tmp_path / "imle.py").write_text(block("python", "class IMLE"))
+    entry = own_code.complete(yaml.safe_load(block("yaml", "imle.py:IMLE"))["imle"], tmp_path)
+    entry["model"]["generator"] |= {"channels": 8}
     entry["training"] |= {"steps": 6, "batch_size": 8}
-    return entry | {"label": "Flow", "description": "", "snapshots": [], "pictures": [], "sample_batch_size": 8}
+    texts = {"label": "IMLE", "description": ""}
+    return entry | texts | {"snapshots": [], "pictures": [], "samplers": {"default": {}}, "sample_batch_size": 8}
 
 
-def test_the_family_of_the_readme_passes_preflight_trains_and_samples(flow: dict, tmp_path: Path) -> None:
-    found = check_entry(flow, DATA)
-    assert {name: cost["nfe"] for name, cost in found["samplers"].items()} == {"euler-50": 50, "euler-10": 10}
+def test_the_family_of_the_readme_passes_preflight_trains_and_samples(imle: dict, tmp_path: Path) -> None:
+    found = check_entry(imle, DATA)
+    assert {name: cost["nfe"] for name, cost in found["samplers"].items()} == {"default": 1}
     out = tmp_path / "model.safetensors"
-    train(flow, *blobs(32), data_sha256="d", seed=0, out=out, device=torch.device("cpu"))
+    train(imle, *blobs(32), data_sha256="d", seed=0, out=out, device=torch.device("cpu"))
     model, _ = load_model(out)
-    images = model.sample(Noise(torch.arange(3)), steps=4)
+    images = model.sample(Noise(torch.arange(3)))
     assert images.shape == (3, *IMAGE_SHAPE)
-    torch.testing.assert_close(model.sample(Noise(torch.arange(1, 3)), steps=4), images[1:], rtol=0, atol=1e-4)
+    torch.testing.assert_close(model.sample(Noise(torch.arange(1, 3))), images[1:], rtol=0, atol=1e-4)
 
 
-def test_a_perfect_velocity_flows_straight_to_the_data(flow: dict) -> None:
-    from genbench.models import build
+def test_the_loss_of_the_readmes_family_is_the_distance_to_the_nearest_candidate(imle: dict) -> None:
+    from genbench.models import Batch, build
 
-    model = build(flow["model"], IMAGE_SHAPE)
-    x0 = torch.zeros(2, *IMAGE_SHAPE) + 0.3
-    start = Noise(torch.arange(2)).normal(*IMAGE_SHAPE)
-    model.velocity.register_forward_hook(lambda module, inputs, output: start - x0)
-    torch.testing.assert_close(model.sample(Noise(torch.arange(2)), steps=7), x0, rtol=0, atol=1e-5)
+    model = build(imle["model"], IMAGE_SHAPE).eval()
+    images = torch.from_numpy(blobs(3)[0]).permute(0, 3, 1, 2) / 127.5 - 1
+    ((name, loss),) = model.losses(Batch(images, torch.zeros(3, dtype=torch.int64), Noise(torch.arange(3))), 0)
+    distances = [
+        min((model.generator(z[None])[0] - image).square().sum() for z in candidates)
+        for image, candidates in zip(images, Noise(torch.arange(3)).normal(20, 16), strict=True)
+    ]
+    assert name == "generator"
+    torch.testing.assert_close(loss, torch.stack(distances).mean())
 
 
 def test_every_file_that_the_readme_names_exists() -> None:
