@@ -63,6 +63,9 @@ def test_every_entry_of_every_suite_builds_runs_and_samples_at_full_size(path: P
         assert sum(model.parameters.values()) > 0
         assert model.training_memory_bytes > 16 * sum(model.parameters.values())
         for sampler in model.samplers.values():
+            if "tolerance" in sampler.options:  # it adapts
+                assert sampler.nfe is sampler.flops_per_image is sampler.walk is None
+                continue
             assert sampler.nfe >= 1
             assert sampler.flops_per_image >= sampler.flops_per_nfe * sampler.nfe * 0.99
     json.dumps(result.content(), allow_nan=False)

@@ -66,6 +66,7 @@ COLD = {
     "time_input": "fraction",
     "mixture_components": 2,
 }
+FLOW = {"class": "flow.Flow", "matched": 4, "velocity": DDPM["denoiser"] | {"dropout": 0.0}}
 MODELS = {
     "gan": GAN,
     "lsgan-r1": GAN | {"objective": "lsgan", "penalty": "r1"},
@@ -75,6 +76,7 @@ MODELS = {
     "ddpm": DDPM,
     "ddgan": DDGAN,
     "cold": COLD,
+    "flow": FLOW,
 }
 # A suite but for its models.
 SUITE = {
