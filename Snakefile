@@ -69,8 +69,8 @@ onsuccess:
 
 
 onerror:
-    failures = failed_jobs()
-    print(outcome.failed(failures, report_so_far() if failures else None), file=sys.stderr)
+    failures = [] if STOP.seen else failed_jobs()
+    print(outcome.failed(failures, report_so_far() if failures else None, command_line()), file=sys.stderr)
 
 
 call_also_as_a_module()

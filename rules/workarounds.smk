@@ -1,12 +1,19 @@
 # What Snakemake and its plugins lack, each with the version that it was seen in, and the issue of its project. One is not
 # here, as it is only an order of lines: Snakefile states `wildcard_constraints` before the rules, since Snakemake 9.27 adds
 # what comes later to patterns of files, but not to those of objects in a cloud (no issue known).
+import shlex
 import sys
 
 from snakemake.io import IOFile
+from snakemake.logging import logger
 
 from genbench.files.changes import state
 from genbench.reporting import outcome
+from genbench.reporting.stops import STOP
+
+# Snakemake 9.27 reports every job that it stops on Ctrl-C as an error in its rule, with its whole shell text, and ends with
+# a WorkflowError. No issue known.
+logger.addFilter(STOP)
 
 if "snakemake_storage_plugin_s3" in sys.modules:
     from snakemake_storage_plugin_s3 import StorageObject
@@ -42,6 +49,13 @@ def both(handler, own):
         own()
 
     return call
+
+
+def command_line():
+    """The command that goes on, where it is Snakemake's own: `genbench run` states its own."""
+    path = Path(sys.argv[0])
+    own = "snakemake" in (path.name, path.parent.name)
+    return shlex.join(["snakemake", *sys.argv[1:]]) if own else None
 
 
 UNSEEN = object()  # as a parameter: Snakemake records and compares only plain values

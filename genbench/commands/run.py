@@ -51,9 +51,13 @@ def command(
 
     Stop it at any time with Ctrl-C: the same command goes on from the last save.
     """
+    from genbench.reporting.stops import STOP
     from genbench.suites.workflow import how_to_go_on, run_workflow
 
     status = run_workflow(suites or [], config or [], options or [])
+    if status and STOP.seen:
+        typer.echo(f"genbench run: stopped, with nothing lost. {how_to_go_on(sys.argv[1:])}", err=True)
+        raise typer.Exit(status)
     if status:
         typer.echo(f"genbench run: not finished, for the reason above. {how_to_go_on(sys.argv[1:])}", err=True)
         raise typer.Exit(status)

@@ -12,6 +12,7 @@ from genbench.errors import InputError
 from genbench.reporting.numerals import one_line
 
 LONGEST = 400  # letters of a reason
+SHOWN = 8  # lines of a log that say how it ended
 UNREADABLE = (InputError, OSError)  # what a damaged file, or one that may not be read, raises
 # Of each step: the record that it ends with, its logs, and what it is called.
 TRAINING = ("training.json", ("logs/train.log", "logs/import.log"), "training")
@@ -35,16 +36,31 @@ def reason(folder: Path, record: str, logs: tuple[str, ...], step: str) -> str |
     """Why a step has not written its `record`; None if it has. The newest of its logs says so."""
     if (folder / record).exists():
         return None
-    found = sorted((path for log in logs for path in folder.glob(log)), key=lambda path: path.stat().st_mtime)
-    text = found[-1].read_text(encoding="utf-8", errors="replace").strip() if found else ""
-    if not text:
+    lines = _log(folder, logs)
+    if not lines:
         return f"{step} has not begun: there is no {record}"
-    last = one_line(text.splitlines()[-1].strip())[:LONGEST]
+    last = one_line(lines[-1].strip())[:LONGEST]
     if last.startswith("error: "):
         return f"{step} failed: {last.removeprefix('error: ')}"
     if re.match(r"[\w.]*(Error|Exception|Exit)\b", last):
         return f"{step} failed: {last}"
     return f"{step} is not finished; its log ends with: {last}"
+
+
+def ending(run: Path, place: Path) -> list[str]:
+    """The last lines of the log of the first step that is missing of a row, whose samples are in the folder `place` of
+    a training `run`; none where it has not begun."""
+    for folder, (record, logs, _) in ((run, TRAINING), *((place, step) for step in DRAWING)):
+        if not (folder / record).exists():
+            return [one_line(line)[:LONGEST] for line in _log(folder, logs)[-SHOWN:]]
+    return []
+
+
+def _log(folder: Path, logs: tuple[str, ...]) -> list[str]:
+    """The lines of the newest of these logs, without empty ones."""
+    found = sorted((path for log in logs for path in folder.glob(log)), key=lambda path: path.stat().st_mtime)
+    text = found[-1].read_text(encoding="utf-8", errors="replace") if found else ""
+    return [line for line in text.splitlines() if line.strip()]
 
 
 def unreadable(step: str, error: Exception, root: Path) -> str:

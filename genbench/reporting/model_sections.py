@@ -60,6 +60,8 @@ def model_section(report: Report, model: str, number: int) -> Section:
             for draw in report.draws_of[model]
         ],
         packages=[] if versions == report.packages else versions,
+        endings=results.endings.get(model, {}),
+        go_on=f"uv run snakemake {_options(report)}",
     )
 
 
@@ -72,7 +74,11 @@ def commands(report: Report, model: str, commits: list[str]) -> Iterator[str]:
         report.root / model / f"seed{draw['seed']}" / draw["checkpoint"] / draw["sampler"] / "metrics.json"
         for draw in report.draws_of[model]
     ]
+    yield " \\\n    ".join(["uv run snakemake", *(shlex.quote(str(target)) for target in targets), _options(report)])
+
+
+def _options(report: Report) -> str:
+    """The options of Snakemake that name the suite."""
     suite = report.preflight.suite_argument or report.preflight.suite  # a name in suites/, or a path
     options = f"--cores all --resources gpu=1 --config suite={shlex.quote(suite)}"
-    options += f" scale={report.preflight.scale:g}" if report.preflight.scale else ""
-    yield " \\\n    ".join(["uv run snakemake", *(shlex.quote(str(target)) for target in targets), options])
+    return options + (f" scale={report.preflight.scale:g}" if report.preflight.scale else "")

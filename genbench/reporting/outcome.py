@@ -16,6 +16,7 @@ from genbench.reporting.columns import NFE, TIME, metric_columns, own_metrics
 from genbench.reporting.numerals import count
 
 SHOWN = 3  # rows of each suite
+LAST = 5  # lines of a failed job's log
 
 
 class FailedJob(NamedTuple):
@@ -96,16 +97,18 @@ def made(report: Path, suites: Iterable[str]) -> str:
     return "\n".join([*lines, f"Its numbers: {tables} beside it"] if tables else lines)
 
 
-def failed(jobs: Iterable[FailedJob], report: Path | None = None) -> str:
-    """Which jobs failed and why, where their logs are, and how to go on; no jobs: the run was stopped.
+def failed(jobs: Iterable[FailedJob], report: Path | None = None, again: str | None = None) -> str:
+    """Which jobs failed and why, how their logs end and where they are, and how to go on; no jobs: the run was stopped.
 
-    report: the first page over what there is, where one could be made.
+    report: the first page over what there is, where one could be made. again: the command that goes on, where it is
+    known.
     """
     lines, reasons = [""], []
     for job in sorted(jobs):
         reasons.append(reason(job.logs))
         lines.append(f"Failed: {job.rule} {job.label}".rstrip())
         lines += [f"  {reasons[-1]}"] if reasons[-1] else []
+        lines += [f"  | {line}" for line in ending(job.logs) if line != reasons[-1]]
         lines += [f"  its log: {os.path.abspath(log)}" for log in job.logs]
     if not reasons:
         lines.append("Stopped before the end.")
@@ -121,7 +124,18 @@ def failed(jobs: Iterable[FailedJob], report: Path | None = None) -> str:
             "What is finished is kept, and a training goes on from its last save: "
             "run the same command again to continue."
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, f"To go on: {again}"] if again else lines)
+
+
+def ending(logs: Iterable[str | os.PathLike[str]]) -> list[str]:
+    """The last lines of the first of these logs that can be read."""
+    for log in logs:
+        try:
+            lines = Path(log).read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            continue
+        return [line.rstrip() for line in lines if line.strip()][-LAST:]
+    return []
 
 
 def reason(logs: Iterable[str | os.PathLike[str]]) -> str | None:

@@ -1,7 +1,7 @@
 """Read what the rules wrote for one suite into one tidy table: a row for each model, seed, checkpoint and sampler."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -19,7 +19,7 @@ from genbench.records.timing import Timing
 from genbench.records.training import Training
 from genbench.reporting.columns import info_of
 from genbench.reporting.histories import checked_history, terms_of
-from genbench.reporting.missing import UNREADABLE, left_out, undrawn, unreadable, untrained, without_numbers
+from genbench.reporting.missing import UNREADABLE, ending, left_out, undrawn, unreadable, untrained, without_numbers
 from genbench.reporting.pictures import open_picture
 from genbench.reporting.row import (
     OF_SAMPLES,
@@ -65,6 +65,7 @@ class Results:
     bound_terms: for each model with a likelihood a table of seed, t, value (bits per dimension), t rising.
     provenance: one row per file: stage, model, device, and the keys of Provenance.
     remarks: what could not be read of the real images.
+    endings: for each model that is not finished how the logs end, by what is missing.
     """
 
     preflight: Plan
@@ -80,6 +81,7 @@ class Results:
     extractors: Mapping[str, Mapping[str, Any]]
     provenance: pd.DataFrame
     remarks: Sequence[str] = ()
+    endings: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
 
 
 def read_results(preflight_path: Path, root: Path) -> Results:
@@ -110,6 +112,7 @@ def read_results(preflight_path: Path, root: Path) -> Results:
         extractors=reader.extractors,
         provenance=pd.DataFrame(reader.origins),
         remarks=reader.remarks,
+        endings=reader.endings,
     )
 
 
@@ -124,6 +127,7 @@ class Reader:
         self.grids: dict[Draw, Path] = {}
         self.pictures: dict[str, dict[str, Path]] = {}
         self.bound_terms: dict[str, list[pd.DataFrame]] = {}
+        self.endings: dict[str, dict[str, list[str]]] = {}  # by model and what is missing: how its log ends
         self.metrics: dict[str, None] = {}  # an ordered set
         self.own: dict[str, MetricInfo] = {}
         self.extractors: dict[str, Mapping[str, Any]] = {}
@@ -194,6 +198,9 @@ class Reader:
                     continue
                 except UNREADABLE as error:
                     missing = unreadable("result", error, self.root)
+            lines = ending(run, run / draw.checkpoint / draw.sampler)
+            if lines and lines not in self.endings.setdefault(model, {}).values():
+                self.endings[model][f"seed {seed}" if why else f"seed {seed}, {draw.sampler}"] = lines
             self.rows.append(without_numbers(known, missing, len(entry.seeds or self.preflight.seeds) > 1))
 
     def read_draw(self, draw: Draw, known: Mapping[str, Any], training: Training, speed: Speed) -> dict[str, Any]:

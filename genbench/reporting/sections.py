@@ -34,7 +34,8 @@ class Section:
 
     numbers: of the checkpoints shown; samples_differ: whether they are judged by different numbers of samples;
     left_out: how many checkpoints are not shown. draws: for each compared row what makes it again, by name. packages:
-    the versions that made it, where they are not those of the whole suite.
+    the versions that made it, where they are not those of the whole suite. endings: of what has no numbers, the last
+    lines of the log, by its name; go_on: the command that does the rest.
     """
 
     name: str
@@ -52,6 +53,8 @@ class Section:
     commands: Sequence[str]
     draws: Sequence[tuple[str, Sequence[tuple[str, str]]]]
     packages: Sequence[tuple[str, str]]
+    endings: Mapping[str, Sequence[str]]
+    go_on: str
 
     @property
     def measured(self) -> list[Column]:

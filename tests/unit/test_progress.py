@@ -16,6 +16,7 @@ from genbench.machine import progress
 from genbench.machine.progress import Progress
 from genbench.records.plan import Plan
 from genbench.reporting.outcome import FailedJob, failed, made, ranking, reason
+from genbench.reporting.stops import Stop
 from genbench.suites.cost_table import show
 
 ROOT = Path(__file__).parents[2]
@@ -173,10 +174,30 @@ def test_a_failure_with_a_reason_is_not_to_be_repeated(tmp_path):
     assert "Failed: train diverged\n  error: the loss is not finite at step 4\n" in text
     assert f"The report of what there is:  {tmp_path / 'index.html'}\n" in text
     assert "fails again until that has changed" in text
+    assert "  | 22:45 step 3\n" in text  # how its log ends; the reason is not repeated
+    assert text.count("the loss is not finite") == 1
+    assert failed(found[:1], again="snakemake --cores 2").endswith("\nTo go on: snakemake --cores 2")
     assert "to continue" not in text
     text = failed(found[1:2])
     assert "run the same command again to continue" in text
     assert "fails again" not in text
+
+
+def test_a_stop_reads_as_a_stop() -> None:
+    said, log = [], logging.Logger("snakemake")
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    log.addHandler(handler)
+    log.addFilter(stop := Stop())
+    log.error("Error in rule train:")
+    assert not stop.seen
+    log.info("Terminating processes on user request, this might take some time.")
+    log.error("Error in rule sample:")
+    log.info("Complete log(s): x")
+    assert stop.seen
+    assert said == [
+        "Error in rule train:", "Stopping: jobs save what they have, which may take a minute.", "Complete log(s): x"
+    ]  # fmt: skip
 
 
 def test_every_rule_says_in_one_line_what_it_does() -> None:

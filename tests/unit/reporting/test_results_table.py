@@ -139,7 +139,10 @@ def test_what_is_missing_is_a_row_with_its_reason(tmp_path, optional, record, lo
     assert not any(row.remarks for row in table.rows[:-1])
     assert results.rows["missing"].dropna().tolist() == [reason]
     if optional:
-        assert reason in check_page(render(folder) / "demo.html").text
+        page = check_page(render(folder) / "demo.html").text
+        assert reason in page
+        assert ("The log of seed 0" in page) == ("This does the rest" in page) == bool(log)
+        assert all(line in page for line in text.splitlines())  # how the log ends
         csv = pd.read_csv(folder.parent / "report/demo.csv").set_index("model")
         assert csv.loc["gan", "remarks"] == reason
         assert f"without numbers: GAN: {reason}" in made(folder.parent / "report", ["demo"])
