@@ -14,6 +14,7 @@ from snakemake.exceptions import WorkflowError
 from genbench import errors, own_code, tracking
 from genbench.files.downloads import existing_path
 from genbench.files.hub import format_options
+from genbench.files.roots import link
 from genbench.data.given import given_entry
 from genbench.data.objects import labels_path
 from genbench.machine.checkout import is_checkout
@@ -34,6 +35,8 @@ try:
     if not STORED:
         check_folders("results", "resources")
     config.update(Config.from_snakemake(config))
+    for name in ("results", "resources"):
+        link(name, config[f"{name}_root"])
     FILES = {suite["name"]: (path, suite) for path, suite in load_suites(config["suite"], config).items()}
     REFERENCES = {name: references(name, config["reference"], STORED) for name in FILES}
     OWN_CODE = own_code.allowed()

@@ -28,6 +28,17 @@ rule sample_features:
         " --out {output:q} --device {resources.device} --threads {threads} 2>&1 | tee -ai {log:q}"
 
 
+# The same where the features of all rows would take much disk: they go once the metrics are computed from them.
+use rule sample_features as sample_features_for_now with:
+    output:
+        temp(f"{DRAW}/features/{{extractor}}.npz"),
+    wildcard_constraints:
+        suite=any_of(name for name, suite in SUITES.items() if not runs.keeps_features(suite, config["keep_features"])),
+
+
+ruleorder: sample_features_for_now > sample_features
+
+
 # `ancient` statistics would hide a change of parameters: Snakemake 9 does not look at those of a job that has ancient
 # input from a job that runs.
 rule evaluate:
@@ -48,6 +59,7 @@ rule evaluate:
         f"{DRAW}/logs/evaluate.log",
     benchmark:
         f"{DRAW}/benchmarks/evaluate.tsv"
+    priority: 1000  # before more samples are drawn, whose features would wait
     conda:
         "../envs/metrics.yaml"
     threads: 1

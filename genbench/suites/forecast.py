@@ -98,8 +98,13 @@ def _model(entry: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def left(found: Iterable[Job]) -> list[Job]:
-    """The jobs whose files are not there yet."""
-    return [job for job in found if not os.path.exists(job.path)]
+    """The jobs whose files are not there yet; features are no longer needed where their metrics are."""
+    return [job for job in found if not (os.path.exists(job.path) or _is_used_up(job))]
+
+
+def _is_used_up(job: Job) -> bool:
+    folder = os.path.dirname(os.path.dirname(job.path))
+    return job.rule == "sample_features" and os.path.exists(f"{folder}/metrics.json")
 
 
 def seconds_of(found: Iterable[Job], cores: int) -> float:

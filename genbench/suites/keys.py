@@ -116,6 +116,13 @@ class Config(Keys):
     """Training seeds; null takes the suite's."""
     num_samples: NumImages | None = None
     """Images drawn from each model; null takes the suite's."""
+    keep_features: bool | None = None
+    """Whether features of samples stay once their metrics are computed; null keeps them where all of a suite's take
+    less than 10 GB. Metrics that change later need them again."""
+    results_root: FilePath | None = None
+    """Where results are kept, such as a folder on a scratch disk, to which ./results then links; null is ./results."""
+    resources_root: FilePath | None = None
+    """Likewise of ./resources."""
     scale: InnerShare | None = None
     """A smaller one of the suite: this share of each training, with its warm-ups, averages and snapshots, and of the
     samples, without samplers of very many evaluations. Its results have folders and a page of their own; null makes
@@ -143,13 +150,16 @@ class Config(Keys):
         }
         paths = {
             key: str(values[key])
-            for key in ("suite", "data_root", "weights_root", "reference", "only")
+            for key in ("suite", "data_root", "weights_root", "reference", "only", "results_root", "resources_root")
             if type(values.get(key)) is int
         }
         if isinstance(numbers.get("seeds"), int | str):
             raise InputError(f"config: seeds: found {numbers['seeds']!r}, expected a list such as [0, 1, 2]")
-        if values.get("scale") in ("null", "~"):
-            numbers["scale"] = None
+        if str(values.get("keep_features")).lower() in ("true", "false"):  # from the command line it is text
+            numbers["keep_features"] = str(values["keep_features"]).lower() == "true"
+        for key in ("scale", "keep_features", "results_root", "resources_root"):
+            if values.get(key) in ("null", "~"):
+                numbers[key] = None
         if isinstance(numbers.get("extractors"), str):
             numbers["extractors"] = [numbers["extractors"]]
         return cls.complete({**values, **numbers, **paths}, "config")

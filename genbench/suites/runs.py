@@ -13,6 +13,7 @@ from genbench.suites.load import ONLY, QUANTISATION, checkpoints, is_asked, patt
 RUN = "results/{suite}/{model}/seed{seed}"
 DRAW = f"{RUN}/{{checkpoint}}/{{sampler}}"
 SPEED = "results/{suite}/{model}/speed.json"
+LARGE = 10e9  # bytes of features of samples, all rows of a suite together, that do not stay
 FINAL = "final"  # the checkpoint at a training's end; the others are step-N
 
 Suite = Mapping[str, Any]
@@ -88,6 +89,17 @@ def neighbour_metric(suite: Suite) -> str:
 
 
 # --- Files of a suite's report ----------------------------------------------------------------------------------------
+
+
+def keeps_features(suite: Suite, asked: bool | None) -> bool:
+    """Whether the features of samples stay once metrics are computed: as asked, or if all of a suite's are small."""
+    if asked is not None:
+        return asked
+    from genbench.features import EXTRACTORS
+
+    values = sum(EXTRACTORS[name].dim for name in suite["evaluation"]["extractors"] if name in EXTRACTORS)
+    images = sum(num_samples(suite, draw.entry, draw.checkpoint) for draw in draws(suite))
+    return 4 * values * images < LARGE
 
 
 def run_files(suite: Suite, name: str, *kinds: str) -> list[str]:
