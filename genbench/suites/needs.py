@@ -20,7 +20,7 @@ from genbench.machine.memory import available_memory, in_words
 from genbench.machine.precision import native_to_processor
 from genbench.metrics.metric import INCEPTION
 from genbench.suites.load import checkpoints
-from genbench.suites.runs import draws, has_test_images, num_samples, runs
+from genbench.suites.runs import draws, has_test_images, keeps_features, num_samples, runs
 
 FLOAT = 4  # bytes
 # What metrics take beside the features themselves, as measured at 5,000 to 20,000 rows of 128 to 3,056 columns.
@@ -96,7 +96,11 @@ def shortages(
 
 
 def files(suite: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
-    """(what it is, path, bytes) of all that takes room: samples, features, weights, images. The rest is small."""
+    """(what it is, path, bytes) of all that takes room: samples, features, weights, images. The rest is small.
+
+    Features of samples are left out where they go once their metrics are computed.
+    """
+    stay = keeps_features(suite, None)
     image = _size(known["image_shape"])
     resources = f"resources/{suite['dataset']['name']}"
     for split, count in known["images"].items():
@@ -113,7 +117,7 @@ def files(suite: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[tuple[
     for draw in draws(suite):
         count = num_samples(suite, draw.entry, draw.checkpoint)
         yield "samples", f"{draw.folder}/samples.npz", count * (image + 8)  # and the seed of each
-        for extractor in suite["evaluation"]["extractors"]:
+        for extractor in suite["evaluation"]["extractors"] if stay else ():
             yield "features", f"{draw.folder}/features/{extractor}.npz", count * _row(extractor, known)
 
 

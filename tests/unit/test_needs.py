@@ -21,7 +21,7 @@ from genbench.features import EXTRACTORS
 from genbench.features.published_weights import WeightFile
 from genbench.machine import devices
 from genbench.models import build
-from genbench.suites import needs
+from genbench.suites import needs, runs
 from genbench.suites.load import checkpoints, load_suite
 from genbench.suites.needs import evaluation_memory, facts, files, shortages
 from genbench.suites.preflight import check_suite
@@ -54,7 +54,16 @@ def cifar10() -> tuple[dict, dict]:
     return suite, facts(describe(suite["dataset"], "none"), models)
 
 
-def test_cifar10_writes_187_gb_of_features_beside_its_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cifar10_keeps_no_features_of_its_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    suite, known = cifar10()
+    kinds = {what for what, path, _ in files(suite, known) if path.startswith("results/")}
+    assert kinds == {"samples", "weights"}
+    set_machine(monkeypatch, disk=100)
+    assert not [line for line in shortages(suite, known) if line.startswith("disk")]
+
+
+def test_cifar10_would_write_187_gb_of_features_beside_its_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "LARGE", 1e12)  # so that all stay
     suite, known = cifar10()
     sizes: dict[str, int] = {}
     for what, path, size in files(suite, known):
