@@ -1,7 +1,8 @@
 """How often the 95 % intervals of one set of features hold the mean over redraws, and what they cost: by simulation.
 
     python -m benchmarks.coverage
-    python -m benchmarks.coverage --features resources/mnist/features/classifier-train.npz
+    python -m benchmarks.coverage --features resources/mnist/features/train-classifier.npz
+    python -m benchmarks.coverage --cost
 
 Real and generated features are drawn again and again from the same two distributions, by default from two that are
 alike, near or apart: Gaussian ones, and Gaussian ones behind a ReLU. With --features, a file of real images' features,
@@ -9,20 +10,23 @@ both sets are parts of it, and generated ones of some classes only, or blurred b
 """
 
 import argparse
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genbench.metrics import EvaluationOptions, Features, evaluate_features
-from genbench.metrics.intervals import deviation
+from genbench.metrics import METRICS, EvaluationOptions, Features, evaluate_features
+from genbench.metrics.intervals import deviation, groups_of
 
 Array = NDArray[np.float32]
 Draw = Callable[[np.random.Generator, int], Array]
 INFO = {"extractor": {"name": "classifier"}, "images_sha256": "fake"}
 HELD_OUT = {**INFO, "images_sha256": "test"}
 CLASSES = 10
+COSTLY = ("fd", "fd_infinity", "kid", "precision", "classifier_score")
 
 
 def gaussian(dim: int, apart: float, relu: bool) -> Draw:
@@ -95,11 +99,38 @@ def rows(trials: int, path: Path | None) -> Iterator[tuple[str, dict[str, tuple[
                 yield what, covered(gaussian(dim, 0, relu), drawn, 1000, count, trials)
 
 
+def cost(count: int, dim: int, rounds: int) -> dict[str, float]:
+    """By metric: the processor's time with intervals, over that without: the medians of some rounds, in turn."""
+    random, draw = np.random.default_rng(0), gaussian(dim, 0.2, True)
+    real, fake = as_features(draw(random, count)), as_features(draw(random, count))
+    found: dict[str, list[list[float]]] = {}
+    options, known = EvaluationOptions(), dict[str, tuple[NDArray[np.float64], ...]]()
+    evaluate_features(real, fake, options, True, known=known)  # what is of the real images only
+    chosen = [[METRICS[name]] for name in COSTLY] + [list(METRICS.values())]
+    for _ in range(rounds):
+        for metrics in chosen:
+            times = []
+            for without in (groups_of, lambda count, labels=None: None):
+                with mock.patch("genbench.metrics.intervals.groups_of", without):
+                    start = time.process_time()
+                    evaluate_features(real, fake, options, True, metrics=metrics, known=known)
+                    times.append(time.process_time() - start)
+            found.setdefault(metrics[0].name if len(metrics) == 1 else "all together", []).append(times)
+    medians = {name: np.median(times, axis=0) for name, times in found.items()}
+    return {name: float(with_them / without) for name, (with_them, without) in medians.items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=300, help="redraws of each kind")
     parser.add_argument("--features", type=Path, metavar="FILE.npz", help="of real images, from extract_features.py")
+    parser.add_argument("--cost", action="store_true", help="measure what intervals cost instead")
     args = parser.parse_args()
+    if args.cost:
+        for count, dim in ((2000, 128), (10_000, 128), (5000, 1024)):
+            ratios = ", ".join(f"{name} {ratio:.2f}" for name, ratio in cost(count, dim, rounds=3).items())
+            print(f"{count:,} images, {dim} features: time with intervals over time without: {ratios}", flush=True)
+        return
     for number, (name, found) in enumerate(rows(args.trials, args.features)):
         if not number:
             print("| drawn | " + " | ".join(found) + " |\n| --- |" + " --- |" * len(found), flush=True)
