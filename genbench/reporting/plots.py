@@ -18,7 +18,19 @@ from numpy.typing import NDArray
 from genbench.reporting.cells import Cell, rank
 from genbench.reporting.columns import NFE, TIME, TRAINING_TIME, Column
 from genbench.reporting.curves import scale_log_x
-from genbench.reporting.drawing import HUES, MARKERS, SOFT, STYLE, Plot, around, blank, legible, scale_values, to_svg
+from genbench.reporting.drawing import (
+    HUES,
+    LINE,
+    MARKERS,
+    SOFT,
+    STYLE,
+    Plot,
+    around,
+    blank,
+    legible,
+    scale_values,
+    to_svg,
+)
 from genbench.reporting.numerals import Number, significant
 from genbench.reporting.table import Row, Table
 
@@ -94,7 +106,8 @@ def quality_against_cost(table: Table, size: tuple[Number, Number], cost: Column
         axes.set_xlabel(AXES[cost])
         axes.set_ylabel(legible(lead.label) + (f", {lead.direction} is better" if lead.direction else ""))
         axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=max(1, legend_columns), handletextpad=0.1)
-        taken = [] if floor is None else [draw_floor(figure, axes, floor)]
+        band = ((table.floor or {})[lead.key].std or 0) * lead.scale if table.floor else 0
+        taken = [] if floor is None else [draw_floor(figure, axes, floor, band)]
         label_points(figure, axes, points, taken)
         tooltips = [f"{row.name}: {row.cells[lead.key].text}, {row.cells[cost.key].text}" for row in rows]
         return to_svg(figure, f"{lead.label} against the {AXES[cost]}: {', '.join(row.name for row in rows)}", tooltips)
@@ -138,14 +151,17 @@ def scale_time(axes: Axes, seconds: Sequence[Number]) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: TICKS.get(tick, f"{tick:g} s")))
 
 
-def draw_floor(figure: Figure, axes: Axes, floor: Number) -> BboxBase:
+def draw_floor(figure: Figure, axes: Axes, floor: Number, band: Number = 0) -> BboxBase:
     """The line of real images; where it is so far off that it would squeeze the points, only its value at that edge.
 
-    Returns the place of the text.
+    band: a standard deviation to both sides of it. Returns the place of the text.
     """
     figure.draw_without_rendering()
     _, height = axes.transAxes.inverted().transform(axes.transData.transform((axes.get_xlim()[0], floor)))
     if -0.5 < height < 1.5:
+        if band > 0:
+            low = max(floor - band, floor / 2) if floor > 0 else floor - band  # a logarithmic axis has no 0
+            axes.axhspan(low, floor + band, color=LINE, zorder=0)
         axes.axhline(floor, color=SOFT, linewidth=1.2, linestyle=(0, (1, 2)))
         text = axes.text(1, floor, "real images", transform=axes.get_yaxis_transform(), va="bottom")
     else:

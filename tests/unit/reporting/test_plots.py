@@ -58,7 +58,11 @@ def test_a_plot_has_the_unit_of_its_label(demo):
 
 def test_real_images_far_off_do_not_squeeze_the_points(demo):
     table = table_of(demo)
-    assert ">real images<" in str(quality_against_cost(table, (10, 5)))
+    plain = str(quality_against_cost(table, (10, 5)))
+    assert ">real images<" in plain
+    table.floor["fd_classifier"].std = 0.4
+    banded = str(quality_against_cost(table, (10, 5)))
+    assert banded.count("fill: var(--line)") == plain.count("fill: var(--line)") + 1
     for value, text in ((-1000.0, "↓ real images -1,000"), (2345.0, "↑ real images 2,345")):
         table.floor["fd_classifier"].value = value
         assert f">{text}<" in str(quality_against_cost(table, (10, 5)))
