@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from entries import DDGAN, DDPM, FLOW, GAN, MODELS, VAE, blobs
+from entries import DDGAN, DDPM, GAN, MODELS, VAE, blobs
 from pretended_gpu import pretended_gpu
 from processors import pretend
 
@@ -46,13 +46,11 @@ TRAININGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "ddpm-labels": (DIFFUSION | LABELLED, {"flip": True}),
     "ddgan": (DDGAN | {"r1_every": 2}, {"batch_size": 20}),
     "diffusevae": (DIFFUSEVAE, {}),
-    "reflow": ({"class": "flow.Reflow", "teacher": FLOW, "pair_steps": 2}, {}),
     "accumulate-clip": (GAN, {"batch_size": 36, "accumulate": 2, "clip_norm": 0.01, "optimizer": CLIPPED}),
     "uneven": (VAE, {"batch_size": 13, "validate_every": 2}),
     "fp16": (DIFFUSION, {"precision": "fp16"}),
     "fp16-overflow": (VAE, {"precision": "fp16"}),  # the loss is a sum: too large for the first scales, and all skip
 }
-FIRST_STAGES = {"diffusevae": "vae", "reflow": "flow"}
 ON_PRETENDED_GPU = [name for name, (_, training) in TRAININGS.items() if "precision" not in training]  # no autocast
 COMMON: dict[str, Any] = {"batch_size": 16, "log_every": 1, "sync_batch_norm": True, "precision": "fp32"}
 
@@ -90,7 +88,7 @@ def train_all(
                 out=out / name / "model.safetensors",
                 snapshots=[0],
                 held_out=held_out if recipe.get("validate_every") else None,
-                first_stage=out / FIRST_STAGES[name] / "model.safetensors" if name in FIRST_STAGES else None,
+                first_stage=out / "vae" / "model.safetensors" if name == "diffusevae" else None,
                 device=device,
             )
 
