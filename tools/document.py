@@ -1,5 +1,5 @@
 """Write what is read from the code: every key of a suite, every metric and the functions for Python in docs/, and
-schemas/ for editors. `--check` only compares.
+schemas/ for editors; and what is read from reference/: the README's table. `--check` only compares.
 
 A part stands between `<!-- written by tools/document.py: NAME -->` and `<!-- end -->`; all else is left as it is. Keys
 come from genbench/suites/keys.py and from the signatures that a suite's entries are checked against, their meanings
@@ -40,6 +40,7 @@ from genbench.suites.keys import Config, Suite
 from genbench.suites.language import LanguageSuite
 from genbench.training.recipe import OptimizerConfig, TrainConfig
 from tools import records, schemas
+from tools.reference_results import reference_table
 from tools.signatures import FILLED, classes, default_of, meanings, parameters
 
 ROOT = Path(__file__).parents[1]
@@ -272,6 +273,7 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "evaluation options": lambda: describe(EvaluationOptions, "EvaluationOptions"),
     "metrics": all_metrics,
     "extractors": all_extractors,
+    "reference results": lambda: reference_table("mnist-equal"),
     **{f"record: {name}": partial(record_keys, record, True) for name, record in records.FILES.items()},
     **{f"part: {name}": partial(record_keys, record, False) for name, record in records.PARTS.items()},
 }
@@ -291,7 +293,7 @@ def written(text: str) -> str:
 def contents() -> dict[Path, str]:
     """What each of the documents and schemas should hold."""
     documents = {}
-    for path in (ROOT / "docs").glob("*.md"):
+    for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         with place(path.name):
             documents[path] = written(path.read_text(encoding="utf-8"))
     return documents | {ROOT / "schemas" / name: text for name, text in schemas.exported().items()}

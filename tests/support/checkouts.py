@@ -74,6 +74,7 @@ def check_out(folder: Path, **suites: Mapping[str, Any]) -> Path:
                 shutil.copy2(ROOT / compiled, folder / compiled)
     for name, suite in suites.items():
         (folder / f"suites/{name}.yaml").write_text(yaml.safe_dump(suite))
+        (folder / f"reference/{name}.json").unlink(missing_ok=True)  # it is of the suite that was here
     return folder
 
 

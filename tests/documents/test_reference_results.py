@@ -1,0 +1,124 @@
+"""The README's table and the gallery, made from records of results."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from genbench.errors import InputError
+from genbench.records.plan import DataSet
+from genbench.records.reference import (
+    FORMAT,
+    RecordedDraw,
+    RecordedModel,
+    RecordedSampler,
+    RecordedTraining,
+    Reference,
+)
+from genbench.references.files import write_reference
+from tools import gallery, reference_results
+
+LABELS = {"fast": "Fast", "slow": None}
+NUMBERS = {  # family, budget, sampler: a number for each seed
+    ("A", 1e12, "slow"): (30.0, 32.0),
+    ("A", 4e12, "slow"): (9.0, 11.0),
+    ("A", 4e12, "fast"): (10.0, 12.0),
+    ("B", 1e12, "slow"): (20.0, 20.0),
+    ("B", 4e12, "slow"): (8.0, 8.4),
+    ("Half", 1e12, "slow"): (1.0, 1.0),
+}
+
+
+def record(numbers=NUMBERS) -> Reference:
+    found = {(family, budget) for family, budget, _ in numbers}
+    models = {
+        f"{family}-{budget:.0g}": RecordedModel(
+            spec={"series": family, "training": {"flops": budget}},
+            samplers={
+                name: RecordedSampler(label=LABELS[name])
+                for f, b, name in sorted(numbers)
+                if (f, b) == (family, budget)
+            },
+        )
+        for family, budget in sorted(found)
+    }
+    draws = [
+        RecordedDraw(
+            model=f"{family}-{budget:.0g}",
+            seed=seed,
+            sampler=sampler,
+            metrics={"fd_classifier": value},
+            device="A CPU",
+            seconds_per_50k=80.0,
+        )
+        for (family, budget, sampler), values in numbers.items()
+        for seed, value in enumerate(values)
+    ]
+    return Reference(
+        format=FORMAT,
+        suite="equal",
+        title="Equal",
+        headline="fd_classifier",
+        num_samples=2000,
+        dataset=DataSet(name="digits", image_shape=[1, 4, 4]),
+        models=models,
+        draws=draws,
+        trainings=[
+            RecordedTraining(model=model, seed=seed, device="A CPU")
+            for model, seed in sorted({(draw.model, draw.seed) for draw in draws})
+        ],
+    )
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "reference").mkdir()
+    for tool in (reference_results, gallery):
+        monkeypatch.setattr(tool, "ROOT", tmp_path)
+    return tmp_path
+
+
+def test_the_best_row_of_each_family_stands_at_each_budget(root: Path) -> None:
+    write_reference(root / "reference/equal.json", record())
+    head, _, *rows, empty, caption = reference_results.reference_table("equal")
+    assert head == "| FD-classifier (2k) at | 1T FLOPs | 4T FLOPs | time for 50,000 images |"
+    assert rows == ["| B | 20.0 ± 0.0 | 8.20 ± 0.28 | 0:01:20 |", "| A, slow | 31.0 ± 1.4 | 10.0 ± 1.4 | 0:01:20 |"]
+    assert not empty
+    assert "lower is better; 2,000 samples; mean of 2 trainings, ± their standard deviation. Times: A CPU." in caption
+
+
+def test_one_training_has_no_spread(root: Path) -> None:
+    write_reference(root / "reference/equal.json", record({key: values[:1] for key, values in NUMBERS.items()}))
+    _, _, *rows, _, caption = reference_results.reference_table("equal")
+    assert rows[0] == "| B | 20.0 | 8.00 | 0:01:20 |"
+    assert caption.endswith("mean of 1 training. Times: A CPU.")
+
+
+def test_a_record_without_budgets_has_no_table(root: Path) -> None:
+    found = record()
+    for model in found.models.values():
+        del model.spec["training"]
+    write_reference(root / "reference/equal.json", found)
+    with pytest.raises(InputError, match=r"reference/equal\.json: models: found no training with a budget"):
+        list(reference_results.reference_table("equal"))
+
+
+def test_the_gallery_has_the_first_samples_of_each_family(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results, pictures = root / "results/equal", root / "pictures"
+    pictures.mkdir()
+    monkeypatch.setattr(gallery, "PICTURES", pictures)
+    found = record()
+    for number, draw in enumerate(found.draws):
+        grid = gallery.grid_of(results, draw)
+        grid.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((10 * 4, 10 * 4 + 9 * 2), number, np.uint8)).save(grid)
+    (results / "benchmarks").mkdir()
+    (results / "benchmarks/train.tsv").write_text("s\tcpu_time\n90\t1800\n")
+    text = "\n".join(gallery.section(results, found))
+    assert "genbench run equal" in text
+    assert "10 trainings and 12 sets of 2,000 samples took 0.5 hours of a core in 1 job (A CPU)." in text
+    assert "| A, slow | ![Samples of A](images/gallery/equal-a.webp) | 31.0<br>10.0 |" in text
+    with Image.open(pictures / "equal-a.webp") as picture:
+        assert picture.size == (10 * 4 + 9 * 2, 4 + 2 + 4)
+        assert np.asarray(picture.convert("L"))[[0, -1], 0].tolist() == [0, 2]

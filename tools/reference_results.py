@@ -1,0 +1,92 @@
+"""The README's table of reference results: what the best families of a suite make of each budget, from its record."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import fmean, stdev
+
+from genbench.errors import InputError
+from genbench.records.reference import RecordedDraw, RecordedModel, Reference
+from genbench.references.files import read_reference
+from genbench.references.verdicts import mean, rows_of
+from genbench.reporting.columns import TIME
+from genbench.reporting.numerals import count, plus_minus
+from genbench.reporting.reproduced import column_of
+
+ROOT = Path(__file__).parents[1]
+MOST = 6  # rows
+
+
+def reference_table(suite: str) -> Iterator[str]:
+    """A table in Markdown of reference/{suite}.json: a row per family, the best at the largest budget first.
+
+    Each number is that of the family's best sampler at that budget: the mean over trainings, and their standard
+    deviation. Raises InputError for a record without budgets.
+    """
+    record = read_reference(ROOT / "reference" / f"{suite}.json", suite)
+    column, best = column_of(record, record.headline), best_rows(record)
+    budgets = sorted({budget for found in best.values() for budget in found})
+    if not budgets:
+        raise InputError(f"reference/{suite}.json: models: found no training with a budget of FLOPs, expected some")
+    sign = -1 if column.direction == "higher" else 1
+    whole = {family: found for family, found in best.items() if budgets[-1] in found}
+    order = sorted(whole, key=lambda family: sign * mean(whole[family][budgets[-1]], record.headline))
+
+    def cell(draws: list[RecordedDraw]) -> str:
+        values = [draw.metrics[record.headline] * column.scale for draw in draws]
+        return plus_minus(column.text(fmean(values)), stdev(values)) if len(values) > 1 else column.text(values[0])
+
+    def time(draws: list[RecordedDraw]) -> str:
+        found = [draw.seconds_per_50k for draw in draws if draw.seconds_per_50k is not None]
+        return TIME.text(fmean(found)) if found else "–"
+
+    heads = [f"{count(budget)} FLOPs" for budget in budgets]
+    yield f"| {column.label} at | {' | '.join(heads)} | time for 50,000 images |"
+    yield f"|---|{'--:|' * (len(budgets) + 1)}"
+    for family in order[:MOST]:
+        found = [cell(whole[family][budget]) if budget in whole[family] else "–" for budget in budgets]
+        largest = whole[family][budgets[-1]]
+        yield f"| {name_of(record, family, largest)} | {' | '.join([*found, time(largest)])} |"
+    yield ""
+    yield caption(record, [draws for family in order[:MOST] for draws in whole[family].values()])
+
+
+def best_rows(record: Reference) -> dict[str, dict[float, list[RecordedDraw]]]:
+    """By family and budget in FLOPs: the draws of its best sampler, one for each training."""
+    column = column_of(record, record.headline)
+    sign, found = -1 if column.direction == "higher" else 1, dict[str, dict[float, list[RecordedDraw]]]()
+    for (model, sampler), draws in rows_of(record, record.headline).items():
+        entry = record.models[model]
+        budget, family = budget_of(entry), entry.spec.get("series")
+        if budget is None or family is None or not entry.samplers[sampler].generates:
+            continue
+        of_family = found.setdefault(str(family), {})
+        if budget not in of_family or sign * mean(draws, record.headline) < sign * mean(
+            of_family[budget], record.headline
+        ):
+            of_family[budget] = draws
+    return found
+
+
+def budget_of(entry: RecordedModel) -> float | None:
+    """The FLOPs that an entry may spend on its training, where its suite states them."""
+    training = entry.spec.get("training")
+    return training.get("flops") if isinstance(training, dict) else None
+
+
+def name_of(record: Reference, family: str, draws: list[RecordedDraw]) -> str:
+    """A family, with its sampler where it has several."""
+    samplers = record.models[draws[0].model].samplers
+    return f"{family}, {samplers[draws[0].sampler].label or draws[0].sampler}" if len(samplers) > 1 else family
+
+
+def caption(record: Reference, rows: list[list[RecordedDraw]]) -> str:
+    """How the numbers of a table were made."""
+    runs = sorted({len(draws) for draws in rows})
+    devices = sorted({draw.device for draws in rows for draw in draws if draw.device})
+    column = column_of(record, record.headline)
+    trainings = " or ".join(map(str, runs)) + (" training" if runs == [1] else " trainings")
+    spread = ", ± their standard deviation" if runs[-1] > 1 else ""
+    return (
+        f"{column.label}, {column.direction} is better; {record.num_samples:,} samples; mean of {trainings}{spread}. "
+        f"Times: {'; '.join(devices)}."
+    )
