@@ -32,7 +32,7 @@ HEAD = """# Results: a gallery
 
 What the suites with reference results look like. The numbers are in `reference/{{suite}}.json`;
 `genbench verify results/{{suite}}` compares yours with them ([records](records.md)). Made by
-`python -m tools.gallery {suites}` from their results.
+`uv run tools/gallery.py {suites}` from their results.
 """
 
 
@@ -72,8 +72,8 @@ def cost(results: Path, record: Reference) -> str:
     devices = sorted({training.device for training in record.trainings if training.device})
     return (
         f"{len(record.trainings)} trainings and {len(record.draws)} sets of {record.num_samples:,} samples took "
-        f"{jobs['cpu_time'].sum() / 3600:.2g} hours of a core in {len(jobs)} {'job' if len(jobs) == 1 else 'jobs'} "
-        f"({'; '.join(devices)})."
+        f"{jobs['s'].sum() / 3600:.2g} hours, if one job ran at a time: {len(jobs)} {'job' if len(jobs) == 1 else 'jobs'} "
+        f"on {'; '.join(devices)}."
     )
 
 

@@ -114,10 +114,10 @@ def test_the_gallery_has_the_first_samples_of_each_family(root: Path, monkeypatc
         grid.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.full((10 * 4, 10 * 4 + 9 * 2), number, np.uint8)).save(grid)
     (results / "benchmarks").mkdir()
-    (results / "benchmarks/train.tsv").write_text("s\tcpu_time\n90\t1800\n")
+    (results / "benchmarks/train.tsv").write_text("s\th:m:s\n1800\t0:30:00\n")
     text = "\n".join(gallery.section(results, found))
     assert "genbench run equal" in text
-    assert "10 trainings and 12 sets of 2,000 samples took 0.5 hours of a core in 1 job (A CPU)." in text
+    assert "10 trainings and 12 sets of 2,000 samples took 0.5 hours, if one job ran at a time: 1 job on A CPU." in text
     assert "| A, slow | ![Samples of A](images/gallery/equal-a.webp) | 31.0<br>10.0 |" in text
     with Image.open(pictures / "equal-a.webp") as picture:
         assert picture.size == (10 * 4 + 9 * 2, 4 + 2 + 4)
