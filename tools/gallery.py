@@ -70,9 +70,10 @@ def cost(results: Path, record: Reference) -> str:
         raise InputError(f"{results}: found no benchmarks/*.tsv, expected those of its jobs")
     jobs = pd.concat(tables)
     devices = sorted({training.device for training in record.trainings if training.device})
+    count_of = f"{len(jobs)} {'job' if len(jobs) == 1 else 'jobs'}"
     return (
         f"{len(record.trainings)} trainings and {len(record.draws)} sets of {record.num_samples:,} samples took "
-        f"{jobs['s'].sum() / 3600:.2g} hours, if one job ran at a time: {len(jobs)} {'job' if len(jobs) == 1 else 'jobs'} "
+        f"{jobs['s'].sum() / 3600:.2g} hours, if one job ran at a time: {count_of} "
         f"on {'; '.join(devices)}."
     )
 
