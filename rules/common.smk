@@ -32,11 +32,11 @@ from genbench.suites.runs import DRAW, RUN, SPEED
 
 STORED = bool(workflow.storage_settings.default_storage_prefix)  # files are elsewhere, but for those of genbench
 try:
-    if not STORED:
-        check_folders("results", "resources")
     config.update(Config.from_snakemake(config))
     for name in ("results", "resources"):
         link(name, config[f"{name}_root"])
+    if not STORED:
+        check_folders("results", "resources")
     FILES = {suite["name"]: (path, suite) for path, suite in load_suites(config["suite"], config).items()}
     REFERENCES = {name: references(name, config["reference"], STORED) for name in FILES}
     OWN_CODE = own_code.allowed()

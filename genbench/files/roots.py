@@ -8,7 +8,7 @@ from genbench.errors import InputError
 def link(name: str, root: str | None) -> None:
     """Let the folder `name` of the working folder be a link to `root`, which is made where it is missing.
 
-    Nothing happens without a root. Raises InputError where `name` is there already and is something else.
+    A root that was removed, as scratch disks are cleared, is made again. Nothing happens without a root. Raises InputError where `name` is there already and is something else.
     """
     if root is None:
         return
@@ -19,9 +19,9 @@ def link(name: str, root: str | None) -> None:
                 f"config: {name}_root: found ./{name} here already, expected none, or a link to {target}: "
                 f"mv {name} {target} moves it there"
             )
-        return
     try:
         target.mkdir(parents=True, exist_ok=True)
-        path.symlink_to(target, target_is_directory=True)
+        if not path.is_symlink() and not path.exists():
+            path.symlink_to(target, target_is_directory=True)
     except OSError as error:
         raise InputError(f"config: {name}_root: {target}: {str(error.strerror).lower()}") from None

@@ -1,5 +1,6 @@
 """What takes room: features that go, what can be removed, and folders on another disk."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,9 @@ def test_results_link_to_another_disk(tmp_path: Path, monkeypatch: pytest.Monkey
         link("results", str(tmp_path / "scratch/results"))
     Path("results/x").write_text("x")
     assert (tmp_path / "scratch/results/x").read_text() == "x"
+    shutil.rmtree(tmp_path / "scratch")  # as scratch disks are cleared
+    link("results", str(tmp_path / "scratch/results"))
+    assert Path("results").is_dir()
     Path("resources").mkdir()
     with pytest.raises(
         InputError, match=r"config: resources_root: found \./resources here already, expected none, or a"
