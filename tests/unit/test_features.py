@@ -36,6 +36,7 @@ from genbench.images import to_images
 from genbench.metrics import Features, fd, metric_keys
 from genbench.networks.classifier import FEATURES, Classifier
 from genbench.suites.evaluation import check_evaluation
+from genbench.suites.keys import Classifier as ClassifierKeys
 
 ROOT = Path(__file__).parents[2]
 
@@ -293,6 +294,7 @@ def test_preflight_asks_for_the_package_and_for_as_many_images_as_the_headline_n
     data = describe({"source": "demo"}, Path())
     suite = {"dataset": {"source": "demo"}, "num_samples": 2000, "snapshot_samples": 2000, "models": {}}
     suite["evaluation"] = {"extractors": ["efficientnet"], "options": {}, "headline": "fd_efficientnet"}
+    suite["evaluation"]["classifier"] = ClassifierKeys.complete({}, "classifier")  # as every suite that was read has it
     check_evaluation(suite, data, Path())
     suite["evaluation"]["headline"] = "fd_infinity_efficientnet"  # which is optional elsewhere
     with pytest.raises(InputError, match="num_samples: found 2000, expected at least 10240"):
