@@ -21,7 +21,7 @@ from genbench.reporting.numerals import count
 from genbench.reporting.pictures import first_tiles, read_grid
 from genbench.reporting.reproduced import column_of
 from tools.picture import photograph
-from tools.reference_results import best_rows, caption, name_of
+from tools.reference_results import best_rows, budgets_of, caption, name_of
 
 ROOT = Path(__file__).parents[1]
 PAGE, PICTURES = ROOT / "docs" / "results-gallery.md", ROOT / "docs" / "images" / "gallery"
@@ -97,14 +97,15 @@ def plots(results: Path) -> Iterator[str]:
 
 def strips(results: Path, record: Reference, found: dict[str, dict[float, list[RecordedDraw]]]) -> Iterator[str]:
     """A table of the first samples of every family's best row at each budget, from the first training."""
-    column, budgets = column_of(record, record.headline), sorted({budget for of in found.values() for budget in of})
+    column, budgets = column_of(record, record.headline), budgets_of(found)
     sign = -1 if column.direction == "higher" else 1
     order = sorted(found, key=lambda family: sign * mean(found[family][max(found[family])], record.headline))
-    shown = [budget for budget in budgets if sum(budget in of for of in found.values()) > 1]
-    yield f"The first {TILES} samples of each family at {', '.join(map(count, shown))} FLOPs, from top to bottom:\n"
+    yield f"The first {TILES} samples of each family at {', '.join(map(count, budgets))} FLOPs, from top to bottom:\n"
     yield f"| | samples | {column.label} |\n|---|---|---|"
     for family in order:
-        rows = [found[family][budget] for budget in shown if budget in found[family]]
+        rows = [found[family][budget] for budget in budgets if budget in found[family]]
+        if not rows:
+            continue
         picture = PICTURES / f"{results.name}-{re.sub(r'[^a-z0-9]+', '-', family.lower())}.webp"
         stacked([grid_of(results, draws[0]) for draws in rows], record).save(picture, lossless=True, method=6)
         values = "<br>".join(column.text(mean(draws, record.headline) * column.scale) for draws in rows)

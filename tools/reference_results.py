@@ -1,6 +1,7 @@
 """The README's table of reference results: what the best families of a suite make of each budget, from its record."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -24,7 +25,7 @@ def reference_table(suite: str) -> Iterator[str]:
     """
     record = read_reference(ROOT / "reference" / f"{suite}.json", suite)
     column, best = column_of(record, record.headline), best_rows(record)
-    budgets = sorted({budget for found in best.values() for budget in found})
+    budgets = budgets_of(best)
     if not budgets:
         raise InputError(f"reference/{suite}.json: models: found no training with a budget of FLOPs, expected some")
     sign = -1 if column.direction == "higher" else 1
@@ -56,15 +57,21 @@ def best_rows(record: Reference) -> dict[str, dict[float, list[RecordedDraw]]]:
     sign, found = -1 if column.direction == "higher" else 1, dict[str, dict[float, list[RecordedDraw]]]()
     for (model, sampler), draws in rows_of(record, record.headline).items():
         entry = record.models[model]
-        budget, family = budget_of(entry), entry.spec.get("series")
+        budget, family = budget_of(entry), entry.series
         if budget is None or family is None or not entry.samplers[sampler].generates:
             continue
-        of_family = found.setdefault(str(family), {})
+        of_family = found.setdefault(family, {})
         if budget not in of_family or sign * mean(draws, record.headline) < sign * mean(
             of_family[budget], record.headline
         ):
             of_family[budget] = draws
     return found
+
+
+def budgets_of(best: Mapping[str, Mapping[float, object]]) -> list[float]:
+    """The budgets at which more than one family was trained."""
+    found = Counter(budget for of in best.values() for budget in of)
+    return sorted(budget for budget, families in found.items() if families > 1)
 
 
 def budget_of(entry: RecordedModel) -> float | None:

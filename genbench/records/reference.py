@@ -27,6 +27,7 @@ class RecordedModel(Record):
     label: str | None = Field(default=None, description="name to show")
     family: str | None = Field(default=None, description="name of the family")
     budget: str | None = Field(default=None, description="what was reduced, as the suite has it; or null")
+    series: str | None = only("of a recipe at several budgets of FLOPs", "the name that its entries share")
     spec: dict[str, Any] = Field(
         default_factory=dict, description="the entry in full, its defaults resolved; of files only their names"
     )

@@ -138,6 +138,7 @@ def recorded_model(entry: ModelPlan) -> RecordedModel:
         label=_text(entry.label),
         family=_text(entry.family),
         budget=_text(entry.budget),
+        series=_text(entry.series),
         spec=without_folders(spec),
         parameters=sum(entry.parameters.values()) if entry.parameters else None,
         training_flops=entry.training_flops,

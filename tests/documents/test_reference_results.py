@@ -34,7 +34,8 @@ def record(numbers=NUMBERS) -> Reference:
     found = {(family, budget) for family, budget, _ in numbers}
     models = {
         f"{family}-{budget:.0g}": RecordedModel(
-            spec={"series": family, "training": {"flops": budget}},
+            series=family,
+            spec={"training": {"flops": budget}},
             samplers={
                 name: RecordedSampler(label=LABELS[name])
                 for f, b, name in sorted(numbers)
