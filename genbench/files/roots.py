@@ -8,17 +8,17 @@ from genbench.errors import InputError
 def link(name: str, root: str | None) -> None:
     """Let the folder `name` of the working folder be a link to `root`, which is made where it is missing.
 
-    A root that was removed, as scratch disks are cleared, is made again. Nothing happens without a root. Raises InputError where `name` is there already and is something else.
+    A root that was removed, as scratch disks are cleared, is made again. Nothing happens without a root.
+    Raises InputError where `name` is there already and is something else.
     """
     if root is None:
         return
     path, target = Path(name), Path(root).expanduser().absolute()
-    if path.is_symlink() or path.exists():
-        if path.resolve() != target.resolve():
-            raise InputError(
-                f"config: {name}_root: found ./{name} here already, expected none, or a link to {target}: "
-                f"mv {name} {target} moves it there"
-            )
+    if (path.is_symlink() or path.exists()) and path.resolve() != target.resolve():
+        raise InputError(
+            f"config: {name}_root: found ./{name} here already, expected none, or a link to {target}: "
+            f"mv {name} {target} moves it there"
+        )
     try:
         target.mkdir(parents=True, exist_ok=True)
         if not path.is_symlink() and not path.exists():
