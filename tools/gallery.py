@@ -17,7 +17,7 @@ from genbench.machine.command_line import run
 from genbench.records.reference import RecordedDraw, Reference
 from genbench.references.files import read_reference
 from genbench.references.verdicts import mean
-from genbench.reporting.numerals import count
+from genbench.reporting.numerals import count, duration
 from genbench.reporting.pictures import first_tiles, read_grid
 from genbench.reporting.reproduced import column_of
 from tools.picture import photograph
@@ -73,7 +73,7 @@ def cost(results: Path, record: Reference) -> str:
     count_of = f"{len(jobs)} {'job' if len(jobs) == 1 else 'jobs'}"
     return (
         f"{len(record.trainings)} trainings and {len(record.draws)} sets of {record.num_samples:,} samples took "
-        f"{jobs['s'].sum() / 3600:.2g} hours, if one job ran at a time: {count_of} "
+        f"{duration(float(jobs['s'].sum()))}, if one job ran at a time: {count_of} "
         f"on {'; '.join(devices)}."
     )
 

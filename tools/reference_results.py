@@ -91,9 +91,9 @@ def caption(record: Reference, rows: list[list[RecordedDraw]]) -> str:
     runs = sorted({len(draws) for draws in rows})
     devices = sorted({draw.device for draws in rows for draw in draws if draw.device})
     column = column_of(record, record.headline)
-    trainings = " or ".join(map(str, runs)) + (" training" if runs == [1] else " trainings")
-    spread = ", ± their standard deviation" if runs[-1] > 1 else ""
+    several = f"mean of {' or '.join(map(str, runs))} trainings, ± their standard deviation"
     return (
-        f"{column.label}, {column.direction} is better; {record.num_samples:,} samples; mean of {trainings}{spread}. "
+        f"{column.label}, {column.direction} is better; {record.num_samples:,} samples; "
+        f"{'one training each' if runs == [1] else several}. "
         f"Times: {'; '.join(devices)}."
     )

@@ -100,6 +100,7 @@ BY_HAND = [
     "python -m benchmarks.gpu --images resources/cifar10/train.npz --peers ../peers",
     "python -m benchmarks.gpu --table benchmarks/results/gpu-*.jsonl",
     "bash .ci/run",
+    "genbench run mnist-equal",
     "uv run genbench record results/mnist-equal --out reference/mnist-equal.json",
     "uv run tools/gallery.py results/mnist-equal",
     "uv run --with py-rattler pytest -m conda",

@@ -93,7 +93,7 @@ def test_one_training_has_no_spread(root: Path) -> None:
     write_reference(root / "reference/equal.json", record({key: values[:1] for key, values in NUMBERS.items()}))
     _, _, *rows, _, caption = reference_results.reference_table("equal")
     assert rows[0] == "| B | 20.0 | 8.00 | 0:01:20 |"
-    assert caption.endswith("mean of 1 training. Times: A CPU.")
+    assert caption.endswith("2,000 samples; one training each. Times: A CPU.")
 
 
 def test_a_record_without_budgets_has_no_table(root: Path) -> None:
@@ -118,7 +118,7 @@ def test_the_gallery_has_the_first_samples_of_each_family(root: Path, monkeypatc
     (results / "benchmarks/train.tsv").write_text("s\th:m:s\n1800\t0:30:00\n")
     text = "\n".join(gallery.section(results, found))
     assert "genbench run equal" in text
-    assert "10 trainings and 12 sets of 2,000 samples took 0.5 hours, if one job ran at a time: 1 job on A CPU." in text
+    assert "10 trainings and 12 sets of 2,000 samples took 0:30:00, if one job ran at a time: 1 job on A CPU." in text
     assert "| A, slow | ![Samples of A](images/gallery/equal-a.webp) | 31.0<br>10.0 |" in text
     with Image.open(pictures / "equal-a.webp") as picture:
         assert picture.size == (10 * 4 + 9 * 2, 4 + 2 + 4)
