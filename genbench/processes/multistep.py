@@ -178,6 +178,9 @@ def pndm_walk(
 ) -> Walk:
     """PNDM (Liu et al. 2022, arXiv 2202.09778): a linear multistep method in eps_hat, for evenly spaced times.
 
+    Its steps divide by what is left of the image, alpha_t: from t = T (spacing "trailing") of a cosine schedule, where
+    that is next to nothing, samples run away; "uniform" begins below.
+
     warm_up: The first three steps: "runge-kutta" takes four evaluations for each (F-PNDM); "multistep" takes one for
         each, of lower order, and one more for the first (S-PNDM's start, as Stable Diffusion has it).
     """
