@@ -92,7 +92,7 @@ class Forecast:
         """The forecast of the whole suite, for the end of a dry run and for a run on a processor."""
         name = self.suite["name"]
         if not self.is_known:
-            yield f"{name}: what it will cost, genbench check says"
+            yield f"{name}: genbench check states what it will cost"
             return
         if not self.jobs:
             return

@@ -108,7 +108,7 @@ def test_days_on_a_processor_are_worth_a_line(suite: dict[str, Any]) -> None:
     )
     assert Forecast(suite, long, "cpu", gpu="h100").too_slow() is None
     uncounted = KNOWN | {"costs": {}}
-    assert list(Forecast(suite, uncounted, "cpu").lines()) == ["toy: what it will cost, genbench check says"]
+    assert list(Forecast(suite, uncounted, "cpu").lines()) == ["toy: genbench check states what it will cost"]
 
 
 def test_the_estimate_of_a_run_learns() -> None:
