@@ -7,6 +7,7 @@ import pytest
 import torch
 import yaml
 from entries import IMAGE_SHAPE, MODELS, blobs
+from perturbed import batch_of_blobs, perturbed
 
 from genbench.errors import InputError
 from genbench.files.weights import load_tensors
@@ -26,18 +27,13 @@ ENTRY = {
 
 
 def diffusevae(**options: object) -> DiffuseVAE:
-    torch.manual_seed(0)
-    model = build(ENTRY | options, IMAGE_SHAPE)
+    model = perturbed(ENTRY | options, 0.05)
     assert isinstance(model, DiffuseVAE)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.05 * torch.randn_like(parameter))
-    return model.eval()
+    return model
 
 
 def batch(size: int = 4) -> Batch:
-    images = torch.from_numpy(blobs(size)[0]).permute(0, 3, 1, 2) / 127.5 - 1
-    return Batch(images, torch.zeros(size, dtype=torch.int64), Noise(torch.arange(size), key=1))
+    return batch_of_blobs(size)
 
 
 def test_networks_have_the_published_sizes() -> None:

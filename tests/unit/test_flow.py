@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from entries import FLOW, IMAGE_SHAPE, blobs
+from perturbed import batch_of_blobs, perturbed
 from scipy.integrate import solve_ivp
 from torch import Tensor
 
@@ -30,18 +31,13 @@ M, S = 0.3, 0.5  # mean and standard deviation of an "image" whose values are al
 
 
 def flow(entry: dict = FLOW, **options: object) -> Flow:
-    torch.manual_seed(0)
-    model = build(entry | options, IMAGE_SHAPE)
+    model = perturbed(entry | options, 0.02)
     assert isinstance(model, Flow)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.02 * torch.randn_like(parameter))
-    return model.eval()
+    return model
 
 
 def batch(size: int = 8) -> Batch:
-    images = torch.from_numpy(blobs(size)[0]).permute(0, 3, 1, 2) / 127.5 - 1
-    return Batch(images, torch.zeros(size, dtype=torch.int64), Noise(torch.arange(size), key=1))
+    return batch_of_blobs(size)
 
 
 def start(size: int = 4) -> Tensor:
