@@ -67,6 +67,7 @@ COLD = {
     "mixture_components": 2,
 }
 FLOW = {"class": "flow.Flow", "matched": 4, "velocity": DDPM["denoiser"] | {"dropout": 0.0}}
+EDM = {"class": "edm.EDM", "denoiser": DDPM["denoiser"] | {"dropout": 0.0}}
 MODELS = {
     "gan": GAN,
     "lsgan-r1": GAN | {"objective": "lsgan", "penalty": "r1"},
@@ -77,6 +78,7 @@ MODELS = {
     "ddgan": DDGAN,
     "cold": COLD,
     "flow": FLOW,
+    "edm": EDM,
 }
 # A suite but for its models.
 SUITE = {

@@ -1,0 +1,245 @@
+"""EDM (Karras et al. 2022, arXiv 2206.00364): a denoiser D(x; sigma), and the ODE that it leads along.
+
+A network learns the mean of the images that x can come from by noise of standard deviation sigma. Factors around the
+network F keep what it sees and what it answers at unit variance at any sigma: D(x; sigma) = c_skip x + c_out F(c_in x;
+c_noise). As sigma falls, the ODE dx/dsigma = (x - D(x; sigma)) / sigma leads from noise to an image. Churn adds noise
+on the way, which the ODE then removes together with earlier errors.
+"""
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from genbench.errors import InputError, place
+from genbench.models import Batch, Model
+from genbench.processes.noise import Noise, StillNoise
+from genbench.processes.samplers import sampler_label
+from genbench.ranges import CountOrZero, Factor, NotNegative, Positive, StepCount
+from genbench.schema import check_arguments, construct, defaults, divided, find_function
+from genbench.tensors import Images, Labels, PerImage, Scalar, Seeds, in_float64
+
+# --- Samplers: from noise to images -----------------------------------------------------------------------------------
+
+Denoise = Callable[[Images, float], Images]  # (x, sigma) -> D(x; sigma)
+# A generator: (denoise, noise of variance 1, noise for each step, *, its own options) -> every x_i, the image last
+Sampler = Callable[..., Iterator[Images]]
+
+
+def noise_levels(steps: int, sigma_min: float, sigma_max: float, rho: float) -> list[float]:
+    """From sigma_max to sigma_min in `steps`, evenly spaced in sigma^(1 / rho), and 0 (equation 5)."""
+    if sigma_min >= sigma_max:
+        raise InputError(f"key 'sigma_min': found {sigma_min}, expected less than sigma_max {sigma_max}")
+    top, bottom = sigma_max ** (1 / rho), sigma_min ** (1 / rho)
+    return [(top + i / max(1, steps - 1) * (bottom - top)) ** rho for i in range(steps)] + [0.0]
+
+
+def churned(
+    x: Images, sigma: float, noise: Noise, gamma: float, s_min: float, s_max: float | None, s_noise: float
+) -> tuple[Images, float]:
+    """x with new noise, so that sigma becomes (1 + gamma) sigma, at most sqrt(2) sigma; as it is outside the limits."""
+    if not gamma or sigma < s_min or (s_max is not None and sigma > s_max):
+        return x, sigma
+    more = sigma * (1 + min(gamma, math.sqrt(2) - 1))
+    return x + math.sqrt(more**2 - sigma**2) * s_noise * noise.normal(*x.shape[1:]).to(x.device), more
+
+
+def euler(
+    denoise: Denoise,
+    x: Images,
+    noise: Noise,
+    *,
+    steps: StepCount = 50,
+    sigma_min: Positive = 0.002,
+    sigma_max: Positive = 80.0,
+    rho: Positive = 7.0,
+    s_churn: NotNegative = 0.0,
+    s_min: NotNegative = 0.0,
+    s_max: Positive | None = None,
+    s_noise: NotNegative = 1.0,
+) -> Iterator[Images]:
+    """First order, one evaluation a step: algorithm 2 without its correction.
+
+    steps: Noise levels above 0.
+    sigma_min: The lowest of them.
+    sigma_max: The highest of them, from which it starts.
+    rho: They are evenly spaced in sigma^(1 / rho): the larger it is, the more of them are low.
+    s_churn: Noise added before each step: sigma grows by its share s_churn / steps. 0 adds none.
+    s_min: Lowest sigma at which noise is added.
+    s_max: Highest sigma at which noise is added; by default there is none.
+    s_noise: The added noise is multiplied by it.
+    """
+    sigmas = noise_levels(steps, sigma_min, sigma_max, rho)
+    x = sigma_max * in_float64(x)
+    for sigma, below in pairwise(sigmas):
+        x, sigma = churned(x, sigma, noise, s_churn / steps, s_min, s_max, s_noise)
+        x = x + (below - sigma) * (x - denoise(x, sigma)) / sigma
+        yield x
+
+
+def heun(
+    denoise: Denoise,
+    x: Images,
+    noise: Noise,
+    *,
+    steps: StepCount = 18,
+    sigma_min: Positive = 0.002,
+    sigma_max: Positive = 80.0,
+    rho: Positive = 7.0,
+    s_churn: NotNegative = 0.0,
+    s_min: NotNegative = 0.0,
+    s_max: Positive | None = None,
+    s_noise: NotNegative = 1.0,
+) -> Iterator[Images]:
+    """Second order, two evaluations a step but for the last, which ends at 0: algorithm 2.
+
+    steps: Noise levels above 0.
+    sigma_min: The lowest of them.
+    sigma_max: The highest of them, from which it starts.
+    rho: They are evenly spaced in sigma^(1 / rho): the larger it is, the more of them are low.
+    s_churn: Noise added before each step: sigma grows by its share s_churn / steps. 0 adds none.
+    s_min: Lowest sigma at which noise is added.
+    s_max: Highest sigma at which noise is added; by default there is none.
+    s_noise: The added noise is multiplied by it.
+    """
+    sigmas = noise_levels(steps, sigma_min, sigma_max, rho)
+    x = sigma_max * in_float64(x)
+    for sigma, below in pairwise(sigmas):
+        x, sigma = churned(x, sigma, noise, s_churn / steps, s_min, s_max, s_noise)
+        slope = (x - denoise(x, sigma)) / sigma
+        if below:
+            ahead = x + (below - sigma) * slope
+            slope = (slope + (ahead - denoise(ahead, below)) / below) / 2
+        x = x + (below - sigma) * slope
+        yield x
+
+
+SAMPLERS: dict[str, Sampler] = {"heun": heun, "euler": euler}
+LABELS = {"heun": "Heun", "euler": "Euler"}
+
+
+def find_sampler(name: str) -> Sampler:
+    """The sampler that the key `method` names."""
+    return find_function(SAMPLERS, name, "key 'method'", takes=("denoise", "x", "noise"))
+
+
+class EDM(Model):
+    """The weighted squared error of D(x_0 + sigma eps; sigma) at a drawn sigma, whose logarithm is normal.
+
+    denoiser: The network F, a class of `unet`; as its time it is given ln(sigma) / 4.
+    sigma_data: Standard deviation of the images' values, of which c_skip, c_in and c_out are made.
+    p_mean: Mean of ln(sigma) while training.
+    p_std: Standard deviation of ln(sigma) while training.
+    num_classes: Classes of the labels that the network is given; 0 for none.
+    """
+
+    family = "EDM"
+    about = (
+        "A network learns to remove noise of any strength from an image, with what it sees and answers kept at unit "
+        "variance. Heun's method then follows the resulting differential equation from noise to a new image."
+    )
+    paper = "Karras et al. 2022, arXiv 2206.00364"
+    network = "denoiser"
+    methods: ClassVar[Mapping[str, Callable[..., Any]]] = SAMPLERS
+    pictures: ClassVar[tuple[str, ...]] = ("denoising",)
+
+    def __init__(
+        self,
+        *,
+        image_shape: tuple[int, int, int],
+        denoiser: Mapping[str, Any],
+        sigma_data: Positive = 0.5,
+        p_mean: Factor = -1.2,
+        p_std: Positive = 1.2,
+        num_classes: CountOrZero = 0,
+    ) -> None:
+        super().__init__()
+        self.sigma_data, self.p_mean, self.p_std = sigma_data, p_mean, p_std
+        self.num_classes = num_classes
+        given: dict[str, Any] = {"num_classes": num_classes} if num_classes else {}
+        with place("denoiser"):
+            self.denoiser = construct("genbench.networks", denoiser, image_shape=image_shape, **given)
+
+    # --- Training -----------------------------------------------------------------------------------------------------
+
+    def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Scalar]]:
+        sigma = torch.exp(self.p_mean + self.p_std * batch.noise.normal())
+        eps = batch.noise.normal(*batch.x0.shape[1:])
+        x = batch.x0 + sigma[:, None, None, None] * eps
+        x0_hat = self.denoise(x, sigma, self.one_hot(batch.y))
+        weights = (sigma**2 + self.sigma_data**2) / (sigma * self.sigma_data) ** 2
+        error = F.mse_loss(x0_hat, batch.x0, reduction="none").flatten(1).mean(1)
+        yield "denoiser", (weights * error).mean()
+
+    def denoise(self, x: Images, sigma: PerImage, labels: Tensor | None = None) -> Images:
+        """D(x; sigma), float32, of which the network is F (equation 7 and table 1)."""
+        level = sigma[:, None, None, None]
+        total = (level**2 + self.sigma_data**2).sqrt()
+        conditions = () if labels is None else (labels,)
+        answer = self.denoiser(x / total, sigma.log() / 4, *conditions).float()
+        return (self.sigma_data / total) ** 2 * x + level * self.sigma_data / total * answer
+
+    def one_hot(self, y: Labels) -> Tensor | None:
+        """Zeros and ones, float32 (N, num_classes), of classes (N,); None for a model without."""
+        return (y[:, None] == torch.arange(self.num_classes, device=y.device)).float() if self.num_classes else None
+
+    # --- Sampling -----------------------------------------------------------------------------------------------------
+
+    def path(self, noise: Noise, y: Labels | None, method: str, **options: Any) -> Iterator[Images]:
+        """Every x_i on the way, float64, from a new image's noise to itself."""
+        labels = self.one_hot(noise.seeds % max(1, self.num_classes) if y is None else y)
+
+        def denoise(x: Images, sigma: float) -> Images:
+            levels = torch.full((len(x),), sigma, device=noise.device)
+            return self.denoise(x.float().to(noise.device), levels, labels).to(x)
+
+        return find_sampler(method)(denoise, noise.normal(*self.image_shape), noise, **options)
+
+    def sample(self, noise: Noise, y: Labels | None = None, *, method: str = "heun", **options: Any) -> Images:
+        """Beside `method` the options of the sampler that it names.
+
+        y: labels, of a model with classes; without them, seed i has class i mod num_classes.
+
+        method: What follows the ODE from sigma_max to 0: one of those below.
+        """
+        return deque(self.path(noise, y, method, **options), maxlen=1)[0].float().to(noise.device)
+
+    def labels(self, seeds: Seeds) -> Labels | None:
+        return seeds % self.num_classes if self.num_classes else None
+
+    def check_sampler(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        of_sample, own = divided(options, self.sample)
+        checked = super().check_sampler(of_sample)
+        method = checked.get("method", "heun")
+        sampler = find_sampler(method)
+        with place(method):
+            checked |= check_arguments(sampler, own, also=["method"])
+            zeros = torch.zeros(1, *self.image_shape, device="cpu")
+            still = StillNoise(torch.zeros(1, dtype=torch.int64, device="cpu"))
+            next(sampler(lambda x, sigma: x, zeros, still, **{key: checked[key] for key in own}))  # the first step
+        return {key: checked[key] for key in options}
+
+    def describe_walk(self, options: Mapping[str, Any]) -> dict[str, Any] | None:
+        method = options.get("method", "heun")
+        steps = {**defaults(find_sampler(method)), **options}.get("steps")
+        if not isinstance(steps, int):
+            return None
+        return {"method": method, "label": LABELS.get(method, sampler_label(method)), "steps": steps}
+
+    def denoising(self, batch: Batch) -> Tensor:
+        """Five samples on their way from noise to data: a row of ten each, after every second of 20 steps by Heun.
+
+        Images with noise are shown at the variance of those without.
+        """
+        levels = noise_levels(20, 0.002, 80.0, 7.0)[1:]
+        path = self.path(Noise(batch.noise.seeds[:5]), None, "heun", steps=20)
+        shown = [
+            (self.sigma_data / math.hypot(sigma, self.sigma_data) * x).float()
+            for sigma, x in zip(levels, path, strict=True)
+        ]
+        return torch.stack(shown[1::2], dim=1).flatten(0, 1).clamp(-1, 1).to(batch.x0.device)
