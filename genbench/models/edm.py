@@ -18,9 +18,10 @@ from torch.nn import functional as F
 
 from genbench.errors import InputError, place
 from genbench.models import Batch, Model
+from genbench.processes.augmentation import NUM_LABELS, draw_transformation, transformed
 from genbench.processes.noise import Noise, StillNoise
 from genbench.processes.samplers import sampler_label
-from genbench.ranges import CountOrZero, Factor, NotNegative, Positive, StepCount
+from genbench.ranges import CountOrZero, Factor, NotNegative, Positive, Share, StepCount
 from genbench.schema import check_arguments, construct, defaults, divided, find_function
 from genbench.tensors import Images, Labels, PerImage, Scalar, Seeds, in_float64
 
@@ -136,6 +137,9 @@ class EDM(Model):
     p_mean: Mean of ln(sigma) while training.
     p_std: Standard deviation of ln(sigma) while training.
     num_classes: Classes of the labels that the network is given; 0 for none.
+    augment: Probability of each augmentation that does not leak into samples: images are flipped, scaled, rotated,
+        stretched and shifted, and the network is given how (appendix F.2); flipped left to right is every second image.
+        Where it is above 0, `flip` of the training is needless.
     """
 
     family = "EDM"
@@ -157,11 +161,14 @@ class EDM(Model):
         p_mean: Factor = -1.2,
         p_std: Positive = 1.2,
         num_classes: CountOrZero = 0,
+        augment: Share = 0.0,
     ) -> None:
         super().__init__()
         self.sigma_data, self.p_mean, self.p_std = sigma_data, p_mean, p_std
-        self.num_classes = num_classes
+        self.num_classes, self.augment = num_classes, augment
         given: dict[str, Any] = {"num_classes": num_classes} if num_classes else {}
+        if augment:
+            given["augment_size"] = NUM_LABELS
         with place("denoiser"):
             self.denoiser = construct("genbench.networks", denoiser, image_shape=image_shape, **given)
 
@@ -170,17 +177,23 @@ class EDM(Model):
     def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Scalar]]:
         sigma = torch.exp(self.p_mean + self.p_std * batch.noise.normal())
         eps = batch.noise.normal(*batch.x0.shape[1:])
-        x = batch.x0 + sigma[:, None, None, None] * eps
-        x0_hat = self.denoise(x, sigma, self.one_hot(batch.y))
+        x0, how = batch.x0, None
+        if self.augment:
+            transformation = draw_transformation(batch.noise, self.augment)
+            x0, how = transformed(x0, transformation), transformation.labels
+        x0_hat = self.denoise(x0 + sigma[:, None, None, None] * eps, sigma, self.one_hot(batch.y), how)
         weights = (sigma**2 + self.sigma_data**2) / (sigma * self.sigma_data) ** 2
-        error = F.mse_loss(x0_hat, batch.x0, reduction="none").flatten(1).mean(1)
+        error = F.mse_loss(x0_hat, x0, reduction="none").flatten(1).mean(1)
         yield "denoiser", (weights * error).mean()
 
-    def denoise(self, x: Images, sigma: PerImage, labels: Tensor | None = None) -> Images:
-        """D(x; sigma), float32, of which the network is F (equation 7 and table 1)."""
+    def denoise(self, x: Images, sigma: PerImage, labels: Tensor | None = None, how: Tensor | None = None) -> Images:
+        """D(x; sigma), float32, of which the network is F (equation 7 and table 1).
+
+        labels: (N, num_classes) zeros and ones. how: the images were augmented, (N, 9); None: they were not.
+        """
         level = sigma[:, None, None, None]
         total = (level**2 + self.sigma_data**2).sqrt()
-        conditions = () if labels is None else (labels,)
+        conditions = (labels, how) if how is not None else (labels,) if labels is not None else ()
         answer = self.denoiser(x / total, sigma.log() / 4, *conditions).float()
         return (self.sigma_data / total) ** 2 * x + level * self.sigma_data / total * answer
 

@@ -180,6 +180,7 @@ class UNet(nn.Module):
     """Predicts (N, out_channels, H, W) from x_t (N, C, H, W) and the network's time t (N,), such as 0 .. T-1.
 
     Where num_classes is not 0, a linear layer adds labels (N, num_classes) of zeros and ones to the embedding of t.
+    Where augment_size is not 0, another one adds (N, augment_size) numbers that say how an image was augmented.
 
     channels: Width of the network; `channel_mult` has multiples of it.
     channel_mult: Widths of the levels as multiples of `channels`, each an integer number of channels.
@@ -232,6 +233,7 @@ class UNet(nn.Module):
         frequency_shift: Factor | None = None,
         patch_size: Count = 1,
         num_classes: CountOrZero = 0,
+        augment_size: CountOrZero = 0,
     ) -> None:
         super().__init__()
         check_embedding("channels", channels, 1 if frequency_shift is None else frequency_shift)
@@ -309,6 +311,7 @@ class UNet(nn.Module):
             nn.Linear(channels, embedding_size), nn.SiLU(), nn.Linear(embedding_size, embedding_size)
         )
         self.label_embedding = nn.Linear(num_classes, embedding_size) if num_classes else None
+        self.augment_embedding = nn.Linear(augment_size, embedding_size, bias=False) if augment_size else None
         self.conv_in = nn.Conv2d((in_channels or image_channels) * folded, channels, 3, padding=1)
 
         width, widths = channels, [channels]  # widths: what the down path leaves for the up path
@@ -343,10 +346,14 @@ class UNet(nn.Module):
         self.norm_out = GroupNorm(norm_groups, width, eps=norm_eps)
         self.conv_out = _zero(nn.Conv2d(width, (out_channels or image_channels) * folded, 3, padding=1))
 
-    def forward(self, x_t: Images, t: Timesteps, labels: Tensor | None = None) -> Outputs:
+    def forward(
+        self, x_t: Images, t: Timesteps, labels: Tensor | None = None, augment: Tensor | None = None
+    ) -> Outputs:
         embedding = self.time_mlp(sinusoidal_embedding(t, self.channels, self.time_order, self.frequency_shift))
         if self.label_embedding is not None and labels is not None:
             embedding = embedding + self.label_embedding(labels)
+        if self.augment_embedding is not None and augment is not None:
+            embedding = embedding + self.augment_embedding(augment)
         h = self.conv_in(F.pixel_unshuffle(x_t, self.patch_size) if self.patch_size > 1 else x_t)
         skips = [h]
         for layer in self.down:

@@ -78,7 +78,7 @@ MODELS = {
     "ddgan": DDGAN,
     "cold": COLD,
     "flow": FLOW,
-    "edm": EDM,
+    "edm": EDM | {"augment": 0.2},
 }
 # A suite but for its models.
 SUITE = {
