@@ -2,7 +2,7 @@
 
 A suite that is loaded completes it to `PATH.py:NAME#HASH`, the first 16 hex digits of the file's SHA-256. That one text
 travels on, into the fingerprint of a training, checkpoints and records: so an edit of the file makes anew exactly what
-depends on it.
+depends on it. A program of torch.export (.pt2), which may run code when it is read, is named in the same way.
 
 Files such as checkpoints may come from anybody. What they name is run only if this process was told so: by a suite, by
 `allow`, or by the environment variable GENBENCH_OWN_CODE.
@@ -22,7 +22,9 @@ from typing import Any, NamedTuple
 from genbench.errors import InputError, place, unknown_name
 
 VARIABLE = "GENBENCH_OWN_CODE"  # what may be run, one reference a line
-_PATTERN = re.compile(r"(?P<path>[^\x00-\x1f\x7f<>{}#]+\.py):(?P<name>[^\W\d]\w*)(?:#(?P<digest>[0-9a-f]{16}))?")
+_PATTERN = re.compile(
+    r"(?P<path>[^\x00-\x1f\x7f<>{}#]+\.(?:py|pt2)):(?P<name>[^\W\d]\w*)(?:#(?P<digest>[0-9a-f]{16}))?"
+)
 _allowed: dict[tuple[str, str], Path] = {}  # by name and hash
 _modules: dict[str, ModuleType] = {}  # by hash
 
@@ -88,6 +90,17 @@ def load(text: str) -> Any:
     Its file is run once, and what is run is what was hashed. Raises InputError where this process was not told to run
     it, and for a file that is missing, was edited, fails, or has no such name.
     """
+    path, reference = allowed_file(text), parse(text)
+    assert reference is not None
+    module = _module(path, str(reference.digest))
+    if reference.name not in vars(module):
+        own = [name for name, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
+        raise unknown_name(_shown(path), reference.name, own)
+    return getattr(module, reference.name)
+
+
+def allowed_file(text: str) -> Path:
+    """The file that a complete reference names. Raises InputError where this process was not told to run it."""
     reference = parse(text)
     if reference is None or reference.digest is None:
         raise InputError(
@@ -105,11 +118,7 @@ def load(text: str) -> Any:
             f"own code: found {text}, which this process was not told to run; if you trust that file, set the "
             f"environment variable {VARIABLE}={shlex.quote(plain)}"
         )
-    module = _module(path, reference.digest)
-    if reference.name not in vars(module):
-        own = [name for name, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
-        raise unknown_name(_shown(path), reference.name, own)
-    return getattr(module, reference.name)
+    return path
 
 
 def references(value: Any) -> Iterator[Reference]:

@@ -5,9 +5,10 @@ import typing
 from collections.abc import Sequence
 from pathlib import Path
 
+from genbench.data.as_found import Axes
 from genbench.data.decoding import Filter
 from genbench.errors import reader_has
-from genbench.machine.command_line import label_log, positive_argument
+from genbench.machine.command_line import interval_argument, label_log, positive_argument
 
 
 def parser() -> argparse.ArgumentParser:
@@ -33,6 +34,16 @@ def parser() -> argparse.ArgumentParser:
         "--image-size", type=positive_argument, metavar="N", help="resize every image to NxN, the data set's size"
     )
     parser.add_argument("--filter", choices=typing.get_args(Filter), help="of resizing (default: bicubic)")
+    parser.add_argument("--key", metavar="NAME", help="which array of an npz (default: arr_0, samples or images)")
+    parser.add_argument(
+        "--layout", choices=typing.get_args(Axes), help="of an array (default: NHWC, unless the shape rules it out)"
+    )
+    parser.add_argument(
+        "--range",
+        type=interval_argument,
+        metavar="[LOW, HIGH]",
+        help="the values of an array that are black and white, such as [0, 1]",
+    )
     return parser
 
 
@@ -53,4 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         channels=args.channels,
         image_size=args.image_size,
         filter=args.filter,
+        key=args.key,
+        layout=args.layout,
+        range=args.range,
     )

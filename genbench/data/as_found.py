@@ -12,7 +12,7 @@ from PIL import Image
 
 from genbench.data.decoding import SUFFIXES, Filter, decode, unread_note
 from genbench.data.image_files import Layout, load_image_files
-from genbench.errors import InputError, place
+from genbench.errors import InputError, named, place, unknown_name
 from genbench.files.archives import list_files
 from genbench.files.npz import list_npz, read_npy, read_npz
 
@@ -97,13 +97,15 @@ def refuse_others(path: Path) -> None:
 # --- Arrays -----------------------------------------------------------------------------------------------------------
 
 
-def find_array(path: Path) -> tuple[str, NDArray[Any]]:
-    """("key: ", images) of an .npz; ("", images) of an .npy."""
+def find_array(path: Path, key: str | None = None) -> tuple[str, NDArray[Any]]:
+    """("key: ", images) of an .npz, of its key `key` or the first of KEYS; ("", images) of an .npy."""
     if path.suffix.lower() == ".npy":
         return "", read_npy(path)
-    for key, images in read_npz(path, KEYS).items():
-        return f"{key}: ", images
+    for found, images in read_npz(path, KEYS if key is None else (key,)).items():
+        return f"{found}: ", images
     names = list_npz(path)
+    if key is not None:
+        raise unknown_name(f"{path}: {named('key')}", key, names)
     shown = ", ".join(names[:5]) or "none"
     if {"mu", "sigma"} <= set(names):
         shown += ", which are statistics for FID"
@@ -147,6 +149,29 @@ def as_bytes(images: NDArray[Any]) -> NDArray[np.uint8]:
         f"found {images.dtype} images of {images.min():.4g} to {images.max():.4g}, expected uint8 of 0 to 255: "
         f"write {_conversion(images)} instead"
     )
+
+
+def from_range(images: NDArray[Any], low: float, high: float) -> tuple[NDArray[np.uint8], int]:
+    """Values as levels, the nearest of 0 to 255 with `low` black and `high` white; and how many images were clipped.
+
+    images: (N, ...). Raises InputError for what is no number, and where so much lies outside that the range is another.
+    """
+    if images.dtype.kind not in "biuf":
+        raise InputError(f"found {images.dtype}, expected numbers from {low:g} to {high:g}")
+    levels = np.empty(images.shape, np.uint8)
+    clipped = 0
+    for row, image in enumerate(images):  # one at a time: float64 of all would take eight times their memory
+        scaled = (image.astype(np.float64) - low) * (255 / (high - low))
+        if not np.isfinite(scaled).all():
+            raise InputError(f"found {images.dtype} images with values that are no numbers")
+        if scaled.min() < -255 or scaled.max() > 510:
+            raise InputError(
+                f"found {images.dtype} images with values from {images.min():.4g} to {images.max():.4g}, "
+                f"expected about {low:g} to {high:g}, as the {named('range')} says"
+            )
+        clipped += bool(scaled.min() < -0.5 or scaled.max() > 255.5)
+        levels[row] = scaled.round().clip(0, 255)
+    return levels, clipped
 
 
 def _conversion(images: NDArray[Any]) -> str:

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from genbench.data.as_found import (
     ARRAYS,
+    Axes,
     as_bytes,
     channels_first,
     convert,
     find_array,
+    from_range,
     image_names,
     notes_of_folders,
     refuse_others,
@@ -39,6 +41,9 @@ def given_samples(
     channels: Literal[1, 3] | None = None,
     image_size: int | None = None,
     filter: Filter | None = None,
+    key: str | None = None,
+    layout: Axes | None = None,
+    range: Sequence[float] | None = None,
 ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
     """`count` of the images at `path`, uint8 (count, H, W, C), where they come from, and `notes` if there are any.
 
@@ -48,18 +53,27 @@ def given_samples(
     channels are taken for grey, grey ones are made RGB for a data set in colour, and (N, C, H, W) is transposed; all
     else that would change a pixel happens only where it is asked for.
 
-    channels, image_size, filter: convert and resize every image to the data set's shape. Raises InputError when there
-    are too few images, or when they do not fit.
+    channels, image_size, filter: convert and resize every image to the data set's shape. Of arrays, key: which of an
+    npz; layout: NHWC or NCHW, where the shape does not show it; range: the values that are black and white, such as
+    0 and 1 or -1 and 1, between which values become levels from 0 to 255. Raises InputError when there are too few
+    images, or when they do not fit.
     """
     _check_options(image_shape, channels, image_size, filter)
-    options = {"channels": channels, "image_size": image_size, "filter": filter or "bicubic"}
+    options: dict[str, Any] = {"channels": channels, "image_size": image_size, "filter": filter or "bicubic"}
+    of_arrays: dict[str, Any] = {"key": key, "layout": layout, "range": range}
     if path.suffix.lower() in ARRAYS and not path.is_dir():
-        images, found, notes, lossy = *_read_arrays(path, count, image_shape, **options), False
+        if key is not None and path.suffix.lower() == ".npy":
+            raise InputError(f"{path}: {named('key')}: found {key!r}, which does nothing for an .npy: it has no keys")
+        images, found, notes, lossy = *_read_arrays(path, count, image_shape, **options, **of_arrays), False
     else:
         refuse_others(path)
+        for name, value in of_arrays.items():
+            if value is not None:
+                raise InputError(f"{path}: {named(name)}: found {value!r}, which does nothing for files of images")
         images, found, notes, lossy = _read_files(path, count, image_shape, **options)
     asked = [f"converted to {'grayscale' if channels == 1 else 'RGB'}"] if channels else []
     asked += [f"resized to {image_size}x{image_size} ({options['filter']})"] if image_size else []
+    asked += [f"from values of {range[0]:g} to {range[1]:g}"] if range is not None else []
     notes = [*asked, *notes]
     if found > count:
         notes = [f"{count:,} of {found:,} samples: a random part, always the same", *notes]
@@ -108,32 +122,44 @@ def _remedy(image_shape: tuple[int, int, int], keys: Sequence[str]) -> str:
 
 
 def _read_arrays(
-    path: Path, count: int, image_shape: tuple[int, int, int], **options: Any
+    path: Path,
+    count: int,
+    image_shape: tuple[int, int, int],
+    *,
+    key: str | None,
+    layout: Axes | None,
+    range: Sequence[float] | None,
+    **options: Any,
 ) -> tuple[NDArray[np.uint8], int, list[str]]:
     """(images, how many there are in the file, notes)."""
-    key, images = find_array(path)
+    key, images = find_array(path, key)
     channels, height, width = image_shape
     if images.ndim == 3 and images.shape[1:] == (height, width):
         images = images[..., None]
     if images.ndim != 4:
         raise InputError(f"{path}: {key}found shape {images.shape}, expected (N, H, W, C)")
-    if channels_first(images.shape):
+    if layout == "NCHW" or (layout is None and channels_first(images.shape)):
         images = np.moveaxis(images, 1, 3)
     found = len(images)
     images = np.asarray(images[_part(path, found, count)])
+    notes: list[str] = []
     with place(path):
-        images = as_bytes(images)
-    notes = []
+        if range is None:
+            images = as_bytes(images)
+        else:
+            images, clipped = from_range(images, *range)
+            notes += [f"images with values outside the range, clipped: {clipped}"] if clipped else []
     if options["channels"] or options["image_size"]:
         if images.shape[3] not in (1, 3):
             raise InputError(f"{path}: {key}found {images.shape[3]} channels, expected 1 or 3")
         asked = options["channels"] or images.shape[3], options["image_size"], options["filter"]
         images = np.stack([convert(image, *asked) for image in images])
     if images.shape[3] == 3 and channels == 1 and _is_grey(images):
-        images, notes = images[..., :1], [f"{GREY_IN_THREE}: {count}"]
+        images = images[..., :1]
+        notes += [f"{GREY_IN_THREE}: {count}"]
     elif images.shape[3] == 1 and channels == 3:
         images = np.repeat(images, 3, axis=3)
-        notes = [f"grayscale images, converted to RGB: {count}"]
+        notes += [f"grayscale images, converted to RGB: {count}"]
     if images.shape[1:] != (height, width, channels):
         keys = ["channels"] if images.shape[3] in (1, 3) and images.shape[3] != channels else []
         keys += ["image_size"] if images.shape[1:3] != (height, width) else []

@@ -16,6 +16,7 @@ from genbench.files import weights
 from genbench.files.artifacts import sha256_file, write_json
 from genbench.files.hub import pretrained_path
 from genbench.importing.diffusers import diffusers
+from genbench.importing.foreign import function, onnx, torch_export
 from genbench.importing.guided_diffusion import guided_diffusion
 from genbench.importing.improved_diffusion import improved_diffusion
 from genbench.importing.lucidrains import lucidrains
@@ -29,13 +30,16 @@ from genbench.records.training import Training
 from genbench.schema import check_arguments, find_function
 
 FORMATS: dict[str, Callable[..., Imported]] = {
+    "callable": function,
     "dcgan": dcgan,
     "ddgan": ddgan,
     "diffusers": diffusers,
     "guided-diffusion": guided_diffusion,
     "improved-diffusion": improved_diffusion,
     "lucidrains": lucidrains,
+    "onnx": onnx,
     "state-dict": state_dict,
+    "torch-export": torch_export,
 }
 
 

@@ -167,7 +167,7 @@ def _imported(tree: ast.Module) -> frozenset[str]:
 
 
 def _imports_of_own(path: Path) -> frozenset[str]:
-    return _imported(ast.parse(path.read_bytes())) if path.is_file() else frozenset()
+    return _imported(ast.parse(path.read_bytes())) if path.suffix == ".py" and path.is_file() else frozenset()
 
 
 @cache

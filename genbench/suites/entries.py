@@ -20,6 +20,7 @@ from genbench.files.downloads import existing_path
 from genbench.files.hub import format_options, pretrained_path
 from genbench.importing import choose_format, read_checkpoint
 from genbench.models import Model, build, count_parameters
+from genbench.models.foreign import Foreign
 from genbench.processes.schedule import Schedule
 from genbench.ranges import Steps, StepsOrZero
 from genbench.sampling.likelihood import check_likelihood
@@ -27,6 +28,7 @@ from genbench.sampling.quantisation import check_scheme, scheme_of
 from genbench.schema import annotations
 from genbench.suites.cost import sampling_costs
 from genbench.suites.families import check_stated
+from genbench.suites.foreign import FOREIGN_KEYS
 from genbench.suites.load import GIVEN, QUANTISATION
 from genbench.training.budget import Paid, paid
 from genbench.training.flops import META, training_cost
@@ -58,7 +60,7 @@ def check_samples(
 def check_pretrained(entry: Mapping[str, Any], data: Description, data_root: str, costs: bool) -> dict[str, Any]:
     """What a published checkpoint is and costs. Raises InputError when it does not serve."""
     options = format_options(entry["pretrained"])
-    with place("pretrained"):
+    with place(FOREIGN_KEYS.get(entry["pretrained"]["format"], "pretrained")):
         if "hub" in entry["pretrained"] and not costs:  # it would be downloaded
             choose_format(entry["pretrained"]["format"], options)
             return {}
@@ -254,6 +256,9 @@ def describe_model(entry: Mapping[str, Any], model: Model, costs: bool = True) -
         return {}
     with _running(model.image_shape):
         found = sampling_costs(model, {name: given for name, given in options.items() if name not in schemes})
+    if isinstance(model, Foreign):  # whose arithmetic nobody counts
+        for cost in found.values():
+            cost.update(flops_per_nfe=None, flops_per_image=None, memory_per_image=None)
     samplers = {
         name: {
             "label": name,
@@ -271,7 +276,7 @@ def describe_model(entry: Mapping[str, Any], model: Model, costs: bool = True) -
         "family": model.family,
         "about": model.about,
         "paper": model.paper,
-        "parameters": count_parameters(model),
+        "parameters": model.known_parameters() if isinstance(model, Foreign) else count_parameters(model),
         "samplers": samplers,
         **noise_schedule(model),
     }

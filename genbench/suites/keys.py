@@ -11,12 +11,14 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import MISSING, AfterValidator, ConfigDict, Field, model_validator
 
+from genbench.data.as_found import Axes
 from genbench.data.decoding import Filter
 from genbench.errors import InputError
 from genbench.mappings import Keys
 from genbench.own_code import parse
 from genbench.ranges import (
     BatchSize,
+    Count,
     Figure,
     InnerShare,
     NumImages,
@@ -55,6 +57,12 @@ def _unique(values: list[Any]) -> list[Any]:
     for index, value in enumerate(values):
         if value in values[:index]:
             raise ValueError(f"found {value!r} twice, expected it once")
+    return values
+
+
+def _rising(values: list[float]) -> list[float]:
+    if values[0] >= values[1]:
+        raise ValueError(f"found {values}, expected the lower value first, such as [0, 1]")
     return values
 
 
@@ -311,6 +319,47 @@ class Quantisation(Keys):
     times, on x86 processors. Where a machine lacks what one needs, its row says so."""
 
 
+class Latent(Keys):
+    """The numbers that a program makes an image of, drawn by seed."""
+
+    size: Count | Annotated[list[Count], Field(min_length=1)]
+    """How many; or a shape, such as [100, 1, 1]."""
+    distribution: Literal["normal", "uniform"] = "normal"
+    """Standard normal, or uniform between -1 and 1."""
+
+
+class ForeignFunction(Keys):
+    """A function in a file, which runs in a process of its own."""
+
+    file: FilePath
+    """Beside the suite, or an absolute path: a file of Python, which may import what lies beside it."""
+    function: Annotated[Text, _matching(r"[^\W\d]\w*", "the name of a function")] = "sample"
+    """Its name: sample(seeds), int64 (N,), returns uint8 images (N, H, W, C)."""
+    latent: Latent | MISSING = MISSING
+    """With it the function is given latents, float32 (N, size), instead of seeds, and pictures can interpolate."""
+
+
+class ForeignProgram(Keys):
+    """A program from latents to images."""
+
+    file: FilePath
+    """Beside the suite, or an absolute path."""
+    latent: Latent
+    """What the program is given."""
+    range: Annotated[list[Figure], Field(min_length=2, max_length=2), AfterValidator(_rising)]
+    """The values of its answer that are black and white, such as [-1, 1] or [0, 1]."""
+    layout: Axes = "NCHW"
+    """Order of its answer's dimensions."""
+
+
+class ExportedProgram(ForeignProgram):
+    """A program of torch.export."""
+
+    trusted: bool = False
+    """That the file may run code: torch reads some of its parts by unpickling them and evaluates others, so that only
+    true is taken."""
+
+
 class GivenSamples(Keys):
     """Samples drawn elsewhere, and how they are converted to the data set's shape."""
 
@@ -322,6 +371,13 @@ class GivenSamples(Keys):
     """Resize every image to this side of a square, which is the data set's."""
     filter: Filter | MISSING = MISSING
     """How pixels are weighted where images are resized; by default bicubic."""
+    key: Text | MISSING = MISSING
+    """Which array of an npz; by default arr_0, samples or images."""
+    layout: Axes | MISSING = MISSING
+    """Order of an array's dimensions; by default NHWC, unless only the second can be that of channels."""
+    range: Annotated[list[Figure], Field(min_length=2, max_length=2), AfterValidator(_rising)] | MISSING = MISSING
+    """The values of an array that are black and white, such as [0, 1] or [-1, 1]; without it only whole numbers from 0
+    to 255 are taken."""
 
 
 class PublishedFigure(Keys):
@@ -345,7 +401,8 @@ class PublishedFigure(Keys):
 
 
 class Entry(Keys):
-    """One of the models that are compared: it has model and training, or pretrained, or samples."""
+    """One of the models that are compared: it has model and training, or pretrained, callable, onnx or torch_export, or
+    samples."""
 
     label: Label | MISSING = MISSING
     """Name in tables; by default the entry's key."""
@@ -368,10 +425,17 @@ class Entry(Keys):
     and shared. Beside a list of budgets a list may name one for each."""
     pretrained: Pretrained | MISSING = MISSING
     """A published checkpoint, instead of model and training; the other keys are options of its format."""
+    callable: ForeignFunction | MISSING = MISSING
+    """A generator of yours without its code in genbench: a function in a file, in a process of its own."""
+    onnx: ForeignProgram | MISSING = MISSING
+    """Another, as a program in ONNX, run by onnxruntime: the extra onnx."""
+    torch_export: ExportedProgram | MISSING = MISSING
+    """Another, as a program of torch.export (.pt2), only of files that you trust."""
     samples: FilePath | GivenSamples | MISSING = MISSING
     """Samples drawn elsewhere, instead of a model: an .npz with arr_0, an .npy, or a folder or archive of images; the
     path as it stands, or in data_root; or {path: ..., channels: 1 or 3, image_size: N, filter: NAME}, which converts
-    them. Of more images than num_samples a random part is taken, always the same."""
+    them, and {path: ..., key: NAME, layout: NCHW, range: [0, 1]} of arrays. Of more images than num_samples a random
+    part is taken, always the same."""
     ranks: Processes = 1
     """Processes that share its training and sampling where they run on CPUs."""
     gpus: Processes = 1
@@ -453,4 +517,5 @@ class Suite(Keys):
     """Where to get files that this suite names, such as published checkpoints: one line says which are missing, before
     anything is made."""
     models: Annotated[dict[Name, Entry], Field(min_length=1)]
-    """What is compared, by name; an entry has model and training, or pretrained, or samples."""
+    """What is compared, by name; an entry has model and training, or pretrained, callable, onnx or torch_export, or
+    samples."""

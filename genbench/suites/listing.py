@@ -34,13 +34,14 @@ def _suites() -> Iterator[Row]:
 
 
 def _classes() -> Iterator[tuple[str, Any]]:
-    """Every family of the package by its dotted path."""
+    """Every family that is trained here, by its dotted path."""
     from genbench import models
 
     for module in pkgutil.iter_modules(models.__path__):
         loaded = importlib.import_module(f"{models.__name__}.{module.name}")
         for name, value in vars(loaded).items():
-            if inspect.isclass(value) and issubclass(value, models.Model) and value.__module__ == loaded.__name__:
+            own = inspect.isclass(value) and issubclass(value, models.Model) and value.__module__ == loaded.__name__
+            if own and "image_shape" in inspect.signature(value).parameters:  # which says that it can be trained
                 yield f"{module.name}.{name}", value
 
 

@@ -12,6 +12,7 @@ from genbench.data import default_name
 from genbench.errors import InputError, place, unknown_name
 from genbench.metrics import frechet_key
 from genbench.suites.families import first_stage_key
+from genbench.suites.foreign import with_formats
 from genbench.suites.keys import Entry, Suite
 from genbench.suites.language import LanguageSuite
 from genbench.suites.locks import LOCKED, is_locked
@@ -70,6 +71,9 @@ def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str,
     drawn = _scale_samples(suite, path, config, scaling) if "scale" in config else ""
     suite = {"name": path.stem, **suite, **{key: config[key] for key in (*OF_SUITE, ONLY) if key in config}}
     suite["snapshot_samples"] = min(suite["snapshot_samples"], suite["num_samples"])
+    for name, entry in suite["models"].items():
+        with place(path, "models", name):
+            with_formats(entry, path.parent)
     with place(path):
         suite = own_code.complete(suite, path.parent, but=PROSE)
     suite["dataset"] = {"name": default_name(suite["dataset"]["source"]), **suite["dataset"]}
@@ -225,7 +229,8 @@ def _check_kind(entry: dict[str, Any]) -> None:
     if len(kinds) != 1 or ("model" in entry) != (kinds == ["training"]):
         found = ", ".join(key for key in ("model", *KINDS) if key in entry) or "none"
         raise InputError(
-            f"found {found} of the keys that say what this is; expected model and training, or pretrained, or samples"
+            f"found {found} of the keys that say what this is; expected model and training, or pretrained, "
+            "callable, onnx or torch_export, or samples"
         )
     useless = {"pretrained": ["snapshots"], "samples": ["snapshots", "pictures", "likelihood", "quantisation"]}.get(
         kinds[0], []

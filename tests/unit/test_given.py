@@ -185,6 +185,53 @@ def test_samples_are_converted_where_it_is_asked_for(tmp_path: Path, form: str) 
     assert info["notes"] == ["converted to grayscale", "resized to 8x8 (box)"]
 
 
+@pytest.mark.parametrize("low_high", [(0, 1), (-1, 1), (-0.5, 0.5), (0, 255)])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_values_of_a_stated_range_become_levels(tmp_path: Path, low_high: tuple, dtype: type) -> None:
+    low, high = low_high
+    np.savez(tmp_path / "s.npz", x=(low + IMAGES / 255 * (high - low)).astype(dtype))
+    images, info = given_samples(tmp_path / "s.npz", 30, SHAPE, key="x", range=[low, high])
+    assert np.array_equal(images, IMAGES)  # float16 keeps eight bits and more of each of these ranges
+    assert info["notes"] == [f"from values of {low:g} to {high:g}"]
+
+
+def test_a_stated_layout_settles_what_the_shape_leaves_open(tmp_path: Path) -> None:
+    theirs = np.random.Generator(np.random.Philox(0)).random((5, 3, 4, 3))  # NCHW: 3 channels, 4x3 pixels
+    theirs[2, 0, 0, 0] = 1.1  # as networks answer: beyond white
+    np.save(tmp_path / "s.npy", theirs)
+    images, info = given_samples(tmp_path / "s.npy", 5, (3, 4, 3), layout="NCHW", range=[0, 1])
+    assert np.array_equal(images, (theirs * 255).round().clip(0, 255).astype(np.uint8).transpose(0, 2, 3, 1))
+    assert "images with values outside the range, clipped: 1" in info["notes"]
+    with pytest.raises(
+        InputError, match=r"found float64 images with values from 0.\d+ to 1.1, expected about 0 to 0.1"
+    ):
+        given_samples(tmp_path / "s.npy", 5, (3, 4, 3), layout="NCHW", range=[0, 0.1])
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        (
+            "s.npz",
+            {"key": "smaples"},
+            r"s.npz: key 'key': found 'smaples' \(did you mean 'samples'\?\); expected one of",
+        ),
+        ("s.npy", {"key": "samples"}, "s.npy: key 'key': found 'samples', which does nothing for an .npy"),
+        ("folder", {"layout": "NCHW"}, "folder: key 'layout': found 'NCHW', which does nothing for files of images"),
+        ("folder", {"range": [0, 1]}, r"folder: key 'range': found \[0, 1\], which does nothing for files of images"),
+    ],
+)
+def test_options_of_arrays_are_for_arrays(tmp_path: Path, name: str, options: dict, message: str) -> None:
+    if name == "folder":
+        write_pngs(tmp_path / name, IMAGES)
+    elif name == "s.npz":
+        np.savez(tmp_path / name, samples=IMAGES, x=IMAGES)
+    else:
+        np.save(tmp_path / name, IMAGES)
+    with pytest.raises(InputError, match=message):
+        given_samples(tmp_path / name, 30, SHAPE, **options)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -286,6 +333,17 @@ def test_entries_of_other_kinds_are_checked_before_anything_runs(tmp_path: Path,
     with pytest.raises(InputError, match=message) as caught:
         preflight(load_suite(path), str(tmp_path), str(path))
     assert "\n" not in str(caught.value)
+
+
+def test_a_range_in_a_suite_rises(tmp_path: Path) -> None:
+    entry = {"samples": {"path": "s.npy", "range": [1, 0]}}
+    suite = {"title": "T", "dataset": {"source": "demo"}, "models": {"theirs": entry}}
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump(suite))
+    with pytest.raises(InputError, match=r"samples: range: found \[1.0, 0.0\], expected the lower value first"):
+        load_suite(tmp_path / "s.yaml")
+    entry["samples"]["range"] = [-1, 1]
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump(suite))
+    assert load_suite(tmp_path / "s.yaml")["models"]["theirs"]["samples"]["range"] == [-1, 1]
 
 
 def test_given_samples_have_a_row_and_one_seed(tmp_path: Path) -> None:

@@ -1,0 +1,48 @@
+"""Generators that are no models of genbench in a suite: their keys as those of a checkpoint of such a format.
+
+`callable`, `onnx` and `torch_export` are short for `pretrained` with a format, so that all that is said of a checkpoint
+holds for them. What may run code is named by its file's hash: own_code.py.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from genbench.errors import InputError
+
+FOREIGN_KEYS = {"callable": "callable", "onnx": "onnx", "torch-export": "torch_export"}  # by format
+
+
+def with_formats(entry: dict[str, Any], folder: Path) -> None:
+    """Put `pretrained` in the place of such a key, whose file lies in `folder`, in place. Raises InputError."""
+    found = {format: entry.pop(key) for format, key in FOREIGN_KEYS.items() if key in entry}
+    if not found:
+        return
+    if len(found) > 1 or "pretrained" in entry:
+        names = ", ".join([*(FOREIGN_KEYS[format] for format in found), *(["pretrained"] * ("pretrained" in entry))])
+        raise InputError(f"found {names}, expected one of them")
+    ((format, given),) = found.items()
+    entry["pretrained"] = {"format": format, **_options(format, dict(given), folder)}
+
+
+def _options(format: str, given: dict[str, Any], folder: Path) -> dict[str, Any]:
+    file = given.pop("file")
+    path = Path(os.path.abspath(folder / file))
+    where = f"{FOREIGN_KEYS[format]}: file"
+    if not path.is_file():
+        raise InputError(f"{where}: found {file!r}, and no such file in {folder}")
+    here = Path.cwd()
+    found = {"path": path.relative_to(here).as_posix() if path.is_relative_to(here) else path.as_posix(), **given}
+    suffix = {"callable": ".py", "torch-export": ".pt2"}.get(format, path.suffix)
+    if path.suffix != suffix:
+        raise InputError(f"{where}: found {file!r}, expected a file {suffix}")
+    if format == "callable":
+        return {**found, "function": f"{file}:{given['function']}"}
+    if format == "torch-export":
+        if not found.pop("trusted"):
+            raise InputError(
+                f"torch_export: trusted: found false, but reading {file} may run code that it brings along; expected "
+                "trusted: true where you trust its author, or the program in ONNX"
+            )
+        return {**found, "program": f"{file}:program"}
+    return found
