@@ -56,6 +56,11 @@ class Column:
         """The name of the metric, "" for other quantities."""
         return self.info.name if self.info else ""
 
+    @property
+    def distance(self) -> bool:
+        """Whether it is a distance between features: the plots have a logarithmic axis for it."""
+        return bool(self.info and self.info.distance)
+
 
 SAMPLING, TRAINING = "Sampling", "Training"
 TIME = Column(

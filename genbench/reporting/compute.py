@@ -120,7 +120,7 @@ def plotted(
     ).astype({"std": float})
     if shown["x"].nunique() < 2:
         return None
-    plots = [compare_curves(shown, cost, lead.label, size, log_x=True) for size in (WIDE, NARROW)]
+    plots = [compare_curves(shown, cost, lead.label, size, log_x=True, log_y=lead.distance) for size in (WIDE, NARROW)]
     if not (plots[0] and plots[1]):
         return None
     said = [CAPTION.format(cost="the " + cost)]

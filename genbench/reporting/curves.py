@@ -67,14 +67,16 @@ def compare_curves(
     apart: str = "",
     *,
     log_x: bool = False,
+    log_y: bool = False,
     ticks: Mapping[Number, str] | None = None,
 ) -> Plot | None:
     """Curves of several rows on one axis, told apart by colour, dashes and marks; `size` in inches, without the legend.
 
     points: name, seed, x, value and, optionally, apart and std. Several seeds are thin lines around their mean, with
     bars of their standard deviation at its marks; std is drawn as a bar. A point that is `apart` is of its curve but
-    can't be compared with it: it is hollow and not joined; the legend calls it as the argument says. ticks: names of
-    the places on the x axis, if these are all there are. None if no value is finite.
+    can't be compared with it: it is hollow and not joined; the legend calls it as the argument says. log_y: a
+    logarithmic axis also for values that are close. ticks: names of the places on the x axis, if these are all there
+    are. None if no value is finite.
     """
     points = points[np.isfinite(points["x"]) & np.isfinite(points["value"])]
     if points.empty:
@@ -105,8 +107,8 @@ def compare_curves(
         else:
             axes.xaxis.set_major_locator(MaxNLocator(6 if size[0] > 5 else 4, integer=True))
             axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: count(x)))
-        bars = points["std"].fillna(0) if "std" in points else 0 * points["value"]
-        scale_values(axes, [*points["value"] - bars, *points["value"] + bars])
+        bars = points["std"].fillna(0).tolist() if "std" in points else [0]
+        scale_values(axes, points["value"].tolist(), bars, log_y)
         axes.legend(
             handles=handles, loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=legend_columns, handlelength=2.4
         )

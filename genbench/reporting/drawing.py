@@ -20,6 +20,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import matplotlib
+import numpy as np
 from fontTools import subset
 from markupsafe import Markup
 from matplotlib.axes import Axes
@@ -75,12 +76,18 @@ def blank(size: tuple[Number, Number]) -> tuple[Figure, Axes]:
     return figure, figure.subplots()
 
 
-def scale_values(axes: Axes, values: Sequence[Number]) -> None:
-    """A logarithmic axis for positive values that span more than a factor of twenty, and short numbers."""
-    low, high = min(values), max(values)
-    if low > 0 and high > 20 * low:
+def scale_values(axes: Axes, values: Sequence[Number], bars: Sequence[Number] = (0,), log: bool = False) -> None:
+    """A logarithmic axis for positive values that span more than a factor of twenty, or with `log`; short numbers.
+
+    bars: how far each may reach to both sides. With `log` bars that reach below 0 are cut there.
+    """
+    found, reach = np.asarray(values, float), np.asarray(bars, float)
+    low, high = float(np.min(found - (0 if log else reach))), float(np.max(found + reach))
+    few = high < 10 * low  # too few for ticks at 1, 2 and 5
+    if low > 0 and (log or high > 20 * low):
         axes.set_yscale("log")
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 1000 * low else (1,)))
+        subs = (1, 2, 5) if high < 1000 * low else (1,)
+        axes.yaxis.set_major_locator(MaxNLocator(5) if few else LogLocator(subs=subs))
         axes.yaxis.set_minor_locator(NullLocator())
     else:
         axes.yaxis.set_major_locator(MaxNLocator(5))

@@ -38,7 +38,6 @@ TICKS = {0.001: "1 ms", 0.01: "10 ms", 0.1: "0.1 s", 1: "1 s", 10: "10 s", 60: "
 TICKS |= {3600 * hours: f"{hours} h" for hours in (10, 100, 1000)}
 SIDES = [(8, 0, "left"), (-8, 0, "right"), (0, 12, "center"), (0, -12, "center")]  # of a point: where its label may be
 SIDES += [(7, 9, "left"), (7, -9, "left"), (-7, 9, "right"), (-7, -9, "right")]
-MOST_LABELS = 100
 MANY_POINTS = 150  # have smaller marks
 Array = NDArray[np.float64]
 AXES = {TIME: "time to sample 50,000 images", NFE: "network evaluations (NFE)", TRAINING_TIME: "time to train"}
@@ -48,8 +47,8 @@ def quality_against_cost(table: Table, size: tuple[Number, Number], cost: Column
     """The first column of `table` against a cost of AXES, with the Pareto front. `size` in inches.
 
     A point for each row of new images, or against the cost of training for the best row of each model; families are
-    told by colour and shape; rows on the front are labelled, others where there is room. None without two rows that
-    have both numbers, or where all cost the same.
+    told by colour and shape; only rows on the front are labelled. A distance has a logarithmic axis. None without two
+    rows that have both numbers, or where all cost the same.
     """
     lead = table.columns[0]
     if cost.key not in [column.key for column in table.columns]:  # none of the rows has it
@@ -99,7 +98,7 @@ def quality_against_cost(table: Table, size: tuple[Number, Number], cost: Column
         axes.set_xscale("log")
         axes.margins(x=0.1, y=0.12)
         (scale_log_x if cost == NFE else scale_time)(axes, points["cost"].tolist())
-        scale_values(axes, [*points["quality"] - points["std"], *points["quality"] + points["std"]])
+        scale_values(axes, points["quality"].tolist(), points["std"].tolist(), lead.distance)
         draw_bars(axes, points, hues)
         front = points[points["front"]].sort_values("cost")
         axes.step(front["cost"], front["quality"], where="post", color=SOFT, linewidth=1, zorder=2)
@@ -173,10 +172,7 @@ def draw_floor(figure: Figure, axes: Axes, floor: Number, band: Number = 0) -> B
 
 
 def label_points(figure: Figure, axes: Axes, points: pd.DataFrame, taken: Sequence[BboxBase]) -> None:
-    """Write labels beside the points where they cover nothing, nor what is `taken`; those of the front always.
-
-    Of hundreds of points only the first MOST_LABELS are tried: the others find no room.
-    """
+    """Write labels beside the points of the front, where they cover least of the others and of what is `taken`."""
     figure.draw_without_rendering()
     space = np.array([axes.get_window_extent().extents])
     centres = axes.transData.transform(points[["cost", "quality"]])
@@ -186,7 +182,8 @@ def label_points(figure: Figure, axes: Axes, points: pd.DataFrame, taken: Sequen
     reached = [axes.transData.transform(np.column_stack(place)) for place in ends]
     bars = [np.hstack([np.minimum(centres, end) - 3, np.maximum(centres, end) + 3]) for end in reached]
     bars = [boxes[(end != centres).any(axis=1)] for boxes, end in zip(bars, reached, strict=True)]
-    corners = axes.transData.transform(points[points["front"]].sort_values("cost")[["cost", "quality"]])
+    front = points[points["front"]]
+    corners = axes.transData.transform(front.sort_values("cost")[["cost", "quality"]])
     steps = [
         box
         for (x1, y1), (x2, y2) in pairwise(corners)
@@ -194,19 +191,15 @@ def label_points(figure: Figure, axes: Axes, points: pd.DataFrame, taken: Sequen
     ]
     covered = [box.extents for box in taken] + steps
     boxes = np.vstack([np.hstack([centres - 5, centres + 5]), *bars, np.reshape(covered, (-1, 4))])
-    ordered = points.sort_values("front", ascending=False, kind="stable")[: max(MOST_LABELS, points["front"].sum())]
-    for text, x, y, front in zip(*(ordered[key] for key in ("label", "cost", "quality", "front")), strict=True):
+    for text, x, y in zip(*(front[key] for key in ("label", "cost", "quality")), strict=True):
         label = axes.annotate(text, (x, y), (0, 0), textcoords="offset points", fontsize=10, va="center")
         label.set_in_layout(False)  # room for long ones on both sides would leave none for the plot
         places = beside(np.array(label.get_window_extent().extents), figure.dpi / 72)
         outside = (places[:, 2:] - places[:, :2]).prod(axis=1) - shared_area(places, space)[:, 0]
         hidden = outside + shared_area(places, boxes).sum(axis=1)
         best = int(hidden.argmin())
-        if hidden[best] > 1 and not front:
-            label.remove()
-        else:
-            label.set(position=SIDES[best][:2], ha=SIDES[best][2])
-            boxes = np.vstack([boxes, places[best]])
+        label.set(position=SIDES[best][:2], ha=SIDES[best][2])
+        boxes = np.vstack([boxes, places[best]])
 
 
 def beside(box: Array, scale: float) -> Array:

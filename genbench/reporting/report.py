@@ -41,13 +41,13 @@ COST_PLOTS = [
         NFE,
         "Quality against network evaluations",
         "Quality against the number of network evaluations (NFE) that a sample takes, on a logarithmic scale; they can "
-        "differ in size. The line is the Pareto front.",
+        "differ in size. The line is the Pareto front, whose rows have their names.",
     ),
     (
         TRAINING_TIME,
         "Quality against the cost of training",
         "Quality of each model's best row against the time that its training took, on a logarithmic scale. The line is "
-        "the Pareto front.",
+        "the Pareto front, whose models have their names.",
     ),
 ]
 

@@ -132,14 +132,14 @@ def quality_plots(chosen: Sequence[Setting], lead: Column) -> list[Comparison]:
         ],
         columns=["setting", "method", "kind", "calls", "seed", "steps", "eta", "value", "std"],
     ).astype({"std": float})
-    plots = [plot for plot in (against_steps(points, lead.label), against_eta(points, lead.label)) if plot]
+    plots = [plot for plot in (against_steps(points, lead), against_eta(points, lead)) if plot]
     more = f" {lead.direction.capitalize()} is better." if lead.direction else ""
     if points["std"].notna().any():
         more += " Bars are ± one standard deviation over seeds."
     return [replace(plot, caption=plot.caption + more) for plot in plots]
 
 
-def against_steps(points: pd.DataFrame, label: str) -> Comparison | None:
+def against_steps(points: pd.DataFrame, lead: Column) -> Comparison | None:
     """A line for each setting; None unless at least three numbers of steps, and one line, can be seen."""
     most = points.groupby("setting")["steps"].nunique().max() if len(points) else 0
     if points["steps"].nunique() < FEWEST_STEPS or most < 2:
@@ -147,7 +147,9 @@ def against_steps(points: pd.DataFrame, label: str) -> Comparison | None:
     shown = points.assign(name=points["setting"], x=points["steps"])
     many = shown["name"].nunique() > MANY_LINES
     sizes = WIDE if many else HALF, NARROW
-    plots = [compare_curves(shown, "sampling steps", label, size, log_x=True) for size in sizes]
+    plots = [
+        compare_curves(shown, "sampling steps", lead.label, size, log_x=True, log_y=lead.distance) for size in sizes
+    ]
     caption = "Quality against the number of sampling steps, on a logarithmic scale."
     for calls, several in points[points["calls"] > 1].groupby("calls"):
         often = "twice" if calls == 2 else f"{calls} times"
@@ -155,7 +157,7 @@ def against_steps(points: pd.DataFrame, label: str) -> Comparison | None:
     return Comparison("Steps", caption, plots[0], plots[1], many) if plots[0] and plots[1] else None
 
 
-def against_eta(points: pd.DataFrame, label: str) -> Comparison | None:
+def against_eta(points: pd.DataFrame, lead: Column) -> Comparison | None:
     """A line for each kind and number of steps that has two values of eta; None where there is none.
 
     sigma-hat is no value of eta: it stands apart at the right end.
@@ -181,7 +183,7 @@ def against_eta(points: pd.DataFrame, label: str) -> Comparison | None:
     far = f"{SIGMA_HAT_SIGN}: larger noise" if apart.any() else ""
     many = shown["name"].nunique() > MANY_LINES
     sizes = WIDE if many else HALF, NARROW
-    plots = [compare_curves(shown, "η", label, size, far, ticks=ticks) for size in sizes]
+    plots = [compare_curves(shown, "η", lead.label, size, far, log_y=lead.distance, ticks=ticks) for size in sizes]
     methods = " and of ".join(points["method"].unique())
     caption = (
         f"Quality against η, the noise in a step of {methods}: none with 0, with 1 as much as DDPM's smaller variance."

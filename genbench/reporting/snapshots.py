@@ -47,7 +47,14 @@ def quality_over_training(results: Results, rows: Sequence[Row], most: int | Non
     apart = bool(points["apart"].any())
     label = lead.label + (f", {lead.direction} is better" if lead.direction else "")
     plots = [
-        compare_curves(points, "training steps", label, size, f"final model, {final} samples" if apart else "")
+        compare_curves(
+            points,
+            "training steps",
+            label,
+            size,
+            f"final model, {final} samples" if apart else "",
+            log_y=lead.distance,
+        )
         for size in (WIDE, NARROW)
     ]
     if not (plots[0] and plots[1]):

@@ -31,7 +31,10 @@ def quality_against_steps(settings: Mapping[str, Sequence[Setting]], lead: Colum
     points = points[several] if len(points) else points
     if points["model"].nunique() < FEWEST_MODELS:
         return None
-    plots = [compare_curves(points, "sampling steps", lead.label, size, log_x=True) for size in (WIDE, NARROW)]
+    plots = [
+        compare_curves(points, "sampling steps", lead.label, size, log_x=True, log_y=lead.distance)
+        for size in (WIDE, NARROW)
+    ]
     if not (plots[0] and plots[1]):
         return None
     caption = CAPTION

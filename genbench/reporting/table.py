@@ -69,6 +69,11 @@ class Table:
         return list(dict.fromkeys(row.suite for row in self.rows if row.suite))
 
     @property
+    def devices(self) -> list[str]:
+        """The devices of its rows: one is stated once, several per row."""
+        return sorted({row.device for row in self.rows if row.device})
+
+    @property
     def ties(self) -> bool:
         """Whether any number has a standard deviation, so that ties can be told."""
         return any(cell.std is not None for row in self.rows for cell in row.cells.values())

@@ -89,6 +89,12 @@ def heading(browser: webdriver.Chrome, text: str) -> Any:
     return next(one for one in found if one.text.startswith(text))
 
 
+def unfold(browser: webdriver.Chrome, inside: str) -> None:
+    """Open the closed part of the page around an element by a click on its summary."""
+    part = browser.find_element(By.XPATH, f"//*[@id='{inside}']/ancestor::details[1]")
+    part.find_element(By.CSS_SELECTOR, "summary").click()
+
+
 def press(browser: webdriver.Chrome, name: str) -> None:
     """Press a filter by the keyboard."""
     button = browser.find_element(By.CSS_SELECTOR, f".filters button[value={json.dumps(name)}]")
@@ -146,6 +152,8 @@ def test_the_index_has_all_rows_in_one_table_and_filters_them_by_data_set(browse
 def test_a_grid_is_enlarged_and_closed_with_the_keyboard(browser, report):
     visit(browser, report / "digits.html")
     figure = browser.find_element(By.ID, "grid-1")
+    assert not figure.is_displayed()
+    unfold(browser, "grid-1")
     small = figure.find_element(By.CSS_SELECTOR, "img").size["width"]
     figure.find_element(By.CSS_SELECTOR, "a.open").send_keys(Keys.ENTER)
     assert figure.rect["width"] == LAPTOP[0]
@@ -181,11 +189,13 @@ def test_without_scripts_all_is_there_but_sorting_and_filtering(browser, report)
     assert not browser.find_element(By.CSS_SELECTOR, ".filters").is_displayed()
     assert browser.find_elements(By.CSS_SELECTOR, "button.sort") == []
     assert len(shown(browser)) == 6
+    unfold(browser, "grid-1")
     browser.find_element(By.CSS_SELECTOR, "#grid-1 a.open").click()
     figure = browser.find_element(By.ID, "grid-1")
     assert figure.rect["width"] == LAPTOP[0]
     figure.find_element(By.CSS_SELECTOR, "a.close").click()
     assert figure.rect["width"] < LAPTOP[0] / 2
+    unfold(browser, "model-vae")
     section = browser.find_element(By.CSS_SELECTOR, "#model-vae details")
     section.find_element(By.CSS_SELECTOR, "summary").click()
     assert section.find_element(By.CSS_SELECTOR, "table").is_displayed()

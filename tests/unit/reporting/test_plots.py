@@ -45,6 +45,8 @@ def test_a_plot_takes_its_colours_from_the_page_and_has_a_tooltip_for_each_point
     assert not re.search(r"#0[12]00|https?:|url\(| id=", svg)
     assert "var(--hue-1)" in svg
     assert all(f"<title>{row.name}: {row.cells['fd_classifier'].text}, " in svg for row in table.rows)
+    front = {row.name for row, on in zip(table.rows, on_front(table.rows, table), strict=True) if on}
+    assert {row.name for row in table.rows if f">{row.name}</text>" in svg} - {"GAN"} == front  # a family's name, too
     assert quality_against_cost(compare(pd.DataFrame(), table.columns), (10, 5)) is None
 
 
@@ -238,7 +240,9 @@ def bars(plot):
 
 def test_quality_against_cost_has_bars_over_seeds(tmp_path):
     one = table_of(write_results(tmp_path / "one", models=FEW))
-    assert bars(quality_against_cost(one, (10, 5))) == ([], [])
+    plot = quality_against_cost(one, (10, 5))
+    assert bars(plot) == ([], [])
+    assert plot.figure.axes[0].get_yscale() == "log"  # of a distance, also over less than a factor of twenty
     table = table_of(write_results(tmp_path / "three", models=FEW, seeds=(0, 1, 2)))
     upright, along = bars(quality_against_cost(table, (10, 5)))
     cells = [row.cells["fd_classifier"] for row in table.rows]
