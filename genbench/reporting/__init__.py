@@ -8,6 +8,8 @@ numerals         how numbers are printed
 table            the comparison: means over seeds, the best of each column with its ties, notes
 compared         the compared rows of a suite, and where they come from
 cells            one number of the comparison: its mean, how far it varies, whether it is the best
+files            the files behind each row, as links
+since            what has changed since the last run
 published        numbers that others published, for orientation
 exports          the comparison as files for a paper
 latex            text as LaTeX prints it

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from genbench.reporting.cells import seen
 from genbench.reporting.columns import detail_columns
+from genbench.reporting.files import linked
 from genbench.reporting.origins import OLDER, origins_of, packages
 from genbench.reporting.sections import (
     Section,
@@ -40,7 +42,7 @@ def model_section(report: Report, model: str, number: int) -> Section:
         results.own,
     )
     origins = report.origins_of[model]
-    versions = packages(origins)
+    versions, compared = packages(origins), compare(numbers, columns)
     return Section(
         name=label,
         anchor=report.anchors[model],
@@ -48,7 +50,7 @@ def model_section(report: Report, model: str, number: int) -> Section:
         remarks=[*remarks(entry), *([OLDER] if model in report.older else [])],
         facts=[(name, text) for name, text in training_facts(entry, rows) if text],
         recipe=recipe(entry.spec),
-        numbers=compare(numbers, columns),
+        numbers=replace(compared, rows=linked(compared.rows, report.files)),
         samples_differ=not alike,
         left_out=len(entry.checkpoints) - len(shown),
         curves=training_curves(results.histories.get(model), label),

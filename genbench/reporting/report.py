@@ -1,6 +1,7 @@
 """What a suite's page shows, part by part: comparison, plots, pictures, a section for each model, and provenance."""
 
 import re
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from genbench.reporting.compute import Compute, quality_against_compute
 from genbench.reporting.drawing import Plot
 from genbench.reporting.exports import EXPORTS, data_uri
 from genbench.reporting.figures import Figure, figures
+from genbench.reporting.files import RowFiles, files_of, linked
 from genbench.reporting.kept import Kept
 from genbench.reporting.model_sections import model_section
 from genbench.reporting.noise_schedules import bound_terms, noise_schedules
@@ -28,9 +30,10 @@ from genbench.reporting.sampler_studies import Setting, Study, arrange, quality_
 from genbench.reporting.samples import Samples
 from genbench.reporting.schemes import Schemes, scheme_table
 from genbench.reporting.sections import Section, Strip
+from genbench.reporting.since import NAME, Since, since_last_run
 from genbench.reporting.snapshots import Comparison, held_out, quality_over_training
 from genbench.reporting.speed import quality_against_steps
-from genbench.reporting.table import Row
+from genbench.reporting.table import Row, Table
 
 LONGEST_INSIDE = 60_000  # letters of a table that the page holds as a file, too
 MOST_LINES = 24  # of a plot, and so many models are studied: the best
@@ -69,6 +72,23 @@ class Report(Compared):
     ) -> None:
         super().__init__(results, root)
         self.kept, self.pages, self.reference = kept or Kept(), pages, reference
+
+    @cached_property
+    def files(self) -> dict[str, RowFiles]:
+        """The files of each row, by its key."""
+        return files_of(self.results.rows, self.root, self.pages)
+
+    @cached_property
+    def table(self) -> Table:
+        """The comparison, each of whose numbers leads to its files."""
+        plain = super().table
+        return replace(plain, rows=linked(plain.rows, self.files))
+
+    @cached_property
+    def since(self) -> Since | None:
+        """What has changed since the last run."""
+        kept = self.pages and self.pages / self.preflight.suite / NAME
+        return since_last_run(self.table, self.compared, self.results.provenance, kept) if kept else None
 
     @cached_property
     def samples(self) -> Samples:

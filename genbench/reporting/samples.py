@@ -15,7 +15,7 @@ from genbench.reporting.kept import Kept
 from genbench.reporting.pictures import Picture, caption, embed, first_row, first_tiles, read_grid
 from genbench.reporting.results import Draw, Results
 from genbench.reporting.sections import Strip, shown_checkpoints
-from genbench.reporting.table import MANY_ROWS, Row, Table
+from genbench.reporting.table import MANY_ROWS, Row, Table, row_key
 
 # All of a page together, before base64 adds a third: of one with few rows, and of one with many, whose tables are long.
 GRID_BYTES, STRIP_BYTES, SECTION_BYTES = (3_300_000, 550_000), (600_000, 180_000), (500_000, 330_000)
@@ -53,7 +53,9 @@ class Samples:
     def strips(self) -> list[Strip]:
         """The first samples of the real images, then of each open row of the table."""
         share = self.share(STRIP_BYTES, len(self.shown) + 1)
-        strips = [Strip(row.name, self.first_samples(path, share), self.anchor(row)) for row, path in self.shown]
+        strips = [
+            Strip(row.name, self.first_samples(path, share), self.anchor(row), row=row.key) for row, path in self.shown
+        ]
         if self.results.real_grid:
             strips.insert(0, Strip("Real images", self.first_samples(self.results.real_grid, share), "grid-real"))
         return strips
@@ -101,7 +103,8 @@ class Samples:
                     place = self.places.get((model, checkpoint, sampler))
                     folded = place is not None and not self.table.opened[place]
                     link = self.beside(path) if folded else ""
-                    found.append(Strip(name, self.first_samples(path, share), file=link))
+                    key = row_key(model, checkpoint, sampler)
+                    found.append(Strip(name, self.first_samples(path, share), file=link, row=key))
         return found
 
     def pictures(self, model: str, number: int) -> list[Strip]:

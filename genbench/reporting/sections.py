@@ -26,6 +26,7 @@ class Strip:
     picture: Picture
     anchor: str = ""  # of the whole grid
     file: str = ""  # the address of a grid that the page does not have
+    row: str = ""  # the key of its row
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ class Row:
     samples: how many were judged. remarks: what a reader must know of the row, whatever the column. generates: whether
     its images are new; one that starts from real images comes after the others, and is never the best. link: to what is
     told of its model. suite: the title of its suite, in a table over several. place: in the first column, with ties.
+    files: the id of what lists its files, on its page.
     """
 
     name: str
@@ -42,6 +43,12 @@ class Row:
     link: str = ""
     suite: str = ""
     place: str = ""
+    files: str = ""
+
+    @property
+    def key(self) -> str:
+        """What tells it from the other rows of its suite, also in another run."""
+        return row_key(self.model, self.checkpoint, self.sampler)
 
 
 @dataclass(frozen=True)
@@ -128,6 +135,11 @@ class Table:
         """The marks of some notes, in their order."""
         marks = self.footnotes
         return sorted((marks[note] for note in notes), key=lambda mark: (len(mark), mark))
+
+
+def row_key(model: str, checkpoint: str, sampler: str) -> str:
+    """What tells a row from the others of its suite."""
+    return f"{model}/{checkpoint}/{sampler}"
 
 
 def final_rows(rows: pd.DataFrame) -> pd.DataFrame:

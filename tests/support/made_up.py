@@ -364,7 +364,7 @@ def check_page(path: Path) -> Page:
         link
         for link in page.values("href", "a")
         if not re.match(r"#|[\w%.-]+\.(html|csv)(#|$)|data:text/plain;charset=utf-8;base64,[\w+/=]*$", link)
-        and not re.fullmatch(r"\.\./[\w%./-]+/grid\.png|[\w%.-]+/comparison\.(tex|md|csv|json)", link)
+        and not re.fullmatch(r"\.\./[\w%./~-]+\.(png|npz|jsonl?|log)|[\w%.-]+/comparison\.(tex|md|csv|json)", link)
     ]
     assert all(link.startswith("https://arxiv.org/abs/") for link in outside)
     source = path.read_text(encoding="utf-8")

@@ -27,7 +27,11 @@ QUIET = {"file", "data"}  # what a page may be read from
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The pages of two suites."""
     root = tmp_path_factory.mktemp("browser")
-    render(write_results(root, "digits", {name: MODELS[name] for name in ("gan", "lsgan", "vae", "ddpm")}))
+    folder = write_results(root, "digits", {name: MODELS[name] for name in ("gan", "lsgan", "vae", "ddpm")})
+    for place in folder.glob("*/seed*/final/*/"):
+        (place / "logs").mkdir()
+        (place / "logs/sample.log").write_text("drawn\n")
+    render(folder)
     return render(write_results(root, "other", FEW))
 
 
@@ -133,6 +137,67 @@ def test_filters_leave_the_rows_of_the_pressed_families_and_of_a_word(browser, r
     assert len(shown(browser)) == total
     browser.find_element(By.CSS_SELECTOR, ".filters input").send_keys("DDIM")
     assert shown(browser) == ["DDPM ddim-25"]
+
+
+def test_the_address_keeps_how_the_table_is_shown(browser, report):
+    visit(browser, report / "digits.html")
+    press(browser, "Diffusion")
+    press(browser, "Training")  # a group of columns
+    heading(browser, "Time for").find_element(By.CSS_SELECTOR, "button.sort").click()
+    address, rows = browser.current_url, shown(browser)
+    assert len(rows) == 3
+    visit(browser, report / "digits.html", address.partition("#")[2])
+    assert shown(browser) == rows
+    assert heading(browser, "Time for").get_attribute("aria-sort") == "ascending"
+    titles = browser.find_elements(By.CSS_SELECTOR, "table.comparison")[0].find_element(By.TAG_NAME, "thead").text
+    assert ("NFE" in titles, "Parameters" in titles) == (True, False)
+    press(browser, "Diffusion")
+    press(browser, "Training")
+    assert len(shown(browser)) == 6
+    assert "Parameters" in browser.find_element(By.CSS_SELECTOR, "table.comparison thead").text
+
+
+def test_rows_stand_side_by_side(browser, report):
+    visit(browser, report / "digits.html")
+    boxes = {box.get_attribute("aria-label"): box for box in browser.find_elements(By.CSS_SELECTOR, ".pick")}
+    for name in ("DDPM, ddim-25", "GAN", "VAE"):
+        boxes[f"Compare {name}"].send_keys(Keys.SPACE)
+    assert not boxes["Compare LSGAN"].is_enabled()
+    boxes["Compare VAE"].send_keys(Keys.SPACE)
+    assert boxes["Compare LSGAN"].is_enabled()
+    panel = browser.find_element(By.CSS_SELECTOR, ".compared")
+    assert panel.is_displayed()
+    lines = [row.text for row in panel.find_elements(By.CSS_SELECTOR, "tr")]
+    assert "FD-classifier (2k) ↓ 13.9 61.3" in lines
+    assert not [line for line in lines if line.startswith("training: steps")]  # which are the same
+    assert len(panel.find_elements(By.CSS_SELECTOR, ".strips img")) == 2
+    titles = [figure.text for figure in panel.find_elements(By.CSS_SELECTOR, ".curves figcaption")]
+    assert titles == ["DDPM: Losses", "GAN: Losses"]
+
+
+def test_a_number_leads_to_its_record_images_and_logs(browser, report):
+    visit(browser, report / "digits.html")
+    browser.find_element(By.CSS_SELECTOR, "table.comparison tbody td button").send_keys(Keys.ENTER)
+    links = browser.find_elements(By.CSS_SELECTOR, ":popover-open a")
+    addresses = [Path(link.get_attribute("href").removeprefix("file://")) for link in links]
+    assert [path.name for path in addresses][:4] == ["metrics.json", "timing.json", "training.json", "history.jsonl"]
+    assert {"grid.png", "sample.log"} <= {path.name for path in addresses}
+    assert all(path.exists() for path in addresses)
+
+
+def test_a_slider_goes_over_the_snapshots_of_a_model(browser, report):
+    visit(browser, report / "digits.html")
+    unfold(browser, "model-ddpm")
+    section = browser.find_element(By.ID, "model-ddpm")
+    strips = section.find_elements(By.CSS_SELECTOR, ".strips dd")
+
+    def steps() -> set[str]:
+        return {one.get_attribute("data-row").split("/")[1] for one in strips if one.is_displayed()}
+
+    assert steps() == {"final"}
+    section.find_element(By.CSS_SELECTOR, ".slider input").send_keys(Keys.ARROW_LEFT)
+    assert steps() == {"step-300"}
+    assert section.find_element(By.CSS_SELECTOR, ".slider output").text == "step-300"
 
 
 def test_the_index_has_all_rows_in_one_table_and_filters_them_by_data_set(browser, report):

@@ -160,6 +160,28 @@ def test_pages_are_a_function_of_the_results(demo, pages):
     assert {path: path.read_bytes() for path in pages.rglob("*") if path.is_file()} == before
 
 
+def test_the_page_states_what_has_changed_since_the_last_run(tmp_path):
+    models = {name: MODELS[name] for name in ("gan", "lsgan", "vae")}
+    out = render(write_results(tmp_path, models=models))
+    assert "Since the last run" not in check_page(out / "demo.html").text
+    folder = write_results(tmp_path, models={name: MODELS[name] for name in ("gan", "vae", "wgan-gp")})
+    path = folder / "gan/seed0/final/default/metrics.json"
+    metrics = read_json(path)
+    metrics["metrics"]["fd_classifier"]["value"] = 58.0
+    metrics["metrics"]["recall_classifier"]["value"] = 0.5
+    write_json(path, metrics)
+    text = check_page(render(folder) / "demo.html").text
+    assert "Since the last run 1 new, 1 changed, 1 gone, 1 same" in text
+    assert "results made until 2025-01-02 03:04" in text
+    assert "GAN changed by -3.3 61.3 58.0 Recall 0.420 → 0.500" in text
+    assert "LSGAN gone 55.8 –" in text
+    assert "The same as before: VAE." in text
+    before = (out / "demo.html").read_bytes()
+    assert (render(folder) / "demo.html").read_bytes() == before
+    (out / "demo/numbers.json").write_text("[")
+    assert "Since the last run" not in check_page(render(folder) / "demo.html").text
+
+
 def test_the_index_shows_every_suite(hostile):
     index = check_page(hostile / "index.html")
     links = index.values("href", "a")
