@@ -156,7 +156,7 @@ def test_plots_are_files_of_their_own(pages):
     assert "var(" not in svg
     assert COLOURS["var(--hue-1)"] in svg
     assert {path.name for path in (pages / "demo").iterdir() if path.is_file()} == {
-        "record.json", *(f"comparison.{kind}" for kind in ("csv", "json", "md", "tex")),
+        "numbers.json", "record.json", *(f"comparison.{kind}" for kind in ("csv", "json", "md", "tex")),
     }  # fmt: skip
 
 
