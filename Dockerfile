@@ -1,7 +1,9 @@
 # The environment of pyproject.toml, at its pins, with Snakemake: for docker, Kubernetes and, through apptainer, clusters.
 # The workflow itself is not inside: it is mounted, or sent by Snakemake. How to build and use it: docs/cloud.md.
 # PyTorch brings the CUDA libraries; the base has the CUDA runtime and what the NVIDIA container toolkit looks for.
-FROM nvidia/cuda:13.0.2-base-ubuntu24.04
+# CUDA: that of the pinned torch, written by tools/pin.py.
+ARG CUDA=13.2.2
+FROM nvidia/cuda:${CUDA}-base-ubuntu24.04
 
 # git: the commit is part of every record, also of a mounted checkout that belongs to another user. g++: torch.compile.
 # hadolint ignore=DL3008

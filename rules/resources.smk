@@ -60,5 +60,5 @@ def whole_machine(wildcards):
 
 
 def growing(first, times=lambda wildcards: 1):
-    """A resource function: `first` for each process, and as much again with each further attempt at a failed job."""
-    return lambda wildcards, attempt: attempt * first * times(wildcards)
+    """A resource function: `first` for each process, and as much again with each further attempt, up to the fourth."""
+    return lambda wildcards, attempt: min(attempt, 4) * first * times(wildcards)

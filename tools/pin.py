@@ -1,9 +1,11 @@
 """Write the exact versions of everything, direct or not, into pyproject.toml, and the same ones into envs/*.yaml.
 
+The version of torch's CUDA goes into the Dockerfile and docs/clusters.md.
+
     uv run --no-project tools/pin.py                   # after editing dependencies: what is pinned stays
     uv run --no-project tools/pin.py --upgrade         # the newest versions that the ranges in pyproject.toml allow
     uv run --no-project tools/pin.py "torch==2.8.*"    # other versions of some: here a torch for an older driver
-    git checkout pyproject.toml envs                   # back to the committed pins
+    git checkout pyproject.toml envs Dockerfile docs   # back to the committed pins
 
 uv.lock would do as well, but it stores download addresses and so ties a clone to one mirror. It is git-ignored
 and remade from the pins.
@@ -86,7 +88,12 @@ def main() -> None:
     versions = dict(pin.partition(" ; ")[0].split("==") for pin in reversed(pins))
     for environment in sorted(ROOT.glob("envs/*.yaml")):
         environment.write_text(replace_conda_pins(environment.read_text(encoding="utf-8"), versions), encoding="utf-8")
-    print(f"{len(pins)} pins and {len(build_pins)} for builds in pyproject.toml; envs/*.yaml agree")
+    cuda = versions["cuda-toolkit"]  # which torch asks for
+    places = {"Dockerfile": ("ARG CUDA=", cuda), "docs/clusters.md": ("CONDA_OVERRIDE_CUDA=", cuda.rpartition(".")[0])}
+    for name, (before, version) in places.items():
+        changed = re.sub(rf"(?<={before})[\d.]+", version, (ROOT / name).read_text(encoding="utf-8"))
+        (ROOT / name).write_text(changed, encoding="utf-8")
+    print(f"{len(pins)} pins and {len(build_pins)} for builds in pyproject.toml; envs/*.yaml and Dockerfile agree")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ What is trained, a subclass says: of images in run.py, of text in genbench/langu
 
 import logging
 import shlex
+import signal
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from genbench.machine.devices import device_label, synchronise
 from genbench.machine.progress import Progress, clock
 from genbench.machine.ranks import Ranks
 from genbench.machine.signals import stop_on_signal
+from genbench.machine.time_limit import stop_time
 from genbench.training.history import History
 from genbench.training.trainer import Trainer
 
@@ -107,10 +109,11 @@ class Run(ABC):
     def go(self, save_seconds: float) -> None:
         """Train to the end, and leave model.safetensors, the snapshots, history.jsonl and training.json in the folder.
 
-        Saved at least every `save_seconds`, and before it leaves (SystemExit) when a signal asks it to.
+        Saved at least every `save_seconds`, and before it leaves (SystemExit) when a signal asks it to, or when the
+        cluster is about to end the job.
         """
         trainer, config = self.trainer, self.trainer.config
-        last_save = time.monotonic()
+        last_save, stop = time.monotonic(), stop_time() if self.team.first else None
         with (
             stop_on_signal() as stopped,
             Progress(config.num_steps, "steps", initial=trainer.step) as progress,
@@ -125,11 +128,13 @@ class Run(ABC):
                 if self._is_watched():
                     self._validate()
                 due = self.team.first and time.monotonic() - last_save > save_seconds
-                received, overdue = self.team.highest(stopped() or 0, due)
-                if received:
+                ends = stop is not None and time.monotonic() > stop and trainer.step < config.num_steps
+                received, overdue, over = self.team.highest(stopped() or 0, due, ends)
+                if received or over:
                     self.save_state()
-                    log.info("stopped by a signal; saved step %d, run again to continue", trainer.step)
-                    raise SystemExit(128 + received)
+                    why = "stopped by a signal" if received else "the job's time is nearly over"
+                    log.info("%s; saved step %d, run again to continue", why, trainer.step)
+                    raise SystemExit(128 + (received or signal.SIGTERM))
                 if overdue:
                     self.save_state()
                     last_save = time.monotonic()

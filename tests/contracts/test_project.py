@@ -71,6 +71,15 @@ def test_environment_files_agree_with_the_pins(path):
     assert {name: version for name, version in versions.items() if name != "pip"} == expected
 
 
+def test_the_image_and_the_conda_line_have_the_cuda_of_the_pinned_torch():
+    cuda = pins("3.12.0")["cuda-toolkit"]
+    assert re.findall(r"(?m)^ARG CUDA=(.*)$", (ROOT / "Dockerfile").read_text()) == [cuda]
+    lines = (ROOT / "docs/clusters.md").read_text()
+    assert set(re.findall(r"CONDA_OVERRIDE_CUDA=(\S+)", lines)) == {cuda.rpartition(".")[0]}
+    needed = [Requirement(text) for text in metadata.requires("torch") or ()]
+    assert [str(one.specifier) for one in needed if one.name == "cuda-toolkit"] in ([], [f"=={cuda}"])  # none: for CPUs
+
+
 def rules() -> dict[str, tuple[str, str]]:
     """The environment file and the script of every rule that has both."""
     found = {}

@@ -72,7 +72,9 @@ ELSEWHERE = {
         "genbench verify mine.json demo.json",
         "genbench merge demo.json mine.json --out both.html",
     ],
-    "tests/pipeline/test_conda.py": ["uv run snakemake --sdm conda --conda-create-envs-only"],
+    "tests/pipeline/test_conda.py": [
+        "CONDA_OVERRIDE_CUDA=13.2 uv run snakemake --sdm conda --conda-create-envs-only",
+    ],
     "tests/pipeline/test_slurm.py": [
         "uv run snakemake --dry-run --quiet host --profile profiles/slurm --config suite=cifar10",
         "uv run snakemake --profile profiles/slurm --config suite=cifar10",

@@ -24,7 +24,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_channel(folder / "channel", ENVIRONMENTS)
     make_command(folder / "conda", folder / "channel")
     path = f"{folder}/conda/bin{os.pathsep}{environment(folder)['PATH']}"
-    run("uv run snakemake --sdm conda --conda-create-envs-only", folder, PATH=path)
+    run("CONDA_OVERRIDE_CUDA=13.2 uv run snakemake --sdm conda --conda-create-envs-only", folder, PATH=path)
     execute("uv run snakemake resources/demo/train.npz --cores 1 --sdm conda", folder, PATH=path)
     return folder
 

@@ -18,6 +18,11 @@ RULES = {
     for path in sorted((ROOT / "rules").glob("*.smk"))
     for name, body in re.findall(r"(?ms)^rule (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(encoding="utf-8"))
 }
+ALL_RULES = RULES | {
+    other: RULES[name]
+    for path in sorted((ROOT / "rules").glob("*.smk"))
+    for name, other in re.findall(r"(?m)^use rule (\w+) as (\w+)", path.read_text(encoding="utf-8"))
+}
 
 
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.parent.name)
@@ -30,12 +35,36 @@ def test_keys_of_a_profile_are_options_of_snakemake(path):
 @pytest.mark.parametrize("key", ["groups", "set-resources", "set-threads"])
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.parent.name)
 def test_a_profile_names_rules_that_there_are(path, key):
-    assert set(yaml.safe_load(path.read_text(encoding="utf-8")).get(key, {})) <= set(RULES)
+    assert set(yaml.safe_load(path.read_text(encoding="utf-8")).get(key, {})) <= set(ALL_RULES)
 
 
 def test_the_profiles_do_not_contradict_each_other():
-    default, slurm = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in PROFILES)
-    assert not set(default) & set(slurm)  # the default one would win
+    default, *others = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in PROFILES)
+    assert not set(default) & set().union(*others)  # the default one would win
+    slurm, *fitted = others
+    for profile in fitted:
+        assert {key: profile.get(key) for key in slurm} == slurm | {"retries": profile["retries"]}
+
+
+def profile_resources(name):
+    """What a profile sets, by rule; also of rules that are others with another name."""
+    return yaml.safe_load((ROOT / f"profiles/{name}/config.yaml").read_text(encoding="utf-8"))["set-resources"]
+
+
+def test_where_gpus_are_asked_for_as_gres_every_rule_with_a_gpu_does():
+    found = profile_resources("slurm-gres")
+    assert set(found) == {name for name, body in ALL_RULES.items() if "gpu=gpu" in body}
+    several = {name for name, body in ALL_RULES.items() if "gpu=gpus" in body}
+    for name, resources in found.items():
+        assert resources == {"gpu": 0, "gres": "f'gpu:{threads}'" if name in several else "'gpu:1'"}
+
+
+def test_where_jobs_end_after_four_hours_no_rule_asks_for_more():
+    found = profile_resources("slurm-short")
+    for name, body in ALL_RULES.items():
+        (minutes,) = map(int, re.findall(r"runtime=growing\((\d+)", body))
+        assert (4 * minutes <= 240) == (name not in found), name
+    assert all(resources == {"runtime": 240} for resources in found.values())
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -56,6 +85,7 @@ def test_each_attempt_asks_for_as_much_again():
     names: dict = {}
     exec(ast.unparse(growing), names)
     assert [names["growing"](8000)(wildcards=None, attempt=attempt) for attempt in (1, 2, 3)] == [8000, 16000, 24000]
+    assert names["growing"](8000)(wildcards=None, attempt=30) == 32_000  # of a training that comes back many times
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import logging
 import signal
 import time
 from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from genbench.errors import InputError
 from genbench.files import weights
 from genbench.files.artifacts import read_json, write_json
 from genbench.images import to_images
-from genbench.machine import code
+from genbench.machine import code, time_limit
 from genbench.models import build
 from genbench.processes.noise import Noise
 from genbench.training.batches import Batches, epoch_order
@@ -228,6 +229,40 @@ def test_a_resumed_training_is_bitwise_the_uninterrupted_one(
         (line["losses"], line["metrics"]) for line in lines[1]
     ]
     assert json.loads((tmp_path / "cut/training.json").read_text())["resumed"] == 2
+
+
+def test_a_training_leaves_before_its_job_ends_and_goes_on_bitwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    recipe = STEPS | {"steps": 6, "log_every": 3}
+    whole = run(tmp_path / "whole", MODELS["gan"], recipe)
+    monkeypatch.setenv("SLURM_JOB_END_TIME", str(int(time.time())))
+    with caplog.at_level(logging.INFO), pytest.raises(SystemExit) as left:
+        run(tmp_path / "cut", MODELS["gan"], recipe)
+    assert left.value.code == 128 + signal.SIGTERM
+    assert "the job's time is nearly over; saved step 1, run again to continue" in caplog.text
+    monkeypatch.setenv("SLURM_JOB_END_TIME", str(int(time.time()) + 3600))
+    assert equal(run(tmp_path / "cut", MODELS["gan"], recipe), whole)
+    assert read_json(tmp_path / "cut/training.json")["resumed"] == 1
+
+
+def test_the_end_of_a_job_is_what_slurm_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SLURM_JOB_END_TIME", "SLURM_JOB_ID"):
+        monkeypatch.delenv(name, raising=False)
+    assert (time_limit.end_of_job(), time_limit.stop_time()) == (None, None)
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert time_limit.end_of_job() is None  # no squeue
+    squeue = tmp_path / "squeue"
+    squeue.write_text('#!/bin/sh\n[ "$*" = "--noheader --jobs 7 --format %e" ] && echo 2030-01-02T03:04:05\n')
+    squeue.chmod(0o755)
+    assert time_limit.end_of_job() == datetime(2030, 1, 2, 3, 4, 5).timestamp()
+    for seconds, margin in ((3600, 120), (600, 60)):
+        monkeypatch.setenv("SLURM_JOB_END_TIME", str(int(time.time() + seconds)))
+        assert time_limit.stop_time() == pytest.approx(time.monotonic() + seconds - margin, abs=3)
+    squeue.write_text("#!/bin/sh\necho NONE\n")
+    monkeypatch.delenv("SLURM_JOB_END_TIME")
+    assert time_limit.end_of_job() is None
 
 
 def test_held_out_images_are_looked_at_on_time_and_change_nothing(tmp_path: Path) -> None:

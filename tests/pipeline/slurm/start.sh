@@ -53,10 +53,12 @@ NodeName=$host Name=gpu File=/dev/null
 NodeName=$host Name=gpu File=/dev/zero
 END
 
-# Snakemake's executor clears SLURM_* before it calls srun in a job, and with it SLURM_CONF.
+# Snakemake's executor clears SLURM_* before it calls srun in a job, and with it SLURM_CONF; a training asks squeue, too.
 mkdir -p "$folder/bin"
-printf '#!/bin/sh\nSLURM_CONF=%s exec %s "$@"\n' "$folder/slurm.conf" "$(command -v srun)" > "$folder/bin/srun"
-chmod +x "$folder/bin/srun"
+for program in srun squeue; do
+  printf '#!/bin/sh\nSLURM_CONF=%s exec %s "$@"\n' "$folder/slurm.conf" "$(command -v $program)" > "$folder/bin/$program"
+  chmod +x "$folder/bin/$program"
+done
 
 export SLURM_CONF=$folder/slurm.conf
 slurmctld -c
