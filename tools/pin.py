@@ -5,7 +5,7 @@ The version of torch's CUDA goes into the Dockerfile and docs/clusters.md.
     uv run --no-project tools/pin.py                   # after editing dependencies: what is pinned stays
     uv run --no-project tools/pin.py --upgrade         # the newest versions that the ranges in pyproject.toml allow
     uv run --no-project tools/pin.py "torch==2.8.*"    # other versions of some: here a torch for an older driver
-    git checkout pyproject.toml envs Dockerfile docs   # back to the committed pins
+    git checkout pyproject.toml envs Dockerfile docs/clusters.md  # back to the committed pins
 
 uv.lock would do as well, but it stores download addresses and so ties a clone to one mirror. It is git-ignored
 and remade from the pins.
@@ -88,7 +88,8 @@ def main() -> None:
     versions = dict(pin.partition(" ; ")[0].split("==") for pin in reversed(pins))
     for environment in sorted(ROOT.glob("envs/*.yaml")):
         environment.write_text(replace_conda_pins(environment.read_text(encoding="utf-8"), versions), encoding="utf-8")
-    cuda = versions["cuda-toolkit"]  # which torch asks for
+    # What torch asks for; of CUDA 12 the libraries one by one, of which the runtime has the release in its version.
+    cuda = versions.get("cuda-toolkit") or ".".join([*versions["nvidia-cuda-runtime-cu12"].split(".")[:2], "0"])
     places = {"Dockerfile": ("ARG CUDA=", cuda), "docs/clusters.md": ("CONDA_OVERRIDE_CUDA=", cuda.rpartition(".")[0])}
     for name, (before, version) in places.items():
         changed = re.sub(rf"(?<={before})[\d.]+", version, (ROOT / name).read_text(encoding="utf-8"))

@@ -476,7 +476,7 @@ def test_another_torch_is_pinned(line: str, repository: Path) -> None:
     assert re.search(r'^\+ *"torch==2\.8\.\d', run("git diff", repository), re.MULTILINE)
 
 
-@command("git checkout pyproject.toml envs")
+@command("git checkout pyproject.toml envs Dockerfile docs/clusters.md")
 def test_pins_are_taken_back(line: str, repository: Path) -> None:
     with (repository / "pyproject.toml").open("a") as file:
         file.write("# changed\n")
