@@ -27,7 +27,7 @@ from genbench.machine.command_line import run
 
 # By their headings in the help: each sub-command's name, and its module in this folder.
 SECTIONS = {
-    "Benchmarks": {"run": "run", "list": "list_names", "check": "check", "clean": "clean"},
+    "Benchmarks": {"run": "run", "list": "list_names", "check": "check", "clean": "clean", "doctor": "doctor"},
     "Evaluation": {"evaluate": "evaluate_folders"},
     "Reference results": {"record": "record", "verify": "verify", "merge": "merge"},
     "Single steps": {"train": "train", "sample": "draw_images", "features": "extract_features"},

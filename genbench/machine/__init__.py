@@ -9,5 +9,6 @@ time_limit      when the cluster ends the job
 provenance      versions, commit and machine behind a result
 code            which code computes a result, as a hash
 command_line    what every command shares
+doctor          whether all this is fit for a suite
 job             the device of a command that computes
 """

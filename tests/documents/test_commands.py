@@ -78,6 +78,7 @@ ELSEWHERE = {
     "tests/pipeline/test_slurm.py": [
         "uv run snakemake --dry-run --quiet host --profile profiles/slurm --config suite=cifar10",
         "uv run snakemake --profile profiles/slurm --config suite=cifar10",
+        "uv run genbench doctor --profile slurm",
         "uv run snakemake --profile profiles/slurm --sdm apptainer --apptainer-args=--nv",
         "srun --gpus=1 --cpus-per-task=4 --mem=16G --time=1:00:00 --pty bash",
     ],

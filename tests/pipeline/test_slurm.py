@@ -165,6 +165,13 @@ def test_the_cluster_is_asked_for_its_partitions(checkout):
     assert yaml.safe_load((checkout / "asked.yaml").read_text())["partitions"].keys() == {"gpu", "cpu"}
 
 
+def test_the_doctor_finds_a_shared_folder_and_no_real_gpu(cluster):
+    line = "uv run genbench doctor --profile slurm"
+    said = run(line, cluster[0], status=0 if torch.cuda.is_available() else 1)
+    assert "ok    shared file system: " in said
+    assert ("mend  GPU of a node: nvidia-smi shows none" in said) != torch.cuda.is_available()
+
+
 def test_a_gpu_is_tried_by_hand(cluster):
     """In the shell that srun opens on a node, in a terminal."""
     shell = documented("srun --gpus=1 --cpus-per-task=4 --mem=16G --time=1:00:00 --pty bash")
