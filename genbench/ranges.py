@@ -47,6 +47,9 @@ PositiveEpsilon = Annotated[float, Range(gt=0, le=1)]
 Figure = Annotated[float, Range(ge=-1e12, le=1e12)]  # of any quantity: a distance, or seconds
 Share = Annotated[float, Range(ge=0, le=1)]
 ShareBelowOne = Annotated[float, Range(ge=0, lt=1)]
+LONGEST_AVERAGE = 0.28  # of a training, as EDM2's sigma_rel: one in which all weights count alike has 0.289
+EMA_SNAPSHOTS = 16  # of the averages of a training, by default
+AverageLength = Annotated[float, Range(gt=0, le=LONGEST_AVERAGE)]
 InnerShare = Annotated[float, Range(gt=0, lt=1)]
 
 ENDS = {"ge": "from", "gt": "above", "le": "to", "lt": "to below"}  # of a range, as documents have it

@@ -92,6 +92,12 @@ def checkpoint_file(wildcards, input):
     return f"{input.model}/{wildcards.checkpoint.removeprefix('step-')}.safetensors"
 
 
+def averages_input(wildcards):
+    """The folder of a training's averages, for a sampler with an `ema_length`."""
+    asked = "ema_length" in entry(wildcards)["samplers"][wildcards.sampler]
+    return f"{RUN.format(**wildcards)}/snapshots" if asked else []
+
+
 def sampler_options(wildcards):
     """The options of a sampler, as JSON."""
     return sampler_argument(entry(wildcards), wildcards.sampler)

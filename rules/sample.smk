@@ -4,6 +4,7 @@
 rule sample:
     input:
         model=checkpoint_input,
+        averages=averages_input,
         condition=condition_input,
     output:
         samples=f"{DRAW}/samples.npz",

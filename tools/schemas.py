@@ -26,6 +26,7 @@ from genbench.processes.adversarial import PENALTIES
 from genbench.processes.degradations import DEGRADATIONS
 from genbench.processes.schedule import SCHEDULES
 from genbench.processes.time_samplers import TIME_SAMPLERS
+from genbench.ranges import LONGEST_AVERAGE
 from genbench.records.reference import Reference
 from genbench.schema import annotations
 from genbench.suites.keys import Config, Suite
@@ -137,6 +138,12 @@ def of_sampler(found: type[Model]) -> Schema:
         "enum": ["fp32", "bf16"],
         "default": "fp32",
         "description": "What the network computes in: fp32, or bf16 by autocast.",
+    }
+    schema["properties"]["ema_length"] = {
+        "type": "number",
+        "exclusiveMinimum": 0,
+        "maximum": LONGEST_AVERAGE,
+        "description": "Draw with the weights averaged over this length of a training that has ema_lengths.",
     }
     given = inspect.signature(found.sample).parameters.values()
     closed = all(parameter.kind is not parameter.VAR_KEYWORD for parameter in given)

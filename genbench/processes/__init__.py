@@ -8,5 +8,6 @@ variational_bound    the bound on the likelihood, term by term
 augmentation         images flipped, turned and moved, and how, which the network is told
 degradations         what cold diffusion undoes
 adversarial          objectives and penalties of GANs
+averages             averages of weights whose length is chosen after the training
 densities            densities fitted to latents
 """

@@ -71,6 +71,9 @@ class Timing(Record):
     )
     condition: dict[str, Any] | None = Field(default=None, description="the images or labels that were given, or null")
     model_sha256: str | None = Field(default=None, description="hash of the weights")
+    ema_length: float | None = only(
+        "with a sampler's `ema_length`", "over which share of the training the weights were averaged"
+    )
     quantisation: Quantisation | None = Field(default=None, description="null, or how the network was quantised")
     given: bool | None = only(GIVEN, "always `true`")
     source: str | None = only(GIVEN, "name of the file or folder that they came from")

@@ -30,6 +30,10 @@ class Training(Record):
         default=None, description="what the file of weights holds: `ema`, a moving average, `raw`, or `unknown`"
     )
     ema_decay: float | None = Field(default=None, description="decay of the moving average; 0 without one")
+    ema_lengths: list[float] | None = only(
+        "with `training: ema_lengths`",
+        "lengths of the averages that were kept, as shares of the training",
+    )
     seed: int | None = Field(default=None, description="seed of the training")
     resumed: int | None = Field(default=None, description="how often it was continued")
     peak_memory_bytes: int | None = Field(default=None, description="most memory held on a GPU; null on a CPU")

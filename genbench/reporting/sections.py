@@ -117,7 +117,8 @@ def training_facts(entry: ModelPlan, rows: pd.DataFrame) -> Iterator[tuple[str, 
     if entry.training_flops:
         yield "FLOPs of training", count(entry.training_flops)
     yield "Imported", values("imported")
-    weights = {"ema": f"moving average, decay {values('ema_decay')}", "raw": "raw, no moving average"}
+    average = f"decay {values('ema_decay')}" if any(seen(rows, "ema_decay")) else "power function"
+    weights = {"ema": f"moving average, {average}", "raw": "raw, no moving average"}
     yield "Weights", weights.get(values("weights"), values("weights"))
     yield "Precision", values("training_precision")
     if values("training_device") == values("device"):

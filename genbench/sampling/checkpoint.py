@@ -2,25 +2,34 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from genbench.errors import InputError, place
-from genbench.files.weights import WithoutValues, load_tensors
+from genbench.files.weights import WithoutValues, load_tensors, tensors_sha256
 from genbench.models import Model, build
+from genbench.sampling.averages import averaged
 
 
-def load_model(path: str | os.PathLike[str], device: torch.device | str = "cpu") -> tuple[Model, dict[str, Any]]:
+def load_model(
+    path: str | os.PathLike[str], device: torch.device | str = "cpu", ema_length: float | None = None
+) -> tuple[Model, dict[str, Any]]:
     """Rebuild the model that a checkpoint describes, with its weights, in evaluation mode; and the checkpoint's info.
 
     Everything that sampling needs (class, networks, schedule, T, parametrisation) is read from the checkpoint.
+    ema_length: instead of its weights, their averages over this length of the training, whose hash the info then has.
     """
     tensors, info = load_tensors(path, device)
     if "model" not in info:
         raise InputError(f"{path}: no model's description in the file; expected a model.safetensors or a snapshot")
     with place(path):
+        if ema_length is not None:
+            own = averaged(Path(path), info["step"], ema_length)
+            tensors |= {name: value.to(device) for name, value in own.items()}
+            info |= {"sha256": tensors_sha256(tensors), "ema_length": ema_length}
         return build_with(tensors, info["model"], tuple(info["image_shape"]), device), info
 
 

@@ -22,6 +22,7 @@ from genbench.machine.ranks import ALONE, Ranks, ranks
 from genbench.models import Model
 from genbench.records.provenance import Provenance
 from genbench.records.timing import Quantisation, Timing
+from genbench.sampling.averages import ema_length_of
 from genbench.sampling.batch import Condition, batch_starts
 from genbench.sampling.checkpoint import load_model
 from genbench.sampling.generation import find_condition, generate
@@ -47,11 +48,12 @@ def draw_samples(
 
     model: a model.safetensors or a snapshot. out: samples.npz, uint8 (N, H, W, C) as `arr_0`. sampler: options of the
     model's sampler, and a scheme as `quantisation` if wanted: where that is not available, no image is drawn, and the
-    record says why. condition: what the sampler starts from, by seed: a prepared split, or a JSON file of label sets.
-    draws: of all label sets, a batch each, instead of `seeds` and `batch_size`. timing: where the record is written,
-    too. sheet: a PNG of the first 100 samples, or of one for each label set. Image i depends on the model, the
-    sampler's options and seed i only. A killed run goes on where it was. Raises InputError for options that the model
-    does not know, and for a condition that does not fit.
+    record says why; `ema_length` among them draws with another average of the weights. condition: what the sampler
+    starts from, by seed: a prepared split, or a JSON file of label sets. draws: of all label sets, a batch each,
+    instead of `seeds` and `batch_size`. timing: where the record is written, too. sheet: a PNG of the first 100
+    samples, or of one for each label set. Image i depends on the model, the sampler's options and seed i only. A killed
+    run goes on where it was. Raises InputError for options that the model does not know, and for a condition that does
+    not fit.
     """
     out, device = Path(out), torch.device(device)
     given, shown, columns = read_condition(condition), 100, 10
@@ -64,9 +66,10 @@ def draw_samples(
             f"{option('draws')}: found it without label sets, of which it is the number; "
             f"expected {option('seeds')} instead"
         )
-    loaded, info = load_model(model, device)
     with place(model, "sampler"):
-        ready = make_ready(loaded, sampler or {}, given, device)
+        options, ema_length = ema_length_of(sampler or {})
+        loaded, info = load_model(model, device, ema_length)
+        ready = make_ready(loaded, options, given, device)
     parts = out.with_name(out.stem + ".parts")
     team = ranks()
     lock = locked(out.with_name(f".{out.stem}.lock"), f"drawing {out}") if team.first else nullcontext()
@@ -132,6 +135,7 @@ def draw(
     packages = ("torch", "numpy", "safetensors", *["torchao"] * (ready.scheme is not None), *team.packages)
     return images, Timing(
         **record.content(),
+        **{key: info[key] for key in ("ema_length",) if key in info},
         quantisation=ready.quantised,
         samples_sha256=array_sha256(images),
         provenance=Provenance.collect(*packages, kind="sampling", model=info["model"]),

@@ -19,6 +19,7 @@ from genbench.machine.ranks import Ranks, ranks
 from genbench.models import Model
 from genbench.records.provenance import Provenance
 from genbench.records.speed import SamplerSpeed, Speed
+from genbench.sampling.averages import ema_length_of
 from genbench.sampling.batch import CallCounter, sample_pixels
 from genbench.sampling.checkpoint import load_model
 from genbench.sampling.draw import Ready, make_ready, read_condition
@@ -52,7 +53,7 @@ def measure_speed(
     found: dict[str, SamplerSpeed] = {}
     for name, options in samplers.items():
         with place(model, "sampler", name):
-            ready = make_ready(loaded, options, given, device)
+            ready = make_ready(loaded, ema_length_of(options)[0], given, device)  # as fast with any average
         if ready.unavailable is None:
             found[name] = _speed_of(loaded, ready, batch_size, device, team)
             log.info("%s: %.3g images a second", name, found[name].images_per_second)

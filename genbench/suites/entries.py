@@ -23,6 +23,7 @@ from genbench.models import Model, build, count_parameters
 from genbench.models.foreign import Foreign
 from genbench.processes.schedule import Schedule
 from genbench.ranges import Steps, StepsOrZero
+from genbench.sampling.averages import ema_length_of
 from genbench.sampling.likelihood import check_likelihood
 from genbench.sampling.quantisation import check_scheme, scheme_of
 from genbench.schema import annotations
@@ -232,13 +233,28 @@ def noise_schedule(model: Model) -> dict[str, Any]:
     return {"noise_schedule": described}
 
 
+def check_averages(model: Model, entry: Mapping[str, Any], length: float | None) -> None:
+    """Check that the training of an entry keeps what averages of other lengths are made of."""
+    found = f"key 'ema_length': found {length}"
+    if len(entry.get("training", {}).get("ema_lengths", ())) < 2:
+        raise InputError(f"{found}, expected a training with ema_lengths, such as [0.05, 0.1]")
+    if type(model).after_training is not Model.after_training:
+        raise InputError(
+            f"{found}, but {type(model).__name__} fits a part of itself to the weights that a training ends with; "
+            "expected none"
+        )
+
+
 def describe_model(entry: Mapping[str, Any], model: Model, costs: bool = True) -> dict[str, Any]:
     """What a model is, and what drawing an image with each of the entry's samplers costs, if that is asked for."""
-    options, schemes, precisions = {}, {}, {}
+    options, schemes, precisions, lengths = {}, {}, {}, {}
     for name, given in entry["samplers"].items():
         quantised = QUANTISATION in given
         with place("samplers", name):
             given, scheme = scheme_of(given)
+            given, lengths[name] = ema_length_of(given)
+            if lengths[name] is not None:
+                check_averages(model, entry, lengths[name])
         precisions[name] = scheme if scheme is not None and not quantised else "fp32"
         if scheme is not None:
             check_scheme(model, scheme)
@@ -263,7 +279,11 @@ def describe_model(entry: Mapping[str, Any], model: Model, costs: bool = True) -
         name: {
             "label": name,
             "options": given,
-            "remarks": [*model.remarks(given), *(["drawn in bf16"] if precisions[name] == "bf16" else [])],
+            "remarks": [
+                *model.remarks(given),
+                *(["drawn in bf16"] if precisions[name] == "bf16" else []),
+                *([f"weights averaged over a length of {lengths[name]:g}"] if lengths[name] is not None else []),
+            ],
             "generates": model.condition(given) != "images",
             "quantisation": schemes.get(name),
             "precision": precisions[name],

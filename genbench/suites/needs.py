@@ -19,6 +19,7 @@ from genbench.machine.devices import gpu_generation, gpu_memory, kind_of_device
 from genbench.machine.memory import available_memory, in_words
 from genbench.machine.precision import native_to_processor
 from genbench.metrics.metric import INCEPTION
+from genbench.ranges import EMA_SNAPSHOTS
 from genbench.suites.load import checkpoints
 from genbench.suites.runs import draws, has_test_images, keeps_features, num_samples, runs
 
@@ -114,6 +115,10 @@ def files(suite: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[tuple[
                 yield "weights", f"{folder}/model.safetensors", weights
                 steps = [checkpoint.removeprefix("step-") for checkpoint in checkpoints(entry)][:-1]
                 yield from (("weights", f"{folder}/snapshots/{step}.safetensors", weights) for step in steps)
+                recipe = entry.get("training", {})
+                averages = len(recipe.get("ema_lengths", ())) * weights
+                for number in range(recipe.get("ema_snapshots", EMA_SNAPSHOTS) if averages else 0):
+                    yield "weights", f"{folder}/snapshots/averages {number}", averages
     for draw in draws(suite):
         count = num_samples(suite, draw.entry, draw.checkpoint)
         yield "samples", f"{draw.folder}/samples.npz", count * (image + 8)  # and the seed of each

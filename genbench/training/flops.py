@@ -131,5 +131,5 @@ def training_cost(model: Model, config: TrainConfig) -> dict[str, int]:
     model.zero_grad(set_to_none=True)
     return {
         "flops": int(config.accumulate * sum(shares[step] * number for step, number in flops.items())),
-        "memory_bytes": weights * (5 if config.ema_decay else 4) + peak,
+        "memory_bytes": weights * (4 + bool(config.ema_decay) + len(config.ema_lengths)) + peak,
     }

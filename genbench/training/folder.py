@@ -227,16 +227,18 @@ def train(
             for left in folder.glob(".*.tmp*"):  # by a process that was killed while it saved
                 left.unlink()
             _claim(folder, fingerprint, task.earlier_fingerprint())
-            finished = not fresh and _is_finished(done_path, task, [*names, "model.safetensors"])
-            if not finished:
-                done_path.unlink(missing_ok=True)
             if fresh:
                 (folder / STATE).unlink(missing_ok=True)
                 (folder / "budget.json").unlink(missing_ok=True)
+        task = _paid(task, folder, team)
+        names += [f"averages-{step}.safetensors" for step in task.config.average_steps]
+        if team.first:
+            finished = not fresh and _is_finished(done_path, task, [*names, "model.safetensors"])
+            if not finished:
+                done_path.unlink(missing_ok=True)
         if team.share(finished):
             log.info("already trained with this very code, data and configuration: nothing to do but to publish it")
         else:
-            task = _paid(task, folder, team)
             _check_snapshots(snapshots, task.config.num_steps)
             connect(team, device)
             run(task, folder, team).go(save_seconds)
@@ -249,6 +251,8 @@ def train(
         (out.parent / "snapshots").mkdir(exist_ok=True)
         steps = "".join(f"{step}\n" for step in task.snapshots)
         (out.parent / "snapshots/steps.txt").write_text(steps)  # object storage has no empty folders
+        for left in (out.parent / "snapshots").glob("averages-*.safetensors"):  # of another training
+            left.unlink()
         for name in names:
             _publish(folder / name, out.parent / "snapshots" / name)
         publish_results(folder, out)

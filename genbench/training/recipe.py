@@ -1,7 +1,7 @@
 """How a model is trained: the `training` part of a suite's entry, key for key."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -11,7 +11,19 @@ import torch
 from genbench.errors import InputError, place
 from genbench.machine.precision import Precision, multiplies
 from genbench.models import Model
-from genbench.ranges import Epsilon, Flops, NotNegative, NumImages, Positive, ShareBelowOne, Steps, StepsOrZero
+from genbench.ranges import (
+    EMA_SNAPSHOTS,
+    AverageLength,
+    Count,
+    Epsilon,
+    Flops,
+    NotNegative,
+    NumImages,
+    Positive,
+    ShareBelowOne,
+    Steps,
+    StepsOrZero,
+)
 from genbench.schema import check_arguments
 
 
@@ -90,6 +102,11 @@ class TrainConfig:
         where the processor or GPU multiplies it natively, else fp32; it is decided once, when a training starts.
     ema_decay: Share of the average of the weights that each iteration keeps; the average is the result. 0 keeps none,
         and the raw weights are the result.
+    ema_lengths: Instead of `ema_decay`, averages by EDM2's power function (Karras et al. 2024, arXiv 2312.02696), each
+        of a length that is a share of the training: the standard deviation of its profile, the paper's sigma_rel. The
+        first is the result. Where two are kept, such as 0.05 and 0.1, a sampler draws with the average of any length,
+        its `ema_length`.
+    ema_snapshots: How often they are kept for that, evenly over the training.
     clip_norm: Largest norm of all gradients of one submodule together; by default they are not clipped.
     flip: Mirror images left to right at random.
     compile: Compile the networks with torch.compile.
@@ -107,6 +124,8 @@ class TrainConfig:
     accumulate: NumImages = 1
     precision: Literal["auto", Precision] = "auto"
     ema_decay: ShareBelowOne = 0.0
+    ema_lengths: Sequence[AverageLength] = ()
+    ema_snapshots: Count = EMA_SNAPSHOTS
     clip_norm: Positive | None = None
     flip: bool = False
     compile: bool = False
@@ -125,6 +144,17 @@ class TrainConfig:
         if config.steps is not None and config.flops is not None:
             raise InputError(
                 f"key 'flops': found {config.flops:.4g} beside steps {config.steps}; expected one of the two"
+            )
+        if config.ema_lengths and config.ema_decay:
+            raise InputError(
+                f"key 'ema_lengths': found {list(config.ema_lengths)} beside ema_decay {config.ema_decay}; "
+                "expected one of the two"
+            )
+        if len(set(config.ema_lengths)) < len(config.ema_lengths):
+            raise InputError(f"key 'ema_lengths': found {list(config.ema_lengths)}, expected each length once")
+        if "ema_snapshots" in entry and not config.ema_lengths:
+            raise InputError(
+                f"key 'ema_snapshots': found {config.ema_snapshots}, which does nothing without ema_lengths"
             )
         if config.batch_size % config.accumulate:
             raise InputError(
@@ -147,6 +177,12 @@ class TrainConfig:
         """Iterations; of a budget of `flops` after `in_steps` only."""
         assert self.steps is not None, "a budget's steps are not known yet"
         return self.steps
+
+    @property
+    def average_steps(self) -> list[int]:
+        """After which steps the averages of `ema_lengths` are kept: as many as there can be of `ema_snapshots`."""
+        count = min(self.ema_snapshots, self.num_steps) if self.ema_lengths else 0
+        return [round(self.num_steps * number / count) for number in range(1, count + 1)]
 
     def in_steps(self, steps: int) -> "TrainConfig":
         """This recipe with the steps that its `flops` pay for."""

@@ -177,10 +177,24 @@ class TrainingRun(Run):
         }
         return weights.save_tensors(path, result.state_dict(), info)
 
+    def _advance(self) -> None:
+        super()._advance()
+        trainer = self.trainer
+        if self.team.first and trainer.step in trainer.config.average_steps:
+            self.check_finite()
+            learned = [name for name, parameter in trainer.model.named_parameters() if parameter.requires_grad]
+            tensors = {
+                f"{length}:{name}": average.get_parameter(name)
+                for length, average in trainer.averages.items()
+                for name in learned
+            }
+            info = {"step": trainer.step, "ema_lengths": [str(length) for length in trainer.averages]}
+            weights.save_tensors(self.folder / f"averages-{trainer.step}.safetensors", tensors, info)
+
     @property
     def which_weights(self) -> str:
         """Of which weights the result is made: "ema", an exponential moving average, or "raw", the last."""
-        return "ema" if self.task.config.ema_decay else "raw"
+        return "ema" if self.task.config.ema_decay or self.task.config.ema_lengths else "raw"
 
     def _counted(self) -> tuple[dict[str, Any], str]:
         step, batch_size = self.trainer.step, self.task.config.batch_size
@@ -204,6 +218,7 @@ class TrainingRun(Run):
         """Write training.json: how the model came about, and what it cost."""
         config, device, team = self.task.config, self.task.device, self.team
         some: dict[str, Any] = {"compile_seconds": round(self.compile_seconds, 3)} if config.compile else {}
+        some |= {"ema_lengths": list(config.ema_lengths)} if config.ema_lengths else {}
         some |= {} if self.task.flops is None else {"flops": self.task.flops}
         record = Training(
             **self._known(model_sha256, seconds),

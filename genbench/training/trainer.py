@@ -19,6 +19,7 @@ from genbench.machine.distributed import GradientSum, add_up
 from genbench.machine.precision import native_precision
 from genbench.machine.ranks import ALONE, Ranks
 from genbench.models import Learner
+from genbench.processes.averages import kept_share
 from genbench.training.batches import Batches, MicroBatches
 from genbench.training.recipe import TrainConfig
 
@@ -58,6 +59,9 @@ class Trainer(Generic[L]):
             if parameters := [p for p in submodule.parameters() if p.requires_grad]:
                 self.optimizers[name] = config.optimizer_for(name).build(parameters)
         self.ema = copy.deepcopy(model).requires_grad_(False) if config.ema_decay else None
+        self.averages: dict[float, L] = {  # by their lengths
+            length: copy.deepcopy(model).requires_grad_(False) for length in config.ema_lengths
+        }
         if config.compile:
             for submodule in model.children():
                 submodule.compile()
@@ -67,8 +71,8 @@ class Trainer(Generic[L]):
 
     @property
     def result(self) -> L:
-        """The model to be saved: the average where one is kept."""
-        return self.model if self.ema is None else self.ema
+        """The model to be saved: the average where one is kept, and of several the first."""
+        return next(iter(self.averages.values()), self.model) if self.ema is None else self.ema
 
     def advance(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """One iteration; returns its losses and metrics as detached scalars on the device (no synchronisation)."""
@@ -103,8 +107,7 @@ class Trainer(Generic[L]):
                 break
             losses[name] = self.sums[name].finish() if self.sums else total
             self._update(name)
-        if self.ema is not None:
-            self._average()
+        self._average()
         self.step += 1
         return losses, self._mean_metrics([batch.metrics for batch in batches])
 
@@ -151,16 +154,21 @@ class Trainer(Generic[L]):
 
     @torch.no_grad()
     def _average(self) -> None:
-        assert self.ema is not None
-        torch._foreach_lerp_(list(self.ema.parameters()), list(self.model.parameters()), 1 - self.config.ema_decay)
-        for average, current in zip(self.ema.buffers(), self.model.buffers(), strict=True):
-            average.copy_(current)
+        averages = [(average, kept_share(length, self.step + 1)) for length, average in self.averages.items()]
+        if self.ema is not None:
+            averages.append((self.ema, self.config.ema_decay))
+        for average, share in averages:
+            torch._foreach_lerp_(list(average.parameters()), list(self.model.parameters()), 1 - share)
+            for own, current in zip(average.buffers(), self.model.buffers(), strict=True):
+                own.copy_(current)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """All that a resumed run needs: tensors by name, and plain values."""
         tensors = {f"model.{key}": value for key, value in self.model.state_dict().items()}
         if self.ema is not None:
             tensors |= {f"ema.{key}": value for key, value in self.ema.state_dict().items()}
+        for length, average in self.averages.items():
+            tensors |= {f"average.{length}.{key}": value for key, value in average.state_dict().items()}
         for name, optimizer in self.optimizers.items():
             for index, entries in optimizer.state_dict()["state"].items():
                 tensors |= {
@@ -176,6 +184,8 @@ class Trainer(Generic[L]):
         self.model.load_state_dict(part("model."))
         if self.ema is not None:
             self.ema.load_state_dict(part("ema."))
+        for length, average in self.averages.items():
+            average.load_state_dict(part(f"average.{length}."))
         for name, optimizer in self.optimizers.items():
             parameters = optimizer.param_groups[0]["params"]
             state: dict[int, dict[str, Tensor]] = {}

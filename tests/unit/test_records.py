@@ -226,6 +226,11 @@ def test_a_training_writes_every_key_of_its_record(tmp_path: Path) -> None:
     out = tmp_path / "model.safetensors"
     train(spec, images, labels, data_sha256="d", seed=3, out=out, device=torch.device("cpu"))
     written = read_json(tmp_path / "training.json")
-    assert set(Training.keys()) - set(written) == {"imported", "compile_seconds", "flops"}  # of others only
+    assert set(Training.keys()) - set(written) == {
+        "imported",
+        "compile_seconds",
+        "flops",
+        "ema_lengths",
+    }  # of others only
     record = Training(**written)
     assert (record.steps, record.images_seen, record.seed, record.ema_decay) == (2, 16, 3, 0.0)
