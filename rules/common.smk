@@ -78,6 +78,7 @@ os.environ |= {
     "PATH": first(os.path.dirname(sys.executable), "PATH"),
     "GENBENCH_JOBS_PER_GPU": str(config["jobs_per_gpu"]),
     "GENBENCH_WEIGHTS": config["weights_root"],
+    **({"GENBENCH_SCRATCH": config["scratch"]} if config["scratch"] else {}),
     tracking.VARIABLE: ",".join(TRACKERS),  # and no parameter: nothing is made again for it
     "TORCHINDUCTOR_CACHE_DIR": os.getenv("TORCHINDUCTOR_CACHE_DIR", "results/.compiled"),  # of compiled networks
     own_code.VARIABLE: "\n".join(OWN_CODE),  # what they may run of the user's own files

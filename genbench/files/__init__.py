@@ -2,6 +2,7 @@
 
 artifacts    JSON records, hashes, atomic writing
 npz          arrays, without pickle
+scratch      copies on a node's own disk
 weights      tensors: safetensors with their description
 substitutes  what often lies in a downloaded file's place
 changes      whether a user's files are still those that were read

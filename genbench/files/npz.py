@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from genbench.errors import InputError
 from genbench.files.artifacts import repair_if_ours
+from genbench.files.scratch import on_scratch
 from genbench.files.substitutes import substitute_at
 from genbench.machine.memory import available_memory, in_words, physical_memory
 
@@ -28,10 +29,10 @@ BLOCK = 1 << 24
 def read_npz(path: str | os.PathLike[str], keys: Sequence[str], ours: bool = False) -> dict[str, NDArray[Any]]:
     """Those arrays of an npz that it has among `keys`, in that order.
 
-    Arrays that would take more than half of the memory that is free are read-only: they stay in their file, and parts
-    are read when they are asked for. Raises InputError, naming the file, when it is missing, damaged, something else,
-    or larger than memory; with the command that repairs it if genbench made it, where it may have (`ours`). What is
-    pickled (an array of objects) counts as damaged: it is never unpickled.
+    Arrays that would take more than half of the memory that is free are read-only: they stay in their file, or in its
+    copy on scratch, and parts are read when they are asked for. Raises InputError, naming the file, when it is missing,
+    damaged, something else, or larger than memory; with the command that repairs it if genbench made it, where it may
+    have (`ours`). What is pickled (an array of objects) counts as damaged: it is never unpickled.
     """
     remedy = repair_if_ours(path) if ours and Path(path).suffix == ".npz" else ""
     with _clear_errors(path, "npz file", remedy), open(path, "rb") as file:
@@ -97,7 +98,8 @@ def _mapped(
     file.seek(member.header_offset + 26)  # of the local header: the lengths of the name and of the extra field
     start = member.header_offset + 30 + sum(struct.unpack("<HH", file.read(4))) + header
     log.info("%s: %s stays in the file, with %s of memory free", path, member.filename, in_words(available_memory()))
-    array = np.memmap(file, dtype, "r", start, shape, "F" if is_fortran else "C")
+    copy = on_scratch(path)
+    array = np.memmap(file if copy == Path(path) else copy, dtype, "r", start, shape, "F" if is_fortran else "C")
     return np.asarray(array)
 
 

@@ -131,6 +131,9 @@ class Config(Keys):
     """Where results are kept, such as a folder on a scratch disk, to which ./results then links; null is ./results."""
     resources_root: FilePath | None = None
     """Likewise of ./resources."""
+    scratch: Text | None = None
+    """A folder on the own disk of whatever machine a job runs on, such as `$TMPDIR`, for copies of images that do not
+    fit into memory; null reads them where they are."""
     scale: InnerShare | None = None
     """A smaller one of the suite: this share of each training, with its warm-ups, averages and snapshots, and of the
     samples, without samplers of very many evaluations. Its results have folders and a page of their own; null makes
@@ -165,7 +168,7 @@ class Config(Keys):
             raise InputError(f"config: seeds: found {numbers['seeds']!r}, expected a list such as [0, 1, 2]")
         if str(values.get("keep_features")).lower() in ("true", "false"):  # from the command line it is text
             numbers["keep_features"] = str(values["keep_features"]).lower() == "true"
-        for key in ("scale", "keep_features", "results_root", "resources_root"):
+        for key in ("scale", "keep_features", "results_root", "resources_root", "scratch"):
             if values.get(key) in ("null", "~"):
                 numbers[key] = None
         if isinstance(numbers.get("extractors"), str):

@@ -18,7 +18,7 @@ def test_lists_of_numbers(seeds: str) -> None:
         "suite": "demo", "num_samples": 10000, "seeds": [0, 1, 2], "device": "cpu", "data_root": "resources/downloads",
         "weights_root": "resources/weights", "jobs_per_gpu": 1, "container": "genbench.sif", "track": None,
         "only": None, "reference": None, "scale": None, "extractors": None,
-        "keep_features": None, "results_root": None, "resources_root": None,
+        "keep_features": None, "results_root": None, "resources_root": None, "scratch": None,
     }  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """What is larger than memory: a line before the work, or arrays that stay in their file."""
 
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -99,6 +100,24 @@ def test_large_arrays_stay_in_their_file(prepared: Path) -> None:
     np.testing.assert_array_equal(images.labels, LABELS)
     np.testing.assert_array_equal(load_images(prepared)[0], PIXELS)
     assert from_array(images.images[2:4]).sum() == PIXELS[2:4].sum(dtype=int)  # warnings are errors here
+
+
+@pytest.mark.usefixtures("no_memory")
+def test_large_arrays_are_read_from_their_copy_on_scratch(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OWN_DISK", str(tmp_path / "disk"))
+    monkeypatch.setenv("GENBENCH_SCRATCH", "$OWN_DISK/copies")
+    images = load_image_set(prepared).images
+    (copy,) = (tmp_path / "disk/copies").rglob("*.npz")
+    assert copy.read_bytes() == prepared.read_bytes()
+    assert Path(images.base.filename) == copy
+    np.testing.assert_array_equal(images, PIXELS)
+    os.utime(prepared, (1, 1))  # as if it had been made anew
+    assert Path(load_image_set(prepared).images.base.filename) != copy
+    for elsewhere in ("$NOT_HERE/copies", str(prepared / "no folder")):
+        monkeypatch.setenv("GENBENCH_SCRATCH", elsewhere)
+        assert Path(load_image_set(prepared).images.base.filename) == prepared
 
 
 @pytest.mark.usefixtures("no_memory")
