@@ -64,7 +64,9 @@ def test_where_jobs_end_after_four_hours_no_rule_asks_for_more():
     for name, body in ALL_RULES.items():
         (minutes,) = map(int, re.findall(r"runtime=growing\((\d+)", body))
         assert (4 * minutes <= 240) == (name not in found), name
-    assert all(resources == {"runtime": 240} for resources in found.values())
+    grouped = set(yaml.safe_load((ROOT / "profiles/slurm-short/config.yaml").read_text())["groups"])  # two in a row
+    assert {name for name, resources in found.items() if resources == {"runtime": 120}} == grouped
+    assert all(resources == {"runtime": 240} for name, resources in found.items() if name not in grouped)
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -143,11 +143,12 @@ def test_the_ranks_of_a_model_run_in_one_job(cluster):
     assert training["device"].startswith("2 × CPU")
 
 
-def test_an_evaluation_and_its_picture_are_one_job_and_pages_are_none(cluster):
+def test_features_and_metrics_of_a_row_are_one_job_and_pages_are_none(cluster):
     folder, _, records = cluster
     comments = [record["Comment"] for record in records]
-    assert sum("rule_evaluate_and_show" in comment for comment in comments) == len(CIFAR10["models"])
-    assert not re.findall(r"rule_(?:evaluate_wild|report|index|real_grid)", " ".join(comments))
+    rows = len(CIFAR10["models"])
+    assert sum(comment.startswith("rule_row_evaluate_and_show_sample_features") for comment in comments) == rows
+    assert not re.findall(r"rule_(?:evaluate_wild|evaluate_and|sample_feat|report|index|real_grid)", " ".join(comments))
     assert (folder / "results/cifar10/real/grid.png").exists()
 
 
