@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 import torch
-from entries import DDGAN, DDPM, GAN, MODELS, VAE, blobs
+from entries import DDGAN, DDPM, FLOW, GAN, MODELS, VAE, blobs
+from perturbed import perturbed
 from pretended_gpu import pretended_gpu
 from processors import pretend
 
 from genbench.data.image_set import make_image_set
+from genbench.files.weights import save_tensors
 from genbench.machine.command_line import run
 from genbench.machine.devices import pick_device
 from genbench.training.folder import train
@@ -46,6 +48,11 @@ TRAININGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "ddpm-labels": (DIFFUSION | LABELLED, {"flip": True}),
     "ddgan": (DDGAN | {"r1_every": 2}, {"batch_size": 20}),
     "diffusevae": (DIFFUSEVAE, {}),
+    "edm": (MODELS["edm"], {"ema_lengths": [0.05, 0.1], "ema_snapshots": 3}),
+    "reflow": (
+        {"class": "flow.Reflow", "teacher": FLOW, "pair_steps": 2},
+        {"optimizer": {"algorithm": "sgd", "lr": 1.0}},  # far beside the rounding of a weight
+    ),
     "accumulate-clip": (GAN, {"batch_size": 36, "accumulate": 2, "clip_norm": 0.01, "optimizer": CLIPPED}),
     "uneven": (VAE, {"batch_size": 13, "validate_every": 2}),
     "fp16": (DIFFUSION, {"precision": "fp16"}),
@@ -88,9 +95,17 @@ def train_all(
                 out=out / name / "model.safetensors",
                 snapshots=[0],
                 held_out=held_out if recipe.get("validate_every") else None,
-                first_stage=out / "vae" / "model.safetensors" if name == "diffusevae" else None,
+                first_stage=first_stage(name, out),
                 device=device,
             )
+
+
+def first_stage(name: str, out: Path) -> Path | None:
+    """What a model of two stages builds upon. A flow that is hardly trained leads nowhere, and teaches nothing."""
+    if name == "reflow":
+        save_tensors(out / "teacher.safetensors", perturbed(FLOW, 0.05).state_dict(), {"model": FLOW})
+        return out / "teacher.safetensors"
+    return out / "vae" / "model.safetensors" if name == "diffusevae" else None
 
 
 if __name__ == "__main__":
