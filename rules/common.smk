@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -29,6 +30,7 @@ from genbench.suites.keys import Config
 from genbench.suites.load import QUANTISATION, checkpoints, load_suites, sampler_argument, seeds_of
 from genbench.suites.needs import check_folders, shortages
 from genbench.suites.runs import DRAW, RUN, SPEED
+from genbench.suites.submissions import HAND_IN, refused
 
 STORED = bool(workflow.storage_settings.default_storage_prefix)  # files are elsewhere, but for those of genbench
 try:

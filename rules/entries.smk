@@ -44,8 +44,9 @@ def pretrained_source(wildcards, input):
 
 
 def pretrained_options(wildcards):
-    """The options of a checkpoint's format, as JSON."""
-    return json.dumps(format_options(entry(wildcards)["pretrained"]))
+    """The options of a checkpoint's format, as JSON; and behind it that it was handed in, if it was."""
+    options = json.dumps(format_options(entry(wildcards)["pretrained"]))
+    return [options, "--hand-in"] if HAND_IN in entry(wildcards) else options
 
 
 def given_file(wildcards):
@@ -76,7 +77,9 @@ def given_arguments(wildcards):
     options = given_entry(entry(wildcards)["samples"])
     del options["path"]
     count = suite_of(wildcards)["num_samples"]
-    return [count, *flags(options)] if options else count
+    hand_in = ["--hand-in"] if HAND_IN in entry(wildcards) else []
+    hand_in += [f"--refused={reason}"] if (reason := refused(entry(wildcards))) else []
+    return [count, *map(shlex.quote, [*flags(options), *hand_in])] if options or hand_in else count
 
 
 def checkpoint_input(wildcards):

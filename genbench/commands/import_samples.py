@@ -44,6 +44,10 @@ def parser() -> argparse.ArgumentParser:
         metavar="[LOW, HIGH]",
         help="the values of an array that are black and white, such as [0, 1]",
     )
+    parser.add_argument(
+        "--hand-in", action="store_true", help="what is wrong with the images is their record, and no error"
+    )
+    parser.add_argument("--refused", metavar="REASON", help="of a hand-in: why its images are not taken")
     return parser
 
 
@@ -52,6 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Write samples.npz, its record and its picture."""
     args = parser().parse_args(arguments)
     label_log(args.out)
+    from genbench.features.guards import check_images
     from genbench.sampling.imported import import_samples
 
     import_samples(
@@ -67,4 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         key=args.key,
         layout=args.layout,
         range=args.range,
+        hand_in=args.hand_in,
+        refused=args.refused,
+        check=check_images if args.hand_in else None,
     )

@@ -108,12 +108,14 @@ def import_pretrained(
     data_root: str | os.PathLike[str] = "resources/downloads",
     options: Mapping[str, Any] | None = None,
     record: str | os.PathLike[str] | None = None,
+    hand_in: bool = False,
 ) -> dict[str, Any]:
     """Write a checkpoint on this machine, or one on the model hub, to `out` as a model of ours; returns its info.
 
     path, hub: one of the two, where hub is OWNER/NAME@COMMIT, downloaded into data_root as far as it is not there.
     options: what the checkpoint does not say. record: where a JSON file says, for the report, where the weights come
-    from. Raises InputError as `import_checkpoint` does, and for what can't be downloaded.
+    from. Raises InputError as `import_checkpoint` does, and for what can't be downloaded; of a hand_in there is then
+    a model that draws nothing and states that reason.
     """
     if (path is None) == (hub is None):
         raise InputError(f"path and hub: found {path} and {hub}, expected one of them")
@@ -121,8 +123,25 @@ def import_pretrained(
         name, _, revision = hub.partition("@")
         path = pretrained_path({"format": format, "hub": name, "revision": revision}, Path(data_root))
     assert path is not None
-    info = import_checkpoint(format, path, out, source=hub, **(options or {}))
+    try:
+        info = import_checkpoint(format, path, out, source=hub, **(options or {}))
+    except InputError as error:
+        if not hand_in:
+            raise
+        info = _write_refused(out, str(error))
     if record:
         keys = ("weights", "imported", "provenance")
         write_json(record, Training(**{key: info[key] for key in keys}, model_sha256=info["sha256"]).content())
     return info
+
+
+def _write_refused(out: str | os.PathLike[str], reason: str) -> dict[str, Any]:
+    """A model that draws nothing, and why."""
+    info = {
+        "model": {"class": "foreign.Refused", "reason": reason},
+        "image_shape": (1, 1, 1),
+        "weights": "unknown",
+        "imported": {"note": f"not used: {reason}"},
+        "provenance": provenance.collect("torch", "numpy", "safetensors", kind="imported"),
+    }
+    return {**info, "sha256": weights.save_tensors(out, {}, info)}

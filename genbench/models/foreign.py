@@ -195,3 +195,16 @@ class FunctionOfLatents(Function):
     """The same from latents, so that pictures can lie between two draws."""
 
     pictures = ("interpolation",)
+
+
+class Refused(Foreign):
+    """In the place of a generator that was handed in and can't be used."""
+
+    family = "Given samples"
+
+    def __init__(self, *, reason: str) -> None:
+        super().__init__()
+        self.refused = reason
+
+    def describe(self) -> str:
+        return "not used"

@@ -1,6 +1,6 @@
 """preflight.json: what a suite will make, and what that will cost."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -91,6 +91,9 @@ class ModelPlan(Record):
     label: str | None = Field(default=None, description="name to show")
     description: str | None = Field(default=None, description="what it is about, as the suite has it")
     budget: str | None = Field(default=None, description="what was reduced, as the suite has it; or null")
+    role: Literal["baseline", "hand-in"] | None = Field(
+        default=None, description="of a suite with hand-ins: whether it is one, or a baseline"
+    )
     series: str | None = Field(
         default=None, description="the line of the plots against the cost of training that it is a point of; or null"
     )
@@ -151,6 +154,9 @@ class Plan(Record):
     draws: int | None = Field(default=None, description="how often all label sets are drawn, with other seeds")
     seeds: list[int] = Field(description="seeds of training")
     evaluation: dict[str, Any] = Field(default_factory=dict, description="how samples are judged, as the suite has it")
+    expect: dict[str, str] = Field(
+        default_factory=dict, description="what is expected of every row, by the key of a metric, such as `< 60`"
+    )
     headline: str = Field(description="key of the metric that rows are ordered by")
     models: dict[str, ModelPlan] = Field(description="by name: see below")
     provenance: Provenance | None = Field(default=None, description="where the file comes from: see above")

@@ -1,5 +1,6 @@
 """One number of a comparison: its mean over seeds, how far it varies, and whether it is the best of its column."""
 
+import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +22,8 @@ class Cell:
 
     runs: what they are of: the number of each run, by its seeds; with `repeated`, of what is measured once for all
     trainings, each repeat of that. without: of one training, the number without each group of images; drawn: the seeds
-    of these. estimated: whether `std` comes from these groups.
+    of these. estimated: whether `std` comes from these groups. met: whether it is as the suite expects, if it expects
+    something.
     """
 
     text: str = "–"
@@ -36,6 +38,7 @@ class Cell:
     without: Sequence[float] = ()
     drawn: str = ""
     estimated: bool = False
+    met: bool | None = None
 
 
 def print_cell(group: Group, column: Column) -> Cell:
@@ -109,6 +112,17 @@ def mark_best(cells: Sequence[Cell], column: Column) -> None:
     ties = [cell for cell, tie in zip(present, tied(present, present[0]), strict=True) if tie]
     for cell in ties if len(ties) < len(present) else []:
         cell.best = True
+
+
+def mark_expected(cells: Sequence[Cell], bound: str) -> None:
+    """Mark whether each number is within a bound such as `< 60`."""
+    sign = bound[:2] if bound[1] == "=" else bound[0]
+    within = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}[sign]
+    limit = float(bound.removeprefix(sign))
+    for cell in cells:
+        if cell.value is not None:
+            cell.met = bool(within(cell.value, limit))
+            cell.title += f"; expected {bound}"
 
 
 def tied(cells: Sequence[Cell], best: Cell) -> list[bool]:

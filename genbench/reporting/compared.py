@@ -54,7 +54,8 @@ class Compared:
         if self.older and not self.all_older:  # told at the row; of all of them, above the table
             told = [[OLDER] * (model in self.older) for model in rows["model"]]
             rows = rows.assign(remarks=rows["remarks"] + pd.Series(told, rows.index, dtype=object))
-        return compare(rows, [columns[0], *measured], self.results.floor, self.num_samples, links)
+        shown = [columns[0], *measured]
+        return compare(rows, shown, self.results.floor, self.num_samples, links, self.preflight.expect)
 
     @property
     def likelihood(self) -> bool:

@@ -49,6 +49,7 @@ def describe(model: str, entry: ModelPlan, sampler: str) -> dict[str, Any]:
         "family": entry.family or "Other",
         "sampler_label": option.label or sampler,
         "budget": entry.budget,
+        "role": entry.role,
         "remarks": list(option.remarks),
         "generates": option.generates,
         "parameters": sum(entry.parameters.values()) if entry.parameters else None,

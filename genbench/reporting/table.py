@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from genbench.references.same import LEVEL
-from genbench.reporting.cells import Cell, Group, mark_best, places, print_cell, rank, seen
+from genbench.reporting.cells import Cell, Group, mark_best, mark_expected, places, print_cell, rank, seen
 from genbench.reporting.columns import SPEEDS, TIME, Column
 from genbench.reporting.numerals import count
 
@@ -25,6 +25,7 @@ class Row:
     its images are new; one that starts from real images comes after the others, and is never the best. link: to what is
     told of its model. suite: the title of its suite, in a table over several. place: in the first column, with ties.
     files: the id of what lists its files, on its page.
+    role: of a suite with hand-ins, hand-in or baseline.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Row:
     suite: str = ""
     place: str = ""
     files: str = ""
+    role: str = ""
 
     @property
     def key(self) -> str:
@@ -157,10 +159,11 @@ def compare(
     floor: Mapping[str, Any] | None = None,
     num_samples: int | None = None,
     links: Mapping[str, str] | None = None,
+    expect: Mapping[str, str] | None = None,
 ) -> Table:
     """Average the tidy `rows` over seeds, print each number, mark the best of each column, sort by the first column.
 
-    `num_samples` is what the suite asks for: a row made of another number of samples says so.
+    `num_samples` is what the suite asks for: a row made of another number of samples says so. `expect` are its bounds.
     """
     groups, models = groups_of(rows), sets_of_draws(rows)
     compared = [summarise(group, models[group["model"][0]], columns, num_samples, links or {}) for group in groups]
@@ -174,7 +177,13 @@ def compare(
         if len(devices) <= 1 or column not in SPEEDS:
             mark_best([row.cells[column.key] for row in compared if row.generates], column)
 
+        if bound := (expect or {}).get(column.key):
+            mark_expected([row.cells[column.key] for row in compared], bound)
+
     remarks = []
+    if expected := {column.label: expect[column.key] for column in columns if expect and column.key in expect}:
+        words = " and ".join(f"{label} {bound}" for label, bound in expected.items())
+        remarks.append(f"✓ and ✗: whether a number is as expected, {words}.")
     seeds = rows["seed"].nunique() if len(rows) else 1
     if seeds > 1:
         remarks.append(f"Mean ± standard deviation s over {seeds} training seeds. {tie_rule('training')}")
@@ -275,11 +284,14 @@ def summarise(
         device="; ".join(sorted(set(seen(group, "device")))),
         link=links.get(first["model"], ""),
         generates=bool(first.get("generates", True)),
+        role=next(iter(seen(group, "role")), ""),
     )
 
 
 def images_of(group: Group) -> tuple[str, ...]:
     """The hashes of a row's samples; none where that of one seed is unknown."""
+    if seen(group, "unavailable"):
+        return ()
     found = sorted(seen(group, "samples_sha256"))
     return tuple(found) if len(found) == len(group["model"]) else ()
 

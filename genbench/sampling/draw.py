@@ -20,6 +20,7 @@ from genbench.files.locks import locked
 from genbench.machine.devices import device_label
 from genbench.machine.ranks import ALONE, Ranks, ranks
 from genbench.models import Model
+from genbench.models.foreign import Refused
 from genbench.records.provenance import Provenance
 from genbench.records.timing import Quantisation, Timing
 from genbench.sampling.averages import ema_length_of
@@ -175,6 +176,8 @@ def make_ready(
     where `precision` is bf16."""
     from genbench.sampling.quantisation import scheme_of
 
+    if isinstance(model, Refused):
+        return Ready({}, None, None, None, model.refused)
     chosen, scheme = scheme_of(sampler)
     options = model.check_sampler(chosen)
     rows = find_condition(model, options, given, device)

@@ -30,7 +30,8 @@ from genbench.schema import annotations
 from genbench.suites.cost import sampling_costs
 from genbench.suites.families import check_stated
 from genbench.suites.foreign import FOREIGN_KEYS
-from genbench.suites.load import GIVEN, QUANTISATION
+from genbench.suites.load import QUANTISATION
+from genbench.suites.submissions import HAND_IN
 from genbench.training.budget import Paid, paid
 from genbench.training.flops import META, training_cost
 from genbench.training.recipe import OptimizerConfig, TrainConfig
@@ -44,17 +45,36 @@ def check_samples(
     """The record of samples that were drawn elsewhere. Raises InputError when they don't serve."""
     options = given_entry(entry["samples"])
     with place("samples"):
+        if HAND_IN in entry:  # which is read once, where it is taken in: what is wrong with it is a row of its own
+            return _given(entry, ["handed in"])
         path = existing_path(options.pop("path"), Path(data_root))
         images, _ = given_samples(path, count, image_shape, **options)
         with place(path):
             check_images(images)  # or the extraction of their features would refuse them, after all trainings
+    return _given(entry, ["samples drawn elsewhere"])
+
+
+def check_hand_in(entry: Mapping[str, Any], data: Description, data_root: str, costs: bool) -> dict[str, Any]:
+    """As `check_pretrained` of a generator that was handed in, which is refused in a row of its own."""
+    try:
+        return check_pretrained(entry, data, data_root, costs)
+    except InputError as error:
+        log.warning("%s: not judged: %s", entry["label"], error)
+        refused = {"class": "foreign.Refused", "reason": str(error)}
+        described = _given({**entry, "samples": entry["pretrained"]["path"]}, ["handed in"])
+        return described | {"class": refused["class"], "spec": {"model": refused}}
+
+
+def _given(entry: Mapping[str, Any], remarks: list[str]) -> dict[str, Any]:
+    """What is known of images that are not drawn here."""
+    names = entry["samplers"]
     return {
         "family": "Given samples",
         "paper": None,
         "class": None,
         "spec": {"samples": entry["samples"]},
         "parameters": {},
-        "samplers": {GIVEN: {"label": GIVEN, "options": {}, "remarks": ["samples drawn elsewhere"], "nfe": None}},
+        "samplers": {name: {"label": name, "options": {}, "remarks": remarks, "nfe": None} for name in names},
     }
 
 

@@ -137,6 +137,9 @@ def check_evaluation(suite: Mapping[str, Any], data: Description, data_root: Pat
             f"evaluation: headline: found {evaluation['headline']!r}, which is of models that draw by class, and no "
             "model of the suite has num_classes"
         )
+    for key in suite.get("expect", {}):
+        if key not in [*keys, *asked]:
+            raise unknown_name("expect", key, [*keys, *asked])
     for name, entry in suite["models"].items():
         with place("models", name, "published"):
             check_figures(entry, keys)

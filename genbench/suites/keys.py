@@ -7,9 +7,10 @@ functions and classes, whose signatures are its schema: see genbench/schema.py.
 
 import re
 from collections.abc import Mapping
+from datetime import date, datetime, time
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import MISSING, AfterValidator, ConfigDict, Field, model_validator
+from pydantic import MISSING, AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from genbench.data.as_found import Axes
 from genbench.data.decoding import Filter
@@ -60,6 +61,25 @@ def _unique(values: list[Any]) -> list[Any]:
     return values
 
 
+def moment(value: Any) -> datetime:
+    """A date and time as YAML reads them, in the zone of this machine where none is stated; a day is its end."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    if not isinstance(value, datetime):
+        if not isinstance(value, date):
+            raise ValueError(f"found {value!r}, expected a date and time such as 2026-12-01 23:59")
+        value = datetime.combine(value, time.max)
+    return value.astimezone()
+
+
+def _check_moment(value: Any) -> Any:
+    try:
+        moment(value)
+    except ValueError:
+        raise ValueError(f"found {value!r}, expected a date and time such as 2026-12-01 23:59") from None
+    return value
+
+
 def _rising(values: list[float]) -> list[float]:
     if values[0] >= values[1]:
         raise ValueError(f"found {values}, expected the lower value first, such as [0, 1]")
@@ -84,6 +104,11 @@ FilePath = Annotated[
 OwnObject = Annotated[str, Field(title="a name in your file: FILE.py:NAME"), AfterValidator(_check_own)]
 Text = Annotated[str, Field(min_length=1), _matching(r"(?s).*\S.*", "text that can be seen")]
 Label = Annotated[Text, Field(max_length=200), _matching(r"[^\x00-\x1f\x7f]*", "one line without control characters")]
+Moment = Annotated[  # YAML makes a date or a date and time of it, or leaves it as text
+    Any, WithJsonSchema({"type": "string", "title": "a date and time"}), AfterValidator(_check_moment)
+]
+_BOUND = r"(<|<=|>|>=) ?-?\d+(\.\d+)?"
+Bound = Annotated[str, Field(title="a bound: such as < 60"), _matching(_BOUND, "a bound such as '< 60' or '>= 0.5'")]
 Unique = Annotated[list[T], Field(json_schema_extra={"uniqueItems": True}), AfterValidator(_unique)]
 SomeUnique = Annotated[list[T], Field(min_length=1, json_schema_extra={"uniqueItems": True}), AfterValidator(_unique)]
 Tracker = Literal["tensorboard", "wandb"]
@@ -460,6 +485,46 @@ class Entry(Keys):
     batch size."""
 
 
+class Submissions(Keys):
+    """A folder of hand-ins: files of samples, folders of images, and generators."""
+
+    path: FilePath
+    """Beside the suite, or an absolute path. Each file and each folder in it is an entry of that name."""
+    deadline: Moment | MISSING = MISSING
+    """Such as 2026-12-01 23:59, in the time of this machine where it names no zone. What was changed later is a row
+    without numbers."""
+    run_code: bool = False
+    """Whether hand-ins that are code are run: files of Python, each in a process of its own, and programs of
+    torch.export. They have your rights: do so in a container."""
+
+
+class Card(Keys):
+    """What a hand-in says of itself: NAME.yaml beside it, or card.yaml in its folder."""
+
+    author: Label | MISSING = MISSING
+    """Whose it is."""
+    note: Text | MISSING = MISSING
+    """What a reader should know of it."""
+    parameters: Annotated[int, Field(ge=0, le=10**15)] | MISSING = MISSING
+    """How many weights its model has."""
+    channels: Literal[1, 3] | MISSING = MISSING
+    """As in an entry's samples."""
+    image_size: Side | MISSING = MISSING
+    """Likewise."""
+    filter: Filter | MISSING = MISSING
+    """Likewise."""
+    key: Text | MISSING = MISSING
+    """Likewise."""
+    layout: Axes | MISSING = MISSING
+    """Likewise; or as in an entry's onnx or torch_export."""
+    range: Annotated[list[Figure], Field(min_length=2, max_length=2), AfterValidator(_rising)] | MISSING = MISSING
+    """Likewise."""
+    latent: Latent | MISSING = MISSING
+    """As in an entry's onnx, torch_export or callable."""
+    function: Text | MISSING = MISSING
+    """As in an entry's callable."""
+
+
 class Dataset(Keys):
     """A data set: its source, and the keys of its source."""
 
@@ -519,6 +584,11 @@ class Suite(Keys):
     files: dict[FilePath, Text] = {}
     """Where to get files that this suite names, such as published checkpoints: one line says which are missing, before
     anything is made."""
+    submissions: FilePath | Submissions | MISSING = MISSING
+    """A folder of hand-ins, each an entry beside those of models, which are then the baselines; see docs/courses.md."""
+    expect: Annotated[dict[str, Bound], Field(min_length=1)] | MISSING = MISSING
+    """What is expected of every row, by the key of a metric: {fd_classifier: "< 60"}. The page shows a tick or a cross
+    at each of these numbers."""
     models: Annotated[dict[Name, Entry], Field(min_length=1)]
     """What is compared, by name; an entry has model and training, or pretrained, callable, onnx or torch_export, or
     samples."""

@@ -20,6 +20,7 @@ from genbench.suites.read import find_suite as find_suite
 from genbench.suites.read import read_with_parent
 from genbench.suites.scaling import choose_extractors, scale_entry, scaled_description, scaled_name, scaled_samples
 from genbench.suites.series import with_budgets
+from genbench.suites.submissions import add_hand_ins
 
 KINDS = ("training", "pretrained", "samples")  # of entries: one of these keys says what it is
 OTHER_KINDS = {"language": LanguageSuite}  # of suites, by their key `kind`; without it a suite is one of images
@@ -74,6 +75,8 @@ def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str,
     for name, entry in suite["models"].items():
         with place(path, "models", name):
             with_formats(entry, path.parent)
+    with place(path):
+        add_hand_ins(suite, path.parent)
     with place(path):
         suite = own_code.complete(suite, path.parent, but=PROSE)
     suite["dataset"] = {"name": default_name(suite["dataset"]["source"]), **suite["dataset"]}

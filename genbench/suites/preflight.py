@@ -19,6 +19,7 @@ from genbench.suites.families import model_of, needed
 from genbench.suites.figures import check_files, published_figure
 from genbench.suites.load import checkpoints, seeds_of
 from genbench.suites.needs import facts
+from genbench.suites.submissions import HAND_IN
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +37,15 @@ def _common(entry: Mapping[str, Any], seeds: list[int]) -> dict[str, Any]:
         "checkpoints": list(checkpoints(entry)),
         "pictures": entry["pictures"],
     }
+
+
+def _with_role(entry: Mapping[str, Any], roles: bool, found: dict[str, Any]) -> dict[str, Any]:
+    """What was found of an entry; and in a suite of hand-ins what it is there, and the parameters that one states."""
+    if not roles:
+        return found
+    stated = entry.get(HAND_IN, {}).get("parameters")
+    parameters = {"stated": stated} if stated and not found.get("parameters") else found.get("parameters", {})
+    return found | {"role": "hand-in" if HAND_IN in entry else "baseline", "parameters": parameters}
 
 
 def check_held_out(entry: Mapping[str, Any], data: Description) -> None:
@@ -94,6 +104,8 @@ def check_suite(
 
         if "samples" in entry:
             return entries.check_samples(entry, data.image_shape, suite["num_samples"], data_root)
+        if "pretrained" in entry and HAND_IN in entry:
+            return entries.check_hand_in(entry, data, data_root, costs)
         if "pretrained" in entry:
             return entries.check_pretrained(entry, data, data_root, costs)
         return entries.check_entry(entry, data, costs)
@@ -118,6 +130,7 @@ def preflight(suite: Mapping[str, Any], data_root: str, source: str, checked: Ch
     checked: as of `check_suite`.
     """
     data, found = check_suite(suite, data_root, source, costs=True, checked=checked)
+    roles = any(HAND_IN in entry for entry in suite["models"].values())
     plan = Plan(
         suite=suite["name"],
         suite_argument=Path(source).stem if Path(source).resolve().parent == ROOT / "suites" else source,
@@ -140,8 +153,9 @@ def preflight(suite: Mapping[str, Any], data_root: str, source: str, checked: Ch
         seeds=suite["seeds"],
         evaluation=suite["evaluation"],
         headline=suite["evaluation"]["headline"],
+        expect=suite.get("expect", {}),
         models={
-            name: ModelPlan(**_common(entry, seeds_of(suite, entry)), **found[name])
+            name: ModelPlan(**_common(entry, seeds_of(suite, entry)), **_with_role(entry, roles, found[name]))
             for name, entry in suite["models"].items()
         },
         provenance=Provenance.collect("torch", "numpy", "snakemake"),

@@ -48,7 +48,8 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 _UniqueKeyLoader.add_constructor("tag:yaml.org,2002:int", _UniqueKeyLoader.construct_number)
 
 
-def _read_yaml(path: Path) -> Any:
+def read_yaml(path: Path) -> Any:
+    """What a YAML file holds, strictly. Raises InputError that begins with its path."""
     try:
         found = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
     except FileNotFoundError:
@@ -104,7 +105,7 @@ def read_with_parent(path: Path, chain: Sequence[Path] = ()) -> tuple[Any, Paren
 
     chain: files that extend this one. Raises InputError where a key is changed that a suite before this one locks.
     """
-    written = _read_yaml(path)
+    written = read_yaml(path)
     with place(path):
         own = locks_of(written)
     if not isinstance(written, Mapping) or EXTENDS not in written:
