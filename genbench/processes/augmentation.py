@@ -99,8 +99,8 @@ def _warped(x0: Images, matrix: Tensor, shift: Tensor) -> Images:
 
     def source(x: Tensor, y: Tensor) -> Tensor:
         """Where pixels x (H', W') and y (H', W') of the new images come from: (N, H', W', 2)."""
-        place = torch.stack([x, y], dim=-1) - middle - shift[:, None, None, :]
-        return (matrix[:, None, None] @ place[..., None])[..., 0] + middle
+        places = (torch.stack([x, y], dim=-1) - middle).flatten(0, 1) - shift[:, None]
+        return (places @ matrix.mT).unflatten(1, x.shape) + middle
 
     # At twice the size, pixel i of an image lies at 2 i. The filter on the way back sees REACH pixels on each side.
     grids = [torch.arange(2 * (side + 2 * REACH), device=x0.device) / 2 - REACH for side in (height, width)]

@@ -22,8 +22,8 @@ from genbench.training.recipe import TrainConfig
 from genbench.training.trainer import Trainer
 
 CPU = torch.device("cpu")
-RECIPE = {"steps": 24, "batch_size": 8, "precision": "fp32", "optimizer": {"lr": 1e-2}}
-TWO = {"ema_lengths": [0.05, 0.1], "ema_snapshots": 12}
+RECIPE = {"steps": 16, "batch_size": 8, "precision": "fp32", "optimizer": {"lr": 1e-2}}
+TWO = {"ema_lengths": [0.05, 0.1], "ema_snapshots": 8}
 
 
 def profile(length: float, end: float):
@@ -82,7 +82,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for name, averages in {"two": TWO, "one": {"ema_lengths": [0.07], "ema_snapshots": 1}, "raw": {}}.items():
         found[name] = tmp_path_factory.mktemp(name) / "model.safetensors"
         spec = {"model": EDM, "training": RECIPE | averages}
-        train(spec, images, labels, data_sha256="d", seed=0, out=found[name], snapshots=[12], device=CPU)
+        train(spec, images, labels, data_sha256="d", seed=0, out=found[name], snapshots=[8], device=CPU)
     return found
 
 
@@ -96,7 +96,7 @@ def test_one_training_gives_the_average_of_each_length(trained: dict[str, Path])
     apart = distance(weights["one"], weights["raw"])
     assert apart > 0.1
     assert distance(made, weights["one"]) < 0.02 * apart
-    for length, tracked in ((0.05, weights["two"]), (0.1, load_tensors(average_at(trained["two"], 24))[0])):
+    for length, tracked in ((0.05, weights["two"]), (0.1, load_tensors(average_at(trained["two"], 16))[0])):
         made, info = load_model(trained["two"], ema_length=length)
         for name, value in made.state_dict().items():
             torch.testing.assert_close(value, tracked.get(name, tracked.get(f"0.1:{name}")), rtol=1e-4, atol=1e-5)
@@ -108,8 +108,8 @@ def average_at(path: Path, step: int) -> Path:
 
 
 def test_of_a_snapshot_the_average_ends_there(trained: dict[str, Path]) -> None:
-    snapshot = trained["two"].parent / "snapshots/12.safetensors"
-    tracked = load_tensors(average_at(trained["two"], 12))[0]
+    snapshot = trained["two"].parent / "snapshots/8.safetensors"
+    tracked = load_tensors(average_at(trained["two"], 8))[0]
     for name, value in load_model(snapshot, ema_length=0.1)[0].state_dict().items():
         torch.testing.assert_close(value, tracked[f"0.1:{name}"], rtol=1e-4, atol=1e-5)
 
