@@ -48,7 +48,8 @@ def model_section(report: Report, model: str, number: int) -> Section:
         anchor=report.anchors[model],
         entry=entry,
         remarks=[*remarks(entry), *([OLDER] if model in report.older else [])],
-        facts=[(name, text) for name, text in training_facts(entry, rows) if text],
+        # The one device of all rows is stated above the table.
+        facts=[(name, text) for name, text in training_facts(entry, rows) if text and [text] != report.table.devices],
         recipe=recipe(entry.spec),
         numbers=replace(compared, rows=linked(compared.rows, report.files)),
         samples_differ=not alike,
