@@ -15,7 +15,7 @@ from genbench.errors import InputError, place
 from genbench.importing.source import Imported, Path, State, check_shapes
 from genbench.importing.states import read_content, state_of
 from genbench.models import build
-from genbench.networks import ncsnpp
+from genbench.networks import biggan, ncsnpp
 from genbench.ranges import NotNegative, Positive, Side, StepCount
 
 V = TypeVar("V")
@@ -54,20 +54,20 @@ def _generator_layers(generator: ncsnpp.Generator) -> Iterator[tuple[str, str]]:
     for path in ("down", "middle", "up"):
         for i, block in enumerate(generator.get_submodule(path).children()):
             layers.append(f"{path}.{i}")
-            if isinstance(block.attention, ncsnpp.Attention):
+            if isinstance(block.attention, biggan.Attention):
                 layers.append(f"{path}.{i}.attention")
             if path == "down" and block.resample is not None:
                 layers.append(f"pyramid.{pyramid}")
                 pyramid += 1
     for number, name in enumerate([*layers, "norm_out", "conv_out"]):
         theirs, module = f"all_modules.{number}", generator.get_submodule(name)
-        if isinstance(module, ncsnpp.Block):
+        if isinstance(module, biggan.Block):
             yield from ((f"{name}.{a}", f"{theirs}.{b}") for a, b in _BLOCK.items())
-        elif isinstance(module, ncsnpp.Attention):
+        elif isinstance(module, biggan.Attention):
             yield f"{name}.norm", f"{theirs}.GroupNorm_0"
             yield f"{name}.qkv", f"{theirs}.NIN_0 {theirs}.NIN_1 {theirs}.NIN_2"
             yield f"{name}.out", f"{theirs}.NIN_3"
-        elif isinstance(module, ncsnpp.Pyramid):
+        elif isinstance(module, biggan.Pyramid):
             yield f"{name}.conv", f"{theirs}.Conv2d_0"
         else:
             yield name, theirs

@@ -132,7 +132,7 @@ def find_sampler(name: str) -> Sampler:
 class EDM(Model):
     """The weighted squared error of D(x_0 + sigma eps; sigma) at a drawn sigma, whose logarithm is normal.
 
-    denoiser: The network F, a class of `unet`; as its time it is given ln(sigma) / 4.
+    denoiser: The network F, a class of `songunet` or `unet`; as its time it is given ln(sigma) / 4.
     sigma_data: Standard deviation of the images' values, of which c_skip, c_in and c_out are made.
     p_mean: Mean of ln(sigma) while training.
     p_std: Standard deviation of ln(sigma) while training.

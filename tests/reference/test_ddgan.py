@@ -13,7 +13,7 @@ from official_ddgan import CIFAR10, DISCRIMINATOR_SIZE, TINY, inputs, official_a
 from genbench.errors import InputError
 from genbench.importing.nvlabs_ddgan import from_official, official_shapes
 from genbench.models import Batch, build
-from genbench.networks import ncsnpp
+from genbench.networks import ncsnpp, resampling
 from genbench.processes.noise import Noise
 from genbench.processes.schedule import SCHEDULES
 from genbench.training.flops import training_cost
@@ -188,14 +188,14 @@ def test_networks_have_the_authors_parameters(channels: int, expected: int) -> N
 
 def test_resampling_keeps_brightness_and_is_each_other_s_transpose() -> None:
     ones = torch.ones(1, 2, 8, 8)
-    torch.testing.assert_close(ncsnpp.downsample(ones)[:, :, 1:-1, 1:-1], torch.ones(1, 2, 2, 2))
-    torch.testing.assert_close(ncsnpp.upsample(ones)[:, :, 1:-1, 1:-1], torch.ones(1, 2, 14, 14))
+    torch.testing.assert_close(resampling.downsample(ones)[:, :, 1:-1, 1:-1], torch.ones(1, 2, 2, 2))
+    torch.testing.assert_close(resampling.upsample(ones)[:, :, 1:-1, 1:-1], torch.ones(1, 2, 14, 14))
     impulse = torch.zeros(1, 1, 8, 8)
     impulse[0, 0, 3, 3] = 1
     taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
-    torch.testing.assert_close(ncsnpp.upsample(impulse)[0, 0, 5:9, 5:9], torch.outer(taps, taps) / 16)
+    torch.testing.assert_close(resampling.upsample(impulse)[0, 0, 5:9, 5:9], torch.outer(taps, taps) / 16)
     x, y = Noise(torch.arange(2)).normal(3, 8, 8), Noise(torch.arange(2), key=1).normal(3, 4, 4)
-    torch.testing.assert_close((4 * ncsnpp.downsample(x) * y).sum(), (x * ncsnpp.upsample(y)).sum())
+    torch.testing.assert_close((4 * resampling.downsample(x) * y).sum(), (x * resampling.upsample(y)).sum())
 
 
 def test_minibatch_deviation_is_taken_within_groups_that_are_dealt_out() -> None:

@@ -1,0 +1,188 @@
+"""EDM's networks (Karras et al. 2022, arXiv 2206.00364) by the names that NVlabs/edm gives their tensors."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from genbench.errors import InputError
+from genbench.importing.source import Path, State, check_shapes
+from genbench.networks import unet
+from genbench.networks.songunet import SongUNet
+
+Network = SongUNet | unet.UNet
+_BLOCK = {
+    "norm1": "norm0",
+    "conv1": "conv0",
+    "time": "affine",  # of SongUNet
+    "embedding": "affine",  # of UNet
+    "norm2": "norm1",
+    "conv2": "conv1",
+    "skip": "skip",
+    "attention.norm": "norm2",
+    "attention.qkv": "qkv",
+    "attention.out": "proj",
+}
+
+
+def _sides(blocks: nn.ModuleList, side: int) -> Iterator[tuple[int, str]]:
+    """Of each block on the way down or up: the side of its output, and its name at this side."""
+    number = 0
+    for block in blocks:
+        if isinstance(block, unet.DownBlock) or block.resample == "down":
+            side, number = side // 2, 0
+            yield side, "down"
+        elif isinstance(block, unet.UpBlock) or block.resample == "up":
+            side, number = side * 2, 0
+            yield side, "up"
+        else:
+            yield side, f"block{number}"
+            number += 1
+
+
+def _layers(network: Network, side: int) -> Iterator[tuple[str, str]]:
+    """(our name, NVlabs' name) of every layer that may be there; side: of the images."""
+
+    def block(ours: str, theirs: str) -> Iterator[tuple[str, str]]:
+        yield from ((f"{ours}.{a}", f"{theirs}.{b}") for a, b in _BLOCK.items())
+
+    yield from (("time_mlp.0", "map_layer0"), ("time_mlp.2", "map_layer1"), ("label_embedding", "map_label"))
+    yield "conv_in", f"enc.{side}x{side}_conv"
+    down = list(_sides(network.down, side))
+    for i, (at, name) in enumerate(down):
+        yield from block(f"down.{i}", f"enc.{at}x{at}_{name}")
+    lowest = down[-1][0]
+    for i in range(2):
+        yield from block(f"middle.{i}", f"dec.{lowest}x{lowest}_in{i}")
+    for i, (at, name) in enumerate(_sides(network.up, lowest)):
+        yield from block(f"up.{i}", f"dec.{at}x{at}_{name}")
+    if isinstance(network, unet.UNet):
+        yield from (("norm_out", "out_norm"), ("conv_out", "out_conv"))
+        return
+    yield "augment_embedding", "map_augment"
+    for i in range(len(network.pyramid)):
+        at = side >> (i + 1)
+        yield f"pyramid.{i}.conv", f"enc.{at}x{at}_aux_residual"
+    for i in range(len(network.outputs)):
+        at = side >> (len(network.outputs) - 1 - i)
+        yield from ((f"outputs.{i}.0", f"dec.{at}x{at}_aux_norm"), (f"outputs.{i}.2", f"dec.{at}x{at}_aux_conv"))
+
+
+def official_names(network: Network, side: int) -> dict[str, str]:
+    """Our tensors of a network for images of this side, and NVlabs'. A UNet's label_embedding.bias has none."""
+    ours = network.state_dict()
+    names = {
+        f"{name}.{kind}": f"{theirs}.{kind}"
+        for name, theirs in _layers(network, side)
+        for kind in ("weight", "bias")
+        if f"{name}.{kind}" in ours
+    }
+    if isinstance(network, unet.UNet):
+        names.pop("label_embedding.bias", None)
+    elif "embedding.frequencies" in ours:
+        names["embedding.frequencies"] = "map_noise.freqs"
+    return names
+
+
+def official_shapes(network: Network, side: int) -> dict[str, tuple[int, ...]]:
+    """NVlabs' state dict without its filters, which are constants: names and shapes."""
+    ours = network.state_dict()
+    return {theirs: tuple(ours[name].shape) for name, theirs in official_names(network, side).items()}
+
+
+def _heads(network: Network, name: str) -> int | None:
+    """How many heads the attention has whose q, k and v the tensor makes; None of any other tensor."""
+    layer, separator, _ = name.partition(".qkv.")
+    if not separator:
+        return None
+    attention = network.get_submodule(layer)
+    return attention.num_heads if isinstance(attention, unet.Attention) else 1
+
+
+def from_official(state: Mapping[str, Tensor], network: Network, side: int, path: Path) -> State:
+    """NVlabs' tensors under our names and in our order; InputError where they do not fit `network`."""
+    state = {name: value for name, value in state.items() if not name.endswith(".resample_filter")}
+    check_shapes(state, official_shapes(network, side), path, "the network of EDM that its arguments describe")
+    tensors: State = {}
+    for name, theirs in official_names(network, side).items():
+        value = state[theirs]
+        if heads := _heads(network, name):  # (heads, C / heads, 3) to (3, heads, C / heads)
+            value = value.unflatten(0, (heads, -1, 3)).movedim(2, 0).flatten(0, 2)
+        tensors[name] = value
+    if isinstance(network, unet.UNet) and network.label_embedding is not None:
+        tensors["label_embedding.bias"] = torch.zeros(network.label_embedding.out_features)
+    return tensors
+
+
+# Arguments of NVlabs' two networks and their defaults.
+DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    "SongUNet": {
+        "model_channels": 128,
+        "channel_mult": [1, 2, 2, 2],
+        "channel_mult_emb": 4,
+        "num_blocks": 4,
+        "attn_resolutions": [16],
+        "dropout": 0.10,
+        "embedding_type": "positional",
+        "channel_mult_noise": 1,
+        "encoder_type": "standard",
+        "decoder_type": "standard",
+        "resample_filter": [1, 1],
+    },
+    "DhariwalUNet": {
+        "model_channels": 192,
+        "channel_mult": [1, 2, 3, 4],
+        "channel_mult_emb": 4,
+        "num_blocks": 3,
+        "attn_resolutions": [32, 16, 8],
+        "dropout": 0.10,
+    },
+}
+_KEYS = {
+    "model_channels": "channels",
+    "channel_mult": "channel_mult",
+    "num_blocks": "num_res_blocks",
+    "attn_resolutions": "attention_resolutions",
+    "dropout": "dropout",
+    "embedding_type": "embedding",
+    "encoder_type": "encoder",
+    "decoder_type": "decoder",
+    "resample_filter": "resample_filter",
+}
+_AS_ADM = {
+    "head_channels": 64,
+    "norm_eps": 1e-5,
+    "scale_shift_norm": True,
+    "resample": "block",
+    "time_embedding": "cos-sin",
+}
+
+
+def denoiser(arguments: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """The entry of the network that these arguments of NVlabs' EDMPrecond make.
+
+    Raises InputError, naming the file and the argument, for one that is not built here.
+    """
+    kind = arguments.get("model_type", "DhariwalUNet")
+    if kind not in DEFAULTS:
+        raise InputError(f"{path}: argument model_type: found {kind!r}, expected one of {', '.join(DEFAULTS)}")
+    found = {key: arguments.get(key, default) for key, default in DEFAULTS[kind].items()}
+    sides = [arguments["img_resolution"] >> level for level in range(len(found["channel_mult"]))]
+    found["attn_resolutions"] = [side for side in sides if side in found["attn_resolutions"]]
+    only: dict[str, Any] = {"channel_mult_emb": 4}
+    if kind == "SongUNet":
+        only["channel_mult_noise"] = 2 if found["embedding_type"] == "fourier" else 1
+        if found["encoder_type"] == "skip":
+            only["encoder_type"] = "residual"
+    for key, expected in only.items():
+        if found[key] != expected:
+            raise InputError(f"{path}: argument {key}: found {found[key]!r}, expected {expected!r}")
+    widths = [found["model_channels"] * mult for mult in found["channel_mult"]]
+    if kind == "DhariwalUNet" and (min(widths) < 128 or found["channel_mult"][0] != 1):
+        raise InputError(
+            f"{path}: arguments model_channels and channel_mult: found the widths {widths} of a DhariwalUNet, expected "
+            "model_channels first and at least 128, where all normalisations have 32 groups"
+        )
+    entry = {_KEYS[key]: value for key, value in found.items() if key in _KEYS}
+    return {"class": "songunet.SongUNet", **entry} if kind == "SongUNet" else {"class": "unet.UNet", **entry, **_AS_ADM}

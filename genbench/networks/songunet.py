@@ -1,0 +1,192 @@
+"""DDPM++ and NCSN++ (Song et al. 2021, arXiv 2011.13456, appendix H) as EDM has them (Karras et al., arXiv 2206.00364).
+
+A U-Net whose blocks change the resolution themselves. DDPM++ knows its time by sines and cosines of fixed frequencies;
+NCSN++ by those of random ones, its resampling is smoother, and the encoder meets the image again at every lower
+resolution. Defaults are EDM's DDPM++ for CIFAR-10: 55,732,739 parameters. Its NCSN++ has `embedding: fourier`,
+`encoder: residual` and `resample_filter: [1, 3, 3, 1]`. `patch_size` is as in networks/unet.py.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from genbench.errors import InputError
+from genbench.networks.biggan import GAIN, Block, Pyramid, averaged, check_sides, norm_groups
+from genbench.networks.layers import GroupNorm
+from genbench.networks.resampling import Resample, upsample
+from genbench.networks.unet import attention_sides, check_embedding, idle_sides, sinusoidal_embedding
+from genbench.ranges import Count, CountOrZero, ShareBelowOne
+from genbench.tensors import Images, Outputs, PerImage
+
+
+class FourierEmbedding(nn.Module):
+    """Sines and cosines of t (N,) at size / 2 random frequencies, which never change: (N, size), float32."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.register_buffer("frequencies", 16 * torch.randn(size // 2))
+        self.frequencies: Tensor
+
+    def forward(self, t: PerImage) -> Tensor:
+        angles = torch.outer(t.float(), 2 * math.pi * self.frequencies)
+        return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
+class PositionalEmbedding(nn.Module):
+    """Sines and cosines of t (N,) at frequencies from 1 to 1/10000: (N, size), float32."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, t: PerImage) -> Tensor:
+        return sinusoidal_embedding(t, self.size, "sin-cos")
+
+
+def _output(width: int, channels: int) -> nn.Sequential:
+    """From the features of a level to its image."""
+    norm = GroupNorm(norm_groups(width), width, eps=1e-6)
+    return nn.Sequential(norm, nn.SiLU(), averaged(nn.Conv2d(width, channels, 3, padding=1), GAIN))
+
+
+class SongUNet(nn.Module):
+    """Predicts (N, C, H, W) from x_t (N, C, H, W) and the network's time t (N,), any number, such as log(sigma) / 4.
+
+    Where num_classes is not 0, labels (N, num_classes) of zeros and ones are added to the embedding of t, and zeros
+    where there are none; likewise the augmentation `augment` (N, augment_size), see models/edm.py.
+
+    embedding: Frequencies in the embedding of t: "positional" has fixed ones, "fourier" random ones, twice as many.
+    encoder: What the encoder is given at lower resolutions: "standard" nothing but features, "residual" the image, too,
+        smoothed and carried down by convolutions.
+    decoder: What is the output: "standard" that of the highest resolution, "skip" the sum of one for each resolution.
+    resample_filter: Taps of the filter that halves and doubles sides, an even number of them: [1, 1], or the smoother
+        [1, 3, 3, 1].
+    channels: Width of the first layer; `channel_mult` has multiples of it.
+    channel_mult: Widths of the resolutions, as multiples of `channels`.
+    num_res_blocks: Residual blocks at each resolution, on the way down; one more on the way up.
+    attention_resolutions: Sides of feature maps (after folding) that get attention; by default 16, where there is one.
+        The middle always has it.
+    dropout: Share of activations set to zero in each block while training.
+    patch_size: Squares of so many pixels a side are folded into channels before the first layer, and unfolded after the
+        last.
+    """
+
+    def __init__(
+        self,
+        *,
+        image_shape: tuple[int, int, int],
+        embedding: Literal["positional", "fourier"] = "positional",
+        encoder: Literal["standard", "residual"] = "standard",
+        decoder: Literal["standard", "skip"] = "standard",
+        resample_filter: Sequence[Count] = (1, 1),
+        channels: Count = 128,
+        channel_mult: Sequence[Count] = (2, 2, 2),
+        num_res_blocks: Count = 4,
+        attention_resolutions: Sequence[Count] | None = None,
+        dropout: ShareBelowOne = 0.13,
+        patch_size: Count = 1,
+        num_classes: CountOrZero = 0,
+        augment_size: CountOrZero = 0,
+    ) -> None:
+        super().__init__()
+        check_embedding("channels", channels, 1)
+        check_sides(image_shape, patch_size * 2 ** max(0, len(channel_mult) - 1), "patch_size x 2^(levels - 1)")
+        if not resample_filter or len(resample_filter) % 2:
+            raise InputError(
+                f"key 'resample_filter': found {list(resample_filter)}, expected an even number of taps, such as [1, 1]"
+            )
+        taps = tuple(resample_filter)
+        self.decoder, self.taps = decoder, taps
+        self.num_classes, self.patch_size = num_classes, patch_size
+        image_channels, resolution = image_shape[0] * patch_size**2, image_shape[1] // patch_size
+        sides = [resolution >> level for level in range(len(channel_mult))]
+        attention_resolutions = attention_sides(attention_resolutions, sides)
+        self.idle = idle_sides(sides, attention_resolutions=attention_resolutions)
+        if len(sides) == 1:
+            keys = ("encoder", "decoder", "resample_filter")
+            self.idle |= dict.fromkeys(keys, "does nothing in a network of one level")
+        noise_size, time_size = channels * (2 if embedding == "fourier" else 1), 4 * channels
+
+        def block(in_channels: int, out_channels: int, resample: Resample = None, attention: bool = False) -> Block:
+            return Block(
+                in_channels,
+                out_channels,
+                time_size=time_size,
+                dropout=dropout,
+                resample=resample,
+                taps=taps,
+                attention=attention,
+            )
+
+        self.embedding = FourierEmbedding(noise_size) if embedding == "fourier" else PositionalEmbedding(noise_size)
+        self.label_embedding = averaged(nn.Linear(num_classes, noise_size)) if num_classes else None
+        self.augment_embedding = averaged(nn.Linear(augment_size, noise_size, bias=False)) if augment_size else None
+        self.time_mlp = nn.Sequential(
+            averaged(nn.Linear(noise_size, time_size)), nn.SiLU(), averaged(nn.Linear(time_size, time_size))
+        )
+        self.conv_in = averaged(nn.Conv2d(image_channels, channels, 3, padding=1))
+
+        width, widths = channels, [channels]  # widths: what the encoder leaves for the decoder
+        pyramid_width = image_channels
+        self.down, self.pyramid = nn.ModuleList(), nn.ModuleList()
+        for level, mult in enumerate(channel_mult):
+            if level > 0:
+                self.down.append(block(width, width, "down"))
+                widths.append(width)
+                resolution //= 2
+                if encoder == "residual":
+                    self.pyramid.append(Pyramid(pyramid_width, width, taps))
+                    pyramid_width = width
+            for _ in range(num_res_blocks):
+                self.down.append(block(width, channels * mult, attention=resolution in attention_resolutions))
+                width = channels * mult
+                widths.append(width)
+
+        self.middle = nn.ModuleList([block(width, width, attention=True), block(width, width)])
+
+        self.up, self.outputs = nn.ModuleList(), nn.ModuleList()
+        for level, mult in reversed(list(enumerate(channel_mult))):
+            for i in range(num_res_blocks + 1):
+                last = i == num_res_blocks  # in the decoder, attention comes once a level
+                attention = last and resolution in attention_resolutions
+                self.up.append(block(width + widths.pop(), channels * mult, attention=attention))
+                width = channels * mult
+            if level == 0 or decoder == "skip":
+                self.outputs.append(_output(width, image_channels))
+            if level > 0:
+                self.up.append(block(width, width, "up"))
+                resolution *= 2
+
+    def forward(self, x_t: Images, t: PerImage, labels: Tensor | None = None, augment: Tensor | None = None) -> Outputs:
+        noise = self.embedding(t)
+        if self.label_embedding is not None:
+            if labels is None:
+                labels = noise.new_zeros(len(noise), self.num_classes)
+            noise = noise + self.label_embedding(labels * math.sqrt(self.num_classes))
+        if self.augment_embedding is not None and augment is not None:
+            noise = noise + self.augment_embedding(augment)
+        time = self.time_mlp(noise)
+
+        image = F.pixel_unshuffle(x_t, self.patch_size) if self.patch_size > 1 else x_t
+        h = self.conv_in(image)
+        skips, pyramid = [h], iter(self.pyramid)
+        for layer in self.down:
+            h = layer(h, time)
+            if layer.resample == "down" and self.pyramid:
+                h = image = (next(pyramid)(image) + h) / math.sqrt(2)
+            skips.append(h)
+        for layer in self.middle:
+            h = layer(h, time)
+        outputs, output = iter(self.outputs), torch.zeros((), device=h.device)
+        for layer in self.up:
+            if layer.resample != "up":
+                h = torch.cat([h, skips.pop()], dim=1)
+            elif self.decoder == "skip":
+                output = upsample(next(outputs)(h) + output, self.taps)
+            h = layer(h, time)
+        output = next(outputs)(h) + output
+        return F.pixel_shuffle(output, self.patch_size) if self.patch_size > 1 else output
