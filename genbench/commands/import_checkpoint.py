@@ -12,6 +12,7 @@ FORMATS = (
     "ddgan: netG_EPOCH.pth or content.pth of the authors' training. "
     "dcgan: a state dict of the PyTorch tutorial's Generator. "
     "diffusers: a folder of DDPMPipeline or UNet2DModel, or a file of weights with its config.json beside it. "
+    "edm: a safetensors file that docs/checkpoints.md makes of a network of NVlabs/edm. "
     "improved-diffusion, guided-diffusion: modelSTEP.pt or ema_RATE_STEP.pt of OpenAI's training. "
     "lucidrains: model-MILESTONE.pt of denoising-diffusion-pytorch's Trainer, or a state dict of its Unet. "
     "state-dict: any file of tensors. "

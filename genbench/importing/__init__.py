@@ -21,6 +21,7 @@ from genbench.importing.guided_diffusion import guided_diffusion
 from genbench.importing.improved_diffusion import improved_diffusion
 from genbench.importing.lucidrains import lucidrains
 from genbench.importing.nvlabs_ddgan import ddgan
+from genbench.importing.nvlabs_edm import edm
 from genbench.importing.pytorch_dcgan import dcgan
 from genbench.importing.source import Imported
 from genbench.importing.state_dict import state_dict
@@ -34,6 +35,7 @@ FORMATS: dict[str, Callable[..., Imported]] = {
     "dcgan": dcgan,
     "ddgan": ddgan,
     "diffusers": diffusers,
+    "edm": edm,
     "guided-diffusion": guided_diffusion,
     "improved-diffusion": improved_diffusion,
     "lucidrains": lucidrains,

@@ -1,13 +1,21 @@
-"""EDM's networks (Karras et al. 2022, arXiv 2206.00364) by the names that NVlabs/edm gives their tensors."""
+"""Models of EDM (Karras et al. 2022, arXiv 2206.00364) as NVlabs/edm names their tensors.
 
+The published files are pickles that run code when they are read, so they are not read here. Whoever trusts one turns it
+into a safetensors file in NVlabs' repository: docs/checkpoints.md has the lines.
+"""
+
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from torch import Tensor, nn
 
-from genbench.errors import InputError
-from genbench.importing.source import Path, State, check_shapes
+from genbench.errors import InputError, place
+from genbench.importing.source import Imported, Path, State, check_shapes, load_safetensors_file
+from genbench.models import build
+from genbench.models.edm import EDM
 from genbench.networks import unet
 from genbench.networks.songunet import SongUNet
 
@@ -186,3 +194,75 @@ def denoiser(arguments: Mapping[str, Any], path: Path) -> dict[str, Any]:
         )
     entry = {_KEYS[key]: value for key, value in found.items() if key in _KEYS}
     return {"class": "songunet.SongUNet", **entry} if kind == "SongUNet" else {"class": "unet.UNet", **entry, **_AS_ADM}
+
+
+# Arguments of NVlabs' EDMPrecond, beside those of its network. Those with a value must have it; None: any.
+PRECONDITIONING: Mapping[str, Any] = {
+    "img_resolution": None,
+    "img_channels": None,
+    "label_dim": None,
+    "sigma_data": None,
+    "model_type": None,
+    "augment_dim": None,
+    "sigma_min": 0,
+    "sigma_max": float("inf"),
+    "use_fp16": None,  # precision is a key of the samplers here
+    "label_dropout": None,  # while training
+}
+_REMEDY = "expected a file that the lines in docs/checkpoints.md wrote in NVlabs' repository"
+
+
+def _description(path: Path) -> dict[str, Any]:
+    """The arguments of the EDMPrecond in a file's metadata."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get("edm")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except Exception as error:  # safetensors raises what it likes
+        why = (
+            "NVlabs' own files are pickles, which run code when they are read" if str(path).endswith(".pkl") else error
+        )
+        raise InputError(f"{path}: not a readable safetensors file ({why}); {_REMEDY}") from None
+    if text is None:
+        raise InputError(f"{path}: found no 'edm' in its metadata, which says what the network is; {_REMEDY}")
+    try:
+        content = json.loads(text)
+        kind, arguments = content["class"], dict(content["arguments"])
+        int(arguments["img_resolution"]), int(arguments["img_channels"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: found 'edm' in its metadata without {error}; {_REMEDY}") from None
+    if kind != "EDMPrecond":
+        raise InputError(f"{path}: found {kind}, the preconditioning of a baseline, expected EDMPrecond")
+    known = {*PRECONDITIONING, *DEFAULTS["SongUNet"]}
+    if unknown := [key for key in arguments if key not in known]:
+        raise InputError(f"{path}: argument {unknown[0]}: not one of EDMPrecond that is known here")
+    for key, expected in PRECONDITIONING.items():
+        if expected is not None and arguments.get(key, expected) != expected:
+            raise InputError(f"{path}: argument {key}: found {arguments[key]}, expected {expected}")
+    return arguments
+
+
+def edm(path: Path) -> Imported:
+    """A model of NVlabs/edm, from a safetensors file of its tensors that also says how EDMPrecond was made.
+
+    The layer for augmentation, which sampling does not use, is left out.
+    """
+    arguments = _description(path)
+    state = {name.removeprefix("model."): value.float() for name, value in load_safetensors_file(path).items()}
+    augmented = state.pop("map_augment.weight", None) is not None
+    side, classes = int(arguments["img_resolution"]), int(arguments.get("label_dim", 0))
+    entry: dict[str, Any] = {
+        "class": "edm.EDM",
+        "sigma_data": float(arguments.get("sigma_data", 0.5)),
+        **({"num_classes": classes} if classes else {}),
+        "denoiser": denoiser(arguments, path),
+    }
+    image_shape = (int(arguments["img_channels"]), side, side)
+    with place(path), torch.device("meta"):
+        model = build(entry, image_shape)
+    assert isinstance(model, EDM)
+    found = from_official(state, model.denoiser, side, path)
+    tensors = {f"denoiser.{name}": value for name, value in found.items()}
+    note = "EDM's average of the weights" + (", without the layer for augmentation" if augmented else "")
+    return Imported(entry, image_shape, tensors, [path], "ema", note)

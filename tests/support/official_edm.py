@@ -85,6 +85,16 @@ def official_answers(network: nn.Module, arguments: Mapping[str, Any]) -> Tensor
     return network.model(*inputs(arguments), augmentations(arguments))
 
 
+@torch.no_grad()
+def official_samples(repository: str, network: nn.Module, arguments: Mapping[str, Any]) -> Tensor:
+    """What generate.py's edm_sampler draws with its defaults from two latents, of the first two classes."""
+    side, classes = arguments["img_resolution"], arguments.get("label_dim", 0)
+    with importable(repository):
+        from generate import edm_sampler
+    latents = 2 * uniform("latents", (2, arguments["img_channels"], side, side))
+    return edm_sampler(network, latents, torch.eye(classes)[:2] if classes else None)
+
+
 if __name__ == "__main__":
     note = (
         "What the networks of github.com/NVlabs/edm (commit 008a4e5) answer with the weights and inputs of "
@@ -94,4 +104,7 @@ if __name__ == "__main__":
     for name, arguments in TINY.items():
         answers = official_answers(official_network(sys.argv[1], arguments), arguments)
         numbers[name] = answers[:, :, ::3, ::3].numpy().astype(float).round(5).tolist()
+    network = official_network(sys.argv[1], TINY["DDPM++"])
+    samples = official_samples(sys.argv[1], network, TINY["DDPM++"])
+    numbers["DDPM++, 18 steps"] = samples[:, :, ::3, ::3].numpy().astype(float).round(5).tolist()
     Path(sys.argv[2]).write_text(json.dumps(numbers) + "\n", encoding="utf-8")
