@@ -30,9 +30,13 @@ def first_stage(wildcards):
 
 
 def pretrained_file(wildcards):
-    """A published checkpoint on this machine; none for what the job itself fetches."""
+    """A published checkpoint on this machine, or a function's file, and behind it what that reads; none for what the job
+    itself fetches."""
     given = entry(wildcards)["pretrained"]
-    return [] if "hub" in given else user_path(given["path"], f"{place(wildcards)}: pretrained")
+    if "hub" in given:
+        return []
+    file = user_path(given["path"], f"{place(wildcards)}: pretrained")
+    return [file, *given["files"]] if given["format"] == "callable" and "files" in given else file
 
 
 def pretrained_source(wildcards, input):

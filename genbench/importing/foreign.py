@@ -69,16 +69,22 @@ def torch_export(
         return _program(entry, content, start_exported(content, torch.device("cpu")), [path], latent, range, layout)
 
 
-def function(path: AnyPath, *, function: str, latent: Mapping[str, Any] | None = None) -> Imported:
+def function(
+    path: AnyPath, *, function: str, latent: Mapping[str, Any] | None = None, files: Sequence[str] = ()
+) -> Imported:
     """A function in a file, run in a process of its own, from seeds, int64 (N,), to images, uint8 (N, H, W, C).
 
     function: FILE.py:NAME of it.
     latent: {size: 100, distribution: normal}: it is then given latents (N, *size), float32, instead of seeds.
+    files: What else it reads, such as its weights, for the record.
     """
     reference = own_code.parse(function)
     if reference is None or reference.digest is None:
         raise InputError(f"key 'function': found {function!r}, expected FILE.py:NAME, as the key callable gives it")
     file = own_code.allowed_file(function)
+    for name in files:
+        if not Path(name).is_file():
+            raise InputError(f"key 'files': {name}: no such file")
     call = ForeignProcess(file, reference.name, reference.digest, torch.get_num_threads())
     noise = Noise(torch.arange(PROBED))
     values = (noise.seeds if latent is None else draw_latents(noise, **_checked(latent))).numpy()
@@ -98,7 +104,7 @@ def function(path: AnyPath, *, function: str, latent: Mapping[str, Any] | None =
         **({} if latent is None else {"latent": dict(latent)}),
         **({} if by_seed else {"by_seed": False}),
     }
-    return _imported(entry, code, [file], f"foreign code: {file.name}: {reference.name}", by_seed)
+    return _imported(entry, code, [file, *files], f"foreign code: {file.name}: {reference.name}", by_seed)
 
 
 def _program(

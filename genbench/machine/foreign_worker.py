@@ -48,7 +48,7 @@ def main(path: str, name: str, digest: str) -> None:
     function = vars(module).get(name)
     if not callable(function):
         own = sorted(key for key, value in vars(module).items() if callable(value) and not key.startswith("_"))
-        answer({"error": f"found no function of this name, but {', '.join(own) or 'none'}"})
+        answer({"error": f"found the functions {', '.join(own) or 'none'}, expected one of this name"})
         return
     while line := requests.readline():
         asked = json.loads(line)

@@ -27,12 +27,11 @@ def with_formats(entry: dict[str, Any], folder: Path) -> None:
 
 def _options(format: str, given: dict[str, Any], folder: Path) -> dict[str, Any]:
     file = given.pop("file")
-    path = Path(os.path.abspath(folder / file))
+    path = Path(file)
     where = f"{FOREIGN_KEYS[format]}: file"
-    if not path.is_file():
-        raise InputError(f"{where}: found {file!r}, and no such file in {folder}")
-    here = Path.cwd()
-    found = {"path": path.relative_to(here).as_posix() if path.is_relative_to(here) else path.as_posix(), **given}
+    found = {**given, "path": _shown(file, folder, where)}
+    if "files" in given:
+        found["files"] = [_shown(name, folder, f"{FOREIGN_KEYS[format]}: files") for name in given["files"]]
     suffix = {"callable": ".py", "torch-export": ".pt2"}.get(format, path.suffix)
     if path.suffix != suffix:
         raise InputError(f"{where}: found {file!r}, expected a file {suffix}")
@@ -46,3 +45,11 @@ def _options(format: str, given: dict[str, Any], folder: Path) -> dict[str, Any]
             )
         return {**found, "program": f"{file}:program"}
     return found
+
+
+def _shown(file: str, folder: Path, where: str) -> str:
+    """A file in the suite's folder as it is seen from the working directory, or else its absolute path."""
+    path, here = Path(os.path.abspath(folder / file)), Path.cwd()
+    if not path.is_file():
+        raise InputError(f"{where}: found {file!r}, and no such file in {folder}")
+    return path.relative_to(here).as_posix() if path.is_relative_to(here) else path.as_posix()

@@ -365,6 +365,9 @@ class ForeignFunction(Keys):
     """Its name: sample(seeds), int64 (N,), returns uint8 images (N, H, W, C)."""
     latent: Latent | MISSING = MISSING
     """With it the function is given latents, float32 (N, size), instead of seeds, and pictures can interpolate."""
+    files: SomeUnique[FilePath] | MISSING = MISSING
+    """What else it reads, such as its weights, beside the suite: recorded with their hashes, and drawn from again where
+    one changes."""
 
 
 class ForeignProgram(Keys):

@@ -114,6 +114,17 @@ def test_what_a_function_does_wrong_is_one_line(tmp_path: Path, body: str, messa
         imported(tmp_path, callable={"file": "student.py"})
 
 
+def test_what_a_function_reads_is_recorded(tmp_path: Path) -> None:
+    (tmp_path / "student.py").write_text(STUDENT)
+    (tmp_path / "w.bin").write_bytes(b"weights")
+    _, info = imported(tmp_path, callable={"file": "student.py", "files": ["w.bin"]})
+    assert [file["name"] for file in info["imported"]["files"]] == ["student.py", "w.bin"]
+    with pytest.raises(InputError, match=r"models: theirs: callable: files: found 'x.bin', and no such file in"):
+        load(tmp_path, callable={"file": "student.py", "files": ["x.bin"]})
+    with pytest.raises(InputError, match=r"^student.py: sampel: found the functions sample, expected one of this name"):
+        imported(tmp_path, callable={"file": "student.py", "function": "sampel"})
+
+
 def test_a_function_that_looks_at_its_batch_is_said_to(tmp_path: Path) -> None:
     draw = "np.random.Generator(np.random.Philox(int(seeds[0]))).integers(0, 256, (len(seeds), 4, 4, 1), 'uint8')"
     (tmp_path / "student.py").write_text(f"import numpy as np\ndef sample(seeds):\n    return {draw}\n")
