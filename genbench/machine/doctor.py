@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from genbench.errors import InputError
+from genbench.machine.checkout import ROOT
 from genbench.machine.memory import in_words
 
 LITTLE = 20 * 2**30  # bytes: a small suite's features alone may take as much
@@ -46,15 +47,15 @@ def examine(profile: str | None = None) -> Iterator[Check]:
 
 
 def read_profile(name: str) -> dict[str, Any]:
-    """The options of a profile: a name in profiles/, or a path, as Snakemake takes it."""
-    for folder in (Path(name), Path("profiles", name)):
+    """The options of a profile: a path, as Snakemake takes it, or a name in profiles/, here or beside the rules."""
+    for folder in (Path(name), Path("profiles", name), ROOT / "profiles" / name):
         path = folder / "config.yaml" if folder.is_dir() else folder
         if path.is_file():
             found = yaml.safe_load(path.read_text(encoding="utf-8"))
             if not isinstance(found, dict):
                 raise InputError(f"{path}: found no keys, expected options of Snakemake")
             return found
-    known = ", ".join(sorted(path.parent.name for path in Path("profiles").glob("*/config.yaml"))) or "none here"
+    known = ", ".join(sorted(path.parent.name for path in (ROOT / "profiles").glob("*/config.yaml")))
     raise InputError(f"--profile: found {name!r}, expected a folder with config.yaml or one of profiles/: {known}")
 
 

@@ -31,7 +31,7 @@ def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     programs.mkdir()
     monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
 
-    def examined(profile: str = str(ROOT / "profiles/slurm"), **others: str) -> dict[str, str]:
+    def examined(profile: str = "slurm", **others: str) -> dict[str, str]:
         for name, body in (PROGRAMS | {key.replace("_", "-"): body for key, body in others.items()}).items():
             (programs / name).write_text(f"#!/bin/sh\n{body}\n")
             (programs / name).chmod(0o755)
