@@ -632,7 +632,7 @@ def test_files_that_are_no_checkpoints_are_refused(tmp_path: Path, capsys: pytes
         import_checkpoint("diffusers", tmp_path, out, **BARE)
     assert "has run" not in capsys.readouterr().out
     with pytest.raises(
-        InputError, match=r"format: found 'dgan' \(did you mean 'd.gan'\?\); expected one of: dcgan, ddgan, diffusers"
+        InputError, match=r"format: found 'dgan' \(did you mean 'd.gan'\?\); expected one of: callable, dcgan, ddgan"
     ):
         import_checkpoint("dgan", tmp_path / "text.pth", out)
     with pytest.raises(InputError, match="format ddgan: unknown key: found 'discriminator'"):

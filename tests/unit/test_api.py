@@ -220,7 +220,10 @@ def test_the_package_has_its_public_names_and_is_imported_without_torch() -> Non
         (lambda s: train(s, "vae", images=np.zeros((9, 8, 8))), r"images: found float64 \(9, 8, 8\), expected uint8"),
         (lambda s: train(s, "vae", images=blobs(4)[0]), "batch_size': found 8, expected at most 4"),
         (lambda s: load("nowhere.safetensors"), "nowhere.safetensors: no such file$"),
-        (lambda s: load(genbench.__file__), "__init__.py: not a file of genbench's; expected its format, one of: dcga"),
+        (
+            lambda s: load(genbench.__file__),
+            "__init__.py: not a file of genbench's; expected its format, one of: callable, dcga",
+        ),
         (lambda s: load(Path(genbench.__file__).parent), "found neither model.safetensors of a run nor config.json"),
         (lambda s: load(genbench.__file__, format="ddpm"), "format: found 'ddpm'"),
         (lambda s: sample("ddpm"), "model: found str, expected what train, load or build returns"),

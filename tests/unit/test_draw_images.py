@@ -120,7 +120,7 @@ def test_a_batch_fits_the_seeds(seeds: tuple[int, int], size: int) -> None:
         (["--steps", "0"], "key 'steps': found 0, expected"),
         (["--seeds", "4"], "^--seeds: expected START:STOP with 0 <= START < STOP, such as 0:50000, found '4'$"),
         (["--device", "gpu"], "Invalid value for '--device'"),
-        (["--format", "ddpm"], "format: found 'ddpm'.*; expected one of: dcgan, ddgan"),
+        (["--format", "ddpm"], "format: found 'ddpm'.*; expected one of: callable, dcgan"),
         (["--checkpoint-option", "timesteps=4"], "found the options timesteps, expected them only for other formats"),
         (["--out", "grid.jpg"], "^--out: found 'grid.jpg', expected NAME.png, NAME.npz or a folder"),
     ],
