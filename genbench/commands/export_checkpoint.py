@@ -9,11 +9,14 @@ def parser() -> argparse.ArgumentParser:
     """The flags."""
     parser = argparse.ArgumentParser(
         description=__doc__,
-        epilog="diffusers: a folder for DDPMPipeline.from_pretrained, of a diffusion model whose network is unet.UNet.",
+        epilog="diffusers: a folder for DDPMPipeline.from_pretrained, of a diffusion model whose network is unet.UNet. "
+        "edm: a safetensors file for NVlabs/edm, of an EDM whose network is songunet.SongUNet.",
     )
     parser.add_argument("--model", type=Path, required=True, metavar="model.safetensors", help="or a snapshot")
-    parser.add_argument("--format", required=True, metavar="NAME", help="diffusers")
-    parser.add_argument("--out", type=Path, required=True, metavar="PATH", help="a folder, which is made")
+    parser.add_argument("--format", required=True, metavar="NAME", help="diffusers or edm")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="PATH", help="a folder, which is made, or of edm a file"
+    )
     return parser
 
 

@@ -13,10 +13,16 @@ from genbench.errors import InputError, place, unknown_name
 from genbench.files.artifacts import atomic_path
 from genbench.files.hub import CONFIG, SCHEDULER, WEIGHTS
 from genbench.importing.diffusers import PREDICTIONS, SPACINGS, to_official
+from genbench.importing.nvlabs_edm import network_arguments
+from genbench.importing.nvlabs_edm import to_official as to_nvlabs
 from genbench.models import Model
 from genbench.models.diffusion import Diffusion
+from genbench.models.edm import EDM
+from genbench.networks.songunet import SongUNet
 from genbench.networks.unet import UNet, attention_sides
 from genbench.sampling.checkpoint import load_model
+
+EDM_PRECOND = "NVlabs' EDMPrecond"
 
 
 def _with_defaults(kind: type, entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -25,8 +31,8 @@ def _with_defaults(kind: type, entry: Mapping[str, Any]) -> dict[str, Any]:
     return {name: p.default for name, p in parameters if p.default is not p.empty} | dict(entry)
 
 
-def _inexpressible(key: str, found: object, expected: str) -> InputError:
-    return InputError(f"key {key!r}: found {found!r}, which diffusers cannot express; expected {expected}")
+def _inexpressible(key: str, found: object, expected: str, who: str = "diffusers") -> InputError:
+    return InputError(f"key {key!r}: found {found!r}, which {who} cannot express; expected {expected}")
 
 
 def _head_dim(options: Mapping[str, Any], attended: set[int]) -> int | None:
@@ -160,7 +166,35 @@ def diffusers(model: Model, info: Mapping[str, Any], folder: Path) -> None:
     _write_config(folder / "model_index.json", {"_class_name": "DDPMPipeline", **parts})
 
 
-FORMATS: dict[str, Callable[[Model, Mapping[str, Any], Path], None]] = {"diffusers": diffusers}
+def edm(model: Model, info: Mapping[str, Any], path: Path) -> None:
+    """A safetensors file for NVlabs/edm, of the tensors and the arguments of its EDMPrecond, as format edm reads it.
+
+    Raises InputError, naming the key, for a model that EDMPrecond cannot express.
+    """
+    entry, (channels, side, width) = info["model"], info["image_shape"]
+    if not isinstance(model, EDM) or not isinstance(model.denoiser, SongUNet):
+        network = entry["denoiser"]["class"] if isinstance(model, EDM) else entry["class"]
+        raise _inexpressible("class", network, "edm.EDM with a denoiser songunet.SongUNet", EDM_PRECOND)
+    options = _with_defaults(SongUNet, entry["denoiser"])
+    if options["patch_size"] != 1:
+        raise _inexpressible("patch_size", options["patch_size"], "1", EDM_PRECOND)
+    if width != side:
+        raise _inexpressible("image_shape", [channels, side, width], "squares", EDM_PRECOND)
+    arguments = {
+        "img_resolution": side,
+        "img_channels": channels,
+        "label_dim": model.num_classes,
+        "augment_dim": model.denoiser.augment_embedding.in_features if model.denoiser.augment_embedding else 0,
+        "sigma_data": model.sigma_data,
+        **network_arguments(options),
+    }
+    about = {"class": "EDMPrecond", "arguments": arguments}
+    tensors = {f"model.{name}": value for name, value in to_nvlabs(model.denoiser, side).items()}
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, {"edm": json.dumps(about)})
+
+
+FORMATS: dict[str, Callable[[Model, Mapping[str, Any], Path], None]] = {"diffusers": diffusers, "edm": edm}
 
 
 def export_checkpoint(format: str, path: str | os.PathLike[str], out: str | os.PathLike[str]) -> None:

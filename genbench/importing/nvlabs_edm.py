@@ -123,6 +123,26 @@ def from_official(state: Mapping[str, Tensor], network: Network, side: int, path
     return tensors
 
 
+def to_official(network: SongUNet, side: int) -> State:
+    """NVlabs' state dict of our network for images of this side, with its filters."""
+    ours, state = network.state_dict(), {}
+    for name, theirs in official_names(network, side).items():
+        value = ours[name]
+        if heads := _heads(network, name):  # (3, heads, C / heads) to (heads, C / heads, 3)
+            value = value.unflatten(0, (3, heads, -1)).movedim(0, 2).flatten(0, 2)
+        state[theirs] = value.clone(memory_format=torch.contiguous_format)
+    down = [at for at, name in _sides(network.down, side) if name == "down"]
+    up = [at for at, name in _sides(network.up, side >> len(down)) if name == "up"]
+    blocks = [f"enc.{at}x{at}_down" for at in down] + [f"dec.{at}x{at}_up" for at in up]
+    filtered = [f"{block}.{layer}" for block in blocks for layer in ("conv0", "skip")]
+    filtered += [f"enc.{at}x{at}_aux_residual" for at in down if network.pyramid]
+    filtered += [f"dec.{at}x{at}_aux_up" for at in up if network.decoder == "skip"]
+    taps = torch.tensor(network.taps, dtype=torch.float32)
+    return state | {
+        f"{name}.resample_filter": torch.outer(taps, taps)[None, None] / taps.sum() ** 2 for name in filtered
+    }
+
+
 # Arguments of NVlabs' two networks and their defaults.
 DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "SongUNet": {
@@ -194,6 +214,14 @@ def denoiser(arguments: Mapping[str, Any], path: Path) -> dict[str, Any]:
         )
     entry = {_KEYS[key]: value for key, value in found.items() if key in _KEYS}
     return {"class": "songunet.SongUNet", **entry} if kind == "SongUNet" else {"class": "unet.UNet", **entry, **_AS_ADM}
+
+
+def network_arguments(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of NVlabs' EDMPrecond that make a SongUNet of these options."""
+    found = {theirs: options[ours] for theirs, ours in _KEYS.items()}
+    if found["attn_resolutions"] is None:
+        found["attn_resolutions"] = [16]
+    return {"model_type": "SongUNet", "channel_mult_noise": 2 if options["embedding"] == "fourier" else 1, **found}
 
 
 # Arguments of NVlabs' EDMPrecond, beside those of its network. Those with a value must have it; None: any.

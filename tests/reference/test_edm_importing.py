@@ -12,14 +12,17 @@ from typing import Any
 import pytest
 import torch
 from official_ddgan import uniform, weights
-from official_edm import DDPMPP, TINY, importable, official_network
+from official_edm import TINY, importable, official_network
 from safetensors.torch import save_file
 from test_edm_official import our_network
 from torch import Tensor
 
 from genbench.errors import InputError
+from genbench.files.weights import save_tensors
 from genbench.importing import import_checkpoint, read_checkpoint
+from genbench.importing.export import export_checkpoint
 from genbench.importing.nvlabs_edm import DEFAULTS, PRECONDITIONING, official_shapes
+from genbench.models import build
 from genbench.models.edm import EDM
 from genbench.processes.noise import Noise
 from genbench.sampling.checkpoint import load_model
@@ -78,33 +81,82 @@ def test_what_is_not_built_here_is_refused(tmp_path: Path) -> None:
         read_checkpoint("edm", published)
 
 
+SONG = {
+    "class": "songunet.SongUNet", "embedding": "fourier", "encoder": "residual", "decoder": "skip", "channels": 16,
+    "resample_filter": [1, 3, 3, 1], "channel_mult": [1, 2], "num_res_blocks": 1, "dropout": 0.0,
+}  # fmt: skip
+
+
+def saved(folder: Path, **options: Any) -> tuple[Path, EDM]:
+    """A model.safetensors of ours, and its model."""
+    entry = {"class": "edm.EDM", "sigma_data": 0.25, "denoiser": SONG | options, "num_classes": 3, "augment": 0.1}
+    torch.manual_seed(0)
+    model = build(entry, (1, 8, 8)).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    save_tensors(folder / "ours.safetensors", model.state_dict(), {"model": entry, "image_shape": [1, 8, 8]})
+    assert isinstance(model, EDM)
+    return folder / "ours.safetensors", model
+
+
+def test_what_is_exported_comes_back_as_it_was(tmp_path: Path) -> None:
+    path, model = saved(tmp_path)
+    export_checkpoint("edm", path, tmp_path / "theirs.safetensors")
+    imported = read_checkpoint("edm", tmp_path / "theirs.safetensors")
+    back = build(imported.model, imported.image_shape).eval()
+    back.load_state_dict(imported.tensors)
+    seeds = Noise(torch.arange(3))
+    assert torch.equal(back.sample(seeds, steps=2), model.sample(Noise(torch.arange(3)), steps=2))
+
+
+def test_networks_that_edm_cannot_express_are_refused(tmp_path: Path) -> None:
+    path, _ = saved(tmp_path, patch_size=2)
+    with pytest.raises(InputError, match="key 'patch_size': found 2, which NVlabs' EDMPrecond cannot express"):
+        export_checkpoint("edm", path, tmp_path / "theirs.safetensors")
+    assert not (tmp_path / "theirs.safetensors").exists()
+
+
 def test_every_argument_is_listed() -> None:
     section = PAGE.read_text(encoding="utf-8").split("### `edm`: the arguments of")[1].split("\n### ")[0]
     listed = set(re.findall(r"`(\w+)`", section))
     assert {*PRECONDITIONING, *DEFAULTS["SongUNet"], *DEFAULTS["DhariwalUNet"]} <= listed
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(
+needs_their_code = pytest.mark.skipif(
     "GENBENCH_EDM_REPO" not in os.environ, reason="GENBENCH_EDM_REPO names no checkout of github.com/NVlabs/edm"
 )
+
+
+def run_documented(containing: str, *arguments: str, folder: Path) -> None:
+    """Run the lines of docs/checkpoints.md that contain this, in NVlabs' checkout but for the working folder."""
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    (code,) = [code for code in blocks if containing in code]
+    (folder / "lines.py").write_text(code, encoding="utf-8")
+    environment = os.environ | {"PYTHONPATH": os.environ["GENBENCH_EDM_REPO"]}
+    subprocess.run([sys.executable, "lines.py", *arguments], cwd=folder, env=environment, check=True)
+
+
+@pytest.mark.slow
+@needs_their_code
 def test_the_documented_lines_write_what_is_imported(tmp_path: Path) -> None:
     repository = os.environ["GENBENCH_EDM_REPO"]
-    arguments = DDPMPP | TINY["DDPM++"]
-    network = official_network(repository, arguments)
+    network = official_network(repository, TINY["DDPM++"])
     with importable(repository):
         (tmp_path / "network.pkl").write_bytes(pickle.dumps({"ema": network}))
-    (code,) = [
-        code
-        for code in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-        if "dnnlib" in code
-    ]
-    (tmp_path / "to_safetensors.py").write_text(code, encoding="utf-8")
-    subprocess.run(
-        [sys.executable, "to_safetensors.py", "network.pkl", "network.safetensors"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": repository},
-        check=True,
-    )
+    run_documented("dnnlib", "network.pkl", "network.safetensors", folder=tmp_path)
     found = drawn(tmp_path / "network.safetensors", tmp_path)
     torch.testing.assert_close(found[:, :, ::3, ::3], torch.tensor(EXPECTED["DDPM++, 18 steps"]), rtol=0, atol=1e-4)
+
+
+@pytest.mark.slow
+@needs_their_code
+def test_the_documented_lines_give_them_a_model_of_ours(tmp_path: Path) -> None:
+    path, model = saved(tmp_path)
+    export_checkpoint("edm", path, tmp_path / "ours-for-them.safetensors")
+    run_documented("EDMPrecond(", "ours-for-them.safetensors", "network.pkl", folder=tmp_path)
+    with importable(os.environ["GENBENCH_EDM_REPO"]):
+        network = pickle.loads((tmp_path / "network.pkl").read_bytes())["ema"].eval()
+    x, sigma, labels = 3 * uniform("x", (3, 1, 8, 8)), torch.tensor([0.1, 1.0, 10.0]), torch.eye(3)
+    with torch.no_grad():
+        torch.testing.assert_close(model.denoise(x, sigma, labels), network(x, sigma, labels), rtol=0, atol=1e-5)
