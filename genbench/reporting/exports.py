@@ -25,6 +25,8 @@ def comma_separated(table: Table) -> str:
     columns = [column for column in table.columns if any(row.cells[column.key].value is not None for row in table.rows)]
     with_std = [column for column in columns if any(row.cells[column.key].std is not None for row in table.rows)]
     heading = ["model", "family", "sampler", "checkpoint", "budget", "samples", "device"]
+    roles = any(row.role for row in table.rows)  # of a suite with hand-ins
+    heading += ["role", "place"] if roles else []
     for column in columns:
         heading += [column.key, f"{column.key}_std"] if column in with_std else [column.key]
     buffer = io.StringIO()
@@ -39,6 +41,7 @@ def comma_separated(table: Table) -> str:
             row.budget,
             row.samples,
             row.device,
+            *([row.role, row.place] if roles else []),
         ]
         for column in columns:
             cell = row.cells[column.key]
@@ -70,6 +73,7 @@ def as_json(table: Table) -> str:
                 "device": row.device or None,
                 "remarks": list(row.remarks),
                 "values": numbers(row.cells),
+                **({"role": row.role, "place": row.place} if row.role else {}),
             }
             for row in table.rows
         ],
@@ -81,11 +85,12 @@ def as_json(table: Table) -> str:
 
 def numbers(cells: Mapping[str, Cell]) -> dict[str, dict[str, object]]:
     """The cells that have a number."""
-    return {
-        key: {"value": cell.value, "std": cell.std, "best": cell.best, "notes": list(cell.notes)}
-        for key, cell in cells.items()
-        if cell.value is not None and math.isfinite(cell.value)  # JSON has no other numbers
-    }
+    found: dict[str, dict[str, object]] = {}
+    for key, cell in cells.items():
+        if cell.value is not None and math.isfinite(cell.value):  # JSON has no other numbers
+            found[key] = {"value": cell.value, "std": cell.std, "best": cell.best, "notes": list(cell.notes)}
+            found[key] |= {} if cell.met is None else {"met": cell.met}
+    return found
 
 
 def latex(table: Table) -> str:

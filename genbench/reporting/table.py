@@ -83,6 +83,11 @@ class Table:
         return sorted({row.device for row in self.rows if row.device})
 
     @property
+    def expects(self) -> bool:
+        """Whether any number is marked as expected or not."""
+        return any(cell.met is not None for row in self.rows for cell in row.cells.values())
+
+    @property
     def ties(self) -> bool:
         """Whether any number has a standard deviation, so that ties can be told."""
         return any(cell.std is not None for row in self.rows for cell in row.cells.values())
@@ -183,7 +188,7 @@ def compare(
     remarks = []
     if expected := {column.label: expect[column.key] for column in columns if expect and column.key in expect}:
         words = " and ".join(f"{label} {bound}" for label, bound in expected.items())
-        remarks.append(f"✓ and ✗: whether a number is as expected, {words}.")
+        remarks.append(f"Expected: {words}.")
     seeds = rows["seed"].nunique() if len(rows) else 1
     if seeds > 1:
         remarks.append(f"Mean ± standard deviation s over {seeds} training seeds. {tie_rule('training')}")

@@ -1,5 +1,8 @@
 """Hand-ins of a class: each is an entry by its name, and what is wrong with one is a row of its own."""
 
+import csv
+import io
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ from genbench.records.record import read_record
 from genbench.records.timing import Timing
 from genbench.reporting.cells import Cell, mark_expected
 from genbench.reporting.columns import Column
+from genbench.reporting.exports import as_json, comma_separated
 from genbench.reporting.table import compare
 from genbench.sampling.draw import draw_samples
 from genbench.sampling.speed import measure_speed
@@ -164,4 +168,9 @@ def test_a_table_of_hand_ins_has_ticks_roles_and_places() -> None:
     assert met["base"] == ("baseline", False)
     assert met["ben"] == met["carla"] == ("hand-in", None)
     assert not any("identical" in remark for row in found.rows for remark in row.remarks)  # of nothing, twice
-    assert any("as expected, FD-classifier < 60" in remark for remark in found.remarks)
+    assert "Expected: FD-classifier < 60." in found.remarks
+    assert found.expects
+    written = list(csv.DictReader(io.StringIO(comma_separated(found))))
+    assert [(row["model"], row["role"]) for row in written[:2]] == [("anna", "hand-in"), ("base", "baseline")]
+    values = [row["values"].get("fd_classifier", {}).get("met") for row in json.loads(as_json(found))["rows"]]
+    assert values == [True, False, None, None]
