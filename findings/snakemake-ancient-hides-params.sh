@@ -11,12 +11,8 @@
 #     first run: old old
 #     after the change: new old
 #     and once more: new new
-set -euo pipefail
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder"
-python3 -m venv env
-env/bin/python -m pip install --quiet snakemake==9.27.1
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+environment snakemake==9.27.1
 
 cat > Snakefile <<'END'
 rule all:
@@ -45,11 +41,9 @@ rule second:
 END
 
 run() {  # run WORDS VALUE: make both files, and print what they hold
-  env/bin/snakemake --cores 1 --quiet all --config value="$2" > log 2>&1 || { cat log; exit 1; }
+  "$(dirname "$python")/snakemake" --cores 1 --quiet all --config value="$2" > log 2>&1 || { cat log; exit 1; }
   echo "$1: $(cat first.txt) $(cat second.txt)"
 }
 
 found=$(run "first run" old; run "after the change" new; run "and once more" new)
-echo "$found"
-expected=$'first run: old old\nafter the change: new old\nand once more: new new'
-[ "$found" = "$expected" ] || { echo "it has changed: expected"; echo "$expected"; exit 1; }
+expect "$found" $'first run: old old\nafter the change: new old\nand once more: new new'

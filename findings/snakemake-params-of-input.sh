@@ -10,12 +10,8 @@
 # Output seen on 2026-11-27, Python 3.11:
 #     runs again: plain
 #     stays as it was: of_input
-set -euo pipefail
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-cd "$folder"
-python3 -m venv env
-env/bin/python -m pip install --quiet snakemake==9.27.1
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+environment snakemake==9.27.1
 
 cat > Snakefile <<'END'
 rule all:
@@ -46,7 +42,7 @@ rule of_input:
         "echo {params.value} > {output}"
 END
 touch in.txt
-export PATH="$folder/env/bin:$PATH"
+export PATH="$(dirname "$python"):$PATH"
 snakemake --cores 1 --quiet all --config value=1 2> /dev/null
 snakemake --cores 1 --quiet all --config value=2 2> /dev/null
 
