@@ -12,6 +12,9 @@ from genbench.metrics.metric import SPATIAL, Inputs, Metric, Reference, Value
 from genbench.metrics.neighbours import Nearest, centre_of, distance_tiles
 from genbench.metrics.precision_recall import MANIFOLDS, manifolds
 
+COPY = (
+    1e-4  # of the test images' median distance: what rounding makes of the distance to a copy, and no other image has
+)
 NEAR_QUANTILE = 0.05  # of the test images' distances to training images: nearer than that is suspiciously near
 
 
@@ -39,6 +42,14 @@ def memorised(fake_distances: NDArray[Any], holdout_distances: NDArray[Any]) -> 
     return float((fake_distances <= near).mean()), float((fake_distances <= middle).mean())
 
 
+def count_copies(fake_distances: NDArray[Any], holdout_distances: NDArray[Any]) -> int:
+    """How many generated images are a training image itself, up to the rounding of features.
+
+    Arguments: as of `memorised`.
+    """
+    return int((fake_distances <= COPY * np.median(holdout_distances)).sum())
+
+
 def holdout_distances(reference: Reference) -> tuple[NDArray[np.float32]]:
     """Distance (N,) of each test image to its nearest training image. Raises InputError where there are none."""
     real, holdout = reference.real, reference.holdout
@@ -62,6 +73,8 @@ def _memorised(inputs: Inputs) -> Value:
     first = slice(inputs.options.neighbours)
     neighbours = {"index": indices[first].tolist(), "distance": distances[first].tolist()}
     note = f"against {len(of_test):,} test images"
+    if copies := count_copies(distances, of_test):
+        note += f"; {copies:,} of {len(distances):,} are copies of a training image"
     more = {"nearer_than_median": near_half, "neighbours": neighbours}
     if inputs.groups is None:
         return Value(share, note=note, more=more)

@@ -27,6 +27,7 @@ STAND_INS = {
 }
 UNKNOWN = "its record does not say what it measures"
 UNOFFICIAL = "features of weights that are not the published ones: no FID"
+PEERS = {"clean": "clean-fid", "legacy": "pytorch-fid", "tensorflow": "torch-fidelity"}  # by the resize
 GREYSCALE = "features learned from colour photographs; greyscale images are outside their domain"
 OTHER_CLASSES = "counts classes of ImageNet, which these images do not show: no measure of their quality"
 
@@ -203,7 +204,7 @@ def metric_columns(
             Column(
                 key,
                 f"{label} ×10{superscript(info.power)}" if info.power else label,
-                info.definition,
+                info.definition + same_as(info, extractor),
                 info.direction,
                 PRINTED[info.printed],
                 10**info.power,
@@ -221,6 +222,19 @@ def name_features(label: str, extractor: str) -> str:
     name = extractor.removesuffix("-unofficial")
     label = f"{label} ({name})" if name in INCEPTION else f"{label}-{FEATURES.get(name, name)}"
     return label if name == extractor else f"{label} (other weights)"
+
+
+def same_as(info: MetricInfo, extractor: str) -> str:
+    """Which program has the same number of the same images, for those who compare: docs/peers.md shows it.
+
+    KID and the Inception score are torch-fidelity's with the real images as its `input1`, where subsets are its own.
+    """
+    resize = extractor.removeprefix("inception-")
+    if info.name == "fid" and resize in PEERS:
+        return f"; the number of {PEERS[resize]}, to 4 digits"
+    if info.name in ("kid", "inception_score") and resize == "tensorflow":
+        return "; the number of torch-fidelity at its defaults, to 4 digits"
+    return ""
 
 
 def notes_on(info: MetricInfo, extractor: str, dataset: Mapping[str, Any]) -> list[str]:

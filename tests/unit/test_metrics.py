@@ -274,7 +274,11 @@ def test_memorised_comes_with_test_images_and_names_the_neighbours(real, fake, r
     assert found["neighbours"]["index"][:3] == [5, 6, 7]
     assert len(found["neighbours"]["distance"]) == 4
     assert found["value"] == memorised(nearest(real, copies.features)[0], nearest(real, test)[0])[0]
-    assert "against 100 test images" in found["note"]
+    assert found["note"].startswith(
+        f"against 100 test images; 3 of {len(copies.features)} are copies of a training image"
+    )
+    none = evaluate_features(features(real), features(fake), options, holdout=features(test))["memorised_classifier"]
+    assert "copies" not in none["note"]
     too_few = evaluate_features(features(real), copies, options, holdout=features(test[:19]))
     assert "memorised_classifier" not in too_few
     same = Features(real, None, {"extractor": {"name": "classifier"}, "images_sha256": "ab"})

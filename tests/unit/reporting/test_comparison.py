@@ -297,3 +297,13 @@ def test_a_remark_of_some_samplers_names_them():
     }
     assert remarks(ModelPlan(samplers=samplers)) == ["x", "A: y"]
     assert remarks(ModelPlan(samplers={"default": {}})) == []
+
+
+def test_a_column_names_the_program_whose_number_it_is():
+    keys = ["fid_clean", "fid_legacy", "fid_tensorflow", "kid_inception-tensorflow", "kid_classifier", "fd_classifier"]
+    columns = detail_columns(keys, "fid_clean")
+    said = {column.key: column.definition.rpartition("; the number of ")[2] for column in columns}
+    assert said["fid_clean"] == "clean-fid, to 4 digits"
+    assert said["fid_legacy"] == "pytorch-fid, to 4 digits"
+    assert said["fid_tensorflow"] == "torch-fidelity, to 4 digits"
+    assert not any("digits" in said[key] for key in ("kid_classifier", "fd_classifier"))
