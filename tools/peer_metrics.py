@@ -53,7 +53,8 @@ def make_sets() -> Sets:
         "exact copies, each row six times": (sixfold, sixfold.copy()),
         "generated rows all alike": (real, np.repeat(fake[:1], COUNT, axis=0)),
         "200 generated rows": (real, fake[:200]),
-        "the same in float32": (real.astype(np.float32), fake.astype(np.float32)),
+        "20 generated rows, fewer than features": (real, fake[:20]),
+        "the two sets in float32": (real.astype(np.float32), fake.astype(np.float32)),
     }
 
 
