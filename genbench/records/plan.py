@@ -91,9 +91,7 @@ class ModelPlan(Record):
     label: str | None = Field(default=None, description="name to show")
     description: str | None = Field(default=None, description="what it is about, as the suite has it")
     budget: str | None = Field(default=None, description="what was reduced, as the suite has it; or null")
-    role: Literal["baseline", "hand-in"] | None = Field(
-        default=None, description="of a suite with hand-ins: whether it is one, or a baseline"
-    )
+    role: Literal["baseline", "hand-in"] | None = only("in a suite with hand-ins", "whether it is one, or a baseline")
     series: str | None = Field(
         default=None, description="the line of the plots against the cost of training that it is a point of; or null"
     )
