@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import torch
 from official_ddgan import uniform, weights
-from official_edm import TINY, importable, official_network
+from official_edm import TINY, official_network
+from official_improved_diffusion import importable
 from safetensors.torch import save_file
 from test_edm_official import our_network
 from torch import Tensor

@@ -8,13 +8,13 @@ repository), so that ours can be compared without it.
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from official_ddgan import uniform, weights
+from official_improved_diffusion import importable
 from torch import Tensor, nn
 
 DDPMPP = {
@@ -58,15 +58,6 @@ def augmentations(arguments: Mapping[str, Any]) -> Tensor | None:
     """The images' augmentation, where the network has a layer for it."""
     size = arguments.get("augment_dim", 0)
     return uniform("augment", (2, size)) if size else None
-
-
-@contextmanager
-def importable(repository: str) -> Iterator[None]:
-    sys.path.insert(0, repository)
-    try:
-        yield
-    finally:
-        sys.path.remove(repository)
 
 
 def official_network(repository: str, arguments: Mapping[str, Any]) -> nn.Module:
