@@ -1,5 +1,5 @@
 """Write what is read from the code: every key of a suite, every metric and the functions for Python in docs/, and
-schemas/ for editors; and what is read from reference/: the README's table. `--check` only compares.
+schemas/ for editors; and what is read from reference/: tables of results. `--check` only compares.
 
 A part stands between `<!-- written by tools/document.py: NAME -->` and `<!-- end -->`; all else is left as it is. Keys
 come from genbench/suites/keys.py and from the signatures that a suite's entries are checked against, their meanings
@@ -274,6 +274,7 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "metrics": all_metrics,
     "extractors": all_extractors,
     "reference results": lambda: reference_table("mnist-equal"),
+    "reference results, modern": lambda: reference_table("mnist-equal-modern"),
     **{f"record: {name}": partial(record_keys, record, True) for name, record in records.FILES.items()},
     **{f"part: {name}": partial(record_keys, record, False) for name, record in records.PARTS.items()},
 }

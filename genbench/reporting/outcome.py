@@ -6,7 +6,7 @@ Read from results/report/SUITE.json, without pandas: it stands between a user an
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
@@ -88,13 +88,29 @@ def made(report: Path, suites: Iterable[str]) -> str:
             parts += [f"{TIME.text(means[TIME.key])} for 50k images"] if TIME.key in means else []
             parts += [f"NFE {count(means[NFE.key])}"] if NFE.key in means else []
             lines.append(f"  {place}. {name:<{width}}  {', '.join(parts)}")
-        reasons: dict[str, None] = {
-            f"{row['label']}: {row['missing']}": None for row in summary["rows"] if "missing" in row
-        }
-        lines += [f"  without numbers: {reason}" for reason in reasons]
+        lines += [f"  without numbers: {line}" for line in without_numbers(summary["rows"])]
     lines += ["", f"The report:  {report.resolve() / 'index.html'}"]
     tables = ", ".join(f"{suite}.csv" for suite in suites if (report / f"{suite}.csv").exists())
     return "\n".join([*lines, f"Its numbers: {tables} beside it"] if tables else lines)
+
+
+def without_numbers(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Which models have no numbers, or which seeds of them, and why; one line where many have the same reason."""
+    rows = list(rows)
+    finished = {row["label"] for row in rows if "missing" not in row}
+    found: dict[str, dict[str, set[int]]] = {}  # by reason and label: the seeds
+    for row in rows:
+        if "missing" in row:
+            found.setdefault(row["missing"], {}).setdefault(row["label"], set()).add(row["seed"])
+    for reason, labels in found.items():
+        names = [
+            f"{label}, seed {', '.join(map(str, sorted(seeds)))}" if label in finished else label
+            for label, seeds in labels.items()
+        ]
+        if len(names) > SHOWN:
+            yield f"{names[0]} and {len(names) - 1} other models: {reason}"
+        else:
+            yield from (f"{name}: {reason}" for name in names)
 
 
 def failed(jobs: Iterable[FailedJob], report: Path | None = None, again: str | None = None) -> str:

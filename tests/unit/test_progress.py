@@ -15,7 +15,7 @@ import pytest
 from genbench.machine import progress
 from genbench.machine.progress import Progress
 from genbench.records.plan import Plan
-from genbench.reporting.outcome import FailedJob, failed, made, ranking, reason
+from genbench.reporting.outcome import FailedJob, failed, made, ranking, reason, without_numbers
 from genbench.reporting.stops import Stop
 from genbench.suites.cost_table import show
 
@@ -232,3 +232,11 @@ def test_the_table_of_preflight_fits_a_narrow_terminal(monkeypatch: pytest.Monke
         for cell in ("autoencoder", "dpm-solver-10", "35.7 M", "1000", "13.9 M", "With [red]brackets[/red]"):
             assert cell in text
         assert ("9.02 MB" in text) == memory
+
+
+def test_models_without_numbers_are_one_line_each_until_many_have_the_same_reason():
+    rows = [{"label": label, "seed": seed, "missing": "not begun"} for label in "ab" for seed in (0, 1)]
+    rows += [{"label": "c", "seed": 0}, {"label": "c", "seed": 1, "missing": "not begun"}]
+    assert list(without_numbers(rows)) == ["a: not begun", "b: not begun", "c, seed 1: not begun"]
+    rows += [{"label": "d", "seed": 0, "missing": "not begun"}, {"label": "e", "seed": 0, "missing": "failed"}]
+    assert list(without_numbers(rows)) == ["a and 3 other models: not begun", "e: failed"]
