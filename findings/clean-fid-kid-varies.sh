@@ -11,8 +11,13 @@
 #     two calls are equal: False
 #     after numpy.random.seed(0) they are equal: True
 #     200 images: a number
+set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
-environment $METRICS
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+environment torch==2.15.0 torchvision==0.29.2 numpy==2.4.6 pillow==13.0.0 scipy==1.17.1 pytorch-fid==0.3.0 \
+    clean-fid==0.1.35 torch-fidelity==0.4.0 torchmetrics==1.9.0 prdc==0.2
 
 cat > try.py <<'END'
 import numpy as np

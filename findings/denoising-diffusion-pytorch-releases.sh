@@ -10,8 +10,12 @@
 # Output seen on 2026-11-28, Python 3.11:
 #     0.26.3 -> 0.26.4: same names and shapes, output moves by 1.6%
 #     0.27.12 -> 0.28.0: same names and shapes, output moves by 1.0%
+set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
-environment $TORCH einops==0.8.1 tqdm accelerate==1.15.0 ema-pytorch==0.7.7
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+environment torch==2.15.0 torchvision==0.29.2 numpy==2.4.6 einops==0.8.1 tqdm==4.70.1 accelerate==1.15.0 ema-pytorch==0.7.7
 for version in 0.26.3 0.26.4 0.27.12 0.28.0; do
     "$python" -m pip install --quiet --no-deps --target "$version" denoising-diffusion-pytorch=="$version"
 done

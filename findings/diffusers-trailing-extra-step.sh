@@ -12,8 +12,13 @@
 #     numbers of steps with a time of -1: 62, the first 61, 103, 121, 122, 201
 #     60 steps: 60 times, the last 16, standard deviation 0.49
 #     61 steps: 62 times, the last -1, standard deviation 0.00
+set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
-environment $DIFFUSION
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+environment torch==2.15.0 torchvision==0.29.2 numpy==2.4.6 diffusers==0.42.1 torchao==0.18.0 \
+    torchode==1.0.1 torchtyping==0.1.5
 
 cat > try.py <<'END'
 import torch

@@ -11,8 +11,13 @@
 #     bh1 zero: nan
 #     bh1 sigma_min: finite
 #     bh2 zero: finite
+set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
-environment $DIFFUSION
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+environment torch==2.15.0 torchvision==0.29.2 numpy==2.4.6 diffusers==0.42.1 torchao==0.18.0 \
+    torchode==1.0.1 torchtyping==0.1.5
 
 cat > try.py <<'END'
 import torch

@@ -12,8 +12,13 @@
 # Output seen on 2026-11-28, Python 3.11:
 #     prdc: precision 0.0, recall 0.0, density 0.0, coverage 0.0
 #     torch-fidelity: precision 1.0, recall 1.0
+set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
-environment $METRICS
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+environment torch==2.15.0 torchvision==0.29.2 numpy==2.4.6 pillow==13.0.0 scipy==1.17.1 pytorch-fid==0.3.0 \
+    clean-fid==0.1.35 torch-fidelity==0.4.0 torchmetrics==1.9.0 prdc==0.2
 
 cat > try.py <<'END'
 import contextlib

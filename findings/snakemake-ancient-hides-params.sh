@@ -11,7 +11,11 @@
 #     first run: old old
 #     after the change: new old
 #     and once more: new new
+set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
 environment snakemake==9.27.1
 
 cat > Snakefile <<'END'

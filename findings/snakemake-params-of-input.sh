@@ -10,7 +10,11 @@
 # Output seen on 2026-11-27, Python 3.11:
 #     runs again: plain
 #     stays as it was: of_input
+set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
 environment snakemake==9.27.1
 
 cat > Snakefile <<'END'

@@ -15,8 +15,13 @@
 #     randn(100) and randn(200): 84 of 100 are the same
 #     randn(160) and randn(176): 160 of 160 are the same
 #     NumPy's normal(20) and normal(32): 20 of 20 are the same
+set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
-environment $DIFFUSION
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+environment torch==2.15.0 torchvision==0.29.2 numpy==2.4.6 diffusers==0.42.1 torchao==0.18.0 \
+    torchode==1.0.1 torchtyping==0.1.5
 
 cat > try.py <<'END'
 import numpy as np

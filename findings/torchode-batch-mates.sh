@@ -10,8 +10,13 @@
 # Output seen on 2026-11-28, Python 3.11:
 #     without t_eval: 4 steps and 4 steps, the same solution: False
 #     with t_eval: 4 steps and 4 steps, the same solution: True
+set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
-environment $DIFFUSION
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+environment torch==2.15.0 torchvision==0.29.2 numpy==2.4.6 diffusers==0.42.1 torchao==0.18.0 \
+    torchode==1.0.1 torchtyping==0.1.5
 
 cat > try.py <<'END'
 import torch
