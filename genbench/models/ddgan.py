@@ -105,7 +105,8 @@ class DDGAN(Model):
         x_s, x_t, t = self.real_pair(batch)
         with torch.no_grad():
             fake_x_s = self.fake_x_s(x_t, t, batch.noise)
-        loss = self.objective.discriminator_loss(logits(x_s, x_t, t), logits(fake_x_s, x_t, t))
+        real_logits = logits(x_s, x_t, t)
+        loss = self.objective.discriminator_loss(real_logits, logits(fake_x_s, x_t, t))
         if self.r1_gamma and step % self.r1_every == 0:
             # x_t and t are held fixed: the penalty sees a function of x_s alone.
             penalty = r1_penalty(lambda x: logits(x, x_t, t), x_s, fake_x_s, batch.noise, gamma=self.r1_gamma)
@@ -114,7 +115,8 @@ class DDGAN(Model):
         yield "discriminator", loss
 
         _, x_t, t = self.real_pair(batch)
-        yield "generator", self.objective.generator_loss(logits(self.fake_x_s(x_t, t, batch.noise), x_t, t))
+        fake_logits = logits(self.fake_x_s(x_t, t, batch.noise), x_t, t)
+        yield "generator", self.objective.generator_loss(real_logits, fake_logits)
 
     @property
     def typical_steps(self) -> Mapping[int, Fraction]:

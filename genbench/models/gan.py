@@ -52,7 +52,7 @@ class GAN(Model):
         generator: Mapping[str, Any],
         discriminator: Mapping[str, Any] | None,
         latent_size: Count = 100,
-        objective: Literal["gan", "lsgan", "wgan"] = "gan",
+        objective: Literal["gan", "lsgan", "wgan", "relativistic"] = "gan",
         penalty: str | Mapping[str, Any] | None = None,
         n_critic: Steps = 1,
         image_size: Count | None = None,
@@ -99,8 +99,11 @@ class GAN(Model):
         yield "discriminator", loss
 
         if (step + 1) % self.n_critic == 0:
+            if self.objective.relativistic:  # by the discriminator as it is now
+                with torch.no_grad():
+                    real_logits = discriminator(real)
             fake = self.generator(batch.noise.normal(self.latent_size))
-            yield "generator", self.objective.generator_loss(discriminator(fake))
+            yield "generator", self.objective.generator_loss(real_logits, discriminator(fake))
 
     @property
     def typical_steps(self) -> Mapping[int, Fraction]:

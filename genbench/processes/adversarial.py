@@ -19,7 +19,8 @@ Discriminator = Callable[[Images], Logits]
 
 class Objective(NamedTuple):
     discriminator_loss: Callable[[Logits, Logits], Scalar]  # (real_logits, fake_logits)
-    generator_loss: Callable[[Logits], Scalar]  # (fake_logits)
+    generator_loss: Callable[[Logits, Logits], Scalar]  # (real_logits, fake_logits)
+    relativistic: bool = False  # whether the generator's loss looks at real_logits, too
 
 
 # Goodfellow et al. 2014 (arXiv 1406.2661), non-saturating: cross-entropy on logits; softplus(-s) = -log sigmoid(s).
@@ -27,7 +28,7 @@ gan = Objective(
     discriminator_loss=lambda real_logits, fake_logits: (
         F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
     ),
-    generator_loss=lambda fake_logits: F.softplus(-fake_logits).mean(),
+    generator_loss=lambda real_logits, fake_logits: F.softplus(-fake_logits).mean(),
 )
 
 # Mao et al. 2017 (arXiv 1611.04076): least squares, with 1 for real and 0 for fake.
@@ -35,13 +36,20 @@ lsgan = Objective(
     discriminator_loss=lambda real_logits, fake_logits: (
         0.5 * (real_logits - 1).square().mean() + 0.5 * fake_logits.square().mean()
     ),
-    generator_loss=lambda fake_logits: 0.5 * (fake_logits - 1).square().mean(),
+    generator_loss=lambda real_logits, fake_logits: 0.5 * (fake_logits - 1).square().mean(),
 )
 
 # Arjovsky et al. 2017 (arXiv 1701.07875): D approximates the Wasserstein distance, if it is 1-Lipschitz.
 wgan = Objective(
     discriminator_loss=lambda real_logits, fake_logits: fake_logits.mean() - real_logits.mean(),
-    generator_loss=lambda fake_logits: -fake_logits.mean(),
+    generator_loss=lambda real_logits, fake_logits: -fake_logits.mean(),
+)
+
+# Jolicoeur-Martineau 2018 (arXiv 1807.00734), RpGAN: each real image is to look more real than the drawn one beside it.
+relativistic = Objective(
+    discriminator_loss=lambda real_logits, fake_logits: F.softplus(fake_logits - real_logits).mean(),
+    generator_loss=lambda real_logits, fake_logits: F.softplus(real_logits - fake_logits).mean(),
+    relativistic=True,
 )
 
 Penalty = Callable[[Discriminator, Images, Images, Noise], Scalar]  # (discriminator, real, fake, noise)
@@ -85,5 +93,16 @@ def r1_penalty(
     return gamma / 2 * _gradient(discriminator, real).flatten(1).square().sum(1).mean()
 
 
-OBJECTIVES: dict[str, Objective] = {"gan": gan, "lsgan": lsgan, "wgan": wgan}
-PENALTIES: dict[str, Callable[..., Scalar]] = {"gp": gradient_penalty, "r1": r1_penalty}
+def r1_r2_penalty(
+    discriminator: Discriminator, real: Images, fake: Images, noise: Noise, *, gamma: NotNegative = 0.05
+) -> Scalar:
+    """gamma / 2 * E ||dD/dx||^2 at real images, and the same at drawn ones (Huang et al. 2024, arXiv 2501.05441).
+
+    gamma: Twice the weight of both penalties.
+    """
+    at_real, at_fake = (r1_penalty(discriminator, x, x, noise, gamma=gamma) for x in (real, fake))
+    return at_real + at_fake
+
+
+OBJECTIVES: dict[str, Objective] = {"gan": gan, "lsgan": lsgan, "wgan": wgan, "relativistic": relativistic}
+PENALTIES: dict[str, Callable[..., Scalar]] = {"gp": gradient_penalty, "r1": r1_penalty, "r1+r2": r1_r2_penalty}

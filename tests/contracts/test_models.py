@@ -343,7 +343,7 @@ def test_unet_equals_diffusers_weight_for_weight(name: str) -> None:
         ({"class": "vae.VAE", "deterministic": True}, "expected kl_weight 0 and priors out of 'gaussian', 'mixture'"),
         (
             MODELS["gan"] | {"objective": "wgann"},
-            "key 'objective': found 'wgann', expected one of 'gan', 'lsgan', 'wgan'",
+            "key 'objective': found 'wgann', expected one of 'gan', 'lsgan', 'wgan', 'relativistic'",
         ),
         (MODELS["gan"] | {"image_size": 37}, "key 'image_size': found 37, expected a multiple"),
         (MODELS["gan"] | {"penalty": "gpp"}, r"penalty: name: found 'gpp'"),

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from genbench.processes.adversarial import OBJECTIVES, gradient_penalty, r1_penalty
+from genbench.processes.adversarial import OBJECTIVES, gradient_penalty, r1_penalty, r1_r2_penalty
 from genbench.processes.noise import Noise
 
 WEIGHT = torch.randn(3 * 8 * 8, generator=torch.Generator().manual_seed(0)) / 7
@@ -23,7 +23,9 @@ def test_gan_is_cross_entropy_on_logits() -> None:
         fake, torch.zeros(2)
     )
     torch.testing.assert_close(objective.discriminator_loss(real, fake), expected)
-    torch.testing.assert_close(objective.generator_loss(fake), F.binary_cross_entropy_with_logits(fake, torch.ones(2)))
+    torch.testing.assert_close(
+        objective.generator_loss(real, fake), F.binary_cross_entropy_with_logits(fake, torch.ones(2))
+    )
     # At D = 1/2 everywhere the discriminator's loss is 2 log 2.
     assert objective.discriminator_loss(torch.zeros(4), torch.zeros(4)) == pytest.approx(2 * math.log(2))
 
@@ -31,9 +33,20 @@ def test_gan_is_cross_entropy_on_logits() -> None:
 def test_lsgan_and_wgan_have_their_values() -> None:
     real, fake = torch.tensor([1.0, 3.0]), torch.tensor([0.0, 2.0])
     assert OBJECTIVES["lsgan"].discriminator_loss(real, fake) == pytest.approx(0.5 * 2 + 0.5 * 2)
-    assert OBJECTIVES["lsgan"].generator_loss(fake) == pytest.approx(0.5 * 1)
+    assert OBJECTIVES["lsgan"].generator_loss(real, fake) == pytest.approx(0.5 * 1)
     assert OBJECTIVES["wgan"].discriminator_loss(real, fake) == pytest.approx(1 - 2)
-    assert OBJECTIVES["wgan"].generator_loss(fake) == pytest.approx(-1)
+    assert OBJECTIVES["wgan"].generator_loss(real, fake) == pytest.approx(-1)
+
+
+def test_relativistic_losses_compare_pair_by_pair() -> None:
+    real, fake = torch.tensor([1.0, 3.0]), torch.tensor([0.0, 5.0])
+    objective = OBJECTIVES["relativistic"]
+    # -log sigmoid of D(x) - D(G(z)), which is 1 and -2; the generator's has the roles exchanged.
+    softplus = {value: math.log(1 + math.exp(value)) for value in (-1, 1, -2, 2)}
+    assert objective.discriminator_loss(real, fake) == pytest.approx((softplus[-1] + softplus[2]) / 2)
+    assert objective.generator_loss(real, fake) == pytest.approx((softplus[1] + softplus[-2]) / 2)
+    # Only differences count: a shift of all logits changes nothing.
+    torch.testing.assert_close(objective.generator_loss(real + 7, fake + 7), objective.generator_loss(real, fake))
 
 
 def test_gradient_penalty_of_a_linear_critic() -> None:
@@ -55,6 +68,13 @@ def test_r1_penalty_of_a_linear_critic() -> None:
     real = torch.randn(5, 3, 8, 8)
     found = r1_penalty(linear_critic, real, torch.zeros_like(real), Noise(torch.arange(5)), gamma=0.2)
     assert found.item() == pytest.approx(0.1 * WEIGHT.square().sum().item(), rel=1e-5)
+
+
+def test_r1_and_r2_are_taken_at_real_and_at_drawn_images() -> None:
+    # D(x) = |x|^2 / 2 has the gradient x: 3 pixels of 2 at real images, and of 1 at drawn ones.
+    real, fake = torch.full((5, 3, 1, 1), 2.0), torch.full((5, 3, 1, 1), 1.0)
+    found = r1_r2_penalty(lambda x: x.flatten(1).square().sum(1) / 2, real, fake, Noise(torch.arange(5)), gamma=0.2)
+    assert found.item() == pytest.approx(0.1 * (12 + 3))
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float16, 1e-6), (torch.bfloat16, 2e-2)])
