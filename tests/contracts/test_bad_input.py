@@ -260,7 +260,7 @@ ENTRY_CASES: list[tuple[str, str, object, str]] = [
     ("gan", "model.latent_size", 0, "model: key 'latent_size': found 0, expected at least 1"),
     ("gan", "model.latent_size", 8.0, "model: key 'latent_size': found 8.0, expected an integer from 1"),
     ("gan", "model.n_critic", 0, "model: key 'n_critic': found 0, expected at least 1"),
-    ("gan", "model.objective", "wgn", "model: key 'objective': found 'wgn', expected one of 'gan', 'lsgan', 'wgan', 'rel"),
+    ("gan", "model.objective", "wgn", "model: key 'objective': found 'wgn', expected one of 'gan', 'lsgan', 'wgan', "),
     ("gan", "model.penalty", {"name": "gp", "weight": -1}, "penalty: gp: key 'weight': found -1, expected at least 0"),
     ("gan", "model.penalty", {"name": "r1", "gamma": -0.1}, "penalty: r1: key 'gamma': found -0.1, expected at least"),
     ("gan", "model.penalty", "gq", "model: penalty: name: found 'gq'; expected one of: gp, r1, r1+r2"),
