@@ -17,6 +17,7 @@ origins          where results come from, as their files say
 drawing          plots as SVG in the page's own colours
 plots            quality against time
 compute          quality against the cost of training, for recipes at several budgets
+few_steps        the best row within so many network evaluations
 speed            what fewer sampling steps cost each model
 curves           curves over training
 snapshots        what is compared over training: snapshots, held-out images

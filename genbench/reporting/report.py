@@ -16,6 +16,7 @@ from genbench.reporting.compared import Compared
 from genbench.reporting.compute import Compute, quality_against_compute
 from genbench.reporting.drawing import Plot
 from genbench.reporting.exports import EXPORTS, data_uri
+from genbench.reporting.few_steps import FewSteps, best_by_evaluations
 from genbench.reporting.figures import Figure, figures
 from genbench.reporting.files import RowFiles, files_of, linked
 from genbench.reporting.kept import Kept
@@ -125,6 +126,11 @@ class Report(Compared):
             if wide and narrow:
                 found.append(Comparison(title, " ".join(filter(None, [told, self.table.bars])), wide, narrow))
         return found
+
+    @cached_property
+    def few_steps(self) -> FewSteps | None:
+        """Which row is the best within so many network evaluations."""
+        return best_by_evaluations(self.preflight.models, self.table)
 
     @cached_property
     def compute(self) -> Compute | None:
