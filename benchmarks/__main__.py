@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--peers", type=Path, help="folder of the peers' checkouts, by the names of their repositories")
     parser.add_argument("--before", type=Path, help="checkout of an earlier genbench")
     parser.add_argument("--rounds", type=int, help="of every row (default: each row's own)")
-    parser.add_argument("--demo", action="store_true", help="also what is measured only on request: minutes a row")
+    parser.add_argument("--demo", action="store_true", help="also what is measured only on request: minutes per row")
     parser.add_argument("--list", action="store_true", help="print the rows' names, measure nothing")
     parser.add_argument("--table", action="store_true", help="print what was measured last, measure nothing")
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the table between the marks of a document, too")

@@ -10,7 +10,7 @@ makes it. PEERS holds checkouts of openai/improved-diffusion, NVlabs/denoising-d
 these names. `--size tiny` runs everything in a minute or two on a CPU.
 
 Phases run in the order of their worth, each in a process of its own, so that one that crashes or runs out of memory
-leaves the others alone. What a phase does not use of its time goes to the next; at the end of it the phase is stopped.
+leaves the others as they are. What a phase does not use of its time goes to the next; at its end a phase is stopped.
 Each line is written at once, to benchmarks/results/gpu-NAME.jsonl; what failed is a line with its reason.
 """
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 # Each is the function of this name in benchmarks/on_gpu; and its seconds, which add up to less than ten minutes.
 PHASES = {"equality": 60, "training": 160, "sampling": 120, "features": 35, "peers": 85, "real": 110}
-GRACE = 10  # seconds that a phase has to write its last line, once it was told to stop
+GRACE = 10  # seconds that a phase has to write its last line, once it is asked to stop
 
 
 class TimeUpError(BaseException):
@@ -143,7 +143,7 @@ def default_out(at: "Setting") -> Path:
 
 
 def run_all(args: argparse.Namespace, phases: list[str], out: Path) -> None:
-    """A process for each phase. A phase that dies, or does not stop when it is told to, leaves a line, too."""
+    """A process for each phase. A phase that dies, or does not stop when it is asked to, leaves a line, too."""
     left = 0.0
     for name in phases:
         seconds, started = PHASES[name] + left, time.perf_counter()

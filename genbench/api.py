@@ -43,7 +43,7 @@ from genbench.suites.entries import check_entry
 from genbench.training.folder import train as train_in_folder
 
 PathLike = str | os.PathLike[str]
-MOST = 500  # images at once, unless told otherwise
+MOST = 500  # images at once, by default
 
 
 def load_suite(suite: PathLike) -> dict[str, Any]:
@@ -174,7 +174,7 @@ def load(path: PathLike, *, format: str | None = None, device: str = "auto", **o
     path: A model.safetensors or a snapshot; the folder of a finished run, such as `results/demo/ddpm/seed0`; or another
         project's checkpoint.
     format: Of such a checkpoint, such as `ddgan`, see [checkpoints](checkpoints.md), or `FILE.py:NAME` of your own. A
-        folder of diffusers need not name it.
+        folder of diffusers does not have to name it.
     device: `auto`, `cuda`, `mps` or `cpu`; auto takes a GPU if there is one.
     options: What such a checkpoint does not say, see there.
 

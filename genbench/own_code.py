@@ -1,10 +1,10 @@
 """A user's own code: `PATH.py:NAME` in a suite is an object in a file of theirs, outside the package.
 
 A suite that is loaded completes it to `PATH.py:NAME#HASH`, the first 16 hex digits of the file's SHA-256. That one text
-travels on, into the fingerprint of a training, checkpoints and records: so an edit of the file makes anew exactly what
+travels on, into the fingerprint of a training, checkpoints and records: so an edit of the file makes again exactly what
 depends on it. A program of torch.export (.pt2), which may run code when it is read, is named in the same way.
 
-Files such as checkpoints may come from anybody. What they name is run only if this process was told so: by a suite, by
+Files such as checkpoints may come from anybody. What they name is run only if this process may: allowed by a suite, by
 `allow`, or by the environment variable GENBENCH_OWN_CODE.
 """
 
@@ -87,7 +87,7 @@ def allowed() -> list[str]:
 def load(text: str) -> Any:
     """The object that a complete reference names.
 
-    Its file is run once, and what is run is what was hashed. Raises InputError where this process was not told to run
+    Its file is run once, and what is run is what was hashed. Raises InputError where this process may not run
     it, and for a file that is missing, was edited, fails, or has no such name.
     """
     path, reference = allowed_file(text), parse(text)
@@ -100,7 +100,7 @@ def load(text: str) -> Any:
 
 
 def allowed_file(text: str) -> Path:
-    """The file that a complete reference names. Raises InputError where this process was not told to run it."""
+    """The file that a complete reference names. Raises InputError where this process may not run it."""
     reference = parse(text)
     if reference is None or reference.digest is None:
         raise InputError(
@@ -115,7 +115,7 @@ def allowed_file(text: str) -> Path:
                 _check_digest(other, digest, reference.digest)
         plain = str(reference._replace(digest=None))
         raise InputError(
-            f"own code: found {text}, which this process was not told to run; if you trust that file, set the "
+            f"own code: found {text}, which this process may not run; if you trust that file, set the "
             f"environment variable {VARIABLE}={shlex.quote(plain)}"
         )
     return path
@@ -141,7 +141,7 @@ def without_paths(value: Any) -> Any:
 
 
 def file_of(reference: Reference) -> Path:
-    """The file of a reference, as this process was told, or else as the reference says."""
+    """The file of a reference, as this process was given it, or else as the reference says."""
     return _known().get((reference.name, str(reference.digest)), Path(reference.path))
 
 
@@ -202,7 +202,7 @@ def _check_digest(path: Path, found: str, expected: str | None) -> None:
     if expected not in (None, found):
         raise InputError(
             f"{_shown(path)}: found SHA-256 {found}..., expected {expected}...: the file was edited since; bring back "
-            "the file as it was, or make anew what depends on it"
+            "the file as it was, or make again what depends on it"
         )
 
 

@@ -1,5 +1,5 @@
 # The suites of this run, and how rules look into them. What a suite makes, and where that lies, is in genbench/suites/runs.py.
-# Shell texts keep some flags' older names (--data, --held-out): Snakemake makes anew whatever a changed text has made.
+# Shell texts keep some flags' older names (--data, --held-out): Snakemake makes again whatever a changed text has made.
 import json
 import os
 import re
@@ -73,7 +73,7 @@ def first(folder, variable):
 
 
 # Jobs inherit these: where the scripts are, the package also in an environment in which it is not installed, and as their
-# `python` the one that runs Snakemake, whose environment need not be activated. Those of conda and containers come before.
+# `python` the one that runs Snakemake, whose environment does not have to be activated. Those of conda and containers come before.
 os.environ |= {
     "GENBENCH": CHECKOUT,
     **({} if INSTALLED else {"PYTHONPATH": first(CHECKOUT, "PYTHONPATH")}),

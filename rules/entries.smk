@@ -2,7 +2,7 @@
 
 
 def train_spec(wildcards):
-    """All that training depends on, as JSON: a change of it, and of nothing else in the entry, trains anew."""
+    """All that training depends on, as JSON: a change of it, and of nothing else in the entry, trains again."""
     return json.dumps({key: entry(wildcards)[key] for key in ("model", "training")})
 
 
@@ -198,7 +198,7 @@ def published(wildcards):
 
 
 def published_files(wildcards):
-    """These files: what changes in them makes evaluations anew."""
+    """These files: what changes in them makes evaluations again."""
     return [path for _, path in published(wildcards)]
 
 

@@ -19,7 +19,7 @@ if "snakemake_storage_plugin_s3" in sys.modules:
     from snakemake_storage_plugin_s3 import StorageObject
 
     def is_folder(self):
-        """Asked anew until there is one. snakemake-storage-plugin-s3 0.3.6 remembers for good that there was none before
+        """Asked again until there is one. snakemake-storage-plugin-s3 0.3.6 remembers for good that there was none before
         the job that makes it, and then misses the snapshots of a training in a cloud. No issue known."""
         self._is_dir = self._is_dir or any(self.get_subkeys())
         return self._is_dir
@@ -63,7 +63,7 @@ UNSEEN = object()  # as a parameter: Snakemake records and compares only plain v
 
 def user_files(path, made):
     """A parameter that changes with the user's files at `path`, so that the job which makes the file `made` of them runs
-    again: Snakemake 9.27 looks at a folder's own time, which stays as it is where a file in it is drawn anew.
+    again: Snakemake 9.27 looks at a folder's own time, which stays as it is where a file in it is drawn again.
     https://github.com/snakemake/snakemake/issues/2011
 
     What an older version of genbench has made was recorded without: there, only files that are newer count. Files that

@@ -91,7 +91,7 @@ def warm_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[
 
 @pytest.fixture
 def warm(warm_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workflows of this test, and their jobs, need not import anew what takes them seconds."""
+    """Workflows of this test, and their jobs, need not import again what takes them seconds."""
     for name, value in warm_environment.items():
         monkeypatch.setenv(name, value)
 
@@ -116,7 +116,7 @@ def none_left() -> Iterator[None]:
 def script(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> Callable[..., str]:
-    """Run a script in this process, which spares loading torch anew, up to its exit status; returns what it said."""
+    """Run a script in this process, which spares loading torch again, up to its exit status; returns what it said."""
     from genbench.machine.command_line import run
 
     caplog.set_level(logging.INFO)

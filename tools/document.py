@@ -281,7 +281,7 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
 
 
 def written(text: str) -> str:
-    """A document with its parts written anew."""
+    """A document with its parts written again."""
 
     def replace(match: re.Match[str]) -> str:
         if match[1] not in PARTS:

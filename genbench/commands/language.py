@@ -40,7 +40,9 @@ def parser() -> argparse.ArgumentParser:
         default=float(os.environ.get("GENBENCH_SAVE_SECONDS", "60")),
         help="save at least this often while training",
     )
-    train.add_argument("--fresh", action="store_true", help="begin anew even if there is a save to continue from")
+    train.add_argument(
+        "--fresh", action="store_true", help="start from the beginning even if there is a save to continue from"
+    )
     add_device_arguments(train)
 
     evaluate = steps.add_parser("evaluate", help="the perplexity of the test text")

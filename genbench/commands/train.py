@@ -49,7 +49,9 @@ def parser() -> argparse.ArgumentParser:
         default=float(os.environ.get("GENBENCH_SAVE_SECONDS", "60")),
         help="save at least this often while training",
     )
-    parser.add_argument("--fresh", action="store_true", help="begin anew even if there is a save to continue from")
+    parser.add_argument(
+        "--fresh", action="store_true", help="start from the beginning even if there is a save to continue from"
+    )
     add_track_argument(parser)
     add_device_arguments(parser, ranks=True)
     return parser

@@ -41,7 +41,7 @@ def prepare(dataset: Mapping[str, Any], data_root: str | Path) -> dict[str, Imag
 
 
 def open_dataset(entry: Any, data_root: str | Path) -> Dataset:
-    """Check an entry and describe what it will give: both `describe` and `prepare`, for whoever wants both."""
+    """Check an entry and describe what it will give: both `describe` and `prepare`, where both are wanted."""
     if not isinstance(entry, Mapping):
         raise InputError(f"data set: found {entry!r}, expected a mapping with the key 'source'")
     options = dict(entry)

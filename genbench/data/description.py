@@ -43,4 +43,4 @@ class Dataset(NamedTuple):
     fetchers: Sequence[Callable[[], Path]] = ()
     """One for each official file: have it on this machine, downloaded if need be, and checked; returns its path."""
     class_counts: Mapping[str, tuple[int, int]] | None = None
-    """Numbers of train and test images of each class, in the order of the labels; None if only the files tell."""
+    """Numbers of train and test images of each class, in the order of the labels; None if only the files say so."""

@@ -1,6 +1,6 @@
 """MNIST and Fashion-MNIST, from their four IDX files each.
 
-Checksums are of the files' content, not of its packing: copies gzipped anew, or unpacked, are the same data.
+Checksums are of the files' content, not of its packing: copies gzipped again, or unpacked, are the same data.
 
 - MNIST: Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, Gradient-based learning applied to document recognition, 1998.
 - Fashion-MNIST: H. Xiao, K. Rasul, R. Vollgraf, arXiv:1708.07747.

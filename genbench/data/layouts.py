@@ -208,7 +208,7 @@ def _by_split(
             )
     if unknown_classes := sorted(set(by_split.get("test", {})) - set(by_split["train"])):
         raise InputError(
-            f"{source}: {chosen['test']} has the class {unknown_classes[0]!r}, which {chosen['train']} has not"
+            f"{source}: {chosen['test']} has the class {unknown_classes[0]!r}, which {chosen['train']} does not have"
             f"{_without_test(chosen)}"
         )
     if unused := sorted({parts[0] for parts, name in images if name not in used}):

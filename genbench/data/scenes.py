@@ -4,7 +4,7 @@ After J. Johnson et al., CLEVR, CVPR 2017, arXiv 1612.06890, whose colours these
 ray's way through it is an interval, found in closed form; the same function finds what the camera sees and what lies
 in shadow. One key light with an extent, a weak fill light, and a sky.
 
-Pixels are made by +, -, *, / and square roots alone, which IEEE 754 rounds in one way: a scene has the same bytes on
+Pixels are made by +, -, *, / and square roots only, which IEEE 754 rounds in one way: a scene has the same bytes on
 every machine. That is why a turn is drawn as (cos, sin) of a rational parameter, and gamma is 2.
 """
 
@@ -82,7 +82,7 @@ class Scene:
     light: Vector
 
     def showing(self, labels: Sequence[int]) -> "Scene":
-        """The same scene with these of its objects alone."""
+        """The same scene with these of its objects only."""
         return replace(self, solids=tuple(solid for solid in self.solids if solid.label in labels))
 
 
@@ -90,7 +90,7 @@ def draw_scene(labels: Sequence[int], seed: int, index: int) -> Scene:
     """The scene number `index` of `seed` with the objects `labels`: camera, light, places and turns are drawn.
 
     No two solids touch, all are inside the picture, and of each at least VISIBLE is seen. Depends on the arguments
-    alone. Raises InputError for more than LARGEST_SCENE objects.
+    only. Raises InputError for more than LARGEST_SCENE objects.
     """
     if not 1 <= len(labels) <= LARGEST_SCENE:
         raise InputError(f"scene: found {len(labels)} objects, expected 1 to {LARGEST_SCENE}")
@@ -137,7 +137,7 @@ def visible_shares(scene: Scene) -> list[float]:
 
 
 def render(scene: Scene, image_size: int) -> NDArray[np.uint8]:
-    """A picture of the scene, uint8 (image_size, image_size, 3), by four rays a pixel."""
+    """A picture of the scene, uint8 (image_size, image_size, 3), by four rays per pixel."""
     rays = _camera_rays(scene, image_size, SAMPLES)
     with np.errstate(invalid="ignore", divide="ignore"):
         colour = _shade(scene, rays)
@@ -156,7 +156,7 @@ class Picture(NamedTuple):
 
 
 def render_all(pictures: Sequence[Picture], seed: int, image_size: int) -> Iterator[NDArray[np.uint8]]:
-    """Render pictures on all cores, in order; each is the same alone and among others."""
+    """Render pictures on all cores, in order; each is the same by itself and among others."""
 
     def one(picture: Picture) -> NDArray[np.uint8]:
         return render(draw_scene(picture.objects, seed, picture.scene).showing(picture.shown), image_size)

@@ -99,7 +99,7 @@ def _of_path(path: Path, name: str, reading: Reading) -> Side:
 
 
 def _of_npz(path: Path, name: str, reading: Reading) -> Side:
-    read_npz(path, ())  # a damaged file is told by its name
+    read_npz(path, ())  # the error names a damaged file
     keys = list_npz(path)
     if {"features", "info"} <= set(keys):
         found = load_features(path)

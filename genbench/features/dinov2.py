@@ -1,4 +1,4 @@
-"""DINOv2 ViT-L/14: features learnt without labels, whose distances agree better with people than Inception's.
+"""DINOv2 ViT-L/14: features learned without labels, whose distances agree better with people than Inception's.
 
 FD-DINOv2 as Stein et al. 2023 (arXiv 2306.04675) and their package dgm-eval have it: the class token (1024) of images
 of 224 x 224. Weights and network: Oquab et al. 2024 (arXiv 2304.07193). The network is built here, so that nothing of a
@@ -34,7 +34,7 @@ def load(path: str, device: "torch.device | str") -> Extractor:
     """The class token of the transformer whose size the weights at `path` have.
 
     Images of any size are resized to 224 x 224 by Pillow's bicubic filter and rounded to whole levels, as dgm-eval does
-    by default, and normalised by ImageNet's statistics; gray is repeated to three channels.
+    by default, and normalised by ImageNet's statistics; grey is repeated to three channels.
     Raises InputError when the file holds no such weights.
     """
     import torch

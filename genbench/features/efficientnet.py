@@ -21,7 +21,7 @@ MEAN, SCALE = 127.0, 128.0  # of the Lite variants in TensorFlow; the ImageNet s
 def load(path: str | None, device: "torch.device | str") -> Extractor:
     """The mean over space of the last activations, 1280-d, on the ImageNet weights that the package ships.
 
-    Images of any size are resized to 224 x 224 by Pillow's bicubic filter and normalised as (x - 127) / 128; gray is
+    Images of any size are resized to 224 x 224 by Pillow's bicubic filter and normalised as (x - 127) / 128; grey is
     repeated to three channels. path: other weights in the package's format, or None.
     Raises InputError when the package is not installed, and when the weights can't be read.
     """

@@ -111,7 +111,8 @@ def evaluate_files(
         result["warnings"] += fake_features.info.get("warnings", [])
         if fake_features.info.get("drawn_by_class") and real_features.labels is None:
             result["warnings"].append(
-                "classes are not judged: the features of the real images are of before they had labels; make them anew"
+                "classes are not judged: the features of the real images were made before they had labels; "
+                "make them again"
             )
         result["warnings"] += [
             f"{metric.label} is left out: too few images (it needs {metric.minimum_rule})"

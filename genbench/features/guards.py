@@ -69,7 +69,7 @@ def _refuse_broken(values: NDArray[Any], distinct: int, count: int) -> None:
             f"images: every value is {low}, expected images (floats in [-0.5, 0.5] or [0, 1) become this "
             "when they are cast to uint8 without scaling)"
         )
-    # -1, 0, 1 as uint8 are 255, 0, 1. Two-level images, of 0 and 255 alone, are possible.
+    # -1, 0, 1 as uint8 are 255, 0, 1. Two-level images, of 0 and 255 only, are possible.
     if set(values.tolist()) <= {0, 1, 2, 3, 253, 254, 255} and not set(values.tolist()) <= {0, 255}:
         raise InputError(
             f"images: the only values are {values.tolist()}: floats cast to uint8 without scaling; expected 0..255"

@@ -155,7 +155,7 @@ def _batches(pixels: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
 
 
 def _read_course(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """The weights in the course's checkpoint.pth, its fc = Sequential(Linear, Sigmoid) as our Linear alone.
+    """The weights in the course's checkpoint.pth, whose fc is Sequential(Linear, Sigmoid); ours is the Linear.
 
     Nothing in the file is executed (weights_only).
     """

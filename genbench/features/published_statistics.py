@@ -2,7 +2,7 @@
 
 TTUR, pytorch-fid, clean-fid and EDM write an npz with `mu` and `sigma`; OpenAI's reference batches have beside them
 those of the spatial features, `mu_s` and `sigma_s`, and images. Such a file does not say which network and which
-resize made it: whoever uses it must, by the name of an extractor. What genbench writes has the same keys and says so.
+resize made it: the user must, by the name of an extractor. What genbench writes has the same keys and says so.
 """
 
 import json

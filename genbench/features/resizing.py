@@ -51,7 +51,7 @@ def resize(
 
     rounded: to whole levels after rows and after columns, as Pillow does with images of bytes; ties may differ. matrix:
     another filter, by its matrix for a number of pixels and of target pixels.
-    pixels: uint8 (N, H, W, C), C = 1 or 3; gray is repeated to three channels. Returns float32 (N, 3, height, width) in
+    pixels: uint8 (N, H, W, C), C = 1 or 3; grey is repeated to three channels. Returns float32 (N, 3, height, width) in
     0..255, in channels_last memory where the device computes well with it. Equal to Pillow's to 1e-4 grey levels.
     """
     import torch

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, with hashes to tell them by. Imports nothing heavy."""
+"""Files that appear whole or not at all, with hashes that identify them. Imports nothing heavy."""
 
 import hashlib
 import json
@@ -94,7 +94,7 @@ def read_hashed_json(path: str | os.PathLike[str], ours: bool = True) -> tuple[A
 
 def repair(path: str | os.PathLike[str]) -> str:
     """What to do about a damaged file that genbench has made, for the end of an error."""
-    return f"; delete it and run again, so that it is made anew: rm {shlex.quote(str(path))}"
+    return f"; delete it and run again, so that it is made again: rm {shlex.quote(str(path))}"
 
 
 def repair_if_ours(path: str | os.PathLike[str]) -> str:

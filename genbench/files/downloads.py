@@ -111,7 +111,7 @@ class _FetchError(Exception):
 def _open_part(target: Path) -> Iterator[BinaryIO]:
     """The file that `target` grows in, open for appending, once no other process writes it; removed if left empty.
 
-    Its name keeps the suffix of `target`, since some checks tell the format by it.
+    Its name keeps the suffix of `target`, since some checks find the format by it.
     """
     path = target.with_name(f"{target.stem}.part{target.suffix}")
     while True:
@@ -119,7 +119,7 @@ def _open_part(target: Path) -> Iterator[BinaryIO]:
             with suppress(OSError):  # a file system without locks
                 fcntl.flock(part, fcntl.LOCK_EX)
             if not _is_at(part, path):
-                continue  # whoever held the lock has renamed or removed the file meanwhile
+                continue  # the holder of the lock has renamed or removed the file meanwhile
             try:
                 yield part
             finally:
@@ -176,7 +176,7 @@ def _fetch(url: str, part: BinaryIO) -> bool:
                 part.truncate(0)
                 return _fetch(url, part)
             if status == 200:
-                part.truncate(0)  # also a server without ranges, which begins anew
+                part.truncate(0)  # also a server without ranges, which starts from the beginning
                 have = 0
             elif not (have and status == 206):
                 raise _FetchError(f"HTTP {status}", again=status in (408, 425, 429) or status >= 500)

@@ -33,7 +33,7 @@ _OTHERWISE = "`prefetch` fetches it where there is a network, and `path` instead
 
 def hub_url(path: str) -> str:
     """The address of a path on the hub: $HF_ENDPOINT, or the hub's own."""
-    from huggingface_hub import constants  # only for whoever asks the hub
+    from huggingface_hub import constants  # only where the hub is asked
 
     return f"{(os.environ.get('HF_ENDPOINT') or constants.ENDPOINT).rstrip('/')}/{quote(path)}"
 

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 def locked(path: Path, what: str) -> Iterator[None]:
     """Hold the lock file `path`; wait for another process that does `what` (an orphan of a killed run).
 
-    The system takes the lock from whoever dies. The file stays: it says who held it last.
+    The system takes the lock from a process that dies. The file stays: it says who held it last.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+") as file:

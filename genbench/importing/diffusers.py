@@ -37,7 +37,7 @@ SCHEDULERS = (  # those of the discrete variance-preserving process; they differ
     "UniPCMultistepScheduler",
 )
 _OURS = ("DDIMScheduler", "DDPMScheduler")  # those that sample as ours of these names
-_USUAL = {  # options of sampling, and their values for what the sampler ddpm does unless told otherwise
+_USUAL = {  # options of sampling, and their values for what the sampler ddpm does by default
     "variance_type": "fixed_small",
     "clip_sample": True,
     "clip_sample_range": 1,
@@ -121,7 +121,7 @@ class UNet2DConfig:
     add_attention: bool = True
     class_embed_type: Literal["timestep", "identity"] | None = None
     num_class_embeds: int | None = None
-    num_train_timesteps: int | None = None  # of a learned embedding of times alone
+    num_train_timesteps: int | None = None  # only of a learned embedding of times
 
 
 @dataclass(frozen=True, kw_only=True)

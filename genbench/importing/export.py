@@ -94,7 +94,7 @@ def unet_config(unet: UNet, entry: Mapping[str, Any], image_shape: tuple[int, in
         "act_fn": "silu",
         "attention_head_dim": _head_dim(options, attended | ({widths[-1]} if middle != "none" else set())),
         "norm_num_groups": options["norm_groups"],
-        # With scale_shift, diffusers leaves this normalisation out unless told its groups.
+        # With scale_shift, diffusers leaves this normalisation out unless its groups are given.
         "attn_norm_num_groups": options["norm_groups"] if scale_shift and middle == "normed" else None,
         "norm_eps": options["norm_eps"],
         "resnet_time_scale_shift": "scale_shift" if scale_shift else "default",

@@ -131,7 +131,7 @@ def _levels(state: State, num_res_blocks: int | None) -> list[list[str]]:
 def denoiser(
     state: State, image_size: int, heads: Mapping[str, int], path: Path, *, who: str = "improved"
 ) -> dict[str, Any]:
-    """The entry of the network that the names and shapes of its tensors tell of."""
+    """The entry of the network, from the names and shapes of its tensors."""
     resampling = [int(name.split(".")[1]) for name in state if re.fullmatch(_RESAMPLING, name)]
     try:
         channels = state["input_blocks.0.0.weight"].shape[0]
@@ -162,7 +162,7 @@ def denoiser(
 def learns_variance(state: State, path: Path) -> bool:
     """Whether the network also learns the variance. InputError for a network that is not of images to images."""
     if not {"input_blocks.0.0.weight", "out.2.weight"} <= state.keys():
-        return False  # `denoiser` tells
+        return False  # `denoiser` says so
     channels, out_channels = state["input_blocks.0.0.weight"].shape[1], state["out.2.weight"].shape[0]
     if channels > 4 or out_channels not in (channels, 2 * channels):
         raise InputError(
@@ -173,7 +173,7 @@ def learns_variance(state: State, path: Path) -> bool:
 
 
 def classes(state: State) -> dict[str, int]:
-    """The key of an entry for a network that is told the class, as theirs are with class_cond."""
+    """The key of an entry for a network that is given the class, as theirs are with class_cond."""
     return {"num_classes": state[LABELS].shape[0]} if LABELS in state else {}
 
 

@@ -1,4 +1,4 @@
-"""A trained model, whoever trained it: a file of ours, or another project's checkpoint read as it is."""
+"""A trained model, ours or somebody else's: a file of ours, or another project's checkpoint read as it is."""
 
 import os
 from collections.abc import Mapping
@@ -29,8 +29,8 @@ def open_model(
     """A model in evaluation mode, and what is known of it: at least `model`, its entry, `image_shape` and `sha256`.
 
     path: a model.safetensors, a snapshot, or the folder of a run; or a checkpoint of `format`, a key of FORMATS, which
-    a folder of diffusers need not name. options: what such a checkpoint does not say. Raises InputError, naming the
-    file, for one that is missing, damaged, or of another format.
+    a folder of diffusers does not have to name. options: what such a checkpoint does not say. Raises InputError, naming
+    the file, for one that is missing, damaged, or of another format.
     """
     path = Path(path)
     if format is None:

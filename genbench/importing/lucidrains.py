@@ -110,7 +110,7 @@ def _release(version: str | None, state: State, path: Path) -> dict[str, Any]:
 
 
 def _denoiser(state: State, version: str | None, num_heads: int, norm_groups: int, path: Path) -> dict[str, Any]:
-    """The entry of the network that the names and shapes of its tensors, and the release, tell of."""
+    """The entry of the network, from the names and shapes of its tensors and from the release."""
     try:
         channels, first = state["time_mlp.1.weight"].shape[1], state["init_conv.weight"].shape[0]
         levels = 1 + max(int(name.split(".")[1]) for name in state if name.startswith("downs."))

@@ -133,7 +133,7 @@ def _check_blocks(state: State, path: Path) -> None:
 
 
 def _generator_entry(state: State, image_size: int, path: Path) -> dict[str, Any]:
-    """The generator that the names and shapes of its tensors tell of."""
+    """The generator, from the names and shapes of its tensors."""
     _check_blocks(state, path)
     try:
         channels, latent_layers = state["all_modules.2.weight"].shape[0], 0

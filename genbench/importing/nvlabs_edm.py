@@ -1,7 +1,7 @@
 """Models of EDM (Karras et al. 2022, arXiv 2206.00364) as NVlabs/edm names their tensors.
 
-The published files are pickles that run code when they are read, so they are not read here. Whoever trusts one turns it
-into a safetensors file in NVlabs' repository: docs/checkpoints.md has the lines.
+The published files are pickles that run code when they are read, so they are not read here. A user who trusts one turns
+it into a safetensors file in NVlabs' repository: docs/checkpoints.md has the lines.
 """
 
 import json

@@ -20,7 +20,7 @@ State = dict[str, Tensor]
 class Imported:
     """A model's entry as a suite has it, its image shape (C, H, W) and its weights under our names.
 
-    weights: "ema", "raw", or "unknown" where the file does not tell. note: which of the file's weights were taken.
+    weights: "ema", "raw", or "unknown" where the file does not say. note: which of the file's weights were taken.
     """
 
     model: dict[str, Any]

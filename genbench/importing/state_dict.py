@@ -1,4 +1,4 @@
-"""Any file of tensors as any model of genbench: the entry says what the model is, and how names are to be read.
+"""Any file of tensors as any model of genbench: the entry says what the model is, and how to read names.
 
 What wrappers add to names (DataParallel's `module.`, torch.compile's `_orig_mod.`) is taken away before, and of a file
 with several state dicts the option `key` chooses one (Lightning's is `state_dict`): see states.py.

@@ -63,7 +63,7 @@ class TextRun(Run):
 
     @property
     def tokens_seen(self) -> int:
-        """Tokens that it has learned from, each epoch anew."""
+        """Tokens that it has learned from, in every epoch."""
         return self.trainer.step * self.trainer.config.batch_size * self.window
 
     def _counted(self) -> tuple[dict[str, Any], str]:
@@ -105,8 +105,8 @@ def train(
 ) -> None:
     """Train the network of an entry and write `out`, model.safetensors, and beside it history.jsonl and training.json.
 
-    tokens: from `prepare_text`. A later call with the same arguments goes on from the last save; `fresh` begins anew.
-    An entry without training is written as it is. Raises InputError.
+    tokens: from `prepare_text`. A later call with the same arguments goes on from the last save; `fresh` starts from
+    the beginning. An entry without training is written as it is. Raises InputError.
     """
     make = partial(TextRun, spec, tokens, data_root=data_root, seed=seed, device=device)
     train_alone(make, out, save_seconds=save_seconds, fresh=fresh)

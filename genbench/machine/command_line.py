@@ -126,7 +126,7 @@ def object_argument(text: str) -> dict[str, Any]:
 
 
 def label_log(out: Path) -> None:
-    """Begin every log line with the folder of `out`: it tells jobs that run side by side apart. Of ranks, only
+    """Begin every log line with the folder of `out`: it distinguishes jobs that run side by side. Of ranks, only
     the first says what goes on."""
     if not ranks().first:
         logging.disable(logging.INFO)
@@ -149,7 +149,7 @@ def run(main: Callable[[], None]) -> None:
     except OSError as error:  # such as a full disk
         if error.errno is None:
             leave(traceback.format_exc(), 1)
-        # Without a file's name, where it happened is all that tells what it is about.
+        # Without a file's name, only where it happened says what it is about.
         trace = traceback.format_exc(limit=-3) if error.filename is None else ""
         leave(f"{trace}error: {error.filename or 'input/output'}: {error.strerror}", 2)
     except Exception:

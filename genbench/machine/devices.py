@@ -171,7 +171,7 @@ def claim_gpu(device: str = "auto") -> None:
 
     Snakemake counts GPUs but does not hand them out, so two jobs on one machine would both land on GPU 0.
     An Apple GPU, of which there is one, is not claimed: operations that torch lacks there are left to the processor.
-    Nothing is done for `device="cpu"`, without a GPU, or, for one process alone, where CUDA_VISIBLE_DEVICES is already
+    Nothing is done for `device="cpu"`, without a GPU, or, for a single process, where CUDA_VISIBLE_DEVICES is already
     set (by Slurm or by the user); ranks deal out what it names. GENBENCH_JOBS_PER_GPU lets that many jobs share a GPU.
     """
     if device != "cpu" and sys.platform == "darwin":

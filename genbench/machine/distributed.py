@@ -41,7 +41,7 @@ def connect(team: Ranks, device: torch.device) -> None:
         if shared := [gpu for gpu in gpus if gpus.count(gpu) > 1]:
             raise InputError(f"found {gpus.count(shared[0])} ranks on one GPU ({shared[0]}), expected a GPU for each")
     host = team.share(socket.gethostname())
-    if team.local_size == team.size:  # one machine, whose name need not be known to anybody
+    if team.local_size == team.size:  # one machine, whose name nobody has to know
         host = "127.0.0.1"
         if sys.platform == "linux":
             os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")

@@ -20,7 +20,7 @@ from genbench.errors import InputError
 from genbench.machine.checkout import ROOT
 from genbench.machine.memory import in_words
 
-LITTLE = 20 * 2**30  # bytes: a small suite's features alone may take as much
+LITTLE = 20 * 2**30  # bytes: the features of a small suite may take as much
 PATIENCE = 120  # seconds that a node is waited for
 BETWEEN = "-----"  # what a node says of one thing and of the next
 LONGEST = 1440  # minutes that the rule `train` asks for

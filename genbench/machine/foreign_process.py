@@ -1,7 +1,7 @@
 """A function in somebody's file, in a process of its own: arrays go there and come back as plain bytes.
 
 It shares no memory and no open file with genbench, and of the environment only what Python and a GPU need. It still has
-the rights of whoever runs it: what may not be trusted belongs in a container.
+the user's rights: code that may not be trusted belongs in a container.
 """
 
 import contextlib

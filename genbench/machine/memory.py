@@ -1,4 +1,4 @@
-"""How much memory this process may still take, by whoever limits it first. Without psutil, which jobs need not have."""
+"""How much memory this process may still take, by what limits it first. Without psutil, which jobs may not have."""
 
 import os
 import resource

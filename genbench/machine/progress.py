@@ -29,7 +29,7 @@ class Progress:
     """A bar where standard error is a terminal or a notebook's, else lines in the log, at first every ten seconds,
     later every tenth of the time that has passed.
 
-    total: how many `unit`s there are, None if unknown; initial: how many were done before, which tell nothing of the
+    total: how many `unit`s there are, None if unknown; initial: how many were done before, which say nothing of the
     speed. name begins what is shown. Under a workflow standard error is a pipe into the job's log: jobs that run side
     by side share a terminal, and their bars would overwrite each other.
     """
@@ -41,7 +41,7 @@ class Progress:
         self.bar: Any = None
         if sys.stderr.isatty() or in_notebook():
             with warnings.catch_warnings(action="ignore"):  # of a notebook without widgets, where the bar is text
-                from tqdm.autonotebook import tqdm  # which a log needs not
+                from tqdm.autonotebook import tqdm  # which a log does not need
 
             scaled = unit == "bytes"
             self.bar = tqdm(

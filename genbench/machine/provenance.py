@@ -19,7 +19,7 @@ from genbench.machine.code import code_sha256, package_sha256
 def git_commit() -> str | None:
     """The checkout's commit, with "+changes" when tracked files differ from it.
 
-    Outside a checkout what the workflow tells its jobs, $GENBENCH_COMMIT, as they may have the files alone; or None.
+    Outside a checkout what the workflow says to its jobs, $GENBENCH_COMMIT, as they may have only the files; or None.
     """
     told = os.environ.get("GENBENCH_COMMIT") or None
     if not is_checkout(PACKAGE.parent):  # an installed package, perhaps inside a repository of the user's own

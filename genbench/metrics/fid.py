@@ -169,7 +169,7 @@ def fd_infinity(real: NDArray[Any], fake: NDArray[Any], sizes: int = 15, seed: i
     """FD to infinitely many generated samples: the intercept of a line through FD at `sizes` sizes over 1/N.
 
     FD of N samples is too large by about a constant over N; subsets of N/10 (or smallest_size(D)) to N samples, evenly
-    spaced, each with the ones before and some more of a random order, tell that constant. The reference stays whole,
+    spaced, each with the ones before and some more of a random order, give that constant. The reference stays whole,
     and keeps its own part of the bias. real (N, D), fake (M, D). May be slightly negative for equal distributions.
     Costs one pass over the samples and, for each size, a symmetric eigenvalue problem (0.9 s of one core at D = 2048).
     Raises InputError for fewer than 2 smallest_size(D) generated samples, and for what `fd` refuses.

@@ -1,4 +1,4 @@
-"""The Inception score: whether generated images are of classes that can be told, and of many of them."""
+"""The Inception score: whether generated images are of recognisable classes, and of many of them."""
 
 from typing import Any
 

@@ -34,8 +34,8 @@ def nearest(train: NDArray[Any], features: NDArray[Any]) -> tuple[NDArray[np.flo
 def memorised(fake_distances: NDArray[Any], holdout_distances: NDArray[Any]) -> tuple[float, float]:
     """Shares of generated images as near to a training image as the nearest 5 % of test images, and as the nearer half.
 
-    Arguments: distances to the nearest training image, from `nearest`. A model that learnt the distribution and not the
-    images has about 0.05 and 0.5, as has a second test set; one that copies has 1. Below: samples that are unlike both.
+    Arguments: distances to the nearest training image, from `nearest`. A model that learned the distribution and not
+    the images has about 0.05 and 0.5, as has a second test set; one that copies has 1. Below: samples unlike both.
     Source: the comparison is that of Meehan et al. 2020 (arXiv 2004.05675), section 3, here at two quantiles.
     """
     near, middle = np.quantile(holdout_distances, [NEAR_QUANTILE, 0.5])

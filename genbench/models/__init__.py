@@ -58,7 +58,7 @@ class Learner(nn.Module, ABC):
 class Model(Learner):
     """Base of all families of images. Constructors take keyword-only arguments: they are the schema of a suite's entry.
 
-    Random numbers come from `batch.noise` and `noise` alone, never from torch's global state, so that results do
+    Random numbers come only from `batch.noise` and `noise`, never from torch's global state, so that results do
     not depend on how a batch is divided (dropout is the exception).
     """
 
@@ -110,14 +110,14 @@ class Model(Learner):
         saved, with the training images in batches, in order."""
 
     def condition(self, options: Mapping[str, Any]) -> Literal["nothing", "images", "labels"]:
-        """What `sample` is to be given as y with these options, as `needs` states."""
+        """What `sample` expects as y with these options, as `needs` states."""
         for what, keys in self.needs.items():
             if all(options.get(key, getattr(self, key, None)) == value for key, value in keys.items()):
                 return "images" if what == "images" else "labels"
         return "nothing"
 
     def labels(self, seeds: Seeds) -> Labels | None:
-        """The class (N,) of each sample, for a model that draws one class a sample; None for any other."""
+        """The class (N,) of each sample, for a model that draws one class per sample; None for any other."""
         return None
 
     def check_sampler(self, options: Mapping[str, Any]) -> dict[str, Any]:

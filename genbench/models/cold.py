@@ -3,7 +3,7 @@
 A network R restores x_0 from x_t = D(x_0, t): see processes/degradations.py. Sampling restores and degrades again, a
 little less each time: see `cold_step` and `naive_cold_step` of processes/samplers.py. It starts from degraded real
 images ("reconstruct"), which is not generation, or from draws of a density that is fitted to degraded training images
-("generate"). Such a draw is as symmetric as any degraded image; a little noise tells R pixels apart.
+("generate"). Such a draw is as symmetric as any degraded image; a little noise makes R pixels differ.
 """
 
 from collections.abc import Callable, Iterator, Mapping

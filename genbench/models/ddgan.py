@@ -1,7 +1,7 @@
-"""Denoising diffusion GANs (Xiao et al. 2022, arXiv 2112.07804): a few large denoising steps, each learnt by a GAN.
+"""Denoising diffusion GANs (Xiao et al. 2022, arXiv 2112.07804): a few large denoising steps, each learned by a GAN.
 
 Over a large step q(x_s | x_t) is no Gaussian any more. The generator therefore draws x0_hat = G(x_t, z, t), and x_s
-follows from the posterior q(x_s | x_t, x0_hat); the discriminator tells such pairs (x_s, x_t) from those of q.
+follows from the posterior q(x_s | x_t, x0_hat); the discriminator distinguishes such pairs (x_s, x_t) from those of q.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,10 +24,10 @@ from genbench.tensors import Images, Labels, Logits, Scalar, Timesteps
 
 
 class DDGAN(Model):
-    """s = t - 1, with t drawn uniformly from 1..T for every image, anew for the discriminator and the generator.
+    """s = t - 1, with t drawn uniformly from 1..T for every image, separately for discriminator and generator.
 
     generator: The network that draws x0_hat, a class of `ncsnpp`.
-    discriminator: The network that tells real images from drawn ones; null for a model that is only sampled.
+    discriminator: The network that distinguishes real images from drawn ones; null for a model that is only sampled.
     latent_size: Numbers in a latent z.
     timesteps: T, the number of steps from data to noise.
     schedule: How noise grows with t: a name, or a mapping with `name` and its options, see below.
@@ -108,7 +108,7 @@ class DDGAN(Model):
         real_logits = logits(x_s, x_t, t)
         loss = self.objective.discriminator_loss(real_logits, logits(fake_x_s, x_t, t))
         if self.r1_gamma and step % self.r1_every == 0:
-            # x_t and t are held fixed: the penalty sees a function of x_s alone.
+            # x_t and t are held fixed: the penalty sees a function of x_s only.
             penalty = r1_penalty(lambda x: logits(x, x_t, t), x_s, fake_x_s, batch.noise, gamma=self.r1_gamma)
             batch.metrics["penalty"] = penalty.detach()
             loss = loss + penalty

@@ -41,7 +41,7 @@ class DiffuseVAE(Diffusion):
     family = "DiffuseVAE"
     about = (
         "A VAE draws a blurred image, and a diffusion model that sees it beside the noise makes it sharp. The image "
-        "keeps the VAE's small latent space, and fewer steps are needed than from noise alone."
+        "keeps the VAE's small latent space, and fewer steps are needed than from noise only."
     )
     paper = "Pandey et al. 2022, arXiv 2201.00308"
     first_stage = "vae"

@@ -113,7 +113,7 @@ class Diffusion(Model):
             )
         if loss == "hybrid" and not learned_variance:
             raise InputError(
-                "key 'loss': found 'hybrid', whose bound moves a learned variance alone; expected "
+                "key 'loss': found 'hybrid', whose bound moves only a learned variance; expected "
                 "'learned_variance: true', or 'simple' or 'vlb'"
             )
         with place("schedule"):
@@ -158,7 +158,7 @@ class Diffusion(Model):
         yield "denoiser", (weights * total).mean()
 
     def condition_on(self, batch: Batch) -> Tensor | None:
-        """What the network is told beside x_t and t while it learns: the labels, if it has classes."""
+        """What the network is given beside x_t and t while it learns: the labels, if it has classes."""
         if not self.num_classes:
             return None
         labels = self.multi_hot(batch.y)
@@ -180,7 +180,7 @@ class Diffusion(Model):
         return y.float()
 
     def call(self, x_t: Images, time: Timesteps, c: Tensor | None) -> Outputs:
-        """The network's answer; c is what it is told beside them."""
+        """The network's answer; c is what it is given beside them."""
         return self.denoiser(x_t, time) if c is None else self.denoiser(x_t, time, c)
 
     def evaluate(self, x_t: Images, t: Timesteps, c: Tensor | None = None) -> tuple[Images, Images | None]:

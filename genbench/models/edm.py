@@ -64,7 +64,7 @@ def euler(
     s_max: Positive | None = None,
     s_noise: NotNegative = 1.0,
 ) -> Iterator[Images]:
-    """First order, one evaluation a step: algorithm 2 without its correction.
+    """First order, one evaluation per step: algorithm 2 without its correction.
 
     steps: Noise levels above 0.
     sigma_min: The lowest of them.
@@ -97,7 +97,7 @@ def heun(
     s_max: Positive | None = None,
     s_noise: NotNegative = 1.0,
 ) -> Iterator[Images]:
-    """Second order, two evaluations a step but for the last, which ends at 0: algorithm 2.
+    """Second order, two evaluations per step but for the last, which ends at 0: algorithm 2.
 
     steps: Noise levels above 0.
     sigma_min: The lowest of them.

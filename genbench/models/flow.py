@@ -30,7 +30,7 @@ Solver = Callable[..., Iterator[Images]]  # a generator: (velocity, x_1, *, its 
 
 
 def euler(velocity: Velocity, x: Images, *, steps: StepCount = 50) -> Iterator[Images]:
-    """First order, one evaluation a step.
+    """First order, one evaluation per step.
 
     steps: Of equal length.
     """
@@ -40,7 +40,7 @@ def euler(velocity: Velocity, x: Images, *, steps: StepCount = 50) -> Iterator[I
 
 
 def midpoint(velocity: Velocity, x: Images, *, steps: StepCount = 25) -> Iterator[Images]:
-    """Second order, two evaluations a step: all of it by the velocity that Euler's method finds half a step ahead.
+    """Second order, two evaluations per step: all of it by the velocity that Euler's method finds half a step ahead.
 
     steps: Of equal length.
     """
@@ -51,7 +51,7 @@ def midpoint(velocity: Velocity, x: Images, *, steps: StepCount = 25) -> Iterato
 
 
 def rk45(velocity: Velocity, x: Images, *, tolerance: Positive = 1e-5) -> Iterator[Images]:
-    """Fifth order, six evaluations a step: Dormand and Prince's method, each image with steps as short as it needs.
+    """Fifth order, six evaluations per step: Dormand and Prince's method, each image with steps as short as it needs.
 
     By torchode (Lienen & Günnemann 2022, arXiv 2210.12375). Only x_0 is yielded.
 

@@ -26,7 +26,7 @@ class GAN(Model):
     """z ~ N(0, I), x = G(z). The discriminator moves every step, the generator every `n_critic` steps.
 
     generator: The network that draws, a class of `dcgan` or `resnet`.
-    discriminator: The network that tells real images from drawn ones; null for a model that is only sampled.
+    discriminator: The network that distinguishes real images from drawn ones; null for a model that is only sampled.
     latent_size: Numbers in a latent z.
     objective: What discriminator and generator minimise.
     penalty: Keeps the discriminator's gradient small: a name, or a mapping with `name` and its options, see below.
@@ -37,8 +37,8 @@ class GAN(Model):
 
     family = "GAN"
     about = (
-        "A generator turns noise into images in a single pass, and a discriminator learns to tell them from real "
-        "ones; each is trained against the other. What the discriminator's answer is compared with, and how it is "
+        "A generator turns noise into images in a single pass, and a discriminator learns to distinguish them from "
+        "real ones; each is trained against the other. What the discriminator's answer is compared with, and how it is "
         "kept smooth, is what distinguishes GAN, LSGAN and WGAN-GP."
     )
     paper = "Goodfellow et al. 2014, arXiv 1406.2661"

@@ -22,7 +22,7 @@ Resample = Literal["up", "down"] | None
 
 @cache
 def _kernel(taps: tuple[int, ...], device: torch.device) -> Tensor:
-    with torch.inference_mode(False):  # whoever asks first, training may ask next
+    with torch.inference_mode(False):  # sampling may ask first, training next
         row = torch.tensor(taps, dtype=torch.float32, device=device) / sum(taps)
         return torch.outer(row, row)
 

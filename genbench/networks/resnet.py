@@ -1,7 +1,7 @@
 """The residual networks of WGAN-GP for 32x32 (Gulrajani et al. 2017, arXiv 1704.00028, appendix F).
 
 As used on CUB-200 at 32x32: 1,204,099 + 1,053,825 parameters with 128 channels. Batch normalisation in the
-generator alone: the gradient penalty is a statement about single images. Upsampling repeats pixels and
+generator only: the gradient penalty is a statement about single images. Upsampling repeats pixels and
 downsampling averages them.
 """
 

@@ -1,4 +1,4 @@
-"""The U-Net of DDPM (Ho et al. 2020, arXiv 2006.11239, appendix B), with the options that tell its relatives apart.
+"""The U-Net of DDPM (Ho et al. 2020, arXiv 2006.11239, appendix B), with the options that distinguish its relatives.
 
 Defaults are Ho et al.'s network for CIFAR-10, 35,746,307 parameters. Others are reached by options: OpenAI's
 improved-diffusion (`scale_shift_norm`, `num_heads`, `time_embedding`), diffusers' UNet2DModel (`head_channels`,
@@ -154,7 +154,7 @@ class UpBlock(Block):
 
 
 class Downsample(nn.Module):
-    """Convolution of stride 2. "asymmetric" pads right and below alone, as Ho et al. in TensorFlow's "SAME"."""
+    """Convolution of stride 2. "asymmetric" pads only right and below, as Ho et al. in TensorFlow's "SAME"."""
 
     def __init__(self, channels: int, padding: Literal["asymmetric", "symmetric"]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The vision transformer, as DINOv2 has it: pre-norm blocks whose branches are scaled by a learnt vector.
+"""The vision transformer, as DINOv2 has it: pre-norm blocks whose branches are scaled by a learned vector.
 
 Sources: Dosovitskiy et al. 2021 (arXiv 2010.11929); Oquab et al. 2024 (arXiv 2304.07193); the scales are those of
 Touvron et al. 2021 (arXiv 2103.17239). Parameters have the names of DINOv2's published files.
@@ -69,7 +69,7 @@ class PatchEmbed(nn.Module):
 
 
 class VisionTransformer(nn.Module):
-    """grid: patches on a side that the positions were learnt for, 37 in DINOv2 (518 pixels of patches of 14)."""
+    """grid: patches on a side that the positions were learned for, 37 in DINOv2 (518 pixels of patches of 14)."""
 
     def __init__(self, *, dim: int, depth: int, heads: int, grid: int, patch: int) -> None:
         super().__init__()
@@ -85,9 +85,9 @@ class VisionTransformer(nn.Module):
         """The embedding of the class token's and of side x side patches' positions, (1, 1 + side^2, D)."""
         if side == self.grid:
             return self.pos_embed
-        learnt = self.pos_embed[:, 1:].unflatten(1, (self.grid, self.grid)).permute(0, 3, 1, 2)  # (1, D, grid, grid)
+        learned = self.pos_embed[:, 1:].unflatten(1, (self.grid, self.grid)).permute(0, 3, 1, 2)  # (1, D, grid, grid)
         scale = (side + OFFSET) / self.grid
-        patches = F.interpolate(learnt, scale_factor=(scale, scale), mode="bicubic")
+        patches = F.interpolate(learned, scale_factor=(scale, scale), mode="bicubic")
         return torch.cat([self.pos_embed[:, :1], patches.flatten(2).transpose(1, 2)], dim=1)
 
     def forward(self, images: Tensor) -> Tensor:

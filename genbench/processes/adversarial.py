@@ -78,7 +78,7 @@ def gradient_penalty(
 
     weight: Weight of the penalty, the paper's lambda.
     """
-    u = noise.uniform(1, 1, 1)  # one number an image
+    u = noise.uniform(1, 1, 1)  # one number per image
     gradient = _gradient(discriminator, u * real + (1 - u) * fake)
     return weight * (gradient.flatten(1).norm(dim=1) - 1).square().mean()
 

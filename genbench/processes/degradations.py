@@ -16,7 +16,9 @@ from genbench.errors import InputError
 from genbench.ranges import Count, CountOrZero, NotNegative, Positive, Seed, StepCount
 from genbench.tensors import Images, Latents, Timesteps
 
-NEGLIGIBLE = 1e-3  # what D(., T) shrinks more than this can't be told from the noise of 0.002 that breaks symmetry
+NEGLIGIBLE = (
+    1e-3  # what D(., T) shrinks more than this cannot be distinguished from the noise of 0.002 that breaks symmetry
+)
 Order = Literal["centre-out", "out-centre", "random"] | Sequence[CountOrZero]
 
 
@@ -24,7 +26,7 @@ class Degradation(nn.Module):
     """D: images (N, C, H, W) in [-1, 1] and times 0..T, one for all or (N,), to images of the same shape."""
 
     T: int
-    modes: Tensor  # (K, H, W), orthonormal: every D(x, T), a channel alone, is a combination of them
+    modes: Tensor  # (K, H, W), orthonormal: every D(x, T), each channel by itself, is a combination of them
 
     def forward(self, x0: Images, t: Timesteps | int) -> Images:
         raise NotImplementedError
@@ -72,7 +74,7 @@ class Averaging(Degradation):
 
 
 def block_order(count: int, order: Order, seed: int) -> np.ndarray:
-    """The blocks 0..count-1 in the order in which they are averaged; `seed` is of the random order alone."""
+    """The blocks 0..count-1 in the order in which they are averaged; `seed` is of the random order only."""
     if not isinstance(order, str):
         if sorted(order) != list(range(count)):
             raise InputError(f"key 'order': found {list(order)}, expected each of 0 to {count - 1} once")

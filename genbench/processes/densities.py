@@ -33,7 +33,7 @@ class GaussianMixture(nn.Module):
             self.means.copy_(z.mean(0)[None].float())
             self.scale_trils.copy_(torch.linalg.cholesky(torch.cov(z.T) + ridge)[None].float())
             return
-        from sklearn.mixture import GaussianMixture as Mixture  # slow to import, and needed here alone
+        from sklearn.mixture import GaussianMixture as Mixture  # slow to import, and needed here only
 
         fitted = Mixture(self.components, covariance_type="full", reg_covar=1e-6, random_state=0).fit(z.cpu().numpy())
         self.weights.copy_(torch.from_numpy(fitted.weights_).float())

@@ -1,4 +1,4 @@
-"""Samplers that remember what they saw at earlier times: of higher order with one evaluation a step.
+"""Samplers that remember what they saw at earlier times: of higher order with one evaluation per step.
 
 They solve the diffusion ODE, or SDE, in lambda_t = log(alpha_t / sigma_t), half the log of the signal-to-noise ratio,
 where x_t = alpha_t x_0 + sigma_t eps. The step to data, s = 0, where lambda is infinite, returns x0_hat.
@@ -20,7 +20,7 @@ from genbench.tensors import Images
 
 
 def dpm_solver_step(schedule: Schedule, noise: Noise) -> Step:
-    """DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095, algorithm 2): second order, one evaluation a step.
+    """DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095, algorithm 2): second order, one evaluation per step.
 
     The last x0_hat is kept to extrapolate; the first step and the one to data are of first order.
     """
@@ -71,7 +71,7 @@ def sde_dpm_solver_step(schedule: Schedule, noise: Noise) -> Step:
 
 
 def dpm_solver_3m_walk(schedule: Schedule, noise: Noise) -> Walk:
-    """DPM-Solver++(3M) (Lu et al. 2022, arXiv 2211.01095): third order, one evaluation a step.
+    """DPM-Solver++(3M) (Lu et al. 2022, arXiv 2211.01095): third order, one evaluation per step.
 
     The first step is of first order, the second of second. So is the last but one where there are fewer than 15 times,
     which is steadier there.

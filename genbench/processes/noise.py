@@ -41,10 +41,10 @@ def philox(
 class Noise:
     """A stream of random tensors, one row per seed.
 
-    Row i depends on (`key`, `seeds[i]`, the number of draws made so far) alone. Normal numbers are computed in
+    Row i depends only on (`key`, `seeds[i]`, the number of draws made so far). Normal numbers are computed in
     float64 and rounded, so that the last-bit differences of logarithms between devices all but vanish.
 
-    seeds: (N,) integers in [0, 2^63). key: in [0, 2^64), tells streams apart (a training's seed, say).
+    seeds: (N,) integers in [0, 2^63). key: in [0, 2^64), distinguishes streams (a training's seed, say).
     """
 
     def __init__(self, seeds: Seeds, key: int = 0) -> None:

@@ -53,7 +53,7 @@ class Schedule:
     def levels(self, t: Timesteps) -> tuple[Tensor, Tensor]:
         """Signal sqrt(abar_t) and noise sqrt(1 - abar_t) for a batch of times, float32 (N, 1, 1, 1) on t's device."""
         if t.device not in self._tables:  # copied once: a copy at every step would stop the host
-            with torch.inference_mode(False):  # whoever asks first, training may ask next
+            with torch.inference_mode(False):  # sampling may ask first, training next
                 table = torch.stack([self.alphas_cumprod.sqrt(), (1 - self.alphas_cumprod).sqrt()])
                 self._tables[t.device] = table.float().to(t.device)  # from float64: 1 - abar_1 is near 0
         signal, noise = self._tables[t.device][:, t, None, None, None]

@@ -28,7 +28,7 @@ def spaced_timesteps(T: int, steps: int, spacing: str = "uniform") -> list[int]:
     quadratic: 1 + floor(i^2 c) that ends near 0.8 T, which the DDIM paper uses for CIFAR-10.
     linspace: evenly from 1 to T, both included, rounded (OpenAI's respacing by a number).
     trailing: rounded multiples of T / steps, which ends at T (Lin et al. 2024, arXiv 2305.08891).
-    truncated: the last ones, steps to 1, for samples that need not start from pure noise.
+    truncated: the last ones, steps to 1, for samples that do not start from pure noise.
     leading: 1 + i floor(T / steps), diffusers' "leading": as uniform only where the number of steps divides T.
     diffusers-linspace: diffusers' "linspace": as linspace, but for its rounding where a time falls between two.
     diffusers-trailing: diffusers' "trailing": as trailing, but for its rounding, and counted from T downwards.

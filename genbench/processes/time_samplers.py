@@ -19,7 +19,7 @@ class TimeSampler(Protocol):
         ...
 
     def observe(self, t: Timesteps, losses: PerImage, gather: Gather = lambda values: values) -> None:
-        """Told after each draw what the losses were, unweighted; `gather` brings in those of other processes."""
+        """Learns after each draw what the losses were, unweighted; `gather` brings in those of other processes."""
         ...
 
 
@@ -63,7 +63,7 @@ class LossSecondMoment(nn.Module):
         share = torch.where(total > 0, importance / total, torch.full_like(importance, 1 / self.T))
         learned = (1 - self.uniform) * share + self.uniform / self.T
         full = (self.counts >= self.history).all()
-        return torch.where(full, learned, torch.full_like(learned, 1 / self.T))  # no branch: the host need not wait
+        return torch.where(full, learned, torch.full_like(learned, 1 / self.T))  # no branch: the host does not wait
 
     def draw(self, noise: Noise) -> tuple[Timesteps, PerImage]:
         p = self.probabilities()

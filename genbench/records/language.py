@@ -35,7 +35,7 @@ class LanguageTraining(Record):
     """training.json: how a network came about, and what that cost."""
 
     steps: int = Field(description="steps; 0 of a published model as it is")
-    tokens_seen: int = Field(description="tokens that it learned from, each epoch anew")
+    tokens_seen: int = Field(description="tokens that it learned from, in every epoch")
     seconds: float = Field(description="time of training, stops not counted")
     precision: str = Field(description="what was computed in")
     device: str = Field(description="the machine's GPU or processor")

@@ -168,7 +168,7 @@ def own_metrics(summary: Mapping[str, Any]) -> dict[str, MetricInfo]:
 
 def stated(key: str, about: Mapping[str, Any]) -> MetricInfo:
     """What a record says of a metric that is not genbench's. Raises InputError for what does not fit MetricInfo."""
-    from genbench.schema import check_arguments  # which takes long to load, and most suites have no such metric
+    from genbench.schema import check_arguments  # which is slow to load, and most suites have no such metric
 
     given = {"name": key, "label": key, "definition": UNKNOWN, "direction": None, **about}
     return MetricInfo(**check_arguments(MetricInfo, given))
@@ -298,7 +298,7 @@ def detail_columns(
 def definition_columns(
     metrics: Sequence[str], likelihood: bool = False, own: Mapping[str, MetricInfo] = NONE
 ) -> list[Column]:
-    """Every quantity once, whatever features it stands in: what is to be defined."""
+    """Every quantity once, whatever features it stands in: what a page defines."""
     infos = {info.name: info for info in (info_of(key, own) for key in metrics)}
     defined = [
         Column(name, info.label, info.definition, info.direction, source=info.source) for name, info in infos.items()

@@ -51,7 +51,7 @@ class Compared:
         measured = [column for column in columns[1:] if column not in COSTS or seen(self.compared, column.key)]
         links = {model: f"#{anchor}" for model, anchor in self.anchors.items()}
         rows = self.compared
-        if self.older and not self.all_older:  # told at the row; of all of them, above the table
+        if self.older and not self.all_older:  # at the row; of all of them, above the table
             told = [[OLDER] * (model in self.older) for model in rows["model"]]
             rows = rows.assign(remarks=rows["remarks"] + pd.Series(told, rows.index, dtype=object))
         shown = [columns[0], *measured]

@@ -110,7 +110,7 @@ def to_svg(figure: Figure, description: str, tooltips: Sequence[str] = ()) -> Pl
     """The figure as an SVG element of an HTML page. `tooltips` are those of the artists with the gid "points"."""
     buffer = io.StringIO()
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # it is laid out now, and need not be again for the file and the PDF
+    figure.set_layout_engine("none")  # it is laid out now, once for the page, the file and the PDF
     figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     root = ElementTree.fromstring(buffer.getvalue())
     for element in root.iter():
@@ -158,7 +158,7 @@ def pdf_file(plot: Plot, characters: str = "") -> bytes:
     characters: `characters_of` all plots that are written, so that one small font serves them all.
     """
     buffer = io.BytesIO()
-    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it tells of every font that it makes smaller
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it reports every font that it makes smaller
     fonts = {"font.sans-serif": [font_of(characters or characters_of([plot])), "DejaVu Sans"]}
     with matplotlib.rc_context(STYLE | fonts), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")
@@ -183,7 +183,7 @@ def font_of(characters: str) -> str:
         subsetter.populate(text=characters)
         subsetter.subset(font)
         for record in font["name"].names:
-            if record.nameID in (1, 4, 6, 16):  # the family, alone and with its style
+            if record.nameID in (1, 4, 6, 16):  # the family, without and with its style
                 record.string = family.replace(" ", "") if record.nameID == 6 else family
         font.save(path)
     fontManager.addfont(path)

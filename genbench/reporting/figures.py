@@ -93,7 +93,7 @@ def measured(figure: PublishedFigure, entry: ModelPlan, rows: pd.DataFrame, resu
 
 
 def last_losses(entry: ModelPlan, rows: pd.DataFrame, results: Results) -> Iterator[float]:
-    """The mean loss of the last epoch of each training, as far as its history's lines tell: of models with one loss."""
+    """The mean loss of the last epoch of each training, as far as its history has it: of models with one loss."""
     history = results.histories.get(str(rows["model"].iloc[0])) if len(rows) else None
     dataset, batch = results.preflight.dataset, entry.spec.get("training", {}).get("batch_size")
     if history is None or not batch or not entry.training_steps or dataset is None or not dataset.num_train:

@@ -1,6 +1,6 @@
 """What was made of the same bytes with the same options before, kept in a folder below the results.
 
-A page of hundreds of rows is made anew when one row changes: its other pictures and plots are read from here.
+A page of hundreds of rows is made again when one row changes: its other pictures and plots are read from here.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 class Kept:
-    """A folder of results by the hash of all that they were made from; without a folder, everything is made anew.
+    """A folder of results by the hash of all that they were made from; without a folder, everything is made again.
 
     Each file begins with the hash of what follows. A damaged one is made again. A folder that cannot be written is
     passed over: it only saves time.

@@ -32,7 +32,7 @@ COLUMNS = {  # heading, and what it is
     "per_token": ("per token", "the same divided by its tokens; compares only models of one tokenizer"),
     "bits_per_byte": ("Bits per byte", "the same in bits, divided by the bytes of the text"),
     "parameters": ("Parameters", "weights of a network; of an n-gram model, the n-grams that it counts"),
-    "trained": ("Tokens learned", "tokens of the training text, each epoch anew"),
+    "trained": ("Tokens learned", "tokens of the training text, in every epoch"),
     "training": ("Training", "time of training, or of counting; other jobs may have run beside it"),
     "memory": ("Memory", "most memory that training took; of an n-gram model, counting and scoring"),
     "scoring": ("Scores 1,000 tokens", "time to score so many tokens of the test text"),

@@ -74,7 +74,7 @@ def left_out(path: Path, error: Exception, root: Path) -> str:
 
 
 def _below(error: Exception, root: Path) -> str:
-    """An error in which files begin below `root`, but not in the command at its end, which is to be typed."""
+    """An error in which files begin below `root`, but not in the command at its end, which a user types."""
     said, command, path = str(error).partition("rm ")
     return one_line(said.replace(f"{root}/", "") + command + path)[:LONGEST]
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def model_section(report: Report, model: str, number: int) -> Section:
-    """What the page of `report` tells about `model`, which stands there at place `number`, from 1 on."""
+    """What the page of `report` says about `model`, which stands there at place `number`, from 1 on."""
     results, plan = report.results, report.preflight
     entry, label = plan.models[model], report.label(model)
     rows = report.rows_of[model]

@@ -46,8 +46,8 @@ AXES = {TIME: "time to sample 50,000 images", NFE: "network evaluations (NFE)", 
 def quality_against_cost(table: Table, size: tuple[Number, Number], cost: Column = TIME) -> Plot | None:
     """The first column of `table` against a cost of AXES, with the Pareto front. `size` in inches.
 
-    A point for each row of new images, or against the cost of training for the best row of each model; families are
-    told by colour and shape; only rows on the front are labelled. A distance has a logarithmic axis. None without two
+    A point for each row of new images, or against the cost of training for the best row of each model; families differ
+    in colour and shape; only rows on the front are labelled. A distance has a logarithmic axis. None without two
     rows that have both numbers, or where all cost the same.
     """
     lead = table.columns[0]

@@ -24,7 +24,7 @@ SIGMA_HAT_SIGN = "\u03c3\u0302"
 
 @dataclass(frozen=True)
 class Setting:
-    """The sampler of a row: its method, that with what tells it from others, S, and eta where it has one.
+    """The sampler of a row: its method, that with what distinguishes it from others, S, and eta where it has one.
 
     calls: of the network in one step, on average, rounded.
     """

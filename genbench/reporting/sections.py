@@ -1,4 +1,4 @@
-"""What a page tells about one model: its facts, its recipe, its numbers, curves and pictures."""
+"""What a page says about one model: its facts, its recipe, its numbers, curves and pictures."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class Strip:
 
 @dataclass(frozen=True)
 class Section:
-    """What the page tells about one model.
+    """What the page says about one model.
 
     numbers: of the checkpoints shown; samples_differ: whether they are judged by different numbers of samples;
     left_out: how many checkpoints are not shown. draws: for each compared row what makes it again, by name. packages:
@@ -110,7 +110,7 @@ def training_facts(entry: ModelPlan, rows: pd.DataFrame) -> Iterator[tuple[str, 
     yield "Parameters", ", ".join(f"{name} {count(number)}" for name, number in entry.parameters.items())
     training = {
         "steps": values("steps", "{:,.0f}".format),
-        "images a batch": values("training_batch_size", count),
+        "images per batch": values("training_batch_size", count),
         "images/s": values("training_images_per_second", count),
     }
     yield "Training", ", ".join(f"{text} {unit}" for unit, text in training.items() if text)

@@ -19,11 +19,11 @@ OPEN_MODELS = 40
 
 @dataclass(frozen=True)
 class Row:
-    """One sampler at one checkpoint of one model, over its training seeds; `name` tells it from the other rows.
+    """One sampler at one checkpoint of one model, over its training seeds; `name` distinguishes it from the other rows.
 
     samples: how many were judged. remarks: what a reader must know of the row, whatever the column. generates: whether
-    its images are new; one that starts from real images comes after the others, and is never the best. link: to what is
-    told of its model. suite: the title of its suite, in a table over several. place: in the first column, with ties.
+    its images are new; one that starts from real images comes after the others, and is never the best. link: to the
+    section of its model. suite: the title of its suite, in a table over several. place: in the first column, with ties.
     files: the id of what lists its files, on its page.
     role: of a suite with hand-ins, hand-in or baseline.
     """
@@ -49,7 +49,7 @@ class Row:
 
     @property
     def key(self) -> str:
-        """What tells it from the other rows of its suite, also in another run."""
+        """What distinguishes it from the other rows of its suite, also in another run."""
         return row_key(self.model, self.checkpoint, self.sampler)
 
 
@@ -89,7 +89,7 @@ class Table:
 
     @property
     def ties(self) -> bool:
-        """Whether any number has a standard deviation, so that ties can be told."""
+        """Whether any number has a standard deviation, so that ties can be found."""
         return any(cell.std is not None for row in self.rows for cell in row.cells.values())
 
     @property
@@ -145,7 +145,7 @@ class Table:
 
 
 def row_key(model: str, checkpoint: str, sampler: str) -> str:
-    """What tells a row from the others of its suite."""
+    """What distinguishes a row from the others of its suite."""
     return f"{model}/{checkpoint}/{sampler}"
 
 

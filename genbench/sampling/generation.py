@@ -166,7 +166,7 @@ def generate(
             io_seconds += time.perf_counter() - io_started
             # Those of the other ranks, which are about as fast, too.
             progress.update(batch_size * min(team.size, len(missing) - number * team.size))
-    # Batches of an earlier run by another number of ranks tell nothing of the speed of this one.
+    # Batches of an earlier run by another number of ranks say nothing of the speed of this one.
     times = [(part.rank, part.seconds) for part in drawn.values() if part.ranks == team.size]
     times = [(rank, seconds) for rank, seconds in times if np.isfinite(seconds)]
     warm = {rank for found in team.gather(times) for rank, _ in found}

@@ -1,6 +1,6 @@
 """Faster inference: the network of a trained model in fewer bits (Krishnamoorthi 2018, arXiv 1806.08342).
 
-bf16, fp16: convolutions and linear layers in half precision, by autocast. int8-weights: their weights alone are
+bf16, fp16: convolutions and linear layers in half precision, by autocast. int8-weights: only their weights are
 stored in eight bits. int8-static: they also compute in eight bits, and the ranges of what comes in and goes out are
 fixed beforehand. In a diffusion model these ranges change with t (Shang et al. 2023, arXiv 2211.15736), so that they
 are measured at all times. Everything between these layers stays in float32.

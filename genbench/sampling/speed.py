@@ -1,6 +1,6 @@
 """How fast a model samples: a share of its images, drawn several times with nothing else running.
 
-Whoever calls this keeps the machine free of other work meanwhile: the rule measure_speed does. What other processes
+The caller keeps the machine free of other work meanwhile: the rule measure_speed does. What other processes
 computed all the same is measured, and stands beside the numbers.
 """
 
@@ -56,7 +56,7 @@ def measure_speed(
             ready = make_ready(loaded, ema_length_of(options)[0], given, device)  # as fast with any average
         if ready.unavailable is None:
             found[name] = _speed_of(loaded, ready, batch_size, device, team)
-            log.info("%s: %.3g images a second", name, found[name].images_per_second)
+            log.info("%s: %.3g images per second", name, found[name].images_per_second)
         else:
             found[name] = SamplerSpeed(unavailable=ready.unavailable)
         if ready.scheme is not None:  # which changed the model

@@ -40,7 +40,7 @@ class Job(NamedTuple):
 
 
 def jobs(suite: Mapping[str, Any], known: Mapping[str, Any], speeds: Speeds, processor: Speed) -> Iterator[Job]:
-    """Every job of a complete suite that takes long, whether or not it was done.
+    """Every long job of a complete suite, whether or not it was done.
 
     known: `facts` of its check, with the costs of its models. processor: the speed of metrics, which use no GPU.
     """

@@ -200,7 +200,7 @@ class LanguageSuite(Keys):
     """One benchmark of language models: a text, a tokenizer, the models, how they are scored, and what they write."""
 
     kind: Literal["language"]
-    """What tells this suite from one of images."""
+    """What distinguishes this suite from one of images."""
     title: Text
     """Heads the page."""
     description: str = ""

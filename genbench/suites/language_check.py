@@ -33,7 +33,7 @@ def check_suite(suite: Suite, data_root: Path, source: str, *, fetch: bool) -> d
         elif "vocab_size" in entry:
             vocab_size = entry["vocab_size"]
         else:
-            from genbench.language.text import tokenizer_of  # and with it transformers, for which others need not wait
+            from genbench.language.text import tokenizer_of  # and with it transformers, for which others do not wait
 
             vocab_size = len(tokenizer_of(entry, "", data_root))
         found: dict[str, int | None] = {}

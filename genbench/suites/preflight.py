@@ -100,7 +100,7 @@ def check_suite(
         return found
 
     def _check_entry(entry: Mapping[str, Any], data: Description) -> dict[str, Any]:
-        from genbench.suites import entries  # and with them torch, for which a suite that is known need not wait
+        from genbench.suites import entries  # and with them torch, for which a suite that is known does not wait
 
         if "samples" in entry:
             return entries.check_samples(entry, data.image_shape, suite["num_samples"], data_root)

@@ -1,4 +1,4 @@
-"""How many FLOPs a second a device computes of a network: of earlier runs, of records, as measured by `genbench check`.
+"""How many FLOPs per second a device computes of a network: from earlier runs, records, or `genbench check`.
 
 Every run writes results/report/SUITE/record.json, and genbench comes with records of the same form: they say what was
 trained and drawn on which device in what time. What `check` measures is kept in resources/.preflight/speeds.json.
@@ -17,8 +17,8 @@ from genbench.machine.checkout import ROOT
 from genbench.suites.families import first_stage_key
 
 MEASURED = Path("resources/.preflight/speeds.json")
-CPU_CORE = 30e9  # FLOPs a second of small networks on a core of a server in float32: 27 to 50 G in docs/equal.md
-# Dense tera-FLOPs a second with TensorFloat-32, or float32 where there is none, of data sheets.
+CPU_CORE = 30e9  # FLOPs per second of small networks on a core of a server in float32: 27 to 50 G in docs/equal.md
+# Dense tera-FLOPs per second with TensorFloat-32, or float32 where there is none, of data sheets.
 PEAKS = {"t4": 8.1, "v100": 15.7, "rtx3090": 35.6, "l4": 60, "a10": 62.5, "rtx4090": 82.6, "a100": 156, "l40s": 183}
 PEAKS |= {"h100": 494.5, "h200": 494.5}
 SHARE = 0.15  # of that, by which small networks are estimated where nothing was measured
@@ -27,7 +27,7 @@ TRAINING, SAMPLING = "training", "sampling"
 
 
 class Speed(NamedTuple):
-    """FLOPs a second, and in words where the number is from."""
+    """FLOPs per second, and in words where the number is from."""
 
     flops: float
     source: str

@@ -1,7 +1,7 @@
 """A training that is tracked. Its weights are bitwise those of one that is not: grids are drawn from copies.
 
 Everything that was logged is in the folder of the training, history.jsonl and grid-STEP.png, from which each start
-writes the log anew. So a training may be stopped, and tracked from any start on, and its curve is one.
+writes the log again. So a training may be stopped, and tracked from any start on, and its curve is one.
 """
 
 import copy

@@ -1,4 +1,4 @@
-"""The training images on the device, and which of them an iteration sees: a function of (seed, step) alone."""
+"""The training images on the device, and which of them an iteration sees: a function of (seed, step) only."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from genbench.training.recipe import TrainConfig
 
 
 def epoch_order(seed: int, epoch: int, num_images: int) -> np.ndarray:
-    """The order of the images in an epoch: a permutation that depends on (seed, epoch) alone."""
+    """The order of the images in an epoch: a permutation that depends on (seed, epoch) only."""
     return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(num_images)
 
 

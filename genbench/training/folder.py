@@ -201,9 +201,9 @@ def train(
     first_stage: the trained model that a model of two stages builds upon (see Model.first_stage).
     While it runs, everything lies in the folder `training` beside `out`, saved at least every `save_seconds`; the
     results appear at the end, as links to it. A later call with the same arguments goes on from the last save (`fresh`
-    begins anew), with as many ranks as it has then: their number is no part of what is trained. `precision: auto` and
-    the steps of a budget of `flops` are decided when a training begins, and kept when it goes on, also on another
-    machine. run: what goes through it, such as genbench.tracking.run.TrackedRun.
+    starts from the beginning), with as many ranks as it has then: their number is no part of what is trained.
+    `precision: auto` and the steps of a budget of `flops` are decided when a training begins, and kept when it goes
+    on, also on another machine. run: what goes through it, such as genbench.tracking.run.TrackedRun.
     Raises InputError for a bad spec, a damaged save, or a loss that is not finite.
     """
     with place("training"):
@@ -312,7 +312,8 @@ def begun_in(folder: Path, fingerprint: str, device: torch.device) -> Precision:
 def train_alone(make: Callable[[Path], Run], out: Path, *, save_seconds: float, fresh: bool) -> None:
     """Train by one process what `make` makes of a folder; publish `out`, and beside it history.jsonl and training.json.
 
-    The folder is `training` beside `out`; a later call goes on from the last save there, `fresh` begins anew.
+    The folder is `training` beside `out`; a later call goes on from the last save there, `fresh` starts from the
+    beginning.
     """
     folder = out.parent / "training"
     with locked(folder / "lock", "training this very model"):

@@ -73,7 +73,7 @@ class Run(ABC):
             if self.team.first and trainer.step and history.sha256() != info["history_sha256"]:
                 raise InputError(
                     f"{history.path}: damaged: not as it was at step {trainer.step}, to which {path} goes back; "
-                    f"to train anew, delete that: rm {shlex.quote(str(path))}"
+                    f"to train again, delete that: rm {shlex.quote(str(path))}"
                 )
             history.restore(tensors, info["history"])
         return history

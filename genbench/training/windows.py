@@ -1,4 +1,4 @@
-"""A text in windows of tokens, and which of them an iteration sees: a function of (seed, step) alone."""
+"""A text in windows of tokens, and which of them an iteration sees: a function of (seed, step) only."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

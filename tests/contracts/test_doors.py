@@ -251,7 +251,7 @@ SUITE = {
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user's folder, in which a process begins that was not told to run anything: the suite, and files beside it."""
+    """A user's folder, in which a process begins that may run nothing: the suite, and files beside it."""
     monkeypatch.setattr(own_code, "_allowed", {})
     monkeypatch.delenv(own_code.VARIABLE, raising=False)
     monkeypatch.chdir(tmp_path)
@@ -366,7 +366,7 @@ def test_a_strangers_checkpoint_runs_nothing(way: Callable[[str], dict], monkeyp
     way("flow")
     own_code._allowed.clear()
     own_code._modules.clear()
-    with pytest.raises(InputError, match=r"model\.safetensors: .* not told .* GENBENCH_OWN_CODE=mine/flow\.py:Flow$"):
+    with pytest.raises(InputError, match=r"model\.safetensors: .* may not run.* GENBENCH_OWN_CODE=mine/flow\.py:Flow$"):
         load_model("flow/model.safetensors")
     monkeypatch.setenv(own_code.VARIABLE, "mine/flow.py:Flow")
     with pytest.raises(InputError, match=r"found mine/network.py:Linear#"):

@@ -52,11 +52,11 @@ def test_it_is_sampled_with_its_options(model: Model) -> None:
     assert images.isfinite().all()
     alone = drawn(model, {"method": "gamma", "steps": 5, "spacing": "trailing"}, first=1)
     torch.testing.assert_close(alone, images[1:], rtol=1e-3, atol=1e-4)
-    ddim, still, anew = (drawn(model, {"steps": 5, **o}) for o in (
+    ddim, still, again = (drawn(model, {"steps": 5, **o}) for o in (
         {"method": "ddim"}, {"method": "gamma", "gamma": 0}, {"method": "gamma", "gamma": 1},
     ))  # fmt: skip
     torch.testing.assert_close(still, ddim)
-    assert (anew - ddim).abs().mean() > 0.01
+    assert (again - ddim).abs().mean() > 0.01
 
 
 @pytest.mark.parametrize(

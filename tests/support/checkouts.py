@@ -53,7 +53,7 @@ def documented(line: str) -> str:
 def check_out(folder: Path, **suites: Mapping[str, Any]) -> Path:
     """Copy all files that git tracks here, or would, to `folder`, with other suites in place of some of suites/.
 
-    The package comes with its bytecode, so that not each checkout's first process compiles it anew.
+    The package comes with its bytecode, so that not each checkout's first process compiles it again.
     """
     compileall.compile_dir(ROOT / "genbench", quiet=2)
     listed = subprocess.run(

@@ -52,7 +52,7 @@ FLAGS = {
     "--filter": "of resizing images",
     "--first-stage": "the trained first stage of a model of two",
     "--format": "another project's kind of checkpoint",
-    "--fresh": "begin a training anew",
+    "--fresh": "begin a training again",
     "--grid": "a picture of the first samples",
     "--hand-in": "a hand-in of a class, whose faults are a record",
     "--headline": "a metric",

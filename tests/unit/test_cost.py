@@ -43,11 +43,11 @@ def test_a_sampler_of_which_three_times_are_looked_at_costs_what_all_of_them_cos
 @pytest.mark.parametrize("name", ["ddpm", "wgan-gp"])
 def test_operations_that_are_remembered_by_their_shapes_cost_what_they_cost_anew(name, monkeypatch) -> None:
     config = TrainConfig.from_entry({"steps": 10, "batch_size": 8})
-    anew = flops.training_cost(on_meta(name), config)
-    assert flops.training_cost(on_meta(name), config) == anew
+    again = flops.training_cost(on_meta(name), config)
+    assert flops.training_cost(on_meta(name), config) == again
     monkeypatch.setattr(flops, "_makes_new_tensors", lambda function: False)
-    assert flops.training_cost(on_meta(name), config) == anew
-    assert anew["flops"] > 0
+    assert flops.training_cost(on_meta(name), config) == again
+    assert again["flops"] > 0
 
 
 def test_what_is_remembered_of_an_operation_is_its_answers_shape_strides_and_type() -> None:

@@ -113,7 +113,7 @@ def test_large_arrays_are_read_from_their_copy_on_scratch(
     assert copy.read_bytes() == prepared.read_bytes()
     assert Path(images.base.filename) == copy
     np.testing.assert_array_equal(images, PIXELS)
-    os.utime(prepared, (1, 1))  # as if it had been made anew
+    os.utime(prepared, (1, 1))  # as if it had been made again
     assert Path(load_image_set(prepared).images.base.filename) != copy
     for elsewhere in ("$NOT_HERE/copies", str(prepared / "no folder")):
         monkeypatch.setenv("GENBENCH_SCRATCH", elsewhere)

@@ -1,4 +1,4 @@
-"""`precision: auto`: what it is where, that it is decided once, and that no training of before is made anew for it."""
+"""`precision: auto`: what it is where, that it is decided once, and that no training of before is made again for it."""
 
 from pathlib import Path
 

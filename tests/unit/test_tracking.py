@@ -128,7 +128,7 @@ def test_steps_behind_the_last_save_are_logged_once(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(Trainer, "advance", unplug)
     with pytest.raises(Unplugged):
-        run(tmp_path, GAN, save_seconds=1e6)  # no save: it begins anew, after lines and grids of 12 steps
+        run(tmp_path, GAN, save_seconds=1e6)  # no save: it begins again, after lines and grids of 12 steps
     assert sorted(events(tmp_path / "tensorboard")[1]) == [4, 8, 12]
     run(tmp_path, GAN)
     scalars, grids = events(tmp_path / "tensorboard")

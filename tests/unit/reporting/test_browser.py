@@ -71,7 +71,7 @@ def shape(browser: webdriver.Chrome, size: tuple[int, int], scheme: str = "light
 
 
 def visit(browser: webdriver.Chrome, page: Path, fragment: str = "") -> None:
-    """Load a page anew, also where only the fragment differs."""
+    """Load a page again, also where only the fragment differs."""
     browser.get("about:blank")
     browser.get(page.as_uri() + (f"#{fragment}" if fragment else ""))
 
