@@ -84,7 +84,7 @@ def heun_step(schedule: Schedule, noise: Noise) -> Step:
     In y = x_t / sqrt(abar_t) and sigma = sqrt(1 / abar_t - 1) the ODE is dy/dsigma = (y - x0_hat) / sigma: a step of
     Euler (which is DDIM with eta = 0), then again with the mean of the slopes at both ends. Two evaluations per step,
     one for the last, and for one in which sigma falls by more than a factor of 20, as at the start of a cosine
-    schedule: there the slope at the end, wrong by the network's error divided by sigma_s, would be carried over sigma_t.
+    schedule. There the slope at the end is wrong by the network's error divided by sigma_s, carried over sigma_t.
     """
 
     def step(predict: Predict, x_t: Images, t: int, s: int) -> Images:
