@@ -2,6 +2,7 @@
 
 checkpoint         a model, rebuilt from its file
 batch              images of one batch of seeds, and its network evaluations
+parts              its finished batches on disk, dealt out among ranks
 generation         images from seeds, in batches of one size
 quantisation       networks in fewer bits
 draw               from a checkpoint to a file of samples

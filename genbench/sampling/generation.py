@@ -7,11 +7,10 @@ labels gets, for seed i, row i of them, beginning again after the last.
 """
 
 import logging
-import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,15 +19,14 @@ from genbench.data import ImageSet
 from genbench.data.objects import Labels as LabelSets
 from genbench.data.objects import multi_hot
 from genbench.errors import InputError, option
-from genbench.files.artifacts import array_sha256, atomic_path, sha256_json
-from genbench.files.npz import read_npz
+from genbench.files.artifacts import sha256_json
 from genbench.machine.code import code_sha256
 from genbench.machine.devices import device_label, synchronise
-from genbench.machine.progress import Progress
 from genbench.machine.ranks import ALONE, Ranks
 from genbench.models import Model
 from genbench.records.timing import Timing
 from genbench.sampling.batch import CallCounter, Condition, batch_starts, sample_pixels
+from genbench.sampling.parts import Batches, Parts
 from genbench.tensors import Pixels
 
 log = logging.getLogger(__name__)
@@ -61,54 +59,30 @@ def find_condition(
     return Condition(rows, {"kind": kind, **{key: given.info[key] for key in ("dataset", "split", "sha256")}})
 
 
-class Part(NamedTuple):
-    """A finished batch: its images (N, H, W, C) uint8, the seconds they took (NaN for a warm-up), and who drew them."""
+class Clock:
+    """Draws batches of seeds and times them, from noise to uint8 on the device, synchronised."""
 
-    images: np.ndarray
-    seconds: float
-    rank: int
-    ranks: int
+    def __init__(
+        self, model: Model, options: Mapping[str, Any], condition: Condition | None, device: torch.device
+    ) -> None:
+        self.model, self.options, self.condition, self.device = model, options, condition, device
 
-    def sha256(self, start: int) -> str:
-        """Of all of it, as the batch from seed `start` on."""
-        return array_sha256(np.array(start), self.images, np.array(self[1:]))
+    def draw(self, start: int, count: int) -> tuple[Pixels, float]:
+        """The images of `count` seeds from `start` on, and the seconds that they took."""
+        seeds = torch.arange(start, start + count, device=self.device)
+        synchronise(self.device)
+        started = time.perf_counter()
+        pixels = sample_pixels(self.model, seeds, self.options, self.condition)
+        synchronise(self.device)
+        return pixels, time.perf_counter() - started
 
-
-class Parts:
-    """Finished batches on disk beside the output, so that a killed run goes on, with any number of ranks."""
-
-    def __init__(self, folder: Path, fingerprint: str, team: Ranks) -> None:
-        self.folder = folder
-        if team.first:
-            stamp = folder / "fingerprint"
-            if folder.exists() and not (stamp.exists() and stamp.read_text(errors="replace") == fingerprint):
-                shutil.rmtree(folder)
-            folder.mkdir(parents=True, exist_ok=True)
-            with atomic_path(stamp) as temporary:
-                temporary.write_text(fingerprint)
-
-    def load(self, start: int) -> Part | None:
-        """The batch that starts at seed `start`."""
-        path = self.folder / f"{start}.npz"
-        if not path.exists():
-            return None
-        names = (*Part._fields, "sha256")
-        try:
-            read = read_npz(path, names)
-            if read.keys() < set(names):
-                raise InputError(f"{path}: damaged")
-            part = Part(read["images"], float(read["seconds"]), int(read["rank"]), int(read["ranks"]))
-            if str(read["sha256"]) != part.sha256(start):
-                raise InputError(f"{path}: damaged")
-        except InputError as error:
-            log.warning("drawing images from seed %d on again, since %s", start, error)
-            path.unlink()
-            return None
-        return part
-
-    def save(self, start: int, part: Part) -> None:
-        with atomic_path(self.folder / f"{start}.npz") as temporary:
-            np.savez(temporary, **part._asdict(), sha256=np.array(part.sha256(start)))
+    def single(self, seed: int) -> tuple[int, float]:
+        """Of one image: how often the network is called, and the seconds."""
+        if self.device.type == "cuda":
+            self.draw(seed, 1)  # the kernels for another shape
+        with CallCounter().on(self.model) as counter:
+            _, latency = self.draw(seed, 1)
+        return counter.calls, latency
 
 
 def generate(
@@ -126,77 +100,31 @@ def generate(
 ) -> tuple[np.ndarray, Timing] | None:
     """Images (N, H, W, C) uint8 for `seeds`, in order, and the record of how long they took; None but on rank 0.
 
-    The clock runs from noise to uint8 on the device, synchronised; each rank's first batch warms up and is left out of
-    the speed where there are others. Ranks draw at the same time: `seconds` are those of the rank that takes longest.
-    Other jobs may run meanwhile: sampling/speed.py times with nothing beside it. Finished batches are kept in
-    `parts_folder` until the caller removes it.
+    Each rank's first batch warms up and is left out of the speed where there are others. Ranks draw at the same time:
+    `seconds` are those of the slowest rank. Other jobs may run meanwhile: sampling/speed.py times with nothing
+    beside it. Finished batches are kept in `parts_folder` until the caller removes it.
     precision: what the model computes in, for the record.
     """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     given, code = condition.record if condition else None, code_sha256("sampling", info["model"])
     made_by = info["sha256"], dict(options), precision, batch_size, device.type, code, given
-    fingerprint = sha256_json(made_by)
-    parts = Parts(parts_folder, fingerprint, team)
-    starts = batch_starts(seeds, batch_size)
-    drawn = {start: part for start in starts if team.first and (part := parts.load(start)) is not None}
-    missing = team.share([start for start in starts if start not in drawn])
-    owners = {start: number % team.size for number, start in enumerate(missing)}
-    mine = [start for start in missing if owners[start] == team.rank]
-
-    def timed(batch: torch.Tensor) -> tuple[Pixels, float]:
-        synchronise(device)
-        started = time.perf_counter()
-        pixels = sample_pixels(model, batch, options, condition)
-        synchronise(device)
-        return pixels, time.perf_counter() - started
-
-    def batch(start: int) -> torch.Tensor:
-        return torch.arange(start, start + batch_size, device=device)
-
-    first_seconds, io_seconds = None, 0.0
-    with Progress(len(starts) * batch_size, "images", initial=len(drawn) * batch_size) as progress:
-        for number, start in enumerate(mine):
-            pixels, seconds = timed(batch(start))
-            if first_seconds is None:
-                first_seconds, seconds = seconds, float("nan")
-            io_started = time.perf_counter()
-            drawn[start] = Part(pixels.cpu().numpy(), seconds, team.rank, team.size)
-            parts.save(start, drawn[start])
-            io_seconds += time.perf_counter() - io_started
-            # Those of the other ranks, which are about as fast, too.
-            progress.update(batch_size * min(team.size, len(missing) - number * team.size))
-    # Batches of an earlier run by another number of ranks say nothing of the speed of this one.
-    times = [(part.rank, part.seconds) for part in drawn.values() if part.ranks == team.size]
-    times = [(rank, seconds) for rank, seconds in times if np.isfinite(seconds)]
-    warm = {rank for found in team.gather(times) for rank, _ in found}
-    if team.rank not in warm and first_seconds is not None:
-        times.append((team.rank, first_seconds))
-    times = [found for part in team.gather(times) for found in part]
+    clock = Clock(model, options, condition, device)
+    batches = Batches(
+        batch_starts(seeds, batch_size), batch_size, Parts(parts_folder, sha256_json(made_by), team), team
+    )
+    batches.draw(clock.draw)
+    seconds = batches.gather_seconds()
+    batches.gather_images()
     if not team.first:
-        for start in mine:
-            team.send_to_first(drawn[start].images)
         team.share(None)
         return None
-    for start in missing:
-        if start not in drawn:
-            drawn[start] = Part(team.receive(owners[start]), float("nan"), owners[start], team.size)
-
-    counter = CallCounter()
-    single = torch.arange(seeds.start, seeds.start + 1, device=device)
-    if device.type == "cuda":
-        timed(single)  # the kernels for another shape
-    with counter.on(model):
-        _, latency = timed(single)
+    nfe, latency = clock.single(seeds.start)
     team.share(None)  # until here the others slept, so that the latency is that of one rank on a quiet machine
-    offset = seeds.start - starts[0]
-    result = np.concatenate([drawn[start].images for start in starts])[offset : offset + len(seeds)]
-    total = max(
-        (sum(seconds for rank, seconds in times if rank == one) for one in {rank for rank, _ in times}), default=0
-    )
-    timed_images = len(times) * batch_size
-    speed = timed_images / total if times else None
-    log.info("%s images, %d evaluations of the network each", f"{len(seeds):,}", counter.calls)
+    total = max(map(sum, seconds.values()), default=0)
+    timed_images = sum(map(len, seconds.values())) * batch_size
+    speed = timed_images / total if seconds else None
+    log.info("%s images, %d evaluations of the network each", f"{len(seeds):,}", nfe)
     timing = Timing(
         num_images=len(seeds),
         timed_images=timed_images,
@@ -205,10 +133,10 @@ def generate(
         seconds_per_50k=50_000 / speed if speed else None,
         extrapolated=timed_images < 50_000,
         latency_batch1_seconds=latency,
-        warmup_seconds=first_seconds,
-        io_seconds=io_seconds,
+        warmup_seconds=batches.warmup_seconds,
+        io_seconds=batches.io_seconds,
         batch_size=batch_size,
-        nfe=counter.calls,
+        nfe=nfe,
         device=device_label(device, team.size),
         ranks=team.size,
         precision=precision,
@@ -219,4 +147,4 @@ def generate(
         condition=given,
         model_sha256=info["sha256"],
     )
-    return result, timing
+    return batches.images(seeds), timing

@@ -24,7 +24,7 @@ from genbench.files.locks import locked
 from genbench.machine.command_line import run
 from genbench.machine.ranks import ALONE
 from genbench.metrics import Features
-from genbench.sampling.generation import Part, Parts
+from genbench.sampling.parts import Part, Parts
 from genbench.training.history import History
 
 INFO = {"extractor": {"name": "classifier", "sha256": "ab"}, "images_sha256": "cd", "warnings": []}
