@@ -2,18 +2,23 @@
 
 import copy
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 import torch
 import yaml
 from entries import IMAGE_SUITES, MODELS
 
+from genbench.data import Description
 from genbench.errors import InputError
+from genbench.files.artifacts import sha256_json
 from genbench.models import build, count_parameters
 from genbench.records.plan import Plan
+from genbench.suites.checked import Checked
 from genbench.suites.keys import Config
-from genbench.suites.load import find_suite, load_suite
+from genbench.suites.load import PROSE, find_suite, load_suite
 from genbench.suites.preflight import preflight
 
 ROOT = Path(__file__).parents[2]
@@ -56,9 +61,29 @@ def checked(tmp_path: Path, suite: dict) -> Plan:
     return preflight(load_suite(path), str(tmp_path), str(path))
 
 
+class Shared(Checked):
+    """What was found of the entries of all suites: one that several suites have, of as many images, is built once."""
+
+    found: ClassVar[dict[str, Mapping[str, Any]]] = {}
+
+    def key(self, entry: Mapping[str, Any], data: Description) -> str:
+        """All of it but its texts, and what it sees of the data set."""
+        seen = data.image_shape, data.num_classes, data.num_train, data.num_test, data.multi_label
+        return sha256_json([{key: value for key, value in entry.items() if key not in PROSE}, seen])
+
+    def find(self, name: str, key: str, costs: bool) -> dict[str, Any] | None:
+        return copy.deepcopy(self.found.get(key))
+
+    def keep(self, name: str, key: str, costs: bool, found: Mapping[str, Any]) -> None:
+        self.found[key] = copy.deepcopy(found)
+
+    def hold(self, facts: Mapping[str, Any]) -> None: ...
+
+
 @pytest.mark.parametrize("path", SUITES, ids=lambda path: path.stem)
 def test_every_entry_of_every_suite_builds_runs_and_samples_at_full_size(path: Path, tmp_path: Path) -> None:
-    result = preflight(load_suite(path), str(tmp_path), str(path))
+    suite = load_suite(path)
+    result = preflight(suite, str(tmp_path), str(path), Shared(suite, tmp_path, tmp_path))
     for model in result.models.values():
         assert sum(model.parameters.values()) > 0
         assert model.training_memory_bytes > 16 * sum(model.parameters.values())
