@@ -198,11 +198,12 @@ rule evaluate_real:
         runtime=growing(120),
     params:
         options=metric_options,
+        subset=lambda wildcards: suite_of(wildcards)["num_samples"],
     message:
         "evaluate_real {wildcards.suite}/real"
     shell:
-        'python "$GENBENCH"/scripts/evaluate.py --real {input.real:q} --fake {input.fake:q} --allow-too-few'
-        " --options {params.options:q} --out {output.metrics:q}"
+        'python "$GENBENCH"/scripts/evaluate.py --real {input.real:q} --fake {input.fake:q} --subset {params.subset}'
+        " --allow-too-few --options {params.options:q} --out {output.metrics:q}"
         " --write-statistics {output.statistics:q} 2>&1 | tee -ai {log:q}"
 
 

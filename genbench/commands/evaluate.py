@@ -44,6 +44,9 @@ def parser() -> argparse.ArgumentParser:
         "--draws", type=positive_argument, default=1, help="into how many draws with other seeds --fake is dealt out"
     )
     parser.add_argument(
+        "--subset", type=positive_argument, metavar="N", help="judge N of the images of --fake, drawn at random"
+    )
+    parser.add_argument(
         "--metrics", nargs="+", default=[], metavar="FILE.py:NAME", help="metrics of your own, beside genbench's"
     )
     parser.add_argument("--without", nargs="+", default=[], metavar="NAME", help="metrics of genbench to leave out")
@@ -90,6 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         args.fake,
         args.test,
         draws=args.draws,
+        subset=args.subset,
         options=args.options,
         allow_too_few=args.allow_too_few,
         metrics=[*chosen, *(load_metric(own_code.complete(name)) for name in args.metrics)],

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from genbench.errors import InputError, place
 from genbench.features.files import load_features
 from genbench.features.published_statistics import PublishedStatistics, published_for
@@ -36,6 +38,7 @@ def evaluate_files(
     test: Paths | None = None,
     *,
     draws: int = 1,
+    subset: int | None = None,
     options: Mapping[str, Any] | None = None,
     allow_too_few: bool = False,
     metrics: Iterable[Metric] | None = None,
@@ -47,12 +50,13 @@ def evaluate_files(
 
     real, fake: one file for each extractor, in the same order. test: likewise, of test images, where `real` is of
     training images: with them comes the share of memorised samples. draws: into how many draws with other seeds `fake`
-    is dealt out. options: those of `EvaluationOptions`, by name. allow_too_few: leave out a metric that needs more
-    images, rather than fail. metrics: all to choose from; by default those of genbench. statistics: a file of what was
-    computed of `real` and `test` only, which saves more than half of the time; write_statistics: writes it, with `fake`
-    as the test images of later evaluations. published: files of published statistics, by the extractor that made them:
-    the distance to them stands beside that to `real`. Raises InputError for files that do not belong together, for
-    wrong options, and as `evaluate_features` does.
+    is dealt out. subset: judge so many of `fake`, drawn at random with seed 0, where there are more. options: those of
+    `EvaluationOptions`, by name. allow_too_few: leave out a metric that needs more images, rather than fail. metrics:
+    all to choose from; by default those of genbench. statistics: a file of what was computed of `real` and `test` only,
+    which saves more than half of the time; write_statistics: writes it, with `fake` as the test images of later
+    evaluations. published: files of published statistics, by the extractor that made them: the distance to them stands
+    beside that to `real`. Raises InputError for files that do not belong together, for wrong options, and as
+    `evaluate_features` does.
     """
     if len(real) != len(fake):
         raise InputError(f"--real and --fake: found {len(real)} and {len(fake)} files, expected pairs")
@@ -88,9 +92,8 @@ def evaluate_files(
         with place(f"{real_path} and {fake_path}"):
             source = source_of(real_features, test_features, complete)
             known = read_statistics(statistics, real_features.extractor, source) if statistics else {}
-            found = evaluate_draws(
-                real_features, fake_features, draws, complete, allow_too_few, test_features, chosen, known
-            )
+            judged = subset_of(fake_features, subset)
+            found = evaluate_draws(real_features, judged, draws, complete, allow_too_few, test_features, chosen, known)
             if write_statistics:
                 same = real_features.info["images_sha256"] == fake_features.info["images_sha256"]
                 later = None if same else fake_features  # the training images themselves are no test images
@@ -98,7 +101,7 @@ def evaluate_files(
                 to_keep[real_features.extractor] = source_of(real_features, later, complete), known
         result["metrics"] |= found
         if statistics_of := references.get(real_features.extractor):
-            column = published_column(statistics_of, fake_features, draws, complete)
+            column = published_column(statistics_of, judged, draws, complete)
             result["metrics"] |= column
             if not column:
                 result["warnings"].append(f"the distance to {statistics_of.file} is left out: too few images")
@@ -106,7 +109,7 @@ def evaluate_files(
         result["extractors"][real_features.extractor] = {
             key: value for key, value in real_features.info["extractor"].items() if key != "name"
         }
-        result["num_real"], result["num_fake"] = len(real_features.features), len(fake_features.features) // draws
+        result["num_real"], result["num_fake"] = len(real_features.features), len(judged.features) // draws
         result["warnings"] += [f"real images: {warning}" for warning in real_features.info.get("warnings", [])]
         result["warnings"] += fake_features.info.get("warnings", [])
         if fake_features.info.get("drawn_by_class") and real_features.labels is None:
@@ -116,7 +119,7 @@ def evaluate_files(
             )
         result["warnings"] += [
             f"{metric.label} is left out: too few images (it needs {metric.minimum_rule})"
-            for key, metric in wanted_metrics(real_features, fake_features, test_features, complete, chosen).items()
+            for key, metric in wanted_metrics(real_features, judged, test_features, complete, chosen).items()
             if key not in found
         ]
     if (missing := references.keys() - result["extractors"].keys()) and "unavailable" not in result:
@@ -125,6 +128,17 @@ def evaluate_files(
         save_statistics(write_statistics, to_keep)
     result["warnings"] = list(dict.fromkeys(result["warnings"]))  # image warnings come once for each extractor
     return Metrics(**result, options=given, provenance=Provenance.collect("numpy", kind="metrics"))
+
+
+def subset_of(features: Features, count: int | None) -> Features:
+    """So many of the images, drawn at random with seed 0, in their order; all of them where there are no more."""
+    found = len(features.features)
+    if count is None or count >= found:
+        return features
+    chosen = np.sort(np.random.default_rng(0).permutation(found)[:count])
+    logits = None if features.logits is None else features.logits[chosen]
+    labels = None if features.labels is None else features.labels[chosen]
+    return Features(features.features[chosen], logits, features.info, labels=labels)
 
 
 def published_column(

@@ -58,7 +58,7 @@ class Table:
     """Rows in the order of the first column, best first; `floor` holds the cells of real images.
 
     notes: by column, those that hold for all its numbers; a cell keeps those that are its own.
-    remarks: sentences about the table as a whole.
+    remarks: sentences about the table as a whole. real_images: how many the floor is of.
     """
 
     columns: Sequence[Column]
@@ -66,6 +66,7 @@ class Table:
     rows: Sequence[Row]
     floor: Mapping[str, Cell] | None
     remarks: Sequence[str]
+    real_images: int | None = None
 
     @property
     def families(self) -> list[str]:
@@ -224,7 +225,7 @@ def compare(
         real[lead.key].notes = [*real[lead.key].notes, *floor.get("warnings", [])]
         for key, cell in real.items():
             cell.notes = [note for note in cell.notes if note not in shared[key]]
-    return Table(columns, shared, compared, real, remarks)
+    return Table(columns, shared, compared, real, remarks, (floor or {}).get("num_fake"))
 
 
 def tie_rule(run: str) -> str:

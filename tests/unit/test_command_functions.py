@@ -95,6 +95,7 @@ FLAGS = {
     "--steps": "of the model's T",
     "--suite": "files of suites",
     "--template-dir": "templates of the pages",
+    "--subset": "how many images at random, of more",
     "--test": "test images, held out from training, or their features",
     "--threads": "CPU threads",
     "--timing": "how long samples took",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from genbench.errors import InputError
-from genbench.features import save_features
+from genbench.features import load_features, save_features
 from genbench.features import statistics as kept_file
 from genbench.features.evaluation import evaluate_files
 from genbench.metrics import Features, fid, neighbours
@@ -71,6 +71,23 @@ def test_what_is_kept_of_another_reference_is_computed_again(files, changed, sai
 def test_training_images_are_no_test_images_of_later_rows(files):
     evaluate_files([files["real"]], [files["real"]], options=OPTIONS, write_statistics=files["kept"])
     assert metrics(files, test=False) == metrics(files, kept=False, test=False)
+
+
+def test_of_a_subset_metrics_are_those_of_its_images_and_statistics_those_of_all(files, tmp_path):
+    def of(fake: Path, subset: int | None, kept: Path) -> dict:
+        record = evaluate_files(
+            [files["real"]], [fake], options=OPTIONS, subset=subset, write_statistics=kept
+        ).content()
+        return record["metrics"] | {"num_fake": record["num_fake"]}
+
+    test = load_features(files["test"])
+    chosen = np.sort(np.random.default_rng(0).permutation(100)[:60])
+    save_features(files["other"], Features(test.features[chosen], test.logits[chosen], test.info))
+    found = of(files["test"], 60, tmp_path / "of_all.npz")
+    assert found == of(files["other"], None, tmp_path / "of_these.npz")
+    assert found["num_fake"] == 60
+    assert (tmp_path / "of_all.npz").read_bytes() == files["kept"].read_bytes()
+    assert of(files["test"], 1000, tmp_path / "more.npz")["num_fake"] == 100
 
 
 def test_a_damaged_file_is_one_line_with_its_repair(files):
