@@ -13,6 +13,7 @@ from genbench.references.same import Difference, are_different, difference, diff
 from genbench.reporting.columns import TIME, Column
 from genbench.reporting.numerals import Number, plus_minus, proportion, significant
 
+BY_GROUPS = "between draws as the groups of one set's images show it"
 Group = Mapping[str, Sequence[Any]]  # rows of the tidy table by column: pandas takes 30 times as long for a few rows
 
 
@@ -90,6 +91,17 @@ def print_cell(group: Group, column: Column) -> Cell:
         drawn=drawn,
         estimated=estimated,
     )
+
+
+def bars_of(cells: Sequence[Cell]) -> str:
+    """What the bars of these numbers are in a plot, as a sentence; "" where none has a standard deviation."""
+    estimated = [cell.estimated for cell in cells if cell.std is not None]
+    if not estimated:
+        return ""
+    if not any(estimated):
+        return "Bars are ± one standard deviation over seeds or draws."
+    seeds = "" if all(estimated) else "over seeds or draws or, with one set of images, "
+    return f"Bars are ± one standard deviation {seeds}{BY_GROUPS}."
 
 
 def runs_of(group: Group, key: str) -> dict[tuple[Any, ...], Number]:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from genbench.records.plan import ModelPlan
+from genbench.reporting.cells import bars_of
 from genbench.reporting.columns import Column
 from genbench.reporting.curves import compare_curves
 from genbench.reporting.numerals import Number, count
@@ -134,8 +135,7 @@ def quality_plots(chosen: Sequence[Setting], lead: Column) -> list[Comparison]:
     ).astype({"std": float})
     plots = [plot for plot in (against_steps(points, lead), against_eta(points, lead)) if plot]
     more = f" {lead.direction.capitalize()} is better." if lead.direction else ""
-    if points["std"].notna().any():
-        more += " Bars are ± one standard deviation over seeds."
+    more += f" {bars_of([setting.row.cells[lead.key] for setting in chosen])}".rstrip()
     return [replace(plot, caption=plot.caption + more) for plot in plots]
 
 

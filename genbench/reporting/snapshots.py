@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from genbench.metrics.intervals import deviation
+from genbench.reporting.cells import BY_GROUPS, known, seen
 from genbench.reporting.columns import Column, metric_columns
 from genbench.reporting.curves import compare_curves
 from genbench.reporting.drawing import Plot
@@ -69,7 +71,9 @@ def quality_over_training(results: Results, rows: Sequence[Row], most: int | Non
     elif final:
         caption += " The last point of a line is the final model."
     caption += epoch_remark(results, points)
-    return Comparison("Quality over training", caption + seeds_remark(points) + left_out, plots[0], plots[1])
+    by_groups = not seen(results.rows, f"{lead.key}_draw_std")
+    caption += seeds_remark(points, BY_GROUPS) if by_groups else seeds_remark(points)
+    return Comparison("Quality over training", caption + left_out, plots[0], plots[1])
 
 
 def first_lines(points: pd.DataFrame, most: int | None) -> tuple[pd.DataFrame, str]:
@@ -100,7 +104,7 @@ def training_images(results: Results) -> int | None:
 def snapshot_points(results: Results, lead: Column, compared: Sequence[Row]) -> pd.DataFrame:
     """name, seed, x (step), value, samples, batch_size, final, apart of every row of models with snapshots.
 
-    With one seed and several draws also std. The final model is apart where it was judged by another number of samples
+    With one seed also std, where it is known. The final model is apart where it was judged by another number of samples
     than its snapshots.
     """
     rows = results.rows
@@ -124,13 +128,21 @@ def snapshot_points(results: Results, lead: Column, compared: Sequence[Row]) -> 
             "final": final,
         }
     )
-    if points["seed"].nunique() == 1 and f"{lead.key}_draw_std" in rows:
-        points["std"] = rows[f"{lead.key}_draw_std"].astype(float) * lead.scale
+    if points["seed"].nunique() == 1:
+        points["std"] = deviations(rows, lead) * lead.scale
     points = points[points["name"].isin(points[~final]["name"])]
     snapshots = set(points[~points["final"]]["samples"].dropna())
     apart = points["final"] & points["samples"].notna() & ~points["samples"].isin(snapshots)
     order = {name: number for number, name in enumerate(names.values())}
     return points.assign(apart=apart).sort_values("name", key=lambda column: column.map(order), kind="stable")
+
+
+def deviations(rows: pd.DataFrame, lead: Column) -> pd.Series:
+    """The standard deviation of each row over its draws or, of one draw, as the groups of its images show it."""
+    absent = pd.Series(np.nan, rows.index, dtype=float)
+    drawn = rows.get(f"{lead.key}_draw_std", absent).astype(float)
+    groups = rows.get(f"{lead.key}_without", absent.astype(object))
+    return drawn.fillna(groups.map(lambda found: deviation(np.array(found)) if known(found) else np.nan).astype(float))
 
 
 def held_out(results: Results, names: Mapping[str, str], most: int | None = None) -> list[Comparison]:
@@ -152,7 +164,7 @@ def held_out(results: Results, names: Mapping[str, str], most: int | None = None
     epochs = bool(np.isfinite(images)) and bool(points["images_seen"].notna().all())
     points = points.assign(x=points["images_seen"] / images if epochs else points["step"].astype(float))
     comparisons, present = [], set(points["quantity"])
-    for quantity in [*(known for known in HELD_OUT if known in present), *sorted(present - set(HELD_OUT))]:
+    for quantity in [*(usual for usual in HELD_OUT if usual in present), *sorted(present - set(HELD_OUT))]:
         title, meaning = HELD_OUT.get(quantity, (quantity, ""))
         chosen, left_out = first_lines(points[points["quantity"] == quantity], most)
         plots = [
@@ -178,11 +190,12 @@ def numbers(samples: pd.Series) -> str:
     return " and ".join(count(number) for number in sorted(set(samples.dropna())))
 
 
-def seeds_remark(points: pd.DataFrame) -> str:
+def seeds_remark(points: pd.DataFrame, bars: str = "over draws of samples") -> str:
     """What lines and bars are, where there are several seeds or draws."""
     several = points["seed"].nunique()
     if several > 1:
         means = f"Thick lines are means over {several} training seeds, thin ones single seeds"
         return f" {means}; bars are ± one standard deviation."
-    drawn = "std" in points and points["std"].notna().any()
-    return " Bars are ± one standard deviation over draws of samples." if drawn else ""
+    if "std" not in points or points["std"].isna().all():
+        return ""
+    return f" Bars are ± one standard deviation {bars}."

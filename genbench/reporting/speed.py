@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from genbench.reporting.cells import bars_of
 from genbench.reporting.columns import Column
 from genbench.reporting.curves import compare_curves
 from genbench.reporting.sampler_studies import FEWEST_STEPS, Setting
@@ -40,8 +41,7 @@ def quality_against_steps(settings: Mapping[str, Sequence[Setting]], lead: Colum
     caption = CAPTION
     if lead.direction:
         caption += f" {lead.direction.capitalize()} is better."
-    if points["std"].notna().any():
-        caption += " Bars are ± one standard deviation over seeds."
+    caption += f" {bars_of([one.row.cells[lead.key] for chosen in settings.values() for one in chosen])}".rstrip()
     return Comparison("Speed against quality", caption, plots[0], plots[1], full=True)
 
 

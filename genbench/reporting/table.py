@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from genbench.references.same import LEVEL
-from genbench.reporting.cells import Cell, Group, mark_best, mark_expected, places, print_cell, rank, seen
+from genbench.reporting.cells import Cell, Group, bars_of, mark_best, mark_expected, places, print_cell, rank, seen
 from genbench.reporting.columns import SPEEDS, TIME, Column
 from genbench.reporting.numerals import count
 
@@ -96,13 +96,7 @@ class Table:
     @property
     def bars(self) -> str:
         """What the bars of plots are; "" where nothing has a standard deviation."""
-        cells = [cell for row in self.rows for cell in row.cells.values() if cell.std is not None]
-        if not cells:
-            return ""
-        if not any(cell.estimated for cell in cells):
-            return "Bars are ± one standard deviation over seeds or draws."
-        seeds = "over seeds or draws or, with one set of images, " if not all(cell.estimated for cell in cells) else ""
-        return f"Bars are ± one standard deviation {seeds}between draws as the groups of one set's images show it."
+        return bars_of([cell for row in self.rows for cell in row.cells.values()])
 
     @cached_property
     def opened(self) -> list[bool]:

@@ -276,3 +276,16 @@ def test_snapshots_have_bars_over_draws(demo):
     upright, _ = bars(plot.wide)
     assert len(upright) == 3 + 3 * 2
     assert "Bars are ± one standard deviation over draws" in plot.caption
+
+
+def test_snapshots_of_one_set_of_images_have_bars_from_its_groups(demo):
+    results = read_results(demo / "preflight.json", demo)
+    groups = [[value + number % 2 for number in range(20)] for value in results.rows["fd_classifier"]]
+    results = replace(results, rows=results.rows.assign(fd_classifier_without=groups))
+    plot = quality_over_training(results, table_of(demo).rows)
+    upright, _ = bars(plot.wide)
+    assert len(upright) == 3 + 3 * 2
+    assert all(
+        high - low == pytest.approx(2 * np.sqrt(19 / 4)) for _, low, high in upright
+    )  # of ten zeros and ten ones
+    assert "Bars are ± one standard deviation between draws as the groups of one set's images show it" in plot.caption

@@ -211,7 +211,7 @@ def test_several_seeds_have_bars_and_one_has_none(tmp_path):
         report_of(write_study(tmp_path / str(len(seeds)), seeds=seeds)).studies[0].plots[0]
         for seeds in ((0,), (0, 1, 2))
     )
-    assert "Bars are ± one standard deviation over seeds." in several.caption
+    assert "Bars are ± one standard deviation over seeds or draws." in several.caption
     bars = [len(re.findall(r"stroke-width: 1\.2\b", str(plot.wide))) for plot in (single, several)]
     assert bars == [0, len(OPTIONS)]
 
