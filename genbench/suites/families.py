@@ -49,6 +49,12 @@ def default_of(model: Mapping[str, Any], key: str) -> Any:
     return _stated(model).get("defaults", {}).get(key)
 
 
+def kind_of(model: Mapping[str, Any], key: str) -> str | None:
+    """How the constructor of a model's class annotates a key, such as "StepCount"; None where it has no such key."""
+    kind: str | None = _stated(model).get("kinds", {}).get(key)
+    return kind
+
+
 def check_stated(entry: Mapping[str, Any], model: "Model") -> None:
     """Check that the built model needs what the rules read in the source of its class, and has its first stage."""
     if model.first_stage is not None and "first_stage" not in entry:
@@ -95,6 +101,7 @@ def _read(path: Path, name: str, digest: str | None) -> dict[str, Any]:
             with place(path):
                 found |= dict(_assigned(node))
             found["defaults"] = {**found.get("defaults", {}), **dict(_defaults(node))}
+            found["kinds"] = {**found.get("kinds", {}), **dict(_kinds(node))}
     return found
 
 
@@ -124,6 +131,14 @@ def _assigned(node: ast.ClassDef) -> Iterator[tuple[str, Any]]:
                     f"{node.name}: {target.id}: found {ast.unparse(value)}, expected a literal: it is read without "
                     "running the file"
                 ) from None
+
+
+def _kinds(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
+    for statement in node.body:
+        if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
+            for argument in statement.args.kwonlyargs:
+                if argument.annotation is not None:
+                    yield argument.arg, ast.unparse(argument.annotation)
 
 
 def _defaults(node: ast.ClassDef) -> Iterator[tuple[str, Any]]:

@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from genbench.errors import InputError
-from genbench.suites.families import default_of, model_of
+from genbench.suites.families import default_of, kind_of, model_of
 from genbench.suites.keys import Classifier
 
 LOG_EVERY = 50  # the default of a training's `log_every`
 MOST_SNAPSHOTS = 5  # each of them is sampled and judged
+TWICE = ("heun", "midpoint")  # methods of two evaluations in a step
 UNKNOWN_STEPS = 1000  # of a published diffusion model whose steps its file states
 
 
@@ -158,7 +159,8 @@ def _scale_training(entry: dict[str, Any], scale: float) -> None:
             for name, options in training["optimizers"].items()
         }
     model = dict(entry["model"])
-    _scale_counts(model, [key for key in model if key.endswith("_steps")], scale, 1)  # such as kl_anneal_steps
+    iterations = [key for key in model if key.endswith("_steps") and kind_of(model, key) != "StepCount"]
+    _scale_counts(model, iterations, scale, 1)  # such as kl_anneal_steps, and not the steps of a sampler
     steps = sorted({round(step * scale) for step in entry["snapshots"]})
     steps = [step for step in steps if not isinstance(whole, int) or step < training["steps"]]
     entry["snapshots"] = steps[:: -(-len(steps) // MOST_SNAPSHOTS) or 1]
@@ -212,4 +214,5 @@ def evaluations(entry: Mapping[str, Any], sampler: str) -> int:
         steps = sum(int(part) for part in parts if part.isdigit())
     if isinstance(options.get("steps"), int):
         steps = options["steps"]
-    return int(steps or 1) * (2 if options.get("method") == "heun" else 1) if isinstance(steps, int) else 1
+    a_step = (2 if options.get("method") in TWICE else 1) * (2 if options.get("guidance") else 1)
+    return int(steps or 1) * a_step if isinstance(steps, int) else 1

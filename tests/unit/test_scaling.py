@@ -90,7 +90,15 @@ def test_long_samplers_go_with_what_is_compared_with_them(tmp_path: Path) -> Non
 def test_evaluations_are_known_without_a_network(options: dict[str, Any], expected: int) -> None:
     entry = {"model": {"class": "diffusion.Diffusion"}, "samplers": {"x": options}}
     assert evaluations(entry, "x") == expected
+    twice = entry["samplers"] | {"x": options | {"method": "midpoint", "guidance": 2.0}}
+    assert evaluations(entry | {"samplers": twice}, "x") == 4 * expected
     assert evaluations(entry | {"model": {"class": "gan.GAN"}}, "x") == (options.get("steps") or expected % 1000 or 1)
+
+
+def test_steps_of_a_sampler_in_a_model_are_not_those_of_its_training() -> None:
+    suite = load_suite(ROOT / "suites/modern-demo.yaml", {"scale": 0.1})
+    assert suite["models"]["reflow"]["model"]["pair_steps"] == 5
+    assert suite["models"]["reflow"]["training"]["steps"] == 15
 
 
 def test_samples_are_as_few_as_the_metrics_allow(tmp_path: Path) -> None:
