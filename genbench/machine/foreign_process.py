@@ -65,7 +65,9 @@ class ForeignProcess:
         if not isinstance(header, dict):
             raise self._error(f"the process ended with status {process.wait()} without an answer")
         if "error" in header:
-            raise self._error(str(header["error"]))
+            said = str(header["error"])
+            expected = "" if "expected" in said else f"; expected uint8 of shape ({len(values)}, H, W, C)"
+            raise self._error(said + expected)
         return header
 
     def _started(self) -> "subprocess.Popen[bytes]":

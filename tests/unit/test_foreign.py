@@ -103,7 +103,7 @@ def test_a_function_draws_in_a_process_of_its_own_what_it_draws_by_itself(tmp_pa
             "found uint8 images of 0 to 1, expected levels from 0 to 255",
         ),
         ("return [{}] * len(seeds)", r"found object of shape \(4,\), expected uint8 of shape \(4, H, W, C\)"),
-        ("raise ValueError('no weights')", "line 3: ValueError: no weights"),
+        ("raise ValueError('no weights')", r"line 3: ValueError: no weights; expected uint8 of shape \(\d, H, W, C\)"),
         ("import os; os._exit(3)", "the process ended with status 3 without an answer"),
         ("import sys; sys.exit(1)", "line 3: SystemExit: 1"),
     ],

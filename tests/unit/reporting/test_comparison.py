@@ -4,7 +4,7 @@ import re
 
 import pandas as pd
 import pytest
-from made_up import DEVICE, FEW, PRIOR, STAND_IN, table_of, write_results
+from made_up import DEVICE, FEW, PRIOR, STAND_IN, Page, render, table_of, write_results
 
 from genbench.files.artifacts import read_json
 from genbench.records.plan import ModelPlan
@@ -307,3 +307,11 @@ def test_a_column_names_the_program_whose_number_it_is():
     assert said["fid_legacy"] == "pytorch-fid, to 4 digits"
     assert said["fid_tensorflow"] == "torch-fidelity, to 4 digits"
     assert not any("digits" in said[key] for key in ("kid_classifier", "fd_classifier"))
+
+
+def test_of_many_ties_the_page_names_three(tmp_path):
+    same = (1, 10.0, 60.0, 0.5, 0.5)
+    models = {f"m{number}": (f"Model {number}", "A", {"default": same}, {"x": 1}, []) for number in range(6)}
+    models["other"] = ("Other", "A", {"default": (1, 10.0, 90.0, 0.5, 0.5)}, {"x": 1}, [])
+    text = " ".join(Page(render(write_results(tmp_path, models=models)) / "demo.html").text.split())
+    assert "Model 0 · Model 1 · Model 2 and 3 more (a tie)" in text
