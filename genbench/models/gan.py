@@ -1,9 +1,11 @@
 """Generative adversarial networks: a generator learns to make what a discriminator takes for real.
 
 GAN (arXiv 1406.2661), LSGAN (1611.04076) and WGAN-GP (1704.00028) differ in two entries, `objective` and
-`penalty`: see processes/adversarial.py. DCGAN (1511.06434) is the first with the networks of networks/dcgan.py.
+`penalty`: see processes/adversarial.py. DCGAN (1511.06434) is the first with the networks of networks/dcgan.py, R3GAN
+(2501.05441) relativistic pairing and R1 + R2 with those of networks/r3gan.py.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any, Literal
@@ -17,7 +19,7 @@ from genbench.models import Batch, Model
 from genbench.processes.adversarial import OBJECTIVES, PENALTIES
 from genbench.processes.densities import great_circles, latent_plane
 from genbench.processes.noise import Noise
-from genbench.ranges import Count, Steps
+from genbench.ranges import Count, Share, Steps, StepsOrZero
 from genbench.schema import choose, construct
 from genbench.tensors import Images, Labels, Latents, Scalar
 
@@ -25,11 +27,13 @@ from genbench.tensors import Images, Labels, Latents, Scalar
 class GAN(Model):
     """z ~ N(0, I), x = G(z). The discriminator moves every step, the generator every `n_critic` steps.
 
-    generator: The network that draws, a class of `dcgan` or `resnet`.
+    generator: The network that draws, a class of `dcgan`, `resnet` or `r3gan`.
     discriminator: The network that distinguishes real images from drawn ones; null for a model that is only sampled.
     latent_size: Numbers in a latent z.
     objective: What discriminator and generator minimise.
     penalty: Keeps the discriminator's gradient small: a name, or a mapping with `name` and its options, see below.
+    penalty_decay_steps: Iterations over which the penalty's weight falls, along half a cosine; 0 keeps it.
+    penalty_final: Share of the weight that is left then.
     n_critic: Steps of the discriminator for each step of the generator.
     image_size: The networks' own, a multiple of the data's: images are brought to it bilinearly for training, and
         samples are averaged over squares of pixels (a box filter) on the way back.
@@ -54,11 +58,14 @@ class GAN(Model):
         latent_size: Count = 100,
         objective: Literal["gan", "lsgan", "wgan", "relativistic"] = "gan",
         penalty: str | Mapping[str, Any] | None = None,
+        penalty_decay_steps: StepsOrZero = 0,
+        penalty_final: Share = 0.1,
         n_critic: Steps = 1,
         image_size: Count | None = None,
     ) -> None:
         super().__init__()
         self.image_size = image_size
+        self.idle: dict[str, str] = {}
         if image_size is not None:
             channels, height, width = image_shape
             if image_size < height or image_size % height or height != width:
@@ -66,12 +73,17 @@ class GAN(Model):
                     f"key 'image_size': found {image_size}, expected a multiple of the images' side, {height}x{width}"
                 )
             if image_size == height:
-                self.idle = {"image_size": "does nothing where it is the images' own side"}
+                self.idle["image_size"] = "does nothing where it is the images' own side"
             image_shape = (channels, image_size, image_size)
         self.latent_size, self.n_critic = latent_size, n_critic
         self.objective = OBJECTIVES[objective]
         with place("penalty"):
             self.penalty = None if penalty is None else choose(PENALTIES, penalty)
+        self.penalty_decay_steps, self.penalty_final = penalty_decay_steps, penalty_final
+        if penalty is None:
+            self.idle["penalty_decay_steps"] = "does nothing without a penalty"
+        if not penalty_decay_steps:
+            self.idle["penalty_final"] = "does nothing without penalty_decay_steps"
         networks = "genbench.networks"
         given: dict[str, Any] = {"image_shape": image_shape, "latent_size": latent_size}
         with place("generator"):
@@ -93,7 +105,7 @@ class GAN(Model):
         real_logits, fake_logits = discriminator(real), discriminator(fake)
         loss = self.objective.discriminator_loss(real_logits, fake_logits)
         if self.penalty is not None:
-            penalty = self.penalty(discriminator, real, fake, batch.noise)
+            penalty = self.penalty(discriminator, real, fake, batch.noise) * self.penalty_share(step)
             batch.metrics["penalty"] = penalty.detach()
             loss = loss + penalty
         yield "discriminator", loss
@@ -104,6 +116,13 @@ class GAN(Model):
                     real_logits = discriminator(real)
             fake = self.generator(batch.noise.normal(self.latent_size))
             yield "generator", self.objective.generator_loss(real_logits, discriminator(fake))
+
+    def penalty_share(self, step: int) -> float:
+        """What is left of the penalty's weight at `step`."""
+        if not self.penalty_decay_steps:
+            return 1.0
+        progress = min(1.0, step / self.penalty_decay_steps)
+        return self.penalty_final + (1 - self.penalty_final) * 0.5 * (1 + math.cos(math.pi * progress))
 
     @property
     def typical_steps(self) -> Mapping[int, Fraction]:

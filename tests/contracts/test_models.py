@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from genbench.errors import InputError, place
 from genbench.importing.diffusers import from_official
-from genbench.models import Batch, build, count_parameters
+from genbench.models import Batch, Model, build, count_parameters
 from genbench.models import vae as vae_family
 from genbench.models.cold import ColdDiffusion
 from genbench.models.ddgan import DDGAN
@@ -71,6 +71,38 @@ def test_the_critic_moves_n_critic_times_as_often() -> None:
     assert names == ["discriminator", "discriminator", "generator"] * 2
 
 
+def test_a_relativistic_generator_is_judged_beside_real_images_by_the_critic_as_it_is_now() -> None:
+    model = build(MODELS["r3gan"], IMAGE_SHAPE)
+    seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+    model.discriminator.register_forward_hook(lambda module, inputs, logits: seen.append((inputs[0], logits)))
+    given = batch()
+    losses = model.losses(given, 0)
+    next(losses)
+    with torch.no_grad():  # the trainer's update
+        model.discriminator.linear.weight.add_(1)
+    seen.clear()
+    _, loss = next(losses)
+    (real, real_logits), (_, fake_logits) = seen
+    assert torch.equal(real, given.x0)
+    torch.testing.assert_close(real_logits, model.discriminator(given.x0).detach())
+    torch.testing.assert_close(loss, F.softplus(real_logits - fake_logits).mean())
+
+
+def test_a_penalty_s_weight_falls_along_half_a_cosine() -> None:
+    torch.manual_seed(0)
+    plain = build(MODELS["lsgan-r1"], IMAGE_SHAPE)
+    falling = build(MODELS["lsgan-r1"] | {"penalty_decay_steps": 8, "penalty_final": 0.2}, IMAGE_SHAPE)
+    falling.load_state_dict(plain.state_dict())
+
+    def penalty(model: Model, step: int) -> float:
+        given = batch()
+        next(model.losses(given, step))
+        return float(given.metrics["penalty"])
+
+    shares = [penalty(falling, step) / penalty(plain, step) for step in (0, 4, 8, 100)]
+    assert shares == pytest.approx([1, 0.6, 0.2, 0.2], rel=1e-5)
+
+
 # --- Published sizes (parameters, from the official modules) ----------------------------------------------------------
 
 
@@ -126,13 +158,17 @@ def test_unets_have_the_published_parameters(options: dict, expected: int) -> No
 
 
 @pytest.mark.parametrize(("size", "start"), [(64, 4), (32, 4), (28, 7)])
-@pytest.mark.parametrize("networks", ["dcgan", "resnet"])
+@pytest.mark.parametrize("networks", ["dcgan", "resnet", "r3gan"])
 def test_gan_networks_fit_common_sizes(networks: str, size: int, start: int) -> None:
     entry = gan(networks, 8)
-    entry["generator"]["channels"] = entry["discriminator"]["channels"] = 4
+    entry["generator"]["channels"] = entry["discriminator"]["channels"] = 8
     model = build(entry, (3, size, size))
-    first = model.generator.layers[0].kernel_size[0] if networks == "dcgan" else model.generator.start[1]
-    assert first == start
+    first = {
+        "dcgan": lambda network: network.layers[0].kernel_size[0],
+        "resnet": lambda network: network.start[1],
+        "r3gan": lambda network: network.basis.shape[1],
+    }
+    assert first[networks](model.generator) == start
     images = model.sample(Noise(torch.arange(2)))
     assert images.shape == (2, 3, size, size)
     assert model.discriminator(images).shape == (2,)

@@ -25,6 +25,15 @@ WGAN_GP = {
     "generator": {"class": "resnet.Generator", "channels": 8},
     "discriminator": {"class": "resnet.Discriminator", "channels": 8},
 }
+R3GAN = {
+    "class": "gan.GAN",
+    "objective": "relativistic",
+    "penalty": {"name": "r1+r2", "gamma": 0.05},
+    "penalty_decay_steps": 10,
+    "latent_size": 8,
+    "generator": {"class": "r3gan.Generator", "channels": 8, "blocks": 1},
+    "discriminator": {"class": "r3gan.Discriminator", "channels": 8, "blocks": 1},
+}
 VAE = {"class": "vae.VAE", "latent_size": 4, "channels": 8}
 AUTOENCODER = VAE | {"deterministic": True, "kl_weight": 0, "priors": ["gaussian"]}
 DDPM = {
@@ -72,6 +81,7 @@ MODELS = {
     "gan": GAN,
     "lsgan-r1": GAN | {"objective": "lsgan", "penalty": "r1"},
     "wgan-gp": WGAN_GP,
+    "r3gan": R3GAN,
     "vae": VAE,
     "autoencoder": AUTOENCODER,
     "ddpm": DDPM,
