@@ -28,6 +28,7 @@ from genbench.machine.command_line import run
 from genbench.mappings import Keys
 from genbench.metrics import METRICS, EvaluationOptions
 from genbench.models.diffusion import Diffusion
+from genbench.processes.ada import AUGMENTATIONS
 from genbench.processes.adversarial import PENALTIES
 from genbench.processes.degradations import DEGRADATIONS
 from genbench.processes.samplers import SAMPLERS
@@ -267,6 +268,7 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "spacings": all_spacings,
     "time samplers": lambda: named(TIME_SAMPLERS),
     "penalties": lambda: named(PENALTIES),
+    "augmentations": lambda: named(AUGMENTATIONS),
     "degradations": lambda: named(DEGRADATIONS),
     "data sets": lambda: named(SOURCES),
     "formats": lambda: named(FORMATS),

@@ -22,6 +22,7 @@ from genbench.importing import FORMATS
 from genbench.mappings import Keys
 from genbench.metrics import METRICS, EvaluationOptions
 from genbench.models import Model
+from genbench.processes.ada import AUGMENTATIONS
 from genbench.processes.adversarial import PENALTIES
 from genbench.processes.degradations import DEGRADATIONS
 from genbench.processes.schedule import SCHEDULES
@@ -40,6 +41,7 @@ CHOICES: dict[str, Mapping[str, Callable[..., Any]]] = {
     "schedule": SCHEDULES,
     "time_sampler": TIME_SAMPLERS,
     "penalty": PENALTIES,
+    "augment": AUGMENTATIONS,
     "degradation": DEGRADATIONS,
 }
 OWN_CODE = {"type": "string", "pattern": r"\.py:"}

@@ -16,24 +16,28 @@ from torch.nn import functional as F
 
 from genbench.errors import InputError, place
 from genbench.models import Batch, Model
+from genbench.processes.ada import AUGMENTATIONS
 from genbench.processes.adversarial import OBJECTIVES, PENALTIES
 from genbench.processes.densities import great_circles, latent_plane
+from genbench.processes.diffaugment import Augmentation
 from genbench.processes.noise import Noise
 from genbench.ranges import Count, Share, Steps, StepsOrZero
 from genbench.schema import choose, construct
-from genbench.tensors import Images, Labels, Latents, Scalar
+from genbench.tensors import Images, Labels, Latents, Logits, Scalar
 
 
 class GAN(Model):
     """z ~ N(0, I), x = G(z). The discriminator moves every step, the generator every `n_critic` steps.
 
-    generator: The network that draws, a class of `dcgan`, `resnet` or `r3gan`.
+    generator: The network that draws, a class of `dcgan`, `resnet`, `sngan` or `r3gan`.
     discriminator: The network that distinguishes real images from drawn ones; null for a model that is only sampled.
     latent_size: Numbers in a latent z.
     objective: What discriminator and generator minimise.
     penalty: Keeps the discriminator's gradient small: a name, or a mapping with `name` and its options, see below.
     penalty_decay_steps: Iterations over which the penalty's weight falls, along half a cosine; 0 keeps it.
     penalty_final: Share of the weight that is left then.
+    augment: What the discriminator is shown in the place of images, real and drawn, also in penalties: a name, or a
+        mapping with `name` and its options, see below. Gradients flow through to the generator.
     n_critic: Steps of the discriminator for each step of the generator.
     image_size: The networks' own, a multiple of the data's: images are brought to it bilinearly for training, and
         samples are averaged over squares of pixels (a box filter) on the way back.
@@ -56,10 +60,11 @@ class GAN(Model):
         generator: Mapping[str, Any],
         discriminator: Mapping[str, Any] | None,
         latent_size: Count = 100,
-        objective: Literal["gan", "lsgan", "wgan", "relativistic"] = "gan",
+        objective: Literal["gan", "lsgan", "wgan", "hinge", "relativistic"] = "gan",
         penalty: str | Mapping[str, Any] | None = None,
         penalty_decay_steps: StepsOrZero = 0,
         penalty_final: Share = 0.1,
+        augment: str | Mapping[str, Any] | None = None,
         n_critic: Steps = 1,
         image_size: Count | None = None,
     ) -> None:
@@ -92,6 +97,12 @@ class GAN(Model):
         if discriminator is not None:
             with place("discriminator"):
                 self.discriminator = construct(networks, discriminator, **given)
+        self.augment: Augmentation | None = None
+        if augment is not None:
+            with place("augment"):
+                self.augment = choose(AUGMENTATIONS, augment)()
+                if not isinstance(self.augment, Augmentation):
+                    raise InputError(f"found {type(self.augment).__name__}, expected an Augmentation")
 
     def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Scalar]]:
         discriminator = self.discriminator
@@ -100,22 +111,28 @@ class GAN(Model):
         real = batch.x0
         if self.image_size is not None:
             real = F.interpolate(real, size=(self.image_size, self.image_size), mode="bilinear")
+
+        def judge(x: Images) -> Logits:
+            return discriminator(x if self.augment is None else self.augment(x, batch.noise))
+
         with torch.no_grad():
             fake = self.generator(batch.noise.normal(self.latent_size))
-        real_logits, fake_logits = discriminator(real), discriminator(fake)
+        real_logits, fake_logits = judge(real), judge(fake)
         loss = self.objective.discriminator_loss(real_logits, fake_logits)
         if self.penalty is not None:
-            penalty = self.penalty(discriminator, real, fake, batch.noise) * self.penalty_share(step)
+            penalty = self.penalty(judge, real, fake, batch.noise) * self.penalty_share(step)
             batch.metrics["penalty"] = penalty.detach()
             loss = loss + penalty
+        if self.augment is not None:
+            batch.metrics |= self.augment.observe(batch.gather(real_logits.detach()))
         yield "discriminator", loss
 
         if (step + 1) % self.n_critic == 0:
             if self.objective.relativistic:  # by the discriminator as it is now
                 with torch.no_grad():
-                    real_logits = discriminator(real)
+                    real_logits = judge(real)
             fake = self.generator(batch.noise.normal(self.latent_size))
-            yield "generator", self.objective.generator_loss(real_logits, discriminator(fake))
+            yield "generator", self.objective.generator_loss(real_logits, judge(fake))
 
     def penalty_share(self, step: int) -> float:
         """What is left of the penalty's weight at `step`."""

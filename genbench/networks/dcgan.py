@@ -7,6 +7,7 @@ side is halved while it is even and above 7, so 64 and 32 start from 4x4, and 28
 from torch import nn
 
 from genbench.networks.layers import halvings
+from genbench.networks.spectral import normalise_spectrally
 from genbench.ranges import Count
 from genbench.tensors import Images, Latents, Logits
 
@@ -49,21 +50,25 @@ class Discriminator(nn.Module):
     """Images (N, C, H, W) to logits (N,).
 
     channels: Width of the first layer; each stage is twice as wide as the one before.
+    spectral_norm: The largest singular value of each layer's weights is 1; it takes the place of batch normalisation.
     """
 
-    def __init__(self, *, image_shape: tuple[int, int, int], channels: Count = 64) -> None:
+    def __init__(self, *, image_shape: tuple[int, int, int], channels: Count = 64, spectral_norm: bool = False) -> None:
         super().__init__()
         image_channels, size, _ = image_shape
         stages = halvings(size, smallest=7)
         layers: list[nn.Module] = [nn.Conv2d(image_channels, channels, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True)]
         width = channels
         for _ in range(stages - 1):
-            layers += [nn.Conv2d(width, 2 * width, 4, 2, 1, bias=False), nn.BatchNorm2d(2 * width)]
+            layers += [nn.Conv2d(width, 2 * width, 4, 2, 1, bias=spectral_norm)]
+            layers += [] if spectral_norm else [nn.BatchNorm2d(2 * width)]
             layers += [nn.LeakyReLU(0.2, True)]
             width *= 2
-        layers += [nn.Conv2d(width, 1, size >> stages, 1, 0, bias=False)]
+        layers += [nn.Conv2d(width, 1, size >> stages, 1, 0, bias=spectral_norm)]
         self.layers = nn.Sequential(*layers)
         self.apply(_initialise)
+        if spectral_norm:
+            normalise_spectrally(self)
 
     def forward(self, x: Images) -> Logits:
         return self.layers(x).view(len(x))

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from genbench.networks.layers import halvings
+from genbench.networks.spectral import normalise_spectrally
 from genbench.ranges import Count
 from genbench.tensors import Images, Latents, Logits
 
@@ -71,15 +72,20 @@ class Discriminator(nn.Module):
     """Images (N, C, H, W) to logits (N,): halved down to at most 8x8, then two plain blocks and a sum over space.
 
     channels: Width of all layers.
+    spectral_norm: The largest singular value of each layer's weights is 1.
     """
 
-    def __init__(self, *, image_shape: tuple[int, int, int], channels: Count = 128) -> None:
+    def __init__(
+        self, *, image_shape: tuple[int, int, int], channels: Count = 128, spectral_norm: bool = False
+    ) -> None:
         super().__init__()
         image_channels, size, _ = image_shape
         stages = halvings(size, smallest=8)
         blocks = [Block(image_channels if i == 0 else channels, channels, down=True) for i in range(stages)]
         self.blocks = nn.Sequential(*blocks, Block(channels, channels, False), Block(channels, channels, False))
         self.linear = nn.Linear(channels, 1)
+        if spectral_norm:
+            normalise_spectrally(self)
 
     def forward(self, x: Images) -> Logits:
         return self.linear(F.relu(self.blocks(x)).sum(dim=(2, 3))).squeeze(1)

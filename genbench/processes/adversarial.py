@@ -45,6 +45,12 @@ wgan = Objective(
     generator_loss=lambda real_logits, fake_logits: -fake_logits.mean(),
 )
 
+# Lim and Ye 2017 (arXiv 1705.02894), as SNGAN has it: nothing is gained by D above 1 for real, below -1 for fake.
+hinge = Objective(
+    discriminator_loss=lambda real_logits, fake_logits: F.relu(1 - real_logits).mean() + F.relu(1 + fake_logits).mean(),
+    generator_loss=lambda real_logits, fake_logits: -fake_logits.mean(),
+)
+
 # Jolicoeur-Martineau 2018 (arXiv 1807.00734), RpGAN: each real image is to look more real than the drawn one beside it.
 relativistic = Objective(
     discriminator_loss=lambda real_logits, fake_logits: F.softplus(fake_logits - real_logits).mean(),
@@ -104,5 +110,11 @@ def r1_r2_penalty(
     return at_real + at_fake
 
 
-OBJECTIVES: dict[str, Objective] = {"gan": gan, "lsgan": lsgan, "wgan": wgan, "relativistic": relativistic}
+OBJECTIVES: dict[str, Objective] = {
+    "gan": gan,
+    "lsgan": lsgan,
+    "wgan": wgan,
+    "hinge": hinge,
+    "relativistic": relativistic,
+}
 PENALTIES: dict[str, Callable[..., Scalar]] = {"gp": gradient_penalty, "r1": r1_penalty, "r1+r2": r1_r2_penalty}

@@ -75,32 +75,36 @@ def transformed(x0: Images, how: Transformation) -> Images:
     x0 = torch.where(how.flip_x[:, None, None, None] == 1, x0.flip(3), x0)
     x0 = torch.where(how.flip_y[:, None, None, None] == 1, x0.flip(2), x0)
     with torch.autocast("cpu" if x0.device.type == "meta" else x0.device.type, enabled=False):
-        return _warped(x0, *_inverse(how, x0.shape[3], x0.shape[2]))
+        return warped(x0, *inverse(how, x0.shape[3], x0.shape[2]))
 
 
-def _rotation(angle: PerImage) -> Tensor:
+def rotation(angle: PerImage) -> Tensor:
     """(N, 2, 2)."""
     cos, sin = angle.cos(), angle.sin()
     return torch.stack([torch.stack([cos, -sin], dim=1), torch.stack([sin, cos], dim=1)], dim=1)
 
 
-def _inverse(how: Transformation, width: int, height: int) -> tuple[Tensor, Tensor]:
+def inverse(how: Transformation, width: int, height: int) -> tuple[Tensor, Tensor]:
     """From a place in the new image to its source: the place, less a shift (N, 2), times a matrix (N, 2, 2)."""
     factor, stretch = torch.exp2(-0.2 * how.scale), torch.exp2(0.2 * how.stretch)
     squeezed = torch.diag_embed(torch.stack([1 / stretch, stretch], dim=1))
-    matrix = _rotation(how.angle) @ _rotation(-how.direction) @ squeezed @ _rotation(how.direction)
+    matrix = rotation(how.angle) @ rotation(-how.direction) @ squeezed @ rotation(how.direction)
     return factor[:, None, None] * matrix, torch.stack([how.shift_x * width / 8, how.shift_y * height / 8], dim=1)
 
 
-def _warped(x0: Images, matrix: Tensor, shift: Tensor) -> Images:
-    """Images (N, C, H, W) whose pixel at p, counted from the middle, is that of x0 at matrix (p - shift)."""
+def warped(x0: Images, matrix: Tensor, shift: Tensor, offset: Tensor | None = None) -> Images:
+    """Images (N, C, H, W) whose pixel at p, counted from the middle, is that of x0 at matrix (p - shift) + offset.
+
+    matrix: (N, 2, 2). shift, offset: (N, 2), in pixels.
+    """
     _, channels, height, width = x0.shape
     middle = torch.tensor([(width - 1) / 2, (height - 1) / 2], device=x0.device)
 
     def source(x: Tensor, y: Tensor) -> Tensor:
         """Where pixels x (H', W') and y (H', W') of the new images come from: (N, H', W', 2)."""
         places = (torch.stack([x, y], dim=-1) - middle).flatten(0, 1) - shift[:, None]
-        return (places @ matrix.mT).unflatten(1, x.shape) + middle
+        found = (places @ matrix.mT).unflatten(1, x.shape) + middle
+        return found if offset is None else found + offset[:, None, None]
 
     # At twice the size, pixel i of an image lies at 2 i. The filter on the way back sees REACH pixels on each side.
     grids = [torch.arange(2 * (side + 2 * REACH), device=x0.device) / 2 - REACH for side in (height, width)]

@@ -12,6 +12,7 @@ from entries import IMAGE_SHAPE, MODELS
 
 from genbench.errors import InputError
 from genbench.models import Batch, build
+from genbench.processes.ada import AUGMENTATIONS
 from genbench.processes.adversarial import PENALTIES
 from genbench.processes.degradations import DEGRADATIONS
 from genbench.processes.noise import Noise
@@ -23,6 +24,7 @@ from genbench.suites.entries import check_idle
 TABLES: Mapping[str, Mapping[str, Any]] = {
     "schedule": SCHEDULES,
     "penalty": PENALTIES,
+    "augment": AUGMENTATIONS,
     "degradation": DEGRADATIONS,
 }
 FILLED = {"image_shape", "out_features", "in_channels", "out_channels"}  # not by the user
@@ -61,7 +63,7 @@ def parts_of(entry: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[t
         yield path, find_class(f"genbench.{package}", entry["class"])
     for key, value in entry.items():
         name = value.get("name") if isinstance(value, Mapping) else value
-        if key in TABLES and name:
+        if key in TABLES and isinstance(name, str):
             yield (*path, key), TABLES[key][name]
         elif isinstance(value, Mapping):
             yield from parts_of(value, (*path, key))

@@ -379,7 +379,7 @@ def test_unet_equals_diffusers_weight_for_weight(name: str) -> None:
         ({"class": "vae.VAE", "deterministic": True}, "expected kl_weight 0 and priors out of 'gaussian', 'mixture'"),
         (
             MODELS["gan"] | {"objective": "wgann"},
-            "key 'objective': found 'wgann', expected one of 'gan', 'lsgan', 'wgan', 'relativistic'",
+            "key 'objective': found 'wgann', expected one of 'gan', 'lsgan', 'wgan', 'hinge', 'relativistic'",
         ),
         (MODELS["gan"] | {"image_size": 37}, "key 'image_size': found 37, expected a multiple"),
         (MODELS["gan"] | {"penalty": "gpp"}, r"penalty: name: found 'gpp'"),

@@ -15,6 +15,7 @@ from genbench.importing import FORMATS
 from genbench.mappings import Keys
 from genbench.metrics import EvaluationOptions
 from genbench.models.diffusion import Diffusion
+from genbench.processes.ada import AUGMENTATIONS
 from genbench.processes.adversarial import PENALTIES
 from genbench.processes.degradations import DEGRADATIONS
 from genbench.processes.samplers import SAMPLERS
@@ -49,7 +50,7 @@ def signatures() -> dict[str, tuple[Callable[..., Any], tuple[str, ...]]]:
         found |= {f"{name}: {method}": (function, ()) for method, function in model.methods.items()}
     found |= {name: (network, FILLED) for name, network in classes(networks, torch.nn.Module).items()}
     tables: list[Mapping[str, Callable[..., Any]]] = [
-        SOURCES, FORMATS, SAMPLERS, SCHEDULES, TIME_SAMPLERS, PENALTIES, DEGRADATIONS
+        SOURCES, FORMATS, SAMPLERS, SCHEDULES, TIME_SAMPLERS, PENALTIES, AUGMENTATIONS, DEGRADATIONS
     ]  # fmt: skip
     for table in tables:
         found |= {name: (function, ()) for name, function in table.items()}

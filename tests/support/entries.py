@@ -34,6 +34,12 @@ R3GAN = {
     "generator": {"class": "r3gan.Generator", "channels": 8, "blocks": 1},
     "discriminator": {"class": "r3gan.Discriminator", "channels": 8, "blocks": 1},
 }
+SNGAN = GAN | {
+    "objective": "hinge",
+    "augment": "diffaugment",
+    "n_critic": 2,
+    "discriminator": GAN["discriminator"] | {"spectral_norm": True},
+}
 VAE = {"class": "vae.VAE", "latent_size": 4, "channels": 8}
 AUTOENCODER = VAE | {"deterministic": True, "kl_weight": 0, "priors": ["gaussian"]}
 DDPM = {
@@ -82,6 +88,8 @@ MODELS = {
     "lsgan-r1": GAN | {"objective": "lsgan", "penalty": "r1"},
     "wgan-gp": WGAN_GP,
     "r3gan": R3GAN,
+    "sngan": SNGAN,
+    "gan-ada": GAN | {"penalty": "r1", "augment": {"name": "ada", "initial": 0.5, "kimg": 1.0, "interval": 2}},
     "vae": VAE,
     "autoencoder": AUTOENCODER,
     "ddpm": DDPM,

@@ -49,6 +49,12 @@ def test_relativistic_losses_compare_pair_by_pair() -> None:
     torch.testing.assert_close(objective.generator_loss(real + 7, fake + 7), objective.generator_loss(real, fake))
 
 
+def test_hinge_has_its_values() -> None:
+    real, fake = torch.tensor([0.25, 3.0]), torch.tensor([-2.0, 0.5])
+    assert OBJECTIVES["hinge"].discriminator_loss(real, fake) == pytest.approx(0.75 / 2 + 1.5 / 2)
+    assert OBJECTIVES["hinge"].generator_loss(real, fake) == pytest.approx(0.75)
+
+
 def test_gradient_penalty_of_a_linear_critic() -> None:
     real, fake = torch.randn(5, 3, 8, 8), torch.randn(5, 3, 8, 8)
     found = gradient_penalty(linear_critic, real, fake, Noise(torch.arange(5)), weight=10.0)
