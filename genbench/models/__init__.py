@@ -40,6 +40,8 @@ class Batch:
 class Learner(nn.Module, ABC):
     """What the trainer trains: it says what to minimise, submodule by submodule."""
 
+    training_steps: int = 0  # iterations of its training, once there is a trainer, which states them
+
     @abstractmethod
     def losses(self, batch: Any, step: int) -> Iterator[tuple[str, Scalar]]:
         """Yield (name of a submodule, its loss) in turn; the trainer updates that submodule before it asks again.

@@ -19,16 +19,19 @@ from genbench.networks.biggan import GAIN, Block, Pyramid, averaged, check_sides
 from genbench.networks.layers import GroupNorm
 from genbench.networks.resampling import Resample, upsample
 from genbench.networks.unet import attention_sides, check_embedding, idle_sides, sinusoidal_embedding
-from genbench.ranges import Count, CountOrZero, ShareBelowOne
+from genbench.ranges import Count, CountOrZero, Positive, ShareBelowOne
 from genbench.tensors import Images, Outputs, PerImage
 
 
 class FourierEmbedding(nn.Module):
-    """Sines and cosines of t (N,) at size / 2 random frequencies, which never change: (N, size), float32."""
+    """Sines and cosines of t (N,) at size / 2 random frequencies, which never change: (N, size), float32.
 
-    def __init__(self, size: int) -> None:
+    scale: Standard deviation of the frequencies.
+    """
+
+    def __init__(self, size: int, scale: float) -> None:
         super().__init__()
-        self.register_buffer("frequencies", 16 * torch.randn(size // 2))
+        self.register_buffer("frequencies", scale * torch.randn(size // 2))
         self.frequencies: Tensor
 
     def forward(self, t: PerImage) -> Tensor:
@@ -60,6 +63,8 @@ class SongUNet(nn.Module):
     where there are none; likewise the augmentation `augment` (N, augment_size), see models/edm.py.
 
     embedding: Frequencies in the embedding of t: "positional" has fixed ones, "fourier" random ones, twice as many.
+    fourier_scale: Standard deviation of the random frequencies: the smaller it is, the less the network makes of small
+        differences of t.
     encoder: What the encoder is given at lower resolutions: "standard" nothing but features, "residual" the image, too,
         smoothed and carried down by convolutions.
     decoder: What is the output: "standard" that of the highest resolution, "skip" the sum of one for each resolution.
@@ -80,6 +85,7 @@ class SongUNet(nn.Module):
         *,
         image_shape: tuple[int, int, int],
         embedding: Literal["positional", "fourier"] = "positional",
+        fourier_scale: Positive = 16.0,
         encoder: Literal["standard", "residual"] = "standard",
         decoder: Literal["standard", "skip"] = "standard",
         resample_filter: Sequence[Count] = (1, 1),
@@ -109,6 +115,8 @@ class SongUNet(nn.Module):
         if len(sides) == 1:
             keys = ("encoder", "decoder", "resample_filter")
             self.idle |= dict.fromkeys(keys, "does nothing in a network of one level")
+        if embedding == "positional":
+            self.idle["fourier_scale"] = "does nothing beside embedding: positional"
         noise_size, time_size = channels * (2 if embedding == "fourier" else 1), 4 * channels
 
         def block(in_channels: int, out_channels: int, resample: Resample = None, attention: bool = False) -> Block:
@@ -122,7 +130,8 @@ class SongUNet(nn.Module):
                 attention=attention,
             )
 
-        self.embedding = FourierEmbedding(noise_size) if embedding == "fourier" else PositionalEmbedding(noise_size)
+        fourier = embedding == "fourier"
+        self.embedding = FourierEmbedding(noise_size, fourier_scale) if fourier else PositionalEmbedding(noise_size)
         self.label_embedding = averaged(nn.Linear(num_classes, noise_size)) if num_classes else None
         self.augment_embedding = averaged(nn.Linear(augment_size, noise_size, bias=False)) if augment_size else None
         self.time_mlp = nn.Sequential(

@@ -31,7 +31,8 @@ from genbench.schema import check_arguments
 class OptimizerConfig:
     """The optimizer of a submodule and its learning rate. Times are iterations of the trainer.
 
-    algorithm: Adam, Adam with decoupled weight decay, or stochastic gradient descent.
+    algorithm: Adam, Adam with decoupled weight decay, rectified Adam (Liu et al. 2020, arXiv 1908.03265), or stochastic
+        gradient descent.
     lr: Learning rate.
     betas: Decay rates of Adam's averages; the first is the momentum of `sgd`.
     eps: Added to the denominator of Adam's step.
@@ -42,7 +43,7 @@ class OptimizerConfig:
     final_lr: Learning rate at the end of the decay.
     """
 
-    algorithm: Literal["adam", "adamw", "sgd"] = "adam"
+    algorithm: Literal["adam", "adamw", "radam", "sgd"] = "adam"
     lr: NotNegative = 2e-4
     betas: tuple[ShareBelowOne, ShareBelowOne] = (0.9, 0.999)
     eps: Epsilon = 1e-8
@@ -85,6 +86,9 @@ class OptimizerConfig:
         options: dict[str, Any] = {"lr": self.lr, "weight_decay": self.weight_decay}
         if self.algorithm == "sgd":
             return torch.optim.SGD(parameters, momentum=self.betas[0], **options)
+        if self.algorithm == "radam":  # which has no fused form; captured steps need not wait for the GPU
+            on_gpu = parameters[0].is_cuda
+            return torch.optim.RAdam(parameters, betas=self.betas, eps=self.eps, capturable=on_gpu, **options)
         algorithm = torch.optim.AdamW if self.algorithm == "adamw" else torch.optim.Adam
         return algorithm(parameters, betas=self.betas, eps=self.eps, fused=True, **options)
 

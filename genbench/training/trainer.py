@@ -52,6 +52,7 @@ class Trainer(Generic[L]):
         config = config.in_precision(native_precision(device))
         self.model, self.config, self.batches, self.seed, self.device = model, config, batches, seed, device
         self.team, self.step = team, 0
+        model.training_steps = config.num_steps
         self.autocast = _precision(config, device)
         self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "fp16")
         self.optimizers: dict[str, torch.optim.Optimizer] = {}

@@ -176,6 +176,31 @@ def test_optimizers_differ_by_submodule_and_gradients_are_clipped() -> None:
     assert 0 < moved["discriminator"] ** 0.5 <= 0.1 * 0.5 * 1.001
 
 
+def test_rectified_adam_begins_like_momentum_and_goes_on_bitwise() -> None:
+    """Its first five steps are not divided by the root of the second moment, whose variance is too large by then."""
+    images, labels = blobs(64)
+    options = {"algorithm": "radam", "lr": 1e-4, "betas": [0.0, 0.9]}
+    config = TrainConfig(steps=9, batch_size=8, optimizer=options)
+
+    def trainer() -> Trainer:
+        torch.manual_seed(0)
+        return Trainer(build(VAE, IMAGE_SHAPE), config, Batches(images, labels, 0, config, CPU), 0, CPU)
+
+    whole, first, rest = trainer(), trainer(), trainer()
+    assert whole.model.training_steps == 9
+    before = {parameter: parameter.detach().clone() for parameter in whole.model.parameters()}
+    whole.advance()
+    for parameter, state in whole.optimizers["autoencoder"].state.items():
+        torch.testing.assert_close(parameter.detach(), before[parameter] - 1e-4 * state["exp_avg"])
+    for _ in range(3):
+        first.advance()
+    rest.restore(*first.state())
+    for part, steps in ((whole, 8), (rest, 6)):
+        for _ in range(steps):
+            part.advance()
+    assert equal(whole.model.state_dict(), rest.model.state_dict())
+
+
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_autocast_trains(precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, bf16=True, fp16=True)
