@@ -19,6 +19,7 @@ CAPTIONS = {  # of the pictures that models draw of themselves, by name
     "interpolation": "From one image to another, in each row, by way of the latents between theirs",
     "latent_plane": "The first two latent dimensions over a 10×10 grid in [-1, 1], the others 0",
     "denoising": "From noise to images: a sample in each row, seen after every tenth of the way",
+    "one_step": "Held-out images with noise of ten levels, and below each what the model makes of it in one step",
     "inversion": "Held-out images, led to noise by DDIM backwards, and in each row back again",
     "refinement": "Images of the first stage, and below each what the second makes of it",
     "restoration": "Held-out images in a row each: degraded step by step, and restored again",

@@ -83,6 +83,7 @@ COLD = {
 }
 FLOW = {"class": "flow.Flow", "matched": 4, "velocity": DDPM["denoiser"] | {"dropout": 0.0}}
 EDM = {"class": "edm.EDM", "denoiser": DDPM["denoiser"] | {"dropout": 0.0}}
+CONSISTENCY = {"class": "consistency.Consistency", "denoiser": DDPM["denoiser"] | {"dropout": 0.0}}
 MODELS = {
     "gan": GAN,
     "lsgan-r1": GAN | {"objective": "lsgan", "penalty": "r1"},
@@ -97,6 +98,7 @@ MODELS = {
     "cold": COLD,
     "flow": FLOW,
     "edm": EDM | {"augment": 0.2},
+    "consistency": CONSISTENCY,
 }
 # A suite but for its models.
 SUITE = {

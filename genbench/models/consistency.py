@@ -1,0 +1,170 @@
+"""Consistency models (Song et al. 2023, arXiv 2303.01469), trained from scratch by the improved recipe (Song & Dhariwal
+2023, "Improved techniques for training consistency models", arXiv 2310.14189).
+
+The ODE of EDM leads every x at noise level sigma to one image, the origin of its path. A network learns to give this
+origin in one step: f(x; sigma) = c_skip x + c_out F(c_in x; c_noise), which is x itself at the lowest level. Of one
+image with one noise, at two neighbouring levels, it is to make the same: what it makes of the lower level is the target
+of the higher one. The levels begin few and far apart, which is quick, and become twice as many again and again, which
+is exact.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from genbench.errors import InputError, place
+from genbench.models import Batch, Model
+from genbench.processes.noise import Noise
+from genbench.ranges import Count, Factor, Positive
+from genbench.schema import construct
+from genbench.tensors import Images, Labels, PerImage, Scalar, float64_device, in_float64
+
+
+class Consistency(Model):
+    """The distance of f at two neighbouring levels of noise, divided by their difference.
+
+    The distance is the pseudo-Huber metric sqrt(|a - b|^2 + c^2) - c. The target has no gradient, and the dropout of
+    the other pass. After each K / (log2(intervals_end / intervals_start) + 1) of K iterations there are twice as many
+    intervals between levels.
+
+    denoiser: The network F, a class of `songunet` or `unet`; as its time it is given ln(sigma) / 4.
+    sigma_data: Standard deviation of the images' values, of which c_skip, c_in and c_out are made.
+    sigma_min: Lowest level of noise, at which f(x) = x.
+    sigma_max: Highest level, from which samples start.
+    rho: Levels are evenly spaced in sigma^(1 / rho).
+    p_mean: Mean of ln(sigma) while training: levels are drawn by how much of a normal distribution lies below them.
+    p_std: Standard deviation of ln(sigma) while training.
+    intervals_start: Intervals between levels as training begins, the paper's s_0.
+    intervals_end: Intervals between levels as it ends, the paper's s_1.
+    huber: c of the distance is this number times the square root of the number of an image's values.
+    """
+
+    family = "Consistency model"
+    about = (
+        "A network learns to make the same image of a picture with more and with a little less noise, down to none. "
+        "So it leads pure noise to an image in one step; a second step with new noise adds detail."
+    )
+    paper = "Song & Dhariwal 2023, arXiv 2310.14189"
+    network = "denoiser"
+    pictures: ClassVar[tuple[str, ...]] = ("one_step",)
+
+    def __init__(
+        self,
+        *,
+        image_shape: tuple[int, int, int],
+        denoiser: Mapping[str, Any],
+        sigma_data: Positive = 0.5,
+        sigma_min: Positive = 0.002,
+        sigma_max: Positive = 80.0,
+        rho: Positive = 7.0,
+        p_mean: Factor = -1.1,
+        p_std: Positive = 2.0,
+        intervals_start: Count = 10,
+        intervals_end: Count = 1280,
+        huber: Positive = 0.00054,
+    ) -> None:
+        super().__init__()
+        if sigma_min >= sigma_max:
+            raise InputError(f"key 'sigma_min': found {sigma_min}, expected less than sigma_max {sigma_max}")
+        if intervals_end < intervals_start:
+            raise InputError(
+                f"key 'intervals_end': found {intervals_end}, expected at least intervals_start {intervals_start}"
+            )
+        self.sigma_data, self.sigma_min, self.sigma_max, self.rho = sigma_data, sigma_min, sigma_max, rho
+        self.p_mean, self.p_std = p_mean, p_std
+        self.intervals_start, self.intervals_end = intervals_start, intervals_end
+        self.c = huber * math.sqrt(math.prod(image_shape))
+        with place("denoiser"):
+            self.denoiser = construct("genbench.networks", denoiser, image_shape=image_shape)
+
+    # --- Training -----------------------------------------------------------------------------------------------------
+
+    def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Scalar]]:
+        below, sigma = self.draw_levels(batch.noise, self.intervals(step))
+        eps = batch.noise.normal(*batch.x0.shape[1:])
+        # Dropout is to hide the same in both passes, on any device. The first pass has the gradient: autocast keeps the
+        # weights that it has shortened, and those of a pass without one would have none.
+        dropout = int(torch.randint(2**63 - 1, (), device="cpu"))
+        torch.manual_seed(dropout)
+        x0_hat = self.origin(batch.x0 + sigma[:, None, None, None] * eps, sigma)
+        torch.manual_seed(dropout)
+        with torch.no_grad():
+            target = self.origin(batch.x0 + below[:, None, None, None] * eps, below)
+        squares = (x0_hat - target).square().flatten(1).sum(1)
+        distance = (squares + self.c**2).sqrt() - self.c
+        yield "denoiser", (distance / (sigma - below)).mean()
+
+    def intervals(self, step: int) -> int:
+        """How many intervals there are between levels at a step of the training: the paper's N(k) - 1."""
+        doublings = math.log2(self.intervals_end // self.intervals_start)
+        every = max(1, int(self.training_steps / (doublings + 1)))
+        return min(self.intervals_start * 2 ** min(step // every, math.ceil(doublings)), self.intervals_end)
+
+    def levels(self, intervals: int) -> Tensor:
+        """(intervals + 1,) from sigma_min to sigma_max, float64, on the CPU."""
+        ends = (self.sigma_min ** (1 / self.rho), self.sigma_max ** (1 / self.rho))
+        return torch.linspace(*ends, intervals + 1, dtype=torch.float64, device="cpu") ** self.rho
+
+    def draw_levels(self, noise: Noise, intervals: int) -> tuple[PerImage, PerImage]:
+        """The lower and the upper end of an interval for each image, by the share that it has of N(p_mean, p_std^2)."""
+        levels = self.levels(intervals)
+        shares = torch.special.ndtr((levels.log() - self.p_mean) / self.p_std)
+        inner = ((shares[1:-1] - shares[0]) / (shares[-1] - shares[0])).to(float64_device(noise.device))
+        index = torch.searchsorted(inner, in_float64(noise.uniform()), right=True).to(noise.device)
+        levels = levels.float().to(noise.device)
+        return levels[index], levels[index + 1]
+
+    def origin(self, x: Images, sigma: PerImage) -> Images:
+        """f(x; sigma), float32: x itself at sigma_min."""
+        level = sigma[:, None, None, None]
+        total = (level**2 + self.sigma_data**2).sqrt()
+        above = level - self.sigma_min
+        c_skip = self.sigma_data**2 / (above**2 + self.sigma_data**2)
+        answer = self.denoiser(x / total, sigma.log() / 4).float()
+        return c_skip * x + above * self.sigma_data / total * answer
+
+    # --- Sampling -----------------------------------------------------------------------------------------------------
+
+    def sample(self, noise: Noise, y: Labels | None = None, *, sigmas: Sequence[Positive] = ()) -> Images:
+        """One step, and one more for each of `sigmas`, which adds new noise first: algorithm 1 of arXiv 2303.01469.
+
+        sigmas: Levels of noise, falling, between sigma_max and sigma_min.
+        """
+        x0 = self._step(self.sigma_max * noise.normal(*self.image_shape), self.sigma_max)
+        for sigma in sigmas:
+            fresh = math.sqrt(sigma**2 - self.sigma_min**2) * noise.normal(*self.image_shape)
+            x0 = self._step(x0 + fresh, sigma)
+        return x0
+
+    def _step(self, x: Images, sigma: float) -> Images:
+        return self.origin(x, torch.full((len(x),), sigma, device=x.device))
+
+    def check_sampler(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        checked = super().check_sampler(options)
+        levels = [self.sigma_max, *checked.get("sigmas", ()), self.sigma_min]
+        if any(below >= sigma for sigma, below in pairwise(levels)):
+            raise InputError(
+                f"key 'sigmas': found {list(checked['sigmas'])}, expected levels that fall from below sigma_max "
+                f"{self.sigma_max} to above sigma_min {self.sigma_min}"
+            )
+        return checked
+
+    def describe_walk(self, options: Mapping[str, Any]) -> dict[str, Any] | None:
+        return {"steps": 1 + len(options.get("sigmas", ()))}
+
+    def one_step(self, batch: Batch) -> Tensor:
+        """Five held-out images with noise of ten levels, a row each; below each what one step makes of it.
+
+        Images with noise are shown at the variance of those without.
+        """
+        rows = []
+        for x0, eps in zip(batch.x0[:5], batch.noise.normal(*self.image_shape)[:5], strict=True):
+            sigma = self.levels(9).float().to(x0.device)
+            x = x0 + sigma[:, None, None, None] * eps
+            scale = self.sigma_data / (sigma**2 + self.sigma_data**2).sqrt()
+            rows += [scale[:, None, None, None] * x, self.origin(x, sigma)]
+        return torch.cat(rows).clamp(-1, 1)
