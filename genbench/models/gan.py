@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from genbench.errors import InputError, place
 from genbench.models import Batch, Model
 from genbench.processes.ada import AUGMENTATIONS
-from genbench.processes.adversarial import OBJECTIVES, PENALTIES
+from genbench.processes.adversarial import OBJECTIVES, PENALTIES, r1_r2_penalty, remembered
 from genbench.processes.densities import great_circles, latent_plane
 from genbench.processes.diffaugment import Augmentation
 from genbench.processes.noise import Noise
@@ -117,10 +117,14 @@ class GAN(Model):
 
         with torch.no_grad():
             fake = self.generator(batch.noise.normal(self.latent_size))
+        at_these = getattr(self.penalty, "func", None) is r1_r2_penalty  # the very images whose logits are known
+        if at_these:
+            real, fake = real.detach().requires_grad_(), fake.requires_grad_()
         real_logits, fake_logits = judge(real), judge(fake)
         loss = self.objective.discriminator_loss(real_logits, fake_logits)
         if self.penalty is not None:
-            penalty = self.penalty(judge, real, fake, batch.noise) * self.penalty_share(step)
+            known = [(real, real_logits), (fake, fake_logits)] if at_these else []
+            penalty = self.penalty(remembered(judge, *known), real, fake, batch.noise) * self.penalty_share(step)
             batch.metrics["penalty"] = penalty.detach()
             loss = loss + penalty
         if self.augment is not None:
