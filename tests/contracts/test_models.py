@@ -88,6 +88,14 @@ def test_a_relativistic_generator_is_judged_beside_real_images_by_the_critic_as_
     torch.testing.assert_close(loss, F.softplus(real_logits - fake_logits).mean())
 
 
+def test_r1_and_r2_take_the_logits_that_the_loss_has() -> None:
+    model = build(MODELS["r3gan"], IMAGE_SHAPE)
+    calls: list[str] = []
+    model.discriminator.register_forward_pre_hook(lambda *_: calls.append("discriminator"))
+    next(model.losses(batch(), 0))
+    assert len(calls) == 2  # for real images and drawn ones
+
+
 def test_a_penalty_s_weight_falls_along_half_a_cosine() -> None:
     torch.manual_seed(0)
     plain = build(MODELS["lsgan-r1"], IMAGE_SHAPE)
