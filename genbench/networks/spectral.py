@@ -27,7 +27,7 @@ class SpectralNorm(nn.Module):
                 v = F.normalize(matrix.mT @ self.u, dim=0)
                 u = F.normalize(matrix @ v, dim=0)
                 if self.training:
-                    self.u.copy_(u)
+                    self.u = u  # not in place: compiled, backward goes on from the one before
             return weight / (u @ matrix @ v)
 
 
