@@ -90,7 +90,7 @@ MODELS = {
     "wgan-gp": WGAN_GP,
     "r3gan": R3GAN,
     "sngan": SNGAN,
-    "gan-ada": GAN | {"penalty": "r1", "augment": {"name": "ada", "initial": 0.5, "kimg": 1.0, "interval": 2}},
+    "gan-ada": GAN | {"augment": {"name": "ada", "pipeline": ["color"], "initial": 0.5, "kimg": 1.0, "interval": 2}},
     "vae": VAE,
     "autoencoder": AUTOENCODER,
     "ddpm": DDPM,
