@@ -8,7 +8,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 # Constructor arguments that the program fills in: of the data set, or of the model that a network is part of.
-FILLED = ("image_shape", "latent_size", "out_features", "in_channels", "out_channels", "num_classes", "augment_size")
+FILLED = (
+    "image_shape",
+    "latent_size",
+    "out_features",
+    "in_channels",
+    "out_channels",
+    "num_classes",
+    "augment_size",
+    "num_times",
+)
 
 
 def meanings(docstring: str, names: Sequence[str]) -> tuple[str, dict[str, str]]:

@@ -221,7 +221,8 @@ def network_arguments(options: Mapping[str, Any]) -> dict[str, Any]:
     found = {theirs: options[ours] for theirs, ours in _KEYS.items()}
     if found["attn_resolutions"] is None:
         found["attn_resolutions"] = [16]
-    return {"model_type": "SongUNet", "channel_mult_noise": 2 if options["embedding"] == "fourier" else 1, **found}
+    noise = options["embedding_mult"] or (2 if options["embedding"] == "fourier" else 1)
+    return {"model_type": "SongUNet", "channel_mult_noise": noise, **found}
 
 
 # Arguments of NVlabs' EDMPrecond, beside those of its network. Those with a value must have it; None: any.

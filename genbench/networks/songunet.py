@@ -20,7 +20,7 @@ from genbench.networks.layers import GroupNorm
 from genbench.networks.resampling import Resample, upsample
 from genbench.networks.unet import attention_sides, check_embedding, idle_sides, sinusoidal_embedding
 from genbench.ranges import Count, CountOrZero, Positive, ShareBelowOne
-from genbench.tensors import Images, Outputs, PerImage
+from genbench.tensors import Images, Outputs, PerImage, Times
 
 
 class FourierEmbedding(nn.Module):
@@ -60,7 +60,8 @@ class SongUNet(nn.Module):
     """Predicts (N, C, H, W) from x_t (N, C, H, W) and the network's time t (N,), any number, such as log(sigma) / 4.
 
     Where num_classes is not 0, labels (N, num_classes) of zeros and ones are added to the embedding of t, and zeros
-    where there are none; likewise the augmentation `augment` (N, augment_size), see models/edm.py.
+    where there are none; likewise the augmentation `augment` (N, augment_size), see models/edm.py. Where num_times is
+    not 1, t is (N, num_times), and the embeddings of an image's times lie side by side.
 
     embedding: Frequencies in the embedding of t: "positional" has fixed ones, "fourier" random ones, twice as many.
     fourier_scale: Standard deviation of the random frequencies: the smaller it is, the less the network makes of small
@@ -70,6 +71,8 @@ class SongUNet(nn.Module):
     decoder: What is the output: "standard" that of the highest resolution, "skip" the sum of one for each resolution.
     resample_filter: Taps of the filter that halves and doubles sides, an even number of them: [1, 1], or the smoother
         [1, 3, 3, 1].
+    embedding_mult: Sines and cosines of a time as a multiple of `channels`; by default 1 with fixed frequencies, 2 with
+        random ones.
     channels: Width of the first layer; `channel_mult` has multiples of it.
     channel_mult: Widths of the resolutions, as multiples of `channels`.
     num_res_blocks: Residual blocks at each resolution, on the way down; one more on the way up.
@@ -89,6 +92,7 @@ class SongUNet(nn.Module):
         encoder: Literal["standard", "residual"] = "standard",
         decoder: Literal["standard", "skip"] = "standard",
         resample_filter: Sequence[Count] = (1, 1),
+        embedding_mult: Count | None = None,
         channels: Count = 128,
         channel_mult: Sequence[Count] = (2, 2, 2),
         num_res_blocks: Count = 4,
@@ -97,6 +101,7 @@ class SongUNet(nn.Module):
         patch_size: Count = 1,
         num_classes: CountOrZero = 0,
         augment_size: CountOrZero = 0,
+        num_times: Count = 1,
     ) -> None:
         super().__init__()
         check_embedding("channels", channels, 1)
@@ -117,7 +122,9 @@ class SongUNet(nn.Module):
             self.idle |= dict.fromkeys(keys, "does nothing in a network of one level")
         if embedding == "positional":
             self.idle["fourier_scale"] = "does nothing beside embedding: positional"
-        noise_size, time_size = channels * (2 if embedding == "fourier" else 1), 4 * channels
+        fourier = embedding == "fourier"
+        one_size = channels * (embedding_mult or (2 if fourier else 1))  # of one time
+        noise_size, time_size = num_times * one_size, 4 * channels
 
         def block(in_channels: int, out_channels: int, resample: Resample = None, attention: bool = False) -> Block:
             return Block(
@@ -130,8 +137,7 @@ class SongUNet(nn.Module):
                 attention=attention,
             )
 
-        fourier = embedding == "fourier"
-        self.embedding = FourierEmbedding(noise_size, fourier_scale) if fourier else PositionalEmbedding(noise_size)
+        self.embedding = FourierEmbedding(one_size, fourier_scale) if fourier else PositionalEmbedding(one_size)
         self.label_embedding = averaged(nn.Linear(num_classes, noise_size)) if num_classes else None
         self.augment_embedding = averaged(nn.Linear(augment_size, noise_size, bias=False)) if augment_size else None
         self.time_mlp = nn.Sequential(
@@ -170,8 +176,8 @@ class SongUNet(nn.Module):
                 self.up.append(block(width, width, "up"))
                 resolution *= 2
 
-    def forward(self, x_t: Images, t: PerImage, labels: Tensor | None = None, augment: Tensor | None = None) -> Outputs:
-        noise = self.embedding(t)
+    def forward(self, x_t: Images, t: Times, labels: Tensor | None = None, augment: Tensor | None = None) -> Outputs:
+        noise = self.embedding(t.flatten()).view(len(t), -1)
         if self.label_embedding is not None:
             if labels is None:
                 labels = noise.new_zeros(len(noise), self.num_classes)

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from genbench.errors import InputError
 from genbench.networks.layers import GroupNorm
 from genbench.ranges import Count, CountOrZero, Factor, Positive, PositiveEpsilon, ShareBelowOne
-from genbench.tensors import Images, Outputs, Timesteps
+from genbench.tensors import Images, Outputs, Times, Timesteps
 
 Embedding = Tensor  # (N, 4 * channels)
 
@@ -181,6 +181,7 @@ class UNet(nn.Module):
 
     Where num_classes is not 0, a linear layer adds labels (N, num_classes) of zeros and ones to the embedding of t.
     Where augment_size is not 0, another one adds (N, augment_size) numbers that say how an image was augmented.
+    Where num_times is not 1, t is (N, num_times), and the embeddings of an image's times lie side by side.
 
     channels: Width of the network; `channel_mult` has multiples of it.
     channel_mult: Widths of the levels as multiples of `channels`, each an integer number of channels.
@@ -234,6 +235,7 @@ class UNet(nn.Module):
         patch_size: Count = 1,
         num_classes: CountOrZero = 0,
         augment_size: CountOrZero = 0,
+        num_times: Count = 1,
     ) -> None:
         super().__init__()
         check_embedding("channels", channels, 1 if frequency_shift is None else frequency_shift)
@@ -308,7 +310,7 @@ class UNet(nn.Module):
             )
 
         self.time_mlp = nn.Sequential(
-            nn.Linear(channels, embedding_size), nn.SiLU(), nn.Linear(embedding_size, embedding_size)
+            nn.Linear(num_times * channels, embedding_size), nn.SiLU(), nn.Linear(embedding_size, embedding_size)
         )
         self.label_embedding = nn.Linear(num_classes, embedding_size) if num_classes else None
         self.augment_embedding = nn.Linear(augment_size, embedding_size, bias=False) if augment_size else None
@@ -346,10 +348,9 @@ class UNet(nn.Module):
         self.norm_out = GroupNorm(norm_groups, width, eps=norm_eps)
         self.conv_out = _zero(nn.Conv2d(width, (out_channels or image_channels) * folded, 3, padding=1))
 
-    def forward(
-        self, x_t: Images, t: Timesteps, labels: Tensor | None = None, augment: Tensor | None = None
-    ) -> Outputs:
-        embedding = self.time_mlp(sinusoidal_embedding(t, self.channels, self.time_order, self.frequency_shift))
+    def forward(self, x_t: Images, t: Times, labels: Tensor | None = None, augment: Tensor | None = None) -> Outputs:
+        times = sinusoidal_embedding(t.flatten(), self.channels, self.time_order, self.frequency_shift)
+        embedding = self.time_mlp(times.view(len(t), -1))
         if self.label_embedding is not None and labels is not None:
             embedding = embedding + self.label_embedding(labels)
         if self.augment_embedding is not None and augment is not None:

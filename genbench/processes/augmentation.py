@@ -50,6 +50,11 @@ class Transformation(NamedTuple):
         rest = [self.shift_x, self.shift_y]
         return torch.stack([self.flip_x, self.flip_y, self.scale, *turned, *stretched, *rest], dim=1)
 
+    def upright(self) -> "Transformation":
+        """The same without flips upside down and rotations."""
+        none = torch.zeros_like(self.angle)
+        return self._replace(flip_y=none, angle=none)
+
 
 def draw_transformation(noise: Noise, probability: float) -> Transformation:
     """One for each image: left to right it is flipped or not at even odds; all else happens with `probability`."""

@@ -80,8 +80,8 @@ def _empty(shapes: Any) -> Any:
     if shapes[:1] == (torch.Size,):
         _, size, stride, dtype = shapes
         return torch.empty_strided(size, stride, dtype=dtype, device=META)
-    if shapes[:1] == (type(None),):
-        return None
+    if shapes and isinstance(shapes[0], type):  # None, or a number
+        return shapes[1]
     return tuple(map(_empty, shapes))
 
 
