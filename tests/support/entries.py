@@ -84,6 +84,7 @@ COLD = {
 FLOW = {"class": "flow.Flow", "matched": 4, "velocity": DDPM["denoiser"] | {"dropout": 0.0}}
 EDM = {"class": "edm.EDM", "denoiser": DDPM["denoiser"] | {"dropout": 0.0}}
 CONSISTENCY = {"class": "consistency.Consistency", "denoiser": DDPM["denoiser"] | {"dropout": 0.0}}
+MEANFLOW = {"class": "meanflow.MeanFlow", "velocity": DDPM["denoiser"] | {"dropout": 0.0}, "different": 0.75}
 MODELS = {
     "gan": GAN,
     "lsgan-r1": GAN | {"objective": "lsgan", "penalty": "r1"},
@@ -99,6 +100,7 @@ MODELS = {
     "flow": FLOW,
     "edm": EDM | {"augment": 0.2},
     "consistency": CONSISTENCY,
+    "meanflow": MEANFLOW | {"augment": 0.2},
 }
 # A suite but for its models.
 SUITE = {
