@@ -145,8 +145,9 @@ def diffusers(model: Model, info: Mapping[str, Any], folder: Path) -> None:
     Raises InputError, naming the key, for a model that diffusers cannot express.
     """
     entry = info["model"]
-    if not isinstance(model, Diffusion) or not isinstance(model.denoiser, UNet):
-        network = entry["class"] if not isinstance(model, Diffusion) else entry["denoiser"]["class"]
+    plain = isinstance(model, Diffusion) and model.first_stage is None
+    if not isinstance(model, Diffusion) or not plain or not isinstance(model.denoiser, UNet):
+        network = entry["denoiser"]["class"] if plain else entry["class"]
         raise _inexpressible("class", network, "diffusion.Diffusion with a denoiser unet.UNet")
     if model.num_classes:
         raise _inexpressible("num_classes", model.num_classes, "0: its pipelines of this kind have no labels")

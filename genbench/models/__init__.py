@@ -104,8 +104,25 @@ class Model(Learner):
         """
         return {}
 
-    def begin(self) -> None:
-        """Set what a training begins with beside fresh weights, once those of the first stage are in place."""
+    @property
+    def x_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of what is learned and walked through: of the images, or of another space where a family has it."""
+        return self.image_shape
+
+    def encoded(self, x0: Images) -> Tensor:
+        """Images in that space: as they are, where there is no other."""
+        return x0
+
+    def decoded(self, x: Tensor) -> Images:
+        """What lies in that space, as images."""
+        return x
+
+    def begin(self, batches: Iterator[Images]) -> None:
+        """Set what a training begins with beside fresh weights, once those of the first stage are in place.
+
+        batches: the training images, a hundred at a time, in the order of the training's first epoch: as many as it
+            takes.
+        """
 
     def after_training(self, batches: Iterator[Images]) -> None:
         """Fit what is fitted once the weights are fixed, such as a density of latents. Runs on the weights to be

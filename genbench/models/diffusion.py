@@ -285,9 +285,9 @@ class Diffusion(Model):
         guidance: Weight of classifier-free guidance, for a model with `label_dropout`; 0 is none.
         """
         times, step = self.walk(noise, **walk)
-        x_T = noise.normal(*self.image_shape)
+        x_T = noise.normal(*self.x_shape)
         predict = self.predictor(self.clip if clip is None else clip, self.draw_condition(noise, y), guidance)
-        return reverse_process(x_T, times, predict, step) / self.data_scale
+        return self.decoded(reverse_process(x_T, times, predict, step) / self.data_scale)
 
     def check_sampler(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Those that `sample` names, those that `walk` names, and the rest, which are the sampler's own."""
@@ -310,7 +310,7 @@ class Diffusion(Model):
     def describe_walk(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Found by walking with an image of zeros and no network: one step, or all of a sampler that owns its walk."""
         _, of_walk, own = divided(options, self.sample, self.walk)
-        zeros = torch.zeros(1, *self.image_shape, device="cpu")
+        zeros = torch.zeros(1, *self.x_shape, device="cpu")
         prediction = Prediction(zeros, zeros if self.learned_variance else None)
         times, step = self.walk(StillNoise(torch.zeros(1, dtype=torch.int64, device="cpu")), **of_walk, **own)
         path = reverse_path(zeros, times, lambda x_t, t: prediction, step)
@@ -332,7 +332,7 @@ class Diffusion(Model):
         """
         again = copy(noise)
         x0 = self.sample(noise, y, **options)
-        again.normal(*self.image_shape)  # x_T, the first draw of `sample`: what follows is as there
+        again.normal(*self.x_shape)  # x_T, the first draw of `sample`: what follows is as there
         taken = inspect.signature(self.draw_condition).parameters  # a family may take options of its own there
         c = self.draw_condition(again, y, **{key: value for key, value in options.items() if key in taken})
         T, drawn = self.schedule.T, self.describe_walk(options)["steps"] * len(x0)
@@ -341,23 +341,23 @@ class Diffusion(Model):
         if drawn < count:
             times = torch.linspace(1, T, drawn).round().long().to(x0.device)
         for t in times.split(len(x0)):
-            x_t = self.schedule.q_sample(x0 * self.data_scale, t, noise.normal(*self.image_shape))
+            x_t = self.schedule.q_sample(self.encoded(x0) * self.data_scale, t, noise.normal(*self.x_shape))
             self.evaluate(x_t, t, c)
 
     def denoising(self, batch: Batch) -> Tensor:
         """Five samples on their way from noise to data: a row of ten each, after every tenth of at most 100 steps."""
         few = Noise(batch.noise.seeds[:5])
         times, step = self.walk(few, steps=min(SHOWN_STEPS, self.schedule.T))
-        x_T = few.normal(*self.image_shape)
+        x_T = few.normal(*self.x_shape)
         c = self.draw_condition(few, batch.y[:5] if self.multi_label else None)
         path = reverse_path(x_T, times, self.predictor(self.clip, c), step)
         shown = [-(-tenth * len(times) // 10) for tenth in range(1, 11)]  # rounded up: a short chain repeats pictures
         kept = {number: x / self.data_scale for number, x in enumerate(path, start=1) if number in shown}
-        return torch.stack([kept[number] for number in shown], dim=1).flatten(0, 1).clamp(-1, 1)
+        return self.decoded(torch.stack([kept[number] for number in shown], dim=1).flatten(0, 1)).clamp(-1, 1)
 
     def inversion(self, batch: Batch) -> Tensor:
         """Five images led to noise by DDIM the other way round, and back: a row of five pictures up and five down."""
-        x0, c = batch.x0[:5], self.draw_condition(batch.noise, batch.y)
+        x0, c = self.encoded(batch.x0[:5]), self.draw_condition(batch.noise, batch.y)
         c = None if c is None else c[:5]
         times = spaced_timesteps(self.schedule.T, min(50, self.schedule.T), self.spacing)
         predict = self.predictor(False, c)
@@ -365,7 +365,7 @@ class Diffusion(Model):
         down = list(reverse_path(up[-1], times, predict, find_sampler("ddim")(self.schedule, batch.noise)))
         shown = [up[round((len(up) - 1) * part / 4)] for part in range(5)]
         shown += [down[round((len(down) - 1) * part / 5)] for part in range(1, 6)]
-        return (torch.stack(shown, dim=1) / self.data_scale).flatten(0, 1).clamp(-1, 1)
+        return self.decoded((torch.stack(shown, dim=1) / self.data_scale).flatten(0, 1)).clamp(-1, 1)
 
     # --- Likelihood ---------------------------------------------------------------------------------------------------
 

@@ -174,8 +174,8 @@ class Flow(Model):
 
         method: What solves the ODE from t = 1 to t = 0: one of those below.
         """
-        path = find_solver(method)(self.velocity_at, noise.normal(*self.image_shape), **options)
-        return deque(path, maxlen=1)[0]
+        path = find_solver(method)(self.velocity_at, noise.normal(*self.x_shape), **options)
+        return self.decoded(deque(path, maxlen=1)[0])
 
     def check_sampler(self, options: Mapping[str, Any]) -> dict[str, Any]:
         of_sample, own = divided(options, self.sample)
@@ -204,8 +204,8 @@ class Flow(Model):
 
     def flowing(self, batch: Batch) -> Tensor:
         """Five samples on their way from noise to data: a row of ten each, after every tenth of 50 steps by Euler."""
-        path = list(euler(self.velocity_at, Noise(batch.noise.seeds[:5]).normal(*self.image_shape), steps=50))
-        return torch.stack(path[4::5], dim=1).flatten(0, 1).clamp(-1, 1)
+        path = list(euler(self.velocity_at, Noise(batch.noise.seeds[:5]).normal(*self.x_shape), steps=50))
+        return self.decoded(torch.stack(path[4::5], dim=1).flatten(0, 1)).clamp(-1, 1)
 
 
 class Reflow(Flow):
@@ -251,7 +251,7 @@ class Reflow(Flow):
         )
         self.teacher, self.pair_steps = first.requires_grad_(False), pair_steps
 
-    def begin(self) -> None:
+    def begin(self, batches: Iterator[Images]) -> None:
         self.velocity.load_state_dict(self.teacher.velocity.state_dict())
 
     def train(self, mode: bool = True) -> "Reflow":

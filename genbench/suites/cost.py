@@ -3,7 +3,7 @@
 import contextlib
 import math
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -106,10 +106,10 @@ def _each_shape_once(module: torch.nn.Module) -> Iterator[list[MemoryCounter]]:
 
 
 @contextlib.contextmanager
-def _on_cpu_but(network: torch.nn.Module, model: Model) -> Iterator[None]:
-    """Zeros on the CPU for all tensors of `model`, which is on the meta device, outside `network`."""
+def _on_cpu_but(networks: Sequence[torch.nn.Module], model: Model) -> Iterator[None]:
+    """Zeros on the CPU for all tensors of `model`, which is on the meta device, outside `networks`."""
     kept = []
-    for module in set(model.modules()) - set(network.modules()):
+    for module in set(model.modules()).difference(*(network.modules() for network in networks)):
         dictionaries: tuple[Any, ...] = (module._parameters, module._buffers)
         for tensors in dictionaries:
             for name, value in tensors.items():
@@ -157,15 +157,19 @@ def sampling_costs(model: Model, samplers: Mapping[str, Mapping[str, Any]]) -> d
 
     NFE and FLOPs of an image are None for a sampler that adapts to what the network answers.
 
-    The network is computed there, once for each shape; what lies between its calls, for as many of a sampler's times as
-    differ in cost, runs on the CPU, where a small operation is some fifty times cheaper than on the meta device.
+    The network is computed there, once for each shape, and so is that of a first stage, whose FLOPs count but not its
+    evaluations; what lies between its calls, for as many of a sampler's times as differ in cost, runs on the CPU, where
+    a small operation is some fifty times cheaper than on the meta device.
     """
     model.eval()
     network = model.get_submodule(model.network)
-    with torch.no_grad(), _each_shape_once(network) as calls:
+    first = model.get_submodule(model.first_stage) if model.first_stage else None
+    stage = first.get_submodule(first.network) if isinstance(first, Model) else torch.nn.Module()
+    with torch.no_grad(), _each_shape_once(network) as calls, _each_shape_once(stage) as before:
 
         def cost(options: Mapping[str, Any], device: torch.device) -> dict[str, int | None]:
             calls.clear()
+            before.clear()
             noise = StillNoise(torch.zeros(1, dtype=torch.int64, device=device))
             counter = _NoiseCounter(noise)
             with counter.on(model), _few_times(model, options) as shortened:
@@ -177,14 +181,14 @@ def sampling_costs(model: Model, samplers: Mapping[str, Mapping[str, Any]]) -> d
             return {
                 "nfe": None if adaptive else int(counter.calls * times),
                 "flops_per_nfe": flops[0] if flops else 0,
-                "flops_per_image": None if adaptive else int(sum(flops) * times),
-                "memory_per_image": int(KERNELS * max((call.peak for call in calls), default=0))
+                "flops_per_image": None if adaptive else int(sum(flops) * times) + sum(call.total for call in before),
+                "memory_per_image": int(KERNELS * max((call.peak for call in (*calls, *before)), default=0))
                 + BETWEEN * images.nbytes,
                 "stochastic": counter.calls > 0 and noise.draws > counter.at_start,
             }
 
         try:
-            with _on_cpu_but(network, model):
+            with _on_cpu_but([network, stage], model):
                 return {name: cost(options, torch.device("cpu")) for name, options in samplers.items()}
         except RuntimeError:  # sampling uses the network's tensors beside calling it
             return {name: cost(options, META) for name, options in samplers.items()}

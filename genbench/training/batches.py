@@ -22,6 +22,13 @@ def epoch_order(seed: int, epoch: int, num_images: int) -> np.ndarray:
     return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(num_images)
 
 
+def in_first_epoch(images: np.ndarray, seed: int, device: torch.device, batch_size: int = 100) -> Iterator[Tensor]:
+    """All images once, in the order of the first epoch, as (N, C, H, W) in [-1, 1]."""
+    order = epoch_order(seed, 0, len(images))
+    for start in range(0, len(images), batch_size):
+        yield to_images(from_array(images[order[start : start + batch_size]]).to(device))
+
+
 @dataclass(frozen=True)
 class Slice:
     """What one rank has of a micro-batch of `size` images: those at `positions`, all of them with one rank.

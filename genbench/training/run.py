@@ -26,7 +26,7 @@ from genbench.records.provenance import Provenance
 from genbench.records.training import Training
 from genbench.schema import without_defaults
 from genbench.tensors import image_layout
-from genbench.training.batches import Batches, Slice
+from genbench.training.batches import Batches, Slice, in_first_epoch
 from genbench.training.loop import Run
 from genbench.training.recipe import TrainConfig
 from genbench.training.trainer import Trainer
@@ -106,7 +106,7 @@ class Task:
             part = model.get_submodule(name)
             part.load_state_dict(tensors)
             part.requires_grad_(False)
-        model.begin()
+        model.begin(in_first_epoch(self.images, self.seed, self.device))
         return model
 
     @property
