@@ -4,7 +4,7 @@ kl_weight is the beta of beta-VAE (Higgins et al. 2017). Without sampling noise 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ from genbench.processes.densities import GaussianMixture, latent_plane
 from genbench.processes.noise import Noise
 from genbench.ranges import Count, NotNegative, StepsOrZero
 from genbench.schema import construct
-from genbench.tensors import Images, Labels, Latents, Scalar
+from genbench.tensors import Images, Latents, Scalar
 
 Prior = Literal["standard", "gaussian", "mixture"]
 
@@ -51,6 +51,7 @@ class VAE(Model):
     )
     paper = "Kingma & Welling 2014, arXiv 1312.6114"
     network = "autoencoder.decoder"
+    needs: ClassVar[Mapping[str, Mapping[str, Any]]] = {"images": {"mode": "reconstruct"}}
     pictures = ("reconstructions", "interpolation", "latent_plane")
 
     def __init__(
@@ -140,11 +141,24 @@ class VAE(Model):
             for prior in self.densities:
                 self._density(prior).fit(z)
 
-    def sample(self, noise: Noise, y: Labels | None = None, *, prior: Prior | None = None) -> Images:
-        """Decoded draws of a prior.
+    def sample(
+        self,
+        noise: Noise,
+        y: Tensor | None = None,
+        *,
+        mode: Literal["generate", "reconstruct"] = "generate",
+        prior: Prior | None = None,
+    ) -> Images:
+        """Decoded draws of a prior, or images that were encoded and decoded. y: these images, one for each seed.
 
+        mode: "generate" draws z from a prior; "reconstruct" decodes the means of test images' latents, and generates
+            nothing new: the bound of what a model of these latents can reach.
         prior: Where z is drawn from, one of the model's `priors`; by default the first.
         """
+        if mode == "reconstruct":
+            if y is None:
+                raise InputError("mode 'reconstruct' starts from images: found none, expected y")
+            return self.decode(self.encode(y)[0])
         prior = prior or self.priors[0]
         if prior == "standard":
             return self.decode(noise.normal(self.latent_size))
@@ -156,9 +170,16 @@ class VAE(Model):
             raise InputError(
                 f"key 'prior': found {options['prior']!r}, expected one of the model's priors: {', '.join(self.priors)}"
             )
+        if options.get("prior") is not None and options.get("mode") == "reconstruct":
+            raise InputError(f"key 'prior': found {options['prior']!r}, which does nothing beside mode: reconstruct")
         return options
 
     def remarks(self, options: Mapping[str, Any]) -> list[str]:
+        if options.get("mode") == "reconstruct":
+            return [
+                "starts from test images: reconstruction, not generation",
+                "distances are of these reconstructed test images to the training images",
+            ]
         prior = options.get("prior") or self.priors[0]
         if prior == "standard":
             return []
