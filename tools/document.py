@@ -41,7 +41,7 @@ from genbench.suites.keys import Config, Suite
 from genbench.suites.language import LanguageSuite
 from genbench.training.recipe import OptimizerConfig, TrainConfig
 from tools import records, schemas
-from tools.reference_results import reference_table
+from tools.reference_results import few_steps_table, reference_table
 from tools.signatures import FILLED, classes, default_of, meanings, parameters
 
 ROOT = Path(__file__).parents[1]
@@ -276,7 +276,8 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "metrics": all_metrics,
     "extractors": all_extractors,
     "reference results": lambda: reference_table("mnist-equal"),
-    "reference results, modern": lambda: reference_table("mnist-equal-modern"),
+    "reference results, modern": lambda: reference_table("mnist-equal-modern", None),
+    "reference results, few steps": lambda: few_steps_table("mnist-equal-modern"),
     **{f"record: {name}": partial(record_keys, record, True) for name, record in records.FILES.items()},
     **{f"part: {name}": partial(record_keys, record, False) for name, record in records.PARTS.items()},
 }

@@ -1,4 +1,4 @@
-"""The README's table of reference results: what the best families of a suite make of each budget, from its record."""
+"""Tables of reference results: what families make of each budget, and of few network evaluations, from a record."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -10,6 +10,7 @@ from genbench.records.reference import RecordedDraw, RecordedModel, Reference
 from genbench.references.files import read_reference
 from genbench.references.verdicts import mean, rows_of
 from genbench.reporting.columns import TIME
+from genbench.reporting.few_steps import LIMITS
 from genbench.reporting.numerals import count, plus_minus
 from genbench.reporting.reproduced import column_of
 
@@ -17,8 +18,10 @@ ROOT = Path(__file__).parents[1]
 MOST = 6  # rows
 
 
-def reference_table(suite: str) -> Iterator[str]:
+def reference_table(suite: str, most: int | None = MOST) -> Iterator[str]:
     """A table in Markdown of reference/{suite}.json: a row per family, the best at the largest budget first.
+
+    most: so many families; all of them with None.
 
     Each number is that of the family's best sampler at that budget: the mean over trainings, and their standard
     deviation. Raises InputError for a record without budgets.
@@ -32,33 +35,72 @@ def reference_table(suite: str) -> Iterator[str]:
     whole = {family: found for family, found in best.items() if budgets[-1] in found}
     order = sorted(whole, key=lambda family: sign * mean(whole[family][budgets[-1]], record.headline))
 
-    def cell(draws: list[RecordedDraw]) -> str:
-        values = [draw.metrics[record.headline] * column.scale for draw in draws]
-        return plus_minus(column.text(fmean(values)), stdev(values)) if len(values) > 1 else column.text(values[0])
-
-    def time(draws: list[RecordedDraw]) -> str:
-        found = [draw.seconds_per_50k for draw in draws if draw.seconds_per_50k is not None]
-        return TIME.text(fmean(found)) if found else "–"
-
     heads = [f"{count(budget)} FLOPs" for budget in budgets]
     yield f"| {column.label} at | {' | '.join(heads)} | time for 50,000 images |"
     yield f"|---|{'--:|' * (len(budgets) + 1)}"
-    for family in order[:MOST]:
-        found = [cell(whole[family][budget]) if budget in whole[family] else "–" for budget in budgets]
+    for family in order[:most]:
+        found = [number(record, whole[family][budget]) if budget in whole[family] else "–" for budget in budgets]
         largest = whole[family][budgets[-1]]
         yield f"| {name_of(record, family, largest)} | {' | '.join([*found, time(largest)])} |"
     yield ""
-    yield caption(record, [draws for family in order[:MOST] for draws in whole[family].values()])
+    yield caption(record, [draws for family in order[:most] for draws in whole[family].values()])
 
 
-def best_rows(record: Reference) -> dict[str, dict[float, list[RecordedDraw]]]:
-    """By family and budget in FLOPs: the draws of its best sampler, one for each training."""
+def few_steps_table(suite: str) -> Iterator[str]:
+    """A table in Markdown of reference/{suite}.json: the best row within so many network evaluations, at each budget.
+
+    Raises InputError for a record without budgets.
+    """
+    record = read_reference(ROOT / "reference" / f"{suite}.json", suite)
+    column = column_of(record, record.headline)
+    within = {limit: best_rows(record, limit) for limit in LIMITS}
+    budgets = budgets_of(within[None])
+    if not budgets:
+        raise InputError(f"reference/{suite}.json: models: found no training with a budget of FLOPs, expected some")
+    sign, shown = -1 if column.direction == "higher" else 1, list[list[RecordedDraw]]()
+    yield f"| evaluations | {' | '.join(f'{count(b)} FLOPs | {column.label} | time for 50,000' for b in budgets)} |"
+    yield f"|---|{'---|--:|--:|' * len(budgets)}"
+    for limit, families in within.items():
+        cells = []
+        for budget in budgets:
+            rows = {family: of[budget] for family, of in families.items() if budget in of}
+            if not rows:
+                cells += ["–"] * 3
+                continue
+            best = min(rows, key=lambda family: sign * mean(rows[family], record.headline))
+            cells += [name_of(record, best, rows[best]), number(record, rows[best]), time(rows[best])]
+            shown.append(rows[best])
+        yield f"| {'any' if limit is None else f'at most {limit}'} | {' | '.join(cells)} |"
+    yield ""
+    yield caption(record, shown)
+
+
+def number(record: Reference, draws: list[RecordedDraw]) -> str:
+    """The headline of a row: the mean over its trainings, with their standard deviation."""
+    column = column_of(record, record.headline)
+    values = [draw.metrics[record.headline] * column.scale for draw in draws]
+    return plus_minus(column.text(fmean(values)), stdev(values)) if len(values) > 1 else column.text(values[0])
+
+
+def time(draws: list[RecordedDraw]) -> str:
+    """How long 50,000 images take, on average over the trainings of a row."""
+    found = [draw.seconds_per_50k for draw in draws if draw.seconds_per_50k is not None]
+    return TIME.text(fmean(found)) if found else "–"
+
+
+def best_rows(record: Reference, limit: int | None = None) -> dict[str, dict[float, list[RecordedDraw]]]:
+    """By family and budget in FLOPs: the draws of its best sampler, one for each training.
+
+    limit: of the samplers that evaluate a network at most so often.
+    """
     column = column_of(record, record.headline)
     sign, found = -1 if column.direction == "higher" else 1, dict[str, dict[float, list[RecordedDraw]]]()
     for (model, sampler), draws in rows_of(record, record.headline).items():
         entry = record.models[model]
-        budget, family = budget_of(entry), entry.series
+        budget, family, nfe = budget_of(entry), entry.series, entry.samplers[sampler].nfe
         if budget is None or family is None or not entry.samplers[sampler].generates:
+            continue
+        if limit is not None and (nfe is None or nfe > limit):
             continue
         of_family = found.setdefault(family, {})
         if budget not in of_family or sign * mean(draws, record.headline) < sign * mean(

@@ -28,7 +28,7 @@ class SpectralNorm(nn.Module):
                 u = F.normalize(matrix @ v, dim=0)
                 if self.training:
                     self.u = u  # not in place: compiled, backward goes on from the one before
-            return weight / (u @ matrix @ v)
+            return weight / (u @ (matrix @ v))
 
 
 def normalise_spectrally(network: nn.Module) -> None:

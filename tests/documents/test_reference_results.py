@@ -37,7 +37,7 @@ def record(numbers=NUMBERS) -> Reference:
             series=family,
             spec={"training": {"flops": budget}},
             samplers={
-                name: RecordedSampler(label=LABELS[name])
+                name: RecordedSampler(label=LABELS[name], nfe={"fast": 2, "slow": 20}[name])
                 for f, b, name in sorted(numbers)
                 if (f, b) == (family, budget)
             },
@@ -94,6 +94,21 @@ def test_one_training_has_no_spread(root: Path) -> None:
     _, _, *rows, _, caption = reference_results.reference_table("equal")
     assert rows[0] == "| B | 20.0 | 8.00 | 0:01:20 |"
     assert caption.endswith("2,000 samples; one training each. Times: A CPU.")
+
+
+def test_the_best_row_stands_within_each_number_of_evaluations(root: Path) -> None:
+    write_reference(root / "reference/equal.json", record())
+    head, _, *rows, _, caption = reference_results.few_steps_table("equal")
+    assert head.startswith("| evaluations | 1T FLOPs | FD-classifier (2k) | time for 50,000 | 4T FLOPs | ")
+    assert rows == [
+        "| at most 1 | – | – | – | – | – | – |",
+        "| at most 2 | – | – | – | A, Fast | 11.0 ± 1.4 | 0:01:20 |",
+        "| at most 4 | – | – | – | A, Fast | 11.0 ± 1.4 | 0:01:20 |",
+        "| at most 10 | – | – | – | A, Fast | 11.0 ± 1.4 | 0:01:20 |",
+        "| at most 50 | Half | 1.00 ± 0.00 | 0:01:20 | B | 8.20 ± 0.28 | 0:01:20 |",
+        "| any | Half | 1.00 ± 0.00 | 0:01:20 | B | 8.20 ± 0.28 | 0:01:20 |",
+    ]
+    assert "mean of 2 trainings" in caption
 
 
 def test_a_record_without_budgets_has_no_table(root: Path) -> None:
