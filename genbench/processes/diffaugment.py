@@ -1,5 +1,5 @@
 """Differentiable augmentation (Zhao et al. 2020, arXiv 2006.10738): a discriminator is shown changed images, real and
-drawn alike, so that it cannot learn a small data set by heart; the generator learns through the changes.
+drawn alike, so that it cannot memorise a small data set; the generator learns through the changes.
 """
 
 from collections.abc import Callable, Sequence

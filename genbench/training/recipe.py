@@ -86,7 +86,7 @@ class OptimizerConfig:
         options: dict[str, Any] = {"lr": self.lr, "weight_decay": self.weight_decay}
         if self.algorithm == "sgd":
             return torch.optim.SGD(parameters, momentum=self.betas[0], **options)
-        if self.algorithm == "radam":  # which has no fused form; captured steps need not wait for the GPU
+        if self.algorithm == "radam":  # which has no fused form; captured steps do not wait for the GPU
             on_gpu = parameters[0].is_cuda
             return torch.optim.RAdam(parameters, betas=self.betas, eps=self.eps, capturable=on_gpu, **options)
         algorithm = torch.optim.AdamW if self.algorithm == "adamw" else torch.optim.Adam
