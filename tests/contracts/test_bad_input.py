@@ -194,7 +194,7 @@ ENTRY_CASES: list[tuple[str, str, object, str]] = [
     ("ddpm", "model.schedule", {"beta_start": 0.1}, "model: schedule: key 'name' is missing; expected one of: betas"),
     ("ddpm", "model.schedule", 5, "model: key 'schedule': found 5, expected a string or a mapping"),
     ("ddpm", "model.prediction", "noise", "model: key 'prediction': found 'noise', expected one of 'eps', 'v', 'x0'"),
-    ("ddpm", "model.loss", "hybrid", "model: key 'loss': found 'hybrid', whose bound moves a learned variance"),
+    ("ddpm", "model.loss", "hybrid", "model: key 'loss': found 'hybrid', whose bound moves only a learned variance"),
     ("ddpm", "model.learned_variance", True, "model: key 'loss': found 'simple', which does not teach the variance"),
     ("ddpm", "model.label_dropout", 0.5, "model: key 'label_dropout': found 0.5 with 0 classes"),
     ("ddpm", "model.label_dropout", 1, "model: key 'label_dropout': found 1, expected at least 0 and less than 1"),

@@ -186,6 +186,7 @@ def test_gan_networks_fit_common_sizes(networks: str, size: int, start: int) -> 
 
 
 def test_kl_against_monte_carlo_and_zero_for_the_prior() -> None:
+    torch.manual_seed(0)
     mu, logvar = torch.tensor([[0.5, -1.0]]), torch.tensor([[-0.7, 0.3]])
     q = torch.distributions.Normal(mu, torch.exp(0.5 * logvar))
     z = q.sample((200_000,))

@@ -115,7 +115,8 @@ def test_a_dry_run_refuses_the_entry_that_a_run_refuses(tmp_path: Path) -> None:
     write(tmp_path, TOY | {"models": {"gan": wrong}})
     line = (
         "error: toy.yaml: models: gan: model: unknown key: found 'latent_sise' (did you mean 'latent_size'?); expected "
-        "one of: class, discriminator, generator, image_size, latent_size, n_critic, objective, penalty\n"
+        "one of: augment, class, discriminator, generator, image_size, latent_size, n_critic, objective, penalty, "
+        "penalty_decay_steps, penalty_final\n"
     )
     run = snakemake(tmp_path)
     assert run.returncode != 0

@@ -232,7 +232,10 @@ def test_the_package_has_its_public_names_and_is_imported_without_torch() -> Non
         (lambda s: sample(build(s, "ddpm"), batch_size=0), "batch_size: found 0, expected a whole number of at least"),
         (lambda s: sample(build(s, "ddpm"), method="dim"), r"found 'dim' \(did you mean 'ddim'\?\); expected one of: "),
         (lambda s: sample(build(s, "ddpm"), eta=1, methd="ddim"), "unknown key: found .*expected one of: clip, gui"),
-        (lambda s: sample(build(s, "vae"), method="ddim"), "unknown key: found 'method'; expected one of: prior"),
+        (
+            lambda s: sample(build(s, "vae"), method="ddim"),
+            r"unknown key: found 'method' \(did you mean 'mode'\?\); expected one of: mode, prior",
+        ),
         (lambda s: sample(build(s, "cold"), mode="reconstruct"), "condition: found none, expected images"),
         (lambda s: sample(build(s, "ddpm"), condition=np.arange(3)), r"condition: found labels int64 \(3,\)"),
         (lambda s: sample(build(s, "classes"), condition=np.arange(11)), "expected int64 .* from 0 to 9"),

@@ -480,7 +480,7 @@ def test_the_path_may_lie_in_data_root(tmp_path):
         ({".hidden/1.png": png(1)}, "found no images"),
         ({"1.png": png(1)}, "found 1 images, too few to hold any out"),
         ({"a/1.png": png(1), "2.png": png(2)}, "found 2.png beside class folders (a/1.png)"),
-        ({"train/a/1.png": png(1), "test/b/2.png": png(2)}, "test has the class 'b', which train has not"),
+        ({"train/a/1.png": png(1), "test/b/2.png": png(2)}, "test has the class 'b', which train does not have"),
     ],
 )
 @pytest.mark.parametrize("form", ["images", "images.tar"])
