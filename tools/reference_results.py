@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -47,30 +48,35 @@ def reference_table(suite: str, most: int | None = MOST) -> Iterator[str]:
 
 
 def few_steps_table(suite: str) -> Iterator[str]:
-    """A table in Markdown of reference/{suite}.json: the best row within so many network evaluations, at each budget.
+    """A table in Markdown of reference/{suite}.json: the best row of so many network evaluations, at each budget.
 
-    Raises InputError for a record without budgets.
+    Names on the front, which no row of fewer evaluations beats, are bold. Raises InputError without budgets.
     """
     record = read_reference(ROOT / "reference" / f"{suite}.json", suite)
     column = column_of(record, record.headline)
-    within = {limit: best_rows(record, limit) for limit in LIMITS}
-    budgets = budgets_of(within[None])
+    budgets = budgets_of(best_rows(record))
     if not budgets:
         raise InputError(f"reference/{suite}.json: models: found no training with a budget of FLOPs, expected some")
     sign, shown = -1 if column.direction == "higher" else 1, list[list[RecordedDraw]]()
     yield f"| evaluations | {' | '.join(f'{count(b)} FLOPs | {column.label} | time for 50,000' for b in budgets)} |"
     yield f"|---|{'---|--:|--:|' * len(budgets)}"
-    for limit, families in within.items():
-        cells = []
+    front = dict.fromkeys(budgets, float("inf"))
+    for fewer, limit in pairwise((0, *LIMITS)):
+        families, cells = best_rows(record, fewer or 0, limit), list[str]()
         for budget in budgets:
             rows = {family: of[budget] for family, of in families.items() if budget in of}
             if not rows:
                 cells += ["–"] * 3
                 continue
             best = min(rows, key=lambda family: sign * mean(rows[family], record.headline))
-            cells += [name_of(record, best, rows[best]), number(record, rows[best]), time(rows[best])]
+            quality = sign * mean(rows[best], record.headline)
+            bold = "**" if quality < front[budget] else ""
+            front[budget] = min(front[budget], quality)
+            cells += [f"{bold}{name_of(record, best, rows[best])}{bold}", number(record, rows[best]), time(rows[best])]
             shown.append(rows[best])
-        yield f"| {'any' if limit is None else f'at most {limit}'} | {' | '.join(cells)} |"
+        least = (fewer or 0) + 1
+        span = f"{least} or more" if limit is None else f"{limit}" if limit == least else f"{least} to {limit}"
+        yield f"| {span} | {' | '.join(cells)} |"
     yield ""
     yield caption(record, shown)
 
@@ -88,10 +94,12 @@ def time(draws: list[RecordedDraw]) -> str:
     return TIME.text(fmean(found)) if found else "–"
 
 
-def best_rows(record: Reference, limit: int | None = None) -> dict[str, dict[float, list[RecordedDraw]]]:
+def best_rows(
+    record: Reference, fewer: int = 0, limit: int | None = None
+) -> dict[str, dict[float, list[RecordedDraw]]]:
     """By family and budget in FLOPs: the draws of its best sampler, one for each training.
 
-    limit: of the samplers that evaluate a network at most so often.
+    fewer, limit: of the samplers that evaluate a network more often than the one, and at most as often as the other.
     """
     column = column_of(record, record.headline)
     sign, found = -1 if column.direction == "higher" else 1, dict[str, dict[float, list[RecordedDraw]]]()
@@ -100,7 +108,7 @@ def best_rows(record: Reference, limit: int | None = None) -> dict[str, dict[flo
         budget, family, nfe = budget_of(entry), entry.series, entry.samplers[sampler].nfe
         if budget is None or family is None or not entry.samplers[sampler].generates:
             continue
-        if limit is not None and (nfe is None or nfe > limit):
+        if (fewer or limit) and (nfe is None or nfe <= fewer or (limit is not None and nfe > limit)):
             continue
         of_family = found.setdefault(family, {})
         if budget not in of_family or sign * mean(draws, record.headline) < sign * mean(
@@ -111,9 +119,9 @@ def best_rows(record: Reference, limit: int | None = None) -> dict[str, dict[flo
 
 
 def budgets_of(best: Mapping[str, Mapping[float, object]]) -> list[float]:
-    """The budgets at which more than one family was trained."""
+    """The budgets at which several families were trained: half of them, at least."""
     found = Counter(budget for of in best.values() for budget in of)
-    return sorted(budget for budget, families in found.items() if families > 1)
+    return sorted(budget for budget, families in found.items() if families > 1 and 2 * families >= len(best))
 
 
 def budget_of(entry: RecordedModel) -> float | None:
