@@ -94,9 +94,13 @@ def scale_values(axes: Axes, values: Sequence[Number], bars: Sequence[Number] = 
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: count(value) if abs(value) >= 1000 else f"{value:g}"))
 
 
-def around(styles: Sequence[Any], names: Sequence[str]) -> dict[str, Any]:
-    """A style for each name, from the start again when there are more names than styles."""
-    return {name: styles[number % len(styles)] for number, name in enumerate(names)}
+def around(styles: Sequence[Any], names: Sequence[str], shift: int = 0) -> dict[str, Any]:
+    """A style for each name, from the start again when there are more names than styles.
+
+    shift: so many styles further at each new start, so that two kinds of styles together repeat later.
+    """
+    each = len(styles)
+    return {name: styles[(number + shift * (number // each)) % each] for number, name in enumerate(names)}
 
 
 def legible(text: str, length: int = 48) -> str:

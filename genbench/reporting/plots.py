@@ -88,7 +88,7 @@ def quality_against_cost(table: Table, size: tuple[Number, Number], cost: Column
             hue_order=families,
             style_order=families,
             palette=hues,
-            markers=around(MARKERS, families),
+            markers=around(MARKERS, families, shift=1),
             s=70 if len(rows) < MANY_POINTS else 30,
             linewidth=0,
             zorder=3,

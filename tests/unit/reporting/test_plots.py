@@ -24,6 +24,7 @@ from genbench.errors import InputError
 from genbench.records.plan import ModelPlan
 from genbench.reporting.columns import comparison_columns
 from genbench.reporting.curves import CURVE_POINTS, MARKED_POINTS, compare_curves, learning_curve, thin
+from genbench.reporting.drawing import HUES, MARKERS, around
 from genbench.reporting.pictures import embed, first_row, read_grid, reduce_colours
 from genbench.reporting.plots import on_front, quality_against_cost
 from genbench.reporting.report import Report
@@ -289,3 +290,10 @@ def test_snapshots_of_one_set_of_images_have_bars_from_its_groups(demo):
         high - low == pytest.approx(2 * np.sqrt(19 / 4)) for _, low, high in upright
     )  # of ten zeros and ten ones
     assert "Bars are ± one standard deviation between draws as the groups of one set's images show it" in plot.caption
+
+
+def test_more_families_than_colours_differ_in_their_marks():
+    names = [f"family {number}" for number in range(20)]
+    hues, markers = around(HUES, names), around(MARKERS, names, shift=1)
+    assert len({(hues[name], markers[name]) for name in names}) == 20
+    assert list(markers.values())[:8] == MARKERS
