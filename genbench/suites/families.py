@@ -100,8 +100,10 @@ def _read(path: Path, name: str, digest: str | None) -> dict[str, Any]:
                     found |= _read(*origin, digest)
             with place(path):
                 found |= dict(_assigned(node))
-            found["defaults"] = {**found.get("defaults", {}), **dict(_defaults(node))}
-            found["kinds"] = {**found.get("kinds", {}), **dict(_kinds(node))}
+            given = list(_arguments(node))
+            defaults = {argument.arg: value.value for argument, value in given if isinstance(value, ast.Constant)}
+            kinds = {argument.arg: ast.unparse(argument.annotation) for argument, _ in given if argument.annotation}
+            found |= {"defaults": found.get("defaults", {}) | defaults, "kinds": found.get("kinds", {}) | kinds}
     return found
 
 
@@ -133,17 +135,8 @@ def _assigned(node: ast.ClassDef) -> Iterator[tuple[str, Any]]:
                 ) from None
 
 
-def _kinds(node: ast.ClassDef) -> Iterator[tuple[str, str]]:
+def _arguments(node: ast.ClassDef) -> Iterator[tuple[ast.arg, ast.expr | None]]:
+    """The keyword-only arguments of a class's constructor, each with its default or None."""
     for statement in node.body:
         if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
-            for argument in statement.args.kwonlyargs:
-                if argument.annotation is not None:
-                    yield argument.arg, ast.unparse(argument.annotation)
-
-
-def _defaults(node: ast.ClassDef) -> Iterator[tuple[str, Any]]:
-    for statement in node.body:
-        if isinstance(statement, ast.FunctionDef) and statement.name == "__init__":
-            for argument, value in zip(statement.args.kwonlyargs, statement.args.kw_defaults, strict=True):
-                if isinstance(value, ast.Constant):
-                    yield argument.arg, value.value
+            yield from zip(statement.args.kwonlyargs, statement.args.kw_defaults, strict=True)
