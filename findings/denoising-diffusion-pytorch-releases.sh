@@ -11,7 +11,7 @@
 #     0.26.3 -> 0.26.4: same names and shapes, output moves by 1.6%
 #     0.27.12 -> 0.28.0: same names and shapes, output moves by 1.0%
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/environment.bash"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"

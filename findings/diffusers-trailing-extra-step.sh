@@ -13,7 +13,7 @@
 #     60 steps: 60 times, the last 16, standard deviation 0.49
 #     61 steps: 62 times, the last -1, standard deviation 0.00
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/environment.bash"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"

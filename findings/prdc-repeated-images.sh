@@ -13,7 +13,7 @@
 #     prdc: precision 0.0, recall 0.0, density 0.0, coverage 0.0
 #     torch-fidelity: precision 1.0, recall 1.0
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/environment.bash"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"

@@ -11,7 +11,7 @@
 #     levels in the file: 1024, mean 0.500 of white
 #     levels that pytorch-fid reads: 5, mean 0.998 of white
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/environment.bash"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"

@@ -9,7 +9,7 @@
 # Output seen on 2026-11-28, Python 3.11:
 #     wall time 25 s, cpu_time 15 s
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/environment.bash"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"

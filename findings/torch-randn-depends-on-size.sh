@@ -16,7 +16,7 @@
 #     randn(160) and randn(176): 160 of 160 are the same
 #     NumPy's normal(20) and normal(32): 20 of 20 are the same
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/environment.bash"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"

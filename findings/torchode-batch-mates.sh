@@ -11,7 +11,7 @@
 #     without t_eval: 4 steps and 4 steps, the same solution: False
 #     with t_eval: 4 steps and 4 steps, the same solution: True
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/environment.bash"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
