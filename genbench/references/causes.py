@@ -85,7 +85,7 @@ def _evaluation(a: Side, b: Side) -> Iterator[str]:
     options = [{key: part for key, part in side.record.evaluation.items() if key != "headline"} for side in (a, b)]
     if found := _changes(*(dict(leaves(part)) for part in options)):
         yield f"other evaluation: {found}"
-    for name in a.record.extractors.keys() & b.record.extractors.keys():
+    for name in sorted(a.record.extractors.keys() & b.record.extractors.keys()):
         hashes = [side.record.extractors[name].get("sha256") for side in (a, b)]
         if None not in hashes and hashes[0] != hashes[1]:
             yield f"other weights of the features {_short(name)}"
@@ -120,7 +120,7 @@ def _told(text: str, ours: list[str], theirs: list[str]) -> Iterator[str]:
 
 def _changes(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
     """The keys whose values differ, with both values."""
-    keys = [key for key in [*ours, *theirs.keys() - ours.keys()] if ours.get(key, MISSING) != theirs.get(key, MISSING)]
+    keys = [key for key in {**ours, **theirs} if ours.get(key, MISSING) != theirs.get(key, MISSING)]
     told = [f"{_short(key)} {_value(ours, key)}, there {_value(theirs, key)}" for key in keys[:MOST_KEYS]]
     return "; ".join(told + [f"and {len(keys) - MOST_KEYS} more"] * (len(keys) > MOST_KEYS))
 

@@ -25,6 +25,8 @@ from fontTools import subset
 from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, fontManager
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
@@ -44,6 +46,8 @@ STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "pdf.fonttype": 42,  # fonts that journals accept
     "svg.hashsalt": "genbench",
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
     "text.parse_math": False,  # a dollar sign in a name is a dollar sign
     "font.size": 11,
     "text.color": INK,
@@ -74,6 +78,13 @@ def blank(size: tuple[Number, Number]) -> tuple[Figure, Axes]:
     figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)  # measures text
     return figure, figure.subplots()
+
+
+def lay_out(figure: Figure) -> None:
+    """Give axes, labels and legend their places, once: for all measurements, the page, the file and the PDF."""
+    if (layout := figure.get_layout_engine()) is not None:
+        layout.execute(figure)
+        figure.set_layout_engine("none")
 
 
 def scale_values(axes: Axes, values: Sequence[Number], bars: Sequence[Number] = (0,), log: bool = False) -> None:
@@ -113,9 +124,8 @@ def legible(text: str, length: int = 48) -> str:
 def to_svg(figure: Figure, description: str, tooltips: Sequence[str] = ()) -> Plot:
     """The figure as an SVG element of an HTML page. `tooltips` are those of the artists with the gid "points"."""
     buffer = io.StringIO()
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # it is laid out now, once for the page, the file and the PDF
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    lay_out(figure)
+    FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})  # savefig would draw it twice, to lay it out
     root = ElementTree.fromstring(buffer.getvalue())
     for element in root.iter():
         element.tag = element.tag.partition("}")[2]
@@ -166,7 +176,7 @@ def pdf_file(plot: Plot, characters: str = "") -> bytes:
     fonts = {"font.sans-serif": [font_of(characters or characters_of([plot])), "DejaVu Sans"]}
     with matplotlib.rc_context(STYLE | fonts), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")
-        plot.figure.savefig(buffer, format="pdf", transparent=True, metadata={"CreationDate": None})
+        FigureCanvasPdf(plot.figure).print_pdf(buffer, metadata={"CreationDate": None})
     return buffer.getvalue()
 
 

@@ -11,8 +11,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
-from matplotlib.transforms import BboxBase
 from numpy.typing import NDArray
 
 from genbench.reporting.cells import Cell, rank
@@ -27,6 +27,7 @@ from genbench.reporting.drawing import (
     Plot,
     around,
     blank,
+    lay_out,
     legible,
     scale_values,
     to_svg,
@@ -106,7 +107,7 @@ def quality_against_cost(table: Table, size: tuple[Number, Number], cost: Column
         axes.set_ylabel(legible(lead.label) + (f", {lead.direction} is better" if lead.direction else ""))
         axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1), ncols=max(1, legend_columns), handletextpad=0.1)
         band = ((table.floor or {})[lead.key].std or 0) * lead.scale if table.floor else 0
-        taken = [] if floor is None else [draw_floor(figure, axes, floor, band)]
+        taken = [] if floor is None else [draw_floor(axes, floor, band)]
         label_points(figure, axes, points, taken)
         tooltips = [f"{row.name}: {row.cells[lead.key].text}, {row.cells[cost.key].text}" for row in rows]
         return to_svg(figure, f"{lead.label} against the {AXES[cost]}: {', '.join(row.name for row in rows)}", tooltips)
@@ -150,12 +151,11 @@ def scale_time(axes: Axes, seconds: Sequence[Number]) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda tick, _: TICKS.get(tick, f"{tick:g} s")))
 
 
-def draw_floor(figure: Figure, axes: Axes, floor: Number, band: Number = 0) -> BboxBase:
+def draw_floor(axes: Axes, floor: Number, band: Number = 0) -> Text:
     """The line of real images; where it is so far off that it would squeeze the points, only its value at that edge.
 
-    band: a standard deviation to both sides of it. Returns the place of the text.
+    band: a standard deviation to both sides of it. Returns the text.
     """
-    figure.draw_without_rendering()
     _, height = axes.transAxes.inverted().transform(axes.transData.transform((axes.get_xlim()[0], floor)))
     if -0.5 < height < 1.5:
         if band > 0:
@@ -167,13 +167,12 @@ def draw_floor(figure: Figure, axes: Axes, floor: Number, band: Number = 0) -> B
         edge, arrow, side = (0.02, "↓", "bottom") if height < 0 else (0.98, "↑", "top")
         text = axes.text(1, edge, f"{arrow} real images {significant(floor)}", transform=axes.transAxes, va=side)
     text.set(color=SOFT, fontsize=10, ha="right")
-    figure.draw_without_rendering()
-    return text.get_window_extent()
+    return text
 
 
-def label_points(figure: Figure, axes: Axes, points: pd.DataFrame, taken: Sequence[BboxBase]) -> None:
+def label_points(figure: Figure, axes: Axes, points: pd.DataFrame, taken: Sequence[Text]) -> None:
     """Write labels beside the points of the front, where they cover least of the others and of what is `taken`."""
-    figure.draw_without_rendering()
+    lay_out(figure)
     space = np.array([axes.get_window_extent().extents])
     centres = axes.transData.transform(points[["cost", "quality"]])
     left = points["cost"] - np.minimum(points["cost_std"], 0.9 * points["cost"])
@@ -189,7 +188,7 @@ def label_points(figure: Figure, axes: Axes, points: pd.DataFrame, taken: Sequen
         for (x1, y1), (x2, y2) in pairwise(corners)
         for box in ([x1, y1 - 1, x2, y1 + 1], [x2 - 1, min(y1, y2), x2 + 1, max(y1, y2)])
     ]
-    covered = [box.extents for box in taken] + steps
+    covered = [text.get_window_extent().extents for text in taken] + steps
     boxes = np.vstack([np.hstack([centres - 5, centres + 5]), *bars, np.reshape(covered, (-1, 4))])
     for text, x, y in zip(*(front[key] for key in ("label", "cost", "quality")), strict=True):
         label = axes.annotate(text, (x, y), (0, 0), textcoords="offset points", fontsize=10, va="center")

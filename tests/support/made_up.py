@@ -98,7 +98,7 @@ def write_grid(path: Path, images: np.ndarray) -> None:
         top, left = i // 10 * (height + 2), i % 10 * (width + 2)
         sheet[top : top + height, left : left + width] = image[..., None]
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(sheet).save(path)
+    Image.fromarray(sheet).save(path, compress_level=1)  # noise, whose encoding would take longest
 
 
 def write_results(

@@ -211,6 +211,13 @@ def test_the_verdict_states_why(what: str) -> None:
     assert [found.own(row) for row in found.rows] == [[], [], []]
 
 
+def test_keys_that_are_only_there_come_in_their_order() -> None:
+    options = {"subsets": 50, "size": 300, "k": 3}
+    theirs = record(noise(0.1, ddpm=30.0), tag="b").model_copy(update={"evaluation": options})
+    expected = "other evaluation: subsets not given, there 50; size not given, there 300; k not given, there 3"
+    assert verify(record(), theirs).shared == [expected]
+
+
 def test_another_metric_and_another_suite() -> None:
     assert verify(record(), record(), "kid").metric == "kid"
     with pytest.raises(InputError, match=r"metric: found 'kdi' \(did you mean 'kid'\?\); expected one of: fd, kid"):
