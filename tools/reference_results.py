@@ -22,7 +22,7 @@ MOST = 6  # rows
 def reference_table(suite: str, most: int | None = MOST) -> Iterator[str]:
     """A table in Markdown of reference/{suite}.json: a row per family, the best at the largest budget first.
 
-    most: so many families; all of them with None.
+    most: so many families; all of them with None. Families without that budget come after those that have it.
 
     Each number is that of the family's best sampler at that budget: the mean over trainings, and their standard
     deviation. Raises InputError for a record without budgets.
@@ -33,18 +33,23 @@ def reference_table(suite: str, most: int | None = MOST) -> Iterator[str]:
     if not budgets:
         raise InputError(f"reference/{suite}.json: models: found no training with a budget of FLOPs, expected some")
     sign = -1 if column.direction == "higher" else 1
-    whole = {family: found for family, found in best.items() if budgets[-1] in found}
-    order = sorted(whole, key=lambda family: sign * mean(whole[family][budgets[-1]], record.headline))
+    shown = {family: [budget for budget in budgets if budget in found] for family, found in best.items()}
+    largest = {family: found[-1] for family, found in shown.items() if found}
+
+    def place(family: str) -> tuple[float, float]:
+        return -largest[family], sign * mean(best[family][largest[family]], record.headline)
+
+    order = sorted(largest, key=place)[:most]
 
     heads = [f"{count(budget)} FLOPs" for budget in budgets]
     yield f"| {column.label} at | {' | '.join(heads)} | time for 50,000 images |"
     yield f"|---|{'--:|' * (len(budgets) + 1)}"
-    for family in order[:most]:
-        found = [number(record, whole[family][budget]) if budget in whole[family] else "–" for budget in budgets]
-        largest = whole[family][budgets[-1]]
-        yield f"| {name_of(record, family, largest)} | {' | '.join([*found, time(largest)])} |"
+    for family in order:
+        found = [number(record, best[family][budget]) if budget in best[family] else "–" for budget in budgets]
+        draws = best[family][largest[family]]
+        yield f"| {name_of(record, family, draws)} | {' | '.join([*found, time(draws)])} |"
     yield ""
-    yield caption(record, [draws for family in order[:most] for draws in whole[family].values()])
+    yield caption(record, [draws for family in order for draws in best[family].values()])
 
 
 def few_steps_table(suite: str) -> Iterator[str]:
