@@ -1,6 +1,5 @@
 """Finding a data set's files on this machine, or fetching them from their publisher over a network that may fail."""
 
-import fcntl
 import logging
 import os
 import time
@@ -113,11 +112,13 @@ def _open_part(target: Path) -> Iterator[BinaryIO]:
 
     Its name keeps the suffix of `target`, since some checks find the format by it.
     """
+    from filelock import lock_descriptor  # only a job that downloads pays for it
+
     path = target.with_name(f"{target.stem}.part{target.suffix}")
     while True:
         with open(path, "ab") as part:
             with suppress(OSError):  # a file system without locks
-                fcntl.flock(part, fcntl.LOCK_EX)
+                lock_descriptor(part.fileno())
             if not _is_at(part, path):
                 continue  # the holder of the lock has renamed or removed the file meanwhile
             try:
@@ -158,7 +159,7 @@ def _fetch_checked(url: str, part: BinaryIO, path: Path, check: Callable[[Path],
 
 def _fetch(url: str, part: BinaryIO) -> bool:
     """Append to the part what it lacks of the file at `url`; returns whether any of it was there before."""
-    import requests  # only a job that downloads pays for it
+    import requests
     import urllib3
 
     have = _size(part)

@@ -1,11 +1,12 @@
 """One process at a time."""
 
-import fcntl
 import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from filelock import lock_descriptor
 
 log = logging.getLogger(__name__)
 
@@ -18,12 +19,10 @@ def locked(path: Path, what: str) -> Iterator[None]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not lock_descriptor(file.fileno(), blocking=False):
             file.seek(0)
             log.info("process %s is %s; waiting for it to finish", file.read().strip() or "?", what)
-            fcntl.flock(file, fcntl.LOCK_EX)
+            lock_descriptor(file.fileno())
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()

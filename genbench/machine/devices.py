@@ -1,6 +1,5 @@
 """Which device a job computes on. `claim_gpu` runs before torch is imported; `pick_device` after."""
 
-import fcntl
 import logging
 import os
 import platform
@@ -84,7 +83,7 @@ def _of_gpus(field: str) -> list[str]:
 
 
 def _open_lock(path: Path) -> IO[str]:
-    """Open a lock file for flock, which asks for no right to write: it may be another user's."""
+    """Open a lock file to read, which is enough to lock it: it may be another user's."""
     try:
         return open(path)
     except FileNotFoundError:
@@ -95,18 +94,17 @@ def _open_lock(path: Path) -> IO[str]:
 def try_lock(indices: list[int], folder: str, jobs_per_gpu: int = 1) -> int | None:
     """Lock a free slot of one of the GPUs in `indices`; return its index, or None when all are taken.
 
-    A slot is a file in `folder` under `flock`: the kernel frees it when the process ends, however it ends.
+    A slot is a locked file in `folder`: the kernel frees it when the process ends, however it ends.
     """
+    from filelock import lock_descriptor  # only a job that claims a GPU pays for it
+
     for slot in range(jobs_per_gpu):
         for index in indices:
             file = _open_lock(Path(folder) / f"genbench-gpu{index}-slot{slot}.lock")
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.close()
-                continue
-            _held.append(file)
-            return index
+            if lock_descriptor(file.fileno(), blocking=False):
+                _held.append(file)
+                return index
+            file.close()
     return None
 
 
@@ -116,6 +114,8 @@ def lock_gpus(count: int, indices: list[int], folder: str, jobs_per_gpu: int = 1
     One job at a time collects, and the others queue for their turn: so two that want several can't each hold what the
     other lacks, and one that wants several is not overtaken for ever by those that want one.
     """
+    from filelock import lock_descriptor
+
     waiting = False
 
     def wait(reason: str) -> None:
@@ -126,12 +126,8 @@ def lock_gpus(count: int, indices: list[int], folder: str, jobs_per_gpu: int = 1
         time.sleep(1)
 
     with _open_lock(Path(folder) / "genbench-gpu-queue.lock") as turn:
-        while True:
-            try:
-                fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                wait("another genbench job is waiting for GPUs")
+        while not lock_descriptor(turn.fileno(), blocking=False):
+            wait("another genbench job is waiting for GPUs")
         found: list[int] = []
         while len(found) < count:
             index = try_lock([index for index in indices if index not in found], folder, jobs_per_gpu)
