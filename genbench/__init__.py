@@ -1,12 +1,12 @@
 """genbench: a reproducible benchmark of image generative models.
 
-load_suite  a suite by its name or file: a data set, models, and how each is trained
-build       an untrained model of a suite
-train       a model of a suite, trained as the workflow trains it
-load        a trained model from its file, or from another project's checkpoint
-sample      images from a trained model: image i is a function of seed i
-show        images as one picture
-evaluate    how good images are beside real ones: FID, KID, precision and more
+load_suite  loads a suite by its name or file: a data set, models, and how each is trained
+build       builds an untrained model of a suite
+train       trains a model of a suite as the workflow does
+load        loads a trained model from its file, or from another project's checkpoint
+sample      draws images from a trained model: image i is a function of seed i
+show        arranges images in one picture
+evaluate    compares images with real ones: FID, KID, precision and more
 """
 
 import importlib

@@ -47,12 +47,12 @@ MOST = 500  # images at once, by default
 
 
 def load_suite(suite: PathLike) -> dict[str, Any]:
-    """A suite, checked and complete: its data set under `dataset`, its models under `models`, by name.
+    """Load and check a suite: its data set is under `dataset`, and its models are under `models`, by name.
 
-    suite: The name of one that comes with genbench, such as `"demo"`, or a YAML file.
+    suite: The name of a suite that comes with genbench, such as `"demo"`, or a YAML file.
 
-    The result is a plain dictionary with the keys of [suites](suites.md): change what you like before you train.
-    Raises InputError, naming file, entry and key, for anything wrong in it.
+    The result is a plain dictionary with the keys of [suites](suites.md), which you may change before you train.
+    Raises InputError, with file, entry and key, for any error in the suite.
     """
     found = suites.load_suite(suites.find_suite(os.fspath(suite), "suite"))
     if "kind" in found:
@@ -67,15 +67,15 @@ def build(
     seed: int = 0,
     data_root: PathLike = "resources/downloads",
 ) -> Model:
-    """An untrained model, on the processor, with the weights that a training begins with there.
+    """Build an untrained model on the CPU, with the initial weights of a training there.
 
-    suite: Of `load_suite`; its data set says how large images are.
-    model: The name of one of its entries, or an entry of your own, `{"model": {"class": ..., ...}}`, whose class may be
-        `./my.py:Flow` of your own file.
-    seed: Of the training that it would begin.
-    data_root: Where data sets are; nothing is downloaded.
+    suite: A suite from `load_suite`; its data set determines the size of images.
+    model: The name of one of its entries, or your own entry, `{"model": {"class": ..., ...}}`, whose class may come
+        from your own file, `./my.py:Flow`.
+    seed: The seed of the training that would begin with these weights.
+    data_root: The folder of data sets; nothing is downloaded.
 
-    A model of two stages has an untrained first stage. Raises InputError, naming the key, for what can't be built.
+    A model of two stages has an untrained first stage. Raises InputError, with the key, if the model cannot be built.
     """
     entry = _entry(suite, model)
     described = open_dataset(suite["dataset"], Path(data_root)).description
@@ -96,24 +96,24 @@ def train(
     device: str = "auto",
     **recipe: Any,
 ) -> Model:
-    """Train a model of a suite as the workflow does, with a bar of its progress; returns it, ready to be sampled from.
+    """Train a model of a suite as the workflow does, with a progress bar, and return it ready for sampling.
 
-    suite: Of `load_suite`.
-    model: The name of one of its entries, or an entry of your own, `{"model": ..., "training": ...}`.
-    seed: Of the training: initial weights, order of the images, and noise.
-    folder: Where model.safetensors, history.jsonl and training.json are kept. A training that was interrupted, by
-        Ctrl-C too, goes on from its last save when it is called again with the same arguments; a finished one is only
-        loaded. Without a folder nothing is kept but what is returned.
-    images: Your own to learn from, uint8 (N, H, W, C) in 0..255 with C 1 or 3, in place of the suite's data set. None
-        are held out then, so that `validate_every` is left out.
+    suite: A suite from `load_suite`.
+    model: The name of one of its entries, or your own entry, `{"model": ..., "training": ...}`.
+    seed: The seed of the training: initial weights, order of the images, and noise.
+    folder: A folder for model.safetensors, history.jsonl and training.json. To continue an interrupted training, also
+        after Ctrl-C, call it again with the same arguments; a finished training is only loaded. Without a folder,
+        only the returned model is kept.
+    images: Your own training images, uint8 (N, H, W, C) in 0..255 with C 1 or 3, instead of the suite's data set. None
+        of them are held out, so `validate_every` is ignored.
     labels: The class of each of these images, int64 (N,).
-    data_root: Where data sets are, or are downloaded to.
+    data_root: The folder of data sets, also for downloads.
     device: `auto`, `cuda`, `mps` or `cpu`; auto takes a GPU if there is one.
-    recipe: Keys of `training` in place of the entry's, such as `steps=200`.
+    recipe: Keys of `training` that replace the entry's, such as `steps=200`.
 
-    A model of two stages trains the first one before. The weights are bitwise those of the workflow from the same entry
-    and seed, on one kind of device and with as many threads as its jobs have: one on a processor,
-    `torch.set_num_threads(1)`. Raises InputError, naming the key, for a bad value, and when a loss is not finite.
+    A model of two stages trains its first stage first. The weights are bitwise the workflow's from the same entry and
+    seed, on the same kind of device and with as many threads as its jobs have, which is one on a CPU:
+    `torch.set_num_threads(1)`. Raises InputError, with the key, for a bad value, and if a loss is not finite.
     """
     if threading.current_thread() is not threading.main_thread():
         raise InputError("train: found a call from a thread, expected one from the program's main thread")
@@ -169,17 +169,17 @@ def train(
 
 
 def load(path: PathLike, *, format: str | None = None, device: str = "auto", **options: Any) -> Model:
-    """A trained model from its file, ready to be sampled from.
+    """Load a trained model from its file, ready for sampling.
 
     path: A model.safetensors or a snapshot; the folder of a finished run, such as `results/demo/ddpm/seed0`; or another
         project's checkpoint.
-    format: Of such a checkpoint, such as `ddgan`, see [checkpoints](checkpoints.md), or `FILE.py:NAME` of your own. A
-        folder of diffusers does not have to name it.
+    format: The format of another project's checkpoint, such as `ddgan` ([list](checkpoints.md)), or your own,
+        `FILE.py:NAME`. It may be omitted for a folder of diffusers.
     device: `auto`, `cuda`, `mps` or `cpu`; auto takes a GPU if there is one.
-    options: What such a checkpoint does not say, see there.
+    options: Settings that such a checkpoint does not contain ([list](checkpoints.md)).
 
-    Nothing is unpickled but tensors and plain values. Raises InputError, naming the file, for one that is missing,
-    damaged or of another format.
+    Only tensors and plain values are unpickled. Raises InputError, with the file, if it is missing, damaged or of
+    another format.
     """
     return open_model(path, own_code.complete(format), options, device=_device(device))[0]
 
@@ -194,18 +194,18 @@ def sample(
 ) -> NDArray[np.uint8]:
     """Draw one image for each seed: uint8 (N, H, W, C) in 0..255, where C is 1 or 3.
 
-    model: Of `train`, `load` or `build`.
-    seeds: Whole numbers of at least 0, in any order. Image i depends on the model, the options and seed i.
-    batch_size: Images at once; by default all of them, at most 500. With the workflow's, an entry's
-        `sample_batch_size`, images are bitwise the workflow's; with another one they are within a grey level in
-        float32, since batches of another size are rounded differently.
-    condition: What the model is given, row i for seed i, beginning again after the last: labels, int64 (N,); images,
+    model: A model from `train`, `load` or `build`.
+    seeds: Whole numbers of at least 0, in any order. Image i depends only on the model, the options and seed i.
+    batch_size: Images per batch; by default all of them, at most 500. With the workflow's batch size, an entry's
+        `sample_batch_size`, images are bitwise the workflow's. Another size rounds differently; in float32, images
+        then agree to within one grey level.
+    condition: The model's input, row i for seed i, starting over after the last row: labels, int64 (N,); images,
         uint8 (N, H, W, C); sets of objects, such as `[["red cube"], ["blue sphere", "gray cube"]]`; or a file of them.
-    options: Of the model's sampler, such as `method="ddim", steps=50`, see [suites](suites.md); and `precision="bf16"`,
-        or a scheme as `quantisation="int8"`.
+    options: Options of the model's sampler, such as `method="ddim", steps=50` ([list](suites.md)); and
+        `precision="bf16"`, or a scheme such as `quantisation="int8"`.
 
-    Raises InputError for options that the model does not have, which lists those that it has, and for a condition that
-    does not fit.
+    Raises InputError for a condition that does not fit, and for options that the model does not have, with a list of
+    those that it has.
     """
     numbers = _seeds(seeds)
     if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
@@ -237,12 +237,12 @@ def sample(
 
 
 def show(images: NDArray[np.uint8], *, columns: int | None = None) -> Image.Image:
-    """Images as one picture, which a notebook displays and `.save("grid.png")` writes.
+    """Arrange images in one picture, which a notebook displays and `.save("grid.png")` writes.
 
-    images: Uint8 (N, H, W, C) in 0..255, or one of (H, W, C), with C 1 or 3.
-    columns: Images in a row; by default about as many as there are rows.
+    images: Uint8 (N, H, W, C) in 0..255, or one image (H, W, C), with C 1 or 3.
+    columns: Images per row; by default, the grid is about square.
 
-    Raises InputError for anything else.
+    Raises InputError for any other value.
     """
     pixels = np.asarray(images)
     pixels = pixels[None] if pixels.ndim == 3 else pixels

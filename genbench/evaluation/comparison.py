@@ -77,30 +77,31 @@ def evaluate(
     batch_size: int | None = None,
     device: "torch.device | str" = "cpu",
 ) -> Evaluation:
-    """How good the images `fake` are, beside the images `real`: every metric that the two allow.
+    """Compare the images `fake` with the images `real` by every metric that the two allow.
 
-    fake: A folder, .zip or .tar of images; an .npy or .npz of images; features made before; published statistics (an
-        npz with mu and sigma), which allow a distance only; an array or tensor of images, uint8.
-    real: The same, or the name of a data set, of which `split` is taken.
-    test: Held-out real images, which show whether samples are memorised; of a data set's name they are its test images.
+    fake: A folder, .zip or .tar of images; an .npy or .npz of images; existing features; published statistics (an npz
+        with mu and sigma), which allow only a distance; an array or tensor of images, uint8.
+    real: The same, or the name of a data set, whose `split` is used.
+    test: Held-out real images, which show whether samples are memorised. For the name of a data set, they are its test
+        images.
     metrics: Names such as "fid", "kid" and "precision", or FILE.py:NAME of your own; by default all.
-    features: Extractors, NAME or NAME:PATH; by default `DEFAULT`, or those that the features given were made with. One
-        whose weights can't be had is left out, and `Evaluation.missing` says which file to put where.
-    options: Those of `EvaluationOptions`.
-    layout: Of arrays: NHWC, or NCHW as torch has it.
-    channels: Convert every image to so many.
-    image_size: Resize every image to this side.
-    filter: How it is resized.
-    split: Of a data set: train or test.
-    out: A folder for a page, metrics.json, pictures, and features, which a second evaluation does not compute again.
-    data_root: Where data sets are, or are downloaded to.
-    weights_root: Where published weights are, or are downloaded to, as of `load_extractor`.
-    any_weights: Accept other weights than the published ones, as of `load_extractor`.
-    batch_size: Images at once.
-    device: What features are computed on.
+    features: Extractors, NAME or NAME:PATH; by default `DEFAULT`, or the extractors of the given features. If an
+        extractor's weights are unavailable, it is left out, and `Evaluation.missing` says which file to put where.
+    options: Options of `EvaluationOptions`.
+    layout: The layout of arrays: NHWC, or NCHW as in torch.
+    channels: The number of channels that every image is converted to.
+    image_size: The side that every image is resized to.
+    filter: The filter of that resize.
+    split: The split of a data set: train or test.
+    out: A folder for a page, metrics.json, pictures, and features; a second evaluation reuses these features.
+    data_root: The folder of data sets, also for downloads.
+    weights_root: The folder of published weights, also for downloads, as in `load_extractor`.
+    any_weights: Accept weights other than the published ones, as in `load_extractor`.
+    batch_size: Images per batch.
+    device: The device that computes features.
 
-    Too few images for a metric leave it out, with a line among the warnings. Raises InputError for what can't be read,
-    for statistics of which `features` do not say what made them, and where nothing at all could be computed.
+    A metric that needs more images is left out, and a warning says so. Raises InputError for input that cannot be
+    read, for statistics without a statement in `features` of what made them, and if nothing can be computed.
     """
     chosen = choose_metrics(metrics)
     given = dict(options or {})
