@@ -12,16 +12,19 @@ from genbench.machine.job import add_device_arguments, open_device
 def parser() -> argparse.ArgumentParser:
     """The flags."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--train", "--data-train", required=True, metavar="train.npz", help="from prepare_data.py")
-    parser.add_argument(
-        "--test", "--data-test", required=True, metavar="test.npz", help="images to measure its accuracy on"
-    )
-    parser.add_argument("--out", type=Path, required=True, metavar="classifier.safetensors")
-    parser.add_argument("--epochs", type=positive_argument, default=10)
-    parser.add_argument("--seed", type=seed_argument, default=0)
-    parser.add_argument("--min-accuracy", type=share_argument, metavar="SHARE", help="fail below this test accuracy")
-    add_device_arguments(parser)
+    add_flags(parser, held_out="images to measure its accuracy on", epochs=10, judged_on="test accuracy")
     return parser
+
+
+def add_flags(parser: argparse.ArgumentParser, *, held_out: str, epochs: int, judged_on: str) -> None:
+    """Add the flags of a classifier's training."""
+    parser.add_argument("--train", "--data-train", required=True, metavar="train.npz", help="from prepare_data.py")
+    parser.add_argument("--test", "--data-test", required=True, metavar="test.npz", help=held_out)
+    parser.add_argument("--out", type=Path, required=True, metavar="classifier.safetensors")
+    parser.add_argument("--epochs", type=positive_argument, default=epochs)
+    parser.add_argument("--seed", type=seed_argument, default=0)
+    parser.add_argument("--min-accuracy", type=share_argument, metavar="SHARE", help=f"fail below this {judged_on}")
+    add_device_arguments(parser)
 
 
 @reader_has("flags")

@@ -5,7 +5,6 @@ classifier score. It trains within minutes on one CPU thread. Measured there: 98
 epochs of 4,000 (three seeds, 30 s); 99.4 % on MNIST's 10,000 after 3 epochs of 60,000 (130 s).
 """
 
-import logging
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -13,17 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.nn import functional as F
 
 from genbench.errors import InputError
+from genbench.features.supervised import train_supervised
 from genbench.files.weights import load_tensors, save_tensors
 from genbench.images import from_array, to_images
-from genbench.machine.progress import Progress
 from genbench.networks.classifier import Classifier
-from genbench.tensors import Pixels, image_layout
-
-log = logging.getLogger(__name__)
 
 
 def train_classifier(
@@ -34,53 +29,27 @@ def train_classifier(
     epochs: int = 10,
     seed: int = 0,
     batch_size: int = 64,
-    learning_rate: float = 5e-3,
-    max_shift: int = 2,
     device: torch.device | str = "cpu",
 ) -> Classifier:
-    """Train on images (N, H, W, C) uint8 with labels (N,) by Adam, one cycle of the learning rate, and small shifts.
+    """Train on images (N, H, W, C) uint8 with labels (N,), as `train_supervised` does.
 
-    Deterministic by seed for one device and number of threads. Returns the classifier in eval mode, on `device`.
     Raises InputError for labels that do not fit.
     """
     check_labels(pixels, y, num_classes)
-    count, height, width, channels = pixels.shape
-    random = torch.Generator().manual_seed(seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        classifier = Classifier(channels=channels, height=height, width=width, num_classes=num_classes)
-    classifier.to(device, memory_format=image_layout(device)).train()  # type: ignore[call-overload]
-    data, targets = from_array(pixels).to(device), torch.from_numpy(y.astype(np.int64)).to(device)
-
-    batch_size = min(batch_size, count)
-    batches = count // batch_size
-    optimizer = torch.optim.Adam(classifier.parameters(), lr=learning_rate)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=epochs * batches)
-    with (
-        torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True),
-        Progress(epochs * batches, "steps", name="classifier") as progress,
-    ):
-        for epoch in range(epochs):
-            for indices in torch.randperm(count, generator=random).split(batch_size)[:batches]:
-                shifts = torch.randint(-max_shift, max_shift + 1, (len(indices), 2), generator=random)
-                batch = shifted(data[indices.to(device)], shifts.to(device))
-                loss = F.cross_entropy(classifier(to_images(batch)), targets[indices.to(device)])
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                optimizer.step()
-                schedule.step()
-                progress.update()
-            log.info("classifier: epoch %d of %d, loss %.4f", epoch + 1, epochs, loss.item())
-    return classifier.eval()
-
-
-def shifted(pixels: Pixels, shifts: Tensor) -> Pixels:
-    """Move image i of (N, H, W, C) by shifts[i] = (down, right) pixels; the border repeats the edge."""
-    count, height, width, _ = pixels.shape
-    rows = (torch.arange(height, device=pixels.device) - shifts[:, :1]).clamp(0, height - 1)  # (N, H)
-    columns = (torch.arange(width, device=pixels.device) - shifts[:, 1:]).clamp(0, width - 1)  # (N, W)
-    images = torch.arange(count, device=pixels.device)
-    return pixels[images[:, None, None], rows[:, :, None], columns[:, None, :]]
+    _, height, width, channels = pixels.shape
+    return train_supervised(
+        lambda: Classifier(channels=channels, height=height, width=width, num_classes=num_classes),
+        pixels,
+        torch.from_numpy(y.astype(np.int64)),
+        F.cross_entropy,
+        name="classifier",
+        epochs=epochs,
+        seed=seed,
+        batch_size=batch_size,
+        learning_rate=5e-3,
+        warm_up=0.3,
+        device=device,
+    )
 
 
 @torch.inference_mode()

@@ -48,12 +48,7 @@ def make_classifier(
     seconds = time.perf_counter() - started
     test_accuracy = accuracy(classifier, held_out.images, held_out.labels)
     log.info("classifier: test accuracy %.4f after %d epochs, %.0f s", test_accuracy, epochs, seconds)
-    if min_accuracy is not None and test_accuracy < min_accuracy:
-        raise InputError(
-            f"{train}: the classifier reaches a test accuracy of {test_accuracy:.4f}, expected at least "
-            f"{min_accuracy}; train longer ({option('epochs')}) or accept less ({option('min_accuracy')}); in a suite, "
-            "epochs and min_accuracy of evaluation: classifier"
-        )
+    _check_reached(f"{train}: the classifier reaches a test accuracy", test_accuracy, min_accuracy, "classifier")
     info = {
         "test_accuracy": test_accuracy,
         "class_names": list(images.class_names),
@@ -107,12 +102,8 @@ def make_object_classifier(
         f"top-k accuracy {counts.accuracy:.4f} ({counts.hits} of {counts.objects} objects, 95 % interval {low:.4f} to "
         f"{high:.4f}) on {len(held_out.images)} held-out images after {epochs} epochs, {seconds:.0f} s"
     )
-    if min_accuracy is not None and counts.accuracy < min_accuracy:
-        raise InputError(
-            f"{train}: the classifier of objects reaches an accuracy of {counts.accuracy:.4f}, expected at least "
-            f"{min_accuracy}; train longer ({option('epochs')}) or accept less ({option('min_accuracy')}); in a suite, "
-            "epochs and min_accuracy of evaluation: objects: classifier"
-        )
+    what = f"{train}: the classifier of objects reaches an accuracy"
+    _check_reached(what, counts.accuracy, min_accuracy, "objects: classifier")
     info = {
         "accuracy": counts.accuracy,
         "interval": [low, high],
@@ -139,3 +130,11 @@ def _check_fit(
 ) -> None:
     if images.class_names != held_out.class_names or images.images.shape[1:] != held_out.images.shape[1:]:
         raise InputError(f"{train} and {test}: expected the same classes and size of images")
+
+
+def _check_reached(what: str, found: float, expected: float | None, key: str) -> None:
+    if expected is not None and found < expected:
+        raise InputError(
+            f"{what} of {found:.4f}, expected at least {expected}; train longer ({option('epochs')}) or accept less "
+            f"({option('min_accuracy')}); in a suite, epochs and min_accuracy of evaluation: {key}"
+        )

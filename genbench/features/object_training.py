@@ -4,7 +4,6 @@ The NYCU course's evaluator of iCLEVR, trained here (K. He et al., arXiv 1512.03
 course's own weights. Its top-k accuracy on real images that it was not trained on is the ceiling for generated ones.
 """
 
-import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,15 +17,12 @@ from torch.nn import functional as F
 
 from genbench.data.objects import OBJECTS
 from genbench.errors import InputError
-from genbench.features.class_training import shifted
+from genbench.features.supervised import train_supervised
 from genbench.files.artifacts import sha256_file
 from genbench.files.weights import load_tensors, load_torch_file, save_tensors
 from genbench.images import from_array, to_images
-from genbench.machine.progress import Progress
 from genbench.networks.object_classifier import COURSE_SIZE, ObjectClassifier
 from genbench.tensors import image_layout
-
-log = logging.getLogger(__name__)
 
 BATCH = 250
 
@@ -39,57 +35,38 @@ def train_object_classifier(
     seed: int = 0,
     batch_size: int = 32,
     learning_rate: float = 1e-3,
-    max_shift: int = 2,
     precision: Literal["fp32", "bf16"] = "fp32",
     device: torch.device | str = "cpu",
 ) -> ObjectClassifier:
-    """Train on images (N, H, W, 3) uint8 with zeros and ones (N, K), by Adam and one cycle of the learning rate.
+    """Train on images (N, H, W, 3) uint8 with zeros and ones (N, K), as `train_supervised` does, mirrored at random.
 
-    Images are mirrored and shifted at random. precision: of the forward and backward passes; bf16 takes half the
-    time on CPUs that have it. Deterministic by seed for one device and number of threads. Returns the
-    network in eval mode, on `device`. Raises InputError for data that do not fit.
+    precision: of the forward and backward passes; bf16 takes half the time on CPUs that have it. Raises InputError for
+    data that do not fit.
     """
     check_multi_hot(pixels, labels)
-    random = torch.Generator().manual_seed(seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = ObjectClassifier(labels.shape[1])
-    # Outputs begin at the objects' log odds: learning how rare they are took the first epoch otherwise.
-    share = torch.from_numpy(labels.mean(axis=0)).float().clamp(0.01, 0.99)
-    network.get_parameter("fc.bias").data.copy_(share.logit())
-    network.to(device, memory_format=image_layout(device)).train()
-    data, targets = from_array(pixels).to(device), torch.from_numpy(labels.astype(np.float32)).to(device)
 
-    count = len(pixels)
-    batch_size = min(batch_size, count)
-    batches = count // batch_size
-    optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, learning_rate, total_steps=epochs * batches, pct_start=0.15
+    def make() -> ObjectClassifier:
+        network = ObjectClassifier(labels.shape[1])
+        # Outputs begin at the objects' log odds: learning how rare they are took the first epoch otherwise.
+        share = torch.from_numpy(labels.mean(axis=0)).float().clamp(0.01, 0.99)
+        network.get_parameter("fc.bias").data.copy_(share.logit())
+        return network
+
+    return train_supervised(
+        make,
+        pixels,
+        torch.from_numpy(labels.astype(np.float32)),
+        F.binary_cross_entropy_with_logits,
+        name="object classifier",
+        epochs=epochs,
+        seed=seed,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        warm_up=0.15,
+        mirror=True,
+        precision=precision,
+        device=device,
     )
-    with (
-        torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True),
-        Progress(epochs * batches, "steps", name="object classifier") as progress,
-    ):
-        for epoch in range(epochs):
-            total = 0.0
-            for indices in torch.randperm(count, generator=random).split(batch_size)[:batches]:
-                shifts = torch.randint(-max_shift, max_shift + 1, (len(indices), 2), generator=random)
-                mirrored = torch.rand(len(indices), 1, 1, 1, generator=random) < 0.5
-                batch = shifted(data[indices.to(device)], shifts.to(device))
-                batch = torch.where(mirrored.to(device), batch.flip(2), batch)
-                images = to_images(batch).contiguous(memory_format=image_layout(device))
-                with torch.autocast(data.device.type, torch.bfloat16, enabled=precision == "bf16"):
-                    logits = network(images)
-                loss = F.binary_cross_entropy_with_logits(logits.float(), targets[indices.to(device)])
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                optimizer.step()
-                schedule.step()
-                total += loss.item()
-                progress.update()
-            log.info("object classifier: epoch %d of %d, loss %.4f", epoch + 1, epochs, total / batches)
-    return network.eval()
 
 
 @torch.inference_mode()

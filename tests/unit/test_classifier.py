@@ -9,9 +9,9 @@ from genbench.features.class_training import (
     accuracy,
     load_classifier,
     save_classifier,
-    shifted,
     train_classifier,
 )
+from genbench.features.supervised import shifted
 from genbench.files.weights import save_tensors
 from genbench.images import to_images
 from genbench.networks.classifier import FEATURES, Classifier
