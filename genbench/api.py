@@ -201,6 +201,7 @@ def sample(
         then agree to within one grey level.
     condition: The model's input, row i for seed i, starting over after the last row: labels, int64 (N,); images,
         uint8 (N, H, W, C); sets of objects, such as `[["red cube"], ["blue sphere", "gray cube"]]`; or a file of them.
+        A split in a file that is sorted by class is mixed first.
     options: Options of the model's sampler, such as `method="ddim", steps=50` ([list](suites.md)); and
         `precision="bf16"`, or a scheme such as `quantisation="int8"`.
 

@@ -42,6 +42,11 @@ class ImageSet:
         """Whether the labels are zeros and ones, several for an image, instead of indexes of classes."""
         return self.labels.ndim == 2
 
+    def sorted_by_class(self) -> bool:
+        """Whether all images of a class come before those of the next, as in a folder for each class."""
+        several = not self.multi_label and self.labels[0] != self.labels[-1]
+        return bool(several and np.all(np.diff(self.labels) >= 0))
+
     def class_counts(self) -> dict[str, int]:
         """Number of images of each class."""
         counts = (

@@ -3,7 +3,8 @@
 Seeds are cut into batches at multiples of the batch size, and a batch is always computed whole. So image i is
 computed in the same batch, at the same place, whichever range of seeds is asked for and however many ranks deal the
 batches out among them: any split gives the same bits on one kind of device. A model that starts from given images or
-labels gets, for seed i, row i of them, beginning again after the last.
+labels gets, for seed i, row i of them, beginning again after the last; rows that come sorted by class are mixed first,
+always in the same way.
 """
 
 import logging
@@ -26,6 +27,7 @@ from genbench.machine.ranks import ALONE, Ranks
 from genbench.models import Model
 from genbench.records.timing import Timing
 from genbench.sampling.batch import CallCounter, Condition, batch_starts, sample_pixels
+from genbench.sampling.grids import choose
 from genbench.sampling.parts import Batches, Parts
 from genbench.tensors import Pixels
 
@@ -55,8 +57,12 @@ def find_condition(
             f"condition: found images of shape (H, W, C) = {given.images.shape[1:]}, expected "
             f"{(height, width, channels)}, as the model's"
         )
-    rows = torch.from_numpy(given.images if kind == "images" else given.labels).to(device)
-    return Condition(rows, {"kind": kind, **{key: given.info[key] for key in ("dataset", "split", "sha256")}})
+    rows = torch.from_numpy(given.images if kind == "images" else given.labels)
+    if given.sorted_by_class():  # the first rows would be of some classes only
+        rows = rows[torch.from_numpy(choose(len(rows)))]
+    return Condition(
+        rows.to(device), {"kind": kind, **{key: given.info[key] for key in ("dataset", "split", "sha256")}}
+    )
 
 
 class Clock:
