@@ -38,8 +38,8 @@ MD5 = {
 def cifar10(data_root: Path, *, path: str | None = None) -> Dataset:
     """CIFAR-10, 32x32 colour, 50,000 and 10,000.
 
-    path: cifar-10-python.tar.gz, or the folder cifar-10-batches-py, or a folder that holds either, as it stands or
-        inside `data_root`; by default they are looked for in `data_root`, and downloaded.
+    path: cifar-10-python.tar.gz, or the folder cifar-10-batches-py, or a folder that holds either, used as given or
+        inside `data_root`; by default they are in `data_root`, or downloaded to it.
     """
     root = data_root if path is None else existing_path(path, data_root)
     is_source = path is not None and (root.is_file() or (root / "test_batch").exists())

@@ -35,8 +35,8 @@ OVERLAP_NOTE = (
 def cub(data_root: Path, *, path: str | None = None, image_size: Side = 32, split: Split = "official") -> Dataset:
     """CUB-200-2011 in colour. Labels are the species, in the official order; so are the images.
 
-    path: CUB_200_2011.tgz, or the folder CUB_200_2011 that it holds, or a folder with either, as it stands or inside
-        `data_root`; by default it is looked for in `data_root`, and downloaded.
+    path: CUB_200_2011.tgz, or the folder CUB_200_2011 that it holds, or a folder with either, used as given or inside
+        `data_root`; by default it is in `data_root`, or downloaded to it.
     image_size: Side of the square to which images are resized, without keeping the aspect ratio.
     split: "official" has 5,994 images for training and 5,794 for test. "all" trains on every one, as the course does;
         its test images are the official ones, which training has seen: a note says so.

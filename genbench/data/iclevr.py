@@ -27,7 +27,7 @@ def iclevr(
 
     Labels are zeros and ones for the 24 objects, in the order of objects.json; images are in the order of train.json.
 
-    path: A folder with iclevr/*.png, train.json, test.json, new_test.json and objects.json, as it stands or inside
+    path: A folder with iclevr/*.png, train.json, test.json, new_test.json and objects.json, used as given or inside
         `data_root`.
     image_size: Side of the square to which images are resized, without keeping the aspect ratio.
     test_fraction: The share of the scenes that is held out; a scene's three images stay together.

@@ -98,8 +98,8 @@ FASHION_MNIST = IdxFiles(
 def mnist(data_root: Path, *, path: str | None = None) -> Dataset:
     """MNIST, 28x28 grayscale, 60,000 and 10,000.
 
-    path: A folder that holds the IDX files, gzipped or not, as it stands or inside `data_root`; by default they are
-        looked for in `data_root`, and downloaded.
+    path: A folder that holds the IDX files, gzipped or not, used as given or inside `data_root`; by default they are in
+        `data_root`, or downloaded to it.
     """
     return _dataset(MNIST, data_root, path)
 
@@ -107,8 +107,8 @@ def mnist(data_root: Path, *, path: str | None = None) -> Dataset:
 def fashion_mnist(data_root: Path, *, path: str | None = None) -> Dataset:
     """Fashion-MNIST, 28x28 grayscale, 60,000 and 10,000.
 
-    path: A folder that holds the IDX files, gzipped or not, as it stands or inside `data_root`; by default they are
-        looked for in `data_root`, and downloaded.
+    path: A folder that holds the IDX files, gzipped or not, used as given or inside `data_root`; by default they are in
+        `data_root`, or downloaded to it.
     """
     return _dataset(FASHION_MNIST, data_root, path)
 

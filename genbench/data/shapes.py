@@ -45,7 +45,7 @@ def shapes(
         default 6,003 scenes of three different objects are drawn, without the combinations of that new_test.json.
     image_size: Side of the images.
     scenes: How many scenes, from the first on, of which some are held out; by default all.
-    seed: Of objects, places, turns, camera and light, and of what is held out.
+    seed: The seed of objects, places, turns, camera and light, and of the held-out split.
     test_fraction: The share of the scenes that is held out, so that no test image has its scene in training.
     """
     if labels is None:

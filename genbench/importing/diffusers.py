@@ -460,16 +460,16 @@ def diffusers(
 ) -> Imported:
     """A pipeline's folder, a network's folder, or a file of weights with config.json beside it.
 
-    timesteps: T, needed where there is no scheduler's configuration, and only there.
-    schedule: As in an entry of Diffusion, needed where there is no scheduler's configuration, and only there.
-    prediction: As in an entry of Diffusion, needed where there is no scheduler's configuration, and only there.
-    image_size: Side of the images, or height and width, needed where the network's configuration does not state
-        sample_size, and only there.
-    num_classes: How many classes there are, needed where they are embedded as times are (class_embed_type "timestep")
-        or by a layer around the network ("identity"), and num_class_embeds is null, and only there.
-    label_layer: Name, in the file of weights, of the linear layer around the network which makes its class embedding of
-        labels of zeros and ones, needed where class_embed_type is "identity", and only there.
-    key: Which of the state dicts in the file of weights, where it holds several.
+    timesteps: T, needed only if there is no scheduler's configuration.
+    schedule: The same as in an entry of Diffusion; needed only if there is no scheduler's configuration.
+    prediction: The same as in an entry of Diffusion; needed only if there is no scheduler's configuration.
+    image_size: Side of the images, or height and width, needed only if the network's configuration does not state
+        sample_size.
+    num_classes: How many classes there are, needed only if num_class_embeds is null and classes are embedded like times
+        (class_embed_type "timestep") or by a layer around the network ("identity").
+    label_layer: Name, in the file of weights, of the linear layer around the network which makes its class embedding
+        from labels of zeros and ones; needed only if class_embed_type is "identity".
+    key: The state dict to read, if the file of weights holds several.
     """
     weights, config_path, scheduler_path = find_files(path)
     values = _read_json_object(config_path, ["UNet2DModel"])

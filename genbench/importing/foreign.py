@@ -76,7 +76,7 @@ def function(
 
     function: FILE.py:NAME of it.
     latent: {size: 100, distribution: normal}: it is then given latents (N, *size), float32, instead of seeds.
-    files: What else it reads, such as its weights, for the record.
+    files: Other files that the function reads, such as its weights, for the record.
     """
     reference = own_code.parse(function)
     if reference is None or reference.digest is None:

@@ -32,12 +32,12 @@ def guided_diffusion(
     timesteps: The authors' --diffusion_steps; no default, since another value draws noise.
     schedule: The authors' --noise_schedule; no default, since another value draws noise.
     num_heads: Heads of each attention.
-    num_heads_upsample: Heads on the way up; -1: as many as elsewhere.
+    num_heads_upsample: Heads on the way up; -1 means as many as elsewhere.
     num_head_channels: Channels of a head, instead of num_heads; -1: num_heads.
     use_new_attention_order: The authors' option: q, k and v are split before the heads.
-    rescale_timesteps: The network is given t rescaled to 1000 steps.
+    rescale_timesteps: Whether the network receives t rescaled to 1000 steps.
     prediction: What the network predicts: the noise eps, or x0 (the authors' --predict_xstart).
-    key: Which of the state dicts in the file, where it holds several.
+    key: The state dict to read, if the file holds several.
     """
     up = num_heads if num_heads_upsample == -1 else num_heads_upsample
     heads = {"num_heads": num_heads} | ({} if up == num_heads else {"up_num_heads": up})

@@ -220,11 +220,11 @@ def improved_diffusion(
     timesteps: The authors' --diffusion_steps; no default, since another value draws noise.
     schedule: The authors' --noise_schedule; no default, since another value draws noise.
     num_heads: Heads of each attention.
-    num_heads_upsample: Heads on the way up; -1: as many as elsewhere.
-    sigma_small: The variance of a step, where the network has not learned one, is the posterior's instead of beta.
-    rescale_timesteps: The network is given t rescaled to 1000 steps.
+    num_heads_upsample: Heads on the way up; -1 means as many as elsewhere.
+    sigma_small: Whether the variance of a step is the posterior's instead of beta, if the network has not learned one.
+    rescale_timesteps: Whether the network receives t rescaled to 1000 steps.
     prediction: What the network predicts: the noise eps, or x0 (the authors' --predict_xstart).
-    key: Which of the state dicts in the file, where it holds several.
+    key: The state dict to read, if the file holds several.
     """
     up = num_heads if num_heads_upsample == -1 else num_heads_upsample
     content, files = read_content(path)

@@ -240,11 +240,11 @@ def lucidrains(
     """A file of the library's Trainer, of which the average is taken, or a state dict of its Unet or GaussianDiffusion.
 
     image_size: Side of the images, or height and width.
-    timesteps: T, needed where the file holds a network without its process, and only there.
-    schedule: The library's beta_schedule, needed where the file holds a network without its process, and only there.
-    prediction: The library's objective, needed where the file does not show it, as before 1.5, and only there.
-    version: The release that trained it, needed for networks of before 1.8 where the file does not state it.
-    num_heads: The library's attn_heads, where the tensors do not show it, as before 1.9.
+    timesteps: T, needed only if the file holds a network without its process.
+    schedule: The library's beta_schedule, needed only if the file holds a network without its process.
+    prediction: The library's objective, needed only if the file does not show it, as before 1.5.
+    version: The release that trained it, needed for networks from before 1.8 if the file does not state it.
+    num_heads: The library's attn_heads, needed only if the tensors do not show it, as before 1.9.
     norm_groups: The library's resnet_block_groups, of networks of before 2.0.
     key: Which of the state dicts in the file: model instead of the average.
     """

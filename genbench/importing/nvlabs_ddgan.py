@@ -229,9 +229,9 @@ def ddgan(
 
     image_size: Side of the images, for a netG file; content.pth states it.
     timesteps: T, for a netG file; content.pth states it.
-    beta_min: As in the schedule vp, for a netG file trained with another than 0.1; content.pth states it.
-    beta_max: As in the schedule vp, for a netG file trained with another than 20; content.pth states it.
-    key: Which of the state dicts in the file, where it holds several.
+    beta_min: The same as in the schedule vp, for a netG file whose value is not 0.1; content.pth states it.
+    beta_max: The same as in the schedule vp, for a netG file whose value is not 20; content.pth states it.
+    key: The state dict to read, if the file holds several.
     """
     content, files = read_content(path)
     options: Mapping[str, Any] = {}

@@ -20,8 +20,8 @@ def dcgan(
     """The tutorial's generator.
 
     discriminator: Path of the discriminator's state dict, which sampling does not need.
-    image_size: Side of the data's images, where the network's own is a multiple of it (see genbench/models/gan.py).
-    key: Which of the state dicts in the file, where it holds several.
+    image_size: Side of the data's images, if the network's own is a multiple of it (see genbench/models/gan.py).
+    key: The state dict to read, if the file holds several.
     """
     what = "the generator of PyTorch's DCGAN tutorial"
     content, read = read_content(path)

@@ -82,13 +82,13 @@ def state_dict(
 ) -> Imported:
     """The weights of any model here, from a file of tensors of any names.
 
-    model: As in an entry that is trained here, with its `class`.
+    model: The same as in an entry that is trained here, with its `class`.
     image_shape: Channels, height and width of the images.
-    rename: Regular expressions, in order, and what takes the place of what they match in the tensors' names: \\1 is the
-        first group, as in Python's re.sub; null leaves the tensor out.
+    rename: Regular expressions, in order, and the replacements of their matches in the tensors' names: \\1 is the first
+        group, as in Python's re.sub; null leaves the tensor out.
     absent: Regular expressions of names that the file may lack: these tensors stay as the entry builds them.
-    averaged: Whether the weights are a moving average, for the table; unknown where it is not said.
-    key: Which of the state dicts in the file, where it holds several.
+    averaged: Whether the weights are a moving average, for the table; without it, this is unknown.
+    key: The state dict to read, if the file holds several.
     """
     if len(image_shape) != 3:
         raise InputError(f"option image_shape: found {list(image_shape)}, expected channels, height and width")

@@ -29,7 +29,7 @@ class EvaluationOptions:
         and 5 for density and coverage; a number is used for all four.
     fd_infinity_sizes: Over how many sizes of subsets FD-infinity extrapolates, 0 for none.
     fd_infinity_seed: Draws these subsets.
-    neighbours: For how many samples the nearest training image is kept.
+    neighbours: The number of samples whose nearest training image is kept.
     """
 
     kid_subsets: Passes = 100

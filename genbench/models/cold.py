@@ -33,10 +33,10 @@ class ColdDiffusion(Model):
     restorer: The network R, a class of `unet` or `plain_cnn`.
     degradation: D: a name, or a mapping with `name` and its options, see below.
     loss: "l1" is the mean absolute error, "l2" the squared one.
-    time_input: What R is given as t: the index t - 1, or the fraction t / T.
+    time_input: The time that R receives: the index t - 1, or the fraction t / T.
     mixture_components: Gaussians in the density of x_T from which `generate` draws; 0 for none, and no `generate`.
-    data_scale: R is given images times this, and its answer is divided by it: 0.5 is for a network that learned images
-        in [-0.5, 0.5].
+    data_scale: R receives images multiplied by this number, and its output is divided by it: 0.5 is for a network that
+        learned images in [-0.5, 0.5].
     """
 
     family = "Cold diffusion"
@@ -120,7 +120,7 @@ class ColdDiffusion(Model):
     ) -> Images:
         """One image for each seed, from x_T down to x_0. y: images to restore, one for each seed.
 
-        mode: Where x_T comes from: "generate" draws it from a density fitted to degraded images; "reconstruct" takes
+        mode: The source of x_T: "generate" draws it from a density fitted to degraded images; "reconstruct" takes
             degraded test images, D(y, T), and generates nothing new.
         method: A step: "improved" goes to x_t - D(x0_hat, t) + D(x0_hat, s), "naive" to D(x0_hat, s).
         noise_level: Standard deviation of the noise that breaks the symmetry, only in `generate`; by default 0.002.

@@ -31,8 +31,8 @@ class Consistency(Model):
     the other pass. After each K / (log2(intervals_end / intervals_start) + 1) of K iterations there are twice as many
     intervals between levels.
 
-    denoiser: The network F, a class of `songunet` or `unet`; as its time it is given ln(sigma) / 4.
-    sigma_data: Standard deviation of the images' values, of which c_skip, c_in and c_out are made.
+    denoiser: The network F, a class of `songunet` or `unet`; its time input is ln(sigma) / 4.
+    sigma_data: Standard deviation of the images' values, from which c_skip, c_in and c_out follow.
     sigma_min: Lowest level of noise, at which f(x) = x.
     sigma_max: Highest level, from which samples start.
     rho: Levels are evenly spaced in sigma^(1 / rho).

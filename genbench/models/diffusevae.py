@@ -104,7 +104,7 @@ class DiffuseVAE(Diffusion):
 
         x_T is the first draw, as in Diffusion: the same seeds start both from the same noise.
 
-        prior: Where the VAE's latent is drawn from, one of its `priors`; by default the first.
+        prior: The distribution of the VAE's latent, one of its `priors`; by default the first.
         temperature: Scales x_T, the noise that sampling starts from.
         clip: The predicted image is clipped to [-1, 1] before each step; by default true.
         """

@@ -41,22 +41,22 @@ class Diffusion(Model):
     prediction: What the network predicts: the noise eps, v = sqrt(abar_t) eps - sqrt(1 - abar_t) x0, or x0.
     learned_variance: The network's second half of channels, v in [-1, 1], places the log variance of a step between its
         smallest and largest value. It learns only from the bound, so loss must be "hybrid" or "vlb".
-    variance: Of a step of ddpm, and of the bound, where it is not learned and a sampler does not say otherwise: "small"
-        is the posterior's, "large" is beta.
+    variance: The variance of a step of ddpm and of the bound, unless it is learned or a sampler states another one:
+        "small" is the posterior's, "large" is beta.
     clip: Whether a sampler clips the predicted image to [-1, 1] before each step, unless it says otherwise; a number
         is another range, [-clip, clip].
     data_scale: Images are multiplied by it before noise is added, and divided by it after sampling: 0.5 is for a
         network that learned images in [-0.5, 0.5].
-    spacing: Which times a sampler visits where these are not all, unless it says otherwise.
-    time_input: What the network is given as t: the index t - 1; "rescaled" to 1000 steps, (t - 1) 1000 / T (OpenAI's
-        rescale_timesteps); or the fraction t / T.
+    spacing: The times that a sampler visits if these are not all of them, unless the sampler states others.
+    time_input: The time that the network receives: the index t - 1; "rescaled" to 1000 steps, (t - 1) 1000 / T
+        (OpenAI's rescale_timesteps); or the fraction t / T.
     loss: "simple" is the mean squared error of the prediction; "hybrid" adds 0.001 L_vlb, which there moves only the
         variance; "vlb" is the bound, T times the term at t, in bits per dimension.
     time_sampler: Which t are learned from how often: a name, or a mapping with `name` and its options, see below.
-    num_classes: Classes of the labels that the network is given, by a linear layer into its embedding of time; 0 for
-        none.
+    num_classes: Number of classes. A linear layer adds the labels to the network's embedding of time; 0 means no
+        labels.
     multi_label: An image has several labels at once, a row of zeros and ones, instead of one class.
-    label_dropout: Share of the images that are learned without their labels, which `guidance` needs (Ho & Salimans
+    label_dropout: Share of the images that are learned without their labels, as `guidance` requires (Ho & Salimans
         2022, arXiv 2207.12598).
     """
 
@@ -257,7 +257,7 @@ class Diffusion(Model):
     ) -> tuple[list[int], Step | Walk]:
         """The times to visit, and what moves between them: the sampler `method`, to which all other options go.
 
-        method: What moves from a time t to an earlier s: one of those below.
+        method: The step from a time t to an earlier s: one of those below.
         steps: How many of the T times are visited; by default all.
         spacing: Which of them, see below; by default the model's.
         respacing: The times in OpenAI's notation, such as `ddim50` or `"10,15,20"`, instead of `steps` and `spacing`.

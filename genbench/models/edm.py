@@ -132,11 +132,11 @@ def find_sampler(name: str) -> Sampler:
 class EDM(Model):
     """The weighted squared error of D(x_0 + sigma eps; sigma) at a drawn sigma, whose logarithm is normal.
 
-    denoiser: The network F, a class of `songunet` or `unet`; as its time it is given ln(sigma) / 4.
-    sigma_data: Standard deviation of the images' values, of which c_skip, c_in and c_out are made.
+    denoiser: The network F, a class of `songunet` or `unet`; its time input is ln(sigma) / 4.
+    sigma_data: Standard deviation of the images' values, from which c_skip, c_in and c_out follow.
     p_mean: Mean of ln(sigma) while training.
     p_std: Standard deviation of ln(sigma) while training.
-    num_classes: Classes of the labels that the network is given; 0 for none.
+    num_classes: Number of classes of the network's labels; 0 means no labels.
     augment: Probability of each augmentation that does not leak into samples: images are flipped, scaled, rotated,
         stretched and shifted, and the network is given how (appendix F.2); flipped left to right is every second image.
         Where it is above 0, `flip` of the training is needless.
@@ -218,7 +218,7 @@ class EDM(Model):
 
         y: labels, of a model with classes; without them, seed i has class i mod num_classes.
 
-        method: What follows the ODE from sigma_max to 0: one of those below.
+        method: The solver of the ODE from sigma_max to 0: one of those below.
         """
         return deque(self.path(noise, y, method, **options), maxlen=1)[0].float().to(noise.device)
 

@@ -32,7 +32,7 @@ Solver = Callable[..., Iterator[Images]]  # a generator: (velocity, x_1, *, its 
 def euler(velocity: Velocity, x: Images, *, steps: StepCount = 50) -> Iterator[Images]:
     """First order, one evaluation per step.
 
-    steps: Of equal length.
+    steps: Number of steps, all of equal length.
     """
     for left in range(steps, 0, -1):
         x = x - velocity(x, left / steps) / steps
@@ -42,7 +42,7 @@ def euler(velocity: Velocity, x: Images, *, steps: StepCount = 50) -> Iterator[I
 def midpoint(velocity: Velocity, x: Images, *, steps: StepCount = 25) -> Iterator[Images]:
     """Second order, two evaluations per step: all of it by the velocity that Euler's method finds half a step ahead.
 
-    steps: Of equal length.
+    steps: Number of steps, all of equal length.
     """
     for left in range(steps, 0, -1):
         halfway = x - velocity(x, left / steps) / (2 * steps)
@@ -107,7 +107,7 @@ def matched(x0: Images, x1: Images, group_size: int) -> Images:
 class Flow(Model):
     """The mean squared error of the velocity at a drawn t in (0, 1).
 
-    velocity: The network that predicts it, a class of `unet`; it is given 1000 t.
+    velocity: The network that predicts it, a class of `unet`; its time input is 1000 t.
     times: How t is drawn: evenly ("uniform"), or more often in the middle of the path: its logit is normal
         ("logit-normal", Esser et al. 2024, arXiv 2403.03206).
     times_mean: Mean of the logit of t, below 0 nearer to the images.
@@ -172,7 +172,7 @@ class Flow(Model):
     def sample(self, noise: Noise, y: Labels | None = None, *, method: str = "euler", **options: Any) -> Images:
         """Beside `method` the options of the solver that it names.
 
-        method: What solves the ODE from t = 1 to t = 0: one of those below.
+        method: The solver of the ODE from t = 1 to t = 0: one of those below.
         """
         path = find_solver(method)(self.velocity_at, noise.normal(*self.x_shape), **options)
         return self.decoded(deque(path, maxlen=1)[0])

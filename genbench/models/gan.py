@@ -32,11 +32,11 @@ class GAN(Model):
     generator: The network that draws, a class of `dcgan`, `resnet`, `sngan` or `r3gan`.
     discriminator: The network that distinguishes real images from drawn ones; null for a model that is only sampled.
     latent_size: Numbers in a latent z.
-    objective: What discriminator and generator minimise.
+    objective: The losses that discriminator and generator minimise.
     penalty: Keeps the discriminator's gradient small: a name, or a mapping with `name` and its options, see below.
     penalty_decay_steps: Iterations over which the penalty's weight falls, along half a cosine; 0 keeps it.
     penalty_final: Share of the weight that is left then.
-    augment: What the discriminator is shown in the place of images, real and drawn, also in penalties: a name, or a
+    augment: The transformation of images, real and drawn, that the discriminator sees, also in penalties: a name, or a
         mapping with `name` and its options, see below. Gradients flow through to the generator.
     n_critic: Steps of the discriminator for each step of the generator.
     image_size: The networks' own, a multiple of the data's: images are brought to it bilinearly for training, and

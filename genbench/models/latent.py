@@ -108,17 +108,18 @@ class LatentDiffusion(InLatents, Diffusion):
     timesteps: T, the number of steps from data to noise.
     schedule: How noise grows with t: a name, or a mapping with `name` and its options, see below.
     prediction: What the network predicts: the noise eps, v = sqrt(abar_t) eps - sqrt(1 - abar_t) x0, or x0.
-    variance: Of a step of ddpm, where a sampler does not say otherwise: "small" is the posterior's, "large" is beta.
+    variance: The variance of a step of ddpm, unless a sampler states another one: "small" is the posterior's, "large"
+        is beta.
     clip: Whether a sampler clips the predicted latents to [-1, 1] before each step, unless it says otherwise; a number
         is another range, [-clip, clip]. Latents have unit variance: a useful range is several times as wide.
-    spacing: Which times a sampler visits where these are not all, unless it says otherwise.
-    time_input: What the network is given as t: the index t - 1; "rescaled" to 1000 steps, (t - 1) 1000 / T (OpenAI's
-        rescale_timesteps); or the fraction t / T.
+    spacing: The times that a sampler visits if these are not all of them, unless the sampler states others.
+    time_input: The time that the network receives: the index t - 1; "rescaled" to 1000 steps, (t - 1) 1000 / T
+        (OpenAI's rescale_timesteps); or the fraction t / T.
     time_sampler: Which t are learned from how often: a name, or a mapping with `name` and its options, see below.
-    num_classes: Classes of the labels that the network is given, by a linear layer into its embedding of time; 0 for
-        none.
+    num_classes: Number of classes. A linear layer adds the labels to the network's embedding of time; 0 means no
+        labels.
     multi_label: An image has several labels at once, a row of zeros and ones, instead of one class.
-    label_dropout: Share of the images that are learned without their labels, which `guidance` needs (Ho & Salimans
+    label_dropout: Share of the images that are learned without their labels, as `guidance` requires (Ho & Salimans
         2022, arXiv 2207.12598).
     """
 
@@ -174,7 +175,7 @@ class LatentFlow(InLatents, Flow):
 
     vae: The first stage, whose weights come from its own training and do not move; `first_stage` beside `model` fills
         it in. Its latents must have a height and a width: its `autoencoder` is autoencoder_kl.AutoencoderKL.
-    velocity: The network that predicts it, a class of `unet`; it sees latents (C, h, w), and is given 1000 t.
+    velocity: The network that predicts it, a class of `unet`; its inputs are latents (C, h, w) and 1000 t.
     times: How t is drawn: "uniform", or "logit-normal".
     times_mean: Mean of the logit of t, below 0 nearer to the latents.
     times_std: Standard deviation of the logit of t.

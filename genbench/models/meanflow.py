@@ -36,12 +36,12 @@ def load_forward_derivatives() -> None:
 class MeanFlow(Model):
     """The squared error of the average velocity between two drawn times, weighted by a power of its inverse.
 
-    velocity: The network that predicts it, such as a class of `unet`; it is given t and t - r.
+    velocity: The network that predicts it, such as a class of `unet`; its time inputs are t and t - r.
     times_mean: Mean of the logits of both times, below 0 nearer to the images.
     times_std: Standard deviation of these logits.
     different: Share of images whose times differ. At r = t the rest learns the velocity itself, as in flow matching.
-    weight_power: p of the weights 1 / (squared error + c)^p, which do not move; 0 weighs all images alike, with 1 the
-        gradient of a large error is no larger than that of a small one.
+    weight_power: p of the weights 1 / (squared error + c)^p, through which no gradient flows. 0 weights all images
+        alike; with 1, the gradient of a large error is no larger than that of a small one.
     weight_offset: c, which keeps the weights of small errors finite.
     augment: Probability of each augmentation that does not leak into samples, as `edm.EDM` has it, but without flips
         upside down and rotations. Where it is above 0, `flip` of the training is needless.
@@ -129,7 +129,7 @@ class MeanFlow(Model):
 
     def sample(self, noise: Noise, y: Labels | None = None, *, steps: StepCount = 1) -> Images:
         """
-        steps: Of equal length, with one evaluation each.
+        steps: Number of steps of equal length, with one evaluation each.
         """
         return deque(self.path(noise.normal(*self.image_shape), steps), maxlen=1)[0]
 

@@ -37,8 +37,8 @@ class VAE(Model):
     deterministic: Encodes to z = mu without noise or KL divergence: an autoencoder.
     output: The decoder's last step; "sigmoid" is scaled to [-1, 1], and then kl_weight 4 is 1 for errors of values in
         [0, 1].
-    priors: Where z can be drawn from when sampling: N(0, I) ("standard"), or a density fitted to the training images'
-        mu once training is over (Ghosh et al. 2020, arXiv 1903.12436), which an autoencoder needs: one Gaussian
+    priors: The distributions from which sampling can draw z: N(0, I) ("standard"), or a density fitted to the training
+        images' mu once training is over (Ghosh et al. 2020, arXiv 1903.12436), which an autoencoder needs: one Gaussian
         ("gaussian") or a mixture of `mixture_components` ("mixture"), with full covariances.
     mixture_components: Gaussians in a fitted mixture.
     """
@@ -153,7 +153,7 @@ class VAE(Model):
 
         mode: "generate" draws z from a prior; "reconstruct" decodes the means of test images' latents, and generates
             nothing new: the bound of what a model of these latents can reach.
-        prior: Where z is drawn from, one of the model's `priors`; by default the first.
+        prior: The distribution of z, one of the model's `priors`; by default the first.
         """
         if mode == "reconstruct":
             if y is None:

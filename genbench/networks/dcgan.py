@@ -50,7 +50,7 @@ class Discriminator(nn.Module):
     """Images (N, C, H, W) to logits (N,).
 
     channels: Width of the first layer; each stage is twice as wide as the one before.
-    spectral_norm: The largest singular value of each layer's weights is 1; it takes the place of batch normalisation.
+    spectral_norm: The largest singular value of each layer's weights is 1; it replaces batch normalisation.
     """
 
     def __init__(self, *, image_shape: tuple[int, int, int], channels: Count = 64, spectral_norm: bool = False) -> None:

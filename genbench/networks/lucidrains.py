@@ -162,8 +162,9 @@ class UNet(nn.Module):
     attention_norm: Normalisation of attention: "rms" by the root mean square over channels (since 1.7.1); "layer" by
         mean and deviation; "layer-bias" with a bias as well (before 0.26.5).
     standardised: The weights of the blocks' convolutions are standardised (from 0.27.4 to 1.7.0).
-    similarity: Of queries and keys in full attention: "dot", over the root of their width; or this number times that of
-        channels of unit length over all positions (16 from 0.26, 10 from 0.27.4, "dot" again from 0.28).
+    similarity: The similarity of queries and keys in full attention: "dot", over the root of their width; or this
+        number times that of channels of unit length over all positions (16 from 0.26, 10 from 0.27.4, "dot" again from
+        0.28).
     mean_values: The values of linear attention are divided by the number of positions (from 0.26.4 to 1.7.3).
     downsample: "folded": squares of 2x2 pixels become channels (since 0.32); "strided": a 4x4 convolution of stride 2.
     dropout: Share of activations set to zero in each block while training.

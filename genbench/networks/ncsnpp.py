@@ -29,13 +29,13 @@ class Generator(nn.Module):
     channels: Width of the first layer; `channel_mult` has multiples of it.
     channel_mult: Widths of the resolutions, as multiples of `channels`.
     num_res_blocks: Residual blocks at each resolution, on the way down; one more on the way up.
-    attention_resolutions: Sides of feature maps (after folding) that get attention; by default 16, where there is one.
-        The middle always has it.
+    attention_resolutions: Sides of feature maps (after folding) that get attention; by default 16, if there is one. The
+        middle always has it.
     latent_embedding: Width of the network that embeds z.
     latent_layers: Layers of that network after the first.
     dropout: Share of activations set to zero in each block while training.
-    patch_size: Squares of so many pixels a side are folded into channels before the first layer, and unfolded after the
-        last.
+    patch_size: Squares with this side, in pixels, are folded into channels before the first layer, and unfolded after
+        the last.
     """
 
     def __init__(
@@ -183,7 +183,7 @@ class Discriminator(nn.Module):
     time_size: Width of the embedding of time.
     group: Images that are compared with each other: their standard deviation becomes one more channel before the last
         layers.
-    patch_size: Squares of so many pixels a side are folded into channels before the first layer.
+    patch_size: Squares with this side, in pixels, are folded into channels before the first layer.
     """
 
     def __init__(

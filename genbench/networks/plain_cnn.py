@@ -34,7 +34,7 @@ class PlainCNN(nn.Module):
     out_channels is by default the image's. Raises InputError for integer times: the model needs `time_input: fraction`.
 
     hidden_channels: Widths of the blocks.
-    activation: What follows each normalisation, and the layers that embed time.
+    activation: The activation after each normalisation and in the layers that embed time.
     norm: "image" normalises over all channels and pixels of an image, with weights for each of them; "channel" over the
         pixels of each channel, with one weight per pixel that the channels share.
     """

@@ -66,9 +66,10 @@ class SongUNet(nn.Module):
     embedding: Frequencies in the embedding of t: "positional" has fixed ones, "fourier" random ones, twice as many.
     fourier_scale: Standard deviation of the random frequencies: the smaller it is, the less the network makes of small
         differences of t.
-    encoder: What the encoder is given at lower resolutions: "standard" nothing but features, "residual" the image, too,
-        smoothed and carried down by convolutions.
-    decoder: What is the output: "standard" that of the highest resolution, "skip" the sum of one for each resolution.
+    encoder: The encoder's input at lower resolutions: "standard" is only features; "residual" adds the image, smoothed
+        and carried down by convolutions.
+    decoder: The output: "standard" is that of the highest resolution; "skip" is the sum of one output for each
+        resolution.
     resample_filter: Taps of the filter that halves and doubles sides, an even number of them: [1, 1], or the smoother
         [1, 3, 3, 1].
     embedding_mult: Sines and cosines of a time as a multiple of `channels`; by default 1 with fixed frequencies, 2 with
@@ -76,11 +77,11 @@ class SongUNet(nn.Module):
     channels: Width of the first layer; `channel_mult` has multiples of it.
     channel_mult: Widths of the resolutions, as multiples of `channels`.
     num_res_blocks: Residual blocks at each resolution, on the way down; one more on the way up.
-    attention_resolutions: Sides of feature maps (after folding) that get attention; by default 16, where there is one.
-        The middle always has it.
+    attention_resolutions: Sides of feature maps (after folding) that get attention; by default 16, if there is one. The
+        middle always has it.
     dropout: Share of activations set to zero in each block while training.
-    patch_size: Squares of so many pixels a side are folded into channels before the first layer, and unfolded after the
-        last.
+    patch_size: Squares with this side, in pixels, are folded into channels before the first layer, and unfolded after
+        the last.
     """
 
     def __init__(

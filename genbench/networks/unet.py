@@ -186,12 +186,12 @@ class UNet(nn.Module):
     channels: Width of the network; `channel_mult` has multiples of it.
     channel_mult: Widths of the levels as multiples of `channels`, each an integer number of channels.
     num_res_blocks: Residual blocks at each level, on the way down; one more on the way up.
-    attention_resolutions: Sides of feature maps (after folding) that get attention; by default 16, where there is one.
-    up_attention_resolutions: The same on the way up, where it is not as on the way down.
+    attention_resolutions: Sides of feature maps (after folding) that get attention; by default 16, if there is one.
+    up_attention_resolutions: The same on the way up, if it differs from the way down.
     middle_attention: Attention at the lowest resolution: "normed" with a normalisation before it, as everywhere else;
-        "bare" without, as diffusers has it together with scale_shift_norm; or "none".
+        "bare" without one, as in diffusers with scale_shift_norm; or "none".
     num_heads: Heads of each attention.
-    up_num_heads: The same on the way up, where it is not as elsewhere.
+    up_num_heads: The same on the way up, if it differs.
     head_channels: Channels of a head, instead of `num_heads`: as many heads as the width allows.
     dropout: Share of activations set to zero in each block while training.
     norm_groups: Groups of every group normalisation, a divisor of all widths.
@@ -200,13 +200,13 @@ class UNet(nn.Module):
         before it.
     downsample_padding: Where the convolutions of stride 2 see zeros beyond the border: "asymmetric" on the right and
         below, as Ho et al.; "symmetric" on all sides.
-    resample: What changes the resolution: "conv" a convolution, "block" a residual block as in guided diffusion
-        (Dhariwal & Nichol 2021, arXiv 2105.05233).
+    resample: The layer that changes the resolution: "conv" is a convolution, "block" a residual block as in guided
+        diffusion (Dhariwal & Nichol 2021, arXiv 2105.05233).
     time_embedding: Order of sines and cosines in the embedding of t: "sin-cos" is Ho et al.'s, "cos-sin" OpenAI's.
     frequency_shift: Moves the lowest frequency of that embedding, which with 1 is exactly 1/10000; by default 1 for
         "sin-cos" and 0 for "cos-sin".
-    patch_size: Squares of so many pixels a side are folded into channels before the first layer, and unfolded after the
-        last.
+    patch_size: Squares with this side, in pixels, are folded into channels before the first layer, and unfolded after
+        the last.
     """
 
     def __init__(

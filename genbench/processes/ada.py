@@ -75,7 +75,7 @@ class ADA(Augmentation):
 
     pipeline: Which changes there are: `blit` flips, turns by 90 degrees and moves by whole pixels; `geom` scales,
         rotates, stretches and moves; `color` changes brightness, contrast, hue and saturation.
-    target: Of E[sign D(x)] at training images: 0.6 is 80 % of them above 0. null keeps p as it is.
+    target: The target of E[sign D(x)] at training images: with 0.6, D is above 0 for 80 % of them. null keeps p fixed.
     kimg: Thousands of training images in which p moves by 1.
     interval: Batches of training images after each of which p moves.
     initial: The p of the start.

@@ -93,7 +93,7 @@ def rows(
     timesteps: T, a divisor of the image's height.
     order: Which blocks come first: those near the centre, those far from it, or any, drawn at random; or all of them
         in a list, from 0.
-    seed: Of the random order.
+    seed: The seed of the random order.
     """
     return Averaging(image_shape, 2, timesteps, order, seed)
 
@@ -106,7 +106,7 @@ def columns(
     timesteps: T, a divisor of the image's width.
     order: Which blocks come first: those near the centre, those far from it, or any, drawn at random; or all of them
         in a list, from 0.
-    seed: Of the random order.
+    seed: The seed of the random order.
     """
     return Averaging(image_shape, 3, timesteps, order, seed)
 

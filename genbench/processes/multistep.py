@@ -112,7 +112,8 @@ def unipc_walk(
 ) -> Walk:
     """UniPC (Zhao et al. 2023, arXiv 2302.04867): each evaluation corrects the step before it, then predicts the next.
 
-    order: Of the predictor; the corrector's is one more. The first steps and the last ones are of lower order.
+    order: The order of the predictor; that of the corrector is higher by one. The first and the last steps have a lower
+        order.
     variant: B(h) of the paper: "bh1" is h, "bh2" is e^h - 1.
     """
 

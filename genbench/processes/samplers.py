@@ -32,9 +32,9 @@ def ddpm_step(
 ) -> Step:
     """Ancestral sampling from q(x_s | x_t, x0_hat) (Ho et al. 2020, arXiv 2006.11239, algorithm 2).
 
-    variance: "small" is the posterior's; "large" is beta of the step from s to t; "learned" lies between, where the
-        prediction says (Nichol & Dhariwal 2021, arXiv 2102.09672, equation 15). By default "learned" where the model
-        has learned it, else the model's.
+    variance: "small" is the posterior's; "large" is beta of the step from s to t; "learned" lies between, at a point
+        that the network predicts (Nichol & Dhariwal 2021, arXiv 2102.09672, equation 15). The default is "learned" if
+        the model has learned it, and otherwise the model's.
     """
 
     def step(predict: Predict, x_t: Images, t: int, s: int) -> Images:

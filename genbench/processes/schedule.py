@@ -122,8 +122,8 @@ def scaled_linear(T: int, *, beta_start: InnerShare = 1e-4, beta_end: InnerShare
 def sigmoid(T: int, *, beta_start: InnerShare = 1e-4, beta_end: InnerShare = 0.02) -> Schedule:
     """Betas along a logistic curve from -6 to 6, as diffusers' "sigmoid" (from Xu et al. 2022, arXiv 2203.02923).
 
-    beta_start: Where the curve comes from: slightly below the first beta.
-    beta_end: Where it leads: slightly above the last beta.
+    beta_start: The start of the curve: slightly below the first beta.
+    beta_end: The end of the curve: slightly above the last beta.
     """
     rise = torch.sigmoid(torch.linspace(-6, 6, T, dtype=torch.float64, device="cpu"))
     return Schedule.from_betas(beta_start + (beta_end - beta_start) * rise)
@@ -136,8 +136,8 @@ def sigmoid_abar(
 
     abar(u) = (g(end) - g(start + u (end - start))) / (g(end) - g(start)) for g(x) = 1 / (1 + exp(-x / tau)), u = t / T.
 
-    start: Where on the curve the data are.
-    end: Where on the curve the noise is.
+    start: The position of the data on the curve.
+    end: The position of the noise on the curve.
     tau: Stretches the curve.
     max_beta: The largest beta.
     """

@@ -29,7 +29,7 @@ def spaced_timesteps(T: int, steps: int, spacing: str = "uniform") -> list[int]:
     linspace: evenly from 1 to T, both included, rounded (OpenAI's respacing by a number).
     trailing: rounded multiples of T / steps, which ends at T (Lin et al. 2024, arXiv 2305.08891).
     truncated: the last ones, steps to 1, for samples that do not start from pure noise.
-    leading: 1 + i floor(T / steps), diffusers' "leading": as uniform only where the number of steps divides T.
+    leading: 1 + i floor(T / steps), diffusers' "leading": equal to uniform only if the number of steps divides T.
     diffusers-linspace: diffusers' "linspace": as linspace, but for its rounding where a time falls between two.
     diffusers-trailing: diffusers' "trailing": as trailing, but for its rounding, and counted from T downwards.
     lucidrains: denoising-diffusion-pytorch's: as trailing, but rounded down.

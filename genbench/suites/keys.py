@@ -130,44 +130,44 @@ class Config(Keys):
     suite: FilePath | SomeUnique[FilePath] = "demo"
     """The name of a file in suites/, or a path to a suite of your own; or a list of them."""
     data_root: FilePath = "resources/downloads"
-    """Where raw data sets are looked for, and downloaded to."""
+    """The folder of raw data sets, also for downloads."""
     weights_root: FilePath = "resources/weights"
-    """Where published weights of feature extractors are looked for, and downloaded to."""
+    """The folder of published weights of feature extractors, also for downloads."""
     device: Literal["auto", "cuda", "mps", "cpu"] = "auto"
-    """`auto` takes a GPU where there is one (`mps`: Apple's); jobs on a cluster or in a cloud must find one."""
+    """`auto` takes a GPU if there is one (`mps`: Apple's); jobs on a cluster or in a cloud must find one."""
     jobs_per_gpu: Repeats = 1
     """How many jobs may share one GPU."""
     track: Tracker | SomeUnique[Tracker] | None = None
-    """Where losses, metrics and grids of samples are also logged while models train, beside the results; null is
-    nowhere. No part of what is trained."""
+    """Also log losses, metrics and grids of samples to this program while models train; null logs them nowhere else.
+    It does not affect training."""
     reference: FilePath | None = None
-    """The record that a page compares its results with: a file, or a folder with {suite}.json; null is that which comes
-    with genbench, if there is one."""
+    """The record that a page compares its results with: a file, or a folder with {suite}.json; null takes the record
+    that comes with genbench, if there is one."""
     container: Text = "genbench.sif"
-    """The image in which rules run with --sdm apptainer; no other run looks at it."""
+    """The image in which rules run with --sdm apptainer; other runs ignore it."""
     seeds: SomeUnique[Seed] | None = None
     """Training seeds; null takes the suite's."""
     num_samples: NumImages | None = None
     """Images drawn from each model; null takes the suite's."""
     keep_features: bool | None = None
-    """Whether features of samples stay once their metrics are computed; null keeps them where all of a suite's take
-    less than 10 GB. Metrics that change later need them again."""
+    """Whether to keep features of samples once their metrics are computed; null keeps them if those of the whole suite
+    take less than 10 GB. Metrics that change later need them again."""
     results_root: FilePath | None = None
-    """Where results are kept, such as a folder on a scratch disk, to which ./results then links; null is ./results."""
+    """The folder of results, such as one on a scratch disk, to which ./results then links; null is ./results."""
     resources_root: FilePath | None = None
-    """Likewise of ./resources."""
+    """The same for ./resources."""
     scratch: Text | None = None
-    """A folder on the own disk of whatever machine a job runs on, such as `$TMPDIR`, for copies of images that do not
+    """A folder on the local disk of the machine that runs a job, such as `$TMPDIR`, for copies of images that do not
     fit into memory; null reads them where they are."""
     scale: InnerShare | None = None
-    """A smaller one of the suite: this share of each training, with its warm-ups, averages and snapshots, and of the
-    samples, without samplers of very many evaluations. Its results have folders and a page of their own; null makes
-    the suite as it is."""
+    """Makes a smaller version of the suite: this share of each training, with its warm-ups, averages and snapshots, and
+    of the samples, without samplers of very many evaluations. Its results have their own folders and page; null makes
+    the whole suite."""
     extractors: SomeUnique[Name] | None = None
     """Networks whose features are compared, such as [classifier]; null takes the suite's."""
     only: Text | SomeUnique[Text] | None = None
-    """A part of a suite of images: only these runs, each MODEL or MODEL/seedN, in which * stands for any text. What
-    other runs made stays, and the page shows all that there is; null makes all of them."""
+    """Makes only these runs of a suite of images, each MODEL or MODEL/seedN, in which * stands for any text. Results of
+    earlier runs stay, and the page shows them, too; null makes all runs."""
 
     @classmethod
     def from_snakemake(cls, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -226,7 +226,7 @@ class Classifier(Keys):
     epochs: Passes | MISSING = MISSING
     """Passes over the training images; by default 10."""
     min_accuracy: Share = 0.9
-    """The accuracy on test images with less than which the run stops."""
+    """The run stops if the accuracy on test images is lower than this."""
 
 
 class ObjectClassifier(Keys):
@@ -235,21 +235,21 @@ class ObjectClassifier(Keys):
     epochs: Passes | MISSING = MISSING
     """Passes over the training images; by default 4."""
     precision: Literal["fp32", "bf16"] | MISSING = MISSING
-    """Of its training; by default fp32."""
+    """The precision of its training; by default fp32."""
     min_accuracy: Share = 0.99
-    """The accuracy on held-out images with less than which the run stops."""
+    """The run stops if the accuracy on held-out images is lower than this."""
 
 
 class Objects(Keys):
     """For data sets whose images have several labels: are the objects there that a sample was asked for?"""
 
     labels: Annotated[dict[Name, FilePath], Field(min_length=1)]
-    """JSON files of label sets, by name. `test` and `new_test` come with genbench; all else is a path as it stands, or
-    inside data_root."""
+    """JSON files of label sets, by name. `test` and `new_test` come with genbench; any other value is a path, used as
+    given or inside data_root."""
     draws: Repeats = 5
-    """How often each label set is drawn, with other seeds."""
+    """How often each label set is drawn, each time with other seeds."""
     shown: Annotated[list[Annotated[list[str], Field(min_length=1)]], Field(min_length=1)] | MISSING = MISSING
-    """Label sets that pictures such as denoising show, instead of those of test images."""
+    """Label sets that pictures such as denoising show instead of those of test images."""
     evaluator: FilePath | MISSING = MISSING
     """The course's checkpoint.pth, instead of our own."""
     classifier: ObjectClassifier = all_defaults(ObjectClassifier)
@@ -262,17 +262,16 @@ class Evaluation(Keys):
     extractors: SomeUnique[Name] = ["classifier"]
     """Networks whose features are compared."""
     headline: str = "fd_classifier"
-    """The metric that the report sorts by; where the extractors are others than the classifier, by default the Frechet
-    distance in the features of the first."""
+    """The metric that the report sorts by; without the extractor `classifier`, the default is the Frechet distance in
+    the features of the first extractor."""
     metrics: SomeUnique[OwnObject] | MISSING = MISSING
-    """Metrics of your own beside genbench's, each ./my_metric.py:NAME in a file beside the suite."""
+    """Your own metrics, in addition to genbench's, each ./my_metric.py:NAME in a file beside the suite."""
     without: SomeUnique[Name] | MISSING = MISSING
-    """Metrics of genbench that are left out, by name, such as [fd, fid]: they need more images than some data sets
-    have."""
+    """Names of genbench's metrics to leave out, such as [fd, fid], which need more images than some data sets have."""
     statistics: Annotated[dict[Name, FilePath], Field(min_length=1)] | MISSING = MISSING
-    """Published statistics of real images, as an npz with mu and sigma, by the extractor that made them, which the file
-    itself does not say: {inception-tensorflow: fid_stats_cifar10_train.npz}. The distance to each is one more column,
-    which names the file and its hash. The path as it stands, or inside data_root."""
+    """Published statistics of real images, each an npz with mu and sigma, by the extractor that made them, which the
+    file does not state: {inception-tensorflow: fid_stats_cifar10_train.npz}. Each adds a column with the distance to
+    them, which names the file and its hash. The path is used as given, or inside data_root."""
     options: Options = {}
     """Options of the metrics, such as kid_subset_size."""
     classifier: Classifier = all_defaults(Classifier)
@@ -290,7 +289,7 @@ class ModelSpec(Keys):
     model_config = OTHERS
 
     class_: str = Field(alias="class")
-    """Such as gan.GAN, a class of genbench/models/gan.py; or ./my.py:Flow, of your own file beside the suite."""
+    """A class of genbench/models/, such as gan.GAN; or of your own file beside the suite, such as ./my.py:Flow."""
 
 
 class Pretrained(Keys):
@@ -305,11 +304,11 @@ class Pretrained(Keys):
     )
 
     format: str
-    """Whose file it is; or ./my_format.py:read, a function of your own file beside the suite."""
+    """The format of the file; or ./my_format.py:read, a function of your own file beside the suite."""
     path: FilePath | MISSING = MISSING
-    """As it stands, or inside data_root."""
+    """The path of the file, used as given or inside data_root."""
     hub: str | MISSING = MISSING
-    """OWNER/NAME on the model hub, of format diffusers, instead of path."""
+    """OWNER/NAME on the model hub, instead of path, for the format diffusers."""
     revision: str | MISSING = MISSING
     """The commit there, 40 hexadecimal digits: a branch would move."""
 
@@ -332,103 +331,104 @@ class Likelihood(Keys):
     """Bits per dimension of test images by the variational bound, for diffusion models."""
 
     images: Annotated[int, Field(ge=2, le=10**8)] = 1000
-    """The first so many of the test split."""
+    """How many images, from the beginning of the test split."""
     steps: StepCount | MISSING = MISSING
     """How many of the model's T, evenly spaced; by default all."""
 
 
 class Quantisation(Keys):
-    """One of the samplers once more with the network in fewer bits."""
+    """Repeats one of the samplers with the network at lower precision."""
 
     sampler: Name
     """One of `samplers`."""
     schemes: SomeUnique[Literal["bf16", "fp16", "int8-weights", "int8-static"]]
-    """Half precision by autocast; int8 weights, by torchao; int8 weights and activations, calibrated on inputs at all
-    times, on x86 processors. Where a machine lacks what one needs, its row says so."""
+    """bf16 and fp16 are half precision by autocast; int8-weights has int8 weights, by torchao; int8-static has int8
+    weights and activations, calibrated on inputs at all times, on x86 CPUs. If a machine does not support a scheme, its
+    row says so."""
 
 
 class Latent(Keys):
-    """The numbers that a program makes an image of, drawn by seed."""
+    """The random numbers from which a program makes an image, drawn by seed."""
 
     size: Count | Annotated[list[Count], Field(min_length=1)]
-    """How many; or a shape, such as [100, 1, 1]."""
+    """The number of values; or a shape, such as [100, 1, 1]."""
     distribution: Literal["normal", "uniform"] = "normal"
     """Standard normal, or uniform between -1 and 1."""
 
 
 class ForeignFunction(Keys):
-    """A function in a file, which runs in a process of its own."""
+    """A function in a file, which runs in a separate process."""
 
     file: FilePath
-    """Beside the suite, or an absolute path: a file of Python, which may import what lies beside it."""
+    """A Python file beside the suite, or an absolute path; it may import files beside it."""
     function: Annotated[Text, _matching(r"[^\W\d]\w*", "the name of a function")] = "sample"
-    """Its name: sample(seeds), int64 (N,), returns uint8 images (N, H, W, C)."""
+    """The name of the function: sample(seeds), int64 (N,), returns uint8 images (N, H, W, C)."""
     latent: Latent | MISSING = MISSING
-    """With it the function is given latents, float32 (N, size), instead of seeds, and pictures can interpolate."""
+    """With this key, the function takes latents, float32 (N, size), instead of seeds, and pictures can interpolate."""
     files: SomeUnique[FilePath] | MISSING = MISSING
-    """What else it reads, such as its weights, beside the suite: recorded with their hashes, and drawn from again where
-    one changes."""
+    """Other files beside the suite that the function reads, such as its weights. Their hashes are recorded; if one
+    changes, the model is sampled again."""
 
 
 class ForeignProgram(Keys):
     """A program from latents to images."""
 
     file: FilePath
-    """Beside the suite, or an absolute path."""
+    """The program's file, beside the suite, or an absolute path."""
     latent: Latent
-    """What the program is given."""
+    """The program's input."""
     range: Annotated[list[Figure], Field(min_length=2, max_length=2), AfterValidator(_rising)]
-    """The values of its answer that are black and white, such as [-1, 1] or [0, 1]."""
+    """The output values of black and white, such as [-1, 1] or [0, 1]."""
     layout: Axes = "NCHW"
-    """Order of its answer's dimensions."""
+    """The order of the output's dimensions."""
 
 
 class ExportedProgram(ForeignProgram):
     """A program of torch.export."""
 
     trusted: bool = False
-    """That the file may run code: torch reads some of its parts by unpickling them and evaluates others, so that only
-    true is taken."""
+    """Whether the file may run code; it must be true, because torch unpickles some parts of such a file and evaluates
+    others."""
 
 
 class GivenSamples(Keys):
     """Samples drawn elsewhere, and how they are converted to the data set's shape."""
 
     path: FilePath
-    """As it stands, or inside data_root."""
+    """The path of the samples, used as given or inside data_root."""
     channels: Literal[1, 3] | MISSING = MISSING
-    """Convert every image to so many, which are the data set's: 1 is grayscale."""
+    """Convert every image to this number of channels, which must be the data set's: 1 is greyscale."""
     image_size: Side | MISSING = MISSING
-    """Resize every image to this side of a square, which is the data set's."""
+    """Resize every image to a square of this side, which must be the data set's."""
     filter: Filter | MISSING = MISSING
-    """How pixels are weighted where images are resized; by default bicubic."""
+    """The filter for resizing; by default bicubic."""
     key: Text | MISSING = MISSING
     """Which array of an npz; by default arr_0, samples or images."""
     layout: Axes | MISSING = MISSING
-    """Order of an array's dimensions; by default NHWC, unless only the second can be that of channels."""
+    """The order of an array's dimensions; by default NHWC, unless only the second can hold the channels."""
     range: Annotated[list[Figure], Field(min_length=2, max_length=2), AfterValidator(_rising)] | MISSING = MISSING
-    """The values of an array that are black and white, such as [0, 1] or [-1, 1]; without it only whole numbers from 0
-    to 255 are taken."""
+    """The values of black and white in an array, such as [0, 1] or [-1, 1]; without this key, only whole numbers from 0
+    to 255 are accepted."""
 
 
 class PublishedFigure(Keys):
-    """A figure that was published of this very recipe or checkpoint."""
+    """A published figure for exactly this recipe or checkpoint."""
 
     quantity: Text
-    """The key of a metric, such as fid_legacy, in the unit of metrics.json; or loss (the mean of the last epoch, of
-    models with one), seconds (to draw `images` images) or training_seconds."""
+    """The key of a metric, such as fid_legacy, in the unit of metrics.json; or loss (the mean of the last epoch, for
+    models with one loss), seconds (to draw `images` images) or training_seconds."""
     value: Figure
     """The figure."""
     source: Text
-    """Who published it: text in which arXiv numbers become links."""
+    """The source: text in which arXiv numbers become links."""
     sampler: Name | MISSING = MISSING
     """One of `samplers`, by default the first."""
     step: StepsOrZero | MISSING = MISSING
-    """The snapshot that it is of; by default the final model."""
+    """The snapshot that the figure belongs to; by default the final model."""
     images: NumImages | MISSING = MISSING
-    """How many images took so many seconds."""
+    """How many images were drawn in that time."""
     note: Text | MISSING = MISSING
-    """What a reader must know of it, such as another machine."""
+    """A remark that readers need, such as that the machine was another one."""
 
 
 class Entry(Keys):
@@ -436,55 +436,56 @@ class Entry(Keys):
     samples."""
 
     label: Label | MISSING = MISSING
-    """Name in tables; by default the entry's key."""
+    """The name in tables; by default the entry's key."""
     description: str = ""
-    """For the report, in a sentence."""
+    """A sentence for the report."""
     budget: str | MISSING = MISSING
-    """A label where the training is shorter than the published recipe."""
+    """A label for a training that is shorter than the published recipe."""
     published: list[PublishedFigure] = []
-    """What others published of this very recipe or checkpoint: the report shows ours beside it, with the difference."""
+    """Published figures for exactly this recipe or checkpoint; the report shows ours beside them, with the difference.
+    """
     model: ModelSpec | MISSING = MISSING
-    """What it is; the other keys are those of its class."""
+    """The model; its other keys are the arguments of its class."""
     training: Options | MISSING = MISSING
-    """How it is trained; all its keys stand in genbench/training/recipe.py. `flops` may be a list of budgets: then
-    there is an entry for each, NAME-2T for 2.0e+12, and together they are a series."""
+    """How the model is trained; genbench/training/recipe.py defines all keys. `flops` may be a list of budgets. Each
+    budget then becomes an entry, NAME-2T for 2.0e+12, and together they form a series."""
     series: Label | MISSING = MISSING
-    """The name of a line in the report's plots against the cost of training, through the entries that share it: one
-    recipe at several budgets. By default the label of an entry with a list of budgets."""
+    """The name of a series: entries that share it, one recipe at several budgets, become one line in the report's plots
+    against the cost of training. By default the label of an entry with a list of budgets."""
     first_stage: Name | SomeUnique[Name] | MISSING = MISSING
-    """The entry whose trained model this one builds upon, such as the VAE of a DiffuseVAE; it is trained first, once,
-    and shared. Beside a list of budgets a list may name one for each."""
+    """The entry whose trained model this one builds on, such as the VAE of a DiffuseVAE; it is trained first, once, and
+    shared. With a list of budgets, a list may name one for each budget."""
     pretrained: Pretrained | MISSING = MISSING
     """A published checkpoint, instead of model and training; the other keys are options of its format."""
     callable: ForeignFunction | MISSING = MISSING
-    """A generator of yours without its code in genbench: a function in a file, in a process of its own."""
+    """A generator without its code in genbench: a function in a file, which runs in a separate process."""
     onnx: ForeignProgram | MISSING = MISSING
-    """Another, as a program in ONNX, run by onnxruntime: the extra onnx."""
+    """A generator as a program in ONNX, run by onnxruntime (the extra onnx)."""
     torch_export: ExportedProgram | MISSING = MISSING
-    """Another, as a program of torch.export (.pt2), only of files that you trust."""
+    """A generator as a program of torch.export (.pt2), only for files that you trust."""
     samples: FilePath | GivenSamples | MISSING = MISSING
-    """Samples drawn elsewhere, instead of a model: an .npz with arr_0, an .npy, or a folder or archive of images; the
-    path as it stands, or in data_root; or {path: ..., channels: 1 or 3, image_size: N, filter: NAME}, which converts
-    them, and {path: ..., key: NAME, layout: NCHW, range: [0, 1]} of arrays. Of more images than num_samples a random
-    part is taken, always the same."""
+    """Samples drawn elsewhere, instead of a model: an .npz with arr_0, an .npy, or a folder or archive of images, by a
+    path used as given or inside data_root. {path: ..., channels: 1 or 3, image_size: N, filter: NAME} converts them;
+    arrays also accept {path: ..., key: NAME, layout: NCHW, range: [0, 1]}. If there are more images than num_samples, a
+    random subset is used, always the same one."""
     ranks: Processes = 1
-    """Processes that share its training and sampling where they run on CPUs."""
+    """Processes that share its training and sampling on CPUs."""
     gpus: Processes = 1
-    """GPUs that share its training and sampling, a process on each, where there are GPUs."""
+    """GPUs that share its training and sampling, with one process on each, if there are GPUs."""
     snapshots: Unique[StepsOrZero] | Every = []
     """Steps at which the model is also kept, sampled and evaluated: a list, or {every: N} for each N-th step."""
     pictures: Unique[Name] = []
-    """What else the model draws of itself, such as reconstructions."""
+    """Further pictures that the model can draw, such as reconstructions."""
     likelihood: Likelihood | MISSING = MISSING
     """Bits per dimension of test images by the variational bound, for diffusion models. Costs `steps` evaluations of
     the network for each image."""
     samplers: Annotated[dict[Name, Options], Field(min_length=1)] = {"default": {}}
     """Options of the model's `sample`, by name."""
     quantisation: Quantisation | MISSING = MISSING
-    """One of the samplers once more with the network in fewer bits, a row for each scheme: `sampler` with the scheme's
-    name after it. Draws the same seeds, and is compared with the sampler image by image."""
+    """Repeats one of the samplers with the network at lower precision. Each scheme has a row, named `sampler` followed
+    by the scheme's name, which draws the same seeds and is compared with the sampler image by image."""
     sample_batch_size: BatchSize | MISSING = MISSING
-    """Images drawn at once; by default 500, or num_samples if that is less. The same seeds give the same images for one
+    """Images per batch; by default 500, or num_samples if that is less. The same seeds give the same images for one
     batch size."""
 
 
@@ -492,24 +493,24 @@ class Submissions(Keys):
     """A folder of hand-ins: files of samples, folders of images, and generators."""
 
     path: FilePath
-    """Beside the suite, or an absolute path. Each file and each folder in it is an entry of that name."""
+    """The folder, beside the suite, or an absolute path. Each file and each folder in it is an entry of that name."""
     deadline: Moment | MISSING = MISSING
-    """Such as 2026-12-01 23:59, in the time of this machine where it names no zone. What was changed later is a row
-    without numbers."""
+    """A time such as 2026-12-01 23:59, in this machine's time zone unless it names one. A hand-in that was changed
+    later is a row without numbers."""
     run_code: bool = False
-    """Whether hand-ins that are code are run: files of Python, each in a process of its own, and programs of
-    torch.export. They have your rights: do so in a container."""
+    """Whether to run hand-ins that are code: Python files, each in a separate process, and programs of torch.export.
+    They have your rights: use a container."""
 
 
 class Card(Keys):
-    """What a hand-in says of itself: NAME.yaml beside it, or card.yaml in its folder."""
+    """The description of a hand-in: NAME.yaml beside it, or card.yaml in its folder."""
 
     author: Label | MISSING = MISSING
-    """Whose it is."""
+    """Its author."""
     note: Text | MISSING = MISSING
-    """What a reader should know of it."""
+    """A remark for readers."""
     parameters: Annotated[int, Field(ge=0, le=10**15)] | MISSING = MISSING
-    """How many weights its model has."""
+    """The number of weights of its model."""
     channels: Literal[1, 3] | MISSING = MISSING
     """As in an entry's samples."""
     image_size: Side | MISSING = MISSING
@@ -534,13 +535,13 @@ class Dataset(Keys):
     model_config = OTHERS
 
     source: str
-    """Which data set: see below; or ./my_data.py:digits, a function of your own file beside the suite."""
+    """The data set: see below; or ./my_data.py:digits, a function of your own file beside the suite."""
     name: Name | MISSING = MISSING
     """Its folder in resources/; by default the source, or the name of your own function."""
     label: Label | MISSING = MISSING
     """Its name in the report."""
     classes: list[Any] | MISSING = MISSING
-    """Names of the only classes whose images are kept; by default all."""
+    """Names of the classes whose images are kept; by default all."""
 
 
 class Scaling(Keys):
@@ -551,7 +552,7 @@ class Scaling(Keys):
     samples: bool = True
     """Whether fewer images are drawn."""
     evaluations: Annotated[int, Field(ge=1, le=10**6)] | None = 250
-    """A sampler that evaluates its network more often is left out, unless it is a model's shortest; null leaves out
+    """A sampler with more evaluations of its network is left out, unless it is the model's shortest; null leaves out
     none."""
 
 
@@ -559,23 +560,23 @@ class Suite(Keys):
     """One benchmark: a data set, the models trained on it, how each is sampled, and the metrics."""
 
     extends: FilePath | MISSING = MISSING
-    """Another suite, by name or by a path from this file: its keys hold wherever this file says nothing else. Mappings
-    are put together key by key, down to the options of a model; a list or a number takes the other's place, and null
-    removes a key. Files of your own code are looked for beside this file."""
+    """Another suite, by name or by a path from this file. Its keys hold unless this file replaces them. Mappings are
+    merged key by key, down to the options of a model; a list or a number replaces the other one, and null removes a
+    key. Paths of your own code are relative to this file."""
     locked: list[str] | MISSING = MISSING
-    """What a suite that extends this one may not change: keys, with those above them, such as dataset, evaluation or
-    models.*.training; * stands for every entry that is there. The page lists what differs."""
+    """Keys that a suite that extends this one may not change, with the keys above them, such as dataset, evaluation or
+    models.*.training; * stands for every existing entry. The page lists what differs."""
     title: Text
-    """Heads the report."""
+    """The title of the report."""
     description: str = ""
-    """What the suite is for, in a sentence or two, for the report."""
+    """The purpose of the suite, in a sentence or two, for the report."""
     dataset: Dataset
     """`source` names the data set; the other keys are its options."""
     num_samples: NumImages = 50000
     """Images drawn from each model for its metrics."""
     draws: Repeats = 1
-    """How often num_samples images are drawn from each final model, with other seeds: figures are means, with the
-    standard deviation between draws."""
+    """How often num_samples images are drawn from each final model, each time with other seeds. Figures are means, with
+    the standard deviation between draws."""
     snapshot_samples: NumImages | MISSING = MISSING
     """Images drawn at each snapshot, by default num_samples."""
     seeds: SomeUnique[Seed] = [0]
@@ -585,13 +586,14 @@ class Suite(Keys):
     scaling: Scaling = all_defaults(Scaling)
     """What `--config scale=0.01` may change."""
     files: dict[FilePath, Text] = {}
-    """Where to get files that this suite names, such as published checkpoints: one line says which are missing, before
+    """Where to get files that this suite names, such as published checkpoints. One line lists missing files before
     anything is made."""
     submissions: FilePath | Submissions | MISSING = MISSING
-    """A folder of hand-ins, each an entry beside those of models, which are then the baselines; see docs/courses.md."""
+    """A folder of hand-ins. Each is an entry beside those of models, which are then the baselines; see docs/courses.md.
+    """
     expect: Annotated[dict[str, Bound], Field(min_length=1)] | MISSING = MISSING
-    """What is expected of every row, by the key of a metric: {fd_classifier: "< 60"}. The page shows a tick or a cross
-    at each of these numbers."""
+    """Bounds that every row is expected to meet, by the key of a metric: {fd_classifier: "< 60"}. The page shows a tick
+    or a cross at each of these numbers."""
     models: Annotated[dict[Name, Entry], Field(min_length=1)]
     """What is compared, by name; an entry has model and training, or pretrained, callable, onnx or torch_export, or
     samples."""

@@ -98,19 +98,19 @@ class TrainConfig:
     """How a model is trained; the `training` part of a suite's entry, key for key.
 
     steps: Iterations.
-    flops: FLOPs of the whole training, instead of `steps`, which follow: those of a first stage count, too. They are
-        counted as preflight counts them, when a training starts, and not again when it goes on.
+    flops: FLOPs of the whole training, including those of a first stage, instead of `steps`, which follow from them.
+        They are counted as in preflight when a training starts, and not again when it continues.
     batch_size: Images of one iteration, all micro-batches and processes together.
     accumulate: Micro-batches of one iteration, a divisor of `batch_size`.
     precision: fp32 is exact float32, tf32 allows NVIDIA's shortened products, bf16 and fp16 are autocast. auto is bf16
-        where the processor or GPU multiplies it natively, else fp32; it is decided once, when a training starts.
+        if the CPU or GPU multiplies it natively, and otherwise fp32; it is decided once, when a training starts.
     ema_decay: Share of the average of the weights that each iteration keeps; the average is the result. 0 keeps none,
         and the raw weights are the result.
     ema_lengths: Instead of `ema_decay`, averages by EDM2's power function (Karras et al. 2024, arXiv 2312.02696), each
         of a length that is a share of the training: the standard deviation of its profile, the paper's sigma_rel. The
         first is the result. Where two are kept, such as 0.05 and 0.1, a sampler draws with the average of any length,
         its `ema_length`.
-    ema_snapshots: How often they are kept for that, evenly over the training.
+    ema_snapshots: How many times they are kept for that, evenly over the training.
     clip_norm: Largest norm of all gradients of one submodule together; by default they are not clipped.
     flip: Mirror images left to right at random.
     compile: Compile the networks with torch.compile.
