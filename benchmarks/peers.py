@@ -1,6 +1,6 @@
 """Training loops of other projects, from their own scripts, run beside ours in one process: an iteration when asked.
 
-Nothing of their code is here. Their scripts want a GPU, several processes, a data set on disk or packages that an
+Nothing of their code is here. Their scripts need a GPU, several processes, a data set on disk or packages that an
 iteration never calls; those get stand-ins while a script sets itself up.
 """
 
@@ -61,7 +61,7 @@ class StepwiseLoop:
 
 @contextmanager
 def importable(repository: Path, stand_ins: tuple[str, ...] = ()) -> Iterator[None]:
-    """Modules of a checkout, and for those named empty ones in place of packages that only set-up would call."""
+    """Modules of a checkout, and for those named empty ones instead of packages that only set-up would call."""
     with mock.patch.dict(sys.modules, {name: mock.MagicMock() for name in stand_ins}):
         before = set(sys.modules)
         sys.path.insert(0, str(repository))

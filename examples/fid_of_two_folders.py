@@ -11,5 +11,5 @@ from genbench import evaluate
 fake, real, *features = sys.argv[1:]
 evaluation = evaluate(fake, real, features=features or None)
 for line in [*evaluation.missing, *evaluation.warnings]:
-    print(line)  # weights that can't be had, metrics that need more images
+    print(line)  # weights that are unavailable, metrics that need more images
 print(evaluation.table[["label", "value", "n_fake", "n_real"]].to_string())

@@ -65,7 +65,7 @@ rule reference_features:
         "resources/{dataset}/logs/features-{split}-{extractor}.log",
     benchmark:
         "resources/{dataset}/benchmarks/features-{split}-{extractor}.tsv"
-    priority: 1000000  # before the first training: what weights can't be had is known then
+    priority: 1000000  # before the first training: missing weights are known then
     conda:
         "../envs/metrics.yaml"
     threads: 1

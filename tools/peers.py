@@ -1,6 +1,6 @@
 """Write docs/peers.md: what programs for FID make of the same images, and of the same features.
 
-Wants the packages below in these versions; Inception has random weights, so that nothing is downloaded. Ten minutes of
+Needs the packages below in these versions; Inception has random weights, so that nothing is downloaded. Ten minutes of
 a core:
 
     uv pip install torchmetrics==1.9.0 prdc==0.2 lightning-utilities==0.15.3

@@ -1,7 +1,7 @@
 """JSON Schemas of suites and of config.yaml, with which an editor completes keys and says what they mean.
 
 What an entry's keys are follows from its `class`, `source`, `format` or `name`: branches of the schema, read from
-signatures. The check itself is Python's (genbench/suites); a file of one's own in place of a name is left to it.
+signatures. The check itself is Python's (genbench/suites); a user's own file instead of a name is left to it.
 """
 
 import inspect

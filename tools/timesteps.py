@@ -1,6 +1,6 @@
 """Write docs/timesteps.md: which times programs visit for one number of steps, and what the choice costs in quality.
 
-Wants a finished run of the suite `demo`: its DDPM is drawn from with DDIM at each spacing.
+Needs a finished run of the suite `demo`: its DDPM is drawn from with DDIM at each spacing.
 """
 
 import argparse

@@ -21,15 +21,15 @@ def command(
     ] = None,
     gpu: Annotated[str | None, typer.Option(help="Forecast for this GPU, such as h100.")] = None,
     measure: Annotated[
-        bool, typer.Option(help="Measure, once, networks whose speed here is not known: a second or two each.")
+        bool, typer.Option(help="Measure networks whose speed is unknown here, once, for a second or two each.")
     ] = True,
-    data_root: Annotated[Path, typer.Option(help="Where downloads are kept.")] = Path("resources/downloads"),
+    data_root: Annotated[Path, typer.Option(help="Folder of downloads.")] = Path("resources/downloads"),
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON, for programs.")] = False,
 ) -> None:
     """Check every key of SUITE, and show what a run would do and what each model costs: hours, disk, memory, downloads.
 
-    Nothing is trained and nothing downloaded. Jobs and hours are those that are still to be done in this folder. Hours
-    are FLOPs over a speed: of earlier runs, of records, or measured here. `genbench run` checks the same keys.
+    Nothing is trained or downloaded. Jobs and hours are those that remain in this folder. Hours are FLOPs divided by a
+    speed from earlier runs, from records, or measured here. `genbench run` checks the same keys.
     """
     from genbench.commands.table import show_rows
     from genbench.suites.cost_table import show

@@ -1,4 +1,4 @@
-"""`genbench clean`: what takes room and can be made again, listed, and removed if asked."""
+"""`genbench clean`: lists files that take space and can be made again, and removes them on request."""
 
 from typing import Annotated
 
@@ -8,10 +8,10 @@ import typer
 def command(
     yes: Annotated[bool, typer.Option("--yes", help="Remove them; without it, they are only listed.")] = False,
 ) -> None:
-    """List what can be made again below ./results and ./resources, with its size; with --yes, remove it.
+    """List files in ./results and ./resources that can be made again, with their sizes; with --yes, remove them.
 
-    That is features of samples whose metrics are there, features of the real images, compiled networks, and what checks
-    have found. Samples, weights, metrics and pages stay, and so does every file that genbench did not write.
+    These are features of samples whose metrics exist, features of the real images, compiled networks, and results of
+    checks. Samples, weights, metrics and pages stay, and so does every file that genbench did not write.
     """
     from genbench.commands.table import show_rows
     from genbench.files.cleaning import removable, remove

@@ -8,7 +8,7 @@ from pathlib import Path
 def parser() -> argparse.ArgumentParser:
     """The flags."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--samples", type=Path, required=True, metavar="samples.npz", help="of a quantised network")
+    parser.add_argument("--samples", type=Path, required=True, metavar="samples.npz", help="of the quantised network")
     parser.add_argument("--reference", type=Path, required=True, metavar="samples.npz", help="of the float32 network")
     parser.add_argument("--out", type=Path, required=True, metavar="paired.json")
     return parser

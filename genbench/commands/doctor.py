@@ -7,11 +7,11 @@ import typer
 
 def command(
     profile: Annotated[
-        str | None, typer.Option(help="Also look at the cluster of this profile, such as slurm: submits a small job.")
+        str | None, typer.Option(help="Also check the cluster of this profile, such as slurm, with a small job.")
     ] = None,
 ) -> None:
     """Check driver, free disk and quota, and mpiexec; with --profile also a cluster's partitions, and a node's shared
-    folder, GPU and mpiexec. Each line that is not well says what to do; the status is then 1."""
+    folder, GPU and mpiexec. Each line with a problem says what to do; the exit status is then 1."""
     from genbench.machine.doctor import examine
 
     well = True

@@ -21,32 +21,32 @@ def command(
         Path, typer.Argument(help="A model.safetensors, a run's folder, or another project's checkpoint.")
     ],
     out: Annotated[Path, typer.Option(help="NAME.png for one picture, NAME.npz, or a folder for one PNG per seed.")],
-    seeds: Annotated[str, typer.Option(metavar="START:STOP", help="One image for each.")] = "0:64",
-    method: Annotated[str | None, typer.Option(help="What moves from step to step, such as ddim.")] = None,
-    steps: Annotated[int | None, typer.Option(help="How many steps the sampler takes.")] = None,
+    seeds: Annotated[str, typer.Option(metavar="START:STOP", help="One image is drawn for each seed.")] = "0:64",
+    method: Annotated[str | None, typer.Option(help="The sampling method, such as ddim.")] = None,
+    steps: Annotated[int | None, typer.Option(help="The number of sampling steps.")] = None,
     option: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Any other option of the model's sampler; repeatable.")
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Images at once. By default as many as fit the seeds, at most 500.")
+        int | None, typer.Option(min=1, help="Images per batch. By default as many as there are seeds, at most 500.")
     ] = None,
     condition: Annotated[
-        Path | None, typer.Option(help="What the model starts from, by seed: a prepared split, or label sets as JSON.")
+        Path | None, typer.Option(help="Input of the model, by seed: a prepared split, or label sets as JSON.")
     ] = None,
-    format: Annotated[str | None, typer.Option(help="Of another project's checkpoint, such as ddgan.")] = None,
+    format: Annotated[str | None, typer.Option(help="Format of another project's checkpoint, such as ddgan.")] = None,
     checkpoint_option: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="What such a checkpoint does not say; repeatable.")
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Settings that such a checkpoint lacks; repeatable.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite what genbench did not draw.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that genbench did not draw.")] = False,
     device: Annotated[
         Literal["auto", "cuda", "mps", "cpu"], typer.Option(help="auto takes a GPU if there is one.")
     ] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, max=4096, help="CPU threads; by default torch's.")] = None,
 ) -> None:
-    """Draw images from a trained model: image i depends on the model, the sampler's options and seed i.
+    """Draw images from a trained model: image i depends only on the model, the sampler's options and seed i.
 
-    The batch size and all else that they depend on is recorded in what is written. Another batch size gives the same
-    images within a grey level. A run that was stopped goes on where it was.
+    The output records the batch size and everything else that images depend on. Another batch size gives the same
+    images to within one grey level. A run that was stopped continues where it was.
     """
     from genbench.sampling import outputs
 

@@ -1,4 +1,4 @@
-"""Draw samples, and below each the training image that is nearest to it: memorised samples can be seen."""
+"""Draw samples, and below each its nearest training image, which makes memorised samples visible."""
 
 import argparse
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--evaluation", "--metrics", type=Path, required=True, metavar="metrics.json", help="made with --test"
     )
-    parser.add_argument("--headline", required=True, metavar="KEY", help="the metric whose features say what is near")
+    parser.add_argument("--headline", required=True, metavar="KEY", help="the metric whose features measure distance")
     parser.add_argument("--samples", required=True, metavar="samples.npz")
     parser.add_argument("--train", required=True, metavar="train.npz", help="the training images")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.png")

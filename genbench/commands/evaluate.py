@@ -20,17 +20,17 @@ def parser() -> argparse.ArgumentParser:
         "--holdout",
         nargs="+",
         metavar="features.npz",
-        help="of test images, in the same order, when --real is of training images: finds memorised samples",
+        help="features of test images, in the same order, if --real has training images: finds memorised samples",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="metrics.json")
     parser.add_argument(
         "--write-statistics",
         type=Path,
         metavar="FILE.npz",
-        help="write what the metrics need of --real only, with --fake as the test images of later evaluations",
+        help="write the parts of metrics that depend only on --real, with --fake as the test images of later runs",
     )
     parser.add_argument(
-        "--statistics", type=Path, metavar="FILE.npz", help="read it: an evaluation takes less than half of the time"
+        "--statistics", type=Path, metavar="FILE.npz", help="read this file, which more than halves the time"
     )
     parser.add_argument(
         "--published",
@@ -38,10 +38,10 @@ def parser() -> argparse.ArgumentParser:
         type=published_argument,
         default=[],
         metavar="EXTRACTOR=FILE.npz",
-        help="published statistics (mu, sigma) of real images, and what made them: the distance to them stands beside",
+        help="published statistics (mu, sigma) of real images, and what made them: adds the distance to them",
     )
     parser.add_argument(
-        "--draws", type=positive_argument, default=1, help="into how many draws with other seeds --fake is dealt out"
+        "--draws", type=positive_argument, default=1, help="number of draws, with different seeds, in --fake"
     )
     parser.add_argument(
         "--subset", type=positive_argument, metavar="N", help="judge N of the images of --fake, drawn at random"
@@ -54,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--neighbours", type=Path, metavar="FILE.png", help="draw samples above their nearest training images, from:"
     )
-    parser.add_argument("--headline", default="", metavar="KEY", help="the metric whose features say what is near")
+    parser.add_argument("--headline", default="", metavar="KEY", help="the metric whose features measure distance")
     parser.add_argument("--samples", metavar="samples.npz", help="the images of --fake, for --neighbours")
     parser.add_argument("--train", metavar="train.npz", help="the images of --real, for --neighbours")
     parser.add_argument(

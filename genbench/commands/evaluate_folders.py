@@ -23,27 +23,27 @@ def command(
         str,
         typer.Argument(metavar="FAKE", help="Generated images: a folder, archive, npz, npy, features or statistics."),
     ],
-    real: Annotated[str, typer.Option(help="Real images: likewise, or a data set's name, such as cifar10.")],
+    real: Annotated[str, typer.Option(help="Real images: the same, or the name of a data set, such as cifar10.")],
     test: Annotated[str | None, typer.Option(help="Held-out real images, which show memorised samples.")] = None,
-    metrics: Annotated[str | None, typer.Option(help="Such as fid,kid,precision; by default all.")] = None,
+    metrics: Annotated[str | None, typer.Option(help="Metrics, such as fid,kid,precision; by default all.")] = None,
     features: Annotated[
         str | None,
         typer.Option(help="Extractors, NAME or NAME:PATH; by default inception-clean,efficientnet."),
     ] = None,
-    options: Annotated[str, typer.Option(help='Of metrics, as JSON: {"kid_subset_size": 100}, or @file.')] = "{}",
+    options: Annotated[str, typer.Option(help='Options, as JSON: {"kid_subset_size": 100}, or @file.')] = "{}",
     as_json: Annotated[bool, typer.Option("--json", help="Print the record as JSON, for programs.")] = False,
     out: Annotated[Path | None, typer.Option(help="A folder for a page, metrics.json, pictures and features.")] = None,
-    layout: Annotated[Literal["NHWC", "NCHW"] | None, typer.Option(help="Axes of arrays, if they mislead.")] = None,
+    layout: Annotated[Literal["NHWC", "NCHW"] | None, typer.Option(help="Axes of arrays, if ambiguous.")] = None,
     channels: Annotated[int | None, typer.Option(help="Convert every image to 1 or 3.")] = None,
     image_size: Annotated[int | None, typer.Option(min=1, help="Resize every image to this side of a square.")] = None,
-    filter: Annotated[Filter | None, typer.Option(help="Of that resizing; by default bicubic.")] = None,
-    split: Annotated[Literal["train", "test"], typer.Option(help="Of a data set.")] = "train",
-    data_root: Annotated[Path, typer.Option(help="Where raw data sets are.")] = Path("resources/downloads"),
+    filter: Annotated[Filter | None, typer.Option(help="Filter of that resize; by default bicubic.")] = None,
+    split: Annotated[Literal["train", "test"], typer.Option(help="Split of a data set.")] = "train",
+    data_root: Annotated[Path, typer.Option(help="Folder of raw data sets.")] = Path("resources/downloads"),
     weights_root: Annotated[
-        Path | None, typer.Option(help="Where weights are: by default $GENBENCH_WEIGHTS, or resources/weights.")
+        Path | None, typer.Option(help="Folder of weights: by default $GENBENCH_WEIGHTS, or resources/weights.")
     ] = None,
     any_weights: Annotated[bool, typer.Option("--any-weights", help="Accept other weights: never called FID.")] = False,
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Images at a time.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Images per batch.")] = None,
     device: Annotated[
         Literal["auto", "cuda", "mps", "cpu"], typer.Option(help="auto takes a GPU if there is one.")
     ] = "auto",
@@ -51,8 +51,8 @@ def command(
 ) -> None:
     """Show every metric that FAKE and --real allow, as a table.
 
-    Images are as they are: any number, any size. Statistics are an npz with mu and sigma; --features then names the
-    network and resize that made them. What is left out, for want of images or weights, has its line.
+    Any number and any size of images is accepted. Statistics are an npz with mu and sigma; --features then names the
+    network and resize that made them. A line names each metric that is left out because images or weights are missing.
     """
     try:
         given = object_argument(options)

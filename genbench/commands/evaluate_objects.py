@@ -1,4 +1,4 @@
-"""How many of the objects that a conditional model was asked for do its samples show, by a classifier of objects?"""
+"""Count with a classifier how many of the requested objects the samples of a conditional model show."""
 
 import argparse
 from collections.abc import Sequence
@@ -19,7 +19,10 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--samples", required=True, metavar="samples.npz", help="an image for each label set, in order")
     parser.add_argument("--labels", required=True, metavar="FILE.json", help="label sets; or test, or new_test")
     parser.add_argument(
-        "--draws", type=positive_argument, default=1, help="how many draws with other seeds the samples hold in turn"
+        "--draws",
+        type=positive_argument,
+        default=1,
+        help="number of draws in the samples, one after another",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="accuracy.json")
     add_track_argument(parser)

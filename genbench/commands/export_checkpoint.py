@@ -1,4 +1,4 @@
-"""Turn a model.safetensors into a checkpoint of another project, to be used there."""
+"""Convert a model.safetensors to a checkpoint of another project."""
 
 import argparse
 from collections.abc import Sequence
@@ -14,9 +14,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--model", type=Path, required=True, metavar="model.safetensors", help="or a snapshot")
     parser.add_argument("--format", required=True, metavar="NAME", help="diffusers or edm")
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="PATH", help="a folder, which is made, or of edm a file"
-    )
+    parser.add_argument("--out", type=Path, required=True, metavar="PATH", help="a new folder, or for edm a file")
     return parser
 
 

@@ -17,7 +17,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("path", nargs="?", metavar="IMAGES", help="the same as --images")
     parser.add_argument("--images", metavar="PATH", help="a data set, samples, or a folder or archive of images")
     parser.add_argument("--extractor", required=True, metavar="NAME[:PATH]", help="such as classifier:FILE.safetensors")
-    parser.add_argument("--out", type=Path, metavar="features.npz", help="where features are written")
+    parser.add_argument("--out", type=Path, metavar="features.npz", help="the file of features to write")
     parser.add_argument(
         "--write-statistics",
         "--statistics",
@@ -25,18 +25,18 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE.npz",
         help="also write their mean and covariance, which pytorch-fid and clean-fid read",
     )
-    parser.add_argument("--batch-size", type=batch_argument, help="images at a time (default: the extractor's)")
+    parser.add_argument("--batch-size", type=batch_argument, help="images per batch (default: the extractor's)")
     parser.add_argument(
         "--weights-root",
         "--weights-dir",
         type=Path,
         metavar="DIR",
-        help="where published weights are, or are downloaded to (default: $GENBENCH_WEIGHTS, or resources/weights)",
+        help="folder of published weights, also for downloads (default: $GENBENCH_WEIGHTS, or resources/weights)",
     )
     parser.add_argument(
         "--any-weights",
         action="store_true",
-        help="accept other weights than the published ones; the metrics are then named fd_NAME-unofficial, never fid",
+        help="accept weights other than the published ones; the metrics are then named fd_NAME-unofficial, never fid",
     )
     add_device_arguments(parser)
     return parser

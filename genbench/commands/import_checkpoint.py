@@ -1,4 +1,4 @@
-"""Turn another project's checkpoint into a model.safetensors, to be sampled and evaluated like one trained here."""
+"""Convert another project's checkpoint to a model.safetensors, which is sampled and evaluated like one trained here."""
 
 import argparse
 from collections.abc import Sequence
@@ -31,19 +31,23 @@ FORMATS = (
 def parser() -> argparse.ArgumentParser:
     """The flags."""
     parser = argparse.ArgumentParser(description=__doc__, epilog=FORMATS)
-    parser.add_argument("--format", required=True, metavar="NAME", help="whose file it is, see below")
+    parser.add_argument("--format", required=True, metavar="NAME", help="format of the file, see below")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--in", dest="path", metavar="PATH", help="the checkpoint")
-    source.add_argument("--hub", metavar="OWNER/NAME@COMMIT", help="or where it is on the model hub, of diffusers")
-    parser.add_argument("--data-root", type=Path, default=Path("resources/downloads"), help="where downloads are kept")
+    source.add_argument("--hub", metavar="OWNER/NAME@COMMIT", help="or its place on the model hub, for diffusers")
+    parser.add_argument("--data-root", type=Path, default=Path("resources/downloads"), help="folder of downloads")
     parser.add_argument("--out", type=Path, required=True, metavar="model.safetensors")
     parser.add_argument(
-        "--options", type=object_argument, default={}, metavar="JSON", help="what the checkpoint does not say, or @file"
+        "--options",
+        type=object_argument,
+        default={},
+        metavar="JSON",
+        help="settings that the checkpoint lacks, or @file",
     )
     parser.add_argument(
-        "--record", type=Path, metavar="training.json", help="where the weights come from, for the report"
+        "--record", type=Path, metavar="training.json", help="the origin of the weights, for the report"
     )
-    parser.add_argument("--hand-in", action="store_true", help="what is wrong with it is what is written, and no error")
+    parser.add_argument("--hand-in", action="store_true", help="write any fault as the result instead of failing")
     return parser
 
 

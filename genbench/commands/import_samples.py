@@ -1,4 +1,4 @@
-"""Take samples that were drawn elsewhere into the pipeline: the same files as scripts/sample.py writes."""
+"""Import samples from elsewhere into the pipeline, as the same files that scripts/sample.py writes."""
 
 import argparse
 import typing
@@ -23,31 +23,31 @@ def parser() -> argparse.ArgumentParser:
         type=positive_argument,
         required=True,
         metavar="N",
-        help="so many images are taken: a part chosen at random where there are more, always the same",
+        help="the number of images to use: if there are more, a random subset, always the same one",
     )
     parser.add_argument("--like", required=True, metavar="FILE.npz", help="a prepared data set, for the images' shape")
     parser.add_argument("--out", type=Path, required=True, metavar="samples.npz")
-    parser.add_argument("--timing", type=Path, required=True, metavar="FILE.json", help="what is known of their making")
+    parser.add_argument("--timing", type=Path, required=True, metavar="FILE.json", help="the record of their origin")
     parser.add_argument("--grid", type=Path, required=True, metavar="FILE.png", help="a picture of the first 100")
-    parser.add_argument("--channels", type=int, choices=[1, 3], help="convert every image to so many")
+    parser.add_argument("--channels", type=int, choices=[1, 3], help="convert every image to this many")
     parser.add_argument(
         "--image-size", type=positive_argument, metavar="N", help="resize every image to NxN, the data set's size"
     )
-    parser.add_argument("--filter", choices=typing.get_args(Filter), help="of resizing (default: bicubic)")
+    parser.add_argument("--filter", choices=typing.get_args(Filter), help="filter for resizing (default: bicubic)")
     parser.add_argument("--key", metavar="NAME", help="which array of an npz (default: arr_0, samples or images)")
     parser.add_argument(
-        "--layout", choices=typing.get_args(Axes), help="of an array (default: NHWC, unless the shape rules it out)"
+        "--layout",
+        choices=typing.get_args(Axes),
+        help="axes of an array (default: NHWC, unless the shape rules it out)",
     )
     parser.add_argument(
         "--range",
         type=interval_argument,
         metavar="[LOW, HIGH]",
-        help="the values of an array that are black and white, such as [0, 1]",
+        help="the values of black and white in an array, such as [0, 1]",
     )
-    parser.add_argument(
-        "--hand-in", action="store_true", help="what is wrong with the images is their record, and no error"
-    )
-    parser.add_argument("--refused", metavar="REASON", help="of a hand-in: why its images are not taken")
+    parser.add_argument("--hand-in", action="store_true", help="record any fault of the images instead of failing")
+    parser.add_argument("--refused", metavar="REASON", help="for a hand-in: why its images are refused")
     return parser
 
 

@@ -21,7 +21,7 @@ def command(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print them as JSON, for programs.")] = False,
 ) -> None:
-    """List the suites, and what a suite of your own can name: models, samplers, extractors, metrics, data sets."""
+    """List the suites, and the names that your own suite can use: models, samplers, extractors, metrics, data sets."""
     if kind is not None and kind not in KINDS:
         raise unknown_name("genbench list", kind, KINDS)
     from genbench.suites.listing import list_names

@@ -1,4 +1,4 @@
-"""How fast a trained model samples, timed with each of some samplers. Run it with nothing else beside it."""
+"""Measure how fast a trained model samples, with each of several samplers. Run nothing else beside it."""
 
 import argparse
 from collections.abc import Sequence
@@ -22,15 +22,15 @@ def parser() -> argparse.ArgumentParser:
         type=object_argument,
         default={"default": {}},
         metavar="JSON",
-        help="by name, options of the model's sampler, and a scheme as quantisation, if wanted; or @file",
+        help="by name, options of the model's sampler, and optionally a quantisation scheme; or @file",
     )
     parser.add_argument(
         "--condition",
         type=Path,
         metavar="FILE",
-        help="images or labels to start from, by seed, if a sampler does so: a prepared split, or label sets as JSON",
+        help="images or labels to start from, by seed, if needed: a prepared split, or label sets as JSON",
     )
-    parser.add_argument("--batch-size", type=batch_argument, default=500, help="images at once, at most")
+    parser.add_argument("--batch-size", type=batch_argument, default=500, help="images per batch, at most")
     parser.add_argument("--out", type=Path, required=True, metavar="speed.json")
     add_device_arguments(parser, ranks=True)
     return parser

@@ -16,7 +16,7 @@ def command(
     out: Annotated[Path, typer.Option(metavar="PAGE.html", help="Where to write the page.")],
     metric: Annotated[str | None, typer.Option(help="Key of the metric to show; by default the headline.")] = None,
 ) -> None:
-    """Write one page over several RECORDs: every row with who made it and where, and where they disagree."""
+    """Write one page over several RECORDs: each row with who made it and where, and with whom it disagrees."""
     from genbench.reporting.merged import merge
 
     merged = merge(records, out, ROOT / "report", metric)

@@ -1,6 +1,6 @@
 """Download every data set and every file of weights that a suite needs, so that its jobs need no network.
 
-What is there already is verified, and not fetched again. For every file that can't be had one line says what to do.
+Existing files are verified and not fetched again. For each file that is unavailable, one line says what to do.
 """
 
 import argparse
@@ -16,12 +16,12 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="SUITE", help="such as cifar10, or my/suite.yaml")
     parser.add_argument("--suite", nargs="+", default=[], help=argparse.SUPPRESS)  # the same, as rules give it
-    parser.add_argument("--data-root", type=Path, default=Path("resources/downloads"), help="where downloads are kept")
+    parser.add_argument("--data-root", type=Path, default=Path("resources/downloads"), help="folder of downloads")
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Fetch, and end with status 2 where something can't be had."""
+    """Fetch; the exit status is 2 if anything is unavailable."""
     args = parser().parse_args(arguments)
     from genbench.suites.load import find_suite
     from genbench.suites.prefetch import prefetch

@@ -14,7 +14,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--overrides", type=object_argument, default={}, help='JSON such as {"num_samples": 1000}, or @file'
     )
-    parser.add_argument("--data-root", type=Path, default=Path("resources/downloads"), help="where downloads are kept")
+    parser.add_argument("--data-root", type=Path, default=Path("resources/downloads"), help="folder of downloads")
     parser.add_argument("--results", type=Path, metavar="DIR", help="write DIR/SUITE/preflight.json")
     parser.add_argument("--check", action="store_true", help="only check, in seconds: run no model, download nothing")
     parser.add_argument("--device", choices=["auto", "cuda", "mps", "cpu"], default="auto", help="what jobs compute on")

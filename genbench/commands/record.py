@@ -16,7 +16,7 @@ def command(
 ) -> None:
     """Write the record of RESULTS: every number of the final models, with seeds, hashes, versions and processors.
 
-    No host, user or path is in it. `genbench verify` compares results with it, `genbench merge` several of them.
+    It names no host, user or path. `genbench verify` compares results with it, and `genbench merge` compares several.
     """
     from genbench.reporting.recorded import write_record
 

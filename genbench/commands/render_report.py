@@ -11,7 +11,7 @@ def parser() -> argparse.ArgumentParser:
     """The flags."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--preflight", type=Path, required=True, metavar="FILE.json", help="from preflight.py")
-    parser.add_argument("--results", type=Path, metavar="DIR", help="results/{suite} (default: where FILE.json lies)")
+    parser.add_argument("--results", type=Path, metavar="DIR", help="results/{suite} (default: FILE.json's folder)")
     parser.add_argument(
         "--report", "--out-dir", type=Path, required=True, metavar="DIR", help="the folder of the pages"
     )
@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
         "--reference",
         type=Path,
         metavar="FILE.json",
-        help="the record to compare with (default: that which comes with genbench, if there is one)",
+        help="the record to compare with (default: the one that comes with genbench, if any)",
     )
     return parser
 

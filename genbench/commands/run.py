@@ -34,7 +34,7 @@ def command(
         list[str] | None,
         typer.Argument(
             metavar="SUITE",
-            help="Names or files, such as demo or my/suite.yaml; without any, what config.yaml says, or demo.",
+            help="Names or files, such as demo or my/suite.yaml; the default is that of config.yaml, or demo.",
             autocompletion=suite_names,
         ),
     ] = None,
@@ -44,12 +44,12 @@ def command(
     ] = None,
     options: Annotated[list[str] | None, typer.Option(SNAKEMAKE, hidden=True)] = None,
 ) -> None:
-    """Train, sample, evaluate and report all that SUITE names; what is finished already is kept.
+    """Train, sample, evaluate and report everything that SUITE names; finished results are kept.
 
-    Results are written to ./results, data to ./resources; open ./results/report/index.html. All cores and GPUs of this
-    machine are used. Options of Snakemake follow after `--`, and win: `genbench run demo -- --dry-run`.
+    Results are written to ./results, and data to ./resources; open ./results/report/index.html. All cores and GPUs of
+    this machine are used. Options of Snakemake follow after `--` and take precedence: `genbench run demo -- --dry-run`.
 
-    Stop it at any time with Ctrl-C: the same command goes on from the last save.
+    Stop it at any time with Ctrl-C: the same command continues from the last save.
     """
     from genbench.reporting.stops import STOP
     from genbench.suites.workflow import how_to_go_on, run_workflow

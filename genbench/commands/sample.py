@@ -24,13 +24,13 @@ def parser() -> argparse.ArgumentParser:
         type=object_argument,
         default={},
         metavar="JSON",
-        help="options of the model's sampler, and a scheme as quantisation, such as bf16, if wanted; or @file",
+        help="options of the model's sampler, and optionally a quantisation scheme, such as bf16; or @file",
     )
     parser.add_argument(
         "--condition",
         type=Path,
         metavar="FILE",
-        help="images or labels to start from, by seed, if the sampler does so: a prepared split, or label sets as JSON",
+        help="images or labels to start from, by seed, if needed: a prepared split, or label sets as JSON",
     )
     parser.add_argument("--seeds", type=range_argument, default=range(50_000), metavar="START:STOP")
     parser.add_argument(

@@ -30,9 +30,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--train", "--data", required=True, metavar="train.npz", help="training images, from prepare_data.py"
     )
-    parser.add_argument(
-        "--test", "--held-out", metavar="test.npz", help="images that training: validate_every looks at"
-    )
+    parser.add_argument("--test", "--held-out", metavar="test.npz", help="held-out images for training: validate_every")
     parser.add_argument("--first-stage", type=Path, metavar="model.safetensors", help="for models of two stages")
     parser.add_argument("--seed", type=seed_argument, default=0)
     parser.add_argument("--out", type=Path, required=True, metavar="model.safetensors")
@@ -41,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
         type=steps_argument,
         default=[],
         metavar="STEP,STEP,...",
-        help="steps at which to keep the model too",
+        help="steps at which to keep the model as well",
     )
     parser.add_argument(
         "--save-seconds",

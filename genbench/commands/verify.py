@@ -17,17 +17,17 @@ def command(
     record: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[RECORD]", help="The record to compare with; by default that which comes with genbench."
+            metavar="[RECORD]", help="The record to compare with; by default the one that comes with genbench."
         ),
     ] = None,
     metric: Annotated[str | None, typer.Option(help="Key of the metric to judge by; by default the headline.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON, for programs.")] = False,
 ) -> None:
-    """Say of every row of RESULTS whether it was reproduced, and if not, what differs upstream.
+    """State for every row of RESULTS whether it was reproduced, and if not, what differs upstream.
 
-    *identical*: the same samples, bit by bit. *reproduced*: no further apart than chance explains, over training seeds.
-    *undecided*: one training each, with other seeds, further apart than their images explain. *absent*: in one of the
-    two only. Exit status 1 if any row *differs*.
+    *identical*: the samples are the same to the bit. *reproduced*: the numbers are no further apart than chance
+    explains, over training seeds. *undecided*: both have one training, with different seeds, and differ by more than
+    their images explain. *absent*: only one of the two has the row. The exit status is 1 if any row *differs*.
     """
     from genbench.references.verdicts import DIFFERS, verify
     from genbench.reporting.recorded import load_record, reference_of

@@ -2,7 +2,7 @@
 
 C. Wah, S. Branson, P. Welinder, P. Perona, S. Belongie, The Caltech-UCSD Birds-200-2011 Dataset, CNS-TR-2011-001.
 Resized as CMU's course 16-824 does for its GANs (PIL's bicubic filter straight to a square), but kept without loss,
-where the course stores JPEGs again; and with the 8 grayscale photographs, which the course deletes.
+where the course stores JPEGs again; and with the 8 greyscale photographs, which the course deletes.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ ARCHIVE, FOLDER = "CUB_200_2011.tgz", "CUB_200_2011"
 MD5 = "97eceeb196236b17998738112f37df78"  # the publisher's
 NUM_CLASSES, NUM_TRAIN, NUM_TEST = 200, 5994, 5794
 TABLES = ("classes.txt", "images.txt", "image_class_labels.txt", "train_test_split.txt")
-GREY_NOTE = "grayscale photographs are kept, as RGB (the course deletes 8)"
+GREY_NOTE = "greyscale photographs are kept, as RGB (the course deletes 8)"
 OVERLAP_NOTE = (
     "split: all, the course's protocol: every image is for training, also the test images (the official test half), "
     "so the distance between the two is no floor"

@@ -33,7 +33,7 @@ class Decoded(NamedTuple):
     lossy: bool
     transparent: bool
     grey: bool
-    """Whether the file is grayscale, whatever the channels of `pixels`."""
+    """Whether the file is greyscale, whatever the channels of `pixels`."""
 
 
 def unread_note(names: Sequence[str]) -> str:
@@ -51,7 +51,7 @@ def decode(
     than 8 bits a channel, more than LARGEST pixels and an animation, and whatever PIL raises for a damaged file.
     """
     if content[:8] == b"\x89PNG\r\n\x1a\n" and content[24:25] == b"\x10":
-        # PIL would quietly drop 8 of the bits of a colour image, and clip those of a grayscale one.
+        # PIL would quietly drop 8 of the bits of a colour image, and clip those of a greyscale one.
         raise ValueError("16 bits a channel, expected 8: convert it first")
     image: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
     with _room_for(image):

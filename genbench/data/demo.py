@@ -17,7 +17,7 @@ DIGITS = tuple("0123456789")
 
 
 def demo(data_root: Path) -> Dataset:
-    """5,000 digits, 28x28 grayscale: every fifth image of each class is held out, so 4,000 train and 1,000 test."""
+    """5,000 digits, 28x28 greyscale: every fifth image of each class is held out, so 4,000 train and 1,000 test."""
     return Dataset(
         Description("demo", "MNIST-5k", 28, 28, 1, 10, 4000, 1000),
         _load,

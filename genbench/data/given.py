@@ -71,7 +71,7 @@ def given_samples(
             if value is not None:
                 raise InputError(f"{path}: {named(name)}: found {value!r}, which does nothing for files of images")
         images, found, notes, lossy = _read_files(path, count, image_shape, **options)
-    asked = [f"converted to {'grayscale' if channels == 1 else 'RGB'}"] if channels else []
+    asked = [f"converted to {'greyscale' if channels == 1 else 'RGB'}"] if channels else []
     asked += [f"resized to {image_size}x{image_size} ({options['filter']})"] if image_size else []
     asked += [f"from values of {range[0]:g} to {range[1]:g}"] if range is not None else []
     notes = [*asked, *notes]
@@ -159,7 +159,7 @@ def _read_arrays(
         notes += [f"{GREY_IN_THREE}: {count}"]
     elif images.shape[3] == 1 and channels == 3:
         images = np.repeat(images, 3, axis=3)
-        notes += [f"grayscale images, converted to RGB: {count}"]
+        notes += [f"greyscale images, converted to RGB: {count}"]
     if images.shape[1:] != (height, width, channels):
         keys = ["channels"] if images.shape[3] in (1, 3) and images.shape[3] != channels else []
         keys += ["image_size"] if images.shape[1:3] != (height, width) else []
@@ -194,7 +194,7 @@ def _read_files(
         if decoded.pixels.shape[2] != channels:  # in colour, where grey is expected
             if not _is_grey(decoded.pixels):
                 helpful.add("channels")
-                raise ValueError("in colour, expected grayscale")
+                raise ValueError("in colour, expected greyscale")
             in_three.append(None)
             decoded = decoded._replace(pixels=decoded.pixels[..., :1])
         if decoded.pixels.shape[:2] != (height, width):

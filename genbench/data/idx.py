@@ -96,7 +96,7 @@ FASHION_MNIST = IdxFiles(
 
 
 def mnist(data_root: Path, *, path: str | None = None) -> Dataset:
-    """MNIST, 28x28 grayscale, 60,000 and 10,000.
+    """MNIST, 28x28 greyscale, 60,000 and 10,000.
 
     path: A folder that holds the IDX files, gzipped or not, used as given or inside `data_root`; by default they are in
         `data_root`, or downloaded to it.
@@ -105,7 +105,7 @@ def mnist(data_root: Path, *, path: str | None = None) -> Dataset:
 
 
 def fashion_mnist(data_root: Path, *, path: str | None = None) -> Dataset:
-    """Fashion-MNIST, 28x28 grayscale, 60,000 and 10,000.
+    """Fashion-MNIST, 28x28 greyscale, 60,000 and 10,000.
 
     path: A folder that holds the IDX files, gzipped or not, used as given or inside `data_root`; by default they are in
         `data_root`, or downloaded to it.

@@ -121,7 +121,7 @@ def _check_memory(source: Path, layout: Layout, shape: tuple[int, ...]) -> None:
 LOSSY = "lossy"
 TRANSPARENT = "images with transparency, laid on white"
 STRETCHED = "images that are not square, resized without keeping the aspect ratio"
-GREY = "grayscale images, converted to RGB"
+GREY = "greyscale images, converted to RGB"
 NOTED = (TRANSPARENT, STRETCHED, GREY)
 
 
@@ -176,7 +176,7 @@ def _disagreement(source: Path, a: str, first: Decoded, b: str, second: Decoded)
     channels = [image.pixels.shape[2] for image in (first, second)]
     if channels[0] != channels[1]:
         grey, colour = (a, b) if channels[0] == 1 else (b, a)
-        return InputError(f"{source}: {grey} is grayscale and {colour} is in colour{_to_convert('channels', '1 or 3')}")
+        return InputError(f"{source}: {grey} is greyscale and {colour} is in colour{_to_convert('channels', '1 or 3')}")
     sizes = ["{}x{}".format(*image.size) for image in (first, second)]
     return InputError(
         f"{source}: {a} is {sizes[0]} and {b} is {sizes[1]} (width x height)"

@@ -32,7 +32,7 @@ def folder(
     """Images in class folders, or directly at the root as the one class "all"; archives are read in place.
 
     Labels are indexes into the sorted class names; images are sorted by class and name. A dataset.json, as
-    StyleGAN2-ADA's and EDM's dataset_tool writes it, has the labels; its folders of 1,000 images are no classes.
+    StyleGAN2-ADA's and EDM's dataset_tool writes it, has the labels; its folders of 1,000 images are not classes.
 
     path: A folder, .zip or .tar[.gz|.xz|.bz2], used as given or inside `data_root`; a folder that wraps an archive's
         whole content is looked through.

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class WeightsError(Exception):
-    """An extractor whose weights are not there, and can't be had; the message says which file to put where."""
+    """An extractor whose weights are unavailable; the message says which file to put where."""
 
 
 @dataclass

@@ -36,8 +36,8 @@ class Line(NamedTuple):
 class Evaluation:
     """All metrics of an evaluation: `record` is what metrics.json holds of them, `table` a pandas DataFrame.
 
-    missing: a line for each extractor that was left out, since its weights can't be had. dataset, image_shape: of the
-    real images, where known.
+    missing: a line for each extractor that was left out because its weights are unavailable. dataset, image_shape: of
+    the real images, if known.
     """
 
     record: Metrics

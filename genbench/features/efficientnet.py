@@ -1,6 +1,6 @@
 """EfficientNet-Lite0 on ImageNet: general features without a download, since its weights come as a Python package.
 
-A stand-in where Inception's weights can't be had, named for what it is: fd_efficientnet is no FID.
+A stand-in if Inception's weights are unavailable, with a name that says so: fd_efficientnet is not an FID.
 Source: Tan and Le 2019 (arXiv 1905.11946); the Lite variant without squeeze-and-excitation, with ReLU6.
 """
 

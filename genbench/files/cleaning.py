@@ -1,4 +1,4 @@
-"""What can be made again and takes room: found by its place and by what genbench writes into it, and removed if asked.
+"""Files that take space and can be made again: found by their place and content, removed on request.
 
 Samples, weights, metrics, logs and pages stay, and so does every file that genbench did not write.
 """

@@ -1,4 +1,4 @@
-"""What often lies in the place of a file that was downloaded: its name and a sentence say so, not a broken header."""
+"""What a download often contains instead of the file: its name and a sentence for the error, not a broken header."""
 
 import os
 

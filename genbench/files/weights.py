@@ -113,7 +113,7 @@ def load_torch_file(path: str | os.PathLike[str]) -> Any:
 
 
 def _arrays(path: str | os.PathLike[str]) -> str | None:
-    """What NumPy's arrays in the place of a checkpoint are, and how they get into one; None of another file."""
+    """What NumPy's arrays instead of a checkpoint are, and how they get into one; None of another file."""
     try:
         with open(path, "rb") as file:
             if file.read(6) == b"\x93NUMPY":

@@ -237,7 +237,7 @@ def lucidrains(
     norm_groups: Count = 8,
     key: str | None = None,
 ) -> Imported:
-    """A file of the library's Trainer, of which the average is taken, or a state dict of its Unet or GaussianDiffusion.
+    """A file of the library's Trainer, whose average is used, or a state dict of its Unet or GaussianDiffusion.
 
     image_size: Side of the images, or height and width.
     timesteps: T, needed only if the file holds a network without its process.

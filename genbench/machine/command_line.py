@@ -32,7 +32,7 @@ def json_argument(text: str) -> Any:
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object; of a key that stands twice, Python would keep the last without a word."""
+    """An object; if a key occurs twice, Python would silently keep the last."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]

@@ -19,7 +19,7 @@ READERS = {  # the metrics that read an option, by the beginning of its name
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationOptions:
-    """The few knobs of the metrics; the defaults are the literature's. Raises InputError on values that make no sense.
+    """The options of the metrics; the defaults follow the literature. Raises InputError on values that make no sense.
 
     kid_subsets: Subsets over which KID is a mean.
     kid_subset_size: Images in such a subset.

@@ -27,7 +27,7 @@ from genbench.tensors import Images, Outputs, Timesteps
 class DiffuseVAE(Diffusion):
     """A Diffusion whose denoiser sees the VAE's image beside x_t.
 
-    The images that it learns from are decoded draws of q(z|x), not of its mean.
+    Its training images are decoded draws of q(z|x), not decodings of its mean.
 
     vae: The first stage, whose weights come from its own training and do not move; `first_stage` beside `model` fills
         it in.
@@ -100,7 +100,7 @@ class DiffuseVAE(Diffusion):
         clip: bool | None = None,
         **walk: Any,
     ) -> Images:
-        """Beside these the options of the walk and of its `method`, as in Diffusion.
+        """The options of the walk and of its `method` also apply, as in Diffusion.
 
         x_T is the first draw, as in Diffusion: the same seeds start both from the same noise.
 

@@ -277,7 +277,7 @@ class Diffusion(Model):
         guidance: Factor = 0.0,
         **walk: Any,
     ) -> Images:
-        """Beside these the options of the walk and of its `method`: see samplers.
+        """The options of the walk and of its `method` also apply: see samplers.
 
         y: labels, of a model with classes; without them, seed i has class i mod num_classes.
 

@@ -214,7 +214,7 @@ class EDM(Model):
         return find_sampler(method)(denoise, noise.normal(*self.image_shape), noise, **options)
 
     def sample(self, noise: Noise, y: Labels | None = None, *, method: str = "heun", **options: Any) -> Images:
-        """Beside `method` the options of the sampler that it names.
+        """The options of the named sampler also apply.
 
         y: labels, of a model with classes; without them, seed i has class i mod num_classes.
 

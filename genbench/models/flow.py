@@ -170,7 +170,7 @@ class Flow(Model):
     # --- Sampling -----------------------------------------------------------------------------------------------------
 
     def sample(self, noise: Noise, y: Labels | None = None, *, method: str = "euler", **options: Any) -> Images:
-        """Beside `method` the options of the solver that it names.
+        """The options of the named solver also apply.
 
         method: The solver of the ODE from t = 1 to t = 0: one of those below.
         """
@@ -209,10 +209,10 @@ class Flow(Model):
 
 
 class Reflow(Flow):
-    """A Flow that learns from the ends of the ways of a first one, straight lines between them.
+    """A Flow that learns straight lines between the ends of a first Flow's paths.
 
-    Its network starts with the first one's weights. Every batch has new noises, which the first one leads to images by
-    the midpoint method; no image of the data set is looked at.
+    Its network starts with the first one's weights. Every batch draws new noise, from which the first Flow makes images
+    by the midpoint method; it uses no image of the data set.
 
     teacher: The first stage, a Flow whose weights come from its own training and do not move; `first_stage` beside
         `model` fills it in.

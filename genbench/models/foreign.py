@@ -198,7 +198,7 @@ class FunctionOfLatents(Function):
 
 
 class Refused(Foreign):
-    """In the place of a generator that was handed in and can't be used."""
+    """Replaces a hand-in's generator that cannot be used."""
 
     family = "Given samples"
 

@@ -117,7 +117,7 @@ class GAN(Model):
 
         with torch.no_grad():
             fake = self.generator(batch.noise.normal(self.latent_size))
-        at_these = getattr(self.penalty, "func", None) is r1_r2_penalty  # the very images whose logits are known
+        at_these = getattr(self.penalty, "func", None) is r1_r2_penalty  # exactly the images whose logits are known
         if at_these:
             real, fake = real.detach().requires_grad_(), fake.requires_grad_()
         real_logits, fake_logits = judge(real), judge(fake)

@@ -43,7 +43,7 @@ def first_stage(vae: Mapping[str, Any], image_shape: tuple[int, int, int]) -> tu
 
 
 class InLatents(Model):
-    """What makes a family learn from a VAE's latents in place of images: a base class beside the family's own.
+    """What makes a family learn from a VAE's latents instead of images: a base class beside the family's own.
 
     scale: 1 over the standard deviation of the first thousand training images' latents: what is learned from is z
         times this.
@@ -99,8 +99,8 @@ class InLatents(Model):
 class LatentDiffusion(InLatents, Diffusion):
     """A Diffusion of a VAE's latents: L_simple at a drawn t in 1..T.
 
-    The paper's first stages are also taught by LPIPS and by a GAN on patches, ours only by the VAE's own loss. The
-    bound on the likelihood, which is of images of 256 levels, and what is learned from it are left out.
+    The paper also trains its first stages with LPIPS and a GAN on patches; ours use only the VAE's own loss. The bound
+    on the likelihood of images of 256 levels, and the losses that need it, are left out.
 
     vae: The first stage, whose weights come from its own training and do not move; `first_stage` beside `model` fills
         it in. Its latents must have a height and a width: its `autoencoder` is autoencoder_kl.AutoencoderKL.
@@ -171,7 +171,7 @@ class LatentDiffusion(InLatents, Diffusion):
 class LatentFlow(InLatents, Flow):
     """A Flow of a VAE's latents: the mean squared error of the velocity at a drawn t in (0, 1).
 
-    The paper's first stages are also taught by LPIPS and by a GAN on patches, ours only by the VAE's own loss.
+    The paper also trains its first stages with LPIPS and a GAN on patches; ours use only the VAE's own loss.
 
     vae: The first stage, whose weights come from its own training and do not move; `first_stage` beside `model` fills
         it in. Its latents must have a height and a width: its `autoencoder` is autoencoder_kl.AutoencoderKL.

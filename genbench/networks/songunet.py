@@ -59,9 +59,9 @@ def _output(width: int, channels: int) -> nn.Sequential:
 class SongUNet(nn.Module):
     """Predicts (N, C, H, W) from x_t (N, C, H, W) and the network's time t (N,), any number, such as log(sigma) / 4.
 
-    Where num_classes is not 0, labels (N, num_classes) of zeros and ones are added to the embedding of t, and zeros
-    where there are none; likewise the augmentation `augment` (N, augment_size), see models/edm.py. Where num_times is
-    not 1, t is (N, num_times), and the embeddings of an image's times lie side by side.
+    If num_classes is not 0, labels (N, num_classes) of zeros and ones are added to the embedding of t, or zeros if
+    there are none; so is the augmentation `augment` (N, augment_size), see models/edm.py. If num_times is not 1, t is
+    (N, num_times), and the embeddings of an image's times are concatenated.
 
     embedding: Frequencies in the embedding of t: "positional" has fixed ones, "fourier" random ones, twice as many.
     fourier_scale: Standard deviation of the random frequencies: the smaller it is, the less the network makes of small

@@ -179,9 +179,9 @@ class Upsample(nn.Module):
 class UNet(nn.Module):
     """Predicts (N, out_channels, H, W) from x_t (N, C, H, W) and the network's time t (N,), such as 0 .. T-1.
 
-    Where num_classes is not 0, a linear layer adds labels (N, num_classes) of zeros and ones to the embedding of t.
-    Where augment_size is not 0, another one adds (N, augment_size) numbers that say how an image was augmented.
-    Where num_times is not 1, t is (N, num_times), and the embeddings of an image's times lie side by side.
+    If num_classes is not 0, a linear layer adds labels (N, num_classes) of zeros and ones to the embedding of t. If
+    augment_size is not 0, another one adds (N, augment_size) numbers that describe how an image was augmented. If
+    num_times is not 1, t is (N, num_times), and the embeddings of an image's times are concatenated.
 
     channels: Width of the network; `channel_mult` has multiples of it.
     channel_mult: Widths of the levels as multiples of `channels`, each an integer number of channels.

@@ -69,9 +69,9 @@ def recoloured(x: Images, noise: Noise, p: Scalar) -> Images:
 
 
 class ADA(Augmentation):
-    """Each change happens with probability p, which the training moves: up where the discriminator is above 0 for more
-    of the training images than `target` says, else down. Made for the objectives gan and hinge, whose discriminators
-    divide real from drawn images at 0.
+    """Each change happens with probability p, which training adjusts: up if the discriminator is above 0 for more of
+    the training images than `target` states, and otherwise down. Made for the objectives gan and hinge, whose
+    discriminators separate real from drawn images at 0.
 
     pipeline: Which changes there are: `blit` flips, turns by 90 degrees and moves by whole pixels; `geom` scales,
         rotates, stretches and moves; `color` changes brightness, contrast, hue and saturation.

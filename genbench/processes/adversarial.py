@@ -112,7 +112,7 @@ def r1_r2_penalty(
 
 
 def remembered(discriminator: Discriminator, *known: tuple[Images, Logits]) -> Discriminator:
-    """The discriminator, which does not compute again what it said of these very tensors."""
+    """The discriminator, which does not compute its logits of the same tensors again."""
 
     def logits(x: Images) -> Logits:
         for images, found in known:

@@ -74,7 +74,7 @@ class NoiseSchedule(Record):
 
 
 class PublishedFigure(Record):
-    """What others published of this very recipe or checkpoint."""
+    """A published figure for exactly this recipe or checkpoint."""
 
     quantity: str = Field(description="key of a metric; or `loss`, `seconds`, `training_seconds`")
     value: float = Field(description="the figure, in the unit of ours")

@@ -204,7 +204,7 @@ class Report(Compared):
 
     @cached_property
     def figures(self) -> list[Figure]:
-        """What others published of these very entries, beside ours."""
+        """Published figures for exactly these entries, beside ours."""
         return figures(self.results)
 
     @cached_property

@@ -146,7 +146,7 @@ def check_scheme(model: Model, scheme: Any) -> None:
 def quantise(
     model: Model, scheme: str, device: torch.device, options: Mapping[str, Any], y: Tensor | None = None
 ) -> dict[str, Any]:
-    """Put the quantised network in the place of the model's; returns the record of it for timing.json.
+    """Replace the model's network with the quantised one; returns the record of it for timing.json.
 
     options, y: what the model will be sampled with; y is for CALIBRATION_IMAGES seeds from 0. Raises
     UnavailableError, after which the model is not to be used.

@@ -77,7 +77,7 @@ class Checked:
         return entry["found"] if known and (entry["costs"] or not costs) else None
 
     def keep(self, name: str, key: str | None, costs: bool, found: Mapping[str, Any]) -> None:
-        """Keep a finding, in place of the entry's earlier one."""
+        """Keep a finding, which replaces the entry's earlier one."""
         if key is not None:
             self.kept["entries"][name], self.changed = {"key": key, "costs": costs, "found": found}, True
 

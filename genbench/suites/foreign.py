@@ -14,7 +14,7 @@ FOREIGN_KEYS = {"callable": "callable", "onnx": "onnx", "torch-export": "torch_e
 
 
 def with_formats(entry: dict[str, Any], folder: Path) -> None:
-    """Put `pretrained` in the place of such a key, whose file lies in `folder`, in place. Raises InputError."""
+    """Put `pretrained` instead of such a key, whose file is in `folder`, in place. Raises InputError."""
     found = {format: entry.pop(key) for format, key in FOREIGN_KEYS.items() if key in entry}
     if not found:
         return

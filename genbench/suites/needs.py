@@ -97,7 +97,7 @@ def shortages(
 
 
 def files(suite: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
-    """(what it is, path, bytes) of all that takes room: samples, features, weights, images. The rest is small.
+    """(what it is, path, bytes) of everything that takes space: samples, features, weights, images. The rest is small.
 
     Features of samples are left out where they go once their metrics are computed.
     """

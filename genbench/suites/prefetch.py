@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def prefetch(suites: Sequence[str | os.PathLike[str]], data_root: str | os.PathLike[str]) -> list[InputError]:
-    """Download what the suites' files name, and verify what is there; returns an error for each file that can't be had.
+    """Download what the suites' files name, and verify what is there; returns an error for each missing file.
 
     data_root: where downloads are kept. Raises InputError for a suite that can't be read.
     """

@@ -13,7 +13,7 @@ SERIES = "series"  # the key of an entry: the name of its line
 
 
 def with_budgets(models: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The entries of a suite, checked, with one for each budget in place of an entry that lists several.
+    """The entries of a suite, checked, with one for each budget instead of an entry that lists several.
 
     A budget's entry is called as its FLOPs in short; where `first_stage` is a list, it has one name for each budget.
     Raises InputError for lists of two lengths, and for names that stand twice.

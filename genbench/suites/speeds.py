@@ -88,7 +88,7 @@ class Speeds:
         self.seen = [one for one in seen if device.is_of(one.device)]
 
     def of(self, model: Mapping[str, Any], kind: str) -> Speed:
-        """Of this very network, or the median of others in this kind of work, or what is typical of the device."""
+        """The speed of this network, or the median of others in this kind of work, or one typical of the device."""
         key = network_key(model)
         for chosen in (
             [one for one in self.seen if (one.network, one.kind) == (key, kind)],
@@ -101,7 +101,7 @@ class Speeds:
         return self.device.typical
 
     def knows(self, model: Mapping[str, Any]) -> bool:
-        """Whether a speed of this very network is known."""
+        """Whether a speed of exactly this network is known."""
         return any(one.network == network_key(model) for one in self.seen)
 
 
@@ -124,7 +124,7 @@ def measured() -> list[Seen]:
 
 
 def keep_measured(new: Iterable[Seen]) -> None:
-    """Keep what was measured, in place of what earlier checks found of the same networks."""
+    """Keep the measurements, which replace those that earlier checks made of the same networks."""
     kept = {one[:3]: one for one in (*measured(), *new)}
     write_json(MEASURED, {"speeds": list(kept.values())})
 

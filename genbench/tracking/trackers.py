@@ -36,7 +36,7 @@ class Tracker(ABC):
 
 
 class TensorBoard(Tracker):
-    """Event files in `folder`, in place of those that are there."""
+    """Event files in `folder`, which replace those that are there."""
 
     def __init__(self, folder: Path) -> None:
         from torch.utils.tensorboard import SummaryWriter

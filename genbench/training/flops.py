@@ -65,7 +65,7 @@ def _makes_new_tensors(function: Any) -> bool:
 
 
 def _shapes(value: Any) -> Any:
-    """A value with (shape, strides, dtype) in place of each tensor; raises _OtherTensorError for one not on meta."""
+    """A value with (shape, strides, dtype) instead of each tensor; raises _OtherTensorError for one not on meta."""
     if isinstance(value, Tensor):
         if value.device != META or value.layout != torch.strided:
             raise _OtherTensorError

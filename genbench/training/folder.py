@@ -91,7 +91,7 @@ def _begun_in(task: Task, folder: Path) -> Precision | None:
 
 
 def _decided(task: Task, folder: Path, team: Ranks, fresh: bool) -> Task:
-    """`task` with a precision in the place of auto: what it was begun in, or else what all ranks' devices multiply."""
+    """`task` with a precision instead of auto: what it was begun in, or else what all ranks' devices multiply."""
     if task.config.precision != "auto":
         return task
     native = team.gather(native_precision(task.device))
@@ -218,7 +218,7 @@ def train(
     done_path = folder / "done.json"
     names = [f"{snapshot}.safetensors" for snapshot in snapshots]
     team = ranks()
-    with locked(folder / "lock", "training this very model") if team.first else nullcontext():
+    with locked(folder / "lock", "training the same model") if team.first else nullcontext():
         task = _decided(task, folder, team, fresh)
         fingerprint = task.fingerprint()
         done = {"fingerprint": fingerprint, "code": code_sha256("training", task.spec["model"])}
@@ -237,7 +237,7 @@ def train(
             if not finished:
                 done_path.unlink(missing_ok=True)
         if team.share(finished):
-            log.info("already trained with this very code, data and configuration: nothing to do but to publish it")
+            log.info("already trained with the same code, data and configuration: it is only published")
         else:
             _check_snapshots(snapshots, task.config.num_steps)
             connect(team, device)
@@ -272,7 +272,7 @@ def train_model(
     device: torch.device | str = "cpu",
     run: Callable[[Task, Path, Ranks], TrainingRun] = TrainingRun,
 ) -> None:
-    """Train the model of `spec` on a file of images: `train`, with prepared splits in place of arrays.
+    """Train the model of `spec` on a file of images: `train`, with prepared splits instead of arrays.
 
     data: the training images. test: the held-out images that `validate_every` looks at. All else, and what is raised,
     is as in `train`.
@@ -316,7 +316,7 @@ def train_alone(make: Callable[[Path], Run], out: Path, *, save_seconds: float, 
     beginning.
     """
     folder = out.parent / "training"
-    with locked(folder / "lock", "training this very model"):
+    with locked(folder / "lock", "training the same model"):
         if fresh:
             (folder / STATE).unlink(missing_ok=True)
             (folder / BEGUN).unlink(missing_ok=True)

@@ -30,7 +30,7 @@ STATE = "state.safetensors"  # the last save, in the folder of a training
 class Run(ABC):
     """One process's part in a training: the trainer, the history, and what they are saved to.
 
-    fingerprint: what this very training is called, and `earlier` by an older version: a save of that name is its own.
+    fingerprint: the name of exactly this training, and `earlier` by an older version: a save of that name is its own.
     snapshots: steps at which the model is saved, too.
     Raises InputError for a damaged save, or a loss that is not finite.
     """

@@ -193,7 +193,7 @@ class TrainConfig:
         return replace(self, steps=steps)
 
     def in_precision(self, precision: Precision) -> "TrainConfig":
-        """This recipe with `precision` in the place of auto."""
+        """This recipe with `precision` instead of auto."""
         return replace(self, precision=precision) if self.precision == "auto" else self
 
     @cached_property

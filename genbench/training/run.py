@@ -43,7 +43,7 @@ RECIPE_BEFORE_0_2 = frozenset(
 class Task:
     """What is trained: all that its weights depend on, besides the code.
 
-    spec: {"model": entry, "training": entry}; config: the latter, read, with a precision in the place of auto before
+    spec: {"model": entry, "training": entry}; config: the latter, read, with a precision instead of auto before
     anything is trained. images: uint8 (N, H, W, C), with their hash.
     held_out: what `validate_every` looks at. first_stage: tensors and record of the model that this one builds upon.
     flops: what a training with a budget takes, where its steps are known.
@@ -67,7 +67,7 @@ class Task:
         return self._hash_of(own_code.without_paths(model), self.config.without_defaults())
 
     def in_precision(self, precision: Precision) -> "Task":
-        """This task with `precision` in the place of auto."""
+        """This task with `precision` instead of auto."""
         return replace(self, config=self.config.in_precision(precision))
 
     def earlier_fingerprint(self) -> str | None:

@@ -346,13 +346,13 @@ def test_an_edit_makes_anew_what_depends_on_the_file_and_nothing_else(way: Calla
         return script("train", "--spec", spec, "--train=data/train.npz", "--out=flow/model.safetensors", "--device=cpu")
 
     assert "trained 3 steps" in trained(after)
-    assert "already trained with this very code" in trained(after)
+    assert "already trained with the same code" in trained(after)
     flow.rename("moved.py")
     write(
         SUITE
         | {"models": {"flow": SUITE["models"]["flow"] | {"model": {"class": "../moved.py:Flow", "velocity": LINEAR}}}}
     )
-    assert "already trained with this very code" in trained(load_suite(Path("mine/own.yaml")))
+    assert "already trained with the same code" in trained(load_suite(Path("mine/own.yaml")))
     load_model("flow/model.safetensors")  # which says where the file was
 
     flow.write_text(FLOW + "# a third\n")

@@ -20,9 +20,15 @@ PLAINER = {  # a pattern, and what to write instead
     r"anew": "again",
     r"learnt|by heart": "learned, memorised",
     r"(?:needs?|dares?) not": "does not need to, does not have to",
+    r"(?:can't|cannot|could not|to) be had": "is unavailable, is missing",
+    r"(?:in the place|in place) of": "instead of, replaces",
+    r"(?:these|this|that) very": "exactly this, the same",
+    r"without a word": "silently",
+    r"takes? room|wants? a": "takes space; needs a",
     r"(?:is|are) to be": "the verb: write, read, type",
     r"takes long": "takes more than so many seconds, or: long jobs",
-    r"(?:gray|behavior|favorite|labeled|modeling|normaliz\w+|initializ\w+|recogniz\w+|summariz\w+)": "British spelling",
+    r"(?:gray(?:scale)?|behavior|favorite|labeled|modeling)": "British spelling",
+    r"(?:normal|initial|recogn|summar)iz\w+": "British spelling",
     rf"{NUMBER} {COUNTED} an? {UNIT}": "per image, per row, per step",
 }
 # Where a word is a name, or somebody else's: a pattern of the words around it.

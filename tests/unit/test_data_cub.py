@@ -103,14 +103,14 @@ def test_the_official_split_resized_as_the_course_does(tmp_path, official, monke
     assert (train.info["lossy"], train.info["resize"]) == (True, {"size": 32, "filter": "bicubic"})
     assert train.info["source"] == "4 image files in the official CUB_200_2011.tgz"
     for split in (train, test):
-        assert "grayscale images, converted to RGB: 1" in split.info["notes"]
+        assert "greyscale images, converted to RGB: 1" in split.info["notes"]
     assert "images that are not square, resized without keeping the aspect ratio: 4" in train.info["notes"]
     described = dataset.description
     assert (described.num_classes, described.num_train, described.num_test) == (3, 4, 3)
     assert described.notes == (
         "JPEG source: lossy",
         "resized to 32x32 (bicubic)",
-        "grayscale photographs are kept, as RGB (the course deletes 8)",
+        "greyscale photographs are kept, as RGB (the course deletes 8)",
     )
 
 

@@ -628,7 +628,7 @@ def test_mixed_sizes_name_two_files(tmp_path, form):
 def test_mixed_channels_name_a_grey_and_a_colour_file(tmp_path):
     files = {"a/1.png": png(1), "a/2.png": png(2, mode="L"), "a/3.png": png(3)}
     path = write(tmp_path / "x", files)
-    assert "a/2.png is grayscale and a/1.png is in colour; give the option channels: 1 or 3" in refusal(path)
+    assert "a/2.png is greyscale and a/1.png is in colour; give the option channels: 1 or 3" in refusal(path)
     assert prepare(entry(path, channels=1), "unused")["train"].images.shape == (2, 6, 8, 1)
 
 

@@ -151,7 +151,7 @@ def test_grey_and_colour_are_the_data_set_s_where_no_pixel_changes(tmp_path: Pat
     assert info["notes"] == ["grey images stored in three equal channels, read as one: 30"]
     colour, info = given_samples(tmp_path / "one" / form, 30, (3, 16, 16))
     assert np.array_equal(colour, three)
-    assert info["notes"] == ["grayscale images, converted to RGB: 30"]
+    assert info["notes"] == ["greyscale images, converted to RGB: 30"]
 
 
 def test_a_grey_file_among_those_in_colour_is_made_rgb(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_a_grey_file_among_those_in_colour_is_made_rgb(tmp_path: Path) -> None:
     Image.fromarray(IMAGES[0, ..., 0]).save(tmp_path / "0.png")
     images, info = given_samples(tmp_path, 30, (3, 16, 16))
     assert np.array_equal(images[0], IMAGES[0].repeat(3, axis=2))
-    assert info["notes"] == ["grayscale images, converted to RGB: 1"]
+    assert info["notes"] == ["greyscale images, converted to RGB: 1"]
 
 
 def test_the_odd_file_is_named_and_the_way_on(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_the_odd_file_is_named_and_the_way_on(tmp_path: Path) -> None:
     message = r"1 of 31 images cannot be used: grid.png \(48x48 pixels, expected 16x16\); move .*, image_size: 16\}"
     with pytest.raises(InputError, match=message):
         given_samples(tmp_path, 31, (3, 16, 16))
-    with pytest.raises(InputError, match=r"0.png \(in colour, expected grayscale\), .*\{path: \.\.\., channels: 1"):
+    with pytest.raises(InputError, match=r"0.png \(in colour, expected greyscale\), .*\{path: \.\.\., channels: 1"):
         given_samples(tmp_path, 31, SHAPE)
 
 
@@ -182,7 +182,7 @@ def test_samples_are_converted_where_it_is_asked_for(tmp_path: Path, form: str) 
     images, info = given_samples(tmp_path / form, 30, (1, 8, 8), **options)
     expected = [Image.fromarray(image).convert("L").resize((8, 8), Image.Resampling.BOX) for image in COLOUR]
     assert np.array_equal(images[..., 0], np.array([np.array(image) for image in expected]))
-    assert info["notes"] == ["converted to grayscale", "resized to 8x8 (box)"]
+    assert info["notes"] == ["converted to greyscale", "resized to 8x8 (box)"]
 
 
 @pytest.mark.parametrize("low_high", [(0, 1), (-1, 1), (-0.5, 0.5), (0, 255)])
