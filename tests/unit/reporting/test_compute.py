@@ -83,7 +83,7 @@ def test_one_training_has_no_bars_and_says_so(tmp_path: Path) -> None:
     assert line.finding.startswith(f"{EVIL}. FD-classifier (2k): 4 times the compute (1T to 4T) took it from 60.0 to")
     page = render(folder) / "demo.html"
     check_page(page)
-    assert "One training per row: there are no error bars" in Page(page).text
+    assert "Each row has one training, so there are no error bars" in Page(page).text
 
 
 def test_a_change_within_the_noise_of_the_seeds_is_chance() -> None:

@@ -175,7 +175,7 @@ def test_the_page_states_what_has_changed_since_the_last_run(tmp_path):
     assert "results made until 2025-01-02 03:04" in text
     assert "GAN changed by -3.3 61.3 58.0 Recall 0.420 → 0.500" in text
     assert "LSGAN gone 55.8 –" in text
-    assert "The same as before: VAE." in text
+    assert "Unchanged: VAE." in text
     before = (out / "demo.html").read_bytes()
     assert (render(folder) / "demo.html").read_bytes() == before
     (out / "demo/numbers.json").write_text("[")

@@ -90,11 +90,11 @@ def test_the_same_seeds_are_not_said_of_images_from_elsewhere(tmp_path):
     write_json(folder / "preflight.json", preflight)
     text = check_page(render(folder) / "demo.html").text
     assert "The same seeds, every model" not in text
-    assert "Not so GAN: images from elsewhere" in text
+    assert "Images of GAN come from elsewhere" in text
     render(write_results(tmp_path, "other", models={"vae": MODELS["vae"]}))
     index = check_page(out / "index.html").text
     assert index.count("The same seeds, every model") == 1  # of the other suite
-    assert "but for images from elsewhere, which say so" in index
+    assert "except for images from elsewhere, which are marked" in index
 
 
 def test_a_missing_plan_is_named(tmp_path):
@@ -141,7 +141,7 @@ def test_what_is_missing_is_a_row_with_its_reason(tmp_path, optional, record, lo
     if optional:
         page = check_page(render(folder) / "demo.html").text
         assert reason in page
-        assert ("The log of seed 0" in page) == ("This does the rest" in page) == bool(log)
+        assert ("The log of seed 0" in page) == ("This command does the rest" in page) == bool(log)
         assert all(line in page for line in text.splitlines())  # how the log ends
         csv = pd.read_csv(folder.parent / "report/demo.csv").set_index("model")
         assert csv.loc["gan", "remarks"] == reason

@@ -257,7 +257,7 @@ def test_samples_of_a_study_stand_side_by_side_from_the_same_seeds(tmp_path):
     for left in range(0, 150, 30):
         assert (shown[:, left : left + 28] == grid[:28, left : left + 28]).all()
     page = check_page(render(folder) / "demo.html")
-    assert "Samples of the same seeds" in page.text
+    assert "The samples have the same seeds" in page.text
     for path in folder.rglob("grid.png"):
         path.unlink()
     assert report_of(folder).studies[0].matrix is None
