@@ -23,7 +23,8 @@ from genbench.importing.source import Imported, Path, State, check_shapes, given
 from genbench.importing.states import read_content, state_of
 from genbench.models import build
 from genbench.models.diffusion import Diffusion
-from genbench.networks.unet import Block, UNet, sinusoidal_embedding
+from genbench.networks.unet import UNet, sinusoidal_embedding
+from genbench.networks.unet_blocks import Block
 from genbench.ranges import Count, Side, StepCount
 from genbench.schema import check_arguments
 

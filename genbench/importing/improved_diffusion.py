@@ -17,7 +17,8 @@ from genbench.importing.source import Imported, Path, State, check_shapes
 from genbench.importing.states import read_content, state_of
 from genbench.models import build
 from genbench.models.diffusion import Diffusion
-from genbench.networks.unet import Attention, Block, Downsample, UNet, UpBlock
+from genbench.networks.unet import UNet
+from genbench.networks.unet_blocks import Attention, Block, Downsample, UpBlock
 from genbench.ranges import Count, Side, StepCount
 
 _BLOCK = {

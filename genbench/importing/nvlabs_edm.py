@@ -16,10 +16,11 @@ from genbench.errors import InputError, place
 from genbench.importing.source import Imported, Path, State, check_shapes, load_safetensors_file
 from genbench.models import build
 from genbench.models.edm import EDM
-from genbench.networks import unet
+from genbench.networks import unet_blocks
 from genbench.networks.songunet import SongUNet
+from genbench.networks.unet import UNet
 
-Network = SongUNet | unet.UNet
+Network = SongUNet | UNet
 _BLOCK = {
     "norm1": "norm0",
     "conv1": "conv0",
@@ -38,10 +39,10 @@ def _sides(blocks: nn.ModuleList, side: int) -> Iterator[tuple[int, str]]:
     """Of each block on the way down or up: the side of its output, and its name at this side."""
     number = 0
     for block in blocks:
-        if isinstance(block, unet.DownBlock) or block.resample == "down":
+        if isinstance(block, unet_blocks.DownBlock) or block.resample == "down":
             side, number = side // 2, 0
             yield side, "down"
-        elif isinstance(block, unet.UpBlock) or block.resample == "up":
+        elif isinstance(block, unet_blocks.UpBlock) or block.resample == "up":
             side, number = side * 2, 0
             yield side, "up"
         else:
@@ -65,7 +66,7 @@ def _layers(network: Network, side: int) -> Iterator[tuple[str, str]]:
         yield from block(f"middle.{i}", f"dec.{lowest}x{lowest}_in{i}")
     for i, (at, name) in enumerate(_sides(network.up, lowest)):
         yield from block(f"up.{i}", f"dec.{at}x{at}_{name}")
-    if isinstance(network, unet.UNet):
+    if isinstance(network, UNet):
         yield from (("norm_out", "out_norm"), ("conv_out", "out_conv"))
         return
     yield "augment_embedding", "map_augment"
@@ -86,7 +87,7 @@ def official_names(network: Network, side: int) -> dict[str, str]:
         for kind in ("weight", "bias")
         if f"{name}.{kind}" in ours
     }
-    if isinstance(network, unet.UNet):
+    if isinstance(network, UNet):
         names.pop("label_embedding.bias", None)
     elif "embedding.frequencies" in ours:
         names["embedding.frequencies"] = "map_noise.freqs"
@@ -105,7 +106,7 @@ def _heads(network: Network, name: str) -> int | None:
     if not separator:
         return None
     attention = network.get_submodule(layer)
-    return attention.num_heads if isinstance(attention, unet.Attention) else 1
+    return attention.num_heads if isinstance(attention, unet_blocks.Attention) else 1
 
 
 def from_official(state: Mapping[str, Tensor], network: Network, side: int, path: Path) -> State:
@@ -118,7 +119,7 @@ def from_official(state: Mapping[str, Tensor], network: Network, side: int, path
         if heads := _heads(network, name):  # (heads, C / heads, 3) to (3, heads, C / heads)
             value = value.unflatten(0, (heads, -1, 3)).movedim(2, 0).flatten(0, 2)
         tensors[name] = value
-    if isinstance(network, unet.UNet) and network.label_embedding is not None:
+    if isinstance(network, UNet) and network.label_embedding is not None:
         tensors["label_embedding.bias"] = torch.zeros(network.label_embedding.out_features)
     return tensors
 

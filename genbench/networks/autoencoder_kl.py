@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from genbench.errors import InputError
 from genbench.networks.layers import GroupNorm
-from genbench.networks.unet import Attention, idle_sides
+from genbench.networks.unet import idle_sides
+from genbench.networks.unet_blocks import Attention
 from genbench.ranges import Count
 
 EPS = 1e-6  # of every group normalisation

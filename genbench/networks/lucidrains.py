@@ -16,7 +16,8 @@ from torch.nn import functional as F
 
 from genbench.errors import InputError
 from genbench.networks.layers import GroupNorm
-from genbench.networks.unet import Embedding, check_embedding
+from genbench.networks.unet import check_embedding
+from genbench.networks.unet_blocks import Embedding
 from genbench.ranges import Count, CountOrZero, Positive, ShareBelowOne
 from genbench.tensors import Images, Outputs, Timesteps
 

@@ -18,6 +18,7 @@ from genbench.errors import InputError
 from genbench.networks.biggan import GAIN, Block, Pyramid, averaged, check_sides, fanned_out, norm_groups
 from genbench.networks.layers import GroupNorm
 from genbench.networks.resampling import resampled
+from genbench.networks.u_shape import Layer, u_shape
 from genbench.networks.unet import attention_sides, check_embedding, idle_sides, sinusoidal_embedding
 from genbench.ranges import Count, CountOrZero, ShareBelowOne
 from genbench.tensors import Images, Latents, Logits, Timesteps
@@ -62,19 +63,14 @@ class Generator(nn.Module):
         attention_resolutions = attention_sides(attention_resolutions, sides)
         self.idle = idle_sides(sides, attention_resolutions=attention_resolutions)
 
-        def block(
-            in_channels: int,
-            out_channels: int,
-            resample: Literal["up", "down"] | None = None,
-            attention: bool = False,
-        ) -> Block:
+        def block(layer: Layer, attention: bool = False) -> Block:
             return Block(
-                in_channels,
-                out_channels,
+                layer.in_channels,
+                layer.out_channels,
                 time_size=time_size,
                 latent_embedding=latent_embedding,
                 dropout=dropout,
-                resample=resample,
+                resample=layer.resample,
                 attention=attention,
             )
 
@@ -87,35 +83,22 @@ class Generator(nn.Module):
             self.latent_mlp.extend([fanned_out(nn.Linear(size, latent_embedding)), nn.SiLU()])
         self.conv_in = averaged(nn.Conv2d(image_channels, channels, 3, padding=1))
 
-        width, widths = channels, [channels]  # widths: what the down path leaves for the up path
-        pyramid_width = image_channels
+        widths = [channels * mult for mult in channel_mult]
+        down, up = u_shape(channels, widths, num_res_blocks)
+        lowest, pyramid_width = Layer(widths[-1], widths[-1], len(widths) - 1), image_channels
         self.down, self.pyramid, self.up = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
-        for level, mult in enumerate(channel_mult):
-            for _ in range(num_res_blocks):
-                self.down.append(block(width, channels * mult, attention=resolution in attention_resolutions))
-                width = channels * mult
-                widths.append(width)
-            if level < len(channel_mult) - 1:
-                self.down.append(block(width, width, "down"))
-                self.pyramid.append(Pyramid(pyramid_width, width))
-                pyramid_width = width
-                widths.append(width)
-                resolution //= 2
+        for layer in down:
+            attended = sides[layer.level] in attention_resolutions
+            self.down.append(block(layer, attention=attended and layer.resample is None))
+            if layer.resample == "down":
+                self.pyramid.append(Pyramid(pyramid_width, layer.out_channels))
+                pyramid_width = layer.out_channels
+        self.middle = nn.ModuleList([block(lowest, attention=True), block(lowest)])
+        for layer in up:  # where attention comes once a level
+            self.up.append(block(layer, attention=layer.is_last and sides[layer.level] in attention_resolutions))
 
-        self.middle = nn.ModuleList([block(width, width, attention=True), block(width, width)])
-
-        for level, mult in reversed(list(enumerate(channel_mult))):
-            for i in range(num_res_blocks + 1):
-                last = i == num_res_blocks  # on the way up, attention comes once a level
-                attention = last and resolution in attention_resolutions
-                self.up.append(block(width + widths.pop(), channels * mult, attention=attention))
-                width = channels * mult
-            if level > 0:
-                self.up.append(block(width, width, "up"))
-                resolution *= 2
-
-        self.norm_out = GroupNorm(norm_groups(width), width, eps=1e-6)
-        self.conv_out = averaged(nn.Conv2d(width, image_channels, 3, padding=1), GAIN)
+        self.norm_out = GroupNorm(norm_groups(widths[0]), widths[0], eps=1e-6)
+        self.conv_out = averaged(nn.Conv2d(widths[0], image_channels, 3, padding=1), GAIN)
 
     def forward(self, x_t: Images, z: Latents, t: Timesteps) -> Images:
         time = self.time_mlp(sinusoidal_embedding(t, self.channels, "sin-cos"))

@@ -17,7 +17,8 @@ from torch.nn import functional as F
 from genbench.errors import InputError
 from genbench.networks.biggan import GAIN, Block, Pyramid, averaged, check_sides, norm_groups
 from genbench.networks.layers import GroupNorm
-from genbench.networks.resampling import Resample, upsample
+from genbench.networks.resampling import upsample
+from genbench.networks.u_shape import Layer, u_shape
 from genbench.networks.unet import attention_sides, check_embedding, idle_sides, sinusoidal_embedding
 from genbench.ranges import Count, CountOrZero, Positive, ShareBelowOne
 from genbench.tensors import Images, Outputs, PerImage, Times
@@ -127,13 +128,13 @@ class SongUNet(nn.Module):
         one_size = channels * (embedding_mult or (2 if fourier else 1))  # of one time
         noise_size, time_size = num_times * one_size, 4 * channels
 
-        def block(in_channels: int, out_channels: int, resample: Resample = None, attention: bool = False) -> Block:
+        def block(layer: Layer, attention: bool = False) -> Block:
             return Block(
-                in_channels,
-                out_channels,
+                layer.in_channels,
+                layer.out_channels,
                 time_size=time_size,
                 dropout=dropout,
-                resample=resample,
+                resample=layer.resample,
                 taps=taps,
                 attention=attention,
             )
@@ -146,36 +147,22 @@ class SongUNet(nn.Module):
         )
         self.conv_in = averaged(nn.Conv2d(image_channels, channels, 3, padding=1))
 
-        width, widths = channels, [channels]  # widths: what the encoder leaves for the decoder
-        pyramid_width = image_channels
+        widths = [channels * mult for mult in channel_mult]
+        down, up = u_shape(channels, widths, num_res_blocks)
+        lowest, pyramid_width = Layer(widths[-1], widths[-1], len(widths) - 1), image_channels
         self.down, self.pyramid = nn.ModuleList(), nn.ModuleList()
-        for level, mult in enumerate(channel_mult):
-            if level > 0:
-                self.down.append(block(width, width, "down"))
-                widths.append(width)
-                resolution //= 2
-                if encoder == "residual":
-                    self.pyramid.append(Pyramid(pyramid_width, width, taps))
-                    pyramid_width = width
-            for _ in range(num_res_blocks):
-                self.down.append(block(width, channels * mult, attention=resolution in attention_resolutions))
-                width = channels * mult
-                widths.append(width)
-
-        self.middle = nn.ModuleList([block(width, width, attention=True), block(width, width)])
-
+        for layer in down:
+            attended = sides[layer.level] in attention_resolutions
+            self.down.append(block(layer, attention=attended and layer.resample is None))
+            if layer.resample == "down" and encoder == "residual":
+                self.pyramid.append(Pyramid(pyramid_width, layer.out_channels, taps))
+                pyramid_width = layer.out_channels
+        self.middle = nn.ModuleList([block(lowest, attention=True), block(lowest)])
         self.up, self.outputs = nn.ModuleList(), nn.ModuleList()
-        for level, mult in reversed(list(enumerate(channel_mult))):
-            for i in range(num_res_blocks + 1):
-                last = i == num_res_blocks  # in the decoder, attention comes once a level
-                attention = last and resolution in attention_resolutions
-                self.up.append(block(width + widths.pop(), channels * mult, attention=attention))
-                width = channels * mult
-            if level == 0 or decoder == "skip":
-                self.outputs.append(_output(width, image_channels))
-            if level > 0:
-                self.up.append(block(width, width, "up"))
-                resolution *= 2
+        for layer in up:  # where attention comes once a level
+            self.up.append(block(layer, attention=layer.is_last and sides[layer.level] in attention_resolutions))
+            if layer.is_last and (layer.level == 0 or decoder == "skip"):
+                self.outputs.append(_output(layer.out_channels, image_channels))
 
     def forward(self, x_t: Images, t: Times, labels: Tensor | None = None, augment: Tensor | None = None) -> Outputs:
         noise = self.embedding(t.flatten()).view(len(t), -1)

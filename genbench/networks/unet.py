@@ -17,10 +17,10 @@ from torch.nn import functional as F
 
 from genbench.errors import InputError
 from genbench.networks.layers import GroupNorm
+from genbench.networks.u_shape import Layer, u_shape
+from genbench.networks.unet_blocks import Block, DownBlock, Downsample, UpBlock, Upsample, zero
 from genbench.ranges import Count, CountOrZero, Factor, Positive, PositiveEpsilon, ShareBelowOne
 from genbench.tensors import Images, Outputs, Times, Timesteps
-
-Embedding = Tensor  # (N, 4 * channels)
 
 
 def sinusoidal_embedding(
@@ -62,118 +62,6 @@ def idle_sides(sides: Sequence[int], **given: Sequence[int]) -> dict[str, str]:
     absent = {key: [side for side in values if side not in sides] for key, values in given.items()}
     expected = ", ".join(map(str, sides))
     return {key: f"found {values[0]}, expected some of {expected}" for key, values in absent.items() if values}
-
-
-def _zero(module: nn.Conv2d) -> nn.Conv2d:
-    """A last layer that starts at zero: every residual branch begins as the identity."""
-    nn.init.zeros_(module.weight)
-    if module.bias is not None:
-        nn.init.zeros_(module.bias)
-    return module
-
-
-class Attention(nn.Module):
-    """Self-attention over positions, residual; (N, C, H, W) to the same. The 3C outputs of `qkv` are q, k, v.
-
-    groups: of the normalisation before it; None leaves it out.
-    """
-
-    def __init__(self, channels: int, num_heads: int, groups: int | None, eps: float) -> None:
-        super().__init__()
-        if channels % num_heads:
-            raise InputError(f"UNet: key 'num_heads': found {num_heads}, which does not divide {channels} channels")
-        self.num_heads = num_heads
-        self.norm = GroupNorm(groups, channels, eps=eps) if groups else nn.Identity()
-        self.qkv = nn.Conv2d(channels, 3 * channels, 1)
-        self.out = _zero(nn.Conv2d(channels, channels, 1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        n, c, height, width = x.shape
-        qkv = self.qkv(self.norm(x)).view(n, 3, self.num_heads, c // self.num_heads, height * width)
-        q, k, v = qkv.transpose(3, 4).unbind(1)  # each (N, heads, H W, C / heads)
-        h = F.scaled_dot_product_attention(q, k, v)
-        return x + self.out(h.transpose(2, 3).reshape(n, c, height, width))
-
-
-class Block(nn.Module):
-    """Two convolutions with the time embedding between them, residual, and attention after if asked."""
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        embedding_size: int,
-        *,
-        dropout: float,
-        groups: int,
-        eps: float,
-        scale_shift_norm: bool,
-        num_heads: int | None,
-        attention_norm: bool = True,
-    ) -> None:
-        super().__init__()
-        self.scale_shift_norm = scale_shift_norm
-        self.norm1 = GroupNorm(groups, in_channels, eps=eps)
-        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
-        self.embedding = nn.Linear(embedding_size, out_channels * (2 if scale_shift_norm else 1))
-        self.norm2 = GroupNorm(groups, out_channels, eps=eps)
-        self.dropout = nn.Dropout(dropout)
-        self.conv2 = _zero(nn.Conv2d(out_channels, out_channels, 3, padding=1))
-        self.skip = nn.Conv2d(in_channels, out_channels, 1) if in_channels != out_channels else nn.Identity()
-        attention_groups = groups if attention_norm else None
-        self.attention = Attention(out_channels, num_heads, attention_groups, eps) if num_heads else nn.Identity()
-
-    def resample(self, x: Tensor) -> Tensor:
-        """What a block does to the resolution: nothing."""
-        return x
-
-    def forward(self, x: Tensor, embedding: Embedding) -> Tensor:
-        h = self.conv1(self.resample(F.silu(self.norm1(x))))
-        e = self.embedding(F.silu(embedding))[:, :, None, None]
-        if self.scale_shift_norm:
-            scale, shift = e.chunk(2, dim=1)
-            h = self.norm2(h) * (1 + scale) + shift
-        else:
-            h = self.norm2(h + e)
-        h = self.conv2(self.dropout(F.silu(h)))
-        return self.attention(self.skip(self.resample(x)) + h)
-
-
-class DownBlock(Block):
-    """A block that halves the sides by means of 2x2 pixels, before its first convolution and beside it."""
-
-    def resample(self, x: Tensor) -> Tensor:
-        return F.avg_pool2d(x, 2)
-
-
-class UpBlock(Block):
-    """A block that doubles the sides by repeated pixels, likewise."""
-
-    def resample(self, x: Tensor) -> Tensor:
-        return F.interpolate(x, scale_factor=2, mode="nearest")
-
-
-class Downsample(nn.Module):
-    """Convolution of stride 2. "asymmetric" pads only right and below, as Ho et al. in TensorFlow's "SAME"."""
-
-    def __init__(self, channels: int, padding: Literal["asymmetric", "symmetric"]) -> None:
-        super().__init__()
-        self.asymmetric = padding == "asymmetric"
-        self.conv = nn.Conv2d(channels, channels, 3, stride=2, padding=0 if self.asymmetric else 1)
-
-    def forward(self, x: Tensor, embedding: Embedding) -> Tensor:
-        return self.conv(F.pad(x, (0, 1, 0, 1)) if self.asymmetric else x)
-
-
-class Upsample(nn.Module):
-    """Pixels repeated twice each way, then a convolution."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
-
-    def forward(self, x: Tensor, embedding: Embedding) -> Tensor:
-        return self.conv(F.interpolate(x, scale_factor=2, mode="nearest"))
 
 
 class UNet(nn.Module):
@@ -239,75 +127,38 @@ class UNet(nn.Module):
     ) -> None:
         super().__init__()
         check_embedding("channels", channels, 1 if frequency_shift is None else frequency_shift)
-        image_channels, size, width = image_shape
-        factor = patch_size * 2 ** (len(channel_mult) - 1)
-        if size % factor or width % factor:
-            raise InputError(
-                f"UNet: image side {size if size % factor else width} is not divisible by {factor} "
-                "(patch_size x 2^(levels - 1)); expected fewer levels in channel_mult, or another patch_size"
-            )
-        level_widths = [round(channels * mult) for mult in channel_mult]
-        for mult, level_width in zip(channel_mult, level_widths, strict=True):
-            if abs(channels * mult - level_width) > 1e-6 * channels:
-                raise InputError(
-                    f"UNet: key 'channel_mult': found {mult}, which times {channels} channels is not an integer"
-                )
-        if any(level_width % norm_groups for level_width in [channels, *level_widths]):
-            raise InputError(f"UNet: key 'norm_groups': found {norm_groups}, which does not divide channels {channels}")
+        image_channels, size, _ = image_shape
+        _check_sides(image_shape, patch_size * 2 ** (len(channel_mult) - 1))
+        widths = _level_widths(channels, channel_mult, norm_groups)
         self.channels, self.patch_size = channels, patch_size
         self.time_order, self.frequency_shift = time_embedding, frequency_shift
-        folded, resolution = patch_size**2, size // patch_size
-        embedding_size = 4 * channels
-        sides = [resolution >> level for level in range(len(channel_mult))]
-        attention_resolutions = attention_sides(attention_resolutions, sides)
-        if up_attention_resolutions is None:
-            up_attention_resolutions = attention_resolutions
-        self.idle = idle_sides(
-            sides, attention_resolutions=attention_resolutions, up_attention_resolutions=up_attention_resolutions
-        )
-        if not up_attention_resolutions:
-            self.idle["up_num_heads"] = "does nothing without attention on the way up"
-            if not attention_resolutions and middle_attention == "none":
-                self.idle |= dict.fromkeys(("num_heads", "head_channels"), "does nothing without attention")
-        if head_channels is not None:
-            self.idle["num_heads"] = f"does nothing beside head_channels: {head_channels}"
-        if resample == "block" or len(sides) == 1:
-            without = "beside resample: block" if resample == "block" else "in a network of one level"
-            self.idle["downsample_padding"] = f"does nothing {without}"
-        if len(sides) == 1:
-            self.idle["resample"] = "does nothing in a network of one level"
+        folded, embedding_size = patch_size**2, 4 * channels
+        sides = [size // patch_size >> level for level in range(len(channel_mult))]
+        attended = attention_sides(attention_resolutions, sides)
+        up_attended = attended if up_attention_resolutions is None else up_attention_resolutions
+        self.idle = _idle(sides, attended, up_attended, middle_attention, head_channels, resample)
+        up_heads = _up_heads(num_heads, up_num_heads, head_channels)
 
-        if up_num_heads is not None and head_channels is not None:
-            raise InputError(
-                f"UNet: key 'up_num_heads': found {up_num_heads} beside head_channels: {head_channels}, expected one"
-            )
-
-        def heads(width: int, up: bool) -> int:
-            if head_channels is None:
-                return num_heads if up_num_heads is None or not up else up_num_heads
-            if width % head_channels:
-                raise InputError(f"UNet: key 'head_channels': found {head_channels}, which does not divide {width}")
-            return width // head_channels
-
-        def block(
-            in_channels: int,
-            out_channels: int,
-            attention: bool = False,
-            attention_norm: bool = True,
-            up: bool = False,
-            kind: type[Block] = Block,
-        ) -> Block:
+        def block(before: int, after: int, heads: int = 0, norm: bool = True, kind: type[Block] = Block) -> Block:
             return kind(
-                in_channels,
-                out_channels,
+                before,
+                after,
                 embedding_size,
                 dropout=dropout,
                 groups=norm_groups,
                 eps=norm_eps,
                 scale_shift_norm=scale_shift_norm,
-                num_heads=heads(out_channels, up) if attention else None,
-                attention_norm=attention_norm,
+                num_heads=_heads(after, heads, head_channels) if heads else None,
+                attention_norm=norm,
             )
+
+        def layer_of(layer: Layer, heads: int, attended: Sequence[int]) -> nn.Module:
+            if layer.resample is None:
+                return block(layer.in_channels, layer.out_channels, heads if sides[layer.level] in attended else 0)
+            is_down, width = layer.resample == "down", layer.out_channels
+            if resample == "block":
+                return block(width, width, kind=DownBlock if is_down else UpBlock)
+            return Downsample(width, downsample_padding) if is_down else Upsample(width)
 
         self.time_mlp = nn.Sequential(
             nn.Linear(num_times * channels, embedding_size), nn.SiLU(), nn.Linear(embedding_size, embedding_size)
@@ -316,37 +167,15 @@ class UNet(nn.Module):
         self.augment_embedding = nn.Linear(augment_size, embedding_size, bias=False) if augment_size else None
         self.conv_in = nn.Conv2d((in_channels or image_channels) * folded, channels, 3, padding=1)
 
-        width, widths = channels, [channels]  # widths: what the down path leaves for the up path
-        self.down, self.up = nn.ModuleList(), nn.ModuleList()
-        for level, level_width in enumerate(level_widths):
-            for _ in range(num_res_blocks):
-                self.down.append(block(width, level_width, resolution in attention_resolutions))
-                width = level_width
-                widths.append(width)
-            if level < len(level_widths) - 1:
-                conv = resample == "conv"
-                self.down.append(Downsample(width, downsample_padding) if conv else block(width, width, kind=DownBlock))
-                widths.append(width)
-                resolution //= 2
-
-        self.middle = nn.ModuleList(
-            [
-                block(width, width, middle_attention != "none", attention_norm=middle_attention == "normed"),
-                block(width, width),
-            ]
-        )
-
-        for level, level_width in reversed(list(enumerate(level_widths))):
-            for _ in range(num_res_blocks + 1):
-                attention = resolution in up_attention_resolutions
-                self.up.append(block(width + widths.pop(), level_width, attention, up=True))
-                width = level_width
-            if level > 0:
-                self.up.append(Upsample(width) if resample == "conv" else block(width, width, kind=UpBlock))
-                resolution *= 2
-
-        self.norm_out = GroupNorm(norm_groups, width, eps=norm_eps)
-        self.conv_out = _zero(nn.Conv2d(width, (out_channels or image_channels) * folded, 3, padding=1))
+        down, up = u_shape(channels, widths, num_res_blocks)
+        middle, middle_heads = widths[-1], num_heads if middle_attention != "none" else 0
+        self.down, self.up = nn.ModuleList(), nn.ModuleList()  # whose order is that of the weights in files
+        self.down.extend(layer_of(layer, num_heads, attended) for layer in down)
+        first = block(middle, middle, middle_heads, norm=middle_attention == "normed")
+        self.middle = nn.ModuleList([first, block(middle, middle)])
+        self.up.extend(layer_of(layer, up_heads, up_attended) for layer in up)
+        self.norm_out = GroupNorm(norm_groups, widths[0], eps=norm_eps)
+        self.conv_out = zero(nn.Conv2d(widths[0], (out_channels or image_channels) * folded, 3, padding=1))
 
     def forward(self, x_t: Images, t: Times, labels: Tensor | None = None, augment: Tensor | None = None) -> Outputs:
         times = sinusoidal_embedding(t.flatten(), self.channels, self.time_order, self.frequency_shift)
@@ -366,3 +195,66 @@ class UNet(nn.Module):
             h = layer(torch.cat([h, skips.pop()], dim=1) if type(layer) is Block else h, embedding)
         h = self.conv_out(F.silu(self.norm_out(h)))
         return F.pixel_shuffle(h, self.patch_size) if self.patch_size > 1 else h
+
+
+def _check_sides(image_shape: tuple[int, int, int], factor: float) -> None:
+    for side in image_shape[1:]:
+        if side % factor:
+            raise InputError(
+                f"UNet: image side {side} is not divisible by {factor} (patch_size x 2^(levels - 1)); expected fewer "
+                "levels in channel_mult, or another patch_size"
+            )
+
+
+def _level_widths(channels: int, channel_mult: Sequence[float], norm_groups: int) -> list[int]:
+    """Channels of each level. Raises InputError where they are no integers, or groups do not divide them."""
+    widths = [round(channels * mult) for mult in channel_mult]
+    for mult, width in zip(channel_mult, widths, strict=True):
+        if abs(channels * mult - width) > 1e-6 * channels:
+            raise InputError(
+                f"UNet: key 'channel_mult': found {mult}, which times {channels} channels is not an integer"
+            )
+    if any(width % norm_groups for width in [channels, *widths]):
+        raise InputError(f"UNet: key 'norm_groups': found {norm_groups}, which does not divide channels {channels}")
+    return widths
+
+
+def _up_heads(num_heads: int, up_num_heads: int | None, head_channels: int | None) -> int:
+    if up_num_heads is not None and head_channels is not None:
+        raise InputError(
+            f"UNet: key 'up_num_heads': found {up_num_heads} beside head_channels: {head_channels}, expected one"
+        )
+    return num_heads if up_num_heads is None else up_num_heads
+
+
+def _heads(width: int, number: int, channels: int | None) -> int:
+    """How many heads an attention of this width has: so many, or as many as have so many channels."""
+    if channels is None:
+        return number
+    if width % channels:
+        raise InputError(f"UNet: key 'head_channels': found {channels}, which does not divide {width}")
+    return width // channels
+
+
+def _idle(
+    sides: Sequence[int],
+    attended: Sequence[int],
+    up_attended: Sequence[int],
+    middle_attention: str,
+    head_channels: int | None,
+    resample: str,
+) -> dict[str, str]:
+    """What is wrong with keys that would do nothing, by key."""
+    idle = idle_sides(sides, attention_resolutions=attended, up_attention_resolutions=up_attended)
+    if not up_attended:
+        idle["up_num_heads"] = "does nothing without attention on the way up"
+        if not attended and middle_attention == "none":
+            idle |= dict.fromkeys(("num_heads", "head_channels"), "does nothing without attention")
+    if head_channels is not None:
+        idle["num_heads"] = f"does nothing beside head_channels: {head_channels}"
+    if resample == "block" or len(sides) == 1:
+        without = "beside resample: block" if resample == "block" else "in a network of one level"
+        idle["downsample_padding"] = f"does nothing {without}"
+    if len(sides) == 1:
+        idle["resample"] = "does nothing in a network of one level"
+    return idle
