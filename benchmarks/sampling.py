@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from benchmarks import peers
 from benchmarks.comparison import Comparison, Setting, Work
 from benchmarks.training import entry
-from genbench.importing.diffusers import to_official
+from genbench.importing.diffusers_names import to_official
 from genbench.importing.export import unet_config
 from genbench.importing.improved_diffusion import from_official as from_improved_diffusion
 from genbench.importing.nvlabs_ddgan import Network

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from benchmarks import peers, textbook
 from benchmarks.comparison import Comparison, Setting, Work
 from genbench.images import to_images
-from genbench.importing.diffusers import from_official as from_diffusers
+from genbench.importing.diffusers_names import from_official as from_diffusers
 from genbench.importing.export import unet_config
 from genbench.importing.improved_diffusion import from_official as from_improved_diffusion
 from genbench.importing.nvlabs_ddgan import Network

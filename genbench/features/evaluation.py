@@ -58,15 +58,7 @@ def evaluate_files(
     beside that to `real`. Raises InputError for files that do not belong together, for wrong options, and as
     `evaluate_features` does.
     """
-    if len(real) != len(fake):
-        raise InputError(f"--real and --fake: found {len(real)} and {len(fake)} files, expected pairs")
-    tests: Sequence[str | os.PathLike[str] | None] = test or [None] * len(real)
-    if len(tests) != len(real):
-        raise InputError(
-            f"--test: found {len(tests)} files, expected one for each of the {len(real)} of --real, in the same order"
-        )
-    if draws < 1:
-        raise InputError(f"--draws: found {draws}, expected at least 1")
+    tests = _check_files(real, fake, test, draws)
     given = dict(options or {})
     with place("--options"):
         check_arguments(EvaluationOptions, given)
@@ -82,44 +74,29 @@ def evaluate_files(
             continue
         test_features = load_features(test_path) if test_path else None
         _check_extractors(real_path, real_features, {fake_path: fake_features, test_path or "": test_features})
-        if real_features.extractor in result["extractors"]:
-            raise InputError(
-                f"{fake_path}: a second pair with features of {real_features.extractor!r}; expected one of each"
-            )
-        for key, path, x in (("reference", real_path, real_features), ("samples", fake_path, fake_features)):
-            if result.setdefault(f"{key}_sha256", x.info["images_sha256"]) != x.info["images_sha256"]:
-                raise InputError(f"{path}: features of other images than those of the first pair; expected the same")
+        _add_hashes(result, real_path, real_features, fake_path, fake_features)
+        extractor = real_features.extractor
         with place(f"{real_path} and {fake_path}"):
             source = source_of(real_features, test_features, complete)
-            known = read_statistics(statistics, real_features.extractor, source) if statistics else {}
+            known = read_statistics(statistics, extractor, source) if statistics else {}
             judged = subset_of(fake_features, subset)
             found = evaluate_draws(real_features, judged, draws, complete, allow_too_few, test_features, chosen, known)
             if write_statistics:
                 same = real_features.info["images_sha256"] == fake_features.info["images_sha256"]
                 later = None if same else fake_features  # the training images themselves are no test images
                 known = know_reference(real_features, later, complete, chosen, known)
-                to_keep[real_features.extractor] = source_of(real_features, later, complete), known
+                to_keep[extractor] = source_of(real_features, later, complete), known
         result["metrics"] |= found
-        if statistics_of := references.get(real_features.extractor):
-            column = published_column(statistics_of, judged, draws, complete)
-            result["metrics"] |= column
-            if not column:
-                result["warnings"].append(f"the distance to {statistics_of.file} is left out: too few images")
-            result.setdefault("published", {})[real_features.extractor] = statistics_of.about()
-        result["extractors"][real_features.extractor] = {
-            key: value for key, value in real_features.info["extractor"].items() if key != "name"
-        }
+        if extractor in references:
+            _add_published(result, references[extractor], judged, draws, complete)
+        about = real_features.info["extractor"]
+        result["extractors"][extractor] = {key: value for key, value in about.items() if key != "name"}
         result["num_real"], result["num_fake"] = len(real_features.features), len(judged.features) // draws
-        result["warnings"] += [f"real images: {warning}" for warning in real_features.info.get("warnings", [])]
-        result["warnings"] += fake_features.info.get("warnings", [])
-        if fake_features.info.get("drawn_by_class") and real_features.labels is None:
-            result["warnings"].append(
-                "classes are not judged: the features of the real images were made before they had labels; "
-                "make them again"
-            )
+        result["warnings"] += _warnings_of_images(real_features, fake_features)
+        wanted = wanted_metrics(real_features, judged, test_features, complete, chosen)
         result["warnings"] += [
             f"{metric.label} is left out: too few images (it needs {metric.minimum_rule})"
-            for key, metric in wanted_metrics(real_features, judged, test_features, complete, chosen).items()
+            for key, metric in wanted.items()
             if key not in found
         ]
     if (missing := references.keys() - result["extractors"].keys()) and "unavailable" not in result:
@@ -162,6 +139,57 @@ def published_column(
     ).about()
     (found,) = over_draws(parts).values()
     return {about["name"]: found | {"note": "; ".join(filter(None, [found["note"], note])), "about": about}}
+
+
+def _check_files(real: Paths, fake: Paths, test: Paths | None, draws: int) -> Sequence[str | os.PathLike[str] | None]:
+    """The file of test images for each extractor, if any. Raises InputError where numbers of files differ."""
+    if len(real) != len(fake):
+        raise InputError(f"--real and --fake: found {len(real)} and {len(fake)} files, expected pairs")
+    tests: Sequence[str | os.PathLike[str] | None] = test or [None] * len(real)
+    if len(tests) != len(real):
+        raise InputError(
+            f"--test: found {len(tests)} files, expected one for each of the {len(real)} of --real, in the same order"
+        )
+    if draws < 1:
+        raise InputError(f"--draws: found {draws}, expected at least 1")
+    return tests
+
+
+def _add_hashes(
+    result: dict[str, Any],
+    real_path: str | os.PathLike[str],
+    real: Features,
+    fake_path: str | os.PathLike[str],
+    fake: Features,
+) -> None:
+    """Note which images are judged. Raises InputError for others than those of the pairs before."""
+    if real.extractor in result["extractors"]:
+        raise InputError(f"{fake_path}: a second pair with features of {real.extractor!r}; expected one of each")
+    for key, path, x in (("reference", real_path, real), ("samples", fake_path, fake)):
+        if result.setdefault(f"{key}_sha256", x.info["images_sha256"]) != x.info["images_sha256"]:
+            raise InputError(f"{path}: features of other images than those of the first pair; expected the same")
+
+
+def _add_published(
+    result: dict[str, Any], statistics: PublishedStatistics, fake: Features, draws: int, options: EvaluationOptions
+) -> None:
+    """Add the distance to published statistics, and what they are."""
+    column = published_column(statistics, fake, draws, options)
+    result["metrics"] |= column
+    if not column:
+        result["warnings"].append(f"the distance to {statistics.file} is left out: too few images")
+    result.setdefault("published", {})[fake.extractor] = statistics.about()
+
+
+def _warnings_of_images(real: Features, fake: Features) -> list[str]:
+    """What a reader must know of the images of both sides."""
+    found = [f"real images: {warning}" for warning in real.info.get("warnings", [])]
+    found += fake.info.get("warnings", [])
+    if fake.info.get("drawn_by_class") and real.labels is None:
+        found.append(
+            "classes are not judged: the features of the real images were made before they had labels; make them again"
+        )
+    return found
 
 
 def _check_extractors(

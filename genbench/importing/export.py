@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 from genbench.errors import InputError, place, unknown_name
 from genbench.files.artifacts import atomic_path
 from genbench.files.hub import CONFIG, SCHEDULER, WEIGHTS
-from genbench.importing.diffusers import PREDICTIONS, SPACINGS, to_official
+from genbench.importing.diffusers_config import PREDICTIONS, SPACINGS
+from genbench.importing.diffusers_names import to_official
 from genbench.importing.nvlabs_edm import network_arguments
 from genbench.importing.nvlabs_edm import to_official as to_nvlabs
 from genbench.models import Model

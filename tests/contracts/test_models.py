@@ -11,7 +11,7 @@ from entries import AUTOENCODER, IMAGE_SHAPE, MODELS, VAE
 from torch.nn import functional as F
 
 from genbench.errors import InputError, place
-from genbench.importing.diffusers import from_official
+from genbench.importing.diffusers_names import from_official
 from genbench.models import Batch, Model, build, count_parameters
 from genbench.models import vae as vae_family
 from genbench.models.cold import ColdDiffusion

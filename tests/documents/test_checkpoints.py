@@ -12,7 +12,7 @@ import pytest
 from entries import MODELS
 
 from genbench.importing import FORMATS
-from genbench.importing.diffusers import SamplingConfig, SchedulerConfig, UNet2DConfig
+from genbench.importing.diffusers_config import SamplingConfig, SchedulerConfig, UNet2DConfig
 from genbench.importing.nvlabs_ddgan import FIXED
 from genbench.models.diffusion import Diffusion
 from genbench.networks.unet import UNet
