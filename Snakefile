@@ -6,7 +6,7 @@ from snakemake.utils import min_version
 min_version("9.20")
 
 
-if os.path.exists("config.yaml"):  # else what stands on the command line, and the defaults of genbench/suites/keys.py
+if os.path.exists("config.yaml"):  # else what stands on the command line, and the defaults of genbench/suites/config.py
 
     configfile: "config.yaml"
 

@@ -26,7 +26,7 @@ from genbench.references.files import references
 from genbench.suites import runs
 from genbench.suites.checked import Checked
 from genbench.suites.figures import check_files
-from genbench.suites.keys import Config
+from genbench.suites.config import Config
 from genbench.suites.load import QUANTISATION, checkpoints, load_suites, sampler_argument, seeds_of
 from genbench.suites.needs import check_folders, shortages
 from genbench.suites.runs import DRAW, RUN, SPEED

@@ -37,7 +37,8 @@ from genbench.processes.spacing import Spacing, spaced_timesteps
 from genbench.processes.time_samplers import TIME_SAMPLERS
 from genbench.records.record import Record
 from genbench.schema import annotations, words
-from genbench.suites.keys import Config, Suite
+from genbench.suites.config import Config
+from genbench.suites.keys import Suite
 from genbench.suites.language import LanguageSuite
 from genbench.training.recipe import OptimizerConfig, TrainConfig
 from tools import records, schemas

@@ -30,7 +30,8 @@ from genbench.processes.time_samplers import TIME_SAMPLERS
 from genbench.ranges import LONGEST_AVERAGE
 from genbench.records.reference import Reference
 from genbench.schema import annotations
-from genbench.suites.keys import Config, Suite
+from genbench.suites.config import Config
+from genbench.suites.keys import Suite
 from genbench.suites.language import LanguageSuite
 from genbench.training.recipe import OptimizerConfig, TrainConfig
 from tools.signatures import FILLED, classes, default_of, meanings, parameters

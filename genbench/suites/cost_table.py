@@ -14,8 +14,8 @@ from rich.table import Table
 from genbench.files.artifacts import write_json
 from genbench.records.plan import Plan
 from genbench.suites.checked import Checked
+from genbench.suites.config import Config
 from genbench.suites.forecast_table import Forecast
-from genbench.suites.keys import Config
 from genbench.suites.kinds import of_another_kind
 from genbench.suites.load import load_suite
 from genbench.suites.needs import shortages

@@ -18,7 +18,7 @@ from genbench.ranges import (
     Seed,
     ShareBelowOne,
 )
-from genbench.suites.keys import FilePath, Name, Options, SomeUnique, Text, all_defaults
+from genbench.suites.values import FilePath, Name, Options, SomeUnique, Text, all_defaults
 
 KINDS = ("ngram", "model", "pretrained")  # of entries: one of these keys says what it is
 

@@ -11,9 +11,10 @@ from genbench import own_code
 from genbench.data import default_name
 from genbench.errors import InputError, place, unknown_name
 from genbench.metrics import frechet_key
+from genbench.suites.entry_keys import Entry
 from genbench.suites.families import first_stage_key
 from genbench.suites.foreign import with_formats
-from genbench.suites.keys import Entry, Suite
+from genbench.suites.keys import Suite
 from genbench.suites.language import LanguageSuite
 from genbench.suites.locks import LOCKED, is_locked
 from genbench.suites.read import find_suite as find_suite

@@ -12,9 +12,11 @@ from typing import Any
 
 from genbench.data.as_found import ARRAYS
 from genbench.errors import InputError
+from genbench.suites.entry_keys import Entry
 from genbench.suites.foreign import with_formats
-from genbench.suites.keys import Card, Entry, moment
+from genbench.suites.keys import Card
 from genbench.suites.read import read_yaml
+from genbench.suites.values import moment
 
 HAND_IN = "hand_in"  # in a complete entry: what is known of it beside what it is
 CARD = "card.yaml"

@@ -58,7 +58,7 @@ def overrides_of(config: Sequence[str]) -> dict[str, Any]:
     """Keys of config.yaml from KEY=VALUE texts, as Snakemake and genbench read them; raises InputError."""
     from snakemake.cli import parse_config
 
-    from genbench.suites.keys import Config
+    from genbench.suites.config import Config
 
     given = Config.from_snakemake(parse_config(list(config))) if config else {}
     return {key: value for key, value in given.items() if value is not None}

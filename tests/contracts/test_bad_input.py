@@ -21,7 +21,7 @@ from genbench.files.artifacts import read_json
 from genbench.files.changes import state
 from genbench.files.downloads import existing_path
 from genbench.metrics import Features
-from genbench.suites.keys import Config
+from genbench.suites.config import Config
 from genbench.suites.load import load_suite
 from genbench.suites.preflight import check_suite
 

@@ -23,7 +23,8 @@ from genbench.processes.schedule import SCHEDULES
 from genbench.processes.time_samplers import TIME_SAMPLERS
 from genbench.ranges import bounds
 from genbench.schema import annotations, check_arguments
-from genbench.suites.keys import Config, Suite
+from genbench.suites.config import Config
+from genbench.suites.keys import Suite
 from genbench.suites.language import LanguageSuite
 from genbench.training.recipe import OptimizerConfig, TrainConfig
 from tools.signatures import FILLED, classes, parameters

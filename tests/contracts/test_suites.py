@@ -17,7 +17,7 @@ from genbench.files.artifacts import sha256_json
 from genbench.models import build, count_parameters
 from genbench.records.plan import Plan
 from genbench.suites.checked import Checked
-from genbench.suites.keys import Config
+from genbench.suites.config import Config
 from genbench.suites.load import PROSE, find_suite, load_suite
 from genbench.suites.preflight import preflight
 

@@ -4,7 +4,7 @@ import pytest
 from snakemake.cli import parse_config
 
 from genbench.errors import InputError
-from genbench.suites.keys import Config
+from genbench.suites.config import Config
 
 
 def typed(*entries: str) -> dict:

@@ -10,7 +10,7 @@ import yaml
 from genbench.errors import InputError
 from genbench.machine.checkout import ROOT
 from genbench.suites import runs
-from genbench.suites.keys import Config
+from genbench.suites.config import Config
 from genbench.suites.load import load_suite
 from genbench.suites.scaling import evaluations
 

@@ -31,7 +31,7 @@ from genbench.files.npz import read_npz
 from genbench.importing import import_checkpoint
 from genbench.machine.ranks import ALONE
 from genbench.sampling.parts import Parts
-from genbench.suites.keys import Config
+from genbench.suites.config import Config
 from genbench.suites.load import find_suite, load_suite
 
 ROOT = Path(__file__).parents[2]

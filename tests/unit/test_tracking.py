@@ -22,7 +22,7 @@ from genbench.files import weights
 from genbench.files.artifacts import write_json
 from genbench.models import build
 from genbench.records.metrics import Metric, Metrics
-from genbench.suites.keys import Config
+from genbench.suites.config import Config
 from genbench.tracking.evaluations import track_evaluation
 from genbench.tracking.run import TrackedRun, preview
 from genbench.tracking.trackers import Wandb
