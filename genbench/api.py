@@ -15,7 +15,8 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ from genbench.sampling.checkpoint import load_model
 from genbench.sampling.draw import make_ready, read_condition
 from genbench.sampling.grids import grid
 from genbench.suites import load as suites
+from genbench.suites.completion import complete_entry
 from genbench.suites.entries import check_entry
 from genbench.training.folder import train as train_in_folder
 
@@ -135,18 +137,10 @@ def train(
         first_stage = None
         if name := entry.get("first_stage"):
             first_stage = kept / "first_stage/model.safetensors"
-            train(
-                suite,
-                name,
-                seed=seed,
-                folder=first_stage.parent,
-                images=images,
-                labels=labels,
-                data_root=data_root,
-                device=device,
-            )
+            given = {"images": images, "labels": labels, "data_root": data_root, "device": device}
+            train(suite, name, seed=seed, folder=first_stage.parent, **given)
         chosen, out = _device(device), kept / "model.safetensors"
-        try:
+        with _interruptible():
             train_in_folder(
                 {"model": entry["model"], "training": entry["training"]},
                 found["train"].images,
@@ -159,12 +153,6 @@ def train(
                 first_stage=first_stage,
                 device=chosen,
             )
-        except (
-            SystemExit
-        ) as stop:  # after it has saved: a job ends by it, a notebook's cell and a program's try by this
-            if stop.code == 128 + signal.SIGINT:
-                raise KeyboardInterrupt from None
-            raise
         return load_model(out, chosen)[0]
 
 
@@ -254,6 +242,17 @@ def show(images: NDArray[np.uint8], *, columns: int | None = None) -> Image.Imag
     return Image.fromarray(grid(pixels, columns=min(len(pixels), columns or math.ceil(math.sqrt(len(pixels))))))
 
 
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """A training that Ctrl-C ends, after it has saved: a job ends by SystemExit, a notebook's cell by this."""
+    try:
+        yield
+    except SystemExit as stop:
+        if stop.code == 128 + signal.SIGINT:
+            raise KeyboardInterrupt from None
+        raise
+
+
 def _device(name: str) -> torch.device:
     if name not in (names := ("auto", "cuda", "mps", "cpu")):
         raise unknown_name("device", name, names)
@@ -271,7 +270,7 @@ def _entry(suite: Mapping[str, Any], model: str | Mapping[str, Any]) -> dict[str
     else:
         given = own_code.complete(model)
         given = {"training": {}, **given} if isinstance(given, Mapping) and "model" in given else given
-        entry = suites.complete_entry(given, suite["models"])
+        entry = complete_entry(given, suite["models"])
     if "model" not in entry:
         raise InputError(f"model: found {model!r}, whose entry has no `model`; load() takes a checkpoint's file")
     return entry

@@ -27,7 +27,8 @@ from genbench.suites import runs
 from genbench.suites.checked import Checked
 from genbench.suites.figures import check_files
 from genbench.suites.config import Config
-from genbench.suites.load import QUANTISATION, checkpoints, load_suites, sampler_argument, seeds_of
+from genbench.suites.completion import QUANTISATION
+from genbench.suites.load import checkpoints, load_suites, sampler_argument, seeds_of
 from genbench.suites.needs import check_folders, shortages
 from genbench.suites.runs import DRAW, RUN, SPEED
 from genbench.suites.submissions import HAND_IN, refused

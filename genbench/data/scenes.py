@@ -1,39 +1,25 @@
-"""A ray caster for scenes like CLEVR's: cubes, spheres and cylinders in eight colours on a grey floor, in NumPy.
+"""Scenes like CLEVR's, in NumPy: where cubes, spheres and cylinders stand, and where rays meet them.
 
-After J. Johnson et al., CLEVR, CVPR 2017, arXiv 1612.06890, whose colours these are. Every solid is convex, so that a
-ray's way through it is an interval, found in closed form; the same function finds what the camera sees and what lies
-in shadow. One key light with an extent, a weak fill light, and a sky.
+After J. Johnson et al., CLEVR, CVPR 2017, arXiv 1612.06890. Every solid is convex, so that a ray's way through it is an
+interval, found in closed form; the same function finds what the camera sees and what lies in shadow.
 
-Pixels are made by +, -, *, / and square roots only, which IEEE 754 rounds in one way: a scene has the same bytes on
-every machine. That is why a turn is drawn as (cos, sin) of a rational parameter, and gamma is 2.
+All is computed by +, -, *, / and square roots only, which IEEE 754 rounds in one way: a scene is the same on every
+machine. That is why a turn is drawn as (cos, sin) of a rational parameter.
 """
 
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genbench.data.objects import OBJECTS, SHAPES, colour_of, shape_of
+from genbench.data.objects import OBJECTS, SHAPES, shape_of
 from genbench.errors import InputError
 
 Array = NDArray[np.float32]
 Vector = tuple[float, float, float]
 
-RGB = (  # CLEVR's, in the order of COLOURS
-    (87, 87, 87),
-    (173, 35, 35),
-    (42, 75, 215),
-    (29, 105, 20),
-    (129, 74, 25),
-    (129, 38, 192),
-    (41, 208, 208),
-    (255, 238, 51),
-)
 RADII = {"cube": 0.64, "sphere": 0.76, "cylinder": 0.68}  # half of an edge for the cube; half of the height for all
 FOOTPRINTS = {"cube": 0.64 * sqrt(2), "sphere": 0.76, "cylinder": 0.68}
 LARGEST_SCENE = 5  # objects
@@ -43,10 +29,6 @@ LOOK_SIZE = 32  # the side of the picture in which that is counted
 ATTEMPTS = 2000
 FOCAL_LENGTH = 3.55  # half the image's width at distance 1 is 1
 MARGIN = 0.96  # of that half, within which a solid's bounding sphere has to be
-SAMPLES = ((0.375, 0.125), (0.875, 0.375), (0.125, 0.625), (0.625, 0.875))  # in a pixel: no two in a row or column
-EPSILON = 1e-3  # how far above a surface a shadow ray begins
-FLOOR = 0.42
-KEY, FILL, SKY, BOUNCE, SHINE = 1.08, 0.1, 0.4, 0.1, 0.35
 
 
 @dataclass(frozen=True)
@@ -102,7 +84,7 @@ def draw_scene(labels: Sequence[int], seed: int, index: int) -> Scene:
     for _ in range(ATTEMPTS):
         camera = around(0, 1.2), around(-8.2, 0.35), around(7.0, 0.35)
         target = around(0, 0.12), around(0.1, 0.12), 0.35
-        light = _unit((around(-0.75, 0.25), around(-0.55, 0.2), 1.15))
+        light = unit((around(-0.75, 0.25), around(-0.55, 0.2), 1.15))
         solids: list[Solid] = []
         for label in labels:
             half = 2 * random.random() - 1  # the tangent of half the turn: from -90 to 90 degrees
@@ -125,9 +107,9 @@ def draw_scene(labels: Sequence[int], seed: int, index: int) -> Scene:
 
 def visible_shares(scene: Scene) -> list[float]:
     """Of each solid, the share of its pixels that no other solid hides, counted in a picture of LOOK_SIZE squared."""
-    rays = _camera_rays(scene, LOOK_SIZE, ((0.5, 0.5),))
+    rays = camera_rays(scene, LOOK_SIZE, ((0.5, 0.5),))
     with np.errstate(invalid="ignore", divide="ignore"):
-        nears = [_hit(*_interval(solid.shape, *_to_local(solid, scene.camera, rays))) for solid in scene.solids]
+        nears = [hit(*interval(solid.shape, *to_local(solid, scene.camera, rays))) for solid in scene.solids]
     nearest = np.minimum.reduce(nears)
     shares = []
     for near in nears:
@@ -136,36 +118,7 @@ def visible_shares(scene: Scene) -> list[float]:
     return shares
 
 
-def render(scene: Scene, image_size: int) -> NDArray[np.uint8]:
-    """A picture of the scene, uint8 (image_size, image_size, 3), by four rays per pixel."""
-    rays = _camera_rays(scene, image_size, SAMPLES)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        colour = _shade(scene, rays)
-    levels = [(channel[0] + channel[1] + channel[2] + channel[3]) / np.float32(len(SAMPLES)) for channel in colour]
-    return np.stack(
-        [(np.sqrt(level) * np.float32(255) + np.float32(0.5)).astype(np.uint8) for level in levels], axis=-1
-    )
-
-
-class Picture(NamedTuple):
-    """What to draw: the scene of this number and of these objects, of which some are shown."""
-
-    scene: int
-    objects: tuple[int, ...]
-    shown: tuple[int, ...]
-
-
-def render_all(pictures: Sequence[Picture], seed: int, image_size: int) -> Iterator[NDArray[np.uint8]]:
-    """Render pictures on all cores, in order; each is the same by itself and among others."""
-
-    def one(picture: Picture) -> NDArray[np.uint8]:
-        return render(draw_scene(picture.objects, seed, picture.scene).showing(picture.shown), image_size)
-
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        yield from pool.map(one, pictures)
-
-
-def _unit(v: Vector) -> Vector:
+def unit(v: Vector) -> Vector:
     length = sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2])
     return v[0] / length, v[1] / length, v[2] / length
 
@@ -182,8 +135,8 @@ def _touch(a: Solid, b: Solid) -> bool:
 def _frame(scene: Scene) -> tuple[Vector, Vector, Vector]:
     """The camera's unit vectors: right, up, forward."""
     (cx, cy, cz), (tx, ty, tz) = scene.camera, scene.target
-    forward = _unit((tx - cx, ty - cy, tz - cz))
-    right = _unit((forward[1], -forward[0], 0.0))
+    forward = unit((tx - cx, ty - cy, tz - cz))
+    right = unit((forward[1], -forward[0], 0.0))
     return right, _cross(right, forward), forward
 
 
@@ -202,7 +155,7 @@ def _all_framed(scene: Scene) -> bool:
 Rays = tuple[Array, Array, Array]  # the components of origins or directions, which broadcast
 
 
-def _camera_rays(scene: Scene, size: int, samples: Sequence[tuple[float, float]]) -> Rays:
+def camera_rays(scene: Scene, size: int, samples: Sequence[tuple[float, float]]) -> Rays:
     """Directions from the camera through every pixel's samples, (samples, size, size), not normalised."""
     places = np.arange(size, dtype=np.float32)
     offsets = np.array(samples, dtype=np.float32)
@@ -215,7 +168,7 @@ def _camera_rays(scene: Scene, size: int, samples: Sequence[tuple[float, float]]
     return x, y, z
 
 
-def _to_local(solid: Solid, origin: Vector | Rays, direction: Vector | Rays) -> tuple[Rays, Rays]:
+def to_local(solid: Solid, origin: Vector | Rays, direction: Vector | Rays) -> tuple[Rays, Rays]:
     """A ray in the solid's own coordinates, in which it is the unit cube, sphere or cylinder around 0."""
     c, s, scale = np.float32(solid.turn[0]), np.float32(solid.turn[1]), np.float32(1 / solid.radius)
     x, y, z = (
@@ -228,7 +181,7 @@ def _to_local(solid: Solid, origin: Vector | Rays, direction: Vector | Rays) -> 
     )
 
 
-def _interval(shape: str, origin: Rays, direction: Rays) -> tuple[Array, Array]:
+def interval(shape: str, origin: Rays, direction: Rays) -> tuple[Array, Array]:
     """Where rays enter and leave a unit solid, in lengths of `direction`; nothing is inside where near >= far."""
     (x, y, z), (dx, dy, dz) = origin, direction
     if shape == "cube":
@@ -254,102 +207,6 @@ def _quadric(a: Array, b: Array, c: Array) -> tuple[Array, Array]:
     return (-b - root) * inverse, (root - b) * inverse
 
 
-def _hit(near: Array, far: Array) -> Array:
+def hit(near: Array, far: Array) -> Array:
     """The distance of what a camera ray hits, infinite where it misses."""
     return np.where(near < far, near, np.float32(np.inf))
-
-
-def _shade(scene: Scene, rays: Rays) -> list[Array]:
-    """Linear red, green and blue of every ray, in [0, 1]."""
-    depth = np.float32(-scene.camera[2]) / rays[2]  # of the floor: the camera sees no horizon
-    seen = np.full(depth.shape, -1, dtype=np.int8)
-    for number, solid in enumerate(scene.solids):
-        near = _hit(*_interval(solid.shape, *_to_local(solid, scene.camera, rays)))
-        closer = near < depth
-        np.copyto(depth, near, where=closer)
-        seen[closer] = number
-
-    px, py, pz = (np.float32(c) + depth * d for c, d in zip(scene.camera, rays, strict=True))
-    nx, ny, nz = np.zeros_like(depth), np.zeros_like(depth), np.ones_like(depth)
-    # The floor fades with the distance from its middle, and darkens where a solid hides the sky from it.
-    falloff = np.float32(FLOOR) / (np.float32(1) + np.float32(0.012) * (px * px + py * py))
-    albedo = [falloff.copy() for _ in range(3)]
-    open_sky = np.ones_like(depth)
-    for solid in scene.solids:
-        r2 = np.float32(solid.radius * solid.radius)
-        d2 = (px - np.float32(solid.x)) ** 2 + (py - np.float32(solid.y)) ** 2 + r2
-        open_sky -= np.float32(0.75) * r2 / d2 * np.sqrt(r2 / d2)
-    np.maximum(open_sky, np.float32(0.1), out=open_sky)
-    shine = np.zeros_like(depth)
-    for number, solid in enumerate(scene.solids):
-        at = seen == number
-        nx[at], ny[at], nz[at] = _normals(solid, (px[at], py[at], pz[at]))
-        for channel, level in zip(albedo, RGB[colour_of(solid.label)], strict=True):
-            channel[at] = (level / 255) ** 2
-        open_sky[at] = 1
-        shine[at] = SHINE
-
-    lx, ly, lz = _lights(scene.light)
-    lit = _lit(scene, (px, py, pz), (nx, ny, nz), (lx, ly, lz))
-    key = np.maximum(nx * lx + ny * ly + nz * lz, np.float32(0)) * lit
-    fill = np.maximum(nx * np.float32(0.8) - ny * np.float32(0.5) + nz * np.float32(0.33), np.float32(0))
-    half = np.float32(0.5) * nz
-    sky = (np.float32(SKY) * (np.float32(0.5) + half) + np.float32(BOUNCE) * (np.float32(0.5) - half)) * open_sky
-    light = np.float32(KEY) * key + np.float32(FILL) * fill * open_sky + sky
-    gleam = shine * lit * _gleam(rays, (nx, ny, nz), (lx, ly, lz))
-    return [np.minimum(channel * light + gleam, np.float32(1)) for channel in albedo]
-
-
-def _normals(solid: Solid, points: Rays) -> Rays:
-    """Unit normals at points of the surface of a solid."""
-    (x, y, z), _ = _to_local(solid, points, (0.0, 0.0, 0.0))
-    zero = np.zeros_like(x)
-    if solid.shape == "sphere":
-        length = np.sqrt(x * x + y * y + z * z)
-        local = x / length, y / length, z / length
-    elif solid.shape == "cylinder":
-        radius = np.sqrt(x * x + y * y)
-        cap = np.abs(z) > radius
-        local = np.where(cap, zero, x / radius), np.where(cap, zero, y / radius), np.where(cap, np.sign(z), zero)
-    else:
-        ax, ay, az = np.abs(x), np.abs(y), np.abs(z)
-        top, side = (az >= ax) & (az >= ay), ax >= ay
-        local = (
-            np.where(~top & side, np.sign(x), zero),
-            np.where(~top & ~side, np.sign(y), zero),
-            np.where(top, np.sign(z), zero),
-        )
-    c, s = np.float32(solid.turn[0]), np.float32(solid.turn[1])
-    return c * local[0] - s * local[1], s * local[0] + c * local[1], local[2]
-
-
-def _lights(light: Vector) -> Rays:
-    """Directions towards four points of the key light, one for each sample of a pixel: the edge of a shadow is soft."""
-    lights = [
-        _unit((light[0] + dx, light[1] + dy, light[2]))
-        for dx, dy in ((-0.06, 0.02), (0.02, 0.06), (0.06, -0.02), (-0.02, -0.06))
-    ]
-    x, y, z = np.array(lights, dtype=np.float32).T.reshape(3, -1, 1, 1)
-    return x, y, z
-
-
-def _lit(scene: Scene, points: Rays, normals: Rays, lights: Rays) -> Array:
-    """1 where the key light reaches a point, 0 in shadow."""
-    x, y, z = (p + np.float32(EPSILON) * n for p, n in zip(points, normals, strict=True))
-    dark = np.zeros(x.shape, dtype=bool)
-    for solid in scene.solids:
-        near, far = _interval(solid.shape, *_to_local(solid, (x, y, z), lights))
-        dark |= (near < far) & (far > np.float32(EPSILON))
-    return np.where(dark, np.float32(0), np.float32(1))
-
-
-def _gleam(rays: Rays, normals: Rays, lights: Rays) -> Array:
-    """The highlight, by Blinn's half vector to the power of 32."""
-    dx, dy, dz = rays
-    inverse = np.float32(1) / np.sqrt(dx * dx + dy * dy + dz * dz)
-    hx, hy, hz = (light - d * inverse for light, d in zip(lights, rays, strict=True))
-    cosine = normals[0] * hx + normals[1] * hy + normals[2] * hz
-    cosine = np.maximum(cosine / np.sqrt(hx * hx + hy * hy + hz * hz), np.float32(0))
-    for _ in range(5):
-        cosine = cosine * cosine
-    return cosine

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from genbench.data.description import Dataset, Description
 from genbench.data.image_set import ImageSet, make_image_set
 from genbench.data.objects import LABEL_SETS, OBJECTS, LabelSet, hold_out, labels_path, multi_hot, read_labels
-from genbench.data.scenes import LARGEST_SCENE, Picture, render_all
+from genbench.data.rendering import Picture, render_all
+from genbench.data.scenes import LARGEST_SCENE
 from genbench.errors import InputError, place
 from genbench.files.artifacts import sha256_json
 from genbench.machine.progress import Progress

@@ -11,8 +11,7 @@ from genbench import own_code
 from genbench.data import default_name
 from genbench.errors import InputError, place, unknown_name
 from genbench.metrics import frechet_key
-from genbench.suites.entry_keys import Entry
-from genbench.suites.families import first_stage_key
+from genbench.suites.completion import BATCH_SIZE, KINDS, complete_in_suite, insert_first_stage
 from genbench.suites.foreign import with_formats
 from genbench.suites.keys import Suite
 from genbench.suites.language import LanguageSuite
@@ -23,20 +22,15 @@ from genbench.suites.scaling import choose_extractors, scale_entry, scaled_descr
 from genbench.suites.series import with_budgets
 from genbench.suites.submissions import add_hand_ins
 
-KINDS = ("training", "pretrained", "samples")  # of entries: one of these keys says what it is
 OTHER_KINDS = {"language": LanguageSuite}  # of suites, by their key `kind`; without it a suite is one of images
-QUANTISATION = "quantisation"  # in an entry; and in the options of the samplers that it adds, where it is a scheme
 PROSE = ("title", "description", "label", "budget")
-MOST_SNAPSHOTS = 1000  # of one model: each is sampled and evaluated
 _DIFFUSION = ("step", ("ddpm", "ddim", "dpm-solver++", "heun"))
 METHODS_BEFORE_0_2 = {  # by class or format: what the key `method` was called, and what it could be
     **dict.fromkeys(("diffusion.Diffusion", "diffusevae.DiffuseVAE", "diffusers", "improved-diffusion"), _DIFFUSION),
     "cold.ColdDiffusion": ("algorithm", ("improved", "naive")),
 }
-BATCH_SIZE = 500  # images drawn at once, where neither the entry nor fewer samples say otherwise
 OF_SUITE = ("seeds", "num_samples")  # keys of config.yaml that stand in a suite, too
 ONLY = "only"  # in a complete suite: patterns of the runs that are made now, where these are not all
-GIVEN = "given"  # the sampler's place in the paths of samples that were drawn elsewhere
 
 
 def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -87,12 +81,12 @@ def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str,
         suite["models"] = with_budgets(suite["models"])
         for name, entry in suite["models"].items():
             with place(name):
-                _complete_entry(name, entry, suite["num_samples"])
+                complete_in_suite(name, entry, suite["num_samples"])
         if "scale" in config:
             _scale(suite, config["scale"], scaling, drawn)
         for name, entry in suite["models"].items():
             with place(name):
-                _insert_first_stage(suite["models"], entry)
+                insert_first_stage(suite["models"], entry)
     return suite if parent is None else {**suite, "parent": parent.content()}
 
 
@@ -173,18 +167,6 @@ def prepared(suite: Mapping[str, Any]) -> dict[str, Any]:
     return {"dataset": suite["dataset"], **own}
 
 
-def complete_entry(entry: Any, models: Mapping[str, Any]) -> dict[str, Any]:
-    """A model's entry that stands in no suite, as one beside `models` would be: checked, with defaults, and complete.
-
-    Raises InputError that begins with `model`.
-    """
-    completed = Entry.complete(entry, "model")
-    with place("model"):
-        _complete_entry("model", completed, BATCH_SIZE)
-        _insert_first_stage(models, completed)
-    return completed
-
-
 def _scale_samples(suite: dict[str, Any], path: Path, config: Mapping[str, Any], scaling: Mapping[str, Any]) -> str:
     """Scale how many images a suite draws, in place; returns that in words. Raises InputError where nothing scales."""
     if not scaling["training"] and not scaling["samples"]:
@@ -202,100 +184,6 @@ def _scale(suite: dict[str, Any], scale: float, scaling: Mapping[str, Any], draw
     suite["description"] = scaled_description(suite, scale, scaling, drawn, left_out)
     suite["title"], suite["name"] = f"{suite['title']}, at scale {scale:g}", scaled_name(suite["name"], scale)
     suite["scale"] = scale
-
-
-def _complete_entry(name: str, entry: dict[str, Any], num_samples: int) -> None:
-    """Check what a model's entry is, and add its label, its quantised samplers, the steps of its snapshots, and how
-    many of `num_samples` images are drawn at once."""
-    entry.setdefault("label", name)
-    entry.setdefault("sample_batch_size", min(BATCH_SIZE, num_samples))
-    _check_kind(entry)
-    _add_quantised_samplers(entry)
-    if isinstance(entry["snapshots"], Mapping):
-        steps = entry["training"].get("steps")
-        if not isinstance(steps, int):
-            instead = "; with flops, expected a list of steps" if "flops" in entry["training"] else ""
-            raise InputError(f"snapshots: found {entry['snapshots']}, which needs training: steps{instead}")
-        chosen = range(entry["snapshots"]["every"], steps, entry["snapshots"]["every"])
-        if not chosen:
-            raise InputError(f"snapshots: every: found {entry['snapshots']['every']}, expected less than steps {steps}")
-        if len(chosen) > MOST_SNAPSHOTS:
-            raise InputError(
-                f"snapshots: every: found {chosen.step}, which gives {len(chosen):,} snapshots of {steps:,} steps, "
-                f"expected at most {MOST_SNAPSHOTS:,}: every {steps // MOST_SNAPSHOTS + 1} or more"
-            )
-        entry["snapshots"] = list(chosen)
-
-
-def _check_kind(entry: dict[str, Any]) -> None:
-    """An entry is a model that is trained here, or a published checkpoint, or samples drawn elsewhere."""
-    kinds = [key for key in KINDS if key in entry]
-    if len(kinds) != 1 or ("model" in entry) != (kinds == ["training"]):
-        found = ", ".join(key for key in ("model", *KINDS) if key in entry) or "none"
-        raise InputError(
-            f"found {found} of the keys that say what this is; expected model and training, or pretrained, "
-            "callable, onnx or torch_export, or samples"
-        )
-    useless = {"pretrained": ["snapshots"], "samples": ["snapshots", "pictures", "likelihood", "quantisation"]}.get(
-        kinds[0], []
-    )
-    for key in useless:
-        if entry.get(key):
-            raise InputError(f"{key}: found {entry[key]!r}, but nothing is trained here; expected none")
-    if kinds == ["samples"]:
-        for key in ("ranks", "gpus"):
-            if entry.get(key, 1) > 1:
-                raise InputError(f"{key}: found {entry[key]}, but these samples are already drawn; expected 1")
-        if entry["samplers"] != {"default": {}}:
-            raise InputError(f"samplers: found {entry['samplers']!r}, but these samples are already drawn")
-        entry["samplers"] = {GIVEN: {}}
-
-
-def _insert_first_stage(models: Mapping[str, Any], entry: dict[str, Any]) -> None:
-    """Copy the model that an entry's `first_stage` names into the entry's own, under the key that its class states, and
-    beside it how that is trained, which is part of a budget."""
-    if "first_stage" not in entry:
-        return
-    name = entry["first_stage"]
-    if name not in models:
-        raise unknown_name("first_stage", name, models)
-    if "training" not in entry or "training" not in models[name] or "first_stage" in models[name]:
-        raise InputError(f"first_stage: found {name!r}, expected a model that is trained here, by itself")
-    key = first_stage_key(entry["model"])
-    if key is None:
-        raise InputError(f"first_stage: found {name!r}, but {entry['model']['class']} builds upon no other entry")
-    if key in entry["model"]:
-        raise InputError(f"model: found {key!r} beside first_stage, expected one of the two")
-    entry["model"] = {**entry["model"], key: models[name]["model"]}
-    entry["first_stage_entry"] = {part: models[name][part] for part in ("model", "training")}
-
-
-def _add_quantised_samplers(entry: dict[str, Any]) -> None:
-    """Add a sampler for each scheme of an entry's `quantisation`: the same options, and the scheme under that key."""
-    samplers = entry["samplers"]
-    for name, options in samplers.items():
-        if QUANTISATION in options:
-            raise InputError(
-                f"samplers: {name}: found {QUANTISATION!r}, expected it beside samplers: "
-                f"{QUANTISATION}: {{sampler: {name}, schemes: [...]}}"
-            )
-    if QUANTISATION not in entry:
-        return
-    reference = entry[QUANTISATION]["sampler"]
-    if reference not in samplers:
-        raise unknown_name(f"{QUANTISATION}: sampler", reference, samplers)
-    if samplers[reference].get("precision") == "bf16":
-        raise InputError(
-            f"{QUANTISATION}: sampler: found {reference!r}, which has precision: bf16, expected a sampler in fp32, "
-            "with which its schemes are compared"
-        )
-    added = {
-        f"{reference}-{scheme}": {**samplers[reference], QUANTISATION: scheme}
-        for scheme in entry[QUANTISATION]["schemes"]
-    }
-    if taken := sorted(added.keys() & samplers.keys()):
-        raise InputError(f"samplers: found {taken[0]!r}, the name of a quantised {reference!r}; expected another")
-    entry["samplers"] = samplers | added
 
 
 def sampler_argument(entry: Mapping[str, Any], sampler: str) -> str:

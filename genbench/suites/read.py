@@ -95,13 +95,9 @@ def find_suite(name: str, what: str = "config: key 'suite'") -> Path:
     return known[name]
 
 
-def read_suite(path: Path) -> Any:
-    """What a suite's file says, and where it `extends` another, what that says beside it. Raises InputError."""
-    return read_with_parent(path)[0]
-
-
 def read_with_parent(path: Path, chain: Sequence[Path] = ()) -> tuple[Any, Parent | None]:
-    """What a suite says, as `read_suite`, and the suite that it extends, if it does: what differs, and is locked.
+    """What a suite's file says, with what the one that it `extends` says beside it; and that one: what differs, and is
+    locked.
 
     chain: files that extend this one. Raises InputError where a key is changed that a suite before this one locks.
     """

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from genbench.metrics import frechet_key
+from genbench.suites.completion import QUANTISATION
 from genbench.suites.families import model_of, needed
-from genbench.suites.load import ONLY, QUANTISATION, checkpoints, is_asked, patterns, seeds_of
+from genbench.suites.load import ONLY, checkpoints, is_asked, patterns, seeds_of
 
 RUN = "results/{suite}/{model}/seed{seed}"
 DRAW = f"{RUN}/{{checkpoint}}/{{sampler}}"

@@ -11,18 +11,14 @@ from genbench.data import load_image_set, open_dataset, prepare, save_image_set
 from genbench.data.image_set import make_image_set
 from genbench.data.objects import COLOURS, INDEX, LABEL_SETS, OBJECTS, colour_of, multi_hot, read_labels, shape_of
 from genbench.data.prepared import summary
+from genbench.data.rendering import RGB, Picture, _lit, render, render_all
 from genbench.data.scenes import (
-    RGB,
     VISIBLE,
-    Picture,
     Scene,
     Solid,
-    _interval,
-    _lit,
     _touch,
     draw_scene,
-    render,
-    render_all,
+    interval,
     visible_shares,
 )
 from genbench.data.shapes import SCENES, draw_label_sets, draw_objects
@@ -54,7 +50,7 @@ def alone(label, x=0.0, y=0.0, radius=0.7):
 def test_rays_enter_and_leave_solids_where_they_should(shape, near, far):
     origin = rays([-3] * 4, [0, 0.8, 0, 1.01], [0, 0, 0.6, 0])
     with np.errstate(all="ignore"):
-        found = _interval(shape, origin, rays([1] * 4, [0] * 4, [0] * 4))
+        found = interval(shape, origin, rays([1] * 4, [0] * 4, [0] * 4))
     np.testing.assert_allclose(found[0][:3], near, rtol=1e-6)
     np.testing.assert_allclose(found[1][:3], far, rtol=1e-6)
     assert not found[0][3] < found[1][3]
