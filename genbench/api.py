@@ -137,7 +137,7 @@ def train(
         first_stage = None
         if name := entry.get("first_stage"):
             first_stage = kept / "first_stage/model.safetensors"
-            given = {"images": images, "labels": labels, "data_root": data_root, "device": device}
+            given: dict[str, Any] = {"images": images, "labels": labels, "data_root": data_root, "device": device}
             train(suite, name, seed=seed, folder=first_stage.parent, **given)
         chosen, out = _device(device), kept / "model.safetensors"
         with _interruptible():

@@ -21,7 +21,8 @@ from genbench.machine.devices import peak_memory
 from genbench.machine.ranks import ALONE
 from genbench.records.language import LanguageTraining
 from genbench.records.provenance import Provenance
-from genbench.training.folder import begun_in, train_alone
+from genbench.training.claim import begun_in
+from genbench.training.folder import train_alone
 from genbench.training.loop import Run
 from genbench.training.recipe import TrainConfig
 from genbench.training.trainer import Trainer

@@ -1,7 +1,7 @@
-"""A training, from an entry of a suite to its files: whose its folder is, whether it is finished, what is published.
+"""A training, from an entry of a suite to its files: whether it is finished, and what is published.
 
-Everything lies in a folder `training` beside the results until it is finished; the way there is in run.py, what
-one step does in trainer.py. Several ranks train one model together; only the first holds the folder and writes.
+Everything lies in a folder `training` beside the results until it is finished: claim.py says whose it is; the way there
+is in run.py, what one step does in trainer.py. Several ranks train one model together; only the first holds the folder and writes.
 """
 
 import logging
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,75 +19,21 @@ import torch
 from genbench.data import ImageSet, load_image_set
 from genbench.errors import InputError, place
 from genbench.files import weights
-from genbench.files.artifacts import atomic_path, check_sha256, read_json, write_json
+from genbench.files.artifacts import check_sha256, read_json, write_json
 from genbench.files.locks import locked
 from genbench.machine.code import code_sha256, is_this_code
 from genbench.machine.distributed import connect, disconnect
-from genbench.machine.precision import Precision, multiplies, native_precision
+from genbench.machine.precision import multiplies, native_precision
 from genbench.machine.ranks import Ranks, ranks
 from genbench.records.record import read_record
 from genbench.records.training import Training
 from genbench.training.budget import Paid, paid
+from genbench.training.claim import BEGUN, begun_as, claim
 from genbench.training.loop import STATE, Run
 from genbench.training.recipe import TrainConfig
 from genbench.training.run import Task, TrainingRun
 
 log = logging.getLogger(__name__)
-
-BEGUN = "begun.json"  # of a training by `train_alone`: what it is, and its precision
-
-
-def _claim(folder: Path, fingerprint: str, earlier: str | None) -> None:
-    """Make `folder` that of the training `fingerprint`: another's files go to `folder`/previous, its own come back.
-
-    earlier: what the same training was called by an older version of genbench, whose files are its own.
-    One previous training is kept, finished or not, so that an edit of a suite and its undoing cost nothing. Whenever
-    this is interrupted, the next call completes it: the file that names a training always moves last.
-    """
-    stamp, previous, returning = folder / "fingerprint", folder / "previous", folder / "returning"
-
-    def move(source: Path, target: Path) -> None:
-        target.mkdir(exist_ok=True)
-        files = [path for path in source.iterdir() if path.is_file() and path.name not in ("lock", stamp.name)]
-        for path in [*files, source / stamp.name]:
-            if path.exists():
-                os.replace(path, target / path.name)
-
-    def bring_back() -> None:
-        if returning.exists():
-            move(returning, folder)
-            returning.rmdir()
-
-    bring_back()
-    for old in (stamp, previous / stamp.name):
-        if old.exists() and old.read_text(errors="replace") == earlier:
-            _write_stamp(old, fingerprint)
-    if stamp.exists() and stamp.read_text(errors="replace") != fingerprint:
-        if (previous / stamp.name).exists():
-            if (previous / stamp.name).read_text(errors="replace") == fingerprint:
-                os.replace(previous, returning)
-            else:
-                shutil.rmtree(previous)
-        log.info(
-            "another training of this model is kept in %s: by another entry, data set, seed or device, or by a version "
-            "of genbench that gave trainings other names",
-            previous,
-        )
-        move(folder, previous)
-        bring_back()
-    if not stamp.exists():
-        _write_stamp(stamp, fingerprint)
-
-
-def _begun_in(task: Task, folder: Path) -> Precision | None:
-    """What `task` is computed in where `folder` has it, finished or not, whatever machine it began on; else None."""
-    names: dict[str | None, Precision] = {}
-    for precision in get_args(Precision):
-        same = task.in_precision(precision)
-        names |= {same.fingerprint(): precision, same.earlier_fingerprint(): precision}
-    stamps = [path / "fingerprint" for path in (folder, folder / "returning", folder / "previous")]
-    found = [stamp.read_text(errors="replace") for stamp in stamps if stamp.exists()]
-    return next((names[name] for name in found if name in names), None)
 
 
 def _decided(task: Task, folder: Path, team: Ranks, fresh: bool) -> Task:
@@ -95,7 +41,7 @@ def _decided(task: Task, folder: Path, team: Ranks, fresh: bool) -> Task:
     if task.config.precision != "auto":
         return task
     native = team.gather(native_precision(task.device))
-    begun = _begun_in(task, folder) if team.first and not fresh else None
+    begun = begun_as(task, folder) if team.first and not fresh else None
     precision = team.share(begun or (native[0] if len(set(native)) == 1 else "fp32"))
     if not multiplies(task.device, precision):
         log.warning(
@@ -129,11 +75,6 @@ def _counted(task: Task) -> Paid:
 def _check_snapshots(snapshots: Sequence[int], steps: int) -> None:
     if any(not 0 <= snapshot < steps for snapshot in snapshots):
         raise InputError(f"snapshots: found {sorted(snapshots)}, expected steps from 0 to {steps - 1}")
-
-
-def _write_stamp(path: Path, fingerprint: str) -> None:
-    with atomic_path(path) as temporary:  # half of it would be another training's
-        temporary.write_text(fingerprint)
 
 
 def _publish(source: Path, target: Path) -> None:
@@ -226,7 +167,7 @@ def train(
         if team.first:
             for left in folder.glob(".*.tmp*"):  # by a process that was killed while it saved
                 left.unlink()
-            _claim(folder, fingerprint, task.earlier_fingerprint())
+            claim(folder, fingerprint, task.earlier_fingerprint())
             if fresh:
                 (folder / STATE).unlink(missing_ok=True)
                 (folder / "budget.json").unlink(missing_ok=True)
@@ -298,15 +239,6 @@ def train_model(
         fresh=fresh,
         run=run,
     )
-
-
-def begun_in(folder: Path, fingerprint: str, device: torch.device) -> Precision:
-    """What `precision: auto` is in a training by `train_alone`: decided when it begins, and kept in its folder."""
-    path = folder / BEGUN
-    if not path.exists() or read_json(path)["fingerprint"] != fingerprint:
-        write_json(path, {"fingerprint": fingerprint, "precision": native_precision(device)})
-    found: Precision = read_json(path)["precision"]
-    return found
 
 
 def train_alone(make: Callable[[Path], Run], out: Path, *, save_seconds: float, fresh: bool) -> None:
