@@ -4,7 +4,6 @@ import contextlib
 import logging
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,28 +11,19 @@ from genbench import own_code
 from genbench.data.as_found import Axes
 from genbench.data.decoding import Filter
 from genbench.errors import InputError, option, place, unknown_name
-from genbench.evaluation.materials import Eyes, Materials, WeightsError, check_names, gather
+from genbench.evaluation.materials import Eyes, WeightsError, check_names, gather
 from genbench.evaluation.results import Evaluation
 from genbench.evaluation.sides import Given, Reading, Side, open_side
-from genbench.features import EXTRACTORS, load_features
-from genbench.features.evaluation import evaluate_files
+from genbench.evaluation.task import Task
+from genbench.features import EXTRACTORS
 from genbench.features.published_statistics import PublishedStatistics, choose_published
 from genbench.machine.checkout import ROOT
 from genbench.metrics import (
     METRICS,
     EvaluationOptions,
     Metric,
-    Statistics,
-    evaluate_against,
-    feature_statistics,
-    frechet_distance,
-    frechet_key,
     load_metric,
-    metric_info,
-    possible_against,
 )
-from genbench.records.metrics import Metrics
-from genbench.records.provenance import Provenance
 from genbench.schema import check_arguments
 
 if TYPE_CHECKING:
@@ -114,7 +104,7 @@ def evaluate(
     if held_out is not None:
         sides["test"] = held_out
     specs = choose_extractors(features, sides)
-    task = _Task(sides, assign_statistics(sides, specs, stated=features is not None), chosen, given)
+    task = Task(sides, assign_statistics(sides, specs, stated=features is not None), chosen, given)
     root = None if weights_root is None else Path(weights_root)
     with _folder(out) as folder:
         found, missing = [], []
@@ -203,88 +193,6 @@ def assign_statistics(
                 f"which none of {option('features')} {', '.join(specs)} has; {ask()}"
             )
     return found
-
-
-@dataclass(frozen=True)
-class _Task:
-    """What is computed from the features: of which sides, which metrics, with which options."""
-
-    sides: Mapping[str, Side]
-    statistics: Mapping[str, Mapping[str, PublishedStatistics]]
-    metrics: list[Metric]
-    given: dict[str, Any]
-
-    @property
-    def options(self) -> EvaluationOptions:
-        return EvaluationOptions(**self.given)
-
-    def record(self, found: Sequence[Materials]) -> Metrics:
-        """The record of all metrics in the features of all extractors."""
-        content: dict[str, Any] = {"metrics": {}, "extractors": {}, "warnings": []}
-        pairs = [each for each in found if {"real", "fake"} <= each.files.keys()]
-        if pairs:
-            real, fake = ([each.files[role] for each in pairs] for role in ("real", "fake"))
-            held_out = [each.files["test"] for each in pairs if "test" in each.files]
-            test = held_out if len(held_out) == len(pairs) else None
-            content = evaluate_files(
-                real, fake, test, options=self.given, allow_too_few=True, metrics=self.metrics
-            ).content()
-        for each in found:
-            self._add_distances(content, each)
-        warnings = [warning for side in self.sides.values() for warning in side.warnings]
-        content["warnings"] = list(dict.fromkeys([*warnings, *content["warnings"]]))
-        given = {"options": self.given, "provenance": Provenance.collect("numpy", kind="metrics")}
-        return Metrics(**{**given, **content})
-
-    def _add_distances(self, content: dict[str, Any], each: Materials) -> None:
-        """The metrics that published statistics allow, instead of those from a part of their images."""
-        if not each.statistics:
-            return
-        known, notes = {}, []
-        for role, statistics in each.statistics.items():
-            if role in ("real", "fake"):
-                known[role] = statistics.pair
-                notes.append(statistics.note(each.name))
-                content.setdefault("published", {})[each.name] = statistics.about()
-        if "real" in known and "fake" in each.files:
-            fake = load_features(each.files["fake"])
-            with place(self.sides["fake"].name):
-                computed = evaluate_against(known["real"], fake, self.options, self.metrics)
-            content |= {"num_fake": len(fake.features), "samples_sha256": fake.info["images_sha256"]}
-            content["warnings"] += fake.info.get("warnings", [])
-            content["warnings"] += [
-                f"{metric.label} is left out: too few images (it needs {metric.minimum_rule})"
-                for key, metric in possible_against(fake, self.options, self.metrics).items()
-                if key not in computed
-            ]
-        else:
-            computed = self._between(each, known)
-        for value in computed.values():
-            value["note"] = "; ".join(filter(None, [value["note"], *notes]))
-        content["metrics"] |= computed
-        content["extractors"][each.name] = {key: value for key, value in each.extractor.items() if key != "name"}
-
-    def _between(self, each: Materials, known: dict[str, Statistics]) -> dict[str, dict[str, Any]]:
-        """The Frechet distance where the generated images are known by their statistics only."""
-        key, counts = frechet_key(each.name), {}
-        if metric_info(key).name not in {metric.name for metric in self.metrics}:
-            return {}
-        for role in ("real", "fake"):
-            if role not in known and role in each.files:
-                found = load_features(each.files[role]).features
-                known[role], counts[role] = feature_statistics(found), len(found)
-        if len(known) < 2:
-            return {}
-        value = frechet_distance(*known["real"], *known["fake"])
-        return {
-            key: {
-                "value": value,
-                "std": None,
-                "n_real": counts.get("real"),
-                "n_fake": counts.get("fake"),
-                "note": None,
-            }
-        }
 
 
 def _shape(sides: Mapping[str, Side]) -> tuple[int, int, int] | None:

@@ -1,7 +1,8 @@
 """A training, from an entry of a suite to its files: whether it is finished, and what is published.
 
-Everything lies in a folder `training` beside the results until it is finished: claim.py says whose it is; the way there
-is in run.py, what one step does in trainer.py. Several ranks train one model together; only the first holds the folder and writes.
+Everything lies in a folder `training` beside the results until it is finished. claim.py says whose the folder is; the
+way there is in run.py, what one step does in trainer.py. Several ranks train one model together; only the first holds
+the folder and writes.
 """
 
 import logging
