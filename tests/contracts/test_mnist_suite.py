@@ -8,7 +8,7 @@ import pytest
 from entries import IMAGE_SHAPE, MODELS
 
 from genbench.models import build
-from genbench.suites.entries import noise_schedule
+from genbench.suites.described import noise_schedule
 from genbench.suites.load import load_suite
 from genbench.suites.preflight import preflight
 from genbench.training.recipe import TrainConfig

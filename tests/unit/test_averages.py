@@ -15,7 +15,7 @@ from genbench.models import build
 from genbench.processes.averages import coefficients, exponent, kept_share, overlaps
 from genbench.sampling.checkpoint import load_model
 from genbench.sampling.draw import draw_samples
-from genbench.suites.entries import check_averages
+from genbench.suites.described import check_averages
 from genbench.training.batches import Batches
 from genbench.training.folder import train
 from genbench.training.recipe import TrainConfig
