@@ -50,7 +50,7 @@ PARTS = {
     "recorded draw": RecordedDraw,
     "recorded origin": RecordedOrigin,
 }
-OWN_HASH = (f"`{RECORD_SHA256}`", "a string", "hash of all else in the file, so that damage is noticed")
+OWN_HASH = (f"`{RECORD_SHA256}`", "a string", "hash of the rest of the file, to detect damage")
 Row = tuple[str, ...]
 
 
