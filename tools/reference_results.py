@@ -19,10 +19,11 @@ ROOT = Path(__file__).parents[1]
 MOST = 6  # rows
 
 
-def reference_table(suite: str, most: int | None = MOST) -> Iterator[str]:
+def reference_table(suite: str, most: int | None = MOST, times: bool = True) -> Iterator[str]:
     """A table in Markdown of reference/{suite}.json: a row per family, the best at the largest budget first.
 
     most: so many families; all of them with None. Families without that budget come after those that have it.
+    times: with the time to sample, at each family's largest budget.
 
     Each number is that of the family's best sampler at that budget: the mean over trainings, and their standard
     deviation. Raises InputError for a record without budgets.
@@ -41,15 +42,15 @@ def reference_table(suite: str, most: int | None = MOST) -> Iterator[str]:
 
     order = sorted(largest, key=place)[:most]
 
-    heads = [f"{count(budget)} FLOPs" for budget in budgets]
-    yield f"| {column.label} at | {' | '.join(heads)} | time for 50,000 images |"
-    yield f"|---|{'--:|' * (len(budgets) + 1)}"
+    heads = [f"{count(budget)} FLOPs" for budget in budgets] + ["time for 50,000 images"] * times
+    yield f"| {column.label} at | {' | '.join(heads)} |"
+    yield f"|---|{'--:|' * len(heads)}"
     for family in order:
         found = [number(record, best[family][budget]) if budget in best[family] else "–" for budget in budgets]
         draws = best[family][largest[family]]
-        yield f"| {name_of(record, family, draws)} | {' | '.join([*found, time(draws)])} |"
+        yield f"| {name_of(record, family, draws)} | {' | '.join(found + [time(draws)] * times)} |"
     yield ""
-    yield caption(record, [draws for family in order for draws in best[family].values()])
+    yield caption(record, [draws for family in order for draws in best[family].values()], times)
 
 
 def few_steps_table(suite: str) -> Iterator[str]:
@@ -141,14 +142,13 @@ def name_of(record: Reference, family: str, draws: list[RecordedDraw]) -> str:
     return f"{family}, {samplers[draws[0].sampler].label or draws[0].sampler}" if len(samplers) > 1 else family
 
 
-def caption(record: Reference, rows: list[list[RecordedDraw]]) -> str:
-    """How the numbers of a table were made."""
+def caption(record: Reference, rows: list[list[RecordedDraw]], times: bool = True) -> str:
+    """How the numbers of a table were made. times: whether it has times."""
     runs = sorted({len(draws) for draws in rows})
     devices = sorted({draw.device for draws in rows for draw in draws if draw.device})
     column = column_of(record, record.headline)
     several = f"mean of {' or '.join(map(str, runs))} trainings, ± their standard deviation"
     return (
         f"{column.label}, {column.direction} is better; {record.num_samples:,} samples; "
-        f"{'one training each' if runs == [1] else several}. "
-        f"Times: {'; '.join(devices)}."
+        f"{'one training each' if runs == [1] else several}. {'Times' if times else 'Made on'}: {'; '.join(devices)}."
     )

@@ -13,6 +13,7 @@ from genbench.reporting.numerals import one_line
 
 LONGEST = 400  # letters of a reason
 SHOWN = 8  # lines of a log that say how it ended
+NOT_BEGUN = "training has not begun: there is no training.json"
 UNREADABLE = (InputError, OSError)  # what a damaged file, or one that may not be read, raises
 # Of each step: the record that it ends with, its logs, and what it is called.
 TRAINING = ("training.json", ("logs/train.log", "logs/import.log"), "training")

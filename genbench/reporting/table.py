@@ -11,10 +11,12 @@ import pandas as pd
 from genbench.references.same import LEVEL
 from genbench.reporting.cells import Cell, Group, bars_of, mark_best, mark_expected, places, print_cell, rank, seen
 from genbench.reporting.columns import SPEEDS, TIME, Column
+from genbench.reporting.missing import NOT_BEGUN
 from genbench.reporting.numerals import count
 
 MANY_ROWS = 60  # of more some are folded
 OPEN_MODELS = 40
+MANY_WAITING = 5  # of more rows whose training has not begun, all are folded
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Row:
     its images are new; one that starts from real images comes after the others, and is never the best. link: to the
     section of its model. suite: the title of its suite, in a table over several. place: in the first column, with ties.
     files: the id of what lists its files, on its page.
-    role: of a suite with hand-ins, hand-in or baseline.
+    role: of a suite with hand-ins, hand-in or baseline. begun: whether the training of any of its seeds has begun.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Row:
     place: str = ""
     files: str = ""
     role: str = ""
+    begun: bool = True
 
     @property
     def key(self) -> str:
@@ -103,19 +106,28 @@ class Table:
         """Which rows are seen at once, and not folded: of a few all.
 
         Of more than MANY_ROWS the best row of each of the best models, of each model that has no numbers one row, and
-        what is best in a column.
+        what is best in a column. Of more than MANY_WAITING rows whose training has not begun, none.
         """
+        waiting = [not row.begun for row in self.rows]
+        seen_at_once = [not (wait and MANY_WAITING < sum(waiting) < len(waiting)) for wait in waiting]
         if len(self.rows) <= MANY_ROWS:
-            return [True] * len(self.rows)
+            return seen_at_once
         leading = [column.key for column in self.columns if sum(row.cells[column.key].best for row in self.rows) < 5]
         found, opened = set[tuple[str, str]](), []
-        for row in self.rows:
+        for row, shown in zip(self.rows, seen_at_once, strict=True):
             first = (row.suite, row.model) not in found
             found.add((row.suite, row.model))
             without = row.cells[self.columns[0].key].value is None
             best = any(row.cells[key].best for key in leading)
-            opened.append(best or (first and (without or len(found) <= OPEN_MODELS)))
+            opened.append(shown and (best or (first and (without or len(found) <= OPEN_MODELS))))
         return opened
+
+    @property
+    def unfolded(self) -> str:
+        """Which rows are seen at once, in words."""
+        if len(self.rows) <= MANY_ROWS:
+            return "those whose training has begun"
+        return "the best row of each of the best models, and the best rows of each column"
 
     @property
     def groups(self) -> list[tuple[str, int]]:
@@ -184,9 +196,12 @@ def compare(
     if expected := {column.label: expect[column.key] for column in columns if expect and column.key in expect}:
         words = " and ".join(f"{label} {bound}" for label, bound in expected.items())
         remarks.append(f"Expected: {words}.")
-    seeds = rows["seed"].nunique() if len(rows) else 1
-    if seeds > 1:
-        remarks.append(f"Mean ± standard deviation s over {seeds} training seeds. {tie_rule('training')}")
+    trained = trainings_of(rows, lead)
+    if max(trained, default=1) > 1:
+        single = " or, of one training, as the groups of its images show it" if min(trained) == 1 else ""
+        remarks.append(
+            f"Mean ± standard deviation s over {max(trained)} training seeds{single}. {tie_rule('training')}"
+        )
     elif any(cell.estimated for row in compared for cell in row.cells.values()):
         remarks.append(
             "± is the standard deviation between draws with other sampling seeds of one trained model, as the groups "
@@ -212,6 +227,8 @@ def compare(
         remarks.append("≈ is extrapolated: fewer than 50,000 images were timed.")
     if len(devices) > 1:
         remarks.append(f"Times come from different devices, so that none is marked as the best: {'; '.join(devices)}.")
+    for remark in share_remarks(compared):
+        remarks.append(f"Every row: {remark}.")
     shared = share_notes(compared, columns)
     real = None
     if floor:
@@ -220,6 +237,14 @@ def compare(
         for key, cell in real.items():
             cell.notes = [note for note in cell.notes if note not in shared[key]]
     return Table(columns, shared, compared, real, remarks, (floor or {}).get("num_fake"))
+
+
+def trainings_of(rows: pd.DataFrame, lead: Column) -> list[int]:
+    """Of how many training seeds each row has a number in the first column; rows without any are left out."""
+    if lead.key not in rows or "seed" not in rows:
+        return []
+    found = rows.dropna(subset=[lead.key]).groupby(["model", "checkpoint", "sampler"])["seed"].nunique()
+    return found.tolist()
 
 
 def tie_rule(run: str) -> str:
@@ -285,6 +310,7 @@ def summarise(
         link=links.get(first["model"], ""),
         generates=bool(first.get("generates", True)),
         role=next(iter(seen(group, "role")), ""),
+        begun=seen(group, "missing") != [NOT_BEGUN] * len(group["model"]),
     )
 
 
@@ -305,6 +331,14 @@ def mark_identical(rows: Sequence[Row], images: Sequence[tuple[str, ...]]) -> No
         for row in same if own and len(same) > 1 else []:
             others = " and ".join(other.name for other in same if other is not row)
             row.remarks.append(f"the same images as {others}: identical samples, not two results")
+
+
+def share_remarks(rows: Sequence[Row]) -> list[str]:
+    """The remarks that all of several rows have, which are taken from the rows."""
+    common = [remark for remark in rows[0].remarks if all(remark in row.remarks for row in rows)] if rows[1:] else []
+    for row in rows:
+        row.remarks[:] = [remark for remark in row.remarks if remark not in common]
+    return common
 
 
 def share_notes(rows: Sequence[Row], columns: Sequence[Column]) -> dict[str, list[str]]:

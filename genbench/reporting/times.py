@@ -35,8 +35,8 @@ def time_columns(timing: Timing, speed: Speed, sampler: str) -> dict[str, Any]:
         known = timing.seconds_per_50k is not None and not timing.given
         return {"seconds_per_50k_note": BESIDE_OTHERS} if known else {}
     columns: dict[str, Any] = {} if found.other_work is None else {"other_work": found.other_work}
-    if (found.other_work or 0) > QUIET:
-        columns["seconds_per_50k_note"] = f"timed while other processes kept {found.other_work:.1f} cores busy"
+    if found.other_work is not None and found.other_work > QUIET:
+        columns["seconds_per_50k_note"] = f"timed while other processes kept {cores(found.other_work)} busy"
     if found.seconds_per_50k_range:
         low, high = found.seconds_per_50k_range
         columns["time_spread"] = (high - low) / found.seconds_per_50k
@@ -46,3 +46,10 @@ def time_columns(timing: Timing, speed: Speed, sampler: str) -> dict[str, Any]:
         columns |= {f"{key}_repeats": values.tolist() for key, values in of_repeats.items()}
         columns |= {"time_spread_repeats": [], "other_work_repeats": []}  # one number for all trainings
     return columns
+
+
+def cores(number: float) -> str:
+    """How many cores, in words; whole ones from one core on, so that rows with about the same share a note."""
+    if number < 1:
+        return f"{number:.1f} cores"
+    return f"about {number:.0f} core{'s' if round(number) > 1 else ''}"

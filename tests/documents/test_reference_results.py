@@ -98,6 +98,10 @@ def test_one_training_has_no_spread(root: Path) -> None:
     _, _, *rows, _, caption = reference_results.reference_table("equal")
     assert rows[0] == "| B | 20.0 | 8.00 | 0:01:20 |"
     assert caption.endswith("2,000 samples; one training each. Times: A CPU.")
+    head, _, row, *_, caption = reference_results.reference_table("equal", times=False)
+    assert head == "| FD-classifier (2k) at | 1T FLOPs | 4T FLOPs |"
+    assert row == "| B | 20.0 | 8.00 |"
+    assert caption.endswith("one training each. Made on: A CPU.")
 
 
 def test_the_best_row_stands_within_each_number_of_evaluations(root: Path) -> None:

@@ -11,6 +11,7 @@ from genbench.records.plan import ModelPlan
 from genbench.reporting import numerals
 from genbench.reporting.cells import Cell, mark_best
 from genbench.reporting.columns import COSTS, DETAILS, TIME, Column, comparison_columns, detail_columns
+from genbench.reporting.missing import NOT_BEGUN
 from genbench.reporting.overview import highlights
 from genbench.reporting.page import sentence
 from genbench.reporting.results import read_results
@@ -165,6 +166,33 @@ def test_several_seeds_give_mean_and_standard_deviation(tmp_path):
     assert cell.std == pytest.approx(0.5)
     assert "from 11.7, 12.2, 12.7" in cell.title
     assert "3 training seeds" in " ".join(table.remarks)
+
+
+def test_the_caption_counts_the_trainings_that_there_are():
+    uneven = {"a": [10.0, 11.0, 12.0], "b": [20.0], "c": []}
+    (caption,) = compare(rows_of(uneven), FD).remarks[:1]
+    assert caption.startswith("Mean ± standard deviation s over 3 training seeds or, of one training, as the groups")
+    planned = rows_of({"a": [10.0, None, None], "b": [20.0, None, None]})  # by a suite of three seeds, of which one ran
+    assert "seeds" not in " ".join(compare(planned, FD).remarks)
+
+
+def test_what_holds_for_every_row_is_said_once():
+    rows = rows_of({"a": [10.0], "b": [20.0]}).assign(remarks=[["seed 1: not begun", "odd"], ["seed 1: not begun"]])
+    table = compare(rows, FD)
+    assert "Every row: seed 1: not begun." in table.remarks
+    assert [row.remarks for row in table.rows] == [["odd"], []]
+    assert compare(rows[:1], FD).rows[0].remarks == ["seed 1: not begun", "odd"]
+
+
+def test_many_rows_that_have_not_begun_are_folded():
+    names = ["a", "b", *(f"later-{number}" for number in range(6))]
+    rows = rows_of({name: [10.0] for name in names}).assign(missing=[None, None, *[NOT_BEGUN] * 6])
+    rows.loc[2:, "fd_classifier"] = None
+    table = compare(rows, FD)
+    assert table.opened == [True, True, *[False] * 6]
+    assert table.unfolded == "those whose training has begun"
+    assert all(compare(rows[:-1], FD).opened)  # few
+    assert all(compare(rows[2:], FD).opened)  # nothing has begun
 
 
 def test_notes_stand_where_they_hold(demo):

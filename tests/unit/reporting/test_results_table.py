@@ -12,10 +12,11 @@ from made_up import FEW, MODELS, check_page, render, report_of, table_of, write_
 from genbench.errors import InputError
 from genbench.files.artifacts import read_json, write_json
 from genbench.reporting.columns import TIME
+from genbench.reporting.missing import NOT_BEGUN
 from genbench.reporting.outcome import made
 from genbench.reporting.recorded import record_of
 from genbench.reporting.results import LOSSY, read_results
-from genbench.reporting.times import BESIDE_OTHERS
+from genbench.reporting.times import BESIDE_OTHERS, cores
 
 
 def test_the_tidy_table_has_a_row_for_each_draw_with_the_numbers_of_its_files(demo):
@@ -49,6 +50,12 @@ def test_times_are_those_of_a_timing_without_other_work_and_otherwise_say_so(dem
     assert (row["images_per_second"], row["seconds_per_image"]) == (50_000 / 31.2, 40 / 50_000)
     assert row["time_spread"] == pytest.approx(0.1)
     assert row["timed_images"] == 3 * 500
+    assert [cores(number) for number in (0.55, 1.1, 1.4, 1.6)] == [
+        "0.6 cores",
+        "about 1 core",
+        "about 1 core",
+        "about 2 cores",
+    ]
 
 
 def test_the_csv_keeps_every_seed_in_full(tmp_path):
@@ -181,7 +188,7 @@ def test_one_failed_seed_leaves_the_mean_of_the_others_and_is_named(tmp_path):
     (folder / "gan/seed0/training.json").unlink()
     gan = next(row for row in table_of(folder).rows if row.model == "gan")
     assert gan.cells["fd_classifier"].value == pytest.approx(61.3 + 0.75)
-    assert gan.remarks == ["seed 0: training has not begun: there is no training.json"]
+    assert gan.remarks == [f"seed 0: {NOT_BEGUN}"]
     assert "seed 0: training has not begun" in check_page(render(folder) / "demo.html").text
 
 
