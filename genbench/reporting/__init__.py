@@ -18,10 +18,10 @@ drawing          plots as SVG in the page's own colours
 plots            quality against time
 compute          quality against the cost of training, for recipes at several budgets
 few_steps        the best row within so many network evaluations
-speed            what fewer sampling steps cost each model
+comparisons      a plot for wide and for narrow windows, with its caption
 curves           curves over training
 snapshots        what is compared over training: snapshots, held-out images
-sampler_studies  what the number of steps and their noise do to a model's samples
+sampler_studies  what the number of steps and their noise do to the samples of a model, and of all models
 noise_schedules  noise schedules, and the terms of the bound on the likelihood
 schemes          quantised networks beside the float32 network
 pictures         sample grids and other pictures as data URIs

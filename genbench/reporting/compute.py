@@ -2,20 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
-
-import pandas as pd
 
 from genbench.records.plan import ModelPlan
 from genbench.reporting.cells import rank, tied
 from genbench.reporting.columns import TIME, TRAINING_TIME, Column
+from genbench.reporting.comparisons import NARROW, WIDE, Comparison, comparison, points_of, read_as
 from genbench.reporting.curves import compare_curves
 from genbench.reporting.numerals import Number, count
-from genbench.reporting.snapshots import NARROW, WIDE, Comparison
 from genbench.reporting.table import Row, Table
 
 BUDGET = "FLOPs of training"
-CAPTION = "Quality against {cost}, on a logarithmic scale: a line for each family, through its best row at each budget."
+CAPTION = "on a logarithmic scale: a line for each family, through its best row at each budget."
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def quality_against_compute(models: Mapping[str, ModelPlan], table: Table) -> Co
     models: of the plan. A budget is what the suite states, or else the FLOPs of the training.
     """
     lead = table.columns[0]
-    lines = [Line(name, points) for name, points in points_of(models, table).items()]
+    lines = [Line(name, points) for name, points in series_of(models, table).items()]
     if all(len(line.points) < 2 for line in lines):
         return None
     lines.sort(key=lambda line: rank(line.last.cells[lead.key], lead))
@@ -75,7 +74,7 @@ def quality_against_compute(models: Mapping[str, ModelPlan], table: Table) -> Co
     return Compute(plots, told, budgets, lead)
 
 
-def points_of(models: Mapping[str, ModelPlan], table: Table) -> dict[str, list[Point]]:
+def series_of(models: Mapping[str, ModelPlan], table: Table) -> dict[str, list[Point]]:
     """The best measured row of every model of a series, by the series, with rising budgets."""
     lead, found = table.columns[0], dict[str, dict[str, Point]]()
     for row in table.rows:  # the best first
@@ -103,31 +102,22 @@ def plotted(
     cost: str, costs: Mapping[str, Number], lines: Sequence[Line], lead: Column, bars: str
 ) -> Comparison | None:
     """Quality against one cost, of each model as `costs` has it; None where fewer than two are known."""
-    shown = pd.DataFrame(
-        [
-            {
-                "name": line.name,
-                "seed": 0,
-                "x": float(costs[point.row.model]),
-                "value": cell.value * lead.scale,
-                "std": cell.std * lead.scale if cell.std is not None else None,
-            }
+    shown = points_of(
+        (
+            (point.row, {"name": line.name, "x": float(costs[point.row.model])})
             for line in lines
             for point in line.points
-            if point.row.model in costs and (cell := point.row.cells[lead.key]).value is not None
-        ],
-        columns=["name", "seed", "x", "value", "std"],
-    ).astype({"std": float})
-    if shown["x"].nunique() < 2:
+            if point.row.model in costs
+        ),
+        lead,
+    )
+    if shown.empty or shown["x"].nunique() < 2:
         return None
-    plots = [compare_curves(shown, cost, lead.label, size, log_x=True, log_y=lead.distance) for size in (WIDE, NARROW)]
-    if not (plots[0] and plots[1]):
-        return None
-    said = [CAPTION.format(cost="the " + cost)]
-    if cost != BUDGET:
-        said.append("A first stage's time counts; times are of the machine that trained.")
-    said += [f"{lead.direction.capitalize()} is better."] if lead.direction else []
-    return Comparison(f"Quality against the {cost}", " ".join([*said, bars]).strip(), plots[0], plots[1], full=True)
+    draw = partial(compare_curves, shown, cost, lead.label, log_x=True, log_y=lead.distance)
+    title = f"Quality against the {cost}"
+    times = "" if cost == BUDGET else " A first stage's time counts; times are of the machine that trained."
+    caption = f"{title}, {CAPTION}" + times + read_as(lead, bars)
+    return comparison(title, caption, draw, (WIDE, NARROW))
 
 
 # --- What was found, in words -----------------------------------------------------------------------------------------

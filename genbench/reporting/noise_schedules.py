@@ -4,6 +4,7 @@ import textwrap
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import matplotlib
@@ -12,10 +13,10 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from genbench.records.plan import ModelPlan
+from genbench.reporting.comparisons import Comparison, Size, comparison
 from genbench.reporting.curves import compare_curves
 from genbench.reporting.drawing import HUES, INK, MARKERS, STYLE, Plot, blank, legible, to_svg
-from genbench.reporting.numerals import Number
-from genbench.reporting.snapshots import HALF, NARROW, Comparison, seeds_remark
+from genbench.reporting.snapshots import seeds_remark
 
 FEW_STEPS = 20  # a chain so short is shown with a mark at each of its times
 MOST_TERMS = 150  # of a curve, spread evenly on a logarithmic axis: the first ones weigh most
@@ -61,11 +62,10 @@ def noise_schedules(models: Mapping[str, ModelPlan], labels: Mapping[str, str]) 
         "Signal √ᾱ_t (solid) and noise √(1 − ᾱ_t) (dashed) in x_t, from the image at the left to where sampling begins "
         "at the right."
     )
-    wide, narrow = (draw_schedules(schedules, size) for size in (HALF, NARROW))
-    return Comparison("Noise schedules", caption, wide, narrow)
+    return comparison("Noise schedules", caption, partial(draw_schedules, schedules))
 
 
-def draw_schedules(schedules: list[NoiseSchedule], size: tuple[Number, Number]) -> Plot:
+def draw_schedules(schedules: list[NoiseSchedule], size: Size) -> Plot:
     """The plot of `noise_schedules`; its legend names each schedule, T, and the models, on several lines if need be."""
     letters = int((size[0] - 0.9) / 0.078)
     named = [f"{schedule.name}, T = {schedule.T:,}: {' · '.join(schedule.models)}" for schedule in schedules]
@@ -102,14 +102,12 @@ def bound_terms(terms: Mapping[str, pd.DataFrame], names: Mapping[str, str]) -> 
     if not curves:
         return None
     points = pd.concat(curves).rename(columns={"t": "x"})
-    plots = [compare_curves(points, "t", "bits/dim", size, log_x=True) for size in (HALF, NARROW)]
-    if not (plots[0] and plots[1]):
-        return None
     caption = (
         "The term of the variational bound for each step from t, on logarithmic scales. They and the prior's term, not "
         "shown, add up to the bits/dim."
     )
-    return Comparison("Terms of the bound", caption + seeds_remark(points), plots[0], plots[1])
+    draw = partial(compare_curves, points, "t", "bits/dim", log_x=True)
+    return comparison("Terms of the bound", caption + seeds_remark(points), draw)
 
 
 def few_terms(curve: pd.DataFrame) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,6 +13,7 @@ from genbench.reporting.columns import (
     TRAINING_TIME,
 )
 from genbench.reporting.compared import Compared
+from genbench.reporting.comparisons import Comparison, comparison
 from genbench.reporting.compute import Compute, quality_against_compute
 from genbench.reporting.drawing import Plot
 from genbench.reporting.exports import EXPORTS, data_uri
@@ -27,17 +28,15 @@ from genbench.reporting.plots import quality_against_cost
 from genbench.reporting.published import Beside, published_beside
 from genbench.reporting.reproduced import Reproduction
 from genbench.reporting.results import Results
-from genbench.reporting.sampler_studies import Setting, Study, arrange, quality_plots, settings
+from genbench.reporting.sampler_studies import Setting, Study, arrange, quality_against_steps, quality_plots, settings
 from genbench.reporting.samples import Samples
 from genbench.reporting.schemes import Schemes, scheme_table
 from genbench.reporting.sections import Section, Strip
 from genbench.reporting.since import NAME, Since, since_last_run
-from genbench.reporting.snapshots import Comparison, held_out, quality_over_training
-from genbench.reporting.speed import quality_against_steps
+from genbench.reporting.snapshots import MOST_LINES, held_out, quality_over_training
 from genbench.reporting.table import Row, Table
 
 LONGEST_INSIDE = 60_000  # letters of a table that the page holds as a file, too
-MOST_LINES = 24  # of a plot, and so many models are studied: the best
 FORMAT = "genbench-report-1"  # of the summaries that the index reads
 BESIDE = (6.1, 4.6)  # inches, of two plots beside each other
 COST_PLOTS = [
@@ -120,12 +119,12 @@ class Report(Compared):
     @cached_property
     def costs(self) -> list[Comparison]:
         """Quality against NFE, and against the time of training."""
-        found = []
-        for column, title, told in COST_PLOTS:
-            wide, narrow = (quality_against_cost(self.table, size, column) for size in (BESIDE, NARROW))
-            if wide and narrow:
-                found.append(Comparison(title, " ".join(filter(None, [told, self.table.bars])), wide, narrow))
-        return found
+        bars = f" {self.table.bars}".rstrip()
+        plots = (
+            comparison(title, told + bars, partial(quality_against_cost, self.table, cost=cost), (BESIDE, NARROW))
+            for cost, title, told in COST_PLOTS
+        )
+        return [plot for plot in plots if plot]
 
     @cached_property
     def few_steps(self) -> FewSteps | None:
@@ -140,12 +139,12 @@ class Report(Compared):
     @cached_property
     def progress(self) -> Comparison | None:
         """The headline metric of the snapshots of all models."""
-        return quality_over_training(self.results, self.table.rows, MOST_LINES)
+        return quality_over_training(self.results, self.table.rows)
 
     @cached_property
     def held_out(self) -> list[Comparison]:
         """What was watched on held-out images, for all models."""
-        return held_out(self.results, self.names, MOST_LINES)
+        return held_out(self.results, self.names)
 
     @property
     def losses(self) -> list[tuple[Section, Plot]]:

@@ -1,7 +1,9 @@
-"""Sampling studies: what the number of steps, and the noise that each adds, do to the quality of one model."""
+"""Sampling studies: what the number of steps, and the noise that each adds, do to the quality of one model, and what
+fewer steps cost each of several models."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -10,14 +12,15 @@ import pandas as pd
 from genbench.records.plan import ModelPlan
 from genbench.reporting.cells import bars_of
 from genbench.reporting.columns import Column
+from genbench.reporting.comparisons import HALF, NARROW, WIDE, Comparison, Size, comparison, points_of, read_as
 from genbench.reporting.curves import compare_curves
 from genbench.reporting.numerals import Number, count
 from genbench.reporting.pictures import Picture
-from genbench.reporting.snapshots import HALF, NARROW, WIDE, Comparison
 from genbench.reporting.table import Row
 
 FEWEST_STEPS = 3  # a curve over steps needs so many different numbers of them
 FEWEST_ETAS = 2
+FEWEST_MODELS = 2
 MANY_LINES = 8  # more need the width of the page
 SIGMA_HAT = "sigma-hat"
 SIGMA_HAT_SIGN = "\u03c3\u0302"
@@ -115,55 +118,43 @@ def other_options(options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def quality_plots(chosen: Sequence[Setting], lead: Column) -> list[Comparison]:
     """The headline `lead` against S, and against eta, each where there is enough to see."""
-    points = pd.DataFrame(
-        [
-            {
-                "setting": setting.name,
-                "method": setting.method,
-                "kind": setting.kind,
-                "calls": setting.calls,
-                "seed": 0,
-                "steps": float(setting.steps),
-                "eta": setting.eta,
-                "value": cell.value * lead.scale,
-                "std": cell.std * lead.scale if cell.std is not None else None,
-            }
-            for setting in chosen
-            if (cell := setting.row.cells[lead.key]).value is not None
-        ],
-        columns=["setting", "method", "kind", "calls", "seed", "steps", "eta", "value", "std"],
-    ).astype({"std": float})
-    plots = [plot for plot in (against_steps(points, lead), against_eta(points, lead)) if plot]
-    more = f" {lead.direction.capitalize()} is better." if lead.direction else ""
-    more += f" {bars_of([setting.row.cells[lead.key] for setting in chosen])}".rstrip()
-    return [replace(plot, caption=plot.caption + more) for plot in plots]
+    points = points_of(((setting.row, columns_of(setting)) for setting in chosen), lead)
+    if points.empty:
+        return []
+    more = read_as(lead, bars_of([setting.row.cells[lead.key] for setting in chosen]))
+    return [plot for draw in (against_steps, against_eta) if (plot := draw(points, lead, more))]
 
 
-def against_steps(points: pd.DataFrame, lead: Column) -> Comparison | None:
+def columns_of(setting: Setting) -> dict[str, Any]:
+    """What the plots need of a setting; a line is of one name, over x."""
+    keys = ("name", "method", "kind", "calls", "eta")
+    return {key: getattr(setting, key) for key in keys} | {"x": float(setting.steps)}
+
+
+def sizes_of(points: pd.DataFrame) -> tuple[Size, Size]:
+    """Many lines take the width of the page."""
+    return (WIDE if points["name"].nunique() > MANY_LINES else HALF), NARROW
+
+
+def against_steps(points: pd.DataFrame, lead: Column, more: str) -> Comparison | None:
     """A line for each setting; None unless at least three numbers of steps, and one line, can be seen."""
-    most = points.groupby("setting")["steps"].nunique().max() if len(points) else 0
-    if points["steps"].nunique() < FEWEST_STEPS or most < 2:
+    if points["x"].nunique() < FEWEST_STEPS or points.groupby("name")["x"].nunique().max() < 2:
         return None
-    shown = points.assign(name=points["setting"], x=points["steps"])
-    many = shown["name"].nunique() > MANY_LINES
-    sizes = WIDE if many else HALF, NARROW
-    plots = [
-        compare_curves(shown, "sampling steps", lead.label, size, log_x=True, log_y=lead.distance) for size in sizes
-    ]
     caption = "Quality against the number of sampling steps, on a logarithmic scale."
     for calls, several in points[points["calls"] > 1].groupby("calls"):
         often = "twice" if calls == 2 else f"{calls} times"
         caption += f" A step of {' and of '.join(several['method'].unique())} calls the network {often}."
-    return Comparison("Steps", caption, plots[0], plots[1], many) if plots[0] and plots[1] else None
+    draw = partial(compare_curves, points, "sampling steps", lead.label, log_x=True, log_y=lead.distance)
+    return comparison("Steps", caption + more, draw, sizes_of(points))
 
 
-def against_eta(points: pd.DataFrame, lead: Column) -> Comparison | None:
+def against_eta(points: pd.DataFrame, lead: Column, more: str) -> Comparison | None:
     """A line for each kind and number of steps that has two values of eta; None where there is none.
 
     sigma-hat is no value of eta: it stands apart at the right end.
     """
     points = points[points["eta"].notna()]
-    several = points.groupby(["kind", "steps"])["eta"].transform("nunique") >= FEWEST_ETAS
+    several = points.groupby(["kind", "x"])["eta"].transform("nunique") >= FEWEST_ETAS
     points = points[several] if len(points) else points
     if points.empty:
         return None
@@ -176,21 +167,46 @@ def against_eta(points: pd.DataFrame, lead: Column) -> Comparison | None:
     kinds = points["kind"].nunique() > 1
     names = [
         f"{kind}, {count(steps)} steps" if kinds else f"{count(steps)} steps"
-        for kind, steps in zip(points["kind"], points["steps"], strict=True)
+        for kind, steps in zip(points["kind"], points["x"], strict=True)
     ]
-    shown = points.assign(name=names, x=points["eta"].where(~apart, end).astype(float), apart=apart)
+    shown = points.assign(name=names, x=points["eta"].where(~apart, end).astype(float), apart=apart, steps=points["x"])
     shown = shown.sort_values(["kind", "steps"], kind="stable")
     far = f"{SIGMA_HAT_SIGN}: larger noise" if apart.any() else ""
-    many = shown["name"].nunique() > MANY_LINES
-    sizes = WIDE if many else HALF, NARROW
-    plots = [compare_curves(shown, "η", lead.label, size, far, log_y=lead.distance, ticks=ticks) for size in sizes]
+    draw = partial(compare_curves, shown, "η", lead.label, apart=far, log_y=lead.distance, ticks=ticks)
     methods = " and of ".join(points["method"].unique())
     caption = (
         f"Quality against η, the noise in a step of {methods}: none with 0, with 1 as much as DDPM's smaller variance."
     )
     if far:
         caption += f" Hollow marks are {SIGMA_HAT_SIGN}, DDPM's larger variance, which is no value of η."
-    return Comparison("Noise", caption, plots[0], plots[1], many) if plots[0] and plots[1] else None
+    return comparison("Noise", caption + more, draw, sizes_of(shown))
+
+
+def quality_against_steps(settings: Mapping[str, Sequence[Setting]], lead: Column) -> Comparison | None:
+    """The headline `lead` against S, for all models whose samplers have three numbers of steps or more.
+
+    settings: the samplers of each model, by its name, in the suite's order. A line is of one method, and where that has
+    an eta, of eta = 0 only. None where fewer than two models can be compared.
+    """
+    first: dict[tuple[str, str, int], Setting] = {}
+    for model, chosen in settings.items():
+        for setting in chosen:
+            if setting.eta in (None, 0):
+                first.setdefault((model, setting.method, setting.steps), setting)
+    columns = ({"name": f"{model}, {method}", "model": model, "x": float(steps)} for model, method, steps in first)
+    points = points_of(zip([setting.row for setting in first.values()], columns, strict=True), lead)
+    if points.empty:
+        return None
+    points = points[points.groupby("name")["x"].transform("nunique") >= FEWEST_STEPS]
+    if points["model"].nunique() < FEWEST_MODELS:
+        return None
+    caption = (
+        "Quality against the number of sampling steps, on a logarithmic scale: a line for each model and method, all "
+        "from the same seeds. Where a model has several such samplers with that many steps, the one that its suite "
+        "lists first is shown."
+    ) + read_as(lead, bars_of([setting.row.cells[lead.key] for chosen in settings.values() for setting in chosen]))
+    draw = partial(compare_curves, points, "sampling steps", lead.label, log_x=True, log_y=lead.distance)
+    return comparison("Speed against quality", caption, draw, (WIDE, NARROW))
 
 
 def arrange(pictures: Sequence[tuple[Setting, Picture]]) -> Matrix | None:

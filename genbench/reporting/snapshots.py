@@ -1,7 +1,7 @@
 """What is compared over training: the quality of snapshots, and held-out images."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,57 +10,31 @@ import pandas as pd
 from genbench.metrics.intervals import deviation
 from genbench.reporting.cells import BY_GROUPS, known, seen
 from genbench.reporting.columns import Column, metric_columns
+from genbench.reporting.comparisons import NARROW, WIDE, Comparison, comparison
 from genbench.reporting.curves import compare_curves
-from genbench.reporting.drawing import Plot
 from genbench.reporting.numerals import count
 from genbench.reporting.results import Results
 from genbench.reporting.table import Row
 
-WIDE, NARROW = (12.5, 4.4), (4.9, 3.8)  # inches; the style sheet shows the one that fits
-HALF = (6.1, 3.2)  # two beside each other
+MOST_LINES = 24  # of a plot: the best
 HELD_OUT = {  # of what `validate` gives: a title, and what it is
     "reconstruction": ("Reconstruction error", "Squared error of an image in [-1, 1], summed over its pixels."),
     "kl": ("KL divergence", "KL divergence of the posterior of an image from the prior, in nats."),
 }
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """The same plot for a wide and for a narrow window, and what it shows; `full` where it takes the page's width."""
-
-    title: str
-    caption: str
-    wide: Plot
-    narrow: Plot
-    full: bool = False
-
-
-def quality_over_training(results: Results, rows: Sequence[Row], most: int | None = None) -> Comparison | None:
-    """The headline metric of every snapshot, in the order of `rows`; None where no model has one.
-
-    most: of more lines only the first so many are drawn, which are the best.
-    """
+def quality_over_training(results: Results, rows: Sequence[Row]) -> Comparison | None:
+    """The headline metric of every snapshot, in the order of `rows`, best first; None where no model has one."""
     lead = metric_columns([results.preflight.headline], own=results.own)[0]
     points = snapshot_points(results, lead, rows)
     if points.empty:
         return None
-    points, left_out = first_lines(points, most)
+    points, left_out = first_lines(points)
     few, final = (numbers(points[points["final"] == kind]["samples"]) for kind in (False, True))
     apart = bool(points["apart"].any())
     label = lead.label + (f", {lead.direction} is better" if lead.direction else "")
-    plots = [
-        compare_curves(
-            points,
-            "training steps",
-            label,
-            size,
-            f"final model, {final} samples" if apart else "",
-            log_y=lead.distance,
-        )
-        for size in (WIDE, NARROW)
-    ]
-    if not (plots[0] and plots[1]):
-        return None
+    hollow = f"final model, {final} samples" if apart else ""
+    draw = partial(compare_curves, points, "training steps", label, apart=hollow, log_y=lead.distance)
     caption = "Snapshots during training" + (f", judged by {few} samples each." if few else ".")
     if apart:
         caption += f" Hollow marks are the final models, judged by {final} samples."
@@ -73,26 +47,22 @@ def quality_over_training(results: Results, rows: Sequence[Row], most: int | Non
     caption += epoch_remark(results, points)
     by_groups = not seen(results.rows, f"{lead.key}_draw_std")
     caption += seeds_remark(points, BY_GROUPS) if by_groups else seeds_remark(points)
-    return Comparison("Quality over training", caption + left_out, plots[0], plots[1])
+    return comparison("Quality over training", caption + left_out, draw, (WIDE, NARROW))
 
 
-def first_lines(points: pd.DataFrame, most: int | None) -> tuple[pd.DataFrame, str]:
-    """The points of the first `most` names, and a sentence about the others, if there are some."""
+def first_lines(points: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """The points of the first MOST_LINES names, and a sentence about the others, if there are some."""
     names = list(dict.fromkeys(points["name"]))
-    if most is None or len(names) <= most:
+    if len(names) <= MOST_LINES:
         return points, ""
-    return points[points["name"].isin(names[:most])], f" Of {len(names)} lines, these are the best {most}."
+    told = f" Of {len(names)} lines, these are the best {MOST_LINES}."
+    return points[points["name"].isin(names[:MOST_LINES])], told
 
 
 def epoch_remark(results: Results, points: pd.DataFrame) -> str:
     """How many steps are an epoch, where that is known and the same for all points."""
-    images = training_images(results)
-    sizes = set(points["batch_size"])
-    return (
-        f" An epoch is {images / sizes.pop():,.0f} steps."
-        if images and len(sizes) == 1 and points["batch_size"].notna().all()
-        else ""
-    )
+    images, sizes = training_images(results), set(points["batch_size"].fillna(0))  # 0: unknown
+    return f" An epoch is {images / sizes.pop():,.0f} steps." if images and len(sizes) == 1 and all(sizes) else ""
 
 
 def training_images(results: Results) -> int | None:
@@ -145,10 +115,10 @@ def deviations(rows: pd.DataFrame, lead: Column) -> pd.Series:
     return drawn.fillna(groups.map(lambda found: deviation(np.array(found)) if known(found) else np.nan).astype(float))
 
 
-def held_out(results: Results, names: Mapping[str, str], most: int | None = None) -> list[Comparison]:
+def held_out(results: Results, names: Mapping[str, str]) -> list[Comparison]:
     """Each quantity of held-out images for all models that have it. `names` of the models are in the order of lines.
 
-    most: as for `quality_over_training`. Against epochs where it is known how many images each had seen and how many
+    Against epochs where it is known how many images each had seen and how many
     there are, otherwise against steps.
     """
     found = [
@@ -166,14 +136,11 @@ def held_out(results: Results, names: Mapping[str, str], most: int | None = None
     comparisons, present = [], set(points["quantity"])
     for quantity in [*(usual for usual in HELD_OUT if usual in present), *sorted(present - set(HELD_OUT))]:
         title, meaning = HELD_OUT.get(quantity, (quantity, ""))
-        chosen, left_out = first_lines(points[points["quantity"] == quantity], most)
-        plots = [
-            compare_curves(chosen, "epochs" if epochs else "training steps", title, size) for size in (HALF, NARROW)
-        ]
-        if plots[0] and plots[1]:
-            caption = (meaning or f"{title}.") + seeds_remark(chosen) + left_out
-            comparisons.append(Comparison(title, caption, plots[0], plots[1]))
-    return comparisons
+        chosen, left_out = first_lines(points[points["quantity"] == quantity])
+        caption = (meaning or f"{title}.") + seeds_remark(chosen) + left_out
+        draw = partial(compare_curves, chosen, "epochs" if epochs else "training steps", title)
+        comparisons.append(comparison(title, caption, draw))
+    return [found for found in comparisons if found]
 
 
 def distinct(names: Mapping[Any, str]) -> dict[Any, str]:

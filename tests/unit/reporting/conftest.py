@@ -15,7 +15,7 @@ from genbench.reporting.columns import TIME
 # What draws a plot, by the modules that call it.
 DRAWN_BY = {
     "learning_curve": ["sections"],
-    "compare_curves": ["noise_schedules", "sampler_studies", "snapshots", "speed"],
+    "compare_curves": ["compute", "noise_schedules", "sampler_studies", "snapshots"],
     "quality_against_cost": ["overview", "report"],
     "draw_schedules": ["noise_schedules"],
 }
