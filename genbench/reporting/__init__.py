@@ -28,7 +28,6 @@ pictures         sample grids and other pictures as data URIs
 samples          which of them the page has
 kept             what was made of the same bytes before
 sections         what the page says about one model
-model_sections   puts that together
 report           what a suite's page shows, part by part
 overview         several suites on one page
 page             Jinja2: the page of a suite, and the index over several

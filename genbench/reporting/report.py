@@ -8,10 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from genbench.records.reference import Reference
-from genbench.reporting.columns import (
-    NFE,
-    TRAINING_TIME,
-)
+from genbench.reporting.columns import NFE, TRAINING_TIME
 from genbench.reporting.compared import Compared
 from genbench.reporting.comparisons import Comparison, comparison
 from genbench.reporting.compute import Compute, quality_against_compute
@@ -21,7 +18,6 @@ from genbench.reporting.few_steps import FewSteps, best_by_evaluations
 from genbench.reporting.figures import Figure, figures
 from genbench.reporting.files import RowFiles, files_of, linked
 from genbench.reporting.kept import Kept
-from genbench.reporting.model_sections import model_section
 from genbench.reporting.noise_schedules import bound_terms, noise_schedules
 from genbench.reporting.overview import NARROW, WIDE, Highlight, highlights
 from genbench.reporting.plots import quality_against_cost
@@ -31,7 +27,7 @@ from genbench.reporting.results import Results
 from genbench.reporting.sampler_studies import Setting, Study, arrange, quality_against_steps, quality_plots, settings
 from genbench.reporting.samples import Samples
 from genbench.reporting.schemes import Schemes, scheme_table
-from genbench.reporting.sections import Section, Strip
+from genbench.reporting.sections import Section, Strip, model_section
 from genbench.reporting.since import NAME, Since, since_last_run
 from genbench.reporting.snapshots import MOST_LINES, held_out, quality_over_training
 from genbench.reporting.table import Row, Table

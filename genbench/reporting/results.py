@@ -1,6 +1,7 @@
 """Read what the rules wrote for one suite into one tidy table: a row for each model, seed, checkpoint and sampler."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -52,7 +53,7 @@ class Draw(NamedTuple):
     sampler: str
 
 
-@dataclass(frozen=True)
+@dataclass
 class Results:
     """One suite as read from disk.
 
@@ -69,19 +70,19 @@ class Results:
     """
 
     preflight: Plan
-    rows: pd.DataFrame
-    metrics: list[str]
-    own: Mapping[str, MetricInfo]
-    floor: Mapping[str, Any] | None
-    histories: Mapping[str, pd.DataFrame]
-    grids: Mapping[Draw, Path]
-    pictures: Mapping[str, Mapping[str, Path]]
-    bound_terms: Mapping[str, pd.DataFrame]
-    real_grid: Path | None
-    extractors: Mapping[str, Mapping[str, Any]]
-    provenance: pd.DataFrame
-    remarks: Sequence[str] = ()
-    endings: Mapping[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
+    rows: pd.DataFrame = field(default_factory=pd.DataFrame)
+    metrics: list[str] = field(default_factory=list)
+    own: dict[str, MetricInfo] = field(default_factory=dict)
+    floor: dict[str, Any] | None = None
+    histories: dict[str, pd.DataFrame] = field(default_factory=dict)
+    grids: dict[Draw, Path] = field(default_factory=dict)
+    pictures: dict[str, dict[str, Path]] = field(default_factory=dict)
+    bound_terms: dict[str, pd.DataFrame] = field(default_factory=dict)
+    real_grid: Path | None = None
+    extractors: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    provenance: pd.DataFrame = field(default_factory=pd.DataFrame)
+    remarks: list[str] = field(default_factory=list)
+    endings: dict[str, dict[str, list[str]]] = field(default_factory=dict)
 
 
 def read_results(preflight_path: Path, root: Path) -> Results:
@@ -92,49 +93,28 @@ def read_results(preflight_path: Path, root: Path) -> Results:
     the row of real images are optional; one that cannot be read is left out, and a remark says so. Raises InputError
     for a preflight that cannot be read.
     """
-    preflight = read_record(preflight_path, Plan)
-    reader = Reader(preflight, root)
-    for model, entry in preflight.models.items():
+    reader = Reader(read_record(preflight_path, Plan), root)
+    found = reader.found
+    for model, entry in found.preflight.models.items():
         reader.read_model(model, entry)
-    add_differences(reader.rows, [key for key in reader.metrics if info_of(key, reader.own).distance])
+    add_differences(reader.rows, [key for key in found.metrics if info_of(key, found.own).distance])
     reader.read_real()
-    return Results(
-        preflight=preflight,
-        rows=pd.DataFrame(reader.rows),
-        metrics=list(reader.metrics),
-        own=reader.own,
-        floor=reader.floor,
-        histories={model: pd.concat(found) for model, found in reader.histories.items()},
-        grids=reader.grids,
-        pictures={model: found for model, found in reader.pictures.items() if found},
-        bound_terms={model: pd.concat(found) for model, found in reader.bound_terms.items()},
-        real_grid=reader.real_grid,
-        extractors=reader.extractors,
-        provenance=pd.DataFrame(reader.origins),
-        remarks=reader.remarks,
-        endings=reader.endings,
-    )
+    found.rows, found.provenance = pd.DataFrame(reader.rows), pd.DataFrame(reader.origins)
+    found.histories = {model: pd.concat(tables) for model, tables in reader.histories.items()}
+    found.bound_terms = {model: pd.concat(tables) for model, tables in reader.bound_terms.items()}
+    return found
 
 
 class Reader:
-    """What has been read so far."""
+    """What has been `found` so far, and what becomes tables at the end."""
 
     def __init__(self, preflight: Plan, root: Path) -> None:
-        self.preflight, self.root = preflight, root
+        self.preflight, self.root, self.found = preflight, root, Results(preflight)
         self.origins = [origin("preflight", preflight)]
         self.rows: list[dict[str, Any]] = []
-        self.histories: dict[str, list[pd.DataFrame]] = {}
-        self.grids: dict[Draw, Path] = {}
-        self.pictures: dict[str, dict[str, Path]] = {}
-        self.bound_terms: dict[str, list[pd.DataFrame]] = {}
-        self.endings: dict[str, dict[str, list[str]]] = {}  # by model and what is missing: how its log ends
-        self.metrics: dict[str, None] = {}  # an ordered set
-        self.own: dict[str, MetricInfo] = {}
-        self.extractors: dict[str, Mapping[str, Any]] = {}
-        self.floor: dict[str, Any] | None = None
+        self.histories: defaultdict[str, list[pd.DataFrame]] = defaultdict(list)  # by model
+        self.bound_terms: defaultdict[str, list[pd.DataFrame]] = defaultdict(list)
         self.ceiling: dict[str, Any] = {}  # of the row of real images
-        self.real_grid: Path | None = None
-        self.remarks: list[str] = []
 
     def attempt(self, path: Path, read: Callable[[Path], T], complaints: list[str]) -> T | None:
         """What `read` makes of an optional file: None where there is none, or none that it can read: a complaint."""
@@ -149,6 +129,11 @@ class Reader:
     def picture(self, path: Path, complaints: list[str]) -> Path | None:
         """The path of a picture that is there and can be read."""
         return path if self.attempt(path, open_picture, complaints) else None
+
+    def keep_picture(self, model: str, name: str, path: Path, complaints: list[str]) -> None:
+        """Keep a picture that is there, if it is the model's first of this name."""
+        if picture := self.picture(path, complaints):
+            self.found.pictures.setdefault(model, {}).setdefault(name, picture)
 
     def read_model(self, model: str, entry: ModelPlan) -> None:
         """The rows of one model; its speed.json is of its samplers, whatever the training seed."""
@@ -177,15 +162,14 @@ class Reader:
             run / "history.jsonl", lambda path: checked_history(path, training.history_sha256, seed), complaints
         )
         if history is not None:
-            self.histories.setdefault(model, []).append(history)
+            self.histories[model].append(history)
         for name in entry.pictures:
-            if path := self.picture(run / "final/pictures" / f"{name}.png", complaints):
-                self.pictures.setdefault(model, {}).setdefault(name, path)
+            self.keep_picture(model, name, run / "final/pictures" / f"{name}.png", complaints)
         bound: dict[str, Any] = {}
         place = run / "final/likelihood.json"
         if likelihood := self.attempt(place, lambda path: read_record(path, Likelihood), complaints):
             self.origins.append(origin("likelihood", likelihood, model))
-            self.bound_terms.setdefault(model, []).append(terms_of(likelihood, seed))
+            self.bound_terms[model].append(terms_of(likelihood, seed))
             bound = bounded(likelihood)
         for draw in draws(model, seed, entry):
             known = {"suite": self.preflight.suite, **draw._asdict()} | describe(model, entry, draw.sampler)
@@ -199,8 +183,9 @@ class Reader:
                 except UNREADABLE as error:
                     missing = unreadable("result", error, self.root)
             lines = ending(run, run / draw.checkpoint / draw.sampler)
-            if lines and lines not in self.endings.setdefault(model, {}).values():
-                self.endings[model][f"seed {seed}" if why else f"seed {seed}, {draw.sampler}"] = lines
+            endings = self.found.endings.setdefault(model, {})
+            if lines and lines not in endings.values():
+                endings[f"seed {seed}" if why else f"seed {seed}, {draw.sampler}"] = lines
             self.rows.append(without_numbers(known, missing, len(entry.seeds or self.preflight.seeds) > 1))
 
     def read_draw(self, draw: Draw, known: Mapping[str, Any], training: Training, speed: Speed) -> dict[str, Any]:
@@ -209,26 +194,25 @@ class Reader:
         drawing = read_record(place / "timing.json", Timing)
         timing = of_its_own(drawing, speed, draw.sampler)
         evaluation = read_record(place / "metrics.json", Metrics)
-        self.own |= own_of(evaluation.metrics, place / "metrics.json")
+        self.found.own |= own_of(evaluation.metrics, place / "metrics.json")
         self.origins.append(origin("sampling", timing, model))
         self.origins.append(origin("evaluation", evaluation, model))
         found, remarks, final = dict(evaluation.metrics), list(known["remarks"]), draw.checkpoint == "final"
-        self.extractors |= evaluation.extractors
-        drawn = self.pictures.setdefault(model, {})
+        self.found.extractors |= evaluation.extractors
         for labels in (self.preflight.evaluation.get("objects") or {}).get("labels", ()):
             path = place / f"objects/{labels}.json"
             if accuracy := self.attempt(path, lambda path: read_record(path, Objects), remarks):
                 self.origins.append(origin("object accuracy", accuracy, model))
                 found |= {f"{key}_{labels}": value for key, value in accuracy.metrics.items()}
                 self.ceiling |= bounded_by(accuracy, labels)
-                if final and (grid := self.picture(path.with_suffix(".png"), remarks)):
-                    drawn.setdefault(f"objects-{labels}-{draw.sampler}", grid)
-        self.metrics |= dict.fromkeys(found)
+                if final:
+                    self.keep_picture(model, f"objects-{labels}-{draw.sampler}", path.with_suffix(".png"), remarks)
+        self.found.metrics += [key for key in found if key not in self.found.metrics]
         if timing.unavailable is None:
-            if final and (neighbours := self.picture(place / "neighbours.png", remarks)):
-                drawn.setdefault(f"neighbours-{draw.sampler}", neighbours)
+            if final:
+                self.keep_picture(model, f"neighbours-{draw.sampler}", place / "neighbours.png", remarks)
             if grid := self.picture(place / "grid.png", remarks):
-                self.grids[draw] = grid
+                self.found.grids[draw] = grid
         paired = self.attempt(place / "paired.json", lambda path: read_record(path, Paired), remarks)
         remarks += [LOSSY] * bool(timing.lossy) + (timing.notes or [])
         remarks += [] if timing.unavailable is None else [f"not drawn: {timing.unavailable}"]
@@ -245,12 +229,12 @@ class Reader:
 
     def read_real(self) -> None:
         """The row of real images, and their grid."""
-        real, dataset = self.root / "real", self.preflight.dataset
+        real, dataset, remarks = self.root / "real", self.preflight.dataset, self.found.remarks
         if dataset is None or dataset.num_test != 0:  # else none is held out, and what is there is of another run
-            evaluation = self.attempt(real / "metrics.json", lambda path: read_record(path, Metrics), self.remarks)
+            evaluation = self.attempt(real / "metrics.json", lambda path: read_record(path, Metrics), remarks)
             if evaluation:
-                self.floor = measured(evaluation, evaluation.metrics) | self.ceiling
-        self.real_grid = self.picture(real / "grid.png", self.remarks)
+                self.found.floor = measured(evaluation, evaluation.metrics) | self.ceiling
+        self.found.real_grid = self.picture(real / "grid.png", remarks)
 
 
 def draws(model: str, seed: int, entry: ModelPlan) -> Iterator[Draw]:
