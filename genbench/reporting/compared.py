@@ -99,12 +99,10 @@ class Compared:
         keys = [self.preflight.headline, *self.results.metrics]
         return definition_columns(keys, self.likelihood, self.results.own)
 
-    @cached_property
-    def details(self) -> list[Column]:
-        """Every column of the sections of models."""
-        return detail_columns(
-            self.results.metrics, self.preflight.headline, None, self.dataset, self.likelihood, self.results.own
-        )
+    def details(self, samples: int | None = None) -> list[Column]:
+        """Every column of the sections of models; samples: their number, where all rows have the same."""
+        found, headline = self.results, self.preflight.headline
+        return detail_columns(found.metrics, headline, samples, self.dataset, self.likelihood, found.own)
 
     @cached_property
     def stages(self) -> list[dict[str, str]]:

@@ -1,11 +1,9 @@
 """Curves over training: of one model, and of several on one axis."""
 
 import math
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -13,16 +11,17 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from genbench.reporting.drawing import (
+    BARS,
     DASHES,
     HUES,
     MARKERS,
     SOFT,
-    STYLE,
     Plot,
     around,
     blank,
     legible,
     scale_values,
+    styled,
     to_svg,
 )
 from genbench.reporting.numerals import Number, count, significant
@@ -44,13 +43,12 @@ def learning_curve(history: pd.DataFrame, title: str, size: tuple[Number, Number
     names = list(dict.fromkeys(name for name, _ in runs))
     first = {name: place for place, (name, _) in reversed(list(enumerate(runs)))}  # the run that the legend names
     curves = [(name, name if first[name] == place else "_", curve) for place, (name, curve) in enumerate(runs)]
-    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")
+    with styled():
         figure, axes = blank(size)
         hues, dashes = around(HUES, names), around(DASHES, names)
         for name, legend, curve in curves:
-            dash: Any = (0, dashes[name]) if dashes[name] else "-"
-            axes.plot(curve["step"], curve["value"], color=hues[name], linestyle=dash, linewidth=1.4, label=legend)
+            look = {"color": hues[name], "linestyle": dashes[name], "linewidth": 1.4, "label": legend}
+            axes.plot(curve["step"], curve["value"], **look)
         axes.set(xlabel="step", ylabel="")
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: count(step)))
@@ -87,8 +85,7 @@ def compare_curves(
     legend_columns = max(1, int((size[0] - 0.6) / (0.6 + 0.078 * longest)))
     legend_rows = -(-(len(names) + bool(apart)) // legend_columns)
     handles, tooltips = [], []
-    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")
+    with styled():
         figure, axes = blank((size[0], size[1] + 0.21 * legend_rows))
         for number, name in enumerate(names):
             curve = points[points["name"] == name]
@@ -119,26 +116,24 @@ def draw_curve(axes: Axes, curve: pd.DataFrame, number: int) -> Line2D:
     """Draw the curve of one row, the `number`-th; returns what stands for it in a legend."""
     # From the ninth row on colours come again, but with other marks and dashes.
     hue, other = HUES[number % len(HUES)], (number + number // len(HUES)) % len(MARKERS)
-    dash: Any = (0, DASHES[other]) if DASHES[other] else "-"
     joined = curve[~curve["apart"]]
     if curve["seed"].nunique() > 1:
         for _, run in joined.groupby("seed"):
             run = thin(run.sort_values("x"), "x")
             axes.plot(run["x"], run["value"], color=hue, linewidth=0.6, alpha=0.5)
     mean = thin(over_seeds(joined), "x")
-    axes.plot(mean["x"], mean["value"], color=hue, linestyle=dash, linewidth=1.6)
+    axes.plot(mean["x"], mean["value"], color=hue, linestyle=DASHES[other], linewidth=1.6)
     style: dict[str, Any] = {"color": hue, "marker": MARKERS[other], "markersize": 5, "markeredgewidth": 1.3}
     hollow = over_seeds(curve[curve["apart"]])
     barred = curve[curve["std"].notna()] if "std" in curve else curve[:0]
-    bars: dict[str, Any] = {"fmt": "none", "ecolor": hue, "elinewidth": 1.2, "capsize": 3}
     if len(barred):
-        axes.errorbar(barred["x"], barred["value"], barred["std"], **bars)
+        axes.errorbar(barred["x"], barred["value"], barred["std"], ecolor=hue, **BARS)
     elif curve["seed"].nunique() > 1:
-        axes.errorbar(*marked(curve), np.nan_to_num(marked(curve, "std")[1]), **bars)
+        axes.errorbar(*marked(curve), np.nan_to_num(marked(curve, "std")[1]), ecolor=hue, **BARS)
     for (x, values), fill in ((marked(joined), "full"), ((hollow["x"], hollow["value"]), "none")):
         if len(x):
             axes.plot(x, values, linestyle="none", fillstyle=fill, gid="points", zorder=3, **style)
-    return Line2D([], [], linestyle=dash, linewidth=1.6, **style)
+    return Line2D([], [], linestyle=DASHES[other], linewidth=1.6, **style)
 
 
 def scale_log_x(axes: Axes, places: Sequence[Number]) -> None:

@@ -5,6 +5,7 @@ variables, so that they change with the theme. Text stays text, so that it can b
 """
 
 import atexit
+import contextlib
 import functools
 import hashlib
 import io
@@ -14,7 +15,7 @@ import shutil
 import string
 import tempfile
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -36,7 +37,8 @@ from genbench.reporting.numerals import Number, count
 INK, SOFT, LINE = "#1a1d21", "#5b636d", "#dde1e6"
 HUES = ["#1f6fb4", "#c2570c", "#2a8a58", "#a63d8f", "#8a6d1a", "#b3303b", "#1a8a94", "#6a5acd"]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "p"]
-DASHES = ["", (4, 1.5), (1.2, 1.2), (6, 1.5, 1.2, 1.5), (2, 1), (8, 2), (1, 2), (3, 3)]
+DASHES = ["-", *((0, dashes) for dashes in [(4, 1.5), (1.2, 1.2), (6, 1.5, 1.2, 1.5), (2, 1), (8, 2), (1, 2), (3, 3)])]
+BARS: dict[str, Any] = {"fmt": "none", "elinewidth": 1.2, "capsize": 3}  # of one standard deviation
 VARIABLES = {INK: "var(--ink)", SOFT: "var(--soft)", LINE: "var(--line)"} | {
     hue: f"var(--hue-{number})" for number, hue in enumerate(HUES, start=1)
 }
@@ -71,6 +73,14 @@ class Plot(Markup):
     """An SVG element of a page, and the figure that it was made from."""
 
     figure: Figure
+
+
+@contextlib.contextmanager
+def styled(**more: Any) -> Iterator[None]:
+    """Matplotlib in STYLE, silent where its own font lacks a letter: the browser has others. more: of rcParams."""
+    with matplotlib.rc_context(STYLE | more), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")
+        yield
 
 
 def blank(size: tuple[Number, Number]) -> tuple[Figure, Axes]:
@@ -173,9 +183,8 @@ def pdf_file(plot: Plot, characters: str = "") -> bytes:
     """
     buffer = io.BytesIO()
     logging.getLogger("fontTools").setLevel(logging.WARNING)  # it reports every font that it makes smaller
-    fonts = {"font.sans-serif": [font_of(characters or characters_of([plot])), "DejaVu Sans"]}
-    with matplotlib.rc_context(STYLE | fonts), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")
+    fonts = [font_of(characters or characters_of([plot])), "DejaVu Sans"]
+    with styled(**{"font.sans-serif": fonts}):
         FigureCanvasPdf(plot.figure).print_pdf(buffer, metadata={"CreationDate": None})
     return buffer.getvalue()
 

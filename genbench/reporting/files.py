@@ -51,7 +51,12 @@ def links(folders: Sequence[Path], patterns: Sequence[Sequence[str]], pages: Pat
     """(name, address) of each file that is there."""
     for folder, names in zip(folders, patterns, strict=True):
         for path in (path for name in names for path in sorted(folder.glob(name))):
-            yield path.name.removesuffix(".log"), quote(Path(os.path.relpath(path, pages)).as_posix())
+            yield path.name.removesuffix(".log"), address(path, pages)
+
+
+def address(path: Path, pages: Path) -> str:
+    """The address of a file from the folder of the pages."""
+    return quote(Path(os.path.relpath(path, pages)).as_posix())
 
 
 def linked(rows: Sequence[Row], files: Mapping[str, RowFiles]) -> list[Row]:

@@ -11,13 +11,13 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 from genbench.errors import InputError, unknown_name
-from genbench.files.artifacts import atomic_path
 from genbench.records.reference import Reference
 from genbench.references.files import read_reference
 from genbench.references.verdicts import Place, are_identical, compared, judge, mean, names_of, rows_of
 from genbench.reporting.columns import TIME, Column
 from genbench.reporting.numerals import plus_minus
 from genbench.reporting.page import environment
+from genbench.reporting.publish import write_text
 from genbench.reporting.reproduced import column_of
 
 MOST = 20  # records
@@ -162,6 +162,5 @@ def merge(paths: Sequence[Path], out: Path, template_dir: Path, metric: str | No
         records[str(path)] = read_reference(path)
     merged = Merged(records, metric)
     page = environment(template_dir).get_template("merged.html.j2").render(merged=merged, suite=merged.first)
-    with atomic_path(out) as temporary:
-        temporary.write_text(page, encoding="utf-8", errors="replace")
+    write_text(out, page)
     return merged

@@ -1,13 +1,11 @@
 """What only diffusion models have: noise schedules, and the terms of their bound on the likelihood."""
 
 import textwrap
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
@@ -15,7 +13,7 @@ from matplotlib.lines import Line2D
 from genbench.records.plan import ModelPlan
 from genbench.reporting.comparisons import Comparison, Size, comparison
 from genbench.reporting.curves import compare_curves
-from genbench.reporting.drawing import HUES, INK, MARKERS, STYLE, Plot, blank, legible, to_svg
+from genbench.reporting.drawing import HUES, INK, MARKERS, Plot, blank, legible, styled, to_svg
 from genbench.reporting.snapshots import seeds_remark
 
 FEW_STEPS = 20  # a chain so short is shown with a mark at each of its times
@@ -70,8 +68,7 @@ def draw_schedules(schedules: list[NoiseSchedule], size: Size) -> Plot:
     letters = int((size[0] - 0.9) / 0.078)
     named = [f"{schedule.name}, T = {schedule.T:,}: {' · '.join(schedule.models)}" for schedule in schedules]
     lines = [textwrap.wrap(legible(text, 3 * letters), letters) or [""] for text in named]
-    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")
+    with styled():
         figure, axes = blank((size[0], size[1] + 0.19 * (1 + sum(map(len, lines)))))
         kinds = [Line2D([], [], color=INK, label="signal"), Line2D([], [], color=INK, dashes=(3, 2), label="noise")]
         handles = []

@@ -74,6 +74,8 @@ def first_row(grid: Image.Image, image_shape: Sequence[int] | None = None) -> Im
 def first_tiles(grid: Image.Image, count: int, image_shape: Sequence[int] | None = None) -> Image.Image:
     """The first `count` tiles of a grid's first row, which are square if their shape is unknown."""
     row = first_row(grid, image_shape)
+    if count >= COLUMNS:
+        return row
     width = image_shape[2] if image_shape else row.height
     gap = max(0, (row.width - COLUMNS * width) // (COLUMNS - 1))
     return row.crop((0, 0, min(row.width, count * (width + gap) - gap), row.height))

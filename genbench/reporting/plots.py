@@ -1,11 +1,8 @@
 """Quality against what it costs: the plots that sum a suite up."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -19,17 +16,18 @@ from genbench.reporting.cells import Cell, rank
 from genbench.reporting.columns import NFE, TIME, TRAINING_TIME, Column
 from genbench.reporting.curves import scale_log_x
 from genbench.reporting.drawing import (
+    BARS,
     HUES,
     LINE,
     MARKERS,
     SOFT,
-    STYLE,
     Plot,
     around,
     blank,
     lay_out,
     legible,
     scale_values,
+    styled,
     to_svg,
 )
 from genbench.reporting.numerals import Number, significant
@@ -76,8 +74,7 @@ def quality_against_cost(table: Table, size: tuple[Number, Number], cost: Column
     families = sorted(set(points["family"]))
     legend_columns = int(size[0] / (0.5 + 0.1 * max(map(len, families))))
     floor = scaled(table.floor[lead.key], lead) if table.floor else None
-    with matplotlib.rc_context(STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # the browser has its own fonts
+    with styled():
         figure, axes = blank(size)
         hues = around(HUES, families)
         sns.scatterplot(
@@ -116,7 +113,7 @@ def quality_against_cost(table: Table, size: tuple[Number, Number], cost: Column
 def draw_bars(axes: Axes, points: pd.DataFrame, hues: Mapping[str, str]) -> None:
     """Bars of one standard deviation, of quality and of cost, where it is known."""
     for family, several in points.groupby("family"):
-        style: dict[str, Any] = {"fmt": "none", "ecolor": hues[str(family)], "elinewidth": 1.2, "capsize": 3}
+        style = BARS | {"ecolor": hues[str(family)]}
         up = several[several["std"] > 1e-9 * several["quality"].abs()]
         if len(up):
             axes.errorbar(up["cost"], up["quality"], yerr=up["std"], **style)

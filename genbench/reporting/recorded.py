@@ -25,6 +25,7 @@ from genbench.records.reference import (
 from genbench.references.files import LONGEST, LONGEST_NAME, packaged, read_reference, write_reference
 from genbench.reporting.cells import known
 from genbench.reporting.numerals import one_line
+from genbench.reporting.origins import records
 from genbench.reporting.results import Results, read_results
 
 DIGITS = 9  # significant, of a metric
@@ -104,11 +105,7 @@ def record_of(results: Results, name: str | None = None) -> Reference:
 
 def final_draws(rows: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of final models that have numbers, without what is absent."""
-    found = [
-        {str(key): value for key, value in row.items() if isinstance(value, list) or known(value)}
-        for row in rows.to_dict("records")
-    ]
-    return [row for row in found if row["checkpoint"] == "final" and "missing" not in row]
+    return [row for row in records(rows) if row["checkpoint"] == "final" and "missing" not in row]
 
 
 def most_common(rows: list[dict[str, Any]], key: str) -> Any:

@@ -1,18 +1,17 @@
 """The pictures of a suite's page: first samples, grids, and what models have drawn of themselves."""
 
 import json
-import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from urllib.parse import quote
 
 import PIL
-from PIL import Image
 
 from genbench.reporting import pictures
+from genbench.reporting.files import address
 from genbench.reporting.kept import Kept
-from genbench.reporting.pictures import Picture, caption, embed, first_row, first_tiles, read_grid
+from genbench.reporting.pictures import COLUMNS as ROW
+from genbench.reporting.pictures import Picture, caption, embed, first_tiles, read_grid
 from genbench.reporting.results import Draw, Results
 from genbench.reporting.sections import Strip, shown_checkpoints
 from genbench.reporting.table import MANY_ROWS, Row, Table, row_key
@@ -54,10 +53,10 @@ class Samples:
         """The first samples of the real images, then of each open row of the table."""
         share = self.share(STRIP_BYTES, len(self.shown) + 1)
         strips = [
-            Strip(row.name, self.first_samples(path, share), self.anchor(row), row=row.key) for row, path in self.shown
+            Strip(row.name, self.embedded(path, share, ROW), self.anchor(row), row=row.key) for row, path in self.shown
         ]
         if self.results.real_grid:
-            strips.insert(0, Strip("Real images", self.first_samples(self.results.real_grid, share), "grid-real"))
+            strips.insert(0, Strip("Real images", self.embedded(self.results.real_grid, share, ROW), "grid-real"))
         return strips
 
     @cached_property
@@ -66,14 +65,14 @@ class Samples:
         share, lead = self.share(GRID_BYTES, len(self.shown) + 1), self.table.columns[0]
         sheets = [
             (
-                Strip(row.name, self.grid(path, share), self.anchor(row)),
+                Strip(row.name, self.embedded(path, share), self.anchor(row)),
                 f"A grid of samples of {row.name}",
                 f"{lead.label} {row.cells[lead.key].text}",
             )
             for row, path in self.shown
         ]
         if self.results.real_grid:
-            real = Strip("Real images", self.grid(self.results.real_grid, share), "grid-real")
+            real = Strip("Real images", self.embedded(self.results.real_grid, share), "grid-real")
             sheets.insert(0, (real, "A grid of samples of Real images", ""))
         return sheets
 
@@ -85,7 +84,7 @@ class Samples:
     def of_study(self, row: Row) -> Picture | None:
         """The first samples of a row in the matrix of a study."""
         path, share = self.grid_of(row), self.share(STUDY_BYTES, len(self.table.rows))
-        return self.embedded(path, share, "first tiles") if path else None
+        return self.embedded(path, share, STUDY_TILES) if path else None
 
     def of_model(self, model: str) -> list[Strip]:
         """The first samples of each sampler of a model, at its checkpoints in turn; of its first seed.
@@ -102,45 +101,27 @@ class Samples:
                     name = ", ".join([option.label or sampler] + [checkpoint] * (checkpoint != "final"))
                     place = self.places.get((model, checkpoint, sampler))
                     folded = place is not None and not self.table.opened[place]
-                    link = self.beside(path) if folded else ""
+                    link = address(path, self.pages) if folded and self.pages else ""
                     key = row_key(model, checkpoint, sampler)
-                    found.append(Strip(name, self.first_samples(path, share), file=link, row=key))
+                    found.append(Strip(name, self.embedded(path, share, ROW), file=link, row=key))
         return found
 
     def pictures(self, model: str, number: int) -> list[Strip]:
         """The pictures that a model, the `number`-th of the page, has drawn of itself, each with its caption."""
         share = self.share(PICTURE_BYTES, sum(map(len, self.results.pictures.values())))
         return [
-            Strip(caption(name), self.grid(path, share), f"picture-{number}-{place}")
+            Strip(caption(name), self.embedded(path, share), f"picture-{number}-{place}")
             for place, (name, path) in enumerate(self.results.pictures.get(model, {}).items(), start=1)
         ]
 
-    def grid(self, path: Path, share: int) -> Picture:
-        """A whole grid, or another picture."""
-        return self.embedded(path, share, "whole")
-
-    def first_samples(self, path: Path, share: int) -> Picture:
-        """The first row of a grid."""
-        return self.embedded(path, share, "first row")
-
-    def embedded(self, path: Path, share: int, part: str) -> Picture:
-        """A part of a grid.png as it is on the page: made once from the same bytes."""
+    def embedded(self, path: Path, share: int, tiles: int | None = None) -> Picture:
+        """A picture as it is on the page, or the first `tiles` of a grid: made once from the same bytes."""
         data = path.read_bytes()
 
         def make() -> bytes:
-            return json.dumps(vars(embed(self.cut(path, part), share))).encode()
+            grid = read_grid(path, self.image_shape)
+            part = grid if tiles is None else first_tiles(grid, tiles, self.image_shape)
+            return json.dumps(vars(embed(part, share))).encode()
 
-        options = json.dumps([part, share, self.image_shape])
+        options = json.dumps([tiles, share, self.image_shape])
         return Picture(**json.loads(self.kept.get(make, data, options, *PICTURE_CODE)))
-
-    def cut(self, path: Path, part: str) -> Image.Image:
-        """The picture, its first row, or the first tiles of that."""
-        grid = read_grid(path, self.image_shape)
-        if part == "whole":
-            return grid
-        tiles = STUDY_TILES if part == "first tiles" else None
-        return first_tiles(grid, tiles, self.image_shape) if tiles else first_row(grid, self.image_shape)
-
-    def beside(self, path: Path) -> str:
-        """The address of a file from the folder of the pages; "" where that is unknown."""
-        return quote(Path(os.path.relpath(path, self.pages)).as_posix()) if self.pages else ""

@@ -11,7 +11,7 @@ import pandas as pd
 
 from genbench.records.plan import ModelPlan
 from genbench.reporting.cells import seen
-from genbench.reporting.columns import Column, detail_columns
+from genbench.reporting.columns import Column
 from genbench.reporting.curves import learning_curve
 from genbench.reporting.drawing import Plot
 from genbench.reporting.files import linked
@@ -96,14 +96,7 @@ def model_section(report: Report, model: str, number: int) -> Section:
     shown = shown_checkpoints(entry)
     numbers = rows[rows["checkpoint"].isin(shown)] if len(rows) else rows
     alike = len(set(seen(numbers, "num_fake"))) <= 1  # otherwise each row says of how many samples it is
-    columns = detail_columns(
-        results.metrics,
-        plan.headline,
-        report.num_samples if alike else None,
-        report.dataset,
-        report.likelihood,
-        results.own,
-    )
+    columns = report.details(report.num_samples if alike else None)
     origins = report.origins_of[model]
     versions, compared = packages(origins), compare(numbers, columns)
     return Section(
