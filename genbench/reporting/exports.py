@@ -1,18 +1,20 @@
 """The comparison as files for a paper: CSV and JSON in full, LaTeX (booktabs) and Markdown as it is printed."""
 
 import base64
-import csv
-import io
 import json
 import math
 import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
 
 from genbench.reporting.cells import Cell
 from genbench.reporting.columns import FLOPS, NFE, PARAMETERS, TIME, TRAINING_TIME, Column
 from genbench.reporting.latex import escape_latex, lacking_letters
-from genbench.reporting.numerals import Number, one_line
+from genbench.reporting.numerals import one_line
 from genbench.reporting.table import Row, Table
 
 PRINTED = (TIME, NFE, FLOPS, PARAMETERS, TRAINING_TIME)  # the costs for which a printed page has room
@@ -20,66 +22,46 @@ PAGE_ROWS = 40  # of a table* on a page of its own
 ARROWS = {"higher": "↑", "lower": "↓"}
 
 
+def described(row: Row) -> dict[str, Any]:
+    """What both files say of a row, beside its numbers."""
+    names = {"model": row.label, "family": row.family, "sampler": row.sampler_label}
+    return names | {key: getattr(row, key) for key in ("checkpoint", "budget", "samples", "device")}
+
+
 def comma_separated(table: Table) -> str:
     """Every number in full, with its standard deviation where there is one."""
-    columns = [column for column in table.columns if any(row.cells[column.key].value is not None for row in table.rows)]
-    with_std = [column for column in columns if any(row.cells[column.key].std is not None for row in table.rows)]
-    heading = ["model", "family", "sampler", "checkpoint", "budget", "samples", "device"]
-    roles = any(row.role for row in table.rows)  # of a suite with hand-ins
-    heading += ["role", "place"] if roles else []
-    for column in columns:
-        heading += [column.key, f"{column.key}_std"] if column in with_std else [column.key]
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(heading)
+    lines = []
     for row in table.rows:
-        line: list[str | Number | None] = [
-            row.label,
-            row.family,
-            row.sampler_label,
-            row.checkpoint,
-            row.budget,
-            row.samples,
-            row.device,
-            *([row.role, row.place] if roles else []),
-        ]
-        for column in columns:
-            cell = row.cells[column.key]
-            line += [cell.value, cell.std] if column in with_std else [cell.value]
-        writer.writerow(["" if value is None else value for value in line])
-    return buffer.getvalue()
+        lines.append(described(row) | {"role": row.role, "place": row.place})
+        for key in (column.key for column in table.columns):
+            lines[-1] |= {key: row.cells[key].value, f"{key}_std": row.cells[key].std}
+    keys = [key for column in table.columns for key in (column.key, f"{column.key}_std")]
+    heading = ["model", "family", "sampler", "checkpoint", "budget", "samples", "device"]
+    if any(row.role for row in table.rows):  # of a suite with hand-ins
+        heading += ["role", "place"]
+    heading += [key for key in keys if any(line[key] is not None for line in lines)]
+    return pd.DataFrame(lines, columns=heading, dtype=object).to_csv(index=False)
 
 
 def as_json(table: Table) -> str:
     """Every number in full with its definition and its notes; `best` marks the best of a column and its ties."""
-    record = {
-        "columns": {
-            column.key: {
-                "label": column.label,
-                "definition": column.definition,
-                "better": column.direction,
-                "notes": list(table.notes[column.key]),
-            }
-            for column in table.columns
-        },
-        "rows": [
-            {
-                "model": row.label,
-                "family": row.family,
-                "sampler": row.sampler_label,
-                "checkpoint": row.checkpoint,
-                "budget": row.budget,
-                "samples": row.samples,
-                "device": row.device or None,
-                "remarks": list(row.remarks),
-                "values": numbers(row.cells),
-                **({"role": row.role, "place": row.place} if row.role else {}),
-            }
-            for row in table.rows
-        ],
-        "real_images": numbers(table.floor) if table.floor else None,
-        "remarks": list(table.remarks),
+    columns = {
+        column.key: {
+            "label": column.label,
+            "definition": column.definition,
+            "better": column.direction,
+            "notes": list(table.notes[column.key]),
+        }
+        for column in table.columns
     }
+    rows = [
+        described(row)
+        | {"device": row.device or None, "remarks": list(row.remarks), "values": numbers(row.cells)}
+        | ({"role": row.role, "place": row.place} if row.role else {})
+        for row in table.rows
+    ]
+    real = numbers(table.floor) if table.floor else None
+    record = {"columns": columns, "rows": rows, "real_images": real, "remarks": list(table.remarks)}
     return json.dumps(record, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -129,16 +111,16 @@ def latex(table: Table) -> str:
 
 def latex_tabular(table: Table, columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
     """The lines of a tabular: models, samplers and some columns of some rows; real images below the last row."""
-    headings = [stacked(heading(column)) for column in columns]
+
+    def line(name: str, sampler: str, cells: Sequence[str]) -> str:
+        return " & ".join([name, sampler, *cells]) + r" \\"
+
     lines = [r"\begin{tabular}{ll" + "r" * len(columns) + "}", r"\toprule"]
-    lines += [" & ".join(["Model", "Sampler", *headings]) + r" \\", r"\midrule"]
-    for row in rows:
-        cells = [latex_cell(row.cells[column.key], table) for column in columns]
-        lines.append(" & ".join([escape_latex(named(row)), escape_latex(row.sampler_label), *cells]) + r" \\")
+    lines += [line("Model", "Sampler", [stacked(heading(column)) for column in columns]), r"\midrule"]
+    lines += [line(*LATEX.names(row), LATEX.cells(row.cells, columns, table)) for row in rows]
     last = not rows or rows[-1] is table.rows[-1]
     if last and table.floor and any(table.floor[column.key].value is not None for column in columns):
-        cells = [latex_cell(table.floor[column.key], table) for column in columns]
-        lines += [r"\midrule", " & ".join(["Real images", "", *cells]) + r" \\"]
+        lines += [r"\midrule", line("Real images", "", LATEX.cells(table.floor, columns, table))]
     return [*lines, r"\bottomrule", r"\end{tabular}"]
 
 
@@ -148,40 +130,17 @@ def stacked(text: str, width: int = 11) -> str:
     return words[0] if len(words) == 1 else r"\shortstack[r]{" + r" \\ ".join(words) + "}"
 
 
-def latex_cell(cell: Cell, table: Table) -> str:
-    """A number with the marks of its notes, bold if it is the best of its column."""
-    text = escape_latex(cell.text)
-    text = rf"\textbf{{{text}}}" if cell.best else text
-    return text + (f"$^{{{','.join(table.marks(cell.notes))}}}$" if cell.notes else "")
-
-
 def markdown(table: Table) -> str:
     """A table for a README; the best numbers are bold, notes stand below."""
     columns = printed_columns(table)
-    lines = [
-        markdown_row(["Model", "Sampler", *(escape_markdown(heading(column)) for column in columns)]),
-        markdown_row(["---", "---", *["---:"] * len(columns)]),
-    ]
-    for row in table.rows:
-        cells = [markdown_cell(row.cells[column.key], table) for column in columns]
-        lines.append(markdown_row([escape_markdown(named(row)), escape_markdown(row.sampler_label), *cells]))
-    if table.floor:
-        lines.append(markdown_row(["Real images", "", *(markdown_cell(table.floor[c.key], table) for c in columns)]))
+    rows = [["Model", "Sampler", *(escape_markdown(heading(column)) for column in columns)]]
+    rows += [["---", "---", *["---:"] * len(columns)]]
+    rows += [[*MARKDOWN.names(row), *MARKDOWN.cells(row.cells, columns, table)] for row in table.rows]
+    rows += [["Real images", "", *MARKDOWN.cells(table.floor, columns, table)]] if table.floor else []
+    lines = [f"| {' | '.join(row)} |" for row in rows]
     lines += ["", *(f"{escape_markdown(remark)}  " for remark in remarks(table))]
     lines += [f"<sup>{mark}</sup> {escape_markdown(note)}  " for mark, note in marked_notes(table, columns)]
     return "\n".join([*lines, ""])
-
-
-def markdown_row(cells: Sequence[str]) -> str:
-    """One line of a table."""
-    return f"| {' | '.join(cells)} |"
-
-
-def markdown_cell(cell: Cell, table: Table) -> str:
-    """A number with the marks of its notes, bold if it is the best of its column."""
-    text = escape_markdown(cell.text)
-    text = f"**{text}**" if cell.best else text
-    return text + (f"<sup>{','.join(table.marks(cell.notes))}</sup>" if cell.notes else "")
 
 
 def printed_columns(table: Table) -> list[Column]:
@@ -224,6 +183,30 @@ def escape_markdown(text: str) -> str:
     """Text as Markdown shows it, on one line: no markup and no HTML."""
     escaped = re.sub(r"([\\`*_{}\[\]#|~])", r"\\\1", one_line(text))
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+@dataclass(frozen=True)
+class Markup:
+    """A language of printed tables: how it writes text, the best number, and the marks of notes."""
+
+    escape: Callable[[str], str]
+    bold: str
+    raised: str
+
+    def names(self, row: Row) -> tuple[str, str]:
+        """The model and the sampler of a row."""
+        return self.escape(named(row)), self.escape(row.sampler_label)
+
+    def cells(self, cells: Mapping[str, Cell], columns: Sequence[Column], table: Table) -> list[str]:
+        """The numbers of a row with the marks of their notes, bold if they are the best of their columns."""
+        found = []
+        for cell in (cells[column.key] for column in columns):
+            text = self.bold % self.escape(cell.text) if cell.best else self.escape(cell.text)
+            found.append(text + (self.raised % ",".join(table.marks(cell.notes)) if cell.notes else ""))
+        return found
+
+
+LATEX, MARKDOWN = Markup(escape_latex, r"\textbf{%s}", "$^{%s}$"), Markup(escape_markdown, "**%s**", "<sup>%s</sup>")
 
 
 def data_uri(text: str) -> str:

@@ -156,12 +156,5 @@ def ending(logs: Iterable[str | os.PathLike[str]]) -> list[str]:
 
 def reason(logs: Iterable[str | os.PathLike[str]]) -> str | None:
     """The error with which a job's log ends; None where it ends without, as that of a job that was killed."""
-    for log in logs:
-        try:
-            lines = Path(log).read_text(encoding="utf-8", errors="replace").splitlines()
-        except OSError:
-            continue
-        last = next((line for line in reversed(lines) if line.strip()), "")
-        if re.match(r"(error|[\w.]+(Error|Exception)): ", last):
-            return last
-    return None
+    last = "".join(ending(logs)[-1:])
+    return last if re.match(r"(error|[\w.]+(Error|Exception)): ", last) else None
