@@ -40,13 +40,9 @@ class Compared:
     @cached_property
     def table(self) -> Table:
         """The comparison."""
+        found, headline = self.results, self.preflight.headline
         columns = comparison_columns(
-            self.results.metrics,
-            self.preflight.headline,
-            self.num_samples,
-            self.dataset,
-            self.likelihood,
-            self.results.own,
+            found.metrics, headline, self.num_samples, self.dataset, self.likelihood, found.own
         )
         measured = [column for column in columns[1:] if column not in COSTS or seen(self.compared, column.key)]
         links = {model: f"#{anchor}" for model, anchor in self.anchors.items()}
@@ -55,7 +51,7 @@ class Compared:
             told = [[OLDER] * (model in self.older) for model in rows["model"]]
             rows = rows.assign(remarks=rows["remarks"] + pd.Series(told, rows.index, dtype=object))
         shown = [columns[0], *measured]
-        return compare(rows, shown, self.results.floor, self.num_samples, links, self.preflight.expect)
+        return compare(rows, shown, found.floor, self.num_samples, links, self.preflight.expect)
 
     @property
     def likelihood(self) -> bool:
@@ -88,10 +84,7 @@ class Compared:
     @cached_property
     def draws_of(self) -> dict[str, list[dict[str, Any]]]:
         """The compared rows of each model as plain values."""
-        found: dict[str, list[dict[str, Any]]] = {model: [] for model in self.order}
-        for draw in self.draws:
-            found[draw["model"]].append(draw)
-        return found
+        return {model: [draw for draw in self.draws if draw["model"] == model] for model in self.order}
 
     @cached_property
     def definitions(self) -> list[Column]:

@@ -14,7 +14,7 @@ from genbench.reporting.numerals import count
 from genbench.reporting.pictures import Picture
 from genbench.reporting.plots import quality_against_cost
 from genbench.reporting.sections import Strip
-from genbench.reporting.table import Row, Table, compare, share_notes
+from genbench.reporting.table import Table, compare, share_notes
 
 WIDE, NARROW = (12.5, 5.6), (4.9, 5.4)  # inches; the style sheet shows the one that fits
 SAMPLES = Column("num_fake", "Samples", "how many images of the row were judged", text=count)
@@ -85,7 +85,6 @@ def joint_table(overviews: Sequence[Overview]) -> Table:
             samples = Cell() if row.samples is None else Cell(count(row.samples), f"{row.samples:,}", row.samples)
             rows.append(replace(row, suite=overview.title, cells={SAMPLES.key: samples, **cells}))
     shown = [column for column in ordered if any(row.cells[column.key].value is not None for row in rows)]
-    rows = [without_notes(row) for row in rows]
     remarks = []
     for remark in dict.fromkeys(remark for overview in overviews for remark in overview.table.remarks):
         where = [overview.title for overview in overviews if remark in overview.table.remarks]
@@ -96,11 +95,6 @@ def joint_table(overviews: Sequence[Overview]) -> Table:
 def with_notes(cell: Cell, notes: Sequence[str]) -> Cell:
     """A cell that has the notes of its column in its own suite too: columns of several suites share fewer."""
     return replace(cell, notes=[*notes, *cell.notes] if cell.value is not None else [])
-
-
-def without_notes(row: Row) -> Row:
-    """A row with cells of its own, whose notes can be taken away."""
-    return replace(row, cells={key: replace(cell) for key, cell in row.cells.items()})
 
 
 def highlights(table: Table) -> list[Highlight]:

@@ -57,7 +57,7 @@ def environment(template_dir: Path) -> jinja2.Environment:
 
 def sentence(text: str) -> str:
     """With a capital at its beginning and a full stop at its end."""
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?", "…")) else ".") if text else ""
+    return stopped(text[:1].upper() + text[1:]) if text else ""
 
 
 def stopped(text: str) -> str:

@@ -39,10 +39,7 @@ PATHS = ("path", "samples", "labels", "evaluator", "statistics")  # keys whose v
 
 def write_record(results: Path, out: Path, name: str | None = None) -> Reference:
     """Write the record of results/{suite} to `out`. Raises InputError where there are no results."""
-    preflight = results / "preflight.json"
-    if not preflight.exists():
-        raise InputError(f"{results}: found no preflight.json, expected the results of a suite, such as results/demo")
-    found = read_results(preflight, results)
+    found = results_at(results)
     if not final_draws(found.rows):
         raise InputError(f"{results}: found no row with numbers, expected the results of a run")
     record = record_of(found, name)
@@ -52,14 +49,16 @@ def write_record(results: Path, out: Path, name: str | None = None) -> Reference
 
 def load_record(path: Path) -> Reference:
     """The record at `path`: a file, or the results of a suite, results/{suite}."""
-    if path.is_file():
-        return read_reference(path)
-    preflight = path / "preflight.json"
+    return read_reference(path) if path.is_file() else record_of(results_at(path, ", or a record"))
+
+
+def results_at(folder: Path, other: str = "") -> Results:
+    """The results of results/{suite}; other: what else an error says was expected."""
+    preflight = folder / "preflight.json"
     if not preflight.exists():
-        raise InputError(
-            f"{path}: found no preflight.json, expected results of a suite, such as results/demo, or a record"
-        )
-    return record_of(read_results(preflight, path))
+        expected = f"the results of a suite, such as results/demo{other}"
+        raise InputError(f"{folder}: found no preflight.json, expected {expected}")
+    return read_results(preflight, folder)
 
 
 def reference_of(suite: str, path: Path | None = None) -> Reference:

@@ -15,13 +15,12 @@ from genbench.reporting.compute import Compute, quality_against_compute
 from genbench.reporting.drawing import Plot
 from genbench.reporting.exports import EXPORTS, data_uri
 from genbench.reporting.few_steps import FewSteps, best_by_evaluations
-from genbench.reporting.figures import Figure, figures
 from genbench.reporting.files import RowFiles, files_of, linked
 from genbench.reporting.kept import Kept
 from genbench.reporting.noise_schedules import bound_terms, noise_schedules
 from genbench.reporting.overview import NARROW, WIDE, Highlight, highlights
 from genbench.reporting.plots import quality_against_cost
-from genbench.reporting.published import Beside, published_beside
+from genbench.reporting.published import Beside, Figure, figures, published_beside
 from genbench.reporting.reproduced import Reproduction
 from genbench.reporting.results import Results
 from genbench.reporting.sampler_studies import Setting, Study, arrange, quality_against_steps, quality_plots, settings
@@ -30,7 +29,7 @@ from genbench.reporting.schemes import Schemes, scheme_table
 from genbench.reporting.sections import Section, Strip, model_section
 from genbench.reporting.since import NAME, Since, since_last_run
 from genbench.reporting.snapshots import MOST_LINES, held_out, quality_over_training
-from genbench.reporting.table import Row, Table
+from genbench.reporting.table import Table
 
 LONGEST_INSIDE = 60_000  # letters of a table that the page holds as a file, too
 FORMAT = "genbench-report-1"  # of the summaries that the index reads
@@ -161,10 +160,8 @@ class Report(Compared):
     @cached_property
     def settings(self) -> dict[str, list[Setting]]:
         """The samplers that take steps, of each model, the best model first."""
-        rows: dict[str, list[Row]] = {model: [] for model in self.order}
-        for row in self.table.rows:
-            rows[row.model].append(row)
-        return {model: settings(self.preflight.models[model], rows[model]) for model in self.order}
+        models, rows = self.preflight.models, self.table.rows
+        return {model: settings(models[model], [row for row in rows if row.model == model]) for model in self.order}
 
     @cached_property
     def speed(self) -> Comparison | None:
@@ -216,13 +213,8 @@ class Report(Compared):
     def plots(self) -> dict[str, Plot]:
         """Every plot of the page, in its wide form, by the name of its file."""
         compute = self.compute.plots if self.compute else []
-        comparisons = [
-            *self.costs,
-            *compute,
-            *filter(None, [self.progress, self.speed]),
-            *self.held_out,
-            *self.diffusion,
-        ]
+        one_each = filter(None, [self.progress, self.speed])
+        comparisons = [*self.costs, *compute, *one_each, *self.held_out, *self.diffusion]
         plots = {"quality-against-time": self.quality_plots[0]} if self.quality_plots[0] else {}
         plots |= {file_name(comparison.title): comparison.wide for comparison in comparisons}
         for study in self.studies:

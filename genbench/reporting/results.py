@@ -1,13 +1,18 @@
 """Read what the rules wrote for one suite into one tidy table: a row for each model, seed, checkpoint and sampler."""
 
+import json
+import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import pandas as pd
 
+from genbench.errors import InputError
+from genbench.files.artifacts import check_sha256
 from genbench.metrics import MetricInfo
 from genbench.records.likelihood import Likelihood
 from genbench.records.metrics import Metrics
@@ -19,7 +24,6 @@ from genbench.records.speed import Speed
 from genbench.records.timing import Timing
 from genbench.records.training import Training
 from genbench.reporting.columns import info_of
-from genbench.reporting.histories import checked_history, terms_of
 from genbench.reporting.missing import UNREADABLE, ending, left_out, undrawn, unreadable, untrained, without_numbers
 from genbench.reporting.pictures import open_picture
 from genbench.reporting.row import (
@@ -159,7 +163,7 @@ class Reader:
             except UNREADABLE as error:
                 why = unreadable("training", error, self.root)
         history = self.attempt(
-            run / "history.jsonl", lambda path: checked_history(path, training.history_sha256, seed), complaints
+            run / "history.jsonl", lambda path: read_history(path, training.history_sha256, seed), complaints
         )
         if history is not None:
             self.histories[model].append(history)
@@ -171,7 +175,8 @@ class Reader:
             self.origins.append(origin("likelihood", likelihood, model))
             self.bound_terms[model].append(terms_of(likelihood, seed))
             bound = bounded(likelihood)
-        for draw in draws(model, seed, entry):
+        for checkpoint, sampler in product(entry.checkpoints, entry.samplers):
+            draw = Draw(model, seed, checkpoint, sampler)
             known = {"suite": self.preflight.suite, **draw._asdict()} | describe(model, entry, draw.sampler)
             known["remarks"] += complaints
             missing = why or undrawn(run / draw.checkpoint / draw.sampler)
@@ -237,8 +242,31 @@ class Reader:
         self.found.real_grid = self.picture(real / "grid.png", remarks)
 
 
-def draws(model: str, seed: int, entry: ModelPlan) -> Iterator[Draw]:
-    """Every draw from one training run of a preflight entry."""
-    for checkpoint in entry.checkpoints:
-        for sampler in entry.samplers:
-            yield Draw(model, seed, checkpoint, sampler)
+def read_history(path: Path, sha256: str | None, seed: int) -> pd.DataFrame:
+    """Read history.jsonl into a table of seed, step, images_seen, kind, name, value; see Results.histories.
+
+    A step logged twice counts once, the last. Raises InputError where the file has another hash than the record of the
+    training says.
+    """
+    if sha256 is not None:
+        check_sha256(path, sha256)
+    points: dict[tuple[int, str, str], tuple[float, float]] = {}
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        try:
+            entry = json.loads(line)
+            for kind in ("losses", "metrics", "validation"):
+                for name, value in entry.get(kind, {}).items():
+                    seen = float(entry.get("images_seen", math.nan))
+                    points[int(entry["step"]), kind, name] = seen, float(value)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise InputError(f"{path}, line {number}: expected a JSON object with step and losses") from None
+    return pd.DataFrame(
+        [(seed, step, seen, kind, name, value) for (step, kind, name), (seen, value) in sorted(points.items())],
+        columns=["seed", "step", "images_seen", "kind", "name", "value"],
+    )
+
+
+def terms_of(likelihood: Likelihood, seed: int) -> pd.DataFrame:
+    """The terms of a likelihood, if it has some, as seed, t, value."""
+    terms = {"seed": seed, "t": likelihood.terms.t, "value": likelihood.terms.bits_per_dim}
+    return pd.DataFrame(terms).astype({"t": float, "value": float}).sort_values("t")

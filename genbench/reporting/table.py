@@ -1,5 +1,6 @@
 """The comparison: means over seeds, the best of each column with its ties, and a note wherever a number needs one."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -177,7 +178,9 @@ def compare(
 
     `num_samples` is what the suite asks for: a row made of another number of samples says so. `expect` are its bounds.
     """
-    groups, models = groups_of(rows), sets_of_draws(rows)
+    groups, models = groups_of(rows), defaultdict[str, list[Group]](list)
+    for group in groups:
+        models[group["model"][0]].append(group)
     compared = [summarise(group, models[group["model"][0]], columns, num_samples, links or {}) for group in groups]
     mark_identical(compared, [images_of(group) for group in groups])
     lead, devices = columns[0], sorted(set(seen(rows, "device")))
@@ -266,27 +269,16 @@ def groups_of(rows: pd.DataFrame) -> list[Group]:
     return [{key: [column[place] for place in chosen] for key, column in values.items()} for chosen in places.values()]
 
 
-def sets_of_draws(rows: pd.DataFrame) -> dict[str, dict[str, set[str]]]:
-    """The samplers and the checkpoints of each model."""
-    found: dict[str, dict[str, set[str]]] = {}
-    if not rows.empty:
-        for model, sampler, checkpoint in zip(rows["model"], rows["sampler"], rows["checkpoint"], strict=True):
-            names = found.setdefault(model, {"sampler": set(), "checkpoint": set()})
-            names["sampler"].add(sampler)
-            names["checkpoint"].add(checkpoint)
-    return found
-
-
 def summarise(
     group: Group,
-    draws: Mapping[str, set[str]],
+    siblings: Sequence[Group],
     columns: Sequence[Column],
     num_samples: int | None,
     links: Mapping[str, str],
 ) -> Row:
     """One row from the tidy rows of its seeds. Its warnings stand at the first number, by which rows are judged.
 
-    draws: the samplers and the checkpoints of its model.
+    siblings: all rows of its model.
     """
     first = {key: values[0] for key, values in group.items()}
     warnings = [warning for found in seen(group, "warnings") for warning in found]
@@ -297,7 +289,7 @@ def summarise(
     cells = {column.key: print_cell(group, column) for column in columns}
     lead = cells[columns[0].key]
     lead.notes = list(dict.fromkeys([*lead.notes, *warnings]))
-    several = {key: len(names) > 1 for key, names in draws.items()}
+    several = {key: len({other[key][0] for other in siblings}) > 1 for key in ("sampler", "checkpoint")}
     parts = {"label": True, "sampler_label": several["sampler"], "checkpoint": several["checkpoint"]}
     return Row(
         name=", ".join(first[key] for key, shown in parts.items() if shown),
