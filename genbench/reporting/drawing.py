@@ -37,7 +37,10 @@ from genbench.reporting.numerals import Number, count
 INK, SOFT, LINE = "#1a1d21", "#5b636d", "#dde1e6"
 HUES = ["#1f6fb4", "#c2570c", "#2a8a58", "#a63d8f", "#8a6d1a", "#b3303b", "#1a8a94", "#6a5acd"]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "p"]
-DASHES = ["-", *((0, dashes) for dashes in [(4, 1.5), (1.2, 1.2), (6, 1.5, 1.2, 1.5), (2, 1), (8, 2), (1, 2), (3, 3)])]
+DASHES: list[Any] = [
+    "-",
+    *((0, dashes) for dashes in [(4, 1.5), (1.2, 1.2), (6, 1.5, 1.2, 1.5), (2, 1), (8, 2), (1, 2), (3, 3)]),
+]
 BARS: dict[str, Any] = {"fmt": "none", "elinewidth": 1.2, "capsize": 3}  # of one standard deviation
 VARIABLES = {INK: "var(--ink)", SOFT: "var(--soft)", LINE: "var(--line)"} | {
     hue: f"var(--hue-{number})" for number, hue in enumerate(HUES, start=1)

@@ -9,14 +9,12 @@ import pandas as pd
 
 from genbench.reporting.cells import Cell, rank
 from genbench.reporting.columns import COSTS, TIME, Column, comparison_columns, own_metrics
-from genbench.reporting.drawing import Plot
 from genbench.reporting.numerals import count
 from genbench.reporting.pictures import Picture
-from genbench.reporting.plots import quality_against_cost
+from genbench.reporting.plots import quality_against
 from genbench.reporting.sections import Strip
 from genbench.reporting.table import Table, compare, share_notes
 
-WIDE, NARROW = (12.5, 5.6), (4.9, 5.4)  # inches; the style sheet shows the one that fits
 SAMPLES = Column("num_fake", "Samples", "how many images of the row were judged", text=count)
 
 
@@ -45,7 +43,7 @@ class Overview:
         self.table = compare(self.rows, columns, summary["floor"], counted, links)
         self.elsewhere: list[str] = summary.get("elsewhere", [])
         self.highlights = highlights(self.table)
-        self.quality_plots: list[Plot | None] = [quality_against_cost(self.table, size) for size in (WIDE, NARROW)]
+        self.quality = quality_against(self.table, TIME)
         self.strips = [
             Strip(strip["name"], Picture(strip["uri"], strip["width"], strip["height"])) for strip in summary["strips"]
         ]

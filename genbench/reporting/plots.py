@@ -1,6 +1,7 @@
 """Quality against what it costs: the plots that sum a suite up."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from genbench.reporting.cells import Cell, rank
 from genbench.reporting.columns import NFE, TIME, TRAINING_TIME, Column
+from genbench.reporting.comparisons import Comparison, Size, comparison
 from genbench.reporting.curves import scale_log_x
 from genbench.reporting.drawing import (
     BARS,
@@ -39,10 +41,36 @@ SIDES = [(8, 0, "left"), (-8, 0, "right"), (0, 12, "center"), (0, -12, "center")
 SIDES += [(7, 9, "left"), (7, -9, "left"), (-7, 9, "right"), (-7, -9, "right")]
 MANY_POINTS = 150  # have smaller marks
 Array = NDArray[np.float64]
+WIDE, BESIDE, NARROW = (12.5, 5.6), (6.1, 4.6), (4.9, 5.4)  # inches: of a page, of two plots beside each other
 AXES = {TIME: "time to sample 50,000 images", NFE: "network evaluations (NFE)", TRAINING_TIME: "time to train"}
+TOLD = {  # of each cost, the title and the caption
+    TIME: (
+        "Quality against time",
+        "Quality against the time to sample 50,000 images. Time has a logarithmic scale, and so has quality if it is a "
+        "distance. The line is the Pareto front: no row on the plot is both better and faster than a row on this line. "
+        "The rows on it are labelled; hover over any other point for its name.",
+    ),
+    NFE: (
+        "Quality against network evaluations",
+        "Quality against the number of network evaluations (NFE) that a sample takes, on a logarithmic scale; they can "
+        "differ in size. The line is the Pareto front, whose rows have their names.",
+    ),
+    TRAINING_TIME: (
+        "Quality against the cost of training",
+        "Quality of each model's best row against the time that its training took, on a logarithmic scale. The line is "
+        "the Pareto front, whose models have their names.",
+    ),
+}
 
 
-def quality_against_cost(table: Table, size: tuple[Number, Number], cost: Column = TIME) -> Plot | None:
+def quality_against(table: Table, cost: Column) -> Comparison | None:
+    """`quality_against_cost` for a wide and for a narrow window, with its caption."""
+    title, caption = TOLD[cost]
+    sizes = WIDE if cost == TIME else BESIDE, NARROW
+    return comparison(title, f"{caption} {table.bars}".rstrip(), partial(quality_against_cost, table, cost=cost), sizes)
+
+
+def quality_against_cost(table: Table, size: Size, cost: Column = TIME) -> Plot | None:
     """The first column of `table` against a cost of AXES, with the Pareto front. `size` in inches.
 
     A point for each row of new images, or against the cost of training for the best row of each model; families differ

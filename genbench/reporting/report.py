@@ -2,15 +2,15 @@
 
 import re
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from genbench.records.reference import Reference
-from genbench.reporting.columns import NFE, TRAINING_TIME
+from genbench.reporting.columns import NFE, TIME, TRAINING_TIME
 from genbench.reporting.compared import Compared
-from genbench.reporting.comparisons import Comparison, comparison
+from genbench.reporting.comparisons import Comparison
 from genbench.reporting.compute import Compute, quality_against_compute
 from genbench.reporting.drawing import Plot
 from genbench.reporting.exports import EXPORTS, data_uri
@@ -18,8 +18,8 @@ from genbench.reporting.few_steps import FewSteps, best_by_evaluations
 from genbench.reporting.files import RowFiles, files_of, linked
 from genbench.reporting.kept import Kept
 from genbench.reporting.noise_schedules import bound_terms, noise_schedules
-from genbench.reporting.overview import NARROW, WIDE, Highlight, highlights
-from genbench.reporting.plots import quality_against_cost
+from genbench.reporting.overview import Highlight, highlights
+from genbench.reporting.plots import quality_against
 from genbench.reporting.published import Beside, Figure, figures, published_beside
 from genbench.reporting.reproduced import Reproduction
 from genbench.reporting.results import Results
@@ -33,21 +33,6 @@ from genbench.reporting.table import Table
 
 LONGEST_INSIDE = 60_000  # letters of a table that the page holds as a file, too
 FORMAT = "genbench-report-1"  # of the summaries that the index reads
-BESIDE = (6.1, 4.6)  # inches, of two plots beside each other
-COST_PLOTS = [
-    (
-        NFE,
-        "Quality against network evaluations",
-        "Quality against the number of network evaluations (NFE) that a sample takes, on a logarithmic scale; they can "
-        "differ in size. The line is the Pareto front, whose rows have their names.",
-    ),
-    (
-        TRAINING_TIME,
-        "Quality against the cost of training",
-        "Quality of each model's best row against the time that its training took, on a logarithmic scale. The line is "
-        "the Pareto front, whose models have their names.",
-    ),
-]
 
 
 class Report(Compared):
@@ -107,19 +92,14 @@ class Report(Compared):
         return highlights(self.table)
 
     @cached_property
-    def quality_plots(self) -> list[Plot | None]:
-        """Quality against the time to sample, for a wide and for a narrow window."""
-        return [quality_against_cost(self.table, size) for size in (WIDE, NARROW)]
+    def quality(self) -> Comparison | None:
+        """Quality against the time to sample."""
+        return quality_against(self.table, TIME)
 
     @cached_property
     def costs(self) -> list[Comparison]:
         """Quality against NFE, and against the time of training."""
-        bars = f" {self.table.bars}".rstrip()
-        plots = (
-            comparison(title, told + bars, partial(quality_against_cost, self.table, cost=cost), (BESIDE, NARROW))
-            for cost, title, told in COST_PLOTS
-        )
-        return [plot for plot in plots if plot]
+        return [plot for cost in (NFE, TRAINING_TIME) if (plot := quality_against(self.table, cost))]
 
     @cached_property
     def few_steps(self) -> FewSteps | None:
@@ -213,10 +193,8 @@ class Report(Compared):
     def plots(self) -> dict[str, Plot]:
         """Every plot of the page, in its wide form, by the name of its file."""
         compute = self.compute.plots if self.compute else []
-        one_each = filter(None, [self.progress, self.speed])
-        comparisons = [*self.costs, *compute, *one_each, *self.held_out, *self.diffusion]
-        plots = {"quality-against-time": self.quality_plots[0]} if self.quality_plots[0] else {}
-        plots |= {file_name(comparison.title): comparison.wide for comparison in comparisons}
+        found = [self.quality, *self.costs, *compute, self.progress, self.speed, *self.held_out, *self.diffusion]
+        plots = {file_name(comparison.title): comparison.wide for comparison in found if comparison}
         for study in self.studies:
             name = file_name(study.anchor.removeprefix("model-"))
             plots |= {f"sampling-{name}-{file_name(plot.title)}": plot.wide for plot in study.plots}

@@ -16,7 +16,7 @@ from genbench.reporting.columns import TIME
 DRAWN_BY = {
     "learning_curve": ["sections"],
     "compare_curves": ["compute", "noise_schedules", "sampler_studies", "snapshots"],
-    "quality_against_cost": ["overview", "report"],
+    "quality_against_cost": ["plots"],
     "draw_schedules": ["noise_schedules"],
 }
 
