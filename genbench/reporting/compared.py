@@ -33,7 +33,6 @@ class Compared:
         self.results, self.root, self.preflight = results, root, results.preflight
         self.num_samples: int | None = self.preflight.num_samples
         self.dataset: Mapping[str, Any] = self.preflight.dataset.content() if self.preflight.dataset else {}
-        self.image_shape = self.dataset.get("image_shape")
         self.anchors = anchors(self.preflight.models)
         self.compared = final_rows(results.rows)
 
@@ -134,11 +133,6 @@ class Compared:
     def code_versions(self) -> int:
         """By how many versions of the code the results were made."""
         return code_versions(self.results.provenance)
-
-    @property
-    def snapshots(self) -> bool:
-        """Whether there are results of other checkpoints than those that are compared."""
-        return len(self.results.rows) > len(self.compared)
 
     @cached_property
     def draws(self) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from genbench.records.plan import ModelPlan
 from genbench.reporting.cells import rank, tied
-from genbench.reporting.columns import TIME, TRAINING_TIME, Column
+from genbench.reporting.columns import TRAINING_TIME, Column
 from genbench.reporting.comparisons import NARROW, WIDE, Comparison, comparison, points_of, read_as
 from genbench.reporting.curves import compare_curves
 from genbench.reporting.numerals import Number, count
@@ -50,8 +50,6 @@ class Compute:
     plots: Sequence[Comparison]
     lines: Sequence[Line]
     budgets: Sequence[Number]
-    lead: Column
-    time: Column = TIME
 
 
 def quality_against_compute(models: Mapping[str, ModelPlan], table: Table) -> Compute | None:
@@ -71,7 +69,7 @@ def quality_against_compute(models: Mapping[str, ModelPlan], table: Table) -> Co
     }
     plots = [plot for cost, found in costs.items() if (plot := plotted(cost, found, lines, lead, table.bars))]
     told = [Line(line.name, line.points, finding(line, lines, lead)) for line in lines]
-    return Compute(plots, told, budgets, lead)
+    return Compute(plots, told, budgets)
 
 
 def series_of(models: Mapping[str, ModelPlan], table: Table) -> dict[str, list[Point]]:

@@ -31,7 +31,7 @@ MARKED_POINTS = 20  # more marks would hide the line
 FEW_PLACES = 12  # on a logarithmic axis, so few places get ticks of their own
 
 
-def learning_curve(history: pd.DataFrame, title: str, size: tuple[Number, Number] = (4.4, 2.4)) -> Plot | None:
+def learning_curve(history: pd.DataFrame, title: str) -> Plot | None:
     """Values over the training steps, a line for each name and seed of `history` (seed, step, name, value).
 
     Long curves are thinned to means over blocks of steps. None if no value is finite.
@@ -41,18 +41,17 @@ def learning_curve(history: pd.DataFrame, title: str, size: tuple[Number, Number
         return None
     runs = [(legible(name, 24), thin(run)) for (name, _), run in finite.groupby(["name", "seed"], sort=False)]
     names = list(dict.fromkeys(name for name, _ in runs))
-    first = {name: place for place, (name, _) in reversed(list(enumerate(runs)))}  # the run that the legend names
-    curves = [(name, name if first[name] == place else "_", curve) for place, (name, curve) in enumerate(runs)]
+    hues, dashes, named = around(HUES, names), around(DASHES, names), set[str]()
     with styled():
-        figure, axes = blank(size)
-        hues, dashes = around(HUES, names), around(DASHES, names)
-        for name, legend, curve in curves:
-            look = {"color": hues[name], "linestyle": dashes[name], "linewidth": 1.4, "label": legend}
-            axes.plot(curve["step"], curve["value"], **look)
+        figure, axes = blank((4.4, 2.4))
+        for name, curve in runs:
+            look = {"color": hues[name], "linestyle": dashes[name], "label": "_" if name in named else name}
+            axes.plot(curve["step"], curve["value"], linewidth=1.4, **look)
+            named.add(name)  # the legend names its first run
         axes.set(xlabel="step", ylabel="")
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: count(step)))
-        scale_values(axes, [value for _, _, curve in curves for value in curve["value"]])
+        scale_values(axes, [value for _, curve in runs for value in curve["value"]])
         axes.legend(title=None, fontsize=10, handlelength=1.8)
         return to_svg(figure, f"{title}: {', '.join(names)} over the training steps")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from genbench.records.plan import ModelPlan
 from genbench.reporting.cells import rank, tied
-from genbench.reporting.columns import NFE, TIME, Column
+from genbench.reporting.columns import NFE
 from genbench.reporting.numerals import Number
 from genbench.reporting.table import Row, Table
 
@@ -26,8 +26,6 @@ class FewSteps:
 
     budgets: Sequence[Number | None]
     best: Mapping[int | None, Mapping[Number | None, Best]]  # by limit, then by budget
-    lead: Column
-    time: Column = TIME
 
 
 def best_by_evaluations(models: Mapping[str, ModelPlan], table: Table) -> FewSteps | None:
@@ -47,7 +45,7 @@ def best_by_evaluations(models: Mapping[str, ModelPlan], table: Table) -> FewSte
     budgets = sorted(budget for budget, rows in grouped.items() if budget and len({row.model for row in rows}) > 1)
     grouped = {budget: grouped[budget] for budget in budgets or grouped}
     best = {limit: dict(best_within(grouped, limit, table)) for limit in LIMITS}
-    return FewSteps(list(grouped), {limit: found for limit, found in best.items() if found}, lead)
+    return FewSteps(list(grouped), {limit: found for limit, found in best.items() if found})
 
 
 def budget_of(entry: ModelPlan) -> Number | None:

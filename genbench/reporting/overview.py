@@ -74,25 +74,19 @@ def joint_table(overviews: Sequence[Overview]) -> Table:
     rows = []
     for overview in overviews:
         for row in overview.table.rows:
-            cells = {
-                column.key: with_notes(row.cells[column.key], overview.table.notes[column.key])
-                if column.key in row.cells
-                else Cell()
-                for column in ordered[1:]
-            }
             samples = Cell() if row.samples is None else Cell(count(row.samples), f"{row.samples:,}", row.samples)
-            rows.append(replace(row, suite=overview.title, cells={SAMPLES.key: samples, **cells}))
+            cells = {SAMPLES.key: samples} | {column.key: Cell() for column in ordered[1:]}
+            for key, cell in row.cells.items():
+                if key in cells:  # with the notes of its column, too: columns of several suites share fewer
+                    notes = [] if cell.value is None else [*overview.table.notes[key], *cell.notes]
+                    cells[key] = replace(cell, notes=notes)
+            rows.append(replace(row, suite=overview.title, cells=cells))
     shown = [column for column in ordered if any(row.cells[column.key].value is not None for row in rows)]
     remarks = []
     for remark in dict.fromkeys(remark for overview in overviews for remark in overview.table.remarks):
         where = [overview.title for overview in overviews if remark in overview.table.remarks]
         remarks.append(remark if len(where) == len(overviews) else f"{', '.join(where)}: {remark}")
     return Table(shown, share_notes(rows, shown), rows, None, remarks)
-
-
-def with_notes(cell: Cell, notes: Sequence[str]) -> Cell:
-    """A cell that has the notes of its column in its own suite too: columns of several suites share fewer."""
-    return replace(cell, notes=[*notes, *cell.notes] if cell.value is not None else [])
 
 
 def highlights(table: Table) -> list[Highlight]:

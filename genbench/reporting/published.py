@@ -13,7 +13,7 @@ import pandas as pd
 
 from genbench.records.plan import ModelPlan, PublishedFigure
 from genbench.reporting.cells import seen
-from genbench.reporting.columns import Column, metric_columns
+from genbench.reporting.columns import metric_columns
 from genbench.reporting.numerals import duration
 from genbench.reporting.results import Results
 from genbench.reporting.table import Row, Table
@@ -116,22 +116,12 @@ def published_beside(dataset: Mapping[str, Any], table: Table) -> list[Beside]:
     fids = [column for column in table.columns if column.metric == "fid"]
     fids.sort(key=lambda column: column.key != "fid_legacy")  # published ones are of TensorFlow's resizer, as it is
     fid = fids[0] if fids else None
-    families = dict.fromkeys(row.family for row in rows)
-    return [
-        Beside(
-            family,
-            fid.label if fid else "FID",
-            [row for row in rows if row.family == family],
-            best_of(family, table, fid),
-        )
-        for family in families
-    ]
-
-
-def best_of(family: str, table: Table, fid: Column | None) -> list[tuple[Row, str]]:
-    """The first rows of a table that are of a family, with their FID, if it was measured."""
-    rows = [row for row in table.rows if row.family == family][:MOST_ROWS]
-    return [(row, row.cells[fid.key].text if fid else "") for row in rows]
+    found = []
+    for family in dict.fromkeys(row.family for row in rows):
+        best = [row for row in table.rows if row.family == family][:MOST_ROWS]
+        here = [(row, row.cells[fid.key].text if fid else "") for row in best]
+        found.append(Beside(family, fid.label if fid else "FID", [row for row in rows if row.family == family], here))
+    return found
 
 
 # --- Of an entry's own recipe or checkpoint ---------------------------------------------------------------------------

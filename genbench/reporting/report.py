@@ -26,7 +26,7 @@ from genbench.reporting.results import Results
 from genbench.reporting.sampler_studies import Setting, Study, arrange, quality_against_steps, quality_plots, settings
 from genbench.reporting.samples import Samples
 from genbench.reporting.schemes import Schemes, scheme_table
-from genbench.reporting.sections import Section, Strip, model_section
+from genbench.reporting.sections import Section, model_section
 from genbench.reporting.since import NAME, Since, since_last_run
 from genbench.reporting.snapshots import MOST_LINES, held_out, quality_over_training
 from genbench.reporting.table import Table
@@ -39,8 +39,10 @@ class Report(Compared):
     """One suite, arranged for its page.
 
     root: results/{suite}. kept: pictures made before. pages: the folder of the page, for its links to files. reference:
-    what the results are compared with, if there is any.
+    what the results are compared with, if there is any. time: the column of the time to sample.
     """
+
+    time = TIME
 
     def __init__(
         self,
@@ -74,11 +76,6 @@ class Report(Compared):
     def samples(self) -> Samples:
         """The pictures of the page."""
         return Samples(self.results, self.table, self.kept, self.pages)
-
-    @property
-    def strips(self) -> list[Strip]:
-        """The first samples of the real images, then of each open row of the table."""
-        return self.samples.strips
 
     @property
     def elsewhere(self) -> list[str]:
@@ -217,7 +214,7 @@ class Report(Compared):
             "rows": self.draws,
             "floor": self.results.floor,
             **({"elsewhere": self.elsewhere} if self.elsewhere else {}),
-            "strips": [{"name": strip.name, **vars(strip.picture)} for strip in self.strips],
+            "strips": [{"name": strip.name, **vars(strip.picture)} for strip in self.samples.strips],
         }
 
 

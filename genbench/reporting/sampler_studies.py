@@ -43,7 +43,9 @@ class Setting:
     @property
     def name(self) -> str:
         """The kind with its eta: DDIM, η = 0.2."""
-        return self.kind if self.eta is None else f"{self.kind}, η = {eta_sign(self.eta)}"
+        if self.eta is None:
+            return self.kind
+        return f"{self.kind}, η = {SIGMA_HAT_SIGN if self.eta == SIGMA_HAT else format(self.eta, 'g')}"
 
 
 @dataclass(frozen=True)
@@ -62,11 +64,6 @@ class Study:
     anchor: str
     plots: Sequence[Comparison]
     matrix: Matrix | None
-
-
-def eta_sign(eta: float | str) -> str:
-    """0, 0.5, and the sign of the paper for sigma-hat."""
-    return SIGMA_HAT_SIGN if eta == SIGMA_HAT else f"{eta:g}"
 
 
 def settings(entry: ModelPlan, rows: Sequence[Row]) -> list[Setting]:

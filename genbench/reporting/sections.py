@@ -44,7 +44,7 @@ class Section:
     numbers: of the checkpoints shown; samples_differ: whether they are judged by different numbers of samples;
     left_out: how many checkpoints are not shown. draws: for each compared row what makes it again, by name. packages:
     the versions that made it, where they are not those of the whole suite. endings: of what has no numbers, the last
-    lines of the log, by its name; go_on: the command that does the rest.
+    lines of the log, by its name; go_on: the command that does the rest. pictures: as the macro of sheets takes them.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Section:
     left_out: int
     curves: Sequence[tuple[str, Plot]]
     strips: Sequence[Strip]
-    pictures: Sequence[Strip]
+    pictures: Sequence[tuple[Strip, str, str]]
     commands: Sequence[str]
     draws: Sequence[tuple[str, Sequence[tuple[str, str]]]]
     packages: Sequence[tuple[str, str]]
@@ -81,11 +81,6 @@ class Section:
         """The headline number of its best row, with its name."""
         lead, row = self.numbers.columns[0], next(iter(self.numbers.rows), None)
         return f"{lead.label} {row.cells[lead.key].text}" if row else ""
-
-    @property
-    def captioned_pictures(self) -> list[tuple[Strip, str, str]]:
-        """The pictures, each with its alternative text."""
-        return [(picture, f"{self.name}: {picture.name}", "") for picture in self.pictures]
 
 
 def model_section(report: Report, model: str, number: int) -> Section:
@@ -112,7 +107,7 @@ def model_section(report: Report, model: str, number: int) -> Section:
         left_out=len(entry.checkpoints) - len(shown),
         curves=training_curves(results.histories.get(model), label),
         strips=report.samples.of_model(model),
-        pictures=report.samples.pictures(model, number),
+        pictures=[(one, f"{label}: {one.name}", "") for one in report.samples.pictures(model, number)],
         commands=list(commands(report, model, seen(origins, "genbench_commit"))),
         draws=[
             (", ".join([str(draw["sampler_label"]), f"seed {draw['seed']}"]), list(origins_of(draw)))
