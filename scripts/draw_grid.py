@@ -1,4 +1,4 @@
-"""Draw 100 images of a set, in an order drawn once and for all, as one picture."""
+"""Draw 100 images of a set, in a fixed random order, as one picture."""
 
 from genbench.commands.draw_grid import main
 from genbench.machine.command_line import run

@@ -1,4 +1,4 @@
-"""Draw samples, and below each the training image that is nearest to it: memorised samples can be seen."""
+"""Draw samples, and below each its nearest training image, which makes memorised samples visible."""
 
 from genbench.commands.draw_neighbours import main
 from genbench.machine.command_line import run

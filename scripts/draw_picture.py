@@ -1,4 +1,4 @@
-"""Draw what a model can show of itself beside samples, such as reconstructions: ten images in a row."""
+"""Draw one of a model's own pictures, such as reconstructions, with ten images per row."""
 
 from genbench.commands.draw_picture import main
 from genbench.machine.command_line import run

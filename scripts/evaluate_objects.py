@@ -1,4 +1,4 @@
-"""How many of the objects that a conditional model was asked for do its samples show, by a classifier of objects?"""
+"""Count with a classifier how many of the requested objects the samples of a conditional model show."""
 
 from genbench.commands.evaluate_objects import main
 from genbench.machine.command_line import run

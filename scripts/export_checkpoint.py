@@ -1,4 +1,4 @@
-"""Turn a model.safetensors into a checkpoint of another project, to be used there."""
+"""Convert a model.safetensors to a checkpoint of another project."""
 
 from genbench.commands.export_checkpoint import main
 from genbench.machine.command_line import run

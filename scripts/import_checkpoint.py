@@ -1,4 +1,4 @@
-"""Turn another project's checkpoint into a model.safetensors, to be sampled and evaluated like one trained here."""
+"""Convert another project's checkpoint to a model.safetensors, which is sampled and evaluated like one trained here."""
 
 from genbench.commands.import_checkpoint import main
 from genbench.machine.command_line import run

@@ -1,4 +1,4 @@
-"""Take samples that were drawn elsewhere into the pipeline: the same files as scripts/sample.py writes."""
+"""Import samples from elsewhere into the pipeline, as the same files that scripts/sample.py writes."""
 
 from genbench.commands.import_samples import main
 from genbench.machine.command_line import run

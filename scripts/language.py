@@ -1,4 +1,4 @@
-"""Language models: prepare a text, train, score, write texts: each step is what one rule of rules/language.smk does."""
+"""Language models: prepare a text, train, score and write texts; each step is one rule of rules/language.smk."""
 
 from genbench.commands.language import main
 from genbench.machine.command_line import run

@@ -1,4 +1,4 @@
-"""How fast a trained model samples, timed with each of some samplers. Run it with nothing else beside it."""
+"""Measure how fast a trained model samples, with each of several samplers. Run nothing else beside it."""
 
 from genbench.commands.measure_speed import main
 from genbench.machine.command_line import run

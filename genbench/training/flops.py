@@ -97,12 +97,12 @@ def training_cost(model: Model, config: TrainConfig) -> dict[str, int]:
     all (`typical_steps`): a critic moves more often than its generator, and a penalty may be lazy.
     """
     size = config.batch_size // config.accumulate
-    kept: dict[int, int] = {}
+    kept: dict[int, torch.UntypedStorage] = {}
     peak = 0
 
     def pack(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        kept[storage._cdata] = storage.nbytes()  # the storage's own address: views of one tensor count once
+        kept[storage._cdata] = storage  # by its address, so that views count once; held, so that none gets it again
         return tensor
 
     model.train()
@@ -121,7 +121,7 @@ def training_cost(model: Model, config: TrainConfig) -> dict[str, int]:
             for name, loss in model.losses(batch, step):
                 loss.backward(inputs=list(model.get_submodule(name).parameters()))
                 moved.add(name)
-                peak = max(peak, sum(kept.values()))
+                peak = max(peak, sum(storage.nbytes() for storage in kept.values()))
                 kept.clear()
             flops[step] = counter.total - before
             if not stated and moved >= learning:
