@@ -230,8 +230,8 @@ def compare(
         remarks.append("≈ is extrapolated: fewer than 50,000 images were timed.")
     if len(devices) > 1:
         remarks.append(f"Times come from different devices, so that none is marked as the best: {'; '.join(devices)}.")
-    for remark in share_remarks(compared):
-        remarks.append(f"Every row: {remark}.")
+    if common := share_remarks(compared):
+        remarks.append(f"Every row: {'; '.join(common)}.")
     shared = share_notes(compared, columns)
     real = None
     if floor:

@@ -177,11 +177,11 @@ def test_the_caption_counts_the_trainings_that_there_are():
 
 
 def test_what_holds_for_every_row_is_said_once():
-    rows = rows_of({"a": [10.0], "b": [20.0]}).assign(remarks=[["seed 1: not begun", "odd"], ["seed 1: not begun"]])
+    rows = rows_of({"a": [10.0], "b": [20.0]}).assign(remarks=[["lossy", "odd", "slow"], ["lossy", "slow"]])
     table = compare(rows, FD)
-    assert "Every row: seed 1: not begun." in table.remarks
+    assert "Every row: lossy; slow." in table.remarks
     assert [row.remarks for row in table.rows] == [["odd"], []]
-    assert compare(rows[:1], FD).rows[0].remarks == ["seed 1: not begun", "odd"]
+    assert compare(rows[:1], FD).rows[0].remarks == ["lossy", "odd", "slow"]
 
 
 def test_many_rows_that_have_not_begun_are_folded():
