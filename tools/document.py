@@ -280,6 +280,7 @@ PARTS: dict[str, Callable[[], Iterator[str]]] = {
     "reference results, modern": lambda: reference_table("mnist-equal-modern", None),
     "reference results, few steps": lambda: few_steps_table("mnist-equal-modern"),
     "reference results, fashion": lambda: reference_table("fashion-mnist-equal", None, times=False),
+    "reference results, CIFAR-10": lambda: reference_table("cifar10-jpeg-equal", None, times=False),
     **{f"record: {name}": partial(record_keys, record, True) for name, record in records.FILES.items()},
     **{f"part: {name}": partial(record_keys, record, False) for name, record in records.PARTS.items()},
 }
