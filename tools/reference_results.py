@@ -23,7 +23,7 @@ def reference_table(suite: str, most: int | None = MOST, times: bool = True) -> 
     """A table in Markdown of reference/{suite}.json: a row per family, the best at the largest budget first.
 
     most: so many families; all of them with None. Families without that budget come after those that have it.
-    times: with the time to sample, at each family's largest budget.
+    times: with the time to sample, by the sampler at each family's largest budget.
 
     Each number is that of the family's best sampler at that budget: the mean over trainings, and their standard
     deviation. Raises InputError for a record without budgets.
@@ -48,7 +48,7 @@ def reference_table(suite: str, most: int | None = MOST, times: bool = True) -> 
     for family in order:
         found = [number(record, best[family][budget]) if budget in best[family] else "–" for budget in budgets]
         draws = best[family][largest[family]]
-        yield f"| {name_of(record, family, draws)} | {' | '.join(found + [time(draws)] * times)} |"
+        yield f"| {name_of(record, family, draws)} | {' | '.join(found + [time(record, draws)] * times)} |"
     yield ""
     yield caption(record, [draws for family in order for draws in best[family].values()], times)
 
@@ -78,7 +78,11 @@ def few_steps_table(suite: str) -> Iterator[str]:
             quality = sign * mean(rows[best], record.headline)
             bold = "**" if quality < front[budget] else ""
             front[budget] = min(front[budget], quality)
-            cells += [f"{bold}{name_of(record, best, rows[best])}{bold}", number(record, rows[best]), time(rows[best])]
+            cells += [
+                f"{bold}{name_of(record, best, rows[best])}{bold}",
+                number(record, rows[best]),
+                time(record, rows[best]),
+            ]
             shown.append(rows[best])
         least = (fewer or 0) + 1
         span = f"{least} or more" if limit is None else f"{limit}" if limit == least else f"{least} to {limit}"
@@ -94,10 +98,23 @@ def number(record: Reference, draws: list[RecordedDraw]) -> str:
     return plus_minus(column.text(fmean(values)), stdev(values)) if len(values) > 1 else column.text(values[0])
 
 
-def time(draws: list[RecordedDraw]) -> str:
-    """How long 50,000 images take, on average over the trainings of a row."""
-    found = [draw.seconds_per_50k for draw in draws if draw.seconds_per_50k is not None]
-    return TIME.text(fmean(found)) if found else "–"
+def time(record: Reference, draws: list[RecordedDraw]) -> str:
+    """How long 50,000 images take by the sampler of a row: the least over its family's budgets, whose network is one.
+
+    Each is a mean over trainings. Other work beside a timing only adds to it.
+    """
+    series, sampler = record.models[draws[0].model].series, draws[0].sampler
+    rows = (
+        [draws]
+        if series is None
+        else [
+            others
+            for (model, name), others in rows_of(record, record.headline).items()
+            if name == sampler and record.models[model].series == series
+        ]
+    )
+    timed = [[draw.seconds_per_50k for draw in row if draw.seconds_per_50k is not None] for row in rows]
+    return TIME.text(min(fmean(row) for row in timed if row)) if any(timed) else "–"
 
 
 def best_rows(
@@ -148,7 +165,8 @@ def caption(record: Reference, rows: list[list[RecordedDraw]], times: bool = Tru
     devices = sorted({draw.device for draws in rows for draw in draws if draw.device})
     column = column_of(record, record.headline)
     several = f"mean of {' or '.join(map(str, runs))} trainings, ± their standard deviation"
+    made = "Times, the least of a network" if times else "Made on"
     return (
         f"{column.label}, {column.direction} is better; {record.num_samples:,} samples; "
-        f"{'one training each' if runs == [1] else several}. {'Times' if times else 'Made on'}: {'; '.join(devices)}."
+        f"{'one training each' if runs == [1] else several}. {made}: {'; '.join(devices)}."
     )
