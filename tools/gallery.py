@@ -111,7 +111,7 @@ def strips(results: Path, record: Reference, found: dict[str, dict[float, list[R
         values = "<br>".join(column.text(mean(draws, record.headline) * column.scale) for draws in rows)
         name = name_of(record, family, rows[-1])
         yield f"| {name} | ![Samples of {family}](images/gallery/{picture.name}) | {values} |"
-    yield f"\n{caption(record, [draws for of in found.values() for draws in of.values()])}\n"
+    yield f"\n{caption(record, [draws for of in found.values() for draws in of.values()], times=False)}\n"
 
 
 def grid_of(results: Path, draw: RecordedDraw) -> Path:
