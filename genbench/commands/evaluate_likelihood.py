@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", required=True, metavar="FILE", help="model.safetensors or a snapshot")
     parser.add_argument("--images", required=True, metavar="FILE.npz", help="held-out images, from prepare_data.py")
-    parser.add_argument("--limit", type=positive_argument, metavar="N", help="only the first N images (default: all)")
+    parser.add_argument("--limit", type=positive_argument, metavar="N", help="N of the images (default: all)")
     parser.add_argument(
         "--steps", type=steps_argument, metavar="S", help="of the model's T, evenly spaced (default: all)"
     )

@@ -7,7 +7,7 @@ entry's schema. `describe` says what an entry will give before anything is prepa
 
 from genbench.data.datasets import SOURCES, default_name, describe, open_dataset, prepare
 from genbench.data.description import Dataset, Description
-from genbench.data.image_set import ImageSet, load_image_set, make_image_set, save_image_set
+from genbench.data.image_set import ImageSet, choose, load_image_set, make_image_set, save_image_set
 from genbench.data.prepared import prepare_data
 from genbench.data.samples import load_images, load_labels, save_samples
 
@@ -16,6 +16,7 @@ __all__ = [
     "Dataset",
     "Description",
     "ImageSet",
+    "choose",
     "default_name",
     "describe",
     "load_image_set",

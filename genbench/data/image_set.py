@@ -42,10 +42,14 @@ class ImageSet:
         """Whether the labels are zeros and ones, several for an image, instead of indexes of classes."""
         return self.labels.ndim == 2
 
-    def sorted_by_class(self) -> bool:
-        """Whether all images of a class come before those of the next, as in a folder for each class."""
+    def representative_order(self) -> NDArray[np.int64]:
+        """The rows in an order whose first are of all classes: mixed, always alike, where classes follow each other.
+
+        That is the case in a folder for each class; any other order is kept.
+        """
         several = not self.multi_label and self.labels[0] != self.labels[-1]
-        return bool(several and np.all(np.diff(self.labels) >= 0))
+        sorted_by_class = several and np.all(np.diff(self.labels) >= 0)
+        return choose(len(self.labels)) if sorted_by_class else np.arange(len(self.labels))
 
     def class_counts(self) -> dict[str, int]:
         """Number of images of each class."""
@@ -53,6 +57,11 @@ class ImageSet:
             self.labels.sum(axis=0) if self.multi_label else np.bincount(self.labels, minlength=len(self.class_names))
         )
         return dict(zip(self.class_names, counts.tolist(), strict=True))
+
+
+def choose(count: int) -> NDArray[np.int64]:
+    """An order of `count` images, always the same: sets are sorted by class, so that the first are no selection."""
+    return np.random.Generator(np.random.Philox(key=0)).permutation(count)
 
 
 def _check_arrays(images: NDArray[Any], labels: NDArray[Any], num_classes: int) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from genbench.data import choose
 from genbench.evaluation.materials import Materials
 from genbench.evaluation.results import Evaluation
 from genbench.evaluation.sides import Side
@@ -17,7 +18,7 @@ from genbench.metrics import nearest
 from genbench.reporting.page import environment
 from genbench.reporting.pictures import embed
 from genbench.reporting.sections import Strip
-from genbench.sampling.grids import choose, grid, save_png
+from genbench.sampling.grids import grid, save_png
 from genbench.sampling.sheets import above_their_neighbours
 
 SHOWN = 100  # images of each side

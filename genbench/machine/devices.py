@@ -21,6 +21,16 @@ if TYPE_CHECKING:
     import torch
 
 log = logging.getLogger(__name__)
+
+# The widest first, as the kernel calls them and as tables do. Libraries choose their kernels by them.
+VECTOR_INSTRUCTIONS = {
+    "amx_bf16": "AMX",
+    "avx512_bf16": "AVX-512 BF16",
+    "avx512f": "AVX-512",
+    "avx2": "AVX2",
+    "sve": "SVE",
+    "asimd": "NEON",
+}
 _held: list[IO[str]] = []  # a lock lasts as long as its open file, that is, as long as the process
 
 
@@ -237,6 +247,22 @@ def peak_memory(device: "torch.device") -> int:
     return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
+def processor_name(cpuinfo: str = "/proc/cpuinfo") -> str:
+    """The processor in words, and its widest vector instructions, by which sums are rounded; without importing torch.
+
+    Two kinds of one maker can have the same name: so a virtual machine may call all of them AMD EPYC.
+    """
+    try:
+        lines = Path(cpuinfo).read_text().splitlines()
+    except OSError:
+        lines = []
+    found = {key.strip(): value.strip() for key, colon, value in (line.partition(":") for line in lines) if colon}
+    flags = found.get("flags", found.get("Features", "")).split()
+    widest = next((name for flag, name in VECTOR_INSTRUCTIONS.items() if flag in flags), None)
+    name = found.get("model name") or platform.processor() or platform.machine() or "unknown processor"
+    return name if widest is None else f"{name}, {widest}"
+
+
 def device_label(device: "torch.device", count: int = 1) -> str:
     """The device in words, for tables: the GPU's name, or the processor's; with `count` ranks, so many times."""
     import torch
@@ -246,11 +272,8 @@ def device_label(device: "torch.device", count: int = 1) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     if device.type == "cpu":
-        try:
-            models = re.findall(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-        except OSError:
-            models = []
-        return f"CPU ({models[0] if models else 'unknown processor'}, {torch.get_num_threads()} threads)"
+        threads = torch.get_num_threads()
+        return f"CPU ({processor_name()}, {threads} thread{'s' if threads > 1 else ''})"
     if device.type == "mps":
         name: Callable[[], str] = getattr(torch.backends.mps, "get_name", lambda: "Apple GPU")  # new in torch
         return f"{name()} (GPU)"

@@ -9,7 +9,7 @@ from typing import Any
 from genbench.records.reference import RecordedDraw, RecordedTraining, Reference
 
 MOST_KEYS = 6  # of a recipe, named in one cause
-LONGEST = 40  # letters of a value
+LONGEST = 80  # letters of a value: the name of a processor, whose end tells it from others, is long
 STAGES = ("training", "sampling", "evaluation")
 MISSING = object()
 

@@ -27,7 +27,6 @@ from genbench.machine.ranks import ALONE, Ranks
 from genbench.models import Model
 from genbench.records.timing import Timing
 from genbench.sampling.batch import CallCounter, Condition, batch_starts, sample_pixels
-from genbench.sampling.grids import choose
 from genbench.sampling.parts import Batches, Parts
 from genbench.tensors import Pixels
 
@@ -57,11 +56,10 @@ def find_condition(
             f"condition: found images of shape (H, W, C) = {given.images.shape[1:]}, expected "
             f"{(height, width, channels)}, as the model's"
         )
-    rows = torch.from_numpy(given.images if kind == "images" else given.labels)
-    if given.sorted_by_class():  # the first rows would be of some classes only
-        rows = rows[torch.from_numpy(choose(len(rows)))]
+    rows = (given.images if kind == "images" else given.labels)[given.representative_order()]
     return Condition(
-        rows.to(device), {"kind": kind, **{key: given.info[key] for key in ("dataset", "split", "sha256")}}
+        torch.from_numpy(rows).to(device),
+        {"kind": kind, **{key: given.info[key] for key in ("dataset", "split", "sha256")}},
     )
 
 

@@ -9,11 +9,6 @@ from PIL import Image
 from genbench.files.artifacts import atomic_path
 
 
-def choose(count: int) -> NDArray[np.int64]:
-    """An order of `count` images, always the same: sets are sorted by class, so that the first are no selection."""
-    return np.random.Generator(np.random.Philox(key=0)).permutation(count)
-
-
 def grid(pixels: NDArray[np.uint8], columns: int, gap: int = 2) -> NDArray[np.uint8]:
     """Lay uint8 images (N, H, W, C) out in rows of `columns`, on white, `gap` pixels apart. Returns (H', W', 3)."""
     count, height, width, channels = pixels.shape

@@ -23,15 +23,16 @@ def evaluate_likelihood(
     batch_size: int = 100,
     device: torch.device | str = "cpu",
 ) -> Likelihood:
-    """Bits per dimension of the first `limit` held-out images (None: of all), with the bound's terms and their sources.
+    """Bits per dimension of `limit` held-out images (None: of all), with the bound's terms and their sources.
 
-    model: a model.safetensors or a snapshot. images: a prepared split. steps: of the model's T, evenly spaced; None for
+    model: a model.safetensors or a snapshot. images: a prepared split, of which the first are taken, or some of all
+    classes where it is sorted by them. steps: of the model's T, evenly spaced; None for
     all. Raises InputError for a model without a bound, and for images of another shape.
     """
     device = torch.device(device)
     loaded, info = load_model(model, device)
     data = load_image_set(images)
-    pixels = data.images[:limit]
+    pixels = data.images[data.representative_order()[:limit]]
     with place(model):
         bound = bits_per_dim(loaded, pixels, steps=steps, batch_size=batch_size, device=device)
     return Likelihood(

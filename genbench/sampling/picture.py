@@ -6,14 +6,14 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from genbench.data import load_image_set
+from genbench.data import choose, load_image_set
 from genbench.data.objects import OBJECTS, multi_hot, parse_labels
 from genbench.errors import place, unknown_name
 from genbench.images import to_images, to_pixels
 from genbench.models import Batch
 from genbench.processes.noise import Noise
 from genbench.sampling.checkpoint import load_model
-from genbench.sampling.grids import choose, grid, save_png
+from genbench.sampling.grids import grid, save_png
 
 
 def draw_picture(

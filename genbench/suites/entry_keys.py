@@ -85,7 +85,7 @@ class Likelihood(Keys):
     """Bits per dimension of test images by the variational bound, for diffusion models."""
 
     images: Annotated[int, Field(ge=2, le=10**8)] = 1000
-    """How many images, from the beginning of the test split."""
+    """How many images of the test split: the first, or some of all classes if it is sorted by class."""
     steps: StepCount | MISSING = MISSING
     """How many of the model's T, evenly spaced; by default all."""
 

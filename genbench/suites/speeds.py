@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from genbench.errors import InputError, unknown_name
 from genbench.files.artifacts import sha256_json, write_json
 from genbench.machine.checkout import ROOT
+from genbench.machine.devices import processor_name
 from genbench.suites.families import first_stage_key
 
 MEASURED = Path("resources/.preflight/speeds.json")
@@ -58,12 +59,7 @@ class Device:
     @classmethod
     def processor(cls) -> "Device":
         """A core of this machine's processor."""
-        try:
-            lines = Path("/proc/cpuinfo").read_text().splitlines()
-        except OSError:
-            lines = []
-        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-        return cls(f"CPU ({names[0]}," if names else "CPU (", Speed(CPU_CORE, "typical of a processor's core"))
+        return cls(f"CPU ({processor_name()},", Speed(CPU_CORE, "typical of a processor's core"))
 
     @classmethod
     def gpu(cls, name: str) -> "Device":

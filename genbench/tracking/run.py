@@ -17,12 +17,13 @@ import numpy as np
 import torch
 from PIL import Image
 
+from genbench.data import choose
 from genbench.errors import InputError
 from genbench.images import to_images, to_pixels
 from genbench.machine.ranks import Ranks
 from genbench.models import Model
 from genbench.processes.noise import Noise
-from genbench.sampling.grids import choose, grid, save_png
+from genbench.sampling.grids import grid, save_png
 from genbench.tracking.trackers import Tracker, open_tracker
 from genbench.training.run import Task, TrainingRun
 

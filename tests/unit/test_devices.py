@@ -1,6 +1,7 @@
 """GPUs are handed out one to a job, by locks that die with their holder."""
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -104,3 +105,29 @@ def test_auto_takes_an_apple_gpu_where_there_is_no_other(monkeypatch: pytest.Mon
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     with pytest.raises(InputError, match=r"device: found 'mps' with no Apple GPU that torch sees here"):
         devices.pick_device("mps")
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "expected"),
+    [
+        ("model name\t: AMD EPYC\nflags\t\t: fpu avx avx2 fma\n", "AMD EPYC, AVX2"),
+        ("model name\t: AMD EPYC\nflags\t\t: avx2 avx512f avx512_bf16\n", "AMD EPYC, AVX-512 BF16"),
+        ("model name\t: Xeon\nflags\t\t: avx512f avx2 amx_bf16 avx512_bf16\n", "Xeon, AMX"),
+        ("model name\t: Old\nflags\t\t: sse2\n", "Old"),
+        ("Features\t: fp asimd\n", f"{platform.processor() or platform.machine()}, NEON"),
+        ("", platform.processor() or platform.machine()),
+    ],
+)
+def test_processors_that_round_otherwise_have_other_names(cpuinfo: str, expected: str, tmp_path: Path) -> None:
+    (tmp_path / "cpuinfo").write_text(cpuinfo)
+    assert devices.processor_name(str(tmp_path / "cpuinfo")) == expected
+
+
+def test_the_label_of_a_processor_counts_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    monkeypatch.setattr(devices, "processor_name", lambda: "AMD EPYC, AVX2")
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    assert devices.device_label(torch.device("cpu")) == "CPU (AMD EPYC, AVX2, 1 thread)"
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    assert devices.device_label(torch.device("cpu"), count=2) == "2 × CPU (AMD EPYC, AVX2, 2 threads)"

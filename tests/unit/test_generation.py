@@ -127,14 +127,13 @@ def test_the_first_rows_of_a_split_that_is_sorted_by_class_are_of_all_classes(co
     images, labels = np.arange(100, dtype=np.uint8).repeat(16 * 16).reshape(100, 16, 16, 1), np.arange(100) // 25
     names = ["a", "b", "c", "d"]
     by_class = make_image_set(images, labels, names, dataset="d", split="test", source="-", source_sha256="-")
-    assert by_class.sorted_by_class()
     condition = find_condition(model, {"mode": "reconstruct"}, by_class, CPU)
     assert condition is not None
     given = ((condition.of(torch.arange(100))[:, 0, 0, 0] + 1) * 127.5).round().int().tolist()
     assert sorted(given) == list(range(100))
     assert {number // 25 for number in given[:12]} == {0, 1, 2, 3}
     one = make_image_set(images, labels * 0, names, dataset="d", split="test", source="-", source_sha256="-")
-    assert not one.sorted_by_class()
+    assert one.representative_order().tolist() == list(range(100))
 
 
 def test_label_sets_are_given_by_seed_and_to_models_of_labels_alone(
