@@ -79,10 +79,8 @@ def drawing(model: Model, precision: str) -> Model:
     """A model as samples are drawn with it."""
     model = model.eval()
     if precision == "bf16":
-        from genbench.sampling.quantisation import SCHEMES
+        from genbench.sampling.quantisation import Autocast  # the scheme bf16, also where that is emulated
 
-        device = next(model.parameters()).device
         with torch.no_grad():
-            network = SCHEMES["bf16"](model.get_submodule(model.network), device, lambda: None)
-        setattr(model, model.network, network)
+            setattr(model, model.network, Autocast(model.get_submodule(model.network), torch.bfloat16))
     return model
