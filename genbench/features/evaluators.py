@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import time
 from typing import Any, Literal
 
@@ -11,6 +12,8 @@ from genbench.data import ImageSet, load_image_set
 from genbench.data.objects import COLOURS
 from genbench.errors import InputError, option, place
 from genbench.features.class_training import accuracy, save_classifier, train_classifier
+from genbench.features.packaged_classifiers import packaged_classifier
+from genbench.files.artifacts import atomic_path
 from genbench.machine import provenance
 from genbench.machine.devices import device_label
 from genbench.metrics import count_objects, wilson_interval
@@ -26,10 +29,12 @@ def make_classifier(
     epochs: int = 10,
     seed: int = 0,
     min_accuracy: float | None = None,
+    anew: bool = False,
     device: torch.device | str = "cpu",
 ) -> dict[str, Any]:
     """Train the classifier of a data set's classes, and write it to `out`; returns the info beside its weights.
 
+    If one comes with genbench that was trained on these images with this recipe, it is written instead, unless `anew`.
     train, test: prepared splits. min_accuracy: a share of the test images. Raises InputError below it, and for images
     with several labels or splits that do not fit each other.
     """
@@ -41,6 +46,18 @@ def make_classifier(
             "'classifier', and train_object_classifier.py"
         )
     _check_fit(train, test, images, held_out)
+    recipe = {"epochs": epochs, "seed": seed}
+    data_sha256 = {"train": images.info["sha256"], "test": held_out.info["sha256"]}
+    what = f"{train}: the classifier reaches a test accuracy"
+    if not anew and (packaged := packaged_classifier(data_sha256, recipe)):
+        path, info = packaged
+        log.info(
+            "classifier: not trained: %s was trained on these images; test accuracy %.4f", path, info["test_accuracy"]
+        )
+        _check_reached(what, info["test_accuracy"], min_accuracy, "classifier")
+        with atomic_path(out) as temporary:
+            shutil.copyfile(path, temporary)
+        return info
     started = time.perf_counter()
     classifier = train_classifier(
         images.images, images.labels, len(images.class_names), epochs=epochs, seed=seed, device=device
@@ -48,12 +65,12 @@ def make_classifier(
     seconds = time.perf_counter() - started
     test_accuracy = accuracy(classifier, held_out.images, held_out.labels)
     log.info("classifier: test accuracy %.4f after %d epochs, %.0f s", test_accuracy, epochs, seconds)
-    _check_reached(f"{train}: the classifier reaches a test accuracy", test_accuracy, min_accuracy, "classifier")
+    _check_reached(what, test_accuracy, min_accuracy, "classifier")
     info = {
         "test_accuracy": test_accuracy,
         "class_names": list(images.class_names),
-        "training": {"epochs": epochs, "seed": seed, "seconds": seconds, "device": device_label(device)},
-        "data_sha256": {"train": images.info["sha256"], "test": held_out.info["sha256"]},
+        "training": recipe | {"seconds": seconds, "device": device_label(device)},
+        "data_sha256": data_sha256,
         "provenance": provenance.collect("torch", "numpy", "safetensors"),
     }
     save_classifier(out, classifier, info)

@@ -1,16 +1,22 @@
 """The classifier: its shapes, that it learns, that it learns the same twice, and that its file gives it back."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
+from genbench.data import make_image_set, save_image_set
 from genbench.errors import InputError
+from genbench.features import evaluators, packaged_classifiers
 from genbench.features.class_training import (
     accuracy,
     load_classifier,
     save_classifier,
     train_classifier,
 )
+from genbench.features.evaluators import make_classifier
 from genbench.features.supervised import shifted
 from genbench.files.weights import save_tensors
 from genbench.images import to_images
@@ -118,3 +124,34 @@ def test_the_gpu_gives_the_same_features():
         expected = classifier.features(images)
         found = classifier.cuda().features(images.cuda()).cpu()
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_one_that_comes_with_genbench_is_taken_for_its_images_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shipped").mkdir()
+    monkeypatch.setattr(packaged_classifiers, "FOLDER", tmp_path / "shipped")
+    for name, seed in (("train", 0), ("test", 1), ("other", 2)):
+        images, labels = patterns(90, seed)
+        made = make_image_set(images, labels, "abc", dataset="d", split=name, source="-", source_sha256="-")
+        save_image_set(tmp_path / f"{name}.npz", made)
+    train, test, other = (tmp_path / f"{name}.npz" for name in ("train", "test", "other"))
+    shipped, out = tmp_path / "shipped/d.safetensors", tmp_path / "out.safetensors"
+    make_classifier(train, test, shipped, epochs=1)
+
+    def takes(train: Path, test: Path, **options: Any) -> bool:
+        make_classifier(train, test, out, **options)
+        return out.read_bytes() == shipped.read_bytes()
+
+    assert takes(train, test, epochs=1)
+    others = [((other, test), {}), ((train, other), {}), ((train, test), {"epochs": 2}), ((train, test), {"seed": 1})]
+    assert not any(takes(*images, **{"epochs": 1, **options}) for images, options in others)
+    monkeypatch.setattr(evaluators, "train_classifier", lambda *images, **options: 1 / 0)
+    assert takes(train, test, epochs=1)
+    with pytest.raises(ZeroDivisionError):
+        make_classifier(train, test, out, epochs=1, anew=True)
+    with pytest.raises(InputError, match=r"the classifier reaches a test accuracy of .*, expected at least 1\.1"):
+        make_classifier(train, test, out, epochs=1, min_accuracy=1.1)
+    (shipped.with_name("another.safetensors")).write_bytes(shipped.read_bytes()[:-9])
+    with pytest.raises(InputError, match=r"another\.safetensors: not a readable safetensors file"):
+        make_classifier(train, test, out, epochs=1)

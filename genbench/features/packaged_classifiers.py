@@ -1,0 +1,27 @@
+"""The classifiers that come with genbench, in reference/classifiers: every machine measures by the same features.
+
+Trained anew, a classifier has other weights on another kind of processor, and distances in its features are others.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from genbench.features.class_training import load_classifier
+from genbench.machine.checkout import ROOT
+
+FOLDER = ROOT / "reference" / "classifiers"
+
+
+def packaged_classifier(
+    data_sha256: Mapping[str, str], recipe: Mapping[str, Any]
+) -> tuple[Path, dict[str, Any]] | None:
+    """The file whose classifier was trained on these images with this recipe, and its info; None where there is none.
+
+    data_sha256: of the training and test images. recipe: epochs and seed.
+    """
+    for path in sorted(FOLDER.glob("*.safetensors")):
+        _, info = load_classifier(path)
+        if info["data_sha256"] == data_sha256 and recipe.items() <= info["training"].items():
+            return path, info
+    return None
