@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from genbench.metrics import METRICS, MetricInfo
-from genbench.metrics.metric import INCEPTION
 from genbench.records.metrics import Metric, Metrics
 from genbench.reporting.cells import Cell, print_cell
 from genbench.reporting.columns import Column, info_of, metric_columns, stated
@@ -110,11 +109,7 @@ class Evaluation:
 
     def extractor_of(self, key: str) -> str:
         """The extractor in whose features a metric stands; "" where its key does not say."""
-        for name in self.record.extractors:
-            named = key.endswith(f"_{INCEPTION.get(name, name)}")
-            if named or any(metric.key(name) == key for metric in METRICS.values() if metric.is_for(name)):
-                return name
-        return ""
+        return extractor_of(key, self.record.extractors)
 
     def _place(self, key: str, own: Mapping[str, MetricInfo]) -> tuple[Any, ...]:
         """By extractor, and then as a comparison orders metrics."""

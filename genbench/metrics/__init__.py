@@ -10,7 +10,7 @@ inception_score.py, classifier_scores.py, object_accuracy.py. METRICS holds all 
 
 from genbench.metrics.checks import MetricWarning
 from genbench.metrics.classifier_scores import class_histogram, classifier_confidence
-from genbench.metrics.collection import built_in, load_metric, metric_info, metric_keys, minimum_samples
+from genbench.metrics.collection import built_in, extractor_of, load_metric, metric_info, metric_keys, minimum_samples
 from genbench.metrics.evaluation import (
     deal_out,
     evaluate_against,
@@ -53,6 +53,7 @@ __all__ = [
     "evaluate_against",
     "evaluate_draws",
     "evaluate_features",
+    "extractor_of",
     "fd",
     "fd_infinity",
     "feature_statistics",

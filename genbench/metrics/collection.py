@@ -8,7 +8,7 @@ from pathlib import Path
 
 from genbench import own_code
 from genbench.errors import InputError
-from genbench.metrics.metric import Metric
+from genbench.metrics.metric import INCEPTION, Metric
 from genbench.metrics.options import EvaluationOptions
 
 # The order of tables and records; the entries of other files follow, file by file.
@@ -56,6 +56,15 @@ def metric_info(key: str) -> Metric:
 def metric_keys(extractor: str, logits: bool) -> list[str]:
     """The keys of results that an extractor's features give, and with them its logits, if it has some."""
     return [metric.key(extractor) for metric in built_in().values() if metric.is_for(extractor, logits)]
+
+
+def extractor_of(key: str, names: Iterable[str]) -> str:
+    """Which of the extractors in `names` a key of results is measured with; "" where the key does not say."""
+    for name in names:
+        named = key.endswith(f"_{INCEPTION.get(name, name)}")
+        if named or any(metric.key(name) == key for metric in built_in().values() if metric.is_for(name)):
+            return name
+    return ""
 
 
 def minimum_samples(keys: Sequence[str], dim: int, options: EvaluationOptions | None = None) -> int:

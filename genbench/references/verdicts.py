@@ -3,19 +3,21 @@
 A row is one sampler of one final model, over its seeds. It is judged by the headline metric of the suite.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import fmean
 
 from genbench.errors import unknown_name
+from genbench.metrics import extractor_of
 from genbench.metrics.intervals import GROUPS, QUANTILE
 from genbench.records.reference import RecordedDraw, Reference
-from genbench.references.causes import causes
+from genbench.references.causes import Side, causes
 from genbench.references.same import Difference, Runs, alike, are_different, by_errors, difference
 
 IDENTICAL, REPRODUCED, DIFFERS, UNDECIDED, ABSENT = "identical", "reproduced", "differs", "undecided", "absent"
 VERDICTS = (DIFFERS, UNDECIDED, ABSENT, REPRODUCED, IDENTICAL)
+OTHER_FEATURES = "measured in the features of another network: further apart than with one"
 Place = tuple[str, str]  # model and sampler
 
 
@@ -96,8 +98,7 @@ def verify(ours: Reference, theirs: Reference, metric: str | None = None) -> Ver
     both = [place for place in there if place in here]
     found = {place: compared(ours, theirs, place, here[place], there[place], metric) for place in both}
     tested = [place for place in both if not are_identical(here[place], there[place], metric)]
-    judged = judge([found[place] for place in tested], [(here[place], there[place]) for place in tested])
-    differ = dict(zip(tested, judged, strict=True))
+    differ = judge(ours, theirs, {place: found[place] for place in tested}, metric)
     names = names_of(ours) | names_of(theirs)
     rows = []
     for place in [*there, *(place for place in here if place not in there)]:
@@ -116,6 +117,8 @@ def verify(ours: Reference, theirs: Reference, metric: str | None = None) -> Ver
             continue
         verdict = {True: DIFFERS, False: REPRODUCED, None: UNDECIDED}[differ[place]] if place in differ else IDENTICAL
         notes = notes_of(verdict, found[place], here[place], there[place])
+        if verdict == UNDECIDED and found[place].p is not None and other_weights(ours, theirs, metric):
+            notes = [OTHER_FEATURES, *notes_of(DIFFERS, found[place], here[place], there[place])]
         upstream = [] if verdict == IDENTICAL else causes(ours, theirs, *place)
         averages = mean(here[place], metric), mean(there[place], metric)
         rows.append(Verdict(names[place], verdict, *averages, found[place], notes, upstream))
@@ -184,16 +187,40 @@ def compared(
 
 
 def judge(
-    found: Sequence[Difference], sides: Sequence[tuple[Sequence[RecordedDraw], Sequence[RecordedDraw]]]
-) -> list[bool | None]:
+    ours: Reference, theirs: Reference, found: Mapping[Place, Difference], metric: str
+) -> dict[Place, bool | None]:
     """Which differences between rows are more than chance, at one level; None where nothing can be said.
 
-    Images say nothing of trainings: with one training each, of other seeds, further apart is no difference of recipes.
+    That is so where the features of the two are not the same, and where only the images of one training each are
+    known, but they were not the same training: another one would be further apart without any difference of recipes.
     """
-    return [
-        None if differs and one.of_images and ours[0].seed != theirs[0].seed else differs
-        for differs, one, (ours, theirs) in zip(are_different(found), found, sides, strict=True)
+    differ = dict(zip(found, are_different(list(found.values())), strict=True))
+    if other_weights(ours, theirs, metric):
+        return {place: differs and None for place, differs in differ.items()}
+    return {
+        place: None if differs and one.of_images and not same_training(ours, theirs, *place) else differs
+        for (place, differs), one in zip(differ.items(), found.values(), strict=True)
+    }
+
+
+def other_weights(ours: Reference, theirs: Reference, metric: str) -> bool:
+    """Whether two records have a metric in the features of different networks."""
+    name = extractor_of(metric, ours.extractors)
+    hashes = [record.extractors.get(name, {}).get("sha256") for record in (ours, theirs)]
+    return None not in hashes and hashes[0] != hashes[1]
+
+
+def same_training(ours: Reference, theirs: Reference, model: str, sampler: str) -> bool:
+    """Whether the one training of each was the same but for the recipe: its seed, precision and kind of processor.
+
+    Rounding differs between kinds of processors, and training amplifies that until it is another training.
+    """
+    sides = [Side(record, model, sampler) for record in (ours, theirs)]
+    of_both = [
+        (side.of_draws(lambda draw: draw.seed), side.of_trainings(lambda one: (one.precision, one.device)))
+        for side in sides
     ]
+    return of_both[0] == of_both[1]
 
 
 def runs_of(draws: Sequence[RecordedDraw], metric: str) -> Runs:
@@ -224,7 +251,7 @@ def notes_of(
         return [f"{len(same)} of {seeds} training seeds are in both"] if len(same) < seeds else []
     if verdict == UNDECIDED:
         if found.of_images:
-            return ["one training each, with other seeds: further apart than their images explain"]
+            return ["one training each, and not the same: further apart than their images explain"]
         return ["one run each: nothing is known of chance"]
     by_images = ["by the images of one training each"] if found.of_images else []
     there = {draw.seed: draw.samples_sha256 for draw in theirs}

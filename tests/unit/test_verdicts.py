@@ -155,12 +155,24 @@ def test_rows_of_one_side_are_absent() -> None:
 
 def test_identical_samples_with_other_numbers_are_told() -> None:
     numbers = {name: [value + 9 for value in values] for name, values in NUMBERS.items()}
-    ours = record(numbers).model_copy(update={"extractors": {"net": {"sha256": "1"}}})
-    theirs = record().model_copy(update={"extractors": {"net": {"sha256": "2"}}})
-    found = verify(ours, theirs)
+    found = verify(record(numbers), record())
     assert set(verdicts(found).values()) == {"differs"}
     assert found.rows[0].notes == ["the samples are identical, their evaluation is not"]
+
+
+def test_numbers_by_other_networks_can_agree_but_not_differ() -> None:
+    def by(weights: str, found: Reference) -> Reference:
+        draws = [draw.model_copy(update={"metrics": {"fd_net": draw.metrics["fd"]}}) for draw in found.draws]
+        return found.model_copy(
+            update={"extractors": {"net": {"sha256": weights}}, "headline": "fd_net", "draws": draws}
+        )
+
+    ours = record(noise(0.1, ddpm=30.0), tag="b")
+    found = verify(by("1", ours), by("2", record()))
+    assert verdicts(found) == {"DDPM": "undecided", "GAN": "reproduced", "VAE": "reproduced"}
+    assert found.rows[0].notes == ["measured in the features of another network: further apart than with one"]
     assert found.shared == ["other weights of the features net"]
+    assert verdicts(verify(by("1", ours), by("1", record())))["DDPM"] == "differs"
 
 
 CAUSES = {
@@ -239,8 +251,10 @@ def test_one_training_each_is_compared_by_its_images() -> None:
     assert verdict(61, 0) == ("reproduced", ["by the images of one training each"])
     assert verdict(64, 0) == ("differs", ["by the images of one training each"])
     assert verdict(61, 1)[0] == "reproduced"
-    far = "one training each, with other seeds: further apart than their images explain"
+    far = "one training each, and not the same: further apart than their images explain"
     assert verdict(64, 1) == ("undecided", [far])
+    (row,) = verify(with_each(single(64, 0, "b"), "trainings", device="CPU (B)"), single(60, 0, "a")).rows
+    assert (row.verdict, row.notes) == ("undecided", [far])
 
 
 def test_pairs_of_groups_find_what_single_groups_do_not() -> None:
