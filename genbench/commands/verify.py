@@ -27,7 +27,8 @@ def command(
 
     *identical*: the samples are the same to the bit. *reproduced*: the numbers are no further apart than chance
     explains, over training seeds. *undecided*: further apart, but both have one training, which is not the same, or
-    the networks that give the features differ. *absent*: only one of the two has the row. The exit status is 1 if any row *differs*.
+    the networks that give the features differ. *absent*: only one of the two has the row. The exit status is 1 if any
+    row *differs*.
     """
     from genbench.references.verdicts import DIFFERS, verify
     from genbench.reporting.recorded import load_record, reference_of
