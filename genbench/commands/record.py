@@ -13,6 +13,9 @@ def command(
         str | None,
         typer.Option(help="Who made the results, for pages over several records; by default nobody is named."),
     ] = None,
+    add: Annotated[
+        bool, typer.Option("--add", help="Keep the rows of FILE.json that RESULTS lacks: a suite run piece by piece.")
+    ] = False,
 ) -> None:
     """Write the record of RESULTS: every number of the final models, with seeds, hashes, versions and processors.
 
@@ -20,5 +23,5 @@ def command(
     """
     from genbench.reporting.recorded import write_record
 
-    record = write_record(results, out, name)
+    record = write_record(results, out, name, add)
     typer.echo(f"{out}: {len(record.draws)} rows of {record.suite}, {out.stat().st_size / 1000:.0f} kB")

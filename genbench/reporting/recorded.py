@@ -23,6 +23,7 @@ from genbench.records.reference import (
     Reference,
 )
 from genbench.references.files import LONGEST, LONGEST_NAME, packaged, read_reference, write_reference
+from genbench.references.pieces import joined
 from genbench.reporting.cells import known
 from genbench.reporting.numerals import one_line
 from genbench.reporting.origins import records
@@ -37,12 +38,17 @@ NO_RECIPE = ("description", "published", "files")  # keys of an entry
 PATHS = ("path", "samples", "labels", "evaluator", "statistics")  # keys whose values are files and folders
 
 
-def write_record(results: Path, out: Path, name: str | None = None) -> Reference:
-    """Write the record of results/{suite} to `out`. Raises InputError where there are no results."""
+def write_record(results: Path, out: Path, name: str | None = None, add: bool = False) -> Reference:
+    """Write the record of results/{suite} to `out`. Raises InputError where there are no results.
+
+    add: what `out` has already stays where these results have no row of the same model and seed.
+    """
     found = results_at(results)
     if not final_draws(found.rows):
         raise InputError(f"{results}: found no row with numbers, expected the results of a run")
     record = record_of(found, name)
+    if add and out.exists():
+        record = joined(record, read_reference(out, record.suite), str(out))
     write_reference(out, record)
     return record
 

@@ -209,6 +209,15 @@ def test_the_page_says_what_was_reproduced(results: Path, path: Path, tmp_path: 
     assert read_reference(tmp_path / "demo/record.json").draws == read_reference(path).draws
 
 
+def test_a_suite_that_was_run_piece_by_piece_is_one_record(path: Path, tmp_path: Path) -> None:
+    out, whole = tmp_path / "record.json", read_reference(path)
+    for seeds in ((0, 2), (1,)):
+        write_record(write_results(tmp_path / str(seeds), models=FEW, seeds=seeds), out, "Ann", add=True)
+    found = read_reference(out)
+    assert [(draw.model, draw.seed) for draw in found.draws] == [(draw.model, draw.seed) for draw in whole.draws]
+    assert (found.trainings, found.origins) == (whole.trainings, whole.origins)
+
+
 def test_results_without_numbers_have_no_record(results: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"found no preflight\.json, expected the results of a suite"):
         write_record(tmp_path, tmp_path / "record.json")

@@ -1,0 +1,67 @@
+"""A record in pieces: a suite may take days, and be run a part at a time, on several machines."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from genbench.errors import InputError
+from genbench.records.reference import RecordedDraw, RecordedOrigin, RecordedTraining, Reference
+
+SAME = ("suite", "headline", "num_samples", "data_sha256", "reference_sha256", "evaluation", "own_metrics")
+
+
+def joined(new: Reference, earlier: Reference, where: str) -> Reference:
+    """`new` with the rows that only `earlier` has. Where both trained a model with one seed, all rows are new ones.
+
+    Raises InputError, which begins with `where`, unless both ask the same of every model and measure alike.
+    """
+    check_same(new, earlier, where)
+    made = {_key(one) for one in new.draws}
+    kept = [one for one in earlier.draws if _key(one) not in made]
+    runs = {_key(one) for one in kept}
+    draws = [*kept, *new.draws]
+    trainings = [*(one for one in earlier.trainings if _key(one) in runs), *new.trainings]
+    order = {name: number for number, name in enumerate(new.models)}
+    return new.model_copy(
+        update={
+            "draws": sorted(draws, key=lambda one: (order[one.model], one.seed)),
+            "trainings": sorted(trainings, key=lambda one: (order[one.model], one.seed)),
+            "origins": list(_origins([*new.origins, *earlier.origins], {one.model for one in draws})),
+        }
+    )
+
+
+def check_same(new: Reference, earlier: Reference, where: str) -> None:
+    """Raise InputError unless rows of both belong in one table."""
+    for key in SAME:
+        _check(getattr(earlier, key), getattr(new, key), f"{where}: {key}")
+    for name in earlier.extractors.keys() | new.extractors.keys():
+        found, expected = (record.extractors.get(name, {}).get("sha256") for record in (earlier, new))
+        _check(found, expected, f"{where}: extractors: {name}: sha256")
+    for name in dict.fromkeys(one.model for one in earlier.draws):
+        if name not in new.models:
+            raise InputError(f"{where}: models: found {name!r}, which the suite lacks; expected one of its models")
+        _check(earlier.models[name].spec, new.models[name].spec, f"{where}: models: {name}")
+
+
+def _check(found: Any, expected: Any, where: str) -> None:
+    """Raise InputError, which names the first key, where two values differ."""
+    if isinstance(found, Mapping) and isinstance(expected, Mapping):
+        for key in {**found, **expected}:
+            _check(found.get(key), expected.get(key), f"{where}: {key}")
+    elif found != expected:
+        raise InputError(f"{where}: found {found!r}, expected {expected!r} as in the new rows; they make no one table")
+
+
+def _origins(origins: Iterable[RecordedOrigin], models: set[str]) -> Iterable[RecordedOrigin]:
+    """Each origin once, with all the models of which it made results."""
+    found: dict[str, RecordedOrigin] = {}
+    for one in origins:
+        key = one.model_copy(update={"models": []}).model_dump_json()
+        names = [*(found[key].models if key in found else []), *(name for name in one.models if name in models)]
+        if names:
+            found[key] = one.model_copy(update={"models": list(dict.fromkeys(names))})
+    return found.values()
+
+
+def _key(one: RecordedDraw | RecordedTraining) -> tuple[str, int]:
+    return one.model, one.seed
