@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from genbench.metrics import METRICS, MetricInfo
+from genbench.metrics import METRICS, MetricInfo, extractor_of
 from genbench.records.metrics import Metric, Metrics
 from genbench.reporting.cells import Cell, print_cell
 from genbench.reporting.columns import Column, info_of, metric_columns, stated

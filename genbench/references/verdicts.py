@@ -3,7 +3,7 @@
 A row is one sampler of one final model, over its seeds. It is judged by the headline metric of the suite.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import fmean
@@ -98,7 +98,8 @@ def verify(ours: Reference, theirs: Reference, metric: str | None = None) -> Ver
     both = [place for place in there if place in here]
     found = {place: compared(ours, theirs, place, here[place], there[place], metric) for place in both}
     tested = [place for place in both if not are_identical(here[place], there[place], metric)]
-    differ = judge(ours, theirs, {place: found[place] for place in tested}, metric)
+    judged = judge([found[place] for place in tested], [(ours, theirs, place) for place in tested], metric)
+    differ = dict(zip(tested, judged, strict=True))
     names = names_of(ours) | names_of(theirs)
     rows = []
     for place in [*there, *(place for place in here if place not in there)]:
@@ -187,20 +188,22 @@ def compared(
 
 
 def judge(
-    ours: Reference, theirs: Reference, found: Mapping[Place, Difference], metric: str
-) -> dict[Place, bool | None]:
-    """Which differences between rows are more than chance, at one level; None where nothing can be said.
+    found: Sequence[Difference], rows: Sequence[tuple[Reference, Reference, Place]], metric: str
+) -> list[bool | None]:
+    """Which differences between rows of two records are more than chance, at one level; None where they say nothing.
 
     That is so where the features of the two are not the same, and where only the images of one training each are
-    known, but they were not the same training: another one would be further apart without any difference of recipes.
+    known, but these were not the same training: another one is further apart without any difference of recipes.
     """
-    differ = dict(zip(found, are_different(list(found.values())), strict=True))
-    if other_weights(ours, theirs, metric):
-        return {place: differs and None for place, differs in differ.items()}
-    return {
-        place: None if differs and one.of_images and not same_training(ours, theirs, *place) else differs
-        for (place, differs), one in zip(differ.items(), found.values(), strict=True)
-    }
+
+    def says_something(one: Difference, ours: Reference, theirs: Reference, place: Place) -> bool:
+        alike = not one.of_images or same_training(ours, theirs, *place)
+        return alike and not other_weights(ours, theirs, metric)
+
+    return [
+        None if differs and not says_something(one, *row) else differs
+        for differs, one, row in zip(are_different(found), found, rows, strict=True)
+    ]
 
 
 def other_weights(ours: Reference, theirs: Reference, metric: str) -> bool:

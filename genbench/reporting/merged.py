@@ -84,7 +84,7 @@ class Merged:
             compared(self.records[a], self.records[b], row, self.found[a][row], self.found[b][row], self.metric)
             for row, a, b in pairs
         ]
-        judged = judge(differences, [(self.found[a][row], self.found[b][row]) for row, a, b in pairs])
+        judged = judge(differences, [(self.records[a], self.records[b], row) for row, a, b in pairs], self.metric)
         return [pair for pair, differs in zip(pairs, judged, strict=True) if differs]
 
     def same_samples(self, row: Place, a: str, b: str) -> bool:

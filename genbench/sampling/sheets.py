@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from genbench.data import load_image_set, load_images
+from genbench.data import choose, load_image_set, load_images
 from genbench.errors import InputError
 from genbench.metrics import METRICS
 from genbench.records.metrics import Metrics
 from genbench.records.record import read_record
-from genbench.sampling.grids import blank, choose, grid, save_png
+from genbench.sampling.grids import blank, grid, save_png
 
 
 def draw_grid(images: str | os.PathLike[str], out: str | os.PathLike[str]) -> None:

@@ -86,7 +86,7 @@ PICTURES = {
 }
 PRIOR = "prior: a Gaussian fitted to the latents of the training images"
 STAND_IN = "features of a classifier of this data set, a stand-in for Inception's: no FID"
-DEVICE = "CPU (toy processor, 1 threads)"
+DEVICE = "CPU (toy processor, 1 thread)"
 
 
 def write_grid(path: Path, images: np.ndarray) -> None:

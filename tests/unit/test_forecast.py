@@ -63,9 +63,9 @@ def test_jobs_side_by_side_take_as_long_as_the_longest() -> None:
 
 def test_the_speed_of_the_same_network_wins() -> None:
     key = network_key(VAE)
-    others = [Seen("CPU (Chip, 1 threads)", TRAINING, "another", 3e9, "x"), Seen("GPU", TRAINING, key, 9e9, "x")]
+    others = [Seen("CPU (Chip, 1 thread)", TRAINING, "another", 3e9, "x"), Seen("GPU", TRAINING, key, 9e9, "x")]
     assert Speeds(CORE, others).of(VAE, TRAINING) == (3e9, "of other networks")
-    own = [*others, Seen("CPU (Chip, 1 threads)", TRAINING, key, 2e9, "of earlier runs")]
+    own = [*others, Seen("CPU (Chip, 1 thread)", TRAINING, key, 2e9, "of earlier runs")]
     assert Speeds(CORE, own).of(VAE, TRAINING) == (2e9, "of earlier runs")
     assert Speeds(CORE, []).of(VAE, SAMPLING) == CORE.typical
 
@@ -79,7 +79,7 @@ def test_gpus_are_known_by_their_names() -> None:
 
 def test_a_record_says_how_fast_its_device_is(tmp_path: Path) -> None:
     models = {"vae": {"spec": {"model": VAE}, "training_flops": 6e12, "samplers": {"x": {"flops_per_image": 1e6}}}}
-    training = {"model": "vae", "seconds": 60.0, "device": "CPU (Chip, 1 threads)"}
+    training = {"model": "vae", "seconds": 60.0, "device": "CPU (Chip, 1 thread)"}
     short = training | {"seconds": 1.0}  # its start is most of it
     draw = {"model": "vae", "sampler": "x", "seconds_per_50k": 50.0, "num_samples": 5000, "device": "GPU"}
     path = tmp_path / "report/toy/record.json"
