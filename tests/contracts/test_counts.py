@@ -33,9 +33,9 @@ TRAINING: dict[str, tuple[float, dict[str, int]]] = {
     "autoencoder": (57.3942, {}),
     "vae": (57.5908, {}),
     "ddgan": (213.849, {"generator": 6, "discriminator": 10}),  # with a penalty in the first
-    "ddpm": (302.995, {"denoiser": 3}),
-    "diffusevae": (323.171, {"denoiser": 3}),
-    "cold": (303.083, {"degradation": 3, "restorer": 3}),
+    "ddpm": (172.241, {"denoiser": 3}),
+    "diffusevae": (192.191, {"denoiser": 3}),
+    "cold": (172.329, {"degradation": 3, "restorer": 3}),
 }
 # By entry and sampler: evaluations of the network, and million FLOPs for each image, a first stage's included.
 SAMPLING: dict[str, dict[str, tuple[int, float]]] = {
@@ -46,11 +46,11 @@ SAMPLING: dict[str, dict[str, tuple[int, float]]] = {
     "vae": {"default": (1, 12.9434)},
     "ddgan": {"default": (4, 120.394)},
     "ddpm": {
-        "ddpm-20": (20, 2023.03), "ddim-20": (20, 2023.03), "ddim-10": (10, 1011.52), "ddim-5": (5, 505.759),
-        "heun-5": (8, 809.214), "ddim-5-int8-static": (5, 505.759),
+        "ddpm-20": (20, 1150.56), "ddim-20": (20, 1150.56), "ddim-10": (10, 575.282), "ddim-5": (5, 287.641),
+        "heun-5": (8, 460.226), "ddim-5-int8-static": (5, 287.641),
     },
-    "diffusevae": {"ddim-20": (20, 2045.01), "ddim-10": (10, 1028.98), "ddim-5": (5, 520.96)},
-    "cold": {"generate": (10, 1011.52)},
+    "diffusevae": {"ddim-20": (20, 1170.28), "ddim-10": (10, 591.612), "ddim-5": (5, 302.278)},
+    "cold": {"generate": (10, 575.282)},
 }  # fmt: skip
 JOBS = 86
 # What the commands import at their start and in their functions, of packages that take a while.
