@@ -33,9 +33,9 @@ TRAINING: dict[str, tuple[float, dict[str, int]]] = {
     "autoencoder": (57.3942, {}),
     "vae": (57.5908, {}),
     "ddgan": (213.849, {"generator": 6, "discriminator": 10}),  # with a penalty in the first
-    "ddpm": (172.241, {"denoiser": 3}),
-    "diffusevae": (192.191, {"denoiser": 3}),
-    "cold": (172.329, {"degradation": 3, "restorer": 3}),
+    "ddpm": (78.1573, {"denoiser": 3}),
+    "diffusevae": (97.8811, {"denoiser": 3}),
+    "cold": (78.2451, {"degradation": 3, "restorer": 3}),
 }
 # By entry and sampler: evaluations of the network, and million FLOPs for each image, a first stage's included.
 SAMPLING: dict[str, dict[str, tuple[int, float]]] = {
@@ -46,11 +46,11 @@ SAMPLING: dict[str, dict[str, tuple[int, float]]] = {
     "vae": {"default": (1, 12.9434)},
     "ddgan": {"default": (4, 120.394)},
     "ddpm": {
-        "ddpm-20": (20, 1150.56), "ddim-20": (20, 1150.56), "ddim-10": (10, 575.282), "ddim-5": (5, 287.641),
-        "heun-5": (8, 460.226), "ddim-5-int8-static": (5, 287.641),
+        "ddpm-20": (20, 522.568), "ddim-20": (20, 522.568), "ddim-10": (10, 261.284), "ddim-5": (5, 130.642),
+        "heun-5": (8, 209.027), "ddim-5-int8-static": (5, 130.642),
     },
-    "diffusevae": {"ddim-20": (20, 1170.28), "ddim-10": (10, 591.612), "ddim-5": (5, 302.278)},
-    "cold": {"generate": (10, 575.282)},
+    "diffusevae": {"ddim-20": (20, 540.027), "ddim-10": (10, 276.485), "ddim-5": (5, 144.714)},
+    "cold": {"generate": (10, 261.284)},
 }  # fmt: skip
 JOBS = 86
 # What the commands import at their start and in their functions, of packages that take a while.
