@@ -23,7 +23,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     path, images = FOLDER / f"{args.name}.safetensors", args.resources / args.name
     device = pick_device("cpu", threads=1)
-    info = make_classifier(images / "train.npz", images / "test.npz", path, min_accuracy=0.9, anew=True, device=device)
+    info = make_classifier(images / "train.npz", images / "test.npz", path, min_accuracy=0.9, own=True, device=device)
     classifier, _ = load_classifier(path)
     provenance = {key: value for key, value in info["provenance"].items() if key not in OF_THIS_MACHINE}
     save_classifier(path, classifier, info | {"provenance": provenance})

@@ -13,7 +13,7 @@ def parser() -> argparse.ArgumentParser:
     """The flags."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_flags(parser, held_out="images to measure its accuracy on", epochs=10, judged_on="test accuracy")
-    parser.add_argument("--anew", action="store_true", help="train even if genbench comes with one of these images")
+    parser.add_argument("--own", action="store_true", help="train even if genbench comes with one of these images")
     return parser
 
 
@@ -42,6 +42,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         epochs=args.epochs,
         seed=args.seed,
         min_accuracy=args.min_accuracy,
-        anew=args.anew,
+        own=args.own,
         device=device,
     )

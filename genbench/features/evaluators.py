@@ -29,12 +29,12 @@ def make_classifier(
     epochs: int = 10,
     seed: int = 0,
     min_accuracy: float | None = None,
-    anew: bool = False,
+    own: bool = False,
     device: torch.device | str = "cpu",
 ) -> dict[str, Any]:
     """Train the classifier of a data set's classes, and write it to `out`; returns the info beside its weights.
 
-    If one comes with genbench that was trained on these images with this recipe, it is written instead, unless `anew`.
+    If one comes with genbench that was trained on these images with this recipe, it is written instead, unless `own`.
     train, test: prepared splits. min_accuracy: a share of the test images. Raises InputError below it, and for images
     with several labels or splits that do not fit each other.
     """
@@ -49,7 +49,7 @@ def make_classifier(
     recipe = {"epochs": epochs, "seed": seed}
     data_sha256 = {"train": images.info["sha256"], "test": held_out.info["sha256"]}
     what = f"{train}: the classifier reaches a test accuracy"
-    if not anew and (packaged := packaged_classifier(data_sha256, recipe)):
+    if not own and (packaged := packaged_classifier(data_sha256, recipe)):
         path, info = packaged
         log.info(
             "classifier: not trained: %s was trained on these images; test accuracy %.4f", path, info["test_accuracy"]

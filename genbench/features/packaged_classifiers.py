@@ -1,6 +1,6 @@
 """The classifiers that come with genbench, in reference/classifiers: every machine measures by the same features.
 
-Trained anew, a classifier has other weights on another kind of processor, and distances in its features are others.
+Trained again, a classifier has other weights on another kind of processor, and distances in its features are others.
 """
 
 from collections.abc import Mapping

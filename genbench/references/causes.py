@@ -9,7 +9,7 @@ from typing import Any
 from genbench.records.reference import RecordedDraw, RecordedTraining, Reference
 
 MOST_KEYS = 6  # of a recipe, named in one cause
-LONGEST = 80  # letters of a value: the name of a processor, whose end tells it from others, is long
+LONGEST = 80  # letters of a value: the names of processors are long, and differ at their ends
 STAGES = ("training", "sampling", "evaluation")
 MISSING = object()
 

@@ -85,7 +85,8 @@ class Evaluation(Keys):
     options: Options = {}
     """Options of the metrics, such as kid_subset_size."""
     classifier: Classifier = all_defaults(Classifier)
-    """How the data set's own classifier is trained."""
+    """How the data set's own classifier is trained. If genbench has one that was trained so on these images, it is
+    used, so that every machine measures with the same features."""
     objects: Objects | MISSING = MISSING
     """For data sets whose images have several labels: are the objects there that a sample was asked for?"""
 

@@ -68,7 +68,7 @@ def _extractors() -> Iterator[Row]:
     from genbench.features import EXTRACTORS
 
     for name, found in EXTRACTORS.items():
-        extra = f"come with a package: the extra {name}" if found.packages else "trained here, on the data set"
+        extra = f"come with a package: the extra {name}" if found.packages else "trained on the data set"
         yield {
             "extractor": name,
             "features": found.dim,

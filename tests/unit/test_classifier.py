@@ -149,7 +149,7 @@ def test_one_that_comes_with_genbench_is_taken_for_its_images_only(
     monkeypatch.setattr(evaluators, "train_classifier", lambda *images, **options: 1 / 0)
     assert takes(train, test, epochs=1)
     with pytest.raises(ZeroDivisionError):
-        make_classifier(train, test, out, epochs=1, anew=True)
+        make_classifier(train, test, out, epochs=1, own=True)
     with pytest.raises(InputError, match=r"the classifier reaches a test accuracy of .*, expected at least 1\.1"):
         make_classifier(train, test, out, epochs=1, min_accuracy=1.1)
     (shipped.with_name("another.safetensors")).write_bytes(shipped.read_bytes()[:-9])

@@ -34,7 +34,7 @@ NAMES = sorted(
 # Every flag, and the one thing that it means in each command that has it.
 FLAGS = {
     "--allow-too-few": "leave out a metric that needs more images",
-    "--anew": "train, whatever comes with genbench",
+    "--own": "train, whatever comes with genbench",
     "--any-weights": "accept other weights than the published ones",
     "--batch-size": "images at a time",
     "--channels": "to convert images to",
