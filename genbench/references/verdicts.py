@@ -121,8 +121,12 @@ def verify(ours: Reference, theirs: Reference, metric: str | None = None) -> Ver
         if verdict == UNDECIDED and found[place].p is not None and other_weights(ours, theirs, metric):
             notes = [OTHER_FEATURES, *notes_of(DIFFERS, found[place], here[place], there[place])]
         upstream = [] if verdict == IDENTICAL else causes(ours, theirs, *place)
-        averages = mean(here[place], metric), mean(there[place], metric)
-        rows.append(Verdict(names[place], verdict, *averages, found[place], notes, upstream))
+        sides, size = (here[place], there[place]), found[place]
+        if verdict == IDENTICAL:  # of the seeds that both have, which are all that was compared
+            sides = of_both(*sides)
+            size = difference(*(runs_of(side, metric) for side in sides))
+        averages = (mean(side, metric) for side in sides)
+        rows.append(Verdict(names[place], verdict, *averages, size, notes, upstream))
     rows.sort(key=lambda row: VERDICTS.index(row.verdict))
     return Verification(ours.suite, metric, rows, theirs.name)
 
@@ -149,6 +153,14 @@ def names_of(record: Reference) -> dict[Place, str]:
 def mean(draws: Sequence[RecordedDraw], metric: str) -> float:
     """The mean of a row over its seeds."""
     return fmean(draw.metrics[metric] for draw in draws)
+
+
+def of_both(
+    ours: Sequence[RecordedDraw], theirs: Sequence[RecordedDraw]
+) -> tuple[list[RecordedDraw], list[RecordedDraw]]:
+    """The draws of the training seeds that both have."""
+    seeds = {draw.seed for draw in ours} & {draw.seed for draw in theirs}
+    return [draw for draw in ours if draw.seed in seeds], [draw for draw in theirs if draw.seed in seeds]
 
 
 def are_identical(ours: Sequence[RecordedDraw], theirs: Sequence[RecordedDraw], metric: str) -> bool:

@@ -109,6 +109,7 @@ def test_the_same_samples_are_identical() -> None:
     fewer = verify(record(seeds=(0,)), record())
     assert set(verdicts(fewer).values()) == {"identical"}
     assert fewer.rows[0].notes == ["1 of 3 training seeds are in both"]
+    assert (fewer.rows[0].ours, fewer.rows[0].theirs, fewer.rows[0].relative) == (61.3, 61.3, 0)
 
 
 @pytest.mark.parametrize("seeds", [(0, 1, 2), (3, 4, 5)], ids=["paired", "other seeds"])
