@@ -121,12 +121,12 @@ def verify(ours: Reference, theirs: Reference, metric: str | None = None) -> Ver
         if verdict == UNDECIDED and found[place].p is not None and other_weights(ours, theirs, metric):
             notes = [OTHER_FEATURES, *notes_of(DIFFERS, found[place], here[place], there[place])]
         upstream = [] if verdict == IDENTICAL else causes(ours, theirs, *place)
-        sides, size = (here[place], there[place]), found[place]
+        sides, size = [here[place], there[place]], found[place]
         if verdict == IDENTICAL:  # of the seeds that both have, which are all that was compared
             sides = of_both(*sides)
-            size = difference(*(runs_of(side, metric) for side in sides))
-        averages = (mean(side, metric) for side in sides)
-        rows.append(Verdict(names[place], verdict, *averages, size, notes, upstream))
+            size = difference(runs_of(sides[0], metric), runs_of(sides[1], metric))
+        averages = [mean(side, metric) for side in sides]
+        rows.append(Verdict(names[place], verdict, averages[0], averages[1], size, notes, upstream))
     rows.sort(key=lambda row: VERDICTS.index(row.verdict))
     return Verification(ours.suite, metric, rows, theirs.name)
 
@@ -155,12 +155,10 @@ def mean(draws: Sequence[RecordedDraw], metric: str) -> float:
     return fmean(draw.metrics[metric] for draw in draws)
 
 
-def of_both(
-    ours: Sequence[RecordedDraw], theirs: Sequence[RecordedDraw]
-) -> tuple[list[RecordedDraw], list[RecordedDraw]]:
+def of_both(ours: Sequence[RecordedDraw], theirs: Sequence[RecordedDraw]) -> list[list[RecordedDraw]]:
     """The draws of the training seeds that both have."""
     seeds = {draw.seed for draw in ours} & {draw.seed for draw in theirs}
-    return [draw for draw in ours if draw.seed in seeds], [draw for draw in theirs if draw.seed in seeds]
+    return [[draw for draw in side if draw.seed in seeds] for side in (ours, theirs)]
 
 
 def are_identical(ours: Sequence[RecordedDraw], theirs: Sequence[RecordedDraw], metric: str) -> bool:
