@@ -20,12 +20,16 @@ def joined(new: Reference, earlier: Reference, where: str) -> Reference:
     runs = {_key(one) for one in kept}
     draws = [*kept, *new.draws]
     trainings = [*(one for one in earlier.trainings if _key(one) in runs), *new.trainings]
+    left = {one.model for one in kept}
+    earlier_origins = [
+        one.model_copy(update={"models": [name for name in one.models if name in left]}) for one in earlier.origins
+    ]
     order = {name: number for number, name in enumerate(new.models)}
     return new.model_copy(
         update={
             "draws": sorted(draws, key=lambda one: (order[one.model], one.seed)),
             "trainings": sorted(trainings, key=lambda one: (order[one.model], one.seed)),
-            "origins": list(_origins([*new.origins, *earlier.origins], {one.model for one in draws})),
+            "origins": list(_origins([*new.origins, *earlier_origins])),
         }
     )
 
@@ -52,12 +56,12 @@ def _check(found: Any, expected: Any, where: str) -> None:
         raise InputError(f"{where}: found {found!r}, expected {expected!r} as in the new rows; they make no one table")
 
 
-def _origins(origins: Iterable[RecordedOrigin], models: set[str]) -> Iterable[RecordedOrigin]:
-    """Each origin once, with all the models of which it made results."""
+def _origins(origins: Iterable[RecordedOrigin]) -> Iterable[RecordedOrigin]:
+    """Each origin once, with all the models of which it made results; those without any are left out."""
     found: dict[str, RecordedOrigin] = {}
     for one in origins:
         key = one.model_copy(update={"models": []}).model_dump_json()
-        names = [*(found[key].models if key in found else []), *(name for name in one.models if name in models)]
+        names = [*(found[key].models if key in found else []), *one.models]
         if names:
             found[key] = one.model_copy(update={"models": list(dict.fromkeys(names))})
     return found.values()

@@ -100,7 +100,7 @@ def verify(ours: Reference, theirs: Reference, metric: str | None = None) -> Ver
     tested = [place for place in both if not are_identical(here[place], there[place], metric)]
     judged = judge([found[place] for place in tested], [(ours, theirs, place) for place in tested], metric)
     differ = dict(zip(tested, judged, strict=True))
-    names = names_of(ours) | names_of(theirs)
+    names, others = names_of(ours) | names_of(theirs), other_weights(ours, theirs, metric)
     rows = []
     for place in [*there, *(place for place in here if place not in there)]:
         if place not in found:
@@ -117,9 +117,7 @@ def verify(ours: Reference, theirs: Reference, metric: str | None = None) -> Ver
             )
             continue
         verdict = {True: DIFFERS, False: REPRODUCED, None: UNDECIDED}[differ[place]] if place in differ else IDENTICAL
-        notes = notes_of(verdict, found[place], here[place], there[place])
-        if verdict == UNDECIDED and found[place].p is not None and other_weights(ours, theirs, metric):
-            notes = [OTHER_FEATURES, *notes_of(DIFFERS, found[place], here[place], there[place])]
+        notes = notes_of(verdict, found[place], here[place], there[place], others)
         upstream = [] if verdict == IDENTICAL else causes(ours, theirs, *place)
         sides, size = [here[place], there[place]], found[place]
         if verdict == IDENTICAL:  # of the seeds that both have, which are all that was compared
@@ -255,19 +253,24 @@ def _same_weights(ours: Reference, theirs: Reference, model: str, seed: int, oth
 
 
 def notes_of(
-    verdict: str, found: Difference, ours: Sequence[RecordedDraw], theirs: Sequence[RecordedDraw]
+    verdict: str,
+    found: Difference,
+    ours: Sequence[RecordedDraw],
+    theirs: Sequence[RecordedDraw],
+    other_features: bool = False,
 ) -> list[str]:
-    """What a verdict rests on."""
+    """What a verdict rests on. other_features: whether the two were measured in the features of different networks."""
     same = {draw.seed for draw in ours} & {draw.seed for draw in theirs}
     if verdict == IDENTICAL:
         seeds = len({draw.seed for draw in (*ours, *theirs)})
         return [f"{len(same)} of {seeds} training seeds are in both"] if len(same) < seeds else []
-    if verdict == UNDECIDED:
-        if found.of_images:
-            return ["one training each, and not the same: further apart than their images explain"]
+    if verdict == UNDECIDED and found.p is None:
         return ["one run each: nothing is known of chance"]
+    if verdict == UNDECIDED and not other_features:
+        return ["one training each, and not the same: further apart than their images explain"]
+    features = [OTHER_FEATURES] if verdict == UNDECIDED else []
     by_images = ["by the images of one training each"] if found.of_images else []
     there = {draw.seed: draw.samples_sha256 for draw in theirs}
     hashes = [(draw.samples_sha256, there[draw.seed]) for draw in ours if draw.seed in same]
     equal = hashes and all(a is not None and a == b for a, b in hashes)
-    return by_images + (["the samples are identical, their evaluation is not"] if equal else [])
+    return features + by_images + (["the samples are identical, their evaluation is not"] if equal else [])

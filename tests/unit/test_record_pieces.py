@@ -17,7 +17,7 @@ def with_models_of(found: Reference, other: Reference) -> Reference:
     return found.model_copy(update={"models": other.models})
 
 
-def test_rows_are_added_and_those_of_a_training_made_anew_replaced() -> None:
+def test_rows_are_added_and_those_of_a_training_made_again_replaced() -> None:
     both = record({"gan": [1.0, 2.0], "vae": [3.0]}, (0, 1), "a")
     new = with_models_of(record({"gan": [9.0]}, (1,), "b"), both)
     found = joined(new, both, "file.json")
@@ -32,8 +32,10 @@ def test_rows_are_added_and_those_of_a_training_made_anew_replaced() -> None:
 
 def test_a_row_of_which_nothing_is_kept_leaves_no_training_and_no_origin() -> None:
     earlier = record({"gan": [1.0]}, (0,), "a")
-    found = joined(record({"gan": [9.0]}, (0,), "b"), with_each(earlier, "trainings", steps=5), "file.json")
+    earlier = with_each(with_each(earlier, "trainings", steps=5), "origins", code_sha256="old")
+    found = joined(record({"gan": [9.0]}, (0,), "b"), earlier, "file.json")
     assert rows(found) == [("gan", 0, 9.0)]
+    assert [one.code_sha256 for one in found.origins] == ["c0de"] * 3
     assert [(one.model_sha256, one.steps) for one in found.trainings] == [("gan 0 b", None)]
 
 
