@@ -34,7 +34,6 @@ NAMES = sorted(
 # Every flag, and the one thing that it means in each command that has it.
 FLAGS = {
     "--allow-too-few": "leave out a metric that needs more images",
-    "--own": "train, whatever comes with genbench",
     "--any-weights": "accept other weights than the published ones",
     "--batch-size": "images at a time",
     "--channels": "to convert images to",
@@ -72,6 +71,7 @@ FLAGS = {
     "--neighbours": "a picture of samples above their nearest training images",
     "--options": "options as JSON, of metrics or of a format",
     "--out": "what is written",
+    "--own": "train, whatever comes with genbench",
     "--overrides": "keys of config.yaml, as JSON",
     "--picture": "what a model shows of itself",
     "--precision": "of arithmetic in a training",
@@ -243,6 +243,15 @@ def test_a_model_is_trained_and_looked_at_from_python(files: Path, tmp_path: Pat
     assert (tmp_path / "snapshots/1.safetensors").exists()
     record = evaluate_likelihood(out, files / "test.npz", limit=6, steps=3)
     assert (record.images, record.steps, record.split) == (6, 3, "test")
+    test = image_set("test", 24)
+    assert record.images_sha256 == array_sha256(test.images[:6])
+    labels, names = np.sort(test.labels), list(test.class_names)
+    by_class = make_image_set(test.images, labels, names, dataset="b", split="test", source="t", source_sha256="s")
+    save_image_set(tmp_path / "by_class.npz", by_class)
+    mixed = by_class.representative_order()[:6]
+    assert len(set(by_class.labels[mixed])) > 1 == len(set(by_class.labels[:6]))
+    record = evaluate_likelihood(out, tmp_path / "by_class.npz", limit=6, steps=3)
+    assert record.images_sha256 == array_sha256(by_class.images[mixed])
     draw_picture(out, "denoising", files / "test.npz", tmp_path / "p.png")
     with Image.open(tmp_path / "p.png") as picture:
         assert picture.size[0] == 178
