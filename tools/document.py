@@ -22,7 +22,6 @@ import genbench
 from genbench import models, networks
 from genbench.data.datasets import SOURCES
 from genbench.errors import InputError, place
-from genbench.features import EXTRACTORS
 from genbench.importing import FORMATS
 from genbench.machine.command_line import run
 from genbench.mappings import Keys
@@ -40,6 +39,7 @@ from genbench.schema import annotations, words
 from genbench.suites.config import Config
 from genbench.suites.keys import Suite
 from genbench.suites.language import LanguageSuite
+from genbench.suites.listing import list_names
 from genbench.training.recipe import OptimizerConfig, TrainConfig
 from tools import records, schemas
 from tools.reference_results import few_steps_table, reference_table
@@ -218,14 +218,10 @@ def all_metrics() -> Iterator[str]:
 
 def all_extractors() -> Iterator[str]:
     rows = []
-    for name, found in EXTRACTORS.items():
-        if found.weights is not None:
-            weights = "downloaded, verified"
-        elif found.packages:
-            weights = f"come with a package: the extra `{name}`"
-        else:
-            weights = "trained here, on the data set"
-        rows.append((f"`{name}`", str(found.dim), weights, ", ".join(f"`{key}`" for key in found.metrics)))
+    for row in list_names("extractors"):
+        keys = ", ".join(f"`{key}`" for key in row["metrics"].split(", "))
+        weights = re.sub(r"the extra (\S+)", r"the extra `\1`", row["weights"])
+        rows.append((f"`{row['extractor']}`", str(row["features"]), weights, keys))
     yield from table(rows, "extractor", "features", "weights", "metrics")
 
 
