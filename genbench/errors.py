@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Literal
 
+MOST_NAMES = 40  # that an error lists; of more it gives the nearest few
 Options = Literal["keys", "flags", "none"]
 _options: ContextVar[Options] = ContextVar("options", default="keys")
 
@@ -28,13 +29,20 @@ def place(*parts: object) -> Iterator[None]:
 
 
 def unknown_name(what: str, found: Any, expected: Iterable[str]) -> InputError:
-    """The error for a name that is not in a closed set, with the nearest one suggested. `what` says what it names."""
+    """The error for a name that is not in a closed set: it suggests the nearest name, and lists all or the nearest few.
+
+    what: What the name stands for.
+    """
     names = sorted(expected)
     if not names:
         return InputError(f"{what}: found {found!r}; expected none")
     near = difflib.get_close_matches(str(found), names, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    return InputError(f"{what}: found {found!r}{hint}; expected one of: {', '.join(names)}")
+    some = f": {', '.join(names)}"
+    if len(names) > MOST_NAMES:
+        nearest = difflib.get_close_matches(str(found), names, n=MOST_NAMES // 4, cutoff=0)
+        some = f" {len(names):,}, such as {', '.join(nearest)}"
+    return InputError(f"{what}: found {found!r}{hint}; expected one of{some}")
 
 
 @contextmanager

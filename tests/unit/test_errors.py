@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from genbench.errors import InputError, place
+from genbench.errors import InputError, place, unknown_name
 
 
 def quiet_failure(error: Exception) -> None:
@@ -56,3 +56,13 @@ def test_a_cause_is_kept() -> None:
     with pytest.raises(InputError, match=r"^a: does not run: shapes$") as caught, place("a"):
         raise InputError(f"does not run: {cause}") from cause
     assert caught.value.__cause__ is cause
+
+
+def test_of_many_names_an_error_gives_the_nearest_few() -> None:
+    few = [f"gan-{budget}T/seed{seed}" for budget in (1, 4) for seed in range(3)]
+    message = str(unknown_name("only", "gan-2T/seed0", few))
+    assert message.endswith(f"found 'gan-2T/seed0' (did you mean 'gan-4T/seed0'?); expected one of: {', '.join(few)}")
+    many = [f"{model}{number}" for model in ("gan", "vae") for number in range(30)]
+    message = str(unknown_name("only", "gann7", many))
+    assert message.startswith("only: found 'gann7' (did you mean 'gan7'?); expected one of 60, such as gan7, ")
+    assert message.count(",") == 10
