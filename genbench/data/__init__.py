@@ -1,8 +1,8 @@
 """The data sets: from an entry of a suite to uint8 images, split into train and test.
 
-One file a source (demo, idx, cifar, cub, shapes, iclevr, folder), each a function whose keyword-only options are the
-entry's schema. `describe` says what an entry will give before anything is prepared; `prepare` gives it, and
-`prepare_data` writes it. Nothing here imports torch.
+There is one file per source (demo, idx, cifar, cub, shapes, iclevr, folder). Each has a function whose keyword-only
+options are the entry's schema. `describe` describes the data set of an entry before it is prepared, `prepare` returns
+its images, and `prepare_data` writes them. Nothing here imports torch.
 """
 
 from genbench.data.datasets import SOURCES, default_name, describe, open_dataset, prepare

@@ -11,10 +11,10 @@ from genbench.files.artifacts import array_sha256
 
 
 def dataset_of_arrays(images: NDArray[np.uint8], labels: NDArray[Any] | None = None) -> Dataset:
-    """A data set of which all images are for training.
+    """A data set whose images are all for training.
 
-    images: uint8 (N, H, W, C), C = 1 or 3, N > 0. labels: integers (N,), 0 <= label, the class of each; by default all
-    are of one. Raises InputError for anything else.
+    images: uint8 (N, H, W, C), C = 1 or 3, N > 0. labels: integers (N,), 0 <= label, the class of each image; by
+    default there is one class. Raises InputError for anything else.
     """
     images = np.ascontiguousarray(images)
     classes = np.zeros(images.shape[:1], np.int64) if labels is None else np.asarray(labels)

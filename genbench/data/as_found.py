@@ -17,7 +17,7 @@ from genbench.files.archives import list_files
 from genbench.files.npz import list_npz, read_npy, read_npz
 
 ARRAYS = (".npz", ".npy")
-KEYS = ("arr_0", "samples", "images")  # OpenAI's, score_sde's, and that of a data set prepared here
+KEYS = ("arr_0", "samples", "images")  # of OpenAI, of score_sde, and of a data set prepared here
 NOT_READ = (".pt", ".pth", ".pkl", ".h5", ".hdf5", ".mat", ".safetensors")
 Axes = Literal["NHWC", "NCHW"]
 
@@ -30,10 +30,10 @@ def read_images(
     filter: Filter | None = None,
     layout: Axes | None = None,
 ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
-    """All images at `path`, uint8 (N, H, W, C), and `source`, `lossy` and `notes`, which say where they come from.
+    """All images at `path`, uint8 (N, H, W, C), and their `source`, `lossy` and `notes`.
 
-    path: an .npy; an .npz with the key arr_0, samples or images; or a folder, .zip or .tar of images, in the order of
-    the numbers in their names, whatever their folders. channels, image_size, filter: convert and resize every image;
+    path: an .npy; an .npz with the key arr_0, samples or images; or a folder, .zip or .tar of images, which are sorted
+    by the numbers in their names, folders included. channels, image_size, filter: convert and resize every image;
     without them all must be alike. layout: of an array, as for `as_images`. Raises InputError for anything else.
     """
     filter = filter or "bicubic"
@@ -60,7 +60,7 @@ def read_images(
 def image_names(path: Path) -> tuple[list[str], str]:
     """The names of the images in a folder or archive, in the order of the numbers in them; and a note on other kinds.
 
-    Raises InputError where there are none.
+    Raises InputError if there are none.
     """
     files = list_files(path)
     names = sorted((name for name in files if name.lower().endswith(SUFFIXES)), key=natural)
@@ -73,7 +73,7 @@ def image_names(path: Path) -> tuple[list[str], str]:
 
 
 def notes_of_folders(names: Sequence[str]) -> list[str]:
-    """That images of several folders are taken together, if they are."""
+    """A note if images of several folders are taken together."""
     folders = sorted({PurePosixPath(name).parent.as_posix() for name in names}, key=natural)
     if len(folders) < 2:
         return []
@@ -87,7 +87,7 @@ def natural(name: str) -> list[tuple[int, str]]:
 
 
 def refuse_others(path: Path) -> None:
-    """Raise InputError for files of kinds that hold arrays and are not read."""
+    """Raise InputError for kinds of array files that are not read."""
     if path.is_file() and path.suffix.lower() in NOT_READ:
         raise InputError(
             f"{path}: expected an .npz or .npy, or a folder or archive of images: write them as one of these"
@@ -98,7 +98,7 @@ def refuse_others(path: Path) -> None:
 
 
 def find_array(path: Path, key: str | None = None) -> tuple[str, NDArray[Any]]:
-    """("key: ", images) of an .npz, of its key `key` or the first of KEYS; ("", images) of an .npy."""
+    """("key: ", images) of an .npz, from its key `key` or the first of KEYS that it has; ("", images) of an .npy."""
     if path.suffix.lower() == ".npy":
         return "", read_npy(path)
     for found, images in read_npz(path, KEYS if key is None else (key,)).items():
@@ -115,8 +115,8 @@ def find_array(path: Path, key: str | None = None) -> tuple[str, NDArray[Any]]:
 def as_images(array: NDArray[Any], layout: Axes | None = None) -> NDArray[np.uint8]:
     """An array as images, uint8 (N, H, W, C), C = 1 or 3.
 
-    layout: NHWC, or NCHW as torch has it; by default NHWC, unless only the second dimension can be that of channels.
-    Raises InputError for another shape, and for values that are not whole numbers from 0 to 255.
+    layout: NHWC, or NCHW as in torch; by default NHWC, unless only the second dimension can be the channels.
+    Raises InputError for other shapes, and for values that are not whole numbers from 0 to 255.
     """
     if array.ndim == 3:
         array = array[..., None]
@@ -129,11 +129,11 @@ def as_images(array: NDArray[Any], layout: Axes | None = None) -> NDArray[np.uin
     if 0 in array.shape:
         raise InputError(f"found shape {array.shape}, expected at least one image")
     images = as_bytes(array)
-    return images.ravel().reshape(images.shape)  # strides, too, as of any other: torch rounds by the order in memory
+    return images.ravel().reshape(images.shape)  # with ordinary strides: torch's rounding depends on them
 
 
 def channels_first(shape: Sequence[int]) -> bool:
-    """Whether only the second of four dimensions can be that of channels: (N, C, H, W), as torch has it."""
+    """Whether only the second of four dimensions can be the channels: (N, C, H, W), as in torch."""
     return shape[1] in (1, 3) and shape[3] not in (1, 3)
 
 
@@ -152,15 +152,15 @@ def as_bytes(images: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def from_range(images: NDArray[Any], low: float, high: float) -> tuple[NDArray[np.uint8], int]:
-    """Values as levels, the nearest of 0 to 255 with `low` black and `high` white; and how many images were clipped.
+    """Values as the nearest levels of 0 to 255, `low` black and `high` white; and how many images were clipped.
 
-    images: (N, ...). Raises InputError for what is no number, and where so much lies outside that the range is another.
+    images: (N, ...). Raises InputError for values that are not numbers, or so far outside that the range must be wrong.
     """
     if images.dtype.kind not in "biuf":
         raise InputError(f"found {images.dtype}, expected numbers from {low:g} to {high:g}")
     levels = np.empty(images.shape, np.uint8)
     clipped = 0
-    for row, image in enumerate(images):  # one at a time: float64 of all would take eight times their memory
+    for row, image in enumerate(images):  # one at a time: all in float64 would take eight times the memory
         scaled = (image.astype(np.float64) - low) * (255 / (high - low))
         if not np.isfinite(scaled).all():
             raise InputError(f"found {images.dtype} images with values that are no numbers")
@@ -175,7 +175,7 @@ def from_range(images: NDArray[Any], low: float, high: float) -> tuple[NDArray[n
 
 
 def _conversion(images: NDArray[Any]) -> str:
-    """The expression that makes uint8 of these values, by their range."""
+    """The expression that converts these values to uint8, chosen by their range."""
     low, high = images.min(), images.max()
     scaled = "images"
     if images.dtype.kind == "b" or (low >= 0 and high <= 1):
@@ -190,7 +190,7 @@ def _conversion(images: NDArray[Any]) -> str:
 
 
 def convert(pixels: NDArray[np.uint8], channels: int, image_size: int | None, filter: str) -> NDArray[np.uint8]:
-    """An image (H, W, 1 or 3) as `decode` would have it of a file of it."""
+    """An image (H, W, 1 or 3), converted as `decode` converts a file of it."""
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).convert("L" if channels == 1 else "RGB")
     if image_size is not None and image.size != (image_size, image_size):
         image = image.resize((image_size, image_size), Image.Resampling[filter.upper()])

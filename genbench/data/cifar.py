@@ -1,7 +1,7 @@
 """CIFAR-10 from the official Python archive (A. Krizhevsky, Learning multiple layers of features, 2009).
 
-The batches are pickles. They are read by an unpickler that can make nothing but containers and uint8 arrays, after
-their checksums have been verified.
+The batches are pickles. After their checksums are verified, they are read by an unpickler that can only make containers
+and uint8 arrays.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 ARCHIVE, FOLDER = "cifar-10-python.tar.gz", "cifar-10-batches-py"
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 SPLITS = {"train": tuple(f"data_batch_{i}" for i in range(1, 6)), "test": ("test_batch",)}
-# The publisher gives only the archive's MD5; these are torchvision's, of the files inside, in an archive or not.
+# The publisher gives only the archive's MD5. These are torchvision's, of the files inside, whether packed or not.
 MD5 = {
     "data_batch_1": "c99cafc152244af753f735de768cd75f",
     "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
@@ -36,7 +36,7 @@ MD5 = {
 
 
 def cifar10(data_root: Path, *, path: str | None = None) -> Dataset:
-    """CIFAR-10, 32x32 colour, 50,000 and 10,000.
+    """CIFAR-10, 32x32 colour, 50,000 training and 10,000 test images.
 
     path: cifar-10-python.tar.gz, or the folder cifar-10-batches-py, or a folder that holds either, used as given or
         inside `data_root`; by default they are in `data_root`, or downloaded to it.
@@ -86,7 +86,7 @@ def _read_batches(path: Path) -> dict[str, bytes]:
     for name, content in read_files(path, wanted):
         batches[name.removeprefix(prefix)] = content
         if len(batches) == len(MD5):
-            break  # what follows in the archive is of no interest, sound or not
+            break  # the rest of the archive is not needed, even if it is damaged
     for name, expected in MD5.items():
         if name not in batches:
             raise InputError(f"{path}: holds no {prefix}{name}")
@@ -97,7 +97,7 @@ def _read_batches(path: Path) -> dict[str, bytes]:
 
 
 def parse_batch(content: bytes) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Images uint8 (N, 32, 32, 3) and labels int64 (N,) of one pickled batch. Raises InputError for another content.
+    """Images uint8 (N, 32, 32, 3) and labels int64 (N,) of one pickled batch. Raises InputError for other content.
 
     A row of the batch is 1,024 red values, then green, then blue.
     """
@@ -113,12 +113,12 @@ def parse_batch(content: bytes) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Makes containers, numbers, bytes and uint8 arrays. A pickle that names anything else is refused."""
+    """Makes containers, numbers, bytes and uint8 arrays, and refuses a pickle that names anything else."""
 
     def find_class(self, module: str, name: str) -> Any:
         allowed = {
             ("numpy.core.multiarray", "_reconstruct"): lambda cls, shape, typecode: np.ndarray((0,), np.uint8),
-            ("numpy", "ndarray"): None,  # the first argument of _reconstruct: no use for it
+            ("numpy", "ndarray"): None,  # the first argument of _reconstruct, which ignores it
             ("numpy", "dtype"): _uint8_dtype,
         }
         if (module, name) not in allowed:

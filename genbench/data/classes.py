@@ -11,14 +11,14 @@ from genbench.data.image_set import ImageSet, make_image_set
 from genbench.errors import InputError, place, unknown_name
 
 KEY = "key 'classes'"
-NAMED = 3  # up to so many classes, the label names them
+NAMED = 3  # the label names up to this many classes
 
 
 def keep_classes(dataset: Dataset, classes: Any) -> Dataset:
     """`dataset` with only the images of `classes`; a class's label is its place in `classes`.
 
-    Raises InputError when `classes` is no list of different class names, or leaves a split empty: at once where the
-    data set knows its classes, when it is loaded otherwise.
+    Raises InputError if `classes` is not a list of different class names, or leaves a split empty: at once if the data
+    set knows its classes, otherwise when it is loaded.
     """
     if not isinstance(classes, (list, tuple)) or not classes:
         raise InputError(f"{KEY}: found {classes!r}, expected a list of class names")

@@ -1,8 +1,8 @@
 """CUB-200-2011, 11,788 photographs of 200 species of birds, from the official archive.
 
 C. Wah, S. Branson, P. Welinder, P. Perona, S. Belongie, The Caltech-UCSD Birds-200-2011 Dataset, CNS-TR-2011-001.
-Resized as CMU's course 16-824 does for its GANs (PIL's bicubic filter straight to a square), but kept without loss,
-where the course stores JPEGs again; and with the 8 greyscale photographs, which the course deletes.
+Images are resized as in CMU's course 16-824 for its GANs (PIL's bicubic filter straight to a square). Unlike in the
+course, they are not stored as JPEGs again, and the 8 greyscale photographs are kept.
 """
 
 import hashlib
@@ -33,13 +33,13 @@ OVERLAP_NOTE = (
 
 
 def cub(data_root: Path, *, path: str | None = None, image_size: Side = 32, split: Split = "official") -> Dataset:
-    """CUB-200-2011 in colour. Labels are the species, in the official order; so are the images.
+    """CUB-200-2011 in colour. Labels are the species. Labels and images are in the official order.
 
     path: CUB_200_2011.tgz, or the folder CUB_200_2011 that it holds, or a folder with either, used as given or inside
         `data_root`; by default it is in `data_root`, or downloaded to it.
     image_size: Side of the square to which images are resized, without keeping the aspect ratio.
-    split: "official" has 5,994 images for training and 5,794 for test. "all" trains on every one, as the course does;
-        its test images are the official ones, which training has seen: a note says so.
+    split: "official" has 5,994 images for training and 5,794 for test. "all" trains on all images, as the course does;
+        its test images are the official ones, so training has seen them, as a note states.
     """
     root = data_root if path is None else existing_path(path, data_root)
     is_source = path is not None and (root.is_file() or (root / "images.txt").exists())
@@ -61,7 +61,7 @@ def cub(data_root: Path, *, path: str | None = None, image_size: Side = 32, spli
         return load_image_files(
             where,
             _read_layout(where, split),
-            # Not turned upright: the course reads the files with PIL as they are.
+            # Not turned upright: the course does not turn them when it reads the files with PIL.
             partial(decode, image_size=image_size, filter="bicubic", channels=3, upright=False),
             dataset="cub",
             origin=f"the official {ARCHIVE}",

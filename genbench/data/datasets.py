@@ -1,4 +1,4 @@
-"""From a suite's entry to its data set: the entry is checked against the signature of the source's function."""
+"""The data set of a suite's entry, which is checked against the signature of the source's function."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -20,11 +20,11 @@ from genbench.errors import InputError, place
 from genbench.own_code import parse
 from genbench.schema import check_arguments, find_function
 
-COMMON_KEYS = ("name", "label", "classes")  # that every entry may have, whatever its source
+COMMON_KEYS = ("name", "label", "classes")  # keys that every entry may have, whatever its source
 
 
 def describe(dataset: Mapping[str, Any], data_root: str | Path) -> Description:
-    """What the entry `dataset` will give, without a download or a full decode.
+    """The description of the data set of the entry `dataset`, without a download or a full decode.
 
     Raises InputError for an unknown source, an unknown, missing or wrong key, and a `path` that does not exist.
     """
@@ -34,14 +34,14 @@ def describe(dataset: Mapping[str, Any], data_root: str | Path) -> Description:
 def prepare(dataset: Mapping[str, Any], data_root: str | Path) -> dict[str, ImageSet]:
     """The images of the entry `dataset`: {"train": ..., "test": ...}.
 
-    Official files are looked for in `data_root`, in torchvision's layout or flat, and downloaded into it otherwise.
-    Raises InputError as `describe`, and for files that are missing, damaged or not what their checksum says.
+    Official files are looked for in `data_root`, in torchvision's layout or flat, and otherwise downloaded into it.
+    Raises InputError as `describe` does, and for files that are missing, damaged or have another checksum.
     """
     return open_dataset(dataset, data_root).load()
 
 
 def open_dataset(entry: Any, data_root: str | Path) -> Dataset:
-    """Check an entry and describe what it will give: both `describe` and `prepare`, where both are wanted."""
+    """Check an entry and open its data set, for callers that need both the description and the images."""
     if not isinstance(entry, Mapping):
         raise InputError(f"data set: found {entry!r}, expected a mapping with the key 'source'")
     options = dict(entry)
@@ -59,7 +59,7 @@ def open_dataset(entry: Any, data_root: str | Path) -> Dataset:
         classes = options.pop("classes", None)
         options = check_arguments(function, options, also=["source", *COMMON_KEYS])
         opened = function(Path(data_root), **options)
-        if not isinstance(opened, Dataset):  # of own code
+        if not isinstance(opened, Dataset):  # a user's own function returned it
             raise InputError(f"found {type(opened).__name__} returned by {source}, expected a genbench.data.Dataset")
         described = replace(opened.description, name=name)
         opened = opened._replace(description=replace(described, label=name) if source == "folder" else described)
@@ -75,7 +75,7 @@ def open_dataset(entry: Any, data_root: str | Path) -> Dataset:
 
 
 def default_name(source: str) -> str:
-    """The name of a data set whose entry gives none: its source, or the function's name of a user's own file."""
+    """The name of a data set whose entry gives none: its source, or the name of the function in a user's own file."""
     own = parse(source)
     return source if own is None else own.name
 

@@ -1,4 +1,4 @@
-"""From the bytes of an image's file to uint8 pixels."""
+"""Decoding image files to uint8 pixels."""
 
 import io
 import threading
@@ -15,12 +15,12 @@ from PIL import Image, ImageOps, PpmImagePlugin, TiffImagePlugin
 
 Filter = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]  # PIL's names
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "PPM")  # PIL's names; PPM are also PGM and PBM
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")  # those of torchvision
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")  # as in torchvision
 UNREAD = (".gif", ".avif", ".heic", ".jp2", ".jxl", ".jfif", ".tga", ".pbm", ".exr", ".npy", ".npz")  # images, too
 BITS_PER_SAMPLE = 258  # a tag of TIFF
 LARGEST = 1 << 28  # pixels of an image, 16384x16384: a few kilobytes can be packed so that they unpack to any number
-LARGE = 1 << 25  # pixels of an image that is decoded while no other is that large, for their memory
-Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, LARGEST)  # of twice as many PIL itself refuses an image
+LARGE = 1 << 25  # pixels: to save memory, images above this are decoded one at a time
+Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, LARGEST)  # PIL refuses images of twice as many pixels
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # below that it warns; here it is an error
 _one_at_a_time = threading.Lock()
 
@@ -37,7 +37,7 @@ class Decoded(NamedTuple):
 
 
 def unread_note(names: Sequence[str]) -> str:
-    """What a reader must know of files that are images of other kinds: "3 files (.gif) are not read"; or nothing."""
+    """A note on image files of other kinds, such as "3 files (.gif) are not read"; or ""."""
     found = Counter(suffix for name in names if (suffix := PurePosixPath(name).suffix.lower()) in UNREAD)
     return f"{sum(found.values()):,} files ({', '.join(sorted(found))}) are not read" if found else ""
 
@@ -45,13 +45,14 @@ def unread_note(names: Sequence[str]) -> str:
 def decode(
     content: bytes, image_size: int | None, filter: Filter, channels: Literal[1, 3] | None, upright: bool = True
 ) -> Decoded:
-    """Decode one image `upright` (EXIF), transparency laid on white, `channels` as asked or as found.
+    """Decode one image, with transparency laid on white.
 
-    `image_size` resizes to a square with PIL's `filter`, without keeping the aspect ratio. Raises ValueError for more
-    than 8 bits a channel, more than LARGEST pixels and an animation, and whatever PIL raises for a damaged file.
+    image_size: resizes to a square with PIL's `filter`, without keeping the aspect ratio. channels: None keeps those of
+    the file. upright: turn the image as its EXIF data ask. Raises ValueError for more than 8 bits per channel, more
+    than LARGEST pixels and an animation, and whatever PIL raises for a damaged file.
     """
     if content[:8] == b"\x89PNG\r\n\x1a\n" and content[24:25] == b"\x10":
-        # PIL would quietly drop 8 of the bits of a colour image, and clip those of a greyscale one.
+        # PIL would silently drop 8 bits of a colour image, and clip the values of a greyscale image.
         raise ValueError("16 bits a channel, expected 8: convert it first")
     image: Image.Image = Image.open(io.BytesIO(content), formats=FORMATS)
     with _room_for(image):
@@ -78,7 +79,7 @@ def _decode(
     channels: Literal[1, 3] | None,
     upright: bool,
 ) -> Decoded:
-    if image.mode.startswith(("I", "F")) or _bits(image) > 8:  # PIL would do so with these, too
+    if image.mode.startswith(("I", "F")) or _bits(image) > 8:  # PIL would also drop or clip these
         raise ValueError("more than 8 bits a channel, expected 8: convert it first")
     if getattr(image, "is_animated", False) and image.format != "MPO":
         raise ValueError(
@@ -106,17 +107,17 @@ def _decode(
 
 
 def _bits(image: Image.Image) -> int:
-    """Bits a channel of a TIFF and of a PPM file, 8 of others."""
+    """Bits per channel of a TIFF or PPM file; 8 for other files."""
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         return max(image.tag_v2.get(BITS_PER_SAMPLE, (1,)))
     if isinstance(image, PpmImagePlugin.PpmImageFile) and isinstance(args := image.tile[0].args, tuple):
-        return int(args[-1]).bit_length()  # of the largest value, where it is not 255
+        return int(args[-1]).bit_length()  # the largest value, if it is not 255
     return 8
 
 
 def _is_lossy_webp(content: bytes) -> bool:
     """Whether the picture of a WebP file is in a "VP8 " chunk (lossy) or a VP8L one (RFC 9649)."""
-    position = 12  # behind RIFF, the length, WEBP
+    position = 12  # after RIFF, the length, WEBP
     while position + 8 <= len(content):
         tag, length = content[position : position + 4], int.from_bytes(content[position + 4 : position + 8], "little")
         if tag in (b"VP8 ", b"VP8L"):

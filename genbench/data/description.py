@@ -1,4 +1,4 @@
-"""What a data set's function returns: its description at once, its images when asked."""
+"""What a data set's function returns: a description, and a function that loads the images."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ from genbench.data.image_set import ImageSet
 
 @dataclass(frozen=True)
 class Description:
-    """What an entry will give, known without preparing it.
+    """What is known about a data set before it is prepared.
 
-    `name` is its directory under resources/, `label` what tables and plots show. `notes` are sentences that a reader
-    of the results must know, such as a lossy source.
+    `name` is its directory under resources/, `label` its name in tables and plots. `notes` are facts that a reader of
+    the results must know, such as a lossy source.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Description:
     num_test: int | None
     notes: tuple[str, ...] = ()
     multi_label: bool = False
-    """Whether an image has several labels at once, as zeros and ones, rather than one class."""
+    """Whether an image has several labels at once, as zeros and ones, instead of one class."""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -39,8 +39,8 @@ class Dataset(NamedTuple):
 
     description: Description
     load: Callable[[], dict[str, ImageSet]]
-    """Read (and download, if need be) the images: {"train": ..., "test": ...}."""
+    """Read the images, and download them if necessary: {"train": ..., "test": ...}."""
     fetchers: Sequence[Callable[[], Path]] = ()
-    """One for each official file: have it on this machine, downloaded if need be, and checked; returns its path."""
+    """One for each official file: downloads the file if necessary, checks it and returns its path."""
     class_counts: Mapping[str, tuple[int, int]] | None = None
-    """Numbers of train and test images of each class, in the order of the labels; None if only the files say so."""
+    """Numbers of train and test images of each class, in the order of the labels; None if unknown before loading."""

@@ -1,4 +1,4 @@
-"""Samples that were drawn elsewhere: arrays as OpenAI's scripts write them, or a folder or archive of images."""
+"""Samples drawn by other programs: arrays as OpenAI's scripts write them, or a folder or archive of images."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -45,18 +45,18 @@ def given_samples(
     layout: Axes | None = None,
     range: Sequence[float] | None = None,
 ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
-    """`count` of the images at `path`, uint8 (count, H, W, C), where they come from, and `notes` if there are any.
+    """`count` of the images at `path`, uint8 (count, H, W, C), their source, and `notes` if there are any.
 
-    path: an .npy; an .npz with the key arr_0, samples or images; or a folder, .zip or .tar of images, in the
-    order of the numbers in their names. Of more images than `count` a random part is taken, always the same, in their
-    order: files are often sorted by class. image_shape: (C, H, W) of the data set. Grey images stored in three equal
-    channels are taken for grey, grey ones are made RGB for a data set in colour, and (N, C, H, W) is transposed; all
-    else that would change a pixel happens only where it is asked for.
+    path: an .npy; an .npz with the key arr_0, samples or images; or a folder, .zip or .tar of images, sorted by the
+    numbers in their names. If there are more images than `count`, a random part is taken, always the same and in their
+    order, since files are often sorted by class. image_shape: (C, H, W) of the data set. Grey images stored in three
+    equal channels are read as grey, grey images are made RGB for a data set in colour, and (N, C, H, W) is transposed.
+    Anything else that would change a pixel happens only if an option asks for it.
 
-    channels, image_size, filter: convert and resize every image to the data set's shape. Of arrays, key: which of an
-    npz; layout: NHWC or NCHW, where the shape does not show it; range: the values that are black and white, such as
-    0 and 1 or -1 and 1, between which values become levels from 0 to 255. Raises InputError when there are too few
-    images, or when they do not fit.
+    channels, image_size, filter: convert and resize every image to the data set's shape. For arrays only, key: the key
+    of an npz; layout: NHWC or NCHW, if the shape does not show it; range: the values of black and white, such as 0 and
+    1 or -1 and 1, between which values become levels from 0 to 255. Raises InputError if there are too few images, or
+    if they do not fit.
     """
     _check_options(image_shape, channels, image_size, filter)
     options: dict[str, Any] = {"channels": channels, "image_size": image_size, "filter": filter or "bicubic"}
@@ -94,7 +94,7 @@ def _check_options(
 
 
 def _part(path: Path, found: int, count: int) -> list[int]:
-    """Which `count` of so many images are taken, in their order: those of the lowest hashes, no library's numbers."""
+    """The rows of `count` out of `found` images, in order: those with the lowest hashes, which no library changes."""
     if found < count:
         limit = option("num_samples", flag="--limit")
         raise InputError(
@@ -107,7 +107,7 @@ def _part(path: Path, found: int, count: int) -> list[int]:
 
 
 def _remedy(image_shape: tuple[int, int, int], keys: Sequence[str]) -> str:
-    """How an entry asks for a conversion; nothing where none helps."""
+    """The end of an error: how to ask for a conversion; "" if none helps."""
     channels, height, width = image_shape
     values = {"channels": channels, **({"image_size": height} if height == width else {})}
     options = [option(name, values[name]) for name in keys if name in values]

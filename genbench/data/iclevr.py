@@ -1,6 +1,6 @@
-"""iCLEVR as the NYCU course on deep learning gives it out: 18,009 scenes of one to three of 24 objects.
+"""iCLEVR as the NYCU course on deep learning distributes it: 18,009 images of one to three of 24 objects.
 
-A. El-Nouby et al., Tell, Draw, and Repeat, ICCV 2019, arXiv 1811.09845. The images are the course's and can't be
+A. El-Nouby et al., Tell, Draw, and Repeat, ICCV 2019, arXiv 1811.09845. The images belong to the course and cannot be
 downloaded; without them, the data set `shapes` renders scenes for the same label sets.
 """
 
@@ -30,7 +30,7 @@ def iclevr(
     path: A folder with iclevr/*.png, train.json, test.json, new_test.json and objects.json, used as given or inside
         `data_root`.
     image_size: Side of the square to which images are resized, without keeping the aspect ratio.
-    test_fraction: The share of the scenes that is held out; a scene's three images stay together.
+    test_fraction: The share of the scenes that is held out; the three images of a scene stay together.
     split_seed: Chooses which scenes are held out.
     """
     root = existing_path(path, data_root)

@@ -1,6 +1,6 @@
-"""MNIST and Fashion-MNIST, from their four IDX files each.
+"""MNIST and Fashion-MNIST, each from its four IDX files.
 
-Checksums are of the files' content, not of its packing: copies gzipped again, or unpacked, are the same data.
+Checksums are of the unpacked content: copies that were unpacked or gzipped again are the same data.
 
 - MNIST: Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, Gradient-based learning applied to document recognition, 1998.
 - Fashion-MNIST: H. Xiao, K. Rasul, R. Vollgraf, arXiv:1708.07747.
@@ -33,7 +33,8 @@ SPLITS = {
 class IdxFiles:
     """Where four IDX files come from and what they hold.
 
-    folder: torchvision's for them. class_counts: numbers of train and test images. sha256: of the unpacked content.
+    folder: where torchvision keeps them. class_counts: numbers of train and test images. sha256: of the unpacked
+    content.
     """
 
     description: Description
@@ -96,7 +97,7 @@ FASHION_MNIST = IdxFiles(
 
 
 def mnist(data_root: Path, *, path: str | None = None) -> Dataset:
-    """MNIST, 28x28 greyscale, 60,000 and 10,000.
+    """MNIST, 28x28 greyscale, 60,000 training and 10,000 test images.
 
     path: A folder that holds the IDX files, gzipped or not, used as given or inside `data_root`; by default they are in
         `data_root`, or downloaded to it.
@@ -105,7 +106,7 @@ def mnist(data_root: Path, *, path: str | None = None) -> Dataset:
 
 
 def fashion_mnist(data_root: Path, *, path: str | None = None) -> Dataset:
-    """Fashion-MNIST, 28x28 greyscale, 60,000 and 10,000.
+    """Fashion-MNIST, 28x28 greyscale, 60,000 training and 10,000 test images.
 
     path: A folder that holds the IDX files, gzipped or not, used as given or inside `data_root`; by default they are in
         `data_root`, or downloaded to it.
@@ -114,9 +115,9 @@ def fashion_mnist(data_root: Path, *, path: str | None = None) -> Dataset:
 
 
 def parse_idx(content: bytes, ndim: int) -> NDArray[np.uint8]:
-    """The uint8 array of `ndim` axes in an unpacked IDX file; InputError when header and length do not agree.
+    """The uint8 array of `ndim` axes in an unpacked IDX file. Raises InputError if header and length disagree.
 
-    The format: two zero bytes, the type (8 = uint8), the number of axes, each axis's length (big-endian int32), data.
+    The format: two zero bytes, the type (8 = uint8), the number of axes, the length of each (big-endian int32), data.
     """
     header = 4 + 4 * ndim
     if content[:4] != bytes([0, 0, 8, ndim]) or len(content) < header:
@@ -129,7 +130,7 @@ def parse_idx(content: bytes, ndim: int) -> NDArray[np.uint8]:
 
 def _dataset(files: IdxFiles, data_root: Path, path: str | None) -> Dataset:
     root = data_root if path is None else existing_path(path, data_root)
-    # torchvision's folder comes first: MNIST and Fashion-MNIST name their files alike.
+    # torchvision's folder comes first: the files of MNIST and Fashion-MNIST have the same names.
     found = {name: _find(root, files.folder, name) for name in files.sha256}
     if path is not None:
         for name, place in found.items():
@@ -174,7 +175,7 @@ def _find(root: Path, folder: str, name: str) -> Path | None:
 
 
 def _unpack(path: Path, sha256: str) -> bytes:
-    """The content of an IDX file, gunzipped if its name says so, after its checksum has been verified."""
+    """The content of an IDX file, gunzipped if its suffix is .gz, with its checksum verified."""
     content = path.read_bytes()
     if path.suffix == ".gz":
         try:

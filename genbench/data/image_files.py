@@ -1,4 +1,4 @@
-"""Image files in a folder or archive, decoded side by side into the image sets that a layout asks for."""
+"""Image files in a folder or archive, decoded in parallel into the image sets of a layout."""
 
 import hashlib
 import logging
@@ -26,15 +26,15 @@ from genbench.machine.progress import Progress
 
 log = logging.getLogger(__name__)
 
-BATCH = 64  # images that a thread decodes at a time: small ones take less time than handing them over
+BATCH = 64  # images that a thread decodes at a time: one small image takes less time than handing it over
 
 
 class Layout(NamedTuple):
-    """Which files make which split, in which order. A file may be in several."""
+    """Which files are in which split, in which order. A file may be in several splits."""
 
     class_names: tuple[str, ...]
     splits: Mapping[str, Sequence[tuple[str, int | tuple[int, ...]]]]
-    """(file name, label, or a zero or one for each class) of each image; "train" and "test"."""
+    """{"train": ..., "test": ...}: (file name, label) of each image; a label may be a zero or one for each class."""
     notes: tuple[str, ...]
 
 
@@ -51,7 +51,7 @@ def load_image_files(
     """Decode the files of `layout` with `as_asked`, in one pass over `source`.
 
     origin: where the files come from, in words. source_sha256: by default that of the names and hashes of the files.
-    Raises InputError for files that are missing or cannot be decoded, and when they differ in size or channels.
+    Raises InputError for files that are missing, cannot be decoded, or differ in size or channels.
     """
     places: dict[str, list[tuple[str, int]]] = {}
     for split, files in layout.splits.items():
@@ -108,7 +108,7 @@ def load_image_files(
 
 
 def _check_memory(source: Path, layout: Layout, shape: tuple[int, ...]) -> None:
-    """Refuse images that memory does not hold, before any but the first is read."""
+    """Raise InputError if the images do not fit into memory, before any but the first is read."""
     count = sum(len(files) for files in layout.splits.values())
     size = count * math.prod(shape)
     height, width, channels = shape
@@ -126,7 +126,7 @@ NOTED = (TRANSPARENT, STRETCHED, GREY)
 
 
 def _features(decoded: Decoded, resized: bool) -> list[str]:
-    """What is worth counting of an image."""
+    """The features of an image that are counted."""
     present = {
         LOSSY: decoded.lossy,
         TRANSPARENT: decoded.transparent,
@@ -185,6 +185,6 @@ def _disagreement(source: Path, a: str, first: Decoded, b: str, second: Decoded)
 
 
 def _to_convert(name: str, values: str | None = None, purpose: str = "") -> str:
-    """What the reader can do about images that differ, for the end of an error."""
+    """The end of an error about images that differ: what to do."""
     given = option(name, values)
     return f"; give the option {given}{purpose}" if given else "; expected images that are alike"

@@ -34,17 +34,17 @@ def folder(
     Labels are indexes into the sorted class names; images are sorted by class and name. A dataset.json, as
     StyleGAN2-ADA's and EDM's dataset_tool writes it, has the labels; its folders of 1,000 images are not classes.
 
-    path: A folder, .zip or .tar[.gz|.xz|.bz2], used as given or inside `data_root`; a folder that wraps an archive's
-        whole content is looked through.
+    path: A folder, .zip or .tar[.gz|.xz|.bz2], used as given or inside `data_root`. If everything in an archive is in
+        one folder, that folder is skipped.
     image_size: Side of the square to which every image is resized; without it, all must have the same size.
     filter: The filter for resizing.
     channels: 1 or 3 converts every image; without it, all must be greyscale, or all in colour.
     test_fraction: The share of each class that is held out, unless the root has folders train and test, which are then
-        the splits (also training; val, testing, valid, validation; in any case). 0 holds out none: all images are the
-        reference, and parts that need held-out images are left out.
+        the splits (or training for train; val, testing, valid or validation for test; upper or lower case). 0 holds out
+        none: all images are the reference, and parts that need held-out images are left out.
     split_seed: Chooses which images are held out, if there are no such folders.
-    splits: The folders of the splits, if they have other names, such as {train: seg_train, test: seg_test}; with train
-        only, some of it is held out, and other folders are not used.
+    splits: The folders of the splits, if they have other names, such as {train: seg_train, test: seg_test}; with only
+        train, some of its images are held out, and other folders are not used.
     """
     source = existing_path(path, data_root)
     layout = arrange(source, test_fraction, split_seed, splits)

@@ -23,9 +23,8 @@ class ImageSet:
 
     images: uint8 (N, H, W, C), C = 1 or 3, N > 0; labels: int64 (N,), indexes into class_names, or (N, classes), ones
     for the classes that an image has, zeros for the others.
-    info, which JSON can hold: dataset, split, source (where from, in words), source_sha256, lossy (whether any image
-    was decoded from JPEG or lossy WebP), resize ({"size", "filter"} or None), notes, and sha256 (`array_sha256`
-    of images and labels).
+    info: JSON values: dataset, split, source (in words), source_sha256, lossy (whether any image was decoded from JPEG
+    or lossy WebP), resize ({"size", "filter"} or None), notes, and sha256 (`array_sha256` of images and labels).
     Anything else raises InputError.
     """
 
@@ -39,13 +38,13 @@ class ImageSet:
 
     @property
     def multi_label(self) -> bool:
-        """Whether the labels are zeros and ones, several for an image, instead of indexes of classes."""
+        """Whether the labels are zeros and ones for several classes per image, instead of class indexes."""
         return self.labels.ndim == 2
 
     def representative_order(self) -> NDArray[np.int64]:
-        """The rows in an order whose first are of all classes: mixed, always alike, where classes follow each other.
+        """The rows in an order whose first rows are of all classes.
 
-        That is the case in a folder for each class; any other order is kept.
+        Rows sorted by class, such as those of class folders, are mixed, always in the same way; other orders are kept.
         """
         several = not self.multi_label and self.labels[0] != self.labels[-1]
         sorted_by_class = several and np.all(np.diff(self.labels) >= 0)
@@ -60,7 +59,8 @@ class ImageSet:
 
 
 def choose(count: int) -> NDArray[np.int64]:
-    """An order of `count` images, always the same: sets are sorted by class, so that the first are no selection."""
+    """A random order of `count` images, always the same: sets may be sorted by class, so their first images are not a
+    fair selection."""
     return np.random.Generator(np.random.Philox(key=0)).permutation(count)
 
 
@@ -111,7 +111,7 @@ def save_image_set(path: str | os.PathLike[str], image_set: ImageSet) -> None:
 
     The same image set gives the same bytes.
     """
-    # Through an open file, since np.savez adds .npz to a path that does not end so.
+    # Through an open file, since np.savez adds .npz to a path that does not end in it.
     with atomic_path(path) as temporary, open(temporary, "wb") as file:
         np.savez(
             file,
@@ -125,7 +125,7 @@ def save_image_set(path: str | os.PathLike[str], image_set: ImageSet) -> None:
 def load_image_set(path: str | os.PathLike[str]) -> ImageSet:
     """Read what `save_image_set` wrote, and verify its hash.
 
-    Raises InputError naming the file when it is missing, is no image set, or is damaged (and how to make it again).
+    Raises InputError, naming the file, if it is missing, not an image set, or damaged (and how to make it again).
     """
     path = Path(path)
     arrays = read_npz(path, KEYS, ours=True)

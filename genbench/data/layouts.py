@@ -1,4 +1,4 @@
-"""From the names of the images in a folder or archive to classes and splits."""
+"""The classes and splits of the images in a folder or archive, from their names."""
 
 import hashlib
 import json
@@ -13,21 +13,21 @@ from genbench.errors import InputError
 from genbench.files.archives import list_files, read_files
 
 TRAIN = ("train", "training")
-TEST = ("test", "val", "testing", "valid", "validation")  # of several, the first
+TEST = ("test", "val", "testing", "valid", "validation")  # the first of those that exist
 SPLIT_LIKE = re.compile(r"(?:^|.*[^a-z])(train|test|val)(?:ing|id|idation)?(?:set|[ab])?(?:[^a-z].*)?$")
 LABELS = "dataset.json"  # of StyleGAN2-ADA's and EDM's dataset_tool
-TABLES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".cls")  # which may hold labels
+TABLES = (".csv", ".tsv", ".json", ".jsonl", ".parquet", ".cls")  # files that may hold labels
 ALL = "all"  # the class of images without class folders
-SHARD = 1000  # images in a folder of StyleGAN2-ADA, EDM and FFHQ
+SHARD = 1000  # images per folder of StyleGAN2-ADA, EDM and FFHQ
 NONE_HELD_OUT = "no images are held out: all are the reference, and what needs held-out images is left out"
 
-File = tuple[tuple[str, ...], str]  # the parts of a file's path, without a folder around everything; and its name
+File = tuple[tuple[str, ...], str]  # the parts of a file's path, without a folder that wraps everything; and its name
 
 
 def arrange(source: Path, test_fraction: float, split_seed: int, splits: Mapping[str, str] | None = None) -> Layout:
     """Classes and splits of the images at `source`, from their names and from a dataset.json.
 
-    splits: the folders that are the splits, {"train": ..., "test": ...} or only the first; by default those of known
+    splits: the folders of the splits, {"train": ..., "test": ...} or only the first; by default folders with known
     names. Raises InputError for images that do not make a data set.
     """
     names = list_files(source)
@@ -38,7 +38,7 @@ def arrange(source: Path, test_fraction: float, split_seed: int, splits: Mapping
     wrapper = ""
     first = images[0][0][0]
     if not source.is_dir() and {parts[0] for parts, _ in images} == {first} and any(len(p) > 2 for p, _ in images):
-        wrapper = f"{first}/"  # packed together with the folder that holds it all
+        wrapper = f"{first}/"  # the folder around everything was packed, too
         images = [(parts[1:], name) for parts, name in images]
 
     chosen = _choose_splits(source, images, splits)
@@ -92,7 +92,7 @@ def _layout(
 
 
 def _table_notes(classes: Mapping[str, Any], tables: Sequence[str]) -> list[str]:
-    """Where all images are of one class, the files that may hold their labels."""
+    """A note on files that may hold labels, if all images are of one class."""
     if len(classes) > 1 or not tables:
         return []
     return [f"one class: labels are not read from {', '.join(tables[:3])}{', ...' if len(tables) > 3 else ''}"]
@@ -102,7 +102,7 @@ def _table_notes(classes: Mapping[str, Any], tables: Sequence[str]) -> list[str]
 
 
 def _read_labels(source: Path, name: str, names: Sequence[str]) -> dict[str, Any] | None:
-    """The label of each image's name as dataset.json has it; None where there is no such file, or no label in it."""
+    """{image name: label} of dataset.json; None if there is no such file, or no label in it."""
     if name not in names:
         return None
     _, content = next(read_files(source, {name}))
@@ -112,7 +112,7 @@ def _read_labels(source: Path, name: str, names: Sequence[str]) -> dict[str, Any
             return None
         return {str(image).replace("\\", "/"): label for image, label in labels}
     except (ValueError, KeyError, TypeError, RecursionError):
-        return None  # another program's file of this name
+        return None  # a file of this name from another program
 
 
 def _by_label(source: Path, images: Sequence[File], wrapper: str, labels: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -127,13 +127,13 @@ def _by_label(source: Path, images: Sequence[File], wrapper: str, labels: Mappin
     for parts, name in images:
         folders.setdefault(parts[0], []).append(name)
     same = len(classes) > 1 and sorted(map(sorted, folders.values())) == sorted(map(sorted, classes.values()))
-    if same:  # class folders, whose names say more than numbers
+    if same:  # class folders, whose names mean more than numbers
         return dict(sorted(folders.items()))
     return dict(sorted(classes.items(), key=lambda item: int(item[0])))
 
 
 def _class_of(source: Path, name: str, label: Any) -> str:
-    """A class's number as text, also where it is written as a 1 among zeros."""
+    """The number of a class as text, from the number or from a one-hot list."""
     values = label if isinstance(label, list) else [label]
     numbers = [value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)]
     if isinstance(label, list) and len(numbers) == len(values) and sorted(numbers)[:-1] == [0] * (len(values) - 1):
@@ -148,7 +148,7 @@ def _class_of(source: Path, name: str, label: Any) -> str:
 
 
 def _choose_splits(source: Path, images: Sequence[File], splits: Mapping[str, str] | None) -> dict[str, str]:
-    """The folders that are the splits; none where the folders are classes. InputError where they may be either."""
+    """The folders of the splits; none if the folders are classes. Raises InputError if they may be either."""
     if splits:
         return dict(splits)
     tops = sorted({parts[0] for parts, _ in images if len(parts) > 1})
@@ -192,7 +192,7 @@ def _by_split(
     for split, folder in chosen.items():
         way = PurePosixPath(folder).parts
         while way and any(parts[: len(way) + 1] == (*way, way[-1]) for parts, _ in images):
-            way = (*way, way[-1])  # seg_train/seg_train, as some archives unpack
+            way = (*way, way[-1])  # seg_train/seg_train, as in some archives
         files = [(parts[len(way) :], name) for parts, name in images if parts[: len(way)] == way]
         if not files or not way:
             tops = sorted({parts[0] for parts, _ in images if len(parts) > 1})
@@ -226,9 +226,9 @@ def _without_test(chosen: Mapping[str, str]) -> str:
 
 
 def _by_class(source: Path, files: Sequence[File]) -> tuple[dict[str, list[str]], list[str]]:
-    """Names of the images of each class, which is the first folder on their way, and notes.
+    """Names of the images of each class, which is the first folder of their path, and notes.
 
-    The class is "all" where there are no folders, or only shards of so many images.
+    The class is "all" if there are no folders, or only shards of SHARD images.
     """
     loose = [name for parts, name in files if len(parts) == 1]
     if loose and len(loose) < len(files):
@@ -248,7 +248,7 @@ def _by_class(source: Path, files: Sequence[File]) -> tuple[dict[str, list[str]]
 
 
 def _is_shard(parts: tuple[str, ...]) -> bool:
-    """Whether a file is where the peers put their n-th: in 00042 or 042000 for n = 42,123, five digits or more."""
+    """Whether a file is in its shard's folder, such as 00042 or 042000 for image 42,123, with five or more digits."""
     number = re.fullmatch(r"\D*(\d{5,})\.\w+", parts[-1])
     if len(parts) != 2 or number is None or not re.fullmatch(r"\d{5,}", parts[0]):
         return False
@@ -261,8 +261,8 @@ def _hold_out(
 ) -> tuple[list[str], list[str]]:
     """Train and test names of a class.
 
-    Ranked by a hash of seed, class and file name: no library's random numbers, the same for a folder and an archive
-    of it, and a new image hardly moves any other.
+    They are ranked by a hash of seed, class and file name. The split therefore needs no library's random numbers, is
+    the same for a folder and an archive of it, and hardly changes with a new image.
     """
 
     def rank(name: str) -> tuple[bytes, str]:

@@ -20,20 +20,20 @@ COLOURS = ("gray", "red", "blue", "green", "brown", "purple", "cyan", "yellow")
 SHAPES = ("cube", "sphere", "cylinder")
 OBJECTS = tuple(f"{colour} {shape}" for shape in SHAPES for colour in COLOURS)
 INDEX = {name: index for index, name in enumerate(OBJECTS)}
-LABEL_SETS = Path(__file__).with_name("label_sets")  # test.json and new_test.json of our own making
+LABEL_SETS = Path(__file__).with_name("label_sets")  # test.json and new_test.json, drawn by genbench
 KNOWN_FILES = ("test", "new_test")
 
 LabelSet = tuple[int, ...]  # indexes into OBJECTS, in the order of the file
 
 
 class Labels(NamedTuple):
-    """The label sets of a file of labels, and the names of their images, where the file has some."""
+    """The label sets of a file of labels, and the names of their images if the file has names."""
 
     sets: tuple[LabelSet, ...]
     names: tuple[str, ...] | None
 
     def scenes(self) -> list[list[int]]:
-        """Which images show the same scene: iCLEVR's CLEVR_train_000123_0.png, _1 and _2; unnamed ones, one each."""
+        """The rows of each scene: iCLEVR's CLEVR_train_000123_0.png, _1 and _2 are one; each unnamed image is one."""
         if self.names is None:
             return [[row] for row in range(len(self.sets))]
         found: dict[str, list[int]] = {}
@@ -43,12 +43,12 @@ class Labels(NamedTuple):
 
 
 def colour_of(label: int) -> int:
-    """Index into COLOURS of an object."""
+    """The index into COLOURS of an object."""
     return label % len(COLOURS)
 
 
 def shape_of(label: int) -> int:
-    """Index into SHAPES of an object."""
+    """The index into SHAPES of an object."""
     return label // len(COLOURS)
 
 
@@ -65,7 +65,7 @@ def read_labels(path: Path) -> Labels:
     """Read a list of lists of objects (iCLEVR's test.json), or a mapping of image names to such lists (train.json).
 
     Raises InputError, naming the file and the place in it, for another form, an unknown object, an object twice in one
-    image, and an image of none.
+    image, and an image without objects.
     """
     content = read_json(path, ours=False)
     with place(path):
@@ -73,7 +73,7 @@ def read_labels(path: Path) -> Labels:
 
 
 def parse_labels(content: Any) -> Labels:
-    """The same from what such a file holds."""
+    """As `read_labels`, from the parsed content of such a file."""
     if not isinstance(content, (list, dict)) or not content:
         raise InputError(
             f"found {_shown(content)}, expected a list of lists of objects, or a mapping of image names to them"
@@ -88,8 +88,8 @@ def parse_labels(content: Any) -> Labels:
 def hold_out(scenes: Sequence[Sequence[int]], test_fraction: float, seed: int) -> dict[str, list[int]]:
     """Rows for "train" and "test": whole scenes are held out, since images of one scene have objects in common.
 
-    scenes: the rows of each. Ranked by a hash of the seed and the scene's number: no library's random numbers. Raises
-    InputError when there is only one scene.
+    scenes: the rows of each. They are ranked by a hash of the seed and the scene's number, without a library's random
+    numbers. Raises InputError if there is only one scene.
     """
     if len(scenes) < 2:
         raise InputError(f"found {len(scenes)} scene, too few to hold any out; expected 2 or more")
@@ -103,7 +103,7 @@ def hold_out(scenes: Sequence[Sequence[int]], test_fraction: float, seed: int) -
 
 
 def labels_path(name: str, data_root: Path) -> Path:
-    """The file that a user names: `test` and `new_test` are those that come with genbench, all else is a path."""
+    """The file that a user names: `test` and `new_test` are those that come with genbench, other names are paths."""
     return LABEL_SETS / f"{name}.json" if name in KNOWN_FILES else existing_path(name, data_root, "labels")
 
 

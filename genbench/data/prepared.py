@@ -1,4 +1,4 @@
-"""A data set as the files that every job reads: train.npz, test.npz, and info.json, which says what is in them."""
+"""A data set as the files that every job reads: train.npz, test.npz, and info.json, which describes them."""
 
 import os
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ def prepare_data(entry: Mapping[str, Any], out: str | os.PathLike[str], data_roo
         "splits": {split: summary(image_set) for split, image_set in splits.items()},
         "provenance": provenance.collect("genbench", "numpy", "pillow", "mlxtend"),
     }
-    # Renamed when all three are written, info.json last: it is there only if the others are.
+    # Renamed when all three are written, info.json last: it exists only if the others do.
     with (
         atomic_path(folder / "info.json") as info_path,
         atomic_path(folder / "test.npz") as test_path,

@@ -1,7 +1,7 @@
 """Pictures of scenes: eight colours on a grey floor, a key light with an extent, a weak fill light, and a sky.
 
-The colours are CLEVR's (see scenes.py). Pixels, too, are computed by +, -, *, / and square roots only: a picture has
-the same bytes on every machine. That is why gamma is 2.
+The colours are CLEVR's (see scenes.py). Pixels are also computed only with +, -, *, / and square roots, so a picture
+has the same bytes on every machine. For the same reason gamma is 2.
 """
 
 import os
@@ -37,14 +37,14 @@ RGB = (  # CLEVR's, in the order of COLOURS
     (41, 208, 208),
     (255, 238, 51),
 )
-SAMPLES = ((0.375, 0.125), (0.875, 0.375), (0.125, 0.625), (0.625, 0.875))  # in a pixel: no two in a row or column
+SAMPLES = ((0.375, 0.125), (0.875, 0.375), (0.125, 0.625), (0.625, 0.875))  # in a pixel: no two share a row or column
 EPSILON = 1e-3  # how far above a surface a shadow ray begins
 FLOOR = 0.42
 KEY, FILL, SKY, BOUNCE, SHINE = 1.08, 0.1, 0.4, 0.1, 0.35
 
 
 def render(scene: Scene, image_size: int) -> NDArray[np.uint8]:
-    """A picture of the scene, uint8 (image_size, image_size, 3), by four rays per pixel."""
+    """A picture of the scene, uint8 (image_size, image_size, 3), with four rays per pixel."""
     rays = camera_rays(scene, image_size, SAMPLES)
     with np.errstate(invalid="ignore", divide="ignore"):
         colour = _shade(scene, rays)
@@ -55,7 +55,7 @@ def render(scene: Scene, image_size: int) -> NDArray[np.uint8]:
 
 
 class Picture(NamedTuple):
-    """What to draw: the scene of this number and of these objects, of which some are shown."""
+    """What to draw: the number of a scene, its objects, and those of them that are shown."""
 
     scene: int
     objects: tuple[int, ...]
@@ -63,7 +63,7 @@ class Picture(NamedTuple):
 
 
 def render_all(pictures: Sequence[Picture], seed: int, image_size: int) -> Iterator[NDArray[np.uint8]]:
-    """Render pictures on all cores, in order; each is the same by itself and among others."""
+    """Render pictures on all cores, in order. A picture does not depend on the others."""
 
     def one(picture: Picture) -> NDArray[np.uint8]:
         return render(draw_scene(picture.objects, seed, picture.scene).showing(picture.shown), image_size)
@@ -74,7 +74,7 @@ def render_all(pictures: Sequence[Picture], seed: int, image_size: int) -> Itera
 
 def _shade(scene: Scene, rays: Rays) -> list[Array]:
     """Linear red, green and blue of every ray, in [0, 1]."""
-    depth = np.float32(-scene.camera[2]) / rays[2]  # of the floor: the camera sees no horizon
+    depth = np.float32(-scene.camera[2]) / rays[2]  # of the floor, which fills the picture: there is no horizon
     seen = np.full(depth.shape, -1, dtype=np.int8)
     for number, solid in enumerate(scene.solids):
         near = hit(*interval(solid.shape, *to_local(solid, scene.camera, rays)))
@@ -137,7 +137,7 @@ def _normals(solid: Solid, points: Rays) -> Rays:
 
 
 def _lights(light: Vector) -> Rays:
-    """Directions towards four points of the key light, one for each sample of a pixel: the edge of a shadow is soft."""
+    """Directions to four points of the key light, one for each sample of a pixel, which make soft shadow edges."""
     lights = [
         unit((light[0] + dx, light[1] + dy, light[2]))
         for dx, dy in ((-0.06, 0.02), (0.02, 0.06), (0.06, -0.02), (-0.02, -0.06))

@@ -1,4 +1,4 @@
-"""Files of samples, written and read, in OpenAI's convention: an npz with images as `arr_0`, and `info` as JSON."""
+"""Files of samples in OpenAI's convention: an npz with images as `arr_0`, and `info` as JSON."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def save_samples(
 
 
 def load_labels(path: str | os.PathLike[str]) -> NDArray[np.int64] | None:
-    """The class (N,) of each image of an npz: of a prepared data set, or what samples were asked for; None without."""
+    """The class (N,) of each image of an npz: of a prepared data set, or of conditional samples; None without them."""
     if Path(path).suffix.lower() == ".npy" or (labels := read_npz(path, ("labels",), ours=True).get("labels")) is None:
         return None
     return labels if labels.ndim == 1 else None
@@ -42,8 +42,8 @@ def load_labels(path: str | os.PathLike[str]) -> NDArray[np.int64] | None:
 def load_images(path: str | os.PathLike[str]) -> tuple[NDArray[Any], dict[str, Any]]:
     """Images and info of an npz: a prepared data set (key `images`) or samples (key `arr_0`). An .npy has no info.
 
-    The images are as found; `genbench.features.check_images` checks them. Raises InputError, naming the file, when it
-    can't be read, or is not what was written (where it was written here).
+    The images are not checked; `genbench.features.check_images` does that. Raises InputError, naming the file, if it
+    cannot be read, or was written by genbench and has changed since.
     """
     if Path(path).is_dir():
         raise InputError(f"{path}: found a folder, expected an npz: scripts/import_samples.py makes one of it")

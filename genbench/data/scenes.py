@@ -1,10 +1,10 @@
 """Scenes like CLEVR's, in NumPy: where cubes, spheres and cylinders stand, and where rays meet them.
 
-After J. Johnson et al., CLEVR, CVPR 2017, arXiv 1612.06890. Every solid is convex, so that a ray's way through it is an
+After J. Johnson et al., CLEVR, CVPR 2017, arXiv 1612.06890. Every solid is convex, so the part of a ray inside it is an
 interval, found in closed form; the same function finds what the camera sees and what lies in shadow.
 
-All is computed by +, -, *, / and square roots only, which IEEE 754 rounds in one way: a scene is the same on every
-machine. That is why a turn is drawn as (cos, sin) of a rational parameter.
+Everything is computed only with +, -, *, / and square roots, which IEEE 754 rounds in one way, so a scene is the same
+on every machine. For the same reason a turn is drawn as (cos, sin) of a rational parameter.
 """
 
 from collections.abc import Sequence
@@ -23,12 +23,12 @@ Vector = tuple[float, float, float]
 RADII = {"cube": 0.64, "sphere": 0.76, "cylinder": 0.68}  # half of an edge for the cube; half of the height for all
 FOOTPRINTS = {"cube": 0.64 * sqrt(2), "sphere": 0.76, "cylinder": 0.68}
 LARGEST_SCENE = 5  # objects
-GAP = 1.12  # between centres, in sums of footprints
-VISIBLE = 0.85  # the least share of a solid's pixels that the others may leave to be seen
-LOOK_SIZE = 32  # the side of the picture in which that is counted
+GAP = 1.12  # least distance between centres, in sums of footprints
+VISIBLE = 0.85  # the least share of a solid's pixels that must be visible
+LOOK_SIZE = 32  # the side of the picture in which visible pixels are counted
 ATTEMPTS = 2000
 FOCAL_LENGTH = 3.55  # half the image's width at distance 1 is 1
-MARGIN = 0.96  # of that half, within which a solid's bounding sphere has to be
+MARGIN = 0.96  # the share of that half within which a solid's bounding sphere must lie
 
 
 @dataclass(frozen=True)
@@ -64,15 +64,15 @@ class Scene:
     light: Vector
 
     def showing(self, labels: Sequence[int]) -> "Scene":
-        """The same scene with these of its objects only."""
+        """The same scene with only these of its objects."""
         return replace(self, solids=tuple(solid for solid in self.solids if solid.label in labels))
 
 
 def draw_scene(labels: Sequence[int], seed: int, index: int) -> Scene:
     """The scene number `index` of `seed` with the objects `labels`: camera, light, places and turns are drawn.
 
-    No two solids touch, all are inside the picture, and of each at least VISIBLE is seen. Depends on the arguments
-    only. Raises InputError for more than LARGEST_SCENE objects.
+    No two solids touch, all are inside the picture, and at least VISIBLE of each is seen. The scene depends only on the
+    arguments. Raises InputError for more than LARGEST_SCENE objects.
     """
     if not 1 <= len(labels) <= LARGEST_SCENE:
         raise InputError(f"scene: found {len(labels)} objects, expected 1 to {LARGEST_SCENE}")
@@ -106,7 +106,7 @@ def draw_scene(labels: Sequence[int], seed: int, index: int) -> Scene:
 
 
 def visible_shares(scene: Scene) -> list[float]:
-    """Of each solid, the share of its pixels that no other solid hides, counted in a picture of LOOK_SIZE squared."""
+    """For each solid, the share of its pixels that no other solid hides, in a picture of LOOK_SIZE x LOOK_SIZE."""
     rays = camera_rays(scene, LOOK_SIZE, ((0.5, 0.5),))
     with np.errstate(invalid="ignore", divide="ignore"):
         nears = [hit(*interval(solid.shape, *to_local(solid, scene.camera, rays))) for solid in scene.solids]

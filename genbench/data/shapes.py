@@ -2,7 +2,7 @@
 
 iCLEVR (A. El-Nouby et al., Tell, Draw, and Repeat, ICCV 2019, arXiv 1811.09845) adds one object after another to a
 CLEVR scene; the 18,009 images of the NYCU course's train.json are 6,003 scenes of one, two and three objects. The same
-is drawn here, without those images and, unless asked for, without that file.
+scenes are drawn here without those images and, unless `labels` names it, without that file.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ from genbench.machine.progress import Progress
 from genbench.ranges import InnerShare, Range, Seed
 
 SCENES, STEPS = 6003, 3
-RENDERER = 1  # to be raised when the same scenes get other pixels
+RENDERER = 1  # raise it when the same scenes get other pixels
 TEST_COUNTS, NEW_TEST_COUNTS = {1: 6, 2: 12, 3: 14}, {2: 12, 3: 20}  # label sets by size: 72 and 84 objects
 LABEL_SETS_SEED = 24
 
@@ -45,9 +45,9 @@ def shapes(
     labels: A JSON file of label sets, in iCLEVR's form; `test` and `new_test` are those that come with genbench. By
         default 6,003 scenes of three different objects are drawn, without the combinations of that new_test.json.
     image_size: Side of the images.
-    scenes: How many scenes, from the first on, of which some are held out; by default all.
+    scenes: The number of scenes, from the first on, including those held out; by default all.
     seed: The seed of objects, places, turns, camera and light, and of the held-out split.
-    test_fraction: The share of the scenes that is held out, so that no test image has its scene in training.
+    test_fraction: The share of the scenes that is held out; no scene of a test image is used in training.
     """
     if labels is None:
         drawn = draw_objects(seed, scenes or SCENES)
@@ -104,7 +104,7 @@ def draw_objects(seed: int, scenes: int) -> list[LabelSet]:
     unseen = [set(labels) for labels in read_labels(LABEL_SETS / "new_test.json").sets]
     drawn = []
     for scene in range(scenes):
-        # The key (seed, scene) is that of the scene's places; another counter gives other numbers.
+        # The places of the scene use the same key (seed, scene); another counter gives other numbers.
         random = np.random.Generator(np.random.Philox(key=[seed, scene], counter=[0, 0, 0, 1]))
         objects = _draw_set(random, STEPS)
         while any(labels <= set(objects) for labels in unseen):

@@ -1,6 +1,6 @@
 """Files of text in UTF-8, for language models: the user's own, or WikiText-2's (Merity et al. 2016, arXiv 1609.07843).
 
-WikiText-2 is fetched where it is missing: as published, word by word with `<unk>`, from PyTorch's examples, one commit.
+WikiText-2 is fetched if it is missing: as published, word by word with `<unk>`, from one commit of PyTorch's examples.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +22,7 @@ PUBLISHED = {  # by path in data_root, with the hash that git has for it
     "wikitext-2/test.txt": "6f3fc88e4cd88456ea892971f9f12243e8428624",
 }
 SPLITS = ("train", "valid", "test")
-HELD_OUT = 20  # without a file `valid`, one line of so many is held out
+HELD_OUT = 20  # without a file `valid`, one line in 20 is held out
 
 
 def _check(path: Path, name: str) -> None:
@@ -34,10 +34,10 @@ def _check(path: Path, name: str) -> None:
 
 
 def text_file(name: str, data_root: Path, key: str, *, fetch: bool = True) -> Path | None:
-    """The file of a suite's `text`, as it stands or inside data_root; WikiText-2's is verified, and fetched if missing.
+    """The file of a suite's `text`, as given or inside data_root; WikiText-2's is verified, and fetched if missing.
 
-    Without `fetch` nothing is downloaded, and what would have to be is None. Raises InputError for a file that is not
-    there, or is not what was published.
+    Without `fetch` nothing is downloaded, and a missing file of WikiText-2 is None. Raises InputError for any other
+    missing file, and for a file of WikiText-2 with another hash.
     """
     with place("text"):
         if name not in PUBLISHED:
@@ -55,7 +55,7 @@ def text_file(name: str, data_root: Path, key: str, *, fetch: bool = True) -> Pa
 
 
 def fetchers(texts: Mapping[str, Any], data_root: Path) -> Iterator[Callable[[], Path]]:
-    """One for each file of WikiText-2 in a suite's `text`: it has the file on this machine, or raises InputError."""
+    """One function for each file of WikiText-2 in a suite's `text`: it fetches the file, or raises InputError."""
 
     def fetch(name: str, split: str) -> Path:
         path = text_file(name, data_root, split)
@@ -66,7 +66,7 @@ def fetchers(texts: Mapping[str, Any], data_root: Path) -> Iterator[Callable[[],
 
 
 def read_text(path: Path) -> str:
-    """The text of a file in UTF-8, as it stands. Raises InputError for another encoding, and where there is no text."""
+    """The text of a file in UTF-8, unchanged. Raises InputError for another encoding, and if there is no text."""
     try:
         text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
@@ -82,10 +82,10 @@ def read_text(path: Path) -> str:
 
 
 def read_texts(texts: Mapping[str, Any], data_root: Path, *, fetch: bool = True) -> dict[str, str] | None:
-    """The texts of a suite's `text` by split: what is learned, what only a learning curve looks at, what is scored.
+    """The texts of a suite's `text`: `train` is learned, `valid` is only for the learning curve, `test` is scored.
 
-    Without a file `valid`, the last twentieth of the training text's lines is held out for that, and not learned.
-    None where something would have to be fetched, and may not.
+    Without a file `valid`, the last twentieth of the training text's lines is held out for it, and not learned.
+    None if a file is missing and may not be fetched.
     """
     found = {}
     for split in (key for key in SPLITS if key in texts):
@@ -107,5 +107,5 @@ def read_texts(texts: Mapping[str, Any], data_root: Path, *, fetch: bool = True)
 
 
 def count_words(text: str) -> int:
-    """Words of a text, as its perplexities count them: what stands between white space, and the end of each line."""
+    """The number of words in a text, as its perplexities count them: runs without white space, and line ends."""
     return len(text.split()) + text.count("\n")

@@ -21,10 +21,10 @@ LARGEST = (
 
 
 def list_files(path: Path) -> list[str]:
-    """Names (relative, with /) of the files at `path`, in stored order (a folder's sorted), less hidden ones.
+    """Names (relative, with /) of the files at `path` that are not hidden, in stored order (a folder's sorted).
 
-    Raises InputError for what is no folder or whole archive, and for an archive with a link, a device, an encrypted
-    file, the same name twice, or a name that leads out of it.
+    Raises InputError for anything but a folder or a complete archive, and for an archive with a link, a device, an
+    encrypted file, the same name twice, or a name that leads out of it.
     """
     with _clear_errors(path):
         if path.is_dir():
@@ -40,22 +40,22 @@ def list_files(path: Path) -> list[str]:
 
 
 def read_files(path: Path, names: Container[str]) -> Iterator[tuple[str, bytes]]:
-    """Yield (name, content) of the files at `path` whose name is in `names`, in stored order: one pass, never back."""
+    """Yield (name, content) of the files at `path` whose name is in `names`, in stored order and in one pass."""
     with _clear_errors(path):
         if path.is_dir():
             for name in _list_folder(path):
                 if name in names:
-                    if (path / name).exists() and not (path / name).is_file():  # whose reader would wait for ever
+                    if (path / name).exists() and not (path / name).is_file():  # reading it could wait for ever
                         raise InputError(f"{path / name}: found a pipe or a device, expected a file")
                     yield name, (path / name).read_bytes()
         elif _is_zip(path):
             with zipfile.ZipFile(path) as archive:
                 for info in archive.infolist():
                     if not info.is_dir() and (name := _safe_name(path, info.filename)) in names:
-                        _check_size(path, name, info.file_size)  # and no more than that is unpacked
+                        _check_size(path, name, info.file_size)  # zipfile unpacks no more than this size
                         yield name, archive.read(info)
         else:
-            # As a stream: seeking back by one byte in a compressed tar can mean unpacking it from the start.
+            # As a stream: to seek back by one byte in a compressed tar can mean unpacking it from the start.
             with tarfile.open(path, "r|*", tarinfo=_StrictTarInfo) as tar:
                 for member in tar:
                     if member.isreg() and (name := _safe_name(path, member.name)) in names:
@@ -81,7 +81,7 @@ def _clear_errors(path: Path) -> Iterator[None]:
 
 
 def _is_zip(path: Path) -> bool:
-    return path.suffix.lower() == ".zip"  # by name: a tar whose last file is a zip also ends like one
+    return path.suffix.lower() == ".zip"  # by name: a tar whose last file is a zip also ends like a zip
 
 
 def _list_folder(path: Path) -> list[str]:
@@ -119,12 +119,12 @@ def _list_tar(path: Path) -> list[str]:
             names.append(name)
         assert tar.fileobj is not None  # it is open
         while tar.fileobj.read(1 << 20):
-            pass  # to the end, where a .gz or .xz has its checksum
+            pass  # read to the end, where a .gz or .xz has its checksum
     return names
 
 
 class _StrictTarInfo(tarfile.TarInfo):
-    """tarfile takes a damaged header, or a missing end mark, for the end of the archive; here it is an error."""
+    """Raises an error for a damaged header or a missing end mark, which tarfile takes for the end of the archive."""
 
     @classmethod
     def fromtarfile(cls, tarfile_: tarfile.TarFile) -> "_StrictTarInfo":
@@ -137,7 +137,7 @@ class _StrictTarInfo(tarfile.TarInfo):
 
 
 def _safe_name(path: Path, raw: str) -> str:
-    """The name without ./ and doubled slashes; InputError for one that leads out of the archive."""
+    """The name without ./ and doubled slashes. Raises InputError for a name that leads out of the archive."""
     name = PurePosixPath(raw.replace("\\", "/"))
     if name.is_absolute() or ".." in name.parts or (name.parts and name.parts[0].endswith(":")):
         raise InputError(f"{path}: holds {raw!r}, which leads out of the archive; it is not to be trusted")

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, with hashes that identify them. Imports nothing heavy."""
+"""Files that are written whole or not at all, with hashes that identify them. Imports nothing heavy."""
 
 import hashlib
 import json
@@ -22,17 +22,17 @@ RECORD_SHA256 = "record_sha256"  # the key of a record's own hash
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success flush it to disk and rename it over `path`.
 
-    The file has the mode that the umask gives, whatever its writer chose: safetensors lets only the owner read its
-    files, and results are shared. The temporary name keeps the suffix of `path`, since some writers choose the format
-    by it. On an exception the temporary file is removed and `path` is left as it was; an OSError, such as of a full
-    disk, names it.
+    The file gets the mode that the umask gives, whatever its writer chose: safetensors lets only the owner read its
+    files, but results are shared. The temporary name keeps the suffix of `path`, since some writers choose the format
+    by it. On an exception the temporary file is removed and `path` stays as it was; an OSError, for example on a full
+    disk, names `path`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.tmp{os.getpid()}{path.suffix}")
     try:
         temporary.touch()
-        mode = temporary.stat().st_mode  # as any program's new file has it here
+        mode = temporary.stat().st_mode  # the mode of any new file here
         temporary.unlink()
         yield temporary
         with open(temporary, "rb") as file:
@@ -49,9 +49,9 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
-    """Write `value` as indented JSON, atomically; an object with a hash that `read_json` checks and takes away again.
+    """Write `value` as indented JSON, atomically. An object gets a hash, which `read_json` checks and removes.
 
-    Not-a-number is refused (ValueError): JSON has none.
+    Raises ValueError for NaN, which JSON does not have.
     """
     if isinstance(value, Mapping):
         value = json.loads(json.dumps(value, allow_nan=False))  # as it will be read
@@ -61,15 +61,15 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 
 
 def read_json(path: str | os.PathLike[str], ours: bool = True) -> Any:
-    """Read a JSON file; an InputError names the file when it is missing or broken, or was changed since we wrote it.
+    """Read a JSON file. Raises InputError if it is missing, broken or changed since genbench wrote it.
 
-    ours: Whether genbench may have written it, and so may advise to delete it.
+    ours: Whether genbench may have written it; the error may then advise to delete it.
     """
     return read_hashed_json(path, ours)[0]
 
 
 def read_hashed_json(path: str | os.PathLike[str], ours: bool = True) -> tuple[Any, bool]:
-    """The same, and whether it had a hash: whether `write_json` wrote it, perhaps that of another version."""
+    """As `read_json`, and whether the file had a hash, that is, whether some version of `write_json` wrote it."""
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -83,7 +83,7 @@ def read_hashed_json(path: str | os.PathLike[str], ours: bool = True) -> tuple[A
         expected = value.pop(RECORD_SHA256)
         try:
             found = sha256_json(value)
-        except ValueError:  # Python reads NaN, which is no JSON and which `write_json` does not write
+        except ValueError:  # Python reads NaN, which is not JSON and which `write_json` does not write
             found = "none, for a number that is not finite"
         if found != expected:
             raise InputError(
@@ -93,12 +93,12 @@ def read_hashed_json(path: str | os.PathLike[str], ours: bool = True) -> tuple[A
 
 
 def repair(path: str | os.PathLike[str]) -> str:
-    """What to do about a damaged file that genbench has made, for the end of an error."""
+    """The end of an error about a damaged file that genbench made: what to do about it."""
     return f"; delete it and run again, so that it is made again: rm {shlex.quote(str(path))}"
 
 
 def repair_if_ours(path: str | os.PathLike[str]) -> str:
-    """The same of what may be somebody else's file; nothing of a folder or a device, which genbench never makes."""
+    """As `repair`, for a file that may not be genbench's; "" for a folder or device, which genbench never makes."""
     return repair(path).replace("; ", "; if genbench wrote it, ", 1) if Path(path).is_file() else ""
 
 
@@ -115,7 +115,7 @@ def git_sha1(path: str | os.PathLike[str]) -> str:
 
 
 def check_sha256(path: str | os.PathLike[str], expected: str) -> None:
-    """Raise InputError unless there is a file of ours at `path` with this hash."""
+    """Raise InputError unless the file at `path`, which genbench made, exists and has this hash."""
     found = sha256_file(path) if Path(path).exists() else None
     if found != expected:
         raise InputError(f"{path}: damaged: found SHA-256 {found}, expected {expected}{repair(path)}")

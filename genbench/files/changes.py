@@ -1,4 +1,4 @@
-"""Whether a user's files are still those that were read, without reading them again."""
+"""Whether a user's files have changed since they were read, without reading them again."""
 
 import hashlib
 import os
@@ -11,10 +11,10 @@ from genbench.files.folders import walk
 
 @cache
 def state(path: Path) -> tuple[str, float]:
-    """A text that changes with the files at `path`, by their names, sizes and times; and the time of the newest.
+    """A text that changes with the names, sizes and times of the files at `path`; and the time of the newest.
 
-    path: a file, or a folder with all below it but what is hidden. Times are seconds since 1970, in the text whole
-    ones. Raises OSError for what can't be looked at.
+    path: a file, or a folder with everything below it that is not hidden. Times are seconds since 1970, rounded down in
+    the text. Raises OSError for files that cannot be looked at.
     """
     root = path if path.is_dir() else path.parent
     found = sorted((os.path.relpath(name, root), stat.st_size, stat.st_mtime) for name, stat in _files(path))
@@ -25,7 +25,7 @@ def state(path: Path) -> tuple[str, float]:
 
 
 def exact_state(path: Path) -> tuple[str, float]:
-    """The same as it is now, in which any write to a file counts, also one within a second that keeps size and time."""
+    """As `state`, never cached; the text changes at any write, even one within a second that keeps size and time."""
     root = path if path.is_dir() else path.parent
     found = sorted(
         (os.path.relpath(name, root), stat.st_size, stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns)

@@ -22,9 +22,9 @@ class Removable(NamedTuple):
 
 
 def removable(folder: Path = Path()) -> Iterator[Removable]:
-    """What can be made again below results/ and resources/ of a folder, without what others may still be reading.
+    """What can be made again below results/ and resources/ of a folder, except what others may still be reading.
 
-    Features of samples only where their metrics are there: else a run would make them again at once.
+    Features of samples are listed only if their metrics exist: otherwise a run would make them again at once.
     """
     for path in sorted(folder.glob("results/*/*/seed*/*/*/features/*.npz")):
         if (path.parents[1] / "metrics.json").exists() and _is_of_features(path):
@@ -45,7 +45,7 @@ def removable(folder: Path = Path()) -> Iterator[Removable]:
 
 
 def remove(found: Removable) -> None:
-    """Remove it. Raises InputError where that is not allowed."""
+    """Remove it. Raises InputError if that is not allowed."""
     try:
         shutil.rmtree(found.path) if found.path.is_dir() else found.path.unlink()
     except OSError as error:
@@ -53,7 +53,7 @@ def remove(found: Removable) -> None:
 
 
 def _is_of_features(path: Path) -> bool:
-    """Whether genbench has written this file, by what it says of itself: only that is read, not its arrays."""
+    """Whether genbench wrote this file, according to its `info`; its arrays are not read."""
     try:
         info = read_info(path, read_npz(path, ("info",))["info"])
     except (InputError, OSError, KeyError):

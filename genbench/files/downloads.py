@@ -19,14 +19,14 @@ CHUNK = 1 << 16
 
 
 def existing_path(path: str, data_root: Path, key: str = "path") -> Path:
-    """The file or folder at a user's `path`: as it stands, or inside `data_root`. InputError when in neither."""
+    """The file or folder at a user's `path`: as given, or inside `data_root`. Raises InputError if in neither."""
     if "\0" in path:
         raise InputError(f"key {key!r}: found {path!r}, expected a path without control characters")
     given = Path(path).expanduser()
     for place in (given, data_root / given):
         if place.is_file() or place.is_dir():
             return place
-        if place.exists():  # whose reader would wait for ever
+        if place.exists():  # reading it could wait for ever
             raise InputError(f"key {key!r}: found {path!r}, a pipe or a device, expected a file or folder")
     also = "" if given.is_absolute() else f", nor {data_root / given}"
     raise InputError(f"key {key!r}: found {path!r}, and there is no such file or folder{also}")
@@ -42,13 +42,13 @@ def download(
     check: Callable[[Path], object],
     otherwise: str = "the suite demo needs no download",
 ) -> None:
-    """Fetch `target` from the first of `urls` whose content passes `check`; it gets its name when it has.
+    """Fetch `target` from the first of `urls` whose content passes `check`; only then does the file get its name.
 
-    `check` gets the path of the part and raises InputError when the content is not what it should be. An interrupted
-    download goes on where it stopped, in this run or another, where the server can. A round asks every URL once; URLs
-    that are missing or serve something else are not asked again. Rounds follow for as long as they bring new bytes, and
-    after each of PAUSES when they don't. Then the InputError says why, where to put the file by hand, and `otherwise`:
-    what can be done without it.
+    `check` gets the path of the partial file and raises InputError for wrong content. An interrupted download goes on
+    where it stopped, in this run or another, if the server supports it. A round asks every URL once; URLs that are
+    missing or serve something else are not asked again. Rounds continue while they bring new bytes, and otherwise after
+    each of PAUSES. Then InputError is raised: it states the reasons, where to put the file by hand, and `otherwise`,
+    what can be done without the file.
     """
     reasons: dict[str, str] = {}
     remaining, pauses, longest = list(urls), list(PAUSES), 0
@@ -86,14 +86,14 @@ def download(
 
 
 def unreachable(urls: Sequence[str], seconds: float = 5) -> str | None:
-    """Why none of `urls` can be downloaded at this moment; None where one can. Nothing is downloaded."""
+    """Why none of `urls` can be downloaded at this moment; None if one can. Downloads nothing."""
     import requests
 
     reason = None
     for url in urls:
         try:
             with requests.head(url, allow_redirects=True, timeout=seconds) as response:
-                if response.status_code < 400 or response.status_code in (403, 405):  # it may refuse to say only that
+                if response.status_code < 400 or response.status_code in (403, 405):  # the server may refuse only HEAD
                     return None
                 reason = f"HTTP {response.status_code}"
         except requests.RequestException as error:
@@ -108,11 +108,11 @@ class _FetchError(Exception):
 
 @contextmanager
 def _open_part(target: Path) -> Iterator[BinaryIO]:
-    """The file that `target` grows in, open for appending, once no other process writes it; removed if left empty.
+    """The partial file of `target`, open for appending once no other process writes it; removed if left empty.
 
-    Its name keeps the suffix of `target`, since some checks find the format by it.
+    Its name keeps the suffix of `target`, from which some checks find the format.
     """
-    from filelock import lock_descriptor  # only a job that downloads pays for it
+    from filelock import lock_descriptor  # imported only by jobs that download
 
     path = target.with_name(f"{target.stem}.part{target.suffix}")
     while True:
@@ -130,7 +130,7 @@ def _open_part(target: Path) -> Iterator[BinaryIO]:
 
 
 def _is_at(part: BinaryIO, path: Path) -> bool:
-    """Whether the open file is the one at `path`. One look: between two, another process could remove it."""
+    """Whether the open file is the one at `path`, by a single look: before a second one, it could be removed."""
     try:
         return os.path.samestat(os.fstat(part.fileno()), path.stat())
     except FileNotFoundError:
@@ -143,7 +143,7 @@ def _size(part: BinaryIO) -> int:
 
 
 def _fetch_checked(url: str, part: BinaryIO, path: Path, check: Callable[[Path], object]) -> None:
-    """Complete the part from `url` and check it. Content that fails is not kept, and tried afresh if it was joined."""
+    """Complete the partial file from `url` and check it. Wrong content is dropped; a resumed download starts again."""
     while True:
         resumed = _fetch(url, part)
         try:
@@ -158,7 +158,7 @@ def _fetch_checked(url: str, part: BinaryIO, path: Path, check: Callable[[Path],
 
 
 def _fetch(url: str, part: BinaryIO) -> bool:
-    """Append to the part what it lacks of the file at `url`; returns whether any of it was there before."""
+    """Append to the partial file what it lacks of the file at `url`; returns whether it had any bytes before."""
     import requests
     import urllib3
 
@@ -168,7 +168,7 @@ def _fetch(url: str, part: BinaryIO) -> bool:
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
             hops = [one.url for one in (*response.history, response)]
             if url.startswith("https:") and not all(hop.startswith("https:") for hop in hops):
-                # Not everything that is fetched has a checksum of its own: a hub's list of files has none.
+                # Not every download has a checksum: a hub's list of files has none.
                 raise _FetchError("redirected away from https", again=False)
             status, content_range = response.status_code, response.headers.get("Content-Range", "")
             if have and status == 416 and content_range == f"bytes */{have}":
@@ -177,7 +177,7 @@ def _fetch(url: str, part: BinaryIO) -> bool:
                 part.truncate(0)
                 return _fetch(url, part)
             if status == 200:
-                part.truncate(0)  # also a server without ranges, which starts from the beginning
+                part.truncate(0)  # a server without ranges also starts from the beginning
                 have = 0
             elif not (have and status == 206):
                 raise _FetchError(f"HTTP {status}", again=status in (408, 425, 429) or status >= 500)
@@ -185,14 +185,14 @@ def _fetch(url: str, part: BinaryIO) -> bool:
             total = have + int(length) if length.isdecimal() else None
             log.info("%s: downloading %s bytes from byte %d", url, f"{total:,}" if total else "unknown", have)
             with Progress(total, "bytes", initial=have) as progress:
-                # Not iter_content: it loses what came last before a cut, and unpacks a .gz that is called encoded.
+                # Not iter_content: it loses the last bytes before a cut, and unpacks a .gz that is declared as encoded.
                 for chunk in response.raw.stream(CHUNK, decode_content=False):
                     part.write(chunk)
                     progress.update(len(chunk))
     except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
         cause = type(getattr(error.args[0], "reason", error) if error.args else error).__name__
         raise _FetchError(f"{cause} at byte {_size(part):,}" if _size(part) else cause, again=True) from None
-    except requests.RequestException as error:  # an address that is none, or redirects without end
+    except requests.RequestException as error:  # an invalid address, or endless redirects
         raise _FetchError(type(error).__name__, again=False) from None
     finally:
         part.flush()

@@ -1,4 +1,4 @@
-"""Files of a folder and of all below it."""
+"""The files in a folder and its subfolders."""
 
 import errno
 import os
@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-OFTEN = 200  # times that one folder is listed under other names: links that lead to each other give any number of them
+OFTEN = 200  # times that one folder may be listed: links that lead to each other give it any number of names
 
 
 def walk(folder: str | Path) -> Iterator[os.DirEntry[str]]:
-    """Everything below a folder that is no folder itself, less hidden folders. Raises OSError for what can't be read,
-    such as a folder of the system, which has no end.
+    """Everything below a folder except folders and the contents of hidden folders.
 
     Links are followed, since folders of links into a larger data set are common, but never back to a folder above.
+    Raises OSError for what cannot be read, and for folders of the system such as /proc, which have no end.
     """
     return _walk(folder, (), Counter())
 
@@ -38,10 +38,10 @@ def _walk(folder: str | Path, above: tuple[str, ...], times: Counter[str]) -> It
 
 @cache
 def _of_the_system() -> frozenset[int]:
-    """The devices of what looks like folders, and is made up by the kernel: /proc leads through links to everything."""
+    """The devices of folders that the kernel makes up: links in /proc lead to everything."""
     return frozenset(os.stat(folder).st_dev for folder in ("/proc", "/sys") if os.path.ismount(folder))
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file, or a folder on the way to it, is one that nobody means: .name, __MACOSX."""
+    """Whether a file or one of its folders is hidden: .name or __MACOSX."""
     return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))

@@ -1,7 +1,7 @@
 """Checkpoints of diffusers and language models on a model hub: the few files that are needed, at one commit, verified.
 
-A commit and no branch: a branch moves, and the row of a table must stay what it was. What a commit holds, with the hash
-of every file, is kept beside the files, so that they are verified again where there is no network.
+A commit and not a branch: a branch moves, and the row of a table must stay the same. The commit's list of files and
+their hashes is kept beside the files, which can therefore be verified again without a network.
 """
 
 import os
@@ -27,19 +27,19 @@ _NAME = re.compile(
     r"(?:diffusion_pytorch_model|model|pytorch_model)(?P<variant>\.[\w-]+?)?(?P<shard>-\d{5}-of-\d{5})?"
     r"\.(?P<kind>safetensors|bin)(?P<index>\.index(?P<index_variant>\.[\w-]+)?\.json)?"
 )
-LOCATION_KEYS = ("path", "hub", "revision")  # of an entry's `pretrained`, beside `format` and its options
+LOCATION_KEYS = ("path", "hub", "revision")  # of an entry's `pretrained`, besides `format` and its options
 _OTHERWISE = "`prefetch` fetches it where there is a network, and `path` instead of `hub` takes a folder that has it"
 
 
 def hub_url(path: str) -> str:
     """The address of a path on the hub: $HF_ENDPOINT, or the hub's own."""
-    from huggingface_hub import constants  # only where the hub is asked
+    from huggingface_hub import constants  # imported only when the hub is used
 
     return f"{(os.environ.get('HF_ENDPOINT') or constants.ENDPOINT).rstrip('/')}/{quote(path)}"
 
 
 def _read_listing(path: Path) -> dict[str, Mapping[str, Any]]:
-    """What the hub says of each file: `oid`, its hash in git, and `lfs`: `oid`, the SHA-256 of a large file."""
+    """The hub's entry of each file: `oid`, its hash in git, and `lfs`: `oid`, the SHA-256 of a large file."""
     listing = read_json(path)
     if not isinstance(listing, list) or not all(isinstance(file, dict) and "path" in file for file in listing):
         raise InputError(f"{path}: not a list of a repository's files")
@@ -59,7 +59,7 @@ def _check(path: Path, file: Mapping[str, Any]) -> None:
 
 
 def _parsed(name: str) -> dict[str, str] | None:
-    """What the name of a file of weights says: its stem, `variant`, `shard`, `kind` and `index`; None of another."""
+    """The parts of the name of a file of weights: stem, `variant`, `shard`, `kind`, `index`; None for other files."""
     if (match := _NAME.fullmatch(name)) is None:
         return None
     parts = {key: value or "" for key, value in match.groupdict().items()}
@@ -67,10 +67,10 @@ def _parsed(name: str) -> dict[str, str] | None:
 
 
 def choose_weights(names: Iterable[str], where: object) -> str | None:
-    """The file of weights among the names of a folder, or the index of its shards; None where there is neither.
+    """The file of weights among the names of a folder, or the index of its shards; None if there is neither.
 
-    Those of diffusers come before those of accelerate, and the variant of no name before one such as fp16. Raises
-    InputError where only several variants are there.
+    Files of diffusers come before those of accelerate, and files without a variant before those with one such as fp16.
+    Raises InputError if there are several variants and no file without one.
     """
     stems = ("diffusion_pytorch_model", "model", "pytorch_model")
     parsed = [(name, parts) for name in sorted(names) if (parts := _parsed(name)) and not parts["shard"]]
@@ -91,7 +91,7 @@ def choose_weights(names: Iterable[str], where: object) -> str | None:
 
 
 def _shards(index: str, names: Iterable[str]) -> list[str]:
-    """The names of an index's shards among those of its folder."""
+    """The names of an index's shards among the names of its folder."""
     given = _parsed(index)
     assert given is not None
     keys = ("stem", "variant", "kind")
@@ -100,7 +100,7 @@ def _shards(index: str, names: Iterable[str]) -> list[str]:
 
 
 def _needed(files: Sequence[str]) -> list[str]:
-    """The files of a network and its scheduler among those of a repository; the oldest ones have no folders."""
+    """The files of a network and its scheduler among those of a repository; the oldest repositories have no folders."""
     folder = "unet/" if f"unet/{CONFIG}" in files else ""
     here = [name.removeprefix(folder) for name in files if name.startswith(folder) and "/" not in name[len(folder) :]]
     weights = choose_weights(here, folder or "the repository")
@@ -127,10 +127,10 @@ def hub_folder(hub: str, revision: str, data_root: Path) -> Path:
 
 
 def fetch_hub(hub: str, revision: str, data_root: Path, needed: Callable[[Sequence[str]], list[str]] = _needed) -> Path:
-    """The folder of a repository's network and scheduler, downloaded into `data_root` as far as it is not there.
+    """The folder of a repository's network and scheduler; files that are missing there are downloaded to `data_root`.
 
     hub: OWNER/NAME; revision: a commit, 40 hexadecimal digits. needed: chooses among the names of its files. Raises
-    InputError for other names, for what can't be downloaded, and for files that are not what the hub lists.
+    InputError for other names, for failed downloads, and for files that do not have the hash that the hub lists.
     """
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", hub, re.ASCII):
         raise InputError(f"key 'hub': found {hub!r}, expected OWNER/NAME")
@@ -157,7 +157,7 @@ def fetch_hub(hub: str, revision: str, data_root: Path, needed: Callable[[Sequen
 
 
 def format_options(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What an entry's `pretrained` says beside format and place: the options of the format."""
+    """The options of the format in an entry's `pretrained`: all its keys besides the format and the place."""
     return {key: value for key, value in given.items() if key not in ("format", *LOCATION_KEYS)}
 
 
@@ -173,20 +173,20 @@ def pretrained_path(given: Mapping[str, Any], data_root: Path) -> Path:
 
 
 def published_folder(source: Mapping[str, Any], data_root: Path) -> Path:
-    """The folder of a published language model: the user's own `path`, or that of the `hub`'s commit, downloaded."""
+    """The folder of a published language model: the user's `path`, or the downloaded commit of the `hub`."""
     if "hub" in source:
         return fetch_hub(source["hub"], source["revision"], data_root, language_files)
     return existing_path(source["path"], data_root)
 
 
 def is_here(source: Mapping[str, Any], data_root: Path) -> bool:
-    """Whether nothing of a published language model is downloaded any more."""
+    """Whether a published language model is on this machine, so nothing needs to be downloaded."""
     return "path" in source or hub_folder(source["hub"], source["revision"], data_root).is_dir()
 
 
 @contextmanager
 def reading(folder: Path, what: str) -> Iterator[None]:
-    """Say in one line that transformers finds no `what` in a folder: it raises anything for what it does not know."""
+    """Raise a one-line InputError if transformers cannot read `what` in a folder: it can raise any exception."""
     try:
         yield
     except Exception as error:

@@ -13,9 +13,9 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def locked(path: Path, what: str) -> Iterator[None]:
-    """Hold the lock file `path`; wait for another process that does `what` (an orphan of a killed run).
+    """Hold the lock file `path`; wait while another process (an orphan of a killed run) holds it. what: for the log.
 
-    The system takes the lock from a process that dies. The file stays: it says who held it last.
+    The system releases the lock of a process that dies. The file stays: it has the number of the last process.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a+") as file:

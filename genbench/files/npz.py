@@ -22,21 +22,21 @@ from genbench.machine.memory import available_memory, in_words, physical_memory
 
 log = logging.getLogger(__name__)
 
-LARGE = 0.5  # of the memory that is free: arrays above stay in their file, and parts are read when they are asked for
+LARGE = 0.5  # of the free memory: larger arrays stay in their file, and parts are read when they are used
 BLOCK = 1 << 24
 
 
 def read_npz(path: str | os.PathLike[str], keys: Sequence[str], ours: bool = False) -> dict[str, NDArray[Any]]:
-    """Those arrays of an npz that it has among `keys`, in that order.
+    """The arrays of an npz whose keys are in `keys`, in the order of `keys`; missing keys are left out.
 
-    Arrays that would take more than half of the memory that is free are read-only: they stay in their file, or in its
-    copy on scratch, and parts are read when they are asked for. Raises InputError, naming the file, when it is missing,
-    damaged, something else, or larger than memory; with the command that repairs it if genbench made it, where it may
-    have (`ours`). What is pickled (an array of objects) counts as damaged: it is never unpickled.
+    If the arrays would take more than half of the free memory, they are read-only: they stay in their file, or in its
+    copy on scratch, and parts are read when they are used. Raises InputError, naming the file, if it is missing,
+    damaged, something else, or larger than memory. ours: whether genbench may have made the file; the error then has
+    the command that repairs it. An array of objects counts as damaged: nothing is ever unpickled.
     """
     remedy = repair_if_ours(path) if ours and Path(path).suffix == ".npz" else ""
     with _clear_errors(path, "npz file", remedy), open(path, "rb") as file:
-        # numpy would also take a lone .npy or a pickle for what it is.
+        # numpy would also accept a single .npy or a pickle.
         with zipfile.ZipFile(file) as members:
             wanted = [member for member in members.infolist() if member.filename.removesuffix(".npy") in keys]
             size, stored = sum(member.file_size for member in wanted), {}
@@ -81,7 +81,7 @@ def _damaged(path: str | os.PathLike[str], kind: str, error: Exception, remedy: 
 def _mapped(
     path: str | os.PathLike[str], file: BinaryIO, members: zipfile.ZipFile, member: zipfile.ZipInfo
 ) -> NDArray[Any] | None:
-    """An array of an npz as it lies in the file, its checksum checked; None where it must be read as a whole."""
+    """An array of an npz, mapped from the file after its checksum is checked; None if it must be read as a whole."""
     if member.compress_type != zipfile.ZIP_STORED:
         return None
     with members.open(member) as content:  # also checks the checksum, at its end
@@ -95,7 +95,7 @@ def _mapped(
             return None
         while content.read(BLOCK):
             pass
-    file.seek(member.header_offset + 26)  # of the local header: the lengths of the name and of the extra field
+    file.seek(member.header_offset + 26)  # in the local header: the lengths of the name and of the extra field
     start = member.header_offset + 30 + sum(struct.unpack("<HH", file.read(4))) + header
     log.info("%s: %s stays in the file, with %s of memory free", path, member.filename, in_words(available_memory()))
     copy = on_scratch(path)
@@ -104,7 +104,7 @@ def _mapped(
 
 
 def read_info(path: str | os.PathLike[str], text: NDArray[Any]) -> dict[str, Any]:
-    """The JSON object that an npz holds as text. Raises InputError, naming the file, when it is none."""
+    """The JSON object that an npz holds as text. Raises InputError, naming the file, if it is anything else."""
     try:
         info = json.loads(str(text))
     except json.JSONDecodeError as error:
@@ -121,9 +121,9 @@ def list_npz(path: str | os.PathLike[str]) -> list[str]:
 
 
 def read_npy(path: str | os.PathLike[str]) -> NDArray[Any]:
-    """The array of an .npy, of which parts are read from the disk when they are asked for.
+    """The array of an .npy. Its parts are read from the disk when they are used.
 
-    Raises InputError, naming the file, when it is missing, damaged or something else. Nothing is unpickled.
+    Raises InputError, naming the file, if it is missing, damaged or something else. Nothing is unpickled.
     """
     with _clear_errors(path, "npy file of plain numbers"):
         return np.lib.format.open_memmap(path, mode="r")

@@ -6,10 +6,10 @@ from genbench.errors import InputError
 
 
 def link(name: str, root: str | None) -> None:
-    """Let the folder `name` of the working folder be a link to `root`, which is made where it is missing.
+    """Make `name` in the working folder a link to the folder `root`, which is created if it is missing.
 
-    A root that was removed, as scratch disks are cleared, is made again. Nothing happens without a root.
-    Raises InputError where `name` is there already and is something else.
+    A root that was removed, for example when a scratch disk was cleared, is made again. Does nothing without a root.
+    Raises InputError if `name` already exists and is something else.
     """
     if root is None:
         return

@@ -1,5 +1,5 @@
-"""Copies of large files on a node's own disk: what does not fit into memory is read again and again, and a shared file
-system is slow at that."""
+"""Copies of large files on a node's own disk: data that do not fit into memory are read again and again, which is slow
+on a shared file system."""
 
 import hashlib
 import logging
@@ -11,14 +11,14 @@ from genbench.files.artifacts import atomic_path
 
 log = logging.getLogger(__name__)
 
-VARIABLE = "GENBENCH_SCRATCH"  # a folder, in which $TMPDIR and the like stand for what they are on the node
+VARIABLE = "GENBENCH_SCRATCH"  # a folder; $TMPDIR and other variables in it have their values on the node
 
 
 def on_scratch(path: str | os.PathLike[str]) -> Path:
-    """The copy of a file on scratch, made where there is none of it as it is now; the file itself without scratch, or
-    where that has no room or cannot be written. Copies stay until the node's system removes them."""
+    """The copy of a file on scratch, made if there is none of its current state; the file itself if there is no
+    scratch, or if it has no space or cannot be written. Copies stay until the node's system removes them."""
     folder = os.path.expandvars(os.environ.get(VARIABLE, ""))
-    if not folder or "$" in folder:  # none here, or a variable that this node does not have
+    if not folder or "$" in folder:  # not set, or it uses a variable that this node does not have
         return Path(path)
     own = os.stat(path)
     key = hashlib.sha256(repr((os.path.abspath(path), own.st_size, own.st_mtime_ns)).encode()).hexdigest()

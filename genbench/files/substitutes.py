@@ -1,10 +1,10 @@
-"""What a download often contains instead of the file: its name and a sentence for the error, not a broken header."""
+"""What a download often contains instead of the file, named in the error instead of a broken header."""
 
 import os
 
 
 def substitute(content: bytes) -> str | None:
-    """What these first bytes are in truth, and how to get the file; None where they are nothing of the kind."""
+    """What a file with these first bytes is instead, and how to get the right one; None for other files."""
     if b"git-lfs" in content[:64]:
         return "a pointer of Git LFS, not the file: git lfs pull fetches it"
     if content[:256].lstrip().lower().startswith((b"<!doctype html", b"<html")):
@@ -13,7 +13,7 @@ def substitute(content: bytes) -> str | None:
 
 
 def substitute_at(path: str | os.PathLike[str]) -> str | None:
-    """The same of the file at `path`."""
+    """As `substitute`, for the file at `path`."""
     try:
         with open(path, "rb") as file:
             return substitute(file.read(256))

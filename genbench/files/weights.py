@@ -1,6 +1,6 @@
-"""Tensors on disk: safetensors with JSON beside them in the file, hashed, written whole or not at all. No pickle.
+"""Tensors on disk: safetensors files with JSON metadata, hashed, written whole or not at all, never pickled.
 
-Others' files are pickles, of which tensors and plain values are read.
+Files of other programs are pickles; only tensors and plain values are read from them.
 """
 
 import argparse
@@ -28,9 +28,9 @@ _AS_TENSORS = "; of weights, write torch.save({name: torch.from_numpy(x) for nam
 
 
 class WithoutValues(TorchFunctionMode):
-    """Networks built inside, which is on the device meta, draw no normal numbers: their weights come from a file.
+    """Networks built in this context, on the device meta, draw no normal numbers: their weights come from a file.
 
-    On meta torch 2.15 imports its compiler to draw them, for a second of every job's start.
+    To draw them on meta, torch 2.15 would import its compiler, which takes a second at every job's start.
     """
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -59,7 +59,7 @@ def save_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], in
     with atomic_path(path) as temporary:
         try:
             save_file(tensors, temporary, {"genbench": text, "info_sha256": hashlib.sha256(text.encode()).hexdigest()})
-        except SafetensorError as error:  # its word for what the system said, such as that the disk is full
+        except SafetensorError as error:  # its form of the system's error, such as a full disk
             number = re.search(r"\(os error (\d+)\)", str(error))
             raise OSError(int(number[1]) if number else errno.EIO, str(error), str(path)) from None
     return sha256
@@ -70,7 +70,7 @@ def load_tensors(
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and `info` of a file that `save_tensors` wrote.
 
-    Raises InputError, naming the file, when it is missing, truncated, altered, or not ours.
+    Raises InputError, naming the file, if it is missing, truncated, altered, or not written by genbench.
     """
     try:
         with safe_open(path, framework="pt") as file:
@@ -99,7 +99,7 @@ def load_tensors(
 def load_torch_file(path: str | os.PathLike[str]) -> Any:
     """What torch.save wrote: tensors and plain values, on the CPU. A file that would run code is refused.
 
-    Raises InputError, naming the file, when it is missing or anything else.
+    Raises InputError, naming the file, if it is missing or anything else.
     """
     try:
         with torch.serialization.safe_globals([argparse.Namespace]), warnings.catch_warnings(action="ignore"):
@@ -113,7 +113,7 @@ def load_torch_file(path: str | os.PathLike[str]) -> Any:
 
 
 def _arrays(path: str | os.PathLike[str]) -> str | None:
-    """What NumPy's arrays instead of a checkpoint are, and how they get into one; None of another file."""
+    """For an error: what a file of NumPy arrays is, and how to make a checkpoint of it; None for other files."""
     try:
         with open(path, "rb") as file:
             if file.read(6) == b"\x93NUMPY":
@@ -129,7 +129,7 @@ def _arrays(path: str | os.PathLike[str]) -> str | None:
 
 
 def _reason(error: Exception) -> str:
-    """Why torch.load refuses a file, without its colours and its advice to read the file unsafely."""
+    """Why torch.load refuses a file, without the colours and without the advice to read the file unsafely."""
     text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
     if found := re.search(r"GLOBAL ([\w.]+)", text):
         name, what, remedy = found[1], "an object", "the state dict only, torch.save(model.state_dict(), FILE)"

@@ -1,6 +1,6 @@
-"""Where the workflow lies: Snakefile, rules/, scripts/, suites/, report/ and the other folders beside the package.
+"""Where the workflow is: Snakefile, rules/, scripts/, suites/, report/ and the other folders beside the package.
 
-In a checkout they stand beside the package; in an installed one, inside it (pyproject.toml puts them into the wheel).
+In a checkout they are beside the package; when installed, they are inside it (pyproject.toml puts them into the wheel).
 """
 
 import os
@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
-WORKFLOW = "workflow"  # the folder of the package that holds them in a wheel
+WORKFLOW = "workflow"  # in a wheel, the folder of the package that holds them
 
 
 def find_root(package: Path = PACKAGE) -> Path:
-    """The folder of Snakefile, suites/ and the others, for this package or for that of another installation."""
+    """The folder of Snakefile, suites/ and the others, for this package or for another installed one."""
     return package.parent if is_checkout(package.parent) else package / WORKFLOW
 
 
@@ -25,9 +25,9 @@ ROOT = find_root()
 
 
 def enter_checkout() -> None:
-    """Where the working folder is another checkout than that of this code, go on as that one's own `genbench`.
+    """If the working folder is another checkout than this code's, replace this process by that checkout's `genbench`.
 
-    So a checkout's command, rules and jobs are of one version, whatever is installed besides.
+    The command, rules and jobs of a checkout then all have its version, whatever else is installed.
     """
     here = Path.cwd()
     if is_checkout(here) and (here / "genbench/__main__.py").is_file() and not PACKAGE.samefile(here / "genbench"):

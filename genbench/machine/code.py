@@ -1,8 +1,8 @@
-"""Which code computed a result, as a hash that a move to another file leaves as it is.
+"""Which code computed a result, as a hash that does not change when code moves to another file.
 
-A result is computed by some modules and by all that these import. Of them counts what computes: each definition's
-syntax tree, without comments, docstrings, imports, log lines and the messages of errors, and without the names of the
-files. So an edit of one family leaves the results of the others valid, and a tidied package those of all.
+A result is computed by some modules and everything that they import. The hash covers only what computes: the syntax
+tree of each definition, without comments, docstrings, imports, log lines, error messages and file names. An edit of
+one family therefore leaves the results of the others valid, and tidying the package leaves all results valid.
 """
 
 import ast
@@ -17,7 +17,7 @@ from typing import Any
 from genbench.machine.checkout import PACKAGE, WORKFLOW
 from genbench.own_code import file_of, parse, references
 
-# What computes nothing that a result holds: it reads, writes, checks, reports, or was hashed before (the data).
+# Modules that compute nothing in a result: they read, write, check, report, or were hashed before (the data).
 PLUMBING = (
     "errors",
     "schema",
@@ -33,10 +33,10 @@ PLUMBING = (
     "reporting",
     "training.history",
 )
-COMPUTING = ("machine.distributed",)  # among these: it adds up gradients
+COMPUTING = ("machine.distributed",)  # exceptions to PLUMBING: this one adds up gradients
 EARLIER = Path(__file__).with_name("earlier_code.json")  # written by tools/same_code.py
-# Where each kind of result is computed, besides the modules of the model's own classes. Every file of metrics/ counts:
-# the table of metrics is made of them without importing them by name.
+# The modules that compute each kind of result, besides those of the model's classes. Every file of metrics/ counts: the
+# table of metrics is built from them without importing them by name.
 ROOTS = {
     "training": ("training.run",),
     "sampling": ("sampling.generation", "sampling.quantisation"),
@@ -48,28 +48,28 @@ ROOTS = {
     "imported": ("importing.*",),
     "language": ("language.*",),
 }
-BY_A_MODEL = ("training", "sampling", "likelihood")  # the others look at images, whatever made them
+BY_A_MODEL = ("training", "sampling", "likelihood")  # the others depend only on images, whatever made them
 
 
 def code_sha256(kind: str, model: Mapping[str, Any] | None = None) -> str:
     """SHA-256 over the code that computes a kind of result (a key of ROOTS).
 
-    model: the entry of the model that is trained or sampled, {"class": ..., ...}: its classes count, and no others.
+    model: the entry of the model that is trained or sampled, {"class": ..., ...}; no classes of other models count.
     """
     return hashlib.sha256("\n".join(sorted(definitions(kind, model))).encode()).hexdigest()
 
 
 @cache
 def package_sha256() -> str:
-    """SHA-256 over all files of the package but those of the report, whatever their names."""
+    """SHA-256 over all files of the package except the report's, whatever their names."""
     return hashlib.sha256(b"".join(sorted(hashlib.sha256(path.read_bytes()).digest() for path in _files()))).hexdigest()
 
 
 def is_this_code(code: str | None, kind: str, model: Mapping[str, Any] | None = None) -> bool:
-    """Whether `code`, the hash in a record, names code that computes the same results as that of this checkout.
+    """Whether `code`, the hash in a record, stands for code that computes the same results as this checkout.
 
-    Before 0.2 a record had a hash of the files of the whole package. One of these counts while all that computes the
-    result is as it was when tools/same_code.py noted, after a look at the numbers, that the results are the same.
+    Before 0.2 a record had a hash of all files of the package. Such a hash is accepted if the code that computes the
+    result has not changed since tools/same_code.py noted, after a look at the numbers, that the results are the same.
     """
     if code == code_sha256(kind, model):
         return True
@@ -78,7 +78,7 @@ def is_this_code(code: str | None, kind: str, model: Mapping[str, Any] | None = 
 
 
 def definitions(kind: str, model: Mapping[str, Any] | None = None) -> frozenset[str]:
-    """SHA-256 of each definition of that code; of a user's own file its hash, and the definitions that it imports."""
+    """SHA-256 of each definition that `code_sha256` covers; for a user's file, its hash and those of its imports."""
     roots = [name for root in ROOTS[kind] for name in (fnmatch.filter(_modules(), root) if "*" in root else [root])]
     model = model if model and kind in BY_A_MODEL else {}
     own = list(references(model))
@@ -88,7 +88,7 @@ def definitions(kind: str, model: Mapping[str, Any] | None = None) -> frozenset[
 
 
 def all_definitions(kind: str) -> frozenset[str]:
-    """SHA-256 of each definition of that code, for models of every class of the package."""
+    """As `definitions`, for models of every class of the package."""
     classes = fnmatch.filter(_modules(), "models.*") + fnmatch.filter(_modules(), "networks.*")
     return definitions(kind) | (_definitions(frozenset(classes)) if kind in BY_A_MODEL else frozenset())
 
@@ -107,8 +107,8 @@ def _definitions(roots: frozenset[str]) -> frozenset[str]:
 
 @cache
 def _earlier() -> dict[str, dict[str, frozenset[str]]]:
-    """By hash of an earlier version of the package and kind of result: eight digits of each definition that computes as
-    that version did."""
+    """{hash of an earlier version of the package: {kind of result: first eight digits of each definition that computes
+    the same as that version did}}."""
     if not EARLIER.exists():
         return {}
     known = json.loads(EARLIER.read_text(encoding="utf-8"))
@@ -119,13 +119,13 @@ def _earlier() -> dict[str, dict[str, frozenset[str]]]:
 
 @cache
 def _modules() -> dict[str, Path]:
-    """The files of the package by dotted name inside it, without those of the report, which computes no result."""
+    """The files of the package by dotted name, without the report's, which compute no result."""
     names = {path.relative_to(PACKAGE).with_suffix("").as_posix().replace("/", "."): path for path in _files()}
     return {name.removesuffix(".__init__"): path for name, path in names.items()}
 
 
 def _files() -> Iterator[Path]:
-    left_out = {"reporting", WORKFLOW}  # scripts/ lies in the package where this is installed
+    left_out = {"reporting", WORKFLOW}  # an installed package holds scripts/
     return (path for path in PACKAGE.rglob("*.py") if left_out.isdisjoint(path.relative_to(PACKAGE).parts))
 
 
@@ -147,7 +147,7 @@ def _classes(entry: Mapping[str, Any], package: str = "models") -> Iterator[str]
 
 @cache
 def _tree(module: str) -> ast.Module:
-    return ast.parse(_modules()[module].read_bytes())  # _own_definitions takes parts of it away
+    return ast.parse(_modules()[module].read_bytes())  # _own_definitions removes parts of it
 
 
 @cache
@@ -172,13 +172,13 @@ def _imports_of_own(path: Path) -> frozenset[str]:
 
 @cache
 def _own_definitions(module: str) -> frozenset[str]:
-    _imports(module)  # before they are taken away
+    _imports(module)  # cached before the imports are removed from the tree
     statements = _Computing().visit(_tree(module)).body
     return frozenset(hashlib.sha256(ast.unparse(statement).encode()).hexdigest() for statement in statements)
 
 
 class _Computing(ast.NodeTransformer):
-    """Takes away what computes nothing: docstrings, imports, log lines, and what is said by an error."""
+    """Removes what computes nothing: docstrings, imports, log lines and error messages."""
 
     def visit_Import(self, node: ast.Import) -> None: ...
 

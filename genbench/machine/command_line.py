@@ -32,7 +32,7 @@ def json_argument(text: str) -> Any:
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object; if a key occurs twice, Python would silently keep the last."""
+    """A JSON object. Raises ValueError if a key occurs twice: Python would silently keep the last."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
@@ -41,7 +41,7 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> float:
-    """NaN and Infinity, which Python reads though JSON does not know them."""
+    """Refuse NaN and Infinity, which Python reads although JSON does not have them."""
     raise ValueError(f"found {name}, expected a finite number")
 
 
@@ -72,17 +72,17 @@ def _at_most(text: str, most: int) -> int:
 
 
 def threads_argument(text: str) -> int:
-    """Parse a number of threads, of which no machine has millions."""
+    """Parse a number of threads, at most 4096."""
     return _at_most(text, 4096)
 
 
 def batch_argument(text: str) -> int:
-    """Parse how many images are computed at once, of which no memory holds millions."""
+    """Parse how many images are computed at once, at most a million."""
     return _at_most(text, 1_000_000)
 
 
 def seed_argument(text: str) -> int:
-    """Parse the seed of a training, as a suite's."""
+    """Parse the seed of a training, below 2^32 as in a suite."""
     if not _is_number(text) or int(text) >= 2**32:
         raise argparse.ArgumentTypeError(f"found {text}, expected a whole number from 0 to {2**32 - 1}")
     return int(text)
@@ -126,8 +126,8 @@ def object_argument(text: str) -> dict[str, Any]:
 
 
 def label_log(out: Path) -> None:
-    """Begin every log line with the folder of `out`: it distinguishes jobs that run side by side. Of ranks, only
-    the first says what goes on."""
+    """Begin every log line with the folder of `out`, which distinguishes parallel jobs. Only the first rank logs
+    progress."""
     if not ranks().first:
         logging.disable(logging.INFO)
     label = out.parent.as_posix().removeprefix("results/").removeprefix("resources/")
@@ -136,8 +136,8 @@ def label_log(out: Path) -> None:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a script's `main`. InputError becomes one line on standard error and exit status 2; any error of one rank
-    ends them all."""
+    """Run a script's `main`. InputError becomes one line on standard error and exit status 2. An error in one rank
+    ends all ranks."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
     try:
         main()
@@ -149,7 +149,7 @@ def run(main: Callable[[], None]) -> None:
     except OSError as error:  # such as a full disk
         if error.errno is None:
             leave(traceback.format_exc(), 1)
-        # Without a file's name, only where it happened says what it is about.
+        # Without a file's name, only the place in the code shows what the error is about.
         trace = traceback.format_exc(limit=-3) if error.filename is None else ""
         leave(f"{trace}error: {error.filename or 'input/output'}: {error.strerror}", 2)
     except Exception:

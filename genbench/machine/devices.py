@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# The widest first, as the kernel calls them and as tables do. Libraries choose their kernels by them.
+# Their names in Linux and in tables, the widest first. Libraries choose their kernels by them.
 VECTOR_INSTRUCTIONS = {
     "amx_bf16": "AMX",
     "avx512_bf16": "AVX-512 BF16",
@@ -41,12 +41,12 @@ def gpu_indices(device_folder: str = "/dev") -> list[int]:
 
 
 def apple_gpu() -> bool:
-    """Whether this is a Mac with Apple's processor, and so with its GPU, without importing torch."""
+    """Whether this is a Mac with Apple's processor, and therefore its GPU, without importing torch."""
     return (sys.platform, platform.machine()) == ("darwin", "arm64")
 
 
 def count_gpus() -> int:
-    """How many GPUs jobs of this machine may use: those of CUDA_VISIBLE_DEVICES where it is set, or all."""
+    """How many GPUs jobs on this machine may use: those in CUDA_VISIBLE_DEVICES if it is set, or all."""
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
     return len(gpu_indices()) if given is None else len([name for name in given.split(",") if name])
 
@@ -59,29 +59,29 @@ def kind_of_device(device: str = "auto") -> str:
 
 
 def gpu_memory() -> int | None:
-    """Bytes of memory of the smallest NVIDIA GPU that jobs may use; None where there is none, or no nvidia-smi."""
+    """Bytes of memory of the smallest NVIDIA GPU that jobs may use; None without a GPU or without nvidia-smi."""
     smallest = _least_of_gpus("memory.total")
     return None if smallest is None else int(smallest) * 2**20
 
 
 def gpu_generation() -> float | None:
-    """The compute capability of the oldest NVIDIA GPU that jobs may use, such as 8.0; None as of `gpu_memory`."""
+    """The compute capability of the oldest NVIDIA GPU that jobs may use, such as 8.0; None as for `gpu_memory`."""
     return _least_of_gpus("compute_cap")
 
 
 def gpu_name() -> str | None:
-    """What the first NVIDIA GPU is called, such as NVIDIA H100 80GB HBM3; None as of `gpu_memory`."""
+    """The name of the first NVIDIA GPU, such as NVIDIA H100 80GB HBM3; None as for `gpu_memory`."""
     return next(iter(_of_gpus("name")), None)
 
 
 def _least_of_gpus(field: str) -> float | None:
-    """The smallest number that nvidia-smi states under `field` for this machine's GPUs; None where it states none."""
+    """The smallest number that nvidia-smi states under `field` for this machine's GPUs; None if it states none."""
     lines = [line.strip() for line in _of_gpus(field)]
     return min((float(line) for line in lines if re.fullmatch(r"\d+(\.\d+)?", line)), default=0.0) or None
 
 
 def _of_gpus(field: str) -> list[str]:
-    """What nvidia-smi states under `field`, a line for each GPU; none where there is no GPU, or no nvidia-smi."""
+    """What nvidia-smi states under `field`, one line per GPU; none without a GPU or without nvidia-smi."""
     program = shutil.which("nvidia-smi")
     if not count_gpus() or program is None:
         return []
@@ -93,7 +93,7 @@ def _of_gpus(field: str) -> list[str]:
 
 
 def _open_lock(path: Path) -> IO[str]:
-    """Open a lock file to read, which is enough to lock it: it may be another user's."""
+    """Open a lock file for reading, which is enough to lock it: it may belong to another user."""
     try:
         return open(path)
     except FileNotFoundError:
@@ -106,7 +106,7 @@ def try_lock(indices: list[int], folder: str, jobs_per_gpu: int = 1) -> int | No
 
     A slot is a locked file in `folder`: the kernel frees it when the process ends, however it ends.
     """
-    from filelock import lock_descriptor  # only a job that claims a GPU pays for it
+    from filelock import lock_descriptor  # imported only by jobs that claim a GPU
 
     for slot in range(jobs_per_gpu):
         for index in indices:
@@ -121,8 +121,8 @@ def try_lock(indices: list[int], folder: str, jobs_per_gpu: int = 1) -> int | No
 def lock_gpus(count: int, indices: list[int], folder: str, jobs_per_gpu: int = 1) -> list[int]:
     """Lock a slot of `count` different GPUs; wait while too many are taken.
 
-    One job at a time collects, and the others queue for their turn: so two that want several can't each hold what the
-    other lacks, and one that wants several is not overtaken for ever by those that want one.
+    Only one job at a time collects GPUs, and the others queue. Two jobs that need several GPUs therefore cannot each
+    hold what the other lacks, and jobs that need one GPU cannot overtake a job that needs several for ever.
     """
     from filelock import lock_descriptor
 
@@ -155,10 +155,10 @@ def release_gpus() -> None:
 
 
 def _choose_gpus(count: int) -> list[str]:
-    """The GPUs of `count` ranks of this machine: out of CUDA_VISIBLE_DEVICES where it is set, or else locked."""
+    """GPUs for `count` ranks on this machine: from CUDA_VISIBLE_DEVICES if it is set, otherwise locked here."""
     if "CUDA_VISIBLE_DEVICES" in os.environ:
         given = os.environ["CUDA_VISIBLE_DEVICES"].split(",")
-        # A launcher may have given each rank one of its own, which each then calls the first.
+        # A launcher may have given each rank its own GPU, which each rank then sees as the first.
         found = given * count if len(given) == 1 else given
         where = f"CUDA_VISIBLE_DEVICES={','.join(given)}"
     else:
@@ -175,26 +175,26 @@ def _choose_gpus(count: int) -> list[str]:
 def claim_gpu(device: str = "auto") -> None:
     """Take one free GPU for this process by setting CUDA_VISIBLE_DEVICES; wait while all are taken. Ranks get one each.
 
-    Snakemake counts GPUs but does not hand them out, so two jobs on one machine would both land on GPU 0.
-    An Apple GPU, of which there is one, is not claimed: operations that torch lacks there are left to the processor.
-    Nothing is done for `device="cpu"`, without a GPU, or, for a single process, where CUDA_VISIBLE_DEVICES is already
-    set (by Slurm or by the user); ranks deal out what it names. GENBENCH_JOBS_PER_GPU lets that many jobs share a GPU.
+    Snakemake counts GPUs but does not assign them, so two jobs on one machine would both use GPU 0. A Mac has only one
+    GPU, which is not claimed; the processor computes the operations that torch lacks there.
+    Does nothing for `device="cpu"`, without a GPU, or, for a single process, if CUDA_VISIBLE_DEVICES is already set (by
+    Slurm or the user); several ranks share out the GPUs in it. GENBENCH_JOBS_PER_GPU lets that many jobs share a GPU.
     """
     if device != "cpu" and sys.platform == "darwin":
         os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")  # torch reads it when it is imported
     team = ranks()
     if device == "cpu" or not gpu_indices() or (team.local_size == 1 and "CUDA_VISIBLE_DEVICES" in os.environ):
         return
-    chosen = team.share_locally(lambda: _choose_gpus(team.local_size))  # its process holds the locks of all
+    chosen = team.share_locally(lambda: _choose_gpus(team.local_size))  # the first rank holds all locks
     os.environ["CUDA_VISIBLE_DEVICES"] = chosen[team.local_rank]
 
 
 def pick_device(name: str = "auto", threads: int | None = None) -> "torch.device":
-    """The torch device for `name` (auto | cuda | mps | cpu), with `threads` CPU threads, of all ranks together.
+    """The torch device for `name` (auto | cuda | mps | cpu). The ranks share `threads` CPU threads.
 
     Arithmetic is exact float32 (no TF32) and deterministic from here on, unless a training chooses another precision.
-    auto is an NVIDIA GPU, else an Apple one for a single process, else the processor. Raises InputError when "cuda" or
-    "mps" is asked for and torch sees no such GPU, or "mps" by several ranks, which would share the one that there is.
+    auto is an NVIDIA GPU, else an Apple GPU for a single process, else the processor. Raises InputError if "cuda" or
+    "mps" is asked for and torch sees no such GPU, or if several ranks ask for "mps", since a Mac has only one GPU.
     """
     import torch
 
@@ -221,14 +221,14 @@ def pick_device(name: str = "auto", threads: int | None = None) -> "torch.device
 
 
 def has_room(device: "torch.device", size: int) -> bool:
-    """Whether so many bytes take at most half of what is free of a GPU's memory; of other devices it is not asked."""
+    """Whether `size` bytes are at most half of a GPU's free memory; always true for other devices."""
     import torch
 
     return device.type != "cuda" or 2 * size <= torch.cuda.mem_get_info(device)[0]
 
 
 def synchronise(device: "torch.device") -> None:
-    """Wait until the device has done what it was asked to: a clock is read after that."""
+    """Wait until the device has finished its work. Call it before reading a clock."""
     import torch
 
     if device.type == "cuda":
@@ -238,7 +238,7 @@ def synchronise(device: "torch.device") -> None:
 
 
 def peak_memory(device: "torch.device") -> int:
-    """The most bytes that this process has held so far; on an NVIDIA GPU, there."""
+    """The most bytes that this process has held so far: on an NVIDIA GPU, of its memory; otherwise, of main memory."""
     if device.type == "cuda":
         import torch
 
@@ -248,9 +248,9 @@ def peak_memory(device: "torch.device") -> int:
 
 
 def processor_name(cpuinfo: str = "/proc/cpuinfo") -> str:
-    """The processor in words, and its widest vector instructions, by which sums are rounded; without importing torch.
+    """The processor's name and its widest vector instructions, which affect rounding; without importing torch.
 
-    Two kinds of one maker can have the same name: so a virtual machine may call all of them AMD EPYC.
+    Different processors can have the same name: a virtual machine may call all of them AMD EPYC.
     """
     try:
         lines = Path(cpuinfo).read_text().splitlines()
@@ -264,7 +264,7 @@ def processor_name(cpuinfo: str = "/proc/cpuinfo") -> str:
 
 
 def device_label(device: "torch.device", count: int = 1) -> str:
-    """The device in words, for tables: the GPU's name, or the processor's; with `count` ranks, so many times."""
+    """The name of the GPU or processor, for tables; with several ranks, preceded by their `count`."""
     import torch
 
     if count > 1:

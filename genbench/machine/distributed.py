@@ -1,12 +1,12 @@
-"""Tensors added up over ranks by torch.distributed, NCCL on GPUs and gloo on CPUs, so that N ranks train as one does.
+"""Sums of tensors over ranks by torch.distributed, with NCCL on GPUs and gloo on CPUs: N ranks train as one rank does.
 
-Each rank holds the whole model and a slice of every micro-batch, and weighs the loss of its slice, a mean, by its share
-of the images. Gradients, losses and metrics are then sums over ranks.
+Each rank holds the whole model and a slice of every micro-batch, and weights the mean loss of its slice by its share of
+the images. Gradients, losses and metrics are then sums over ranks.
 
-What agrees: for one N the same bits each time, on the same kind of machines; between different N losses and weights up
-to rounding, since sums are taken in another order. Two things differ by more than that. Batch normalisation takes its
-statistics from each rank's slice, unless `training: sync_batch_norm` asks for those of all. Dropout drops other units,
-since its random numbers belong to a tensor and not to an image.
+With the same N, results are bitwise equal each time on the same kind of machine. With different N, losses and weights
+agree up to rounding, since sums are taken in another order. Two things differ by more than that. Batch normalisation
+takes its statistics from each rank's slice, unless `training: sync_batch_norm` asks for those of all ranks. Dropout
+drops other units, since its random numbers belong to a tensor and not to an image.
 """
 
 import os
@@ -24,14 +24,14 @@ from torch.distributed import TCPStore  # type: ignore[attr-defined]
 from genbench.errors import InputError
 from genbench.machine.ranks import Ranks
 
-BUCKET_BYTES = 25 * 2**20  # large enough for the network's full speed, small enough to be on its way during backward
+BUCKET_BYTES = 25 * 2**20  # large enough for the network's full speed, small enough to be sent during backward
 TIMEOUT = timedelta(hours=1)  # of one exchange: rank 0 may be writing, or fitting a density, while the others wait
 
 
 def connect(team: Ranks, device: torch.device) -> None:
-    """Open the way for tensors between ranks. Does nothing for one rank.
+    """Connect the ranks to exchange tensors. Does nothing for one rank.
 
-    Raises InputError where two ranks would compute on one GPU.
+    Raises InputError if two ranks would compute on one GPU.
     """
     if team.size == 1:
         return
@@ -41,7 +41,7 @@ def connect(team: Ranks, device: torch.device) -> None:
         if shared := [gpu for gpu in gpus if gpus.count(gpu) > 1]:
             raise InputError(f"found {gpus.count(shared[0])} ranks on one GPU ({shared[0]}), expected a GPU for each")
     host = team.share(socket.gethostname())
-    if team.local_size == team.size:  # one machine, whose name nobody has to know
+    if team.local_size == team.size:  # on one machine its name is not needed
         host = "127.0.0.1"
         if sys.platform == "linux":
             os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
@@ -54,7 +54,7 @@ def connect(team: Ranks, device: torch.device) -> None:
 
 
 def disconnect() -> None:
-    """Close what `connect` has opened."""
+    """Close the connections that `connect` opened."""
     if dist.is_initialized():
         dist.destroy_process_group()
 
@@ -67,7 +67,7 @@ def add_up(tensor: Tensor) -> Tensor:
 
 @torch.no_grad()
 def copy_from_first(module: nn.Module) -> None:
-    """Give every rank rank 0's weights and buffers, whatever machine it computed its own on."""
+    """Give every rank the weights and buffers of rank 0: those computed on another machine may differ."""
     for tensor in [*module.parameters(), *module.buffers()]:
         packed = tensor.detach().contiguous()
         dist.broadcast(packed, src=0)
@@ -80,9 +80,8 @@ def copy_from_first(module: nn.Module) -> None:
 class GradientSum:
     """The gradients of some parameters, and a loss, summed over ranks in flat buckets.
 
-    Autograd reaches the last layers first: each bucket, from the last parameters to the first, sets out as soon as
-    backward has filled it and all before it, and travels while backward goes on. The order is one and the same on
-    every rank.
+    Autograd reaches the last layers first, so buckets go from the last parameters to the first. Each bucket is sent as
+    soon as backward has filled it and all before it, while backward goes on. The order is the same on every rank.
     """
 
     def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
@@ -100,10 +99,10 @@ class GradientSum:
             parameter.register_post_accumulate_grad_hook(self._filled)
         self._loss: Tensor | None = None
         self._missing: list[int] = []
-        self._sent: list[tuple[list[Tensor], Tensor, Any]] = []  # gradients, their bucket, and the work under way
+        self._sent: list[tuple[list[Tensor], Tensor, Any]] = []  # gradients, their bucket, and the pending operation
 
     def expect(self, loss: Tensor) -> None:
-        """The next backward completes the gradients; `loss`, a float32 scalar, travels with them."""
+        """Announce that the next backward completes the gradients. `loss`, a float32 scalar, is summed with them."""
         self._loss, self._sent = loss, []
         self._missing = [len(bucket) for bucket in self._buckets]
 
@@ -127,7 +126,7 @@ class GradientSum:
     @torch.no_grad()
     def finish(self) -> Tensor:
         """Wait until every gradient is the sum; return the summed loss."""
-        while len(self._sent) < len(self._buckets):  # those of parameters that this loss does not reach
+        while len(self._sent) < len(self._buckets):  # buckets of parameters that this loss does not reach
             self._send()
         loss = None
         for gradients, flat, work in self._sent:
@@ -146,7 +145,7 @@ class GradientSum:
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over ranks, whose gradient is the sum over ranks too: differentiable as often as one likes."""
+    """The sum over ranks, whose gradient is the sum over ranks too: it can be differentiated any number of times."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -160,7 +159,7 @@ class _Sum(torch.autograd.Function):
 class SynchronisedBatchNorm(nn.BatchNorm2d):
     """Batch normalisation with the statistics of all ranks' images together, in float32.
 
-    torch's SyncBatchNorm neither runs on CPUs nor can be differentiated twice, as gradient penalties need it.
+    torch's SyncBatchNorm does not run on CPUs and cannot be differentiated twice, which gradient penalties need.
     """
 
     def forward(self, input: Tensor) -> Tensor:

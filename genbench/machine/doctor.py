@@ -1,6 +1,6 @@
 """Whether this machine, or a cluster, can run a suite: each check says what it found, and what to do about it.
 
-Pure of Snakemake: a profile is read as the YAML file that it is. On a cluster one small job looks at a node.
+Snakemake is not imported: a profile is read as a YAML file. On a cluster one small job looks at a node.
 """
 
 import os
@@ -20,9 +20,9 @@ from genbench.errors import InputError
 from genbench.machine.checkout import ROOT
 from genbench.machine.memory import in_words
 
-LITTLE = 20 * 2**30  # bytes: the features of a small suite may take as much
-PATIENCE = 120  # seconds that a node is waited for
-BETWEEN = "-----"  # what a node says of one thing and of the next
+LITTLE = 20 * 2**30  # bytes: the features of a small suite may take that much
+PATIENCE = 120  # seconds to wait for a node
+BETWEEN = "-----"  # a line between the answers of a node
 LONGEST = 1440  # minutes that the rule `train` asks for
 
 
@@ -36,7 +36,7 @@ class Check:
 
 
 def examine(profile: str | None = None) -> Iterator[Check]:
-    """All checks of this machine; with the profile of a cluster also of that. Raises InputError for an unknown one."""
+    """All checks of this machine and, given its profile, of a cluster. Raises InputError for an unknown profile."""
     options = read_profile(profile) if profile else {}
     cluster = options.get("executor") == "slurm"
     yield driver(cluster)
@@ -60,7 +60,7 @@ def read_profile(name: str) -> dict[str, Any]:
 
 
 def ask(*command: str, seconds: float = 30) -> str | None:
-    """What a program answers; None where it is not there, fails or takes too long."""
+    """What a program answers; None if it is missing, fails or takes too long."""
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
@@ -91,7 +91,7 @@ def driver(cluster: bool) -> Check:
 
 
 def disk() -> Iterator[Check]:
-    """Free room where results and resources go, and what a quota complains about."""
+    """The free space for results and resources, and quotas that are exceeded."""
     for name in ("results", "resources"):
         folder = Path(name)
         while not folder.exists():
@@ -99,14 +99,14 @@ def disk() -> Iterator[Check]:
         free = shutil.disk_usage(folder).free
         short = f"write {name}_root in config.yaml: a folder on a larger disk" if free < LITTLE else ""
         yield Check("disk", f"{in_words(free)} free for {name}", short)
-    if over := ask("quota", "-q"):  # which only says something where a limit is reached
+    if over := ask("quota", "-q"):  # prints something only if a limit is reached
         yield Check(
             "quota", " ".join(over.split()), "delete files, or ask for a larger quota; genbench clean lists some"
         )
 
 
 def mpiexec(path: str | None, where: str) -> Check:
-    """What starts the processes of an entry with several GPUs or ranks."""
+    """Whether there is an mpiexec to start the processes of an entry with several GPUs or ranks."""
     if path:
         return Check("mpiexec", f"{path} {where}")
     return Check(
@@ -130,7 +130,7 @@ def slurm(options: Mapping[str, Any]) -> Iterator[Check]:
 
 
 def partitions(lines: str, options: Mapping[str, Any]) -> Check:
-    """Whether one that jobs may go to allows the time that a training asks for. lines: name, limit, GPUs of each."""
+    """Whether a partition that jobs may use allows the time that a training asks for. lines: name, limit, GPUs."""
     rows = dict.fromkeys(tuple(line.split()[:2]) for line in lines.splitlines())
     limits = {name: minutes(limit) for name, limit in rows}
     chosen = (options.get("default-resources") or {}).get("slurm_partition")
@@ -149,7 +149,7 @@ def partitions(lines: str, options: Mapping[str, Any]) -> Check:
 
 
 def minutes(limit: str) -> int | None:
-    """A limit of Slurm's, days-hours:minutes:seconds or a part of it, in minutes; None for none."""
+    """A time limit of Slurm, days-hours:minutes:seconds or a part of it, in minutes; None for no limit."""
     match = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", limit)
     if not match:
         return None

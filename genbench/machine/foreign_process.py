@@ -1,7 +1,7 @@
-"""A function in somebody's file, in a process of its own: arrays go there and come back as plain bytes.
+"""A function in a user's file, run in a separate process: arrays are sent and returned as plain bytes.
 
-It shares no memory and no open file with genbench, and of the environment only what Python and a GPU need. It still has
-the user's rights: code that may not be trusted belongs in a container.
+The process shares no memory and no open file with genbench, and has only the environment variables that Python and a
+GPU need. It still has the user's rights: code that cannot be trusted belongs in a container.
 """
 
 import contextlib
@@ -23,14 +23,14 @@ KEPT = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "CONDA_PREFIX", "LD_LIB
 
 
 class ForeignProcess:
-    """The function `name` of the file `path`, whose SHA-256 begins with `digest`; it starts with the first call."""
+    """The function `name` of the file `path`, whose SHA-256 begins with `digest`; the first call starts the process."""
 
     def __init__(self, path: Path, name: str, digest: str, threads: int = 1) -> None:
         self.path, self.name, self.digest, self.threads = path.resolve(), name, digest, threads
         self._process: subprocess.Popen[bytes] | None = None
 
     def __call__(self, values: NDArray[Any]) -> NDArray[np.uint8]:
-        """Images, uint8 (N, H, W, 1 or 3), of N values, one row each. Raises InputError for anything else."""
+        """Images, uint8 (N, H, W, 1 or 3), for N rows of values. Raises InputError if the function returns others."""
         header, process = self._ask(values), self._process
         assert process is not None
         assert process.stdout is not None
@@ -56,7 +56,7 @@ class ForeignProcess:
             process.stdin.write(request + b"\n" + np.ascontiguousarray(values).tobytes())
             process.stdin.flush()
         except BrokenPipeError:
-            pass  # it ended: what it said last is still there
+            pass  # the process ended, but its last answer can still be read
         line = process.stdout.readline(1 << 16)
         try:
             header = json.loads(line)
@@ -93,5 +93,5 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     process.wait()
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
-            with contextlib.suppress(OSError):  # what was not sent is not wanted any more
+            with contextlib.suppress(OSError):  # what was not sent is no longer needed
                 pipe.close()

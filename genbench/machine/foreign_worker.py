@@ -1,6 +1,6 @@
-"""The other side of foreign_process.py: runs a function of somebody's file, one array after another.
+"""The other side of foreign_process.py: applies a function in a user's file to one array after another.
 
-Started as a program by itself, with the folder of that file as its working directory: it imports nothing of genbench.
+It is started as a separate program, with that file's folder as its working directory, and does not import genbench.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ import numpy as np
 
 
 def where(path: str, error: BaseException) -> str:
-    """One line about an error: the line of the file, if it went through it, and what it says."""
+    """One line about an error: the line number, if it passed through the file, the error's type and its message."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
     line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
     said = " ".join(str(error).split())[:500]
@@ -24,7 +24,7 @@ def where(path: str, error: BaseException) -> str:
 
 
 def main(path: str, name: str, digest: str) -> None:
-    """Answer each request on standard input, until that ends: a line of JSON and the bytes of an array, both ways."""
+    """Answer requests on standard input until it ends. Requests and answers are a line of JSON and an array's bytes."""
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)  # what the function prints belongs in the log

@@ -1,4 +1,4 @@
-"""What a job computes on: its flags, and its device once there is a free one."""
+"""The device of a job: its flags, and the device itself once one is free."""
 
 import argparse
 from pathlib import Path
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def add_device_arguments(parser: argparse.ArgumentParser, ranks: bool = False) -> None:
-    """Add `--threads` and `--device`, for `open_device`. ranks: whether several of them may share the job."""
+    """Add `--threads` and `--device`, for `open_device`. ranks: whether several ranks may share the job."""
     of = ", of all ranks together" if ranks else ""
     parser.add_argument("--threads", type=threads_argument, help=f"CPU threads{of} (default: torch's)")
     parser.add_argument(
@@ -24,9 +24,9 @@ def add_device_arguments(parser: argparse.ArgumentParser, ranks: bool = False) -
 
 
 def open_device(args: argparse.Namespace, out: Path | None = None) -> "torch.device":
-    """The device of a job that writes `out`, or `args.out`, after which its log is named; waits while GPUs are taken.
+    """The device of a job that writes `out`, or `args.out`, which also labels its log; waits while all GPUs are taken.
 
-    Imports torch, which nothing may do before. Raises InputError as `pick_device` does.
+    Torch must not be imported before this call. Raises InputError as `pick_device` does.
     """
     label_log(out or args.out)
     claim_gpu(args.device)

@@ -1,4 +1,4 @@
-"""How much memory this process may still take, by what limits it first. Without psutil, which jobs may not have."""
+"""How much memory this process may still take under its lowest limit. Without psutil, which jobs may not have."""
 
 import os
 import resource
@@ -11,12 +11,12 @@ CGROUPS = Path("/sys/fs/cgroup")
 
 
 def available_memory() -> int:
-    """Bytes that are free for this process: of the machine, of its cgroup (a container's, Slurm's), of `ulimit -v`."""
+    """Bytes free for this process: the least of the machine's, its cgroup's (a container, Slurm) and `ulimit -v`."""
     return max(0, min(_limits()))
 
 
 def check_memory(needed: int, what: str, remedy: str) -> None:
-    """Raise InputError where `needed` bytes are more than are free. what: whose they are, in words, with a verb."""
+    """Raise InputError if `needed` bytes are more than are free. what: the start of the message, ending in a verb."""
     if needed > (free := available_memory()):
         raise InputError(f"{what} {in_words(needed)} of memory, more than the {in_words(free)} that are free; {remedy}")
 
@@ -45,7 +45,7 @@ def _limits() -> Iterator[int]:
 
 
 def _of_cgroups() -> Iterator[int]:
-    """What this process's control group, and those around it, leave: files that are only read count as free."""
+    """Bytes that are free in this process's control group and its parents; the inactive file cache counts as free."""
     _, _, group = _read(Path("/proc/self/cgroup")).rpartition("0::/")
     folder = CGROUPS / group.strip()
     for place in (folder, *folder.parents):
@@ -55,7 +55,7 @@ def _of_cgroups() -> Iterator[int]:
 
 
 def _fields(path: Path) -> dict[str, int]:
-    """The numbers of a file of the kernel's, by the words before them."""
+    """The numbers in a file of the kernel, by the word before each."""
     lines = (line.split() for line in _read(path).splitlines())
     return {parts[0]: int(parts[1]) for parts in lines if len(parts) > 1 and parts[1].isdigit()}
 

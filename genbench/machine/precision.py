@@ -1,4 +1,4 @@
-"""What a device multiplies natively, and so which precision `auto` is there."""
+"""Which precisions a device multiplies natively, and which of them `auto` chooses."""
 
 from typing import TYPE_CHECKING, Literal
 
@@ -15,7 +15,7 @@ def multiplies(device: "torch.device", precision: Precision) -> bool:
 
     if device.type == "cuda":
         return precision != "bf16" or torch.cuda.is_bf16_supported(including_emulation=False)
-    if device.type == "cpu" and precision == "bf16":  # of oneDNN's own test it is enough that it can emulate it
+    if device.type == "cpu" and precision == "bf16":  # oneDNN's own test also passes where it is emulated
         return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     if device.type == "cpu" and precision == "fp16":
         return torch.ops.mkldnn._is_mkldnn_fp16_supported()

@@ -1,4 +1,4 @@
-"""How far a long loop is: a bar in a terminal or notebook; in a log, where bars are a mess, a line now and then."""
+"""The progress of a long loop: a bar in a terminal or notebook, and occasional lines in a log."""
 
 import logging
 import sys
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 log = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
-FIRST, LONGEST = 10.0, 600.0  # seconds until the first line, and at most between two
+FIRST, LONGEST = 10.0, 600.0  # seconds until the first line, and at most between two lines
 
 
 def clock(seconds: float) -> str:
@@ -26,12 +26,12 @@ def in_notebook() -> bool:
 
 
 class Progress:
-    """A bar where standard error is a terminal or a notebook's, else lines in the log, at first every ten seconds,
-    later every tenth of the time that has passed.
+    """A bar if standard error is a terminal or a notebook, else lines in the log: every ten seconds at first, later
+    after a tenth of the time that has passed.
 
-    total: how many `unit`s there are, None if unknown; initial: how many were done before, which say nothing of the
-    speed. name begins what is shown. Under a workflow standard error is a pipe into the job's log: jobs that run side
-    by side share a terminal, and their bars would overwrite each other.
+    total: how many `unit`s there are, None if unknown; initial: how many were done before, which do not count towards
+    the speed. name begins what is shown. In a workflow standard error is a pipe into the job's log, since the bars of
+    parallel jobs would overwrite each other in their shared terminal.
     """
 
     def __init__(self, total: int | None, unit: str, *, name: str = "", initial: int = 0) -> None:
@@ -40,8 +40,8 @@ class Progress:
         self.started = self.last = time.monotonic()
         self.bar: Any = None
         if sys.stderr.isatty() or in_notebook():
-            with warnings.catch_warnings(action="ignore"):  # of a notebook without widgets, where the bar is text
-                from tqdm.autonotebook import tqdm  # which a log does not need
+            with warnings.catch_warnings(action="ignore"):  # a notebook without widgets warns that the bar is text
+                from tqdm.autonotebook import tqdm  # not needed for a log
 
             scaled = unit == "bytes"
             self.bar = tqdm(
@@ -63,13 +63,13 @@ class Progress:
             self.bar.close()
 
     def note(self, text: str) -> None:
-        """What stands behind the count from now on, such as losses."""
+        """Set the text after the count, such as losses."""
         self.text = text
         if self.bar is not None:
             self.bar.set_postfix_str(text)
 
     def update(self, count: int = 1) -> None:
-        """So many more are done."""
+        """Count so many more as done."""
         self.done += count
         if self.bar is not None:
             self.bar.update(count)
@@ -87,7 +87,7 @@ class Progress:
                 self.update()
 
     def line(self, seconds: float) -> str:
-        """The line of the log, so many seconds after the start: how far, how fast, how long still."""
+        """The log line `seconds` after the start: the count, the text of `note` and the time left."""
         parts = [f"{self.name}: " if self.name else "", f"{self.done:,}"]
         if self.total:
             parts.append(f" of {self.total:,} {self.unit} ({self.done / self.total:.0%})")

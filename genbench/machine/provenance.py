@@ -19,10 +19,10 @@ from genbench.machine.code import code_sha256, package_sha256
 def git_commit() -> str | None:
     """The checkout's commit, with "+changes" when tracked files differ from it.
 
-    Outside a checkout what the workflow says to its jobs, $GENBENCH_COMMIT, as they may have only the files; or None.
+    Outside a checkout, $GENBENCH_COMMIT, which the workflow sets since its jobs may have only the files; or None.
     """
     told = os.environ.get("GENBENCH_COMMIT") or None
-    if not is_checkout(PACKAGE.parent):  # an installed package, perhaps inside a repository of the user's own
+    if not is_checkout(PACKAGE.parent):  # an installed package, perhaps inside a repository of the user
         return told
     try:
         command = [
@@ -43,7 +43,7 @@ def git_commit() -> str | None:
 def collect(*packages: str, kind: str | None = None, model: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Versions of the named packages (distribution names), of Python and of this code, and the time in UTC.
 
-    kind, model: as in `code_sha256`, of what is recorded; without them the code is that of the whole package.
+    kind, model: of the recorded result, as in `code_sha256`; without them the code is that of the whole package.
     """
     versions = {}
     for package in packages:
@@ -63,5 +63,5 @@ def collect(*packages: str, kind: str | None = None, model: Mapping[str, Any] | 
 
 
 def _without_folder(argument: str) -> str:
-    """Where scripts, and the command `genbench`, lie on this machine does not matter."""
+    """The argument; without its folder if it is a script or the command `genbench`, whose place does not matter."""
     return Path(argument).name if "/scripts/" in argument or argument.endswith("/bin/genbench") else argument

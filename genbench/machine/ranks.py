@@ -1,7 +1,7 @@
 """The processes that share one job, its ranks: `mpiexec -n N python scripts/train.py ...` starts N of them.
 
-Ranks find each other by MPI, and agree through it on what to do next: when to save, when to stop. Tensors go another
-way (distributed.py). Without mpiexec there is one rank, and mpi4py is never imported.
+Ranks find each other by MPI and use it to agree on what to do next: when to save, when to stop. They do not use it for
+tensors (see distributed.py). Without mpiexec there is one rank, and mpi4py is never imported.
 """
 
 import os
@@ -14,7 +14,7 @@ from genbench.errors import InputError
 
 Value = TypeVar("Value")
 
-GRACE = 2.0  # seconds in which ranks that fail together find out that they do
+GRACE = 2.0  # seconds in which ranks find out whether all of them failed
 
 
 def _launched() -> int:
@@ -26,7 +26,7 @@ def _launched() -> int:
 
 
 def _wait(request: Any) -> None:
-    """Wait for an MPI request asleep: MPI itself would keep a core busy that another rank computes on."""
+    """Sleep until an MPI request completes: MPI itself would keep a core busy that another rank computes on."""
     pause = 0.0
     while not request.Test():
         time.sleep(pause)
@@ -41,7 +41,7 @@ class Ranks:
 
     def __init__(self, world: Any = None, local: Any = None) -> None:
         self._world, self._local = world, local
-        self._leaving = world.Dup() if world is not None else None  # apart from what the others may be waiting in
+        self._leaving = world.Dup() if world is not None else None  # not the one in which other ranks may be waiting
         self.rank: int = 0 if world is None else world.rank
         self.size: int = 1 if world is None else world.size
         self.local_rank: int = 0 if local is None else local.rank
@@ -49,12 +49,12 @@ class Ranks:
 
     @property
     def first(self) -> bool:
-        """Whether this is the rank that reads locks, writes files and talks."""
+        """Whether this is the rank that reads locks, writes files and logs."""
         return self.rank == 0
 
     @property
     def packages(self) -> tuple[str, ...]:
-        """What a record of several ranks names beside torch."""
+        """The packages that a record of several ranks names besides torch."""
         return ("mpi4py", "mpich") if self.size > 1 else ()
 
     def share(self, value: Value) -> Value:
@@ -80,7 +80,7 @@ class Ranks:
         return self._world.allgather(value)
 
     def highest(self, *values: int) -> list[int]:
-        """The highest of all ranks' values, place by place, on every rank."""
+        """The element-wise maximum of all ranks' values, on every rank."""
         return [max(column) for column in zip(*self.gather(values), strict=True)]
 
     def send_to_first(self, value: Any) -> None:
@@ -96,8 +96,8 @@ class Ranks:
     def leave(self, message: str, status: int) -> NoReturn:
         """End the job with `message` on standard error, printed once.
 
-        Ranks that fail together, as over a bad key, leave together. Where the others go on, they would wait for this
-        one for ever: MPI ends them.
+        If all ranks fail, for example over a bad key, they leave together. If the others go on, MPI ends them: they
+        would wait for this one for ever.
         """
         if self._leaving is None:
             _complain(message)
@@ -125,7 +125,7 @@ _team: Ranks | None = None
 
 
 def ranks() -> Ranks:
-    """The ranks of this job; MPI starts at the first call. Raises InputError where the launcher and MPI disagree."""
+    """The ranks of this job; MPI starts at the first call. Raises InputError if the launcher and MPI disagree."""
     global _team
     if _team is None:
         launched = _launched()
@@ -148,11 +148,11 @@ def ranks() -> Ranks:
 
 
 def leave(message: str, status: int) -> NoReturn:
-    """End the job, or this process where no ranks have met yet, with `message` on standard error."""
+    """End the job, or this process if no ranks have met yet, with `message` on standard error."""
     (_team or ALONE).leave(message, status)
 
 
 def meet() -> None:
-    """Wait, asleep, until every rank of the job is here: MPI's own end would keep their cores busy."""
+    """Sleep until every rank of the job is here: waiting in MPI's own shutdown would keep cores busy."""
     if _team is not None:
         _team.share(None)

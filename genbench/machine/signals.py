@@ -8,7 +8,7 @@ from typing import Any
 
 @contextmanager
 def stop_on_signal() -> Iterator[Callable[[], int | None]]:
-    """SIGTERM and SIGINT are remembered, so that the loop can save before it leaves; a second one acts at once."""
+    """Remember SIGTERM and SIGINT for a loop that saves before it leaves. A second signal acts at once."""
     received: list[int] = []
 
     def remember(number: int, frame: Any) -> None:

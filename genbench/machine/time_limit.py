@@ -1,4 +1,4 @@
-"""When the cluster ends this job, so that a training can save itself before."""
+"""When the cluster ends this job: a training saves itself before then."""
 
 import os
 import subprocess
@@ -9,10 +9,10 @@ MARGIN = 120.0  # seconds before the end: enough to save, and for the results to
 
 
 def end_of_job() -> float | None:
-    """When Slurm ends this job, in seconds since the epoch; None outside of Slurm, or where it sets no end.
+    """When Slurm ends this job, in seconds since the epoch; None outside Slurm or if it sets no end.
 
-    Slurm states it in SLURM_JOB_END_TIME. Snakemake's executor removes that from some jobs, and leaves the number of
-    the job.
+    Slurm states it in SLURM_JOB_END_TIME. Snakemake's executor removes that variable from some jobs but leaves the
+    number of the job.
     """
     if stated := os.environ.get("SLURM_JOB_END_TIME", ""):
         return float(stated) if stated.isdecimal() else None
@@ -28,8 +28,8 @@ def end_of_job() -> float | None:
 
 
 def stop_time() -> float | None:
-    """When a training saves and leaves, on the clock of `time.monotonic`: MARGIN before the end of the job, or a tenth
-    of the time that is left where that is less."""
+    """When a training saves and leaves, on the clock of `time.monotonic`: MARGIN seconds before the end of the job, or
+    a tenth of the time left if that is less."""
     end = end_of_job()
     if end is None:
         return None
