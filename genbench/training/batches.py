@@ -31,7 +31,7 @@ def in_first_epoch(images: np.ndarray, seed: int, device: torch.device, batch_si
 
 @dataclass(frozen=True)
 class Slice:
-    """What one rank has of a micro-batch of `size` images: those at `positions`, all of them with one rank.
+    """One rank's images of a micro-batch of `size`: those at `positions`; with one rank, all of them.
 
     Groups of images that a loss looks at together (Model.group_size) stay whole: with G groups image i is in group
     i mod G, and group j goes to rank j mod N.
@@ -42,25 +42,25 @@ class Slice:
 
     @classmethod
     def of(cls, team: Ranks, size: int, group_size: int, device: torch.device) -> "Slice":
-        """Rank `team.rank`'s slice; TrainConfig.check_ranks has seen to it that nobody's is empty."""
+        """Rank `team.rank`'s slice; TrainConfig.check_ranks ensures that no slice is empty."""
         groups = size // min(group_size, size)
         positions = torch.arange(size, device=device)
         return cls(size, positions[positions % groups % team.size == team.rank])
 
     @property
     def share(self) -> float:
-        """Of the micro-batch's images."""
+        """The share of the micro-batch's images that is in this slice."""
         return len(self.positions) / self.size
 
     def gather(self, values: Tensor) -> Tensor:
-        """The values (size, ...) of all images of the micro-batch, in order, from those (n, ...) of every rank's."""
+        """The values (size, ...) of all images of the micro-batch, in order, from the values (n, ...) of each rank."""
         everything = values.new_zeros((self.size, *values.shape[1:]))
         everything[self.positions] = values
         return add_up(everything)
 
 
 class Order:
-    """Which of `count` examples the `batch_size` of an iteration are: all once an epoch, as `epoch_order` has them."""
+    """The `batch_size` examples out of `count` that an iteration uses: each once per epoch, in `epoch_order`."""
 
     def __init__(self, seed: int, count: int, batch_size: int, place: torch.device) -> None:
         self.seed, self.count, self.batch_size, self.place = seed, count, batch_size, place
@@ -73,7 +73,7 @@ class Order:
         return self._orders[epoch]
 
     def of(self, step: int) -> Tensor:
-        """The indices (batch_size,) of iteration `step`; an epoch ends inside a batch, and the next begins there."""
+        """The indices (batch_size,) of iteration `step`. One epoch may end and the next begin inside a batch."""
         first, last = step * self.batch_size, (step + 1) * self.batch_size
         spans = []
         while first < last:
@@ -86,7 +86,7 @@ class Order:
 
 @runtime_checkable
 class MicroBatches(Protocol):
-    """What a trainer learns from. part: this rank's slice of each micro-batch, None of all."""
+    """What a trainer learns from. part: this rank's slice of each micro-batch; None for all of it."""
 
     part: Slice | None
 
@@ -95,9 +95,9 @@ class MicroBatches(Protocol):
 
 
 class Batches:
-    """The training images as one uint8 tensor, and the batch of any iteration out of it, or a slice.
+    """The training images as one uint8 tensor, and the batch of any iteration, or a slice of it.
 
-    The tensor is on the device, or on the CPU where it would take more than half of a GPU's memory.
+    The tensor is on the device, or on the CPU if it would take more than half of a GPU's free memory.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class Batches:
         return parts
 
     def validation(self, batch_size: int = 500) -> Iterator[Batch]:
-        """All images once, in order, with the same noise whenever it is asked for: seed i for image i."""
+        """All images once, in order, with the same noise each time: seed i for image i."""
         seeds = torch.arange(len(self.pixels), device=self.device)
         for index in seeds.split(batch_size):
             pixels, labels = (values[index.to(self.place)].to(self.device) for values in (self.pixels, self.labels))

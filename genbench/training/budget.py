@@ -20,12 +20,12 @@ class Paid:
 
     @property
     def flops(self) -> int:
-        """FLOPs of the training as it is, less than a step below its budget; a first stage's included."""
+        """FLOPs of the training, including a first stage: less than one step below the budget."""
         return self.steps * self.flops_per_step + self.first_stage
 
     @classmethod
     def by(cls, budget: float, flops_per_step: int, first_stage: int = 0) -> "Paid":
-        """The most steps within a budget. Raises InputError if that is none."""
+        """The most steps within a budget. Raises InputError if it does not pay for one."""
         steps = int((budget - first_stage) // flops_per_step)
         if steps < 1:
             staged = f" after the first stage's {first_stage:.4g}" if first_stage else ""
@@ -45,7 +45,7 @@ def model_on_meta(entry: Mapping[str, Any], image_shape: tuple[int, int, int]) -
 def paid(
     model: Mapping[str, Any], training: Mapping[str, Any], image_shape: tuple[int, int, int], first_stage: int = 0
 ) -> Paid:
-    """What a training is: the steps of its entry, or those that its `flops` pay for; found without any weights.
+    """The steps of a training and their cost: those of its entry, or those that its `flops` pay for. Needs no weights.
 
     model, training: a suite's entry. image_shape: (C, H, W). first_stage: FLOPs that its first stage took. Raises
     InputError for a budget below one step.

@@ -1,4 +1,4 @@
-"""Whose the folder of a training is: another's files are kept aside, and what was decided when it began still holds."""
+"""Which training a folder belongs to: files of another one are moved aside, and decisions of its start are kept."""
 
 import logging
 import os
@@ -14,15 +14,15 @@ from genbench.training.run import Task
 
 log = logging.getLogger(__name__)
 
-BEGUN = "begun.json"  # of a training by `train_alone`: what it is, and its precision
+BEGUN = "begun.json"  # of a training by `train_alone`: its fingerprint and its precision
 
 
 def claim(folder: Path, fingerprint: str, earlier: str | None) -> None:
     """Make `folder` that of the training `fingerprint`: another's files go to `folder`/previous, its own come back.
 
-    earlier: what the same training was called by an older version of genbench, whose files are its own.
-    One previous training is kept, finished or not, so that an edit of a suite and its undoing cost nothing. Whenever
-    this is interrupted, the next call completes it: the file that names a training always moves last.
+    earlier: the fingerprint of the same training in an older version of genbench, whose files also belong to it.
+    One previous training is kept, finished or not, so to edit a suite and undo the edit costs nothing. If this is
+    interrupted, the next call completes it: the file that names a training always moves last.
     """
     stamp, previous, returning = folder / "fingerprint", folder / "previous", folder / "returning"
 
@@ -49,8 +49,8 @@ def claim(folder: Path, fingerprint: str, earlier: str | None) -> None:
             else:
                 shutil.rmtree(previous)
         log.info(
-            "another training of this model is kept in %s: by another entry, data set, seed or device, or by a version "
-            "of genbench that gave trainings other names",
+            "another training of this model is kept in %s: it has another entry, data set, seed or device, or is from "
+            "a version of genbench that named trainings differently",
             previous,
         )
         move(folder, previous)
@@ -60,7 +60,7 @@ def claim(folder: Path, fingerprint: str, earlier: str | None) -> None:
 
 
 def begun_as(task: Task, folder: Path) -> Precision | None:
-    """What `task` is computed in where `folder` has it, finished or not, whatever machine it began on; else None."""
+    """The precision of `task` if `folder` has it, finished or not, from any machine; otherwise None."""
     names: dict[str | None, Precision] = {}
     for precision in get_args(Precision):
         same = task.in_precision(precision)
@@ -71,7 +71,7 @@ def begun_as(task: Task, folder: Path) -> Precision | None:
 
 
 def begun_in(folder: Path, fingerprint: str, device: torch.device) -> Precision:
-    """What `precision: auto` is in a training by `train_alone`: decided when it begins, and kept in its folder."""
+    """The precision of `auto` in a training by `train_alone`: decided when it begins, and kept in its folder."""
     path = folder / BEGUN
     if not path.exists() or read_json(path)["fingerprint"] != fingerprint:
         write_json(path, {"fingerprint": fingerprint, "precision": native_precision(device)})
@@ -80,5 +80,5 @@ def begun_in(folder: Path, fingerprint: str, device: torch.device) -> Precision:
 
 
 def _write_stamp(path: Path, fingerprint: str) -> None:
-    with atomic_path(path) as temporary:  # half of it would be another training's
+    with atomic_path(path) as temporary:  # half a fingerprint would name another training
         temporary.write_text(fingerprint)

@@ -1,4 +1,4 @@
-"""What an iteration of training costs, found on the meta device: FLOPs and memory, before anything is trained."""
+"""The cost of a training iteration, found on the meta device: FLOPs and memory, before anything is trained."""
 
 import contextlib
 from fractions import Fraction
@@ -15,18 +15,18 @@ from genbench.processes.noise import Noise
 from genbench.training.recipe import TrainConfig
 
 META = torch.device("meta")
-MOST_STEPS = 64  # that are tried until every submodule has moved
+MOST_STEPS = 64  # tried until every submodule has been updated
 
 
 class FlopCounter(TorchDispatchMode):
-    """Adds up the FLOPs of convolutions and matrix products, by torch's own formulas: two a multiplication.
+    """Adds up the FLOPs of convolutions and matrix products, by torch's own formulas: two per multiplication.
 
-    torch's FlopCounterMode also follows modules, and fails on a loss that differentiates twice. On the meta device an
-    operation is a function of shapes, and torch computes many of these in Python: each is asked once, and remembered.
+    torch's FlopCounterMode also follows modules, and fails on a loss that differentiates twice. On the meta device the
+    result of an operation depends only on shapes, and torch computes many results in Python, so each is cached.
     """
 
     total = 0
-    _known: ClassVar[dict[tuple[Any, ...], tuple[Any, int]]] = {}  # by operation and arguments: its answer, and FLOPs
+    _known: ClassVar[dict[tuple[Any, ...], tuple[Any, int]]] = {}  # by operation and arguments: result and FLOPs
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:  # nothing is compiled here, and torch's compiler takes a second to import
@@ -58,7 +58,7 @@ class _OtherTensorError(Exception):
 
 @cache
 def _makes_new_tensors(function: Any) -> bool:
-    """Whether an operation writes into none of its arguments, and returns a view of none."""
+    """Whether an operation neither writes into one of its arguments nor returns a view of one."""
     schema = function._schema
     silent = function._overloadpacket is torch.ops.aten._unsafe_view  # whose schema does not say so
     return not silent and all(part.alias_info is None for part in (*schema.arguments, *schema.returns))
@@ -72,11 +72,11 @@ def _shapes(value: Any) -> Any:
         return torch.Size, value.shape, value.stride(), value.dtype
     if isinstance(value, (list, tuple)):
         return tuple(map(_shapes, value))
-    return type(value), value  # 1, 1.0 and True are equal, and give other types
+    return type(value), value  # 1, 1.0 and True are equal, but give results of different types
 
 
 def _empty(shapes: Any) -> Any:
-    """New tensors on the meta device from what `_shapes` made of an operation's answer."""
+    """New tensors on the meta device from the `_shapes` of an operation's result."""
     if shapes[:1] == (torch.Size,):
         _, size, stride, dtype = shapes
         return torch.empty_strided(size, stride, dtype=dtype, device=META)
@@ -93,8 +93,8 @@ def training_cost(model: Model, config: TrainConfig) -> dict[str, int]:
     """FLOPs of one training iteration, and bytes of memory: weights, gradients, Adam's moments, the average, and
     what autograd keeps of one micro-batch (an upper bound; the allocator adds some, and reuses some).
 
-    The FLOPs are those of forward and backward pass, two a multiplication, as a mean over the iterations that stand for
-    all (`typical_steps`): a critic moves more often than its generator, and a penalty may be lazy.
+    The FLOPs are those of the forward and backward pass, two per multiplication, averaged over iterations that stand
+    for all (`typical_steps`): a critic is updated more often than its generator, and a penalty may be lazy.
     """
     size = config.batch_size // config.accumulate
     kept: dict[int, torch.UntypedStorage] = {}
@@ -102,7 +102,7 @@ def training_cost(model: Model, config: TrainConfig) -> dict[str, int]:
 
     def pack(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        kept[storage._cdata] = storage  # by its address, so that views count once; held, so that none gets it again
+        kept[storage._cdata] = storage  # by its address: views count once; kept alive: the address is not reused
         return tensor
 
     model.train()

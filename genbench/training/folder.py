@@ -1,8 +1,8 @@
 """A training, from an entry of a suite to its files: whether it is finished, and what is published.
 
-Everything lies in a folder `training` beside the results until it is finished. claim.py says whose the folder is; the
-way there is in run.py, what one step does in trainer.py. Several ranks train one model together; only the first holds
-the folder and writes.
+Until it is finished, everything is in a folder `training` beside the results. claim.py decides which training the
+folder belongs to, run.py defines the training of images, and trainer.py one step. Several ranks train one model
+together; only the first locks the folder and writes.
 """
 
 import logging
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 def _decided(task: Task, folder: Path, team: Ranks, fresh: bool) -> Task:
-    """`task` with a precision instead of auto: what it was begun in, or else what all ranks' devices multiply."""
+    """`task` with a precision instead of auto: the one it began in, or else the native one of all ranks' devices."""
     if task.config.precision != "auto":
         return task
     native = team.gather(native_precision(task.device))
@@ -53,7 +53,7 @@ def _decided(task: Task, folder: Path, team: Ranks, fresh: bool) -> Task:
 
 
 def _paid(task: Task, folder: Path, team: Ranks) -> Task:
-    """`task` with the steps that its budget pays for: counted when it begins, kept in the folder when it goes on."""
+    """`task` with the steps that its budget pays for: counted when it begins, then kept in the folder."""
     config, path = task.config, folder / "budget.json"
     if config.flops is None:
         return task
@@ -65,7 +65,7 @@ def _paid(task: Task, folder: Path, team: Ranks) -> Task:
 
 
 def _counted(task: Task) -> Paid:
-    """What the budget of a task that begins pays for."""
+    """What the budget of a new task pays for."""
     before = 0
     if task.first_stage is not None:
         stage = task.first_stage[1]
@@ -87,19 +87,19 @@ def _publish(source: Path, target: Path) -> None:
         os.link(source, temporary)
     except OSError:  # a file system without hard links
         shutil.copyfile(source, temporary)
-    os.utime(temporary)  # Snakemake takes an output that is older than its input for out of date
+    os.utime(temporary)  # for Snakemake, an output that is older than its input is out of date
     os.replace(temporary, target)
 
 
 def publish_results(folder: Path, out: Path) -> None:
-    """Publish what a training has left in its folder: history.jsonl and training.json beside the model, `out`."""
+    """Publish the files in a training's folder: the model as `out`, and beside it history.jsonl and training.json."""
     _publish(folder / "history.jsonl", out.parent / "history.jsonl")
     _publish(folder / "training.json", out.parent / "training.json")
     _publish(folder / "model.safetensors", out)
 
 
 def _is_finished(done_path: Path, task: Task, names: Sequence[str]) -> bool:
-    """Whether the folder of `done_path` holds the undamaged results of `task`, as the code of today computes them."""
+    """Whether the folder of `done_path` holds the undamaged results of `task`, as today's code computes them."""
     if not done_path.exists():
         return False
     try:
@@ -139,13 +139,13 @@ def train(
 ) -> None:
     """Train the model of `spec` and write `out`, and beside it history.jsonl, training.json and snapshots/.
 
-    spec: {"model": entry, "training": entry}. images: uint8 (N, H, W, C). held_out: what `validate_every` looks at.
+    spec: {"model": entry, "training": entry}. images: uint8 (N, H, W, C). held_out: the images for `validate_every`.
     first_stage: the trained model that a model of two stages builds upon (see Model.first_stage).
-    While it runs, everything lies in the folder `training` beside `out`, saved at least every `save_seconds`; the
-    results appear at the end, as links to it. A later call with the same arguments goes on from the last save (`fresh`
-    starts from the beginning), with as many ranks as it has then: their number is no part of what is trained.
-    `precision: auto` and the steps of a budget of `flops` are decided when a training begins, and kept when it goes
-    on, also on another machine. run: what goes through it, such as genbench.tracking.run.TrackedRun.
+    While it runs, everything is in the folder `training` beside `out`, saved at least every `save_seconds`; at the end
+    the results appear as links to it. A later call with the same arguments continues from the last save (`fresh` starts
+    from the beginning), even with another number of ranks, which is not part of the fingerprint.
+    `precision: auto` and the steps of a budget of `flops` are decided when a training begins, and kept when it
+    continues, even on another machine. run: the class of its loop, such as genbench.tracking.run.TrackedRun.
     Raises InputError for a bad spec, a damaged save, or a loss that is not finite.
     """
     with place("training"):
@@ -166,7 +166,7 @@ def train(
         done = {"fingerprint": fingerprint, "code": code_sha256("training", task.spec["model"])}
         finished = False
         if team.first:
-            for left in folder.glob(".*.tmp*"):  # by a process that was killed while it saved
+            for left in folder.glob(".*.tmp*"):  # of a process that was killed while it saved
                 left.unlink()
             claim(folder, fingerprint, task.earlier_fingerprint())
             if fresh:
@@ -216,8 +216,8 @@ def train_model(
 ) -> None:
     """Train the model of `spec` on a file of images: `train`, with prepared splits instead of arrays.
 
-    data: the training images. test: the held-out images that `validate_every` looks at. All else, and what is raised,
-    is as in `train`.
+    data: the training images. test: the held-out images for `validate_every`. The other arguments and the errors are
+    those of `train`.
     """
     for key in ("model", "training"):
         if key not in spec:
@@ -243,9 +243,9 @@ def train_model(
 
 
 def train_alone(make: Callable[[Path], Run], out: Path, *, save_seconds: float, fresh: bool) -> None:
-    """Train by one process what `make` makes of a folder; publish `out`, and beside it history.jsonl and training.json.
+    """Train, in one process, the run that `make` creates in a folder; publish `out`, history.jsonl and training.json.
 
-    The folder is `training` beside `out`; a later call goes on from the last save there, `fresh` starts from the
+    The folder is `training` beside `out`. A later call continues from the last save there; `fresh` starts from the
     beginning.
     """
     folder = out.parent / "training"

@@ -1,4 +1,4 @@
-"""What a training has been through, line by line."""
+"""The history of a training: losses and validation, line by line."""
 
 import hashlib
 import json
@@ -15,14 +15,14 @@ from genbench.files.artifacts import atomic_path
 
 
 class History:
-    """history.jsonl: a line every `log_every` steps with the means since the last; on the device until then.
+    """history.jsonl: a line every `log_every` steps with the means since the last line; sums stay on the device.
 
-    With `writes` false no file is touched: the first of several ranks writes for all.
+    With `writes` false no file is touched: of several ranks, only the first writes.
     """
 
     def __init__(self, path: Path, step: int, writes: bool = True) -> None:
         self.path, self.writes = path, writes
-        self.watch: Callable[[Mapping[str, Any]], None] | None = None  # is shown each line that is written
+        self.watch: Callable[[Mapping[str, Any]], None] | None = None  # called with each line that is written
         if writes:
             lines = path.read_text(errors="replace").splitlines() if path.exists() else []
             kept = [line for line in lines if _step_of(line) <= step]
@@ -46,7 +46,7 @@ class History:
         return None if found < 0 else found
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, int]]:
-        """The sums since the last line, so that a resumed run writes the line that an uninterrupted one would."""
+        """The sums since the last line: with them, a resumed run writes the same line as an uninterrupted one."""
         flat = {f"history.{kind}.{name}": entry for kind, sums in self.sums.items() for name, entry in sums.items()}
         return {key: total for key, (total, _) in flat.items()}, {key: count for key, (_, count) in flat.items()}
 
@@ -66,27 +66,27 @@ class History:
         return line
 
     def append(self, **line: Any) -> None:
-        """Write a line of its own, such as a validation's."""
+        """Write a separate line, such as a validation's."""
         if not self.writes:
             return
         try:
             with open(self.path, "a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
-        except OSError as error:  # of a full disk, which names no file
+        except OSError as error:  # such as a full disk, an error that names no file
             error.filename = str(self.path)
             raise
         if self.watch:
             self.watch(line)
 
     def sha256(self) -> str:
-        """SHA-256 of the lines so far, which are on the disk from then on, whatever happens to the machine."""
+        """SHA-256 of the lines so far, which are first flushed to the disk, where they survive a crash."""
         with open(self.path, "rb") as file:
             os.fsync(file.fileno())
             return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _step_of(line: str) -> float:
-    """The step of a line; infinity for one cut short by a crash, which is always after the last save."""
+    """The step of a line; infinity for a line cut short by a crash, which is always after the last save."""
     try:
         return int(json.loads(line)["step"])
     except (ValueError, KeyError, TypeError):

@@ -1,6 +1,6 @@
-"""The loop of a training in its folder: from its last save to its end, saved as it goes.
+"""The loop of a training in its folder: from its last save to its end, with saves on the way.
 
-What is trained, a subclass says: of images in run.py, of text in genbench/language/training.py.
+Subclasses define what is trained: models of images in run.py, of text in genbench/language/training.py.
 """
 
 import logging
@@ -28,10 +28,10 @@ STATE = "state.safetensors"  # the last save, in the folder of a training
 
 
 class Run(ABC):
-    """One process's part in a training: the trainer, the history, and what they are saved to.
+    """One process's part in a training: the trainer, the history, and the folder to which they are saved.
 
-    fingerprint: the name of exactly this training, and `earlier` by an older version: a save of that name is its own.
-    snapshots: steps at which the model is saved, too.
+    fingerprint: the name of exactly this training. earlier: its name in an older version, whose saves also count.
+    snapshots: steps at which the model is also saved.
     Raises InputError for a damaged save, or a loss that is not finite.
     """
 
@@ -55,7 +55,7 @@ class Run(ABC):
         self.first_step, self.started = trainer.step, time.monotonic()
 
     def _restore(self, own: tuple[str, str | None]) -> History:
-        """Go back to the last save, if there is one of this training; the history up to there."""
+        """Restore the last save of this training, if there is one; returns the history up to it."""
         trainer, path = self.trainer, self.state_path
         tensors, info = weights.load_tensors(path, trainer.device) if path.exists() else ({}, {})
         if resuming := "fingerprint" in info and info["fingerprint"] in own:
@@ -79,11 +79,11 @@ class Run(ABC):
         return history
 
     def seconds(self) -> float:
-        """Spent on this training so far, before it was interrupted too."""
+        """Seconds spent on this training so far, including those before interruptions."""
         return self.seconds_before + time.monotonic() - self.started
 
     def check_finite(self) -> None:
-        """Raise InputError if a loss was NaN or infinite since the last look. Synchronises with the device."""
+        """Raise InputError if a loss was NaN or infinite since the last check. Synchronises with the device."""
         if (bad := self.history.first_bad_step()) is not None:
             saved = f"{self.state_path} (from before that step)" if self.state_path.exists() else "none yet"
             raise InputError(
@@ -92,7 +92,7 @@ class Run(ABC):
             )
 
     def save_state(self) -> None:
-        """Save all that it takes to go on from here."""
+        """Save everything that is needed to continue from here."""
         self.check_finite()
         if not self.team.first:
             return
@@ -104,13 +104,13 @@ class Run(ABC):
 
     @abstractmethod
     def save_model(self, path: Path) -> str:
-        """Save the model as it is now; the hash of its weights. Only the first rank writes."""
+        """Save the model as it is now; returns the hash of its weights. Only the first rank writes."""
 
     def go(self, save_seconds: float) -> None:
         """Train to the end, and leave model.safetensors, the snapshots, history.jsonl and training.json in the folder.
 
-        Saved at least every `save_seconds`, and before it leaves (SystemExit) when a signal asks it to, or when the
-        cluster is about to end the job.
+        It saves at least every `save_seconds`, and before it leaves (SystemExit) on a signal or when the cluster is
+        about to end the job.
         """
         trainer, config = self.trainer, self.trainer.config
         last_save, stop = time.monotonic(), stop_time() if self.team.first else None
@@ -140,13 +140,13 @@ class Run(ABC):
                     last_save = time.monotonic()
         sha256 = self.save_model(self.folder / "model.safetensors")
         seconds = self.seconds()
-        self.team.share(None)  # nobody leaves before the model is written
+        self.team.share(None)  # no rank leaves before the model is written
         if self.team.first:
             self._write_record(sha256, seconds)
             log.info("trained %s steps in %s", f"{config.num_steps:,}", clock(seconds))
 
     def _advance(self) -> None:
-        """One iteration. The first one after a start is timed where networks are compiled in it."""
+        """One iteration. The first one after a start is timed if networks are compiled in it."""
         started, step = time.monotonic(), self.trainer.step
         self.history.add(step, *self.trainer.advance())
         if self.trainer.config.compile and step == self.first_step:
@@ -154,12 +154,12 @@ class Run(ABC):
             self.compile_seconds += time.monotonic() - started
 
     def _is_watched(self) -> bool:
-        """Whether held-out data are looked at after this iteration."""
+        """Whether there is a validation on held-out data after this iteration."""
         every = self.trainer.config.validate_every
         return every > 0 and self.trainer.step % every == 0
 
     def _write_line(self) -> str:
-        """Write a line of the history; the same in words."""
+        """Write a line of the history; returns it in words."""
         self.check_finite()
         values, speed = self._counted()
         line = self.history.write(step=self.trainer.step, **values)
@@ -167,10 +167,10 @@ class Run(ABC):
 
     @abstractmethod
     def _counted(self) -> tuple[dict[str, Any], str]:
-        """What a line of the history has beside the losses; and how fast the training is, in words."""
+        """The values of a line of the history besides the losses; and the speed of the training in words."""
 
     def _validate(self) -> None:
-        """Look at held-out data, and write a line of the history of its own."""
+        """Validate on held-out data, and write a separate line of the history."""
         values, counted = self._look()
         step = self.trainer.step
         self.history.append(step=step, validation=values, **counted)
@@ -178,10 +178,10 @@ class Run(ABC):
 
     @abstractmethod
     def _look(self) -> tuple[dict[str, float], dict[str, int]]:
-        """What is watched on held-out data; and how much was learned from until then."""
+        """The validation on held-out data; and how much data the training has seen."""
 
     def _known(self, model_sha256: str, seconds: float) -> dict[str, Any]:
-        """What the record of any training has."""
+        """The part of the record that every training has."""
         trainer = self.trainer
         return {
             "steps": trainer.config.num_steps,
@@ -196,7 +196,7 @@ class Run(ABC):
 
     @abstractmethod
     def _write_record(self, model_sha256: str, seconds: float) -> None:
-        """Write training.json: how the model came about, and what it cost."""
+        """Write training.json: how the model was trained, and what it cost."""
 
 
 def in_words(values: Mapping[str, float]) -> str:

@@ -39,7 +39,7 @@ class OptimizerConfig:
     weight_decay: Pulls weights towards 0; decoupled from the gradient in `adamw`.
     warmup_steps: Iterations over which the learning rate rises linearly.
     decay: How the learning rate falls afterwards.
-    decay_steps: Iteration at which it ends at `final_lr`; by default the training's last.
+    decay_steps: Iteration at which the decay ends at `final_lr`; by default the training's last.
     final_lr: Learning rate at the end of the decay.
     """
 
@@ -55,7 +55,7 @@ class OptimizerConfig:
 
     @classmethod
     def from_entry(cls, entry: Mapping[str, Any], own: Mapping[str, Any]) -> "OptimizerConfig":
-        """Check the options of an optimizer. Raises InputError, also for one of `own` that the others make idle."""
+        """Check the options of an optimizer. Raises InputError, also for a key of `own` that would do nothing."""
         config = cls(**check_arguments(cls, entry))
         idle = {"decay_steps": "decay: constant", "final_lr": "decay: constant"} if config.decay == "constant" else {}
         if config.algorithm == "sgd":
@@ -86,7 +86,7 @@ class OptimizerConfig:
         options: dict[str, Any] = {"lr": self.lr, "weight_decay": self.weight_decay}
         if self.algorithm == "sgd":
             return torch.optim.SGD(parameters, momentum=self.betas[0], **options)
-        if self.algorithm == "radam":  # which has no fused form; captured steps do not wait for the GPU
+        if self.algorithm == "radam":  # it has no fused form; capturable steps do not wait for the GPU
             on_gpu = parameters[0].is_cuda
             return torch.optim.RAdam(parameters, betas=self.betas, eps=self.eps, capturable=on_gpu, **options)
         algorithm = torch.optim.AdamW if self.algorithm == "adamw" else torch.optim.Adam
@@ -100,24 +100,24 @@ class TrainConfig:
     steps: Iterations.
     flops: FLOPs of the whole training, including those of a first stage, instead of `steps`, which follow from them.
         They are counted as in preflight when a training starts, and not again when it continues.
-    batch_size: Images of one iteration, all micro-batches and processes together.
-    accumulate: Micro-batches of one iteration, a divisor of `batch_size`.
+    batch_size: Images per iteration, all micro-batches and processes together.
+    accumulate: Micro-batches per iteration, a divisor of `batch_size`.
     precision: fp32 is exact float32, tf32 allows NVIDIA's shortened products, bf16 and fp16 are autocast. auto is bf16
         if the CPU or GPU multiplies it natively, and otherwise fp32; it is decided once, when a training starts.
-    ema_decay: Share of the average of the weights that each iteration keeps; the average is the result. 0 keeps none,
-        and the raw weights are the result.
-    ema_lengths: Instead of `ema_decay`, averages by EDM2's power function (Karras et al. 2024, arXiv 2312.02696), each
-        of a length that is a share of the training: the standard deviation of its profile, the paper's sigma_rel. The
-        first is the result. Where two are kept, such as 0.05 and 0.1, a sampler draws with the average of any length,
+    ema_decay: Share of the weights' average that each iteration keeps; the average is the result. With 0 there is no
+        average, and the raw weights are the result.
+    ema_lengths: Instead of `ema_decay`, averages by EDM2's power function (Karras et al. 2024, arXiv 2312.02696). Each
+        length is a share of the training: the standard deviation of the average's profile, the paper's sigma_rel. The
+        first average is the result. With two, such as 0.05 and 0.1, a sampler can draw with the average of any length,
         its `ema_length`.
-    ema_snapshots: How many times they are kept for that, evenly over the training.
+    ema_snapshots: How many times these averages are saved for that, evenly over the training.
     clip_norm: Largest norm of all gradients of one submodule together; by default they are not clipped.
     flip: Mirror images left to right at random.
     compile: Compile the networks with torch.compile.
-    sync_batch_norm: With several processes, batch normalisation takes its statistics from the images of all, and not of
-        each.
+    sync_batch_norm: With several processes, batch normalisation takes its statistics from the images of all processes
+        together.
     log_every: Iterations between lines of history.jsonl.
-    validate_every: Iterations between looks at the held-out images, 0 for none.
+    validate_every: Iterations between validations on the held-out images, 0 for none.
     optimizer: The optimizer of every submodule, see below.
     optimizers: By submodule, keys that differ from `optimizer`.
     """
@@ -168,23 +168,23 @@ class TrainConfig:
         return config
 
     def without_defaults(self) -> dict[str, Any]:
-        """The keys whose values are not the defaults: what distinguishes this recipe. Of `precision`, fp32 is left out:
-        it was the default before there was `auto`, and trainings of then are still the same."""
+        """The keys whose values are not the defaults: what distinguishes this recipe. `precision: fp32` is left out: it
+        was the default before there was `auto`, and trainings from then are still the same."""
         own = {field.name: getattr(self, field.name) for field in fields(self)}
         if self.flops is not None:
-            del own["steps"]  # they follow
+            del own["steps"]  # they follow from flops
         plain = TrainConfig(steps=0, batch_size=0, precision="fp32")
         return {key: value for key, value in own.items() if value != getattr(plain, key)}
 
     @property
     def num_steps(self) -> int:
-        """Iterations; of a budget of `flops` after `in_steps` only."""
+        """Iterations; with a budget of `flops`, known only after `in_steps`."""
         assert self.steps is not None, "a budget's steps are not known yet"
         return self.steps
 
     @property
     def average_steps(self) -> list[int]:
-        """After which steps the averages of `ema_lengths` are kept: as many as there can be of `ema_snapshots`."""
+        """The steps after which the averages of `ema_lengths` are saved: `ema_snapshots`, or all if there are fewer."""
         count = min(self.ema_snapshots, self.num_steps) if self.ema_lengths else 0
         return [round(self.num_steps * number / count) for number in range(1, count + 1)]
 
@@ -198,7 +198,7 @@ class TrainConfig:
 
     @cached_property
     def _optimizer_configs(self) -> tuple[OptimizerConfig, dict[str, OptimizerConfig]]:
-        """The optimizer of most submodules, and those of `optimizers`. No field: it is made of two of them."""
+        """The optimizer of most submodules, and those of `optimizers`. Not a field: it is derived from two fields."""
         with place("optimizer"):
             shared = OptimizerConfig.from_entry(self.optimizer, self.optimizer)
         own = {}
@@ -229,7 +229,7 @@ class TrainConfig:
             raise InputError("key 'sync_batch_norm': found true beside compile; expected one of the two")
 
     def check_device(self, device: torch.device) -> None:
-        """Refuse what would be hopelessly slow on a device."""
+        """Raise InputError for a precision that would be hopelessly slow on a device."""
         if self.precision == "fp16" and not multiplies(device, "fp16"):
             raise InputError(
                 "key 'precision': found 'fp16', which this processor does not multiply: emulated, it takes about 70 "
@@ -237,7 +237,7 @@ class TrainConfig:
             )
 
     def check_ranks(self, model: Model, ranks: int) -> None:
-        """Check that a micro-batch can be dealt out to so many processes."""
+        """Check that a micro-batch can be shared among so many processes."""
         size = self.batch_size // self.accumulate
         groups = size // min(model.group_size, size)
         if groups < ranks:

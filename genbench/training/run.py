@@ -1,4 +1,4 @@
-"""The training of a model of images: what it depends on, and what it leaves. Its loop is in loop.py."""
+"""The training of a model of images: what it depends on, and what it writes. Its loop is in loop.py."""
 
 import copy
 import logging
@@ -41,12 +41,12 @@ RECIPE_BEFORE_0_2 = frozenset(
 
 @dataclass(frozen=True)
 class Task:
-    """What is trained: all that its weights depend on, besides the code.
+    """A training: everything that its weights depend on, besides the code.
 
-    spec: {"model": entry, "training": entry}; config: the latter, read, with a precision instead of auto before
-    anything is trained. images: uint8 (N, H, W, C), with their hash.
-    held_out: what `validate_every` looks at. first_stage: tensors and record of the model that this one builds upon.
-    flops: what a training with a budget takes, where its steps are known.
+    spec: {"model": entry, "training": entry}. config: the parsed `training`; before the training begins, a precision
+    replaces auto. images: uint8 (N, H, W, C), with their hash. held_out: the images for `validate_every`.
+    first_stage: tensors and record of the model that this one builds upon.
+    flops: what a training with a budget takes, once its steps are known.
     """
 
     spec: Mapping[str, Any]
@@ -62,7 +62,7 @@ class Task:
     flops: int | None = None
 
     def fingerprint(self) -> str:
-        """The same for two tasks that are the same training, and for no others: keys at their defaults don't count."""
+        """A hash that is equal only for tasks that are the same training; keys at their defaults do not count."""
         model = without_defaults("genbench.models", self.spec["model"])
         return self._hash_of(own_code.without_paths(model), self.config.without_defaults())
 
@@ -71,7 +71,7 @@ class Task:
         return replace(self, config=self.config.in_precision(precision))
 
     def earlier_fingerprint(self) -> str | None:
-        """The fingerprint that this training had before 0.2, when defaults counted; None where there was none."""
+        """The fingerprint of this training before 0.2, when defaults counted; None if it was not possible then."""
         config = asdict(self.config)
         new = self.config.without_defaults().keys() - RECIPE_BEFORE_0_2
         return None if new else self._hash_of(self.spec["model"], {key: config[key] for key in RECIPE_BEFORE_0_2})
@@ -83,7 +83,7 @@ class Task:
         return sha256_json([*own, *held_out, *first_stage])
 
     def model(self) -> Model:
-        """The untrained model, on the device; one of two stages has the weights of the first.
+        """The untrained model, on the device; a model of two stages has the weights of its first stage.
 
         Raises InputError if the recipe does not suit it, or the first stage is missing or of another model.
         """
@@ -154,7 +154,7 @@ class TrainingRun(Run):
         )
 
     def save_model(self, path: Path) -> str:
-        """Save the model as it is now, averaged if it is, to be sampled from; the hash of its weights."""
+        """Save the model as it is now, or its average if there is one; returns the hash of the saved weights."""
         self.check_finite()
         if not self.team.first:
             return ""
@@ -193,7 +193,7 @@ class TrainingRun(Run):
 
     @property
     def which_weights(self) -> str:
-        """Of which weights the result is made: "ema", an exponential moving average, or "raw", the last."""
+        """The weights of the result: "ema", a moving average, or "raw", the last."""
         return "ema" if self.task.config.ema_decay or self.task.config.ema_lengths else "raw"
 
     def _counted(self) -> tuple[dict[str, Any], str]:
@@ -215,7 +215,7 @@ class TrainingRun(Run):
         return self.trainer.validate(self.held_out), {"images_seen": self.trainer.step * self.task.config.batch_size}
 
     def _write_record(self, model_sha256: str, seconds: float) -> None:
-        """Write training.json: how the model came about, and what it cost."""
+        """Write training.json: how the model was trained, and what it cost."""
         config, device, team = self.task.config, self.task.device, self.team
         some: dict[str, Any] = {"compile_seconds": round(self.compile_seconds, 3)} if config.compile else {}
         some |= {"ema_lengths": list(config.ema_lengths)} if config.ema_lengths else {}

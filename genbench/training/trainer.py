@@ -1,8 +1,8 @@
-"""One step of training, for every family: the model says what to minimise, the trainer does the rest.
+"""One step of training, for every family: the model defines what to minimise, the trainer does the rest.
 
-Step k uses the images and the random numbers that belong to (seed, k), so a run that was stopped and continued
-gives bitwise the weights of one that was not (on one device). Several ranks share each micro-batch and move alike:
-see distributed.py for what agrees between different numbers of them.
+Step k uses the images and the random numbers that belong to (seed, k). On one device, a run that was stopped and
+continued therefore gives bitwise the same weights as an uninterrupted one. Several ranks share each micro-batch and
+make the same updates; distributed.py describes what agrees between different numbers of ranks.
 """
 
 import copy
@@ -27,7 +27,7 @@ L = TypeVar("L", bound=Learner)
 
 
 def _precision(config: TrainConfig, device: torch.device) -> Callable[[], Any]:
-    """A context for the forward pass; and the float32 mode of the device, set once."""
+    """A context for the forward pass. Also sets the float32 mode of the device."""
     short = device.type == "cuda" and config.precision != "fp32"
     torch.set_float32_matmul_precision("high" if short else "highest")
     torch.backends.cudnn.allow_tf32 = short
@@ -72,13 +72,13 @@ class Trainer(Generic[L]):
 
     @property
     def result(self) -> L:
-        """The model to be saved: the average where one is kept, and of several the first."""
+        """The model to save: its average if there is one; of several averages, the first."""
         return next(iter(self.averages.values()), self.model) if self.ema is None else self.ema
 
     def advance(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """One iteration; returns its losses and metrics as detached scalars on the device (no synchronisation)."""
         step, k = self.step, self.config.accumulate
-        several = [self.team.rank] if self.team.size > 1 else []  # no two ranks drop alike
+        several = [self.team.rank] if self.team.size > 1 else []  # each rank drops other units
         entropy = np.random.SeedSequence([self.seed, step, *several])
         torch.manual_seed(int(entropy.generate_state(1, np.uint64)[0] >> 1))  # dropout
         self.model.train()
@@ -86,7 +86,7 @@ class Trainer(Generic[L]):
         generators = [self.model.losses(batch, step) for batch in batches]
         losses: dict[str, Tensor] = {}
         while True:
-            # The micro-batches' generators advance in turn; the submodule moves when all have been differentiated.
+            # The micro-batches' generators advance in turn; the submodule is updated when all have been differentiated.
             name, total = None, torch.zeros((), device=self.device)
             for number, generator in enumerate(generators, start=1):
                 with self.autocast():
@@ -113,7 +113,7 @@ class Trainer(Generic[L]):
         return losses, self._mean_metrics([batch.metrics for batch in batches])
 
     def _weigh(self, mean: Tensor) -> Tensor:
-        """A mean over the images of this rank, as its part of the mean over all."""
+        """The mean over this rank's images, weighted as its part of the mean over all images."""
         return mean if self.batches.part is None else mean * self.batches.part.share
 
     def _mean_metrics(self, parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
@@ -164,7 +164,7 @@ class Trainer(Generic[L]):
                 own.copy_(current)
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """All that a resumed run needs: tensors by name, and plain values."""
+        """Everything that a resumed run needs: tensors by name, and plain values."""
         tensors = {f"model.{key}": value for key, value in self.model.state_dict().items()}
         if self.ema is not None:
             tensors |= {f"ema.{key}": value for key, value in self.ema.state_dict().items()}
@@ -193,7 +193,7 @@ class Trainer(Generic[L]):
             for key, value in part(f"optimizer.{name}.").items():
                 number, _, entry = key.partition(".")
                 parameter = parameters[int(number)]
-                if value.shape == parameter.shape:  # a fused optimizer takes the moments to lie as the weights do
+                if value.shape == parameter.shape:  # a fused optimizer needs moments in the weights' memory layout
                     value = torch.empty_like(parameter).copy_(value)
                 state.setdefault(int(number), {})[entry] = value
             optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

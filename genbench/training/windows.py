@@ -16,14 +16,14 @@ OWN = ("epochs", "window", "validate_windows")  # keys of a text's recipe that t
 
 
 def cut(tokens: Tensor, window: int) -> Tensor:
-    """A text (N,) in windows (n, window) that do not overlap; what is left over at its end is dropped."""
+    """A text (N,) in windows (n, window) that do not overlap; left-over tokens at its end are dropped."""
     return tokens[: len(tokens) // window * window].view(-1, window)
 
 
 def overlapping(length: int, window: int, stride: int) -> Iterator[tuple[int, int, int]]:
     """(begin, end, first) of each window of a text of `length` tokens: it sees begin to end - 1, and scores from first.
 
-    Each token but the first is scored once, by the window that begins `stride` tokens after the one before.
+    A window begins `stride` tokens after the one before. Each token but the first is scored once.
     """
     scored = 1  # nothing predicts the first token
     for begin in range(0, length, min(stride, window - 1)):
@@ -36,7 +36,7 @@ def overlapping(length: int, window: int, stride: int) -> Iterator[tuple[int, in
 
 
 def in_steps(training: Mapping[str, Any], windows: int) -> TrainConfig:
-    """The recipe of a language model's `training`, which counts epochs, in steps on so many windows.
+    """The recipe of a language model's `training`, with its epochs converted to steps on so many windows.
 
     Raises InputError.
     """
@@ -52,14 +52,14 @@ def in_steps(training: Mapping[str, Any], windows: int) -> TrainConfig:
 
 @dataclass
 class Part:
-    """What a language model learns from: windows (B, window) of tokens. metrics: as of a `Batch`."""
+    """What a language model learns from: windows (B, window) of tokens. metrics: as in a `Batch`."""
 
     ids: Tensor
     metrics: dict[str, Tensor] = field(default_factory=dict)
 
 
 class Windows:
-    """The windows (n, window) of a text, and the micro-batches of any iteration out of them."""
+    """The windows (n, window) of a text, and the micro-batches of any iteration."""
 
     part: Slice | None = None  # one process trains on all
 
