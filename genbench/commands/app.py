@@ -2,10 +2,10 @@
 
 To add one: a module in this folder, and its line in SECTIONS. The module has one of two shapes.
 
-- `command`, a function of typer's: its annotated parameters are the arguments and options, its docstring is the help,
+- `command`, a function for typer: its annotated parameters are the arguments and options, its docstring is the help,
   and it calls one function of the package (as in run.py, list_names.py, check.py).
-- `parser` and `main`, as every script that a rule calls. These scripts' flags stay with argparse, where they are stated
-  once; from there typer takes them for help, colours and completion, and argparse reads the command line (as train.py).
+- `parser` and `main`, as in every script that a rule calls. The flags are stated once, for argparse, which reads the
+  command line; typer takes them from there for help, colours and completion (as in train.py).
 
 Help and completion import all of these modules, so none imports torch, pandas or Snakemake at its top.
 """
@@ -90,7 +90,7 @@ def genbench_command(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Understand the command line and do what it says; whatever goes wrong is one line, and no traceback."""
+    """Run the command line. An InputError becomes one line instead of a traceback."""
     if arguments is None:
         enter_checkout()
     given = list(sys.argv[1:] if arguments is None else arguments)
@@ -98,12 +98,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def call(arguments: list[str]) -> None:
-    """The same for arguments that are there. Raises InputError for those that it can't understand."""
+    """Run the command line `arguments`. Raises InputError for arguments that it cannot understand."""
     try:
         status = typer.main.get_command(app)(arguments, prog_name="genbench", standalone_mode=False)
     except typer.exceptions.TyperException as error:
         context = getattr(error, "ctx", None)
         raise InputError(f"{context.command_path if context else 'genbench'}: {error.format_message()}") from None
-    if status == 130:  # which typer has made of it
+    if status == 130:  # typer's status for an interrupt
         raise KeyboardInterrupt
     sys.exit(status)

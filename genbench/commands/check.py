@@ -56,7 +56,7 @@ def command(
     for plan, jobs, forecast in found:
         show(plan)
         rows = [{"job": rule, "number": number} for rule, number in jobs.items()]
-        total = f"{plan.suite}: jobs to run" if rows else f"{plan.suite}: nothing to be done"
+        total = f"{plan.suite}: jobs to run" if rows else f"{plan.suite}: nothing left to do"
         show_rows(rows, title=total)
         if forecast and forecast.jobs:
             forecast.show()

@@ -46,7 +46,7 @@ def command(
     """Draw images from a trained model: image i depends only on the model, the sampler's options and seed i.
 
     The output records the batch size and everything else that images depend on. Another batch size gives the same
-    images to within one grey level. A run that was stopped continues where it was.
+    images to within one grey level. A run that was stopped continues where it stopped.
     """
     from genbench.sampling import outputs
 
@@ -87,7 +87,7 @@ def _range(text: str) -> range:
 
 
 def _options(given: Sequence[str], flag: str) -> dict[str, Any]:
-    """KEY=VALUE pairs, the values as YAML has them."""
+    """KEY=VALUE pairs, with values in YAML."""
     found = {}
     for pair in given:
         key, equals, text = pair.partition("=")

@@ -20,7 +20,7 @@ def parser() -> argparse.ArgumentParser:
         "--labels",
         type=json_argument,
         metavar="JSON",
-        help='lists of objects such as [["red cube", "gray sphere"]], in turn, instead of the images\' own',
+        help='lists of objects such as [["red cube", "gray sphere"]], used in turn instead of the images\' own',
     )
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.png")
     add_device_arguments(parser)

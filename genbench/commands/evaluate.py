@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
         type=published_argument,
         default=[],
         metavar="EXTRACTOR=FILE.npz",
-        help="published statistics (mu, sigma) of real images, and what made them: adds the distance to them",
+        help="published statistics (mu, sigma) of real images, and their extractor: adds the distance to them",
     )
     parser.add_argument(
         "--draws", type=positive_argument, default=1, help="number of draws, with different seeds, in --fake"
@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
         "--subset", type=positive_argument, metavar="N", help="judge N of the images of --fake, drawn at random"
     )
     parser.add_argument(
-        "--metrics", nargs="+", default=[], metavar="FILE.py:NAME", help="metrics of your own, beside genbench's"
+        "--metrics", nargs="+", default=[], metavar="FILE.py:NAME", help="your own metrics, besides genbench's"
     )
     parser.add_argument("--without", nargs="+", default=[], metavar="NAME", help="metrics of genbench to leave out")
     parser.add_argument("--options", type=object_argument, default={}, help='JSON such as {"splits": 10}, or @file')
@@ -74,7 +74,7 @@ def published_argument(text: str) -> tuple[str, str]:
 
 @reader_has("flags")
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write metrics.json, and the picture of neighbours where it is asked for."""
+    """Write metrics.json, and the picture of neighbours if it is asked for."""
     args = parser().parse_args(arguments)
     if args.neighbours and not (args.samples and args.train):
         raise InputError("--neighbours: found it without --samples and --train, expected all three")

@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--images", required=True, metavar="FILE.npz", help="held-out images, from prepare_data.py")
     parser.add_argument("--limit", type=positive_argument, metavar="N", help="N of the images (default: all)")
     parser.add_argument(
-        "--steps", type=steps_argument, metavar="S", help="of the model's T, evenly spaced (default: all)"
+        "--steps", type=steps_argument, metavar="S", help="how many of the model's T, evenly spaced (default: all)"
     )
     parser.add_argument("--batch-size", type=batch_argument, default=100)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE.json")

@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
 
 @reader_has("flags")
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write features.npz, and statistics where they are asked for."""
+    """Write features.npz, and statistics if they are asked for."""
     args = parser().parse_args(arguments)
     if (args.images is None) == (args.path is None):
         raise InputError("--images: expected one path of images, as --images PATH or without the flag")

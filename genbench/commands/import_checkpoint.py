@@ -16,15 +16,15 @@ FORMATS = (
     "improved-diffusion, guided-diffusion: modelSTEP.pt or ema_RATE_STEP.pt of OpenAI's training. "
     "lucidrains: model-MILESTONE.pt of denoising-diffusion-pytorch's Trainer, or a state dict of its Unet. "
     "state-dict: any file of tensors. "
-    "Options, where the checkpoint does not say it: "
+    "Options that the checkpoint may lack: "
     'ddgan {"image_size": 32, "timesteps": 4}; dcgan {"image_size": 64, "discriminator": "netD.pth"}; '
     'diffusers without a scheduler {"timesteps": 1000, "schedule": "linear", "prediction": "eps"}; '
     'improved-diffusion {"image_size": 32, "timesteps": 4000, "schedule": "cosine", "num_heads": 4, '
     '"num_heads_upsample": -1, "sigma_small": false, '
     '"rescale_timesteps": true, "prediction": "eps"}; '
-    'lucidrains {"image_size": 32}, and of a network only "timesteps", "schedule", "prediction", "version"; '
+    'lucidrains {"image_size": 32}, and for a state dict "timesteps", "schedule", "prediction", "version"; '
     'state-dict {"model": {"class": ...}, "image_shape": [3, 32, 32], "rename": {"^net": "denoiser"}}; '
-    'of a file with several state dicts {"key": "ema"}.'
+    'for a file with several state dicts {"key": "ema"}.'
 )
 
 

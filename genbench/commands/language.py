@@ -23,8 +23,8 @@ def parser() -> argparse.ArgumentParser:
     tokens: dict[str, object] = {"type": Path, "required": True, "metavar": "tokens.safetensors"}
 
     prepare = steps.add_parser("prepare", help="from text to tokens")
-    prepare.add_argument("--text", type=object_argument, required=True, help="that key of a suite, as JSON")
-    prepare.add_argument("--tokenizer", type=object_argument, required=True, help="that key of a suite, as JSON")
+    prepare.add_argument("--text", type=object_argument, required=True, help="`text` of a suite, as JSON")
+    prepare.add_argument("--tokenizer", type=object_argument, required=True, help="`tokenizer` of a suite, as JSON")
     prepare.add_argument("--data-root", **root)  # type: ignore[arg-type]
     prepare.add_argument("--out", type=Path, required=True, metavar="DIR")
 
@@ -50,14 +50,14 @@ def parser() -> argparse.ArgumentParser:
     of.add_argument("--model", type=Path, metavar="model.safetensors")
     of.add_argument("--ngram", type=positive_argument, metavar="ORDER", help="an n-gram model, counted here")
     evaluate.add_argument("--tokens", **tokens)  # type: ignore[arg-type]
-    evaluate.add_argument("--evaluation", type=object_argument, required=True, help="that key of a suite, as JSON")
+    evaluate.add_argument("--evaluation", type=object_argument, required=True, help="`evaluation` of a suite, as JSON")
     evaluate.add_argument("--out", type=Path, required=True, metavar="perplexity.json")
     add_device_arguments(evaluate)
 
     sample = steps.add_parser("sample", help="texts from prompts")
     sample.add_argument("--model", type=Path, required=True, metavar="model.safetensors")
     sample.add_argument("--tokenizer", type=Path, required=True, metavar="DIR")
-    sample.add_argument("--samples", type=object_argument, required=True, help="that key of a suite, as JSON")
+    sample.add_argument("--samples", type=object_argument, required=True, help="`samples` of a suite, as JSON")
     sample.add_argument("--seeds", type=range_argument, required=True, metavar="START:STOP")
     sample.add_argument("--out", type=Path, required=True, metavar="texts.json")
     add_device_arguments(sample)

@@ -22,13 +22,13 @@ def parser() -> argparse.ArgumentParser:
         "--elsewhere",
         choices=["jobs", "files"],
         default="",
-        help="what is on other machines, of whose memory, or also disks, nothing is said",
+        help="what is on other machines: with jobs, memory is not checked; with files, disks are not checked either",
     )
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Show each suite's costs, and write them where that is asked for; or only check the suites."""
+    """Show each suite's costs, and write them if asked to; or only check the suites."""
     args = parser().parse_args(arguments)
     from genbench.suites.cost_table import check_files, preflight_files, show
 

@@ -14,7 +14,7 @@ def command(
         typer.Option(help="Who made the results, for pages over several records; by default nobody is named."),
     ] = None,
     add: Annotated[
-        bool, typer.Option("--add", help="Keep the rows of FILE.json that RESULTS lacks: a suite run piece by piece.")
+        bool, typer.Option("--add", help="Keep rows of FILE.json that RESULTS lacks, for a suite run piece by piece.")
     ] = False,
 ) -> None:
     """Write the record of RESULTS: every number of the final models, with seeds, hashes, versions and processors.

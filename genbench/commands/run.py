@@ -1,4 +1,4 @@
-"""`genbench run`: the whole workflow on suites, with Snakemake's options behind `--`."""
+"""`genbench run`: the whole workflow on suites, with Snakemake's options after `--`."""
 
 import sys
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ CONFIG, SNAKEMAKE = ("--config", "-C"), "--snakemake"
 
 
 class Command(TyperCommand):
-    """Takes what stands behind `--` for Snakemake, and several values of one --config, as Snakemake does."""
+    """Passes what follows `--` to Snakemake, and takes several values of one --config, as Snakemake does."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         here = args.index("--") if "--" in args else len(args)

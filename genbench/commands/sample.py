@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--draws",
         type=positive_argument,
-        help="of all label sets given by --condition, a batch each, instead of --seeds and --batch-size",
+        help="how often to draw all label sets of --condition, one batch each time; replaces --seeds and --batch-size",
     )
     parser.add_argument("--batch-size", type=batch_argument, default=500)
     parser.add_argument("--out", type=Path, required=True, metavar="samples.npz")
@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
 
 @reader_has("flags")
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Write samples.npz, and its record and its picture where they are asked for."""
+    """Write samples.npz, and its record and its picture if they are asked for."""
     args = parser().parse_args(arguments)
     device = open_device(args)
     from genbench.sampling.draw import draw_samples

@@ -1,4 +1,4 @@
-"""A sub-command made of a script's argparse parser, so that each flag is stated once."""
+"""A sub-command made from a script's argparse parser: each flag is stated only once."""
 
 import argparse
 import inspect
@@ -14,9 +14,9 @@ from genbench.errors import InputError
 
 
 def command_of(name: str, script: ModuleType) -> TyperCommand:
-    """The sub-command `name` that argparse reads with the script's `parser`, and typer explains and completes.
+    """The sub-command `name`: argparse reads it with the script's `parser`, and typer explains and completes it.
 
-    It calls the script's `main` with the arguments as they stand.
+    It calls the script's `main` with the same arguments.
     """
     parser: argparse.ArgumentParser = script.parser()
 
@@ -26,7 +26,7 @@ def command_of(name: str, script: ModuleType) -> TyperCommand:
     class ScriptCommand(TyperCommand):
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
             asks_for_help = not {"-h", "--help"}.isdisjoint(args)
-            if asks_for_help or ctx.resilient_parsing:  # which is a completion
+            if asks_for_help or ctx.resilient_parsing:  # or for completion
                 return super().parse_args(ctx, args)
             parser.error = refuse  # type: ignore[method-assign]
             parser.parse_args(args)
@@ -44,7 +44,7 @@ def command_of(name: str, script: ModuleType) -> TyperCommand:
 
 
 def _with_parameters_of(parser: argparse.ArgumentParser) -> Callable[..., None]:
-    """A function whose signature typer reads: what argparse knows of each argument."""
+    """A function whose signature describes the parser's arguments to typer."""
 
     def command(**_: Any) -> None: ...
 

@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-WIDTH = 120  # where the output is a file
+WIDTH = 120  # if the output is a file
 
 
 def show_rows(rows: Sequence[Mapping[str, Any]], title: str = "") -> None:
-    """Print rows, by the headings of their columns, as a table as wide as the terminal; numbers on the right."""
+    """Print rows, by the headings of their columns, as a table as wide as the terminal, with right-aligned numbers."""
     table = Table(title=escape(title) or None, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
     for number, (heading, value) in enumerate(rows[0].items() if rows else ()):
         table.add_column(

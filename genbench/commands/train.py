@@ -14,7 +14,7 @@ from genbench.tracking import add_track_argument, check_trackers
 
 
 def steps_argument(text: str) -> list[int]:
-    """Parse training steps, with commas between them; none of none."""
+    """Parse training steps, separated by commas; "" is an empty list."""
     steps = [step for step in text.split(",") if step]
     if not all(step.isdecimal() for step in steps):
         raise argparse.ArgumentTypeError(f"found {text!r}, expected STEP,STEP,... such as 1000,2000")

@@ -13,7 +13,7 @@ def parser() -> argparse.ArgumentParser:
     """The flags."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_flags(parser, held_out="images to measure its accuracy on", epochs=10, judged_on="test accuracy")
-    parser.add_argument("--own", action="store_true", help="train even if genbench comes with one of these images")
+    parser.add_argument("--own", action="store_true", help="train even if genbench comes with one for these images")
     return parser
 
 

@@ -13,7 +13,7 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     add_flags(parser, held_out="of other scenes than train.npz", epochs=4, judged_on="accuracy on test.npz")
     parser.add_argument(
-        "--precision", choices=["fp32", "bf16"], default="fp32", help="bf16 is faster where there is hardware"
+        "--precision", choices=["fp32", "bf16"], default="fp32", help="bf16 is faster if the hardware supports it"
     )
     return parser
 

@@ -25,8 +25,8 @@ def command(
 ) -> None:
     """State for every row of RESULTS whether it was reproduced, and if not, what differs upstream.
 
-    *identical*: the samples are the same to the bit. *reproduced*: the numbers are no further apart than chance
-    explains, over training seeds. *undecided*: further apart, but both have one training, which is not the same, or
+    *identical*: the samples are bitwise the same. *reproduced*: the numbers are no further apart than chance explains,
+    over training seeds. *undecided*: they are further apart, but both have only one training, which is not the same, or
     the networks that give the features differ. *absent*: only one of the two has the row. The exit status is 1 if any
     row *differs*.
     """

@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def locked(path: Path, what: str) -> Iterator[None]:
-    """Hold the lock file `path`; wait while another process (an orphan of a killed run) holds it. what: for the log.
+    """Hold the lock file `path`; wait while another process (an orphan of a killed run) does `what`.
 
     The system releases the lock of a process that dies. The file stays: it has the number of the last process.
     """

@@ -1,6 +1,6 @@
-"""Language models: a branch of its own, of suites with `kind: language`, whose rows never stand beside images.
+"""Language models: a separate branch for suites with `kind: language`, never in one table with models of images.
 
-text         from text to tokens, and what is counted in them
+text         from text to tokens, and the counts of words, bytes and tokens
 models       an OPT by configuration, or a published model, by Hugging Face transformers
 training     one training, by the trainer and the loop of genbench/training
 perplexity   how well a model predicts a text, in strided windows

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def configuration(entry: Mapping[str, Any], vocab_size: int, data_root: Path) -> "PretrainedConfig":
-    """The configuration of an entry's network. Raises InputError where the tokenizer's tokens do not fit it."""
+    """The configuration of an entry's network. Raises InputError if the tokenizer's tokens do not fit it."""
     from transformers import AutoConfig, OPTConfig
 
     key = "model" if "model" in entry else "pretrained"
@@ -38,7 +38,7 @@ def configuration(entry: Mapping[str, Any], vocab_size: int, data_root: Path) ->
 
 
 def untrained(config: "PretrainedConfig") -> nn.Module:
-    """A network in float32 with random weights, by torch's global random numbers."""
+    """A network in float32 with random weights from torch's global random numbers."""
     from transformers import AutoModelForCausalLM
 
     network: nn.Module = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
@@ -46,7 +46,7 @@ def untrained(config: "PretrainedConfig") -> nn.Module:
 
 
 def build(entry: Mapping[str, Any], vocab_size: int, data_root: Path, seed: int) -> tuple[nn.Module, dict[str, Any]]:
-    """The network of an entry as its training finds it, in float32, and its configuration as JSON."""
+    """The network of an entry before its training, in float32, and its configuration as JSON."""
     from transformers import AutoModelForCausalLM
 
     config = configuration(entry, vocab_size, data_root)
@@ -62,7 +62,7 @@ def build(entry: Mapping[str, Any], vocab_size: int, data_root: Path, seed: int)
 
 
 def load_model(path: Path, device: torch.device) -> tuple[nn.Module, dict[str, Any]]:
-    """A network that was trained here, in evaluation mode, and what stands beside its weights."""
+    """A network that was trained here, in evaluation mode, and the `info` in its file."""
     from transformers import AutoConfig
 
     tensors, info = load_tensors(path)

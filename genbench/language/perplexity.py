@@ -1,8 +1,8 @@
 """How well a model predicts a text: the exponential of the mean negative log-likelihood.
 
-A network sees a window of the text at once. With a stride below the window, windows overlap, and of each only what the
-one before did not score is counted, as in "Perplexity of fixed-length models" of transformers' documentation. Every
-token of the text is counted once; the mark of its beginning, which only stands before it, is not.
+A network sees a window of the text at once. With a stride below the window, windows overlap, and only the tokens of a
+window that the one before did not score are counted, as in "Perplexity of fixed-length models" of transformers'
+documentation. Every token of the text is counted once; the mark of its beginning is not counted.
 """
 
 import time
@@ -44,14 +44,14 @@ def token_losses(network: nn.Module, tokens: Tensor, window: int, stride: int, b
 def evaluate(
     tokens: Path, out: Path, evaluation: dict[str, Any], *, model: Path | None, order: int | None, device: torch.device
 ) -> None:
-    """Score the test text by a network's file, or by an n-gram model of this order; writes `out`, perplexity.json."""
+    """Score the test text with the network in `model`, or an n-gram model of `order`; writes `out`, perplexity.json."""
     texts, info = load_tensors(tokens)
     test, known = texts["test"], dict[str, Any](fit_seconds=None, model_sha256=None)
     if model is not None:
         network, trained = load_model(model, device)
         known |= {"window": evaluation["window"], "stride": evaluation["stride"], "model_sha256": trained["sha256"]}
         known["parameters"] = sum(weight.numel() for weight in network.parameters())
-        token_losses(network, test[: evaluation["window"]], **evaluation)  # the first call makes room
+        token_losses(network, test[: evaluation["window"]], **evaluation)  # the first call allocates memory
         started = time.monotonic()
         losses = token_losses(network, test, **evaluation).tolist()
     else:

@@ -1,7 +1,7 @@
 """Texts from prompts. Text i of a prompt is a function of (network, prompt, options, seed i).
 
-Tokens are drawn by the inverse of the distribution function, from numbers that belong to the seed (Noise); batches have
-always the same size, since kernels round differently for others.
+Tokens are drawn by the inverse of the distribution function, from random numbers that belong to the seed (Noise).
+Batches always have the same size, since kernels round differently for other sizes.
 """
 
 import time
@@ -26,7 +26,7 @@ from genbench.records.provenance import Provenance
 def continuations(
     network: nn.Module, prompt: Sequence[int], seeds: Tensor, *, tokens: int, temperature: float, top_k: int
 ) -> Tensor:
-    """Draw `tokens` tokens behind a prompt, for each of the seeds (N,): (N, tokens)."""
+    """Draw `tokens` tokens after a prompt, for each of the seeds (N,): (N, tokens)."""
     uniform = Noise(seeds).uniform(tokens)  # (N, tokens)
     given = torch.tensor(prompt, device=seeds.device).expand(len(seeds), -1)
     memory, drawn = None, []
@@ -45,9 +45,9 @@ def continuations(
 def write_texts(
     model: Path, tokenizer: Path, samples: Mapping[str, Any], seeds: range, out: Path, device: torch.device
 ) -> None:
-    """Write `out`, texts.json: what the network of `model` writes for each prompt and seed.
+    """Write `out`, texts.json: the continuation of each prompt by the network in `model`, for each seed.
 
-    samples: that key of a suite. Raises InputError for a prompt that leaves too few places for its continuation.
+    samples: that key of a suite. Raises InputError if a prompt and its continuation are too long for the model.
     """
     network, info = load_model(model, device)
     reader, size = load_tokenizer(tokenizer), samples["batch_size"]

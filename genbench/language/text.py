@@ -1,7 +1,7 @@
-"""From text to tokens: one tokenizer for all models of a suite, and what is counted in the text.
+"""From text to tokens: one tokenizer for all models of a suite, and the counts of words, bytes and tokens.
 
-A byte-level BPE knows every text: there are no unknown words. A `<unk>` that stands in a text, as in WikiText-2, is
-text like any other.
+A byte-level BPE encodes every text: there are no unknown words. A `<unk>` in a text, as in WikiText-2, is text like any
+other.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from genbench.records.provenance import Provenance
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-BEGINNING = "</s>"  # before the text, as OPT has it: so the text's first token is predicted, too
+BEGINNING = "</s>"  # before the text, as in OPT: the text's first token is then predicted, too
 
 
 def tokenizer_of(entry: Mapping[str, Any], text: str, data_root: Path) -> "PreTrainedTokenizerBase":
@@ -42,7 +42,7 @@ def tokenizer_of(entry: Mapping[str, Any], text: str, data_root: Path) -> "PreTr
 
 
 def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
-    """The tokenizer of a folder. Raises InputError where there is none that transformers reads."""
+    """The tokenizer in a folder. Raises InputError if there is none that transformers can read."""
     from transformers import AutoTokenizer
 
     with reading(folder, "tokenizer"):
@@ -50,7 +50,7 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
 
 
 def encode(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
-    """The tokens of a text behind the mark of its beginning, none of which is unknown."""
+    """The mark of the beginning and the tokens of a text, none of which is unknown."""
     beginning = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
     if beginning is None:
         raise InputError("tokenizer: found none that marks the beginning or the end of a text, expected one that does")
@@ -58,8 +58,10 @@ def encode(tokenizer: "PreTrainedTokenizerBase", text: str) -> list[int]:
 
 
 def prepare_text(texts: Mapping[str, Any], tokenizer: Mapping[str, Any], data_root: Path, out: Path) -> None:
-    """Write into the folder `out` the tokenizer, tokens.safetensors (train, valid and test, int32) and text.json, what
-    was counted. texts, tokenizer: those keys of a suite; what they name and is not here is downloaded."""
+    """Write the tokenizer, tokens.safetensors (train, valid and test, int32) and text.json (the counts) into `out`.
+
+    texts, tokenizer: the keys `text` and `tokenizer` of a suite. Missing files that they name are downloaded.
+    """
     import torch
 
     from genbench.files.weights import save_tensors

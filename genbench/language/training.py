@@ -1,6 +1,6 @@
-"""One training of a language model: the trainer and the loop of every model, on windows of a text.
+"""The training of a language model, with the trainer and loop of all models, on windows of a text.
 
-Step k sees the windows, and drops what it drops, as (seed, k) say: nothing random is stored.
+The windows and the dropout of step k depend only on (seed, k): no random state is stored.
 """
 
 import json
@@ -32,8 +32,8 @@ from genbench.training.windows import Predictor, Windows, cut, in_steps
 class TextRun(Run):
     """A network's training on a text, in its folder.
 
-    spec: an entry's `model` or `pretrained`, and its `training`; without one it is saved as it is. Raises InputError
-    for a recipe that does not fit the text.
+    spec: an entry's `model` or `pretrained`, and its `training`; without `training` the network is saved unchanged.
+    Raises InputError for a recipe that does not fit the text.
     """
 
     data = "text"
@@ -56,7 +56,7 @@ class TextRun(Run):
         super().__init__(trainer, folder, ALONE, fingerprint)
 
     def save_model(self, path: Path) -> str:
-        """Save the network as it is now; the hash of its weights."""
+        """Save the network as it is now; returns the hash of its weights."""
         self.check_finite()
         info = {"config": self.network_config, "spec": json.loads(json.dumps(self.spec)), "seed": self.seed}
         info |= {"step": self.trainer.step, "data_sha256": self.data_sha256}
@@ -64,7 +64,7 @@ class TextRun(Run):
 
     @property
     def tokens_seen(self) -> int:
-        """Tokens that it has learned from, in every epoch."""
+        """Tokens that it has learned from, over all epochs."""
         return self.trainer.step * self.trainer.config.batch_size * self.window
 
     def _counted(self) -> tuple[dict[str, Any], str]:
@@ -73,7 +73,7 @@ class TextRun(Run):
         values = {"tokens_seen": self.tokens_seen, "lr": lr, "seconds": round(self.seconds(), 3)}
         return values, f"{speed / max(time.monotonic() - self.started, 1e-9):,.0f} tokens/s"
 
-    def _is_watched(self) -> bool:  # also at the end, where the curve should not stop short
+    def _is_watched(self) -> bool:  # also at the end, to complete the curve
         config = self.trainer.config
         return super()._is_watched() or (config.validate_every > 0 and self.trainer.step == config.num_steps)
 
@@ -106,8 +106,8 @@ def train(
 ) -> None:
     """Train the network of an entry and write `out`, model.safetensors, and beside it history.jsonl and training.json.
 
-    tokens: from `prepare_text`. A later call with the same arguments goes on from the last save; `fresh` starts from
-    the beginning. An entry without training is written as it is. Raises InputError.
+    tokens: from `prepare_text`. A later call with the same arguments continues from the last save; `fresh` starts from
+    the beginning. The network of an entry without training is written unchanged. Raises InputError.
     """
     make = partial(TextRun, spec, tokens, data_root=data_root, seed=seed, device=device)
     train_alone(make, out, save_seconds=save_seconds, fresh=fresh)

@@ -14,7 +14,7 @@ from genbench.ranges import LONGEST_AVERAGE
 
 
 def ema_length_of(sampler: Mapping[str, Any]) -> tuple[dict[str, Any], float | None]:
-    """A sampler's options without `ema_length`, and that; None is the model's file. Raises InputError."""
+    """A sampler's options without `ema_length`, and its value; None is the average in the file. Raises InputError."""
     options = dict(sampler)
     length = options.pop("ema_length", None)
     number = isinstance(length, int | float) and not isinstance(length, bool)
@@ -24,9 +24,9 @@ def ema_length_of(sampler: Mapping[str, Any]) -> tuple[dict[str, Any], float | N
 
 
 def averaged(path: Path, step: int, length: float) -> dict[str, Tensor]:
-    """The weights of the training of the model at `path`, up to `step`, averaged over `length`: by name, on the CPU.
+    """The weights of the model at `path` from its training up to `step`, averaged over `length`: by name, on the CPU.
 
-    Raises InputError where the training has kept no averages.
+    Raises InputError if the training kept no averages.
     """
     folder = path.parent if path.parent.name == "snapshots" else path.parent / "snapshots"
     files = {int(file.stem.removeprefix("averages-")): file for file in folder.glob("averages-*.safetensors")}
@@ -41,7 +41,7 @@ def averaged(path: Path, step: int, length: float) -> dict[str, Tensor]:
     total: dict[str, Tensor] = {}
     tensors: dict[str, Tensor] = {}
     for share, (at, name) in zip(shares, kept, strict=True):
-        if name == lengths[0]:  # the next file: one is in memory at a time
+        if name == lengths[0]:  # the next file: only one is in memory at a time
             tensors, _ = load_tensors(files[at])
         for key, value in tensors.items():
             if key.startswith(f"{name}:"):

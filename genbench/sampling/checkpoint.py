@@ -20,7 +20,7 @@ def load_model(
     """Rebuild the model that a checkpoint describes, with its weights, in evaluation mode; and the checkpoint's info.
 
     Everything that sampling needs (class, networks, schedule, T, parametrisation) is read from the checkpoint.
-    ema_length: instead of its weights, their averages over this length of the training, whose hash the info then has.
+    ema_length: use the weights averaged over this length of the training instead; the info then has their hash.
     """
     tensors, info = load_tensors(path, device)
     if "model" not in info:
@@ -39,7 +39,7 @@ def build_with(
     image_shape: tuple[int, int, int],
     device: torch.device | str,
 ) -> Model:
-    """The model that `entry` describes, of images (C, H, W), with weights that are on `device`, to be sampled from."""
+    """The model that `entry` describes, of images (C, H, W), with weights that are on `device`, ready for sampling."""
     with torch.device("meta"), WithoutValues():  # no time spent on initial weights
         model = build(entry, image_shape)
     model.load_state_dict(tensors, assign=True)

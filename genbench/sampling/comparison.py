@@ -8,14 +8,14 @@ from genbench.metrics import psnr
 from genbench.records.paired import Paired
 from genbench.records.provenance import Provenance
 
-SAME = ("seeds", "options", "condition", "model_sha256")  # of samples that are compared image by image
+SAME = ("seeds", "options", "condition", "model_sha256")  # equal in samples that are compared image by image
 
 
 def compare_samples(samples: str | os.PathLike[str], reference: str | os.PathLike[str]) -> Paired:
-    """How far two files of samples are apart, image by image, as a record for paired.json.
+    """Compare two files of samples, image by image, as a record for paired.json.
 
     samples: of a quantised network; reference: of the same model in float32, from the same seeds. PSNR is in decibels.
-    Where nothing was drawn, the record says why. Raises InputError for samples of other seeds, options or models.
+    If nothing was drawn, the record says why. Raises InputError for samples of other seeds, options or models.
     """
     (images, info), (expected, expected_info) = load_images(samples), load_images(reference)
     origin, sha256 = Provenance.collect("numpy", kind="paired"), expected_info.get("samples_sha256")

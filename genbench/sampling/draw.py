@@ -1,4 +1,4 @@
-"""From a checkpoint and seeds to files: samples, how long they took, and a picture of the first."""
+"""From a checkpoint and seeds to files: samples, their timing, and a picture of the first ones."""
 
 import logging
 import os
@@ -45,16 +45,16 @@ def draw_samples(
     sheet: str | os.PathLike[str] | None = None,
     device: torch.device | str = "cpu",
 ) -> Timing | None:
-    """Draw one image per seed from a checkpoint, and write them to `out`; returns the record, None but on rank 0.
+    """Draw one image per seed from a checkpoint, and write them to `out`; returns the record on rank 0, else None.
 
     model: a model.safetensors or a snapshot. out: samples.npz, uint8 (N, H, W, C) as `arr_0`. sampler: options of the
-    model's sampler, and a scheme as `quantisation` if wanted: where that is not available, no image is drawn, and the
-    record says why; `ema_length` among them draws with another average of the weights. condition: what the sampler
-    starts from, by seed: a prepared split, or a JSON file of label sets. draws: of all label sets, a batch each,
-    instead of `seeds` and `batch_size`. timing: where the record is written, too. sheet: a PNG of the first 100
-    samples, or of one for each label set. Image i depends on the model, the sampler's options and seed i only. A killed
-    run goes on where it was. Raises InputError for options that the model does not know, and for a condition that does
-    not fit.
+    model's sampler; also `quantisation`, the name of a scheme (if it is not available, no image is drawn, and the
+    record says why), and `ema_length`, which draws with another average of the weights. condition: what the sampler
+    starts from, by seed: a prepared split, or a JSON file of label sets. draws: instead of `seeds` and `batch_size`,
+    how often all label sets are drawn, in one batch each time. timing: a file for the record. sheet: a PNG of the first
+    100 samples, or of one sample of each label set. Image i depends only on the model, the sampler's options and seed
+    i. A killed run continues where it stopped. Raises InputError for options that the model does not know, and for a
+    condition that does not fit.
     """
     out, device = Path(out), torch.device(device)
     given, shown, columns = read_condition(condition), 100, 10
@@ -64,7 +64,7 @@ def draw_samples(
             seeds, batch_size = range(draws * len(given.sets)), len(given.sets)
     elif draws is not None:
         raise InputError(
-            f"{option('draws')}: found it without label sets, of which it is the number; "
+            f"{option('draws')}: found it without label sets, which it draws repeatedly; "
             f"expected {option('seeds')} instead"
         )
     with place(model, "sampler"):
@@ -101,10 +101,10 @@ def draw(
     parts: Path,
     team: Ranks = ALONE,
 ) -> tuple[NDArray[np.uint8], Timing] | None:
-    """Images (N, H, W, C) of a model that is ready, one per seed, and the whole record of them; None but on rank 0.
+    """Images (N, H, W, C) of a model that is ready, one per seed, and their whole record, on rank 0; else None.
 
-    info: of the model's file: `model`, its entry, and `sha256`. parts: a folder for finished batches, which the caller
-    removes. Where the scheme is not available, there are no images, and the record says why.
+    info: from the model's file: `model`, its entry, and `sha256`. parts: a folder for finished batches, which the
+    caller removes. If the scheme is not available, there are no images, and the record says why.
     """
     if ready.unavailable is None:
         drawn = generate(
@@ -144,9 +144,9 @@ def draw(
 
 
 def fitting_batch_size(seeds: range, most: int = 500) -> int:
-    """The batch size up to `most` with which `seeds` take the fewest batches, and of these sizes the fewest images.
+    """The batch size up to `most` with which `seeds` need the fewest batches, and among these sizes the fewest images.
 
-    Batches are whole and begin at multiples of their size, so that seeds 0:64 take one of 64, and 1000:1064 one of 71.
+    Batches are whole and begin at multiples of their size: seeds 0:64 need one batch of 64, and 1000:1064 one of 71.
     """
 
     def cost(size: int) -> tuple[int, int]:
@@ -157,9 +157,9 @@ def fitting_batch_size(seeds: range, most: int = 500) -> int:
 
 
 class Ready(NamedTuple):
-    """How a model draws: its sampler's options, what it starts from, the scheme that it computes in, with its record.
+    """How a model draws: its sampler's options, what it starts from, its quantisation scheme and the scheme's record.
 
-    scheme, quantised: None for float32. unavailable: why it can't draw, if so.
+    scheme, quantised: None for float32. unavailable: the reason if it cannot draw.
     """
 
     options: dict[str, Any]
@@ -172,8 +172,8 @@ class Ready(NamedTuple):
 def make_ready(
     model: Model, sampler: Mapping[str, Any], given: ImageSet | Labels | None, device: torch.device
 ) -> Ready:
-    """Check the options `sampler` of a model; quantise it in place where `quantisation` among them names a scheme, or
-    where `precision` is bf16."""
+    """Check the options `sampler` of a model. Quantise it in place if `quantisation` among them names a scheme, or if
+    `precision` is bf16."""
     from genbench.sampling.quantisation import scheme_of
 
     if isinstance(model, Refused):
@@ -186,7 +186,7 @@ def make_ready(
 
 
 def read_condition(path: str | os.PathLike[str] | None) -> ImageSet | Labels | None:
-    """A prepared split, or label sets where the file is JSON."""
+    """A prepared split, or label sets if the file is JSON."""
     if path is None:
         return None
     return read_labels(Path(path)) if Path(path).suffix == ".json" else load_image_set(path)
@@ -195,7 +195,7 @@ def read_condition(path: str | os.PathLike[str] | None) -> ImageSet | Labels | N
 def _quantise(
     model: Model, scheme: str, options: Mapping[str, Any], condition: Condition | None, device: torch.device
 ) -> tuple[Quantisation | None, str | None]:
-    """Quantise `model` in place: the record of it; or None and the reason why it can't be done here."""
+    """Quantise `model` in place; returns the record, or None and the reason why it is impossible here."""
     from genbench.sampling.quantisation import CALIBRATION_IMAGES, UnavailableError, check_scheme, quantise
 
     check_scheme(model, scheme)

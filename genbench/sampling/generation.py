@@ -1,10 +1,9 @@
 """Images from a trained model: seeds in, uint8 out, with the time and the network evaluations measured.
 
-Seeds are cut into batches at multiples of the batch size, and a batch is always computed whole. So image i is
-computed in the same batch, at the same place, whichever range of seeds is asked for and however many ranks deal the
-batches out among them: any split gives the same bits on one kind of device. A model that starts from given images or
-labels gets, for seed i, row i of them, beginning again after the last; rows that come sorted by class are mixed first,
-always in the same way.
+Seeds are cut into batches at multiples of the batch size, and a batch is always computed as a whole. Image i is
+therefore always computed in the same batch at the same place, whatever the range of seeds and the number of ranks, and
+has the same bits on one kind of device. A model that starts from given images or labels gets row i for seed i, and
+begins again after the last row; rows that are sorted by class are mixed first, always in the same way.
 """
 
 import logging
@@ -36,7 +35,7 @@ log = logging.getLogger(__name__)
 def find_condition(
     model: Model, options: Mapping[str, Any], given: ImageSet | LabelSets | None, device: torch.device
 ) -> Condition | None:
-    """What `model` wants to be given with these options of its sampler: of a split of its data set, or label sets."""
+    """What `model` needs as input with these sampler options: rows of a split of its data set, or label sets."""
     kind = model.condition(options)
     if kind == "nothing":
         return None
@@ -81,9 +80,9 @@ class Clock:
         return pixels, time.perf_counter() - started
 
     def single(self, seed: int) -> tuple[int, float]:
-        """Of one image: how often the network is called, and the seconds."""
+        """For one image, the number of calls of the network and the seconds."""
         if self.device.type == "cuda":
-            self.draw(seed, 1)  # the kernels for another shape
+            self.draw(seed, 1)  # loads the kernels for another shape
         with CallCounter().on(self.model) as counter:
             _, latency = self.draw(seed, 1)
         return counter.calls, latency
@@ -102,12 +101,12 @@ def generate(
     precision: str = "fp32",
     team: Ranks = ALONE,
 ) -> tuple[np.ndarray, Timing] | None:
-    """Images (N, H, W, C) uint8 for `seeds`, in order, and the record of how long they took; None but on rank 0.
+    """Images (N, H, W, C) uint8 for `seeds`, in order, and the record of their timing, on rank 0; None on other ranks.
 
-    Each rank's first batch warms up and is left out of the speed where there are others. Ranks draw at the same time:
-    `seconds` are those of the slowest rank. Other jobs may run meanwhile: sampling/speed.py times with nothing
-    beside it. Finished batches are kept in `parts_folder` until the caller removes it.
-    precision: what the model computes in, for the record.
+    Each rank's first batch warms up; it does not count for the speed if there are others. Ranks draw at the same time:
+    `seconds` are those of the slowest rank. Other jobs may run meanwhile; sampling/speed.py measures without them.
+    Finished batches are kept in `parts_folder` until the caller removes it.
+    precision: that of the model's arithmetic, for the record.
     """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -124,7 +123,7 @@ def generate(
         team.share(None)
         return None
     nfe, latency = clock.single(seeds.start)
-    team.share(None)  # until here the others slept, so that the latency is that of one rank on a quiet machine
+    team.share(None)  # until here the others slept: the latency is that of one rank on an idle machine
     total = max(map(sum, seconds.values()), default=0)
     timed_images = sum(map(len, seconds.values())) * batch_size
     speed = timed_images / total if seconds else None

@@ -1,4 +1,4 @@
-"""Samples that were drawn elsewhere, as the files that drawing them here would have written. Imports no torch."""
+"""Samples drawn by other programs, written as the same files as samples drawn here. Imports no torch."""
 
 import os
 from collections.abc import Callable
@@ -33,9 +33,9 @@ def import_samples(
     """Take `limit` of the images at `path` into the pipeline; returns the record that is written as `timing`.
 
     path: an .npz, a folder or an archive, see `given_samples`. out: samples.npz. like: a prepared data set, whose
-    images have the shape that is expected. sheet: a PNG of the first 100. options: how `given_samples` converts
-    them. Raises InputError as it does; of a hand_in the record states that reason instead, or the one for which it is
-    refused, and there are no images. check: what else they must pass.
+    images have the expected shape. sheet: a PNG of the first 100. options: how `given_samples` converts them. check:
+    what else they must pass. Raises InputError as `given_samples` does; for a hand_in, the record states the reason
+    instead, or `refused`, the reason why it is refused, and there are no images.
     """
     height, width, channels = load_image_set(like).images.shape[1:]
     reason = refused

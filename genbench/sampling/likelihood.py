@@ -26,7 +26,7 @@ class HasLikelihood(Protocol):
 
 
 def check_likelihood(model: object, steps: int | None) -> list[int]:
-    """The times of the bound's terms. Raises InputError where there are none, or not so many."""
+    """The times of the bound's terms. Raises InputError if there are none, or fewer than `steps`."""
     if getattr(model, "data_scale", 1) != 1:
         raise InputError("found a model with a data_scale, whose bound is not computed here; expected data_scale: 1")
     if not isinstance(model, HasLikelihood) or getattr(model, "num_classes", None):
@@ -42,8 +42,8 @@ def bits_per_dim(
 ) -> Likelihood:
     """Mean and standard error over `images`, uint8 (N, H, W, C), of the bound in bits per dimension, with its terms.
 
-    Image i is met with the noise of seed i. steps: of the model's T, evenly spaced; None for all. Raises
-    InputError for a model without such a bound, and for images of another shape.
+    Image i gets the noise of seed i. steps: how many of the model's T, evenly spaced; None for all. Raises InputError
+    for a model without such a bound, and for images of another shape.
     """
     times = check_likelihood(model, steps)
     assert isinstance(model, HasLikelihood)

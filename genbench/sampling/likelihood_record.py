@@ -25,9 +25,9 @@ def evaluate_likelihood(
 ) -> Likelihood:
     """Bits per dimension of `limit` held-out images (None: of all), with the bound's terms and their sources.
 
-    model: a model.safetensors or a snapshot. images: a prepared split, of which the first are taken, or some of all
-    classes where it is sorted by them. steps: of the model's T, evenly spaced; None for
-    all. Raises InputError for a model without a bound, and for images of another shape.
+    model: a model.safetensors or a snapshot. images: a prepared split, of which the first images are used, or, if it is
+    sorted by class, some of all classes. steps: how many of the model's T, evenly spaced; None for all. Raises
+    InputError for a model without a bound, and for images of another shape.
     """
     device = torch.device(device)
     loaded, info = load_model(model, device)

@@ -1,6 +1,6 @@
-"""Images as a file of the kind that its name says: one picture, an npz, or a folder; each holds how they were drawn.
+"""Images as one picture, an npz or a folder, by the name of the output; each holds the record of how they were drawn.
 
-A file that genbench did not write is never overwritten unless that is asked for.
+A file that genbench did not write is never overwritten unless the user asks for it.
 """
 
 import json
@@ -28,7 +28,7 @@ Kind = Literal["picture", "npz", "folder"]
 
 
 def kind_of(out: Path) -> Kind:
-    """What a name asks for. Raises InputError for the suffix of another kind of file."""
+    """The kind of output that a name stands for. Raises InputError for other suffixes."""
     kinds: dict[str, Kind] = {".png": "picture", ".npz": "npz", "": "folder"}
     if out.suffix.lower() not in kinds and not out.is_dir():
         raise InputError(f"--out: found {str(out)!r}, expected NAME.png, NAME.npz or a folder, a name without a suffix")
@@ -36,7 +36,7 @@ def kind_of(out: Path) -> Kind:
 
 
 def check_free(out: Path) -> None:
-    """Raise InputError where there is already something at `out` that genbench did not write."""
+    """Raise InputError if there is already something at `out` that genbench did not write."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())) or _record_in(out) is not None:
         return
     raise InputError(f"{out}: it exists, and genbench did not draw it; expected another --out, or --force")
@@ -44,7 +44,7 @@ def check_free(out: Path) -> None:
 
 def write_images(out: Path, images: NDArray[np.uint8], record: Timing, seeds: range) -> None:
     """Write uint8 (N, H, W, C) and their record: in a picture as its text, in an npz as `info`, in a folder as
-    samples.json beside one PNG for each seed, whose older ones go."""
+    samples.json beside one PNG per seed. PNGs of an earlier draw in the folder are removed."""
     kind = kind_of(out)
     if kind == "npz":
         save_samples(out, images, record.content(), seeds)
@@ -59,7 +59,7 @@ def write_images(out: Path, images: NDArray[np.uint8], record: Timing, seeds: ra
 
 
 def _write_folder(out: Path, images: NDArray[np.uint8], record: Timing, seeds: range) -> None:
-    """First all of it beside `out`: a run that is stopped leaves no folder of two draws."""
+    """Write everything beside `out` first: a run that is stopped then leaves no folder with images of two draws."""
     before = _record_in(out)
     temporary = out.with_name(f".{out.name}.tmp{os.getpid()}")
     temporary.mkdir(parents=True)
@@ -68,7 +68,7 @@ def _write_folder(out: Path, images: NDArray[np.uint8], record: Timing, seeds: r
             Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(temporary / _name(seed))
         write_json(temporary / RECORD, record.content())
         out.mkdir(exist_ok=True)
-        os.replace(temporary / RECORD, out / RECORD)  # from here on all of it is ours
+        os.replace(temporary / RECORD, out / RECORD)  # from here on the folder counts as genbench's
         for seed in seeds:
             os.replace(temporary / _name(seed), out / _name(seed))
         for seed in _seeds_of(before):
@@ -88,7 +88,7 @@ def _seeds_of(record: dict[str, Any] | None) -> range:
 
 
 def _record_in(out: Path) -> dict[str, Any] | None:
-    """The record in a file or folder of images that genbench has drawn; None in any other."""
+    """The record in a file or folder of images that genbench has drawn; None for any other."""
     try:
         if out.is_dir():
             found = read_json(out / RECORD)

@@ -1,4 +1,4 @@
-"""The batches of a set of samples: kept on disk when they are finished, and dealt out among the ranks."""
+"""The batches of a set of samples: kept on disk when they are finished, and shared among the ranks."""
 
 import logging
 import shutil
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Part(NamedTuple):
-    """A finished batch: its images (N, H, W, C) uint8, the seconds they took (NaN for a warm-up), and who drew them."""
+    """A finished batch: images (N, H, W, C) uint8, their seconds (NaN for a warm-up), and the rank that drew them."""
 
     images: np.ndarray
     seconds: float
@@ -28,12 +28,12 @@ class Part(NamedTuple):
     ranks: int
 
     def sha256(self, start: int) -> str:
-        """Of all of it, as the batch from seed `start` on."""
+        """The SHA-256 of all fields, as the batch that starts at seed `start`."""
         return array_sha256(np.array(start), self.images, np.array(self[1:]))
 
 
 class Parts:
-    """Finished batches on disk beside the output, so that a killed run goes on, with any number of ranks."""
+    """Finished batches on disk beside the output: a killed run continues from them, with any number of ranks."""
 
     def __init__(self, folder: Path, fingerprint: str, team: Ranks) -> None:
         self.folder = folder
@@ -70,9 +70,9 @@ class Parts:
 
 
 class Batches:
-    """Batches that start at `starts`, those that earlier runs have finished, and the others, each with its rank.
+    """The batches that start at `starts`: those that earlier runs have finished, and the others, each with its rank.
 
-    starts: first seeds. batch_size: images in each.
+    starts: first seeds. batch_size: images per batch.
     """
 
     warmup_seconds: float | None = None  # of the first batch that this rank has drawn
@@ -86,7 +86,7 @@ class Batches:
         self.own = [start for start in self.missing if self.owners[start] == team.rank]
 
     def draw(self, draw: Callable[[int, int], tuple[Pixels, float]]) -> None:
-        """Draw this rank's, by `draw` of a first seed and a number of images, and save each at once."""
+        """Draw this rank's batches and save each at once. draw: takes a first seed and a number of images."""
         ranks = self.team.size
         total, initial = (number * self.batch_size for number in (len(self.starts), len(self.drawn)))
         with Progress(total, "images", initial=initial) as progress:
@@ -98,13 +98,13 @@ class Batches:
                 self.drawn[start] = Part(pixels.cpu().numpy(), seconds, self.team.rank, ranks)
                 self.parts.save(start, self.drawn[start])
                 self.io_seconds += time.perf_counter() - io_started
-                # Those of the other ranks, which are about as fast, too.
+                # Also the images of the other ranks, which are about as fast.
                 progress.update(self.batch_size * min(ranks, len(self.missing) - number * ranks))
 
     def gather_seconds(self) -> dict[int, list[float]]:
-        """The seconds of each rank's batches without its first, or of that where it is the only one.
+        """The seconds of each rank's batches without its first, or of the first if it is the only one.
 
-        Batches of an earlier run by another number of ranks say nothing of the speed of this one.
+        Batches of an earlier run with another number of ranks do not count: they had another speed.
         """
         found = [(part.rank, part.seconds) for part in self.drawn.values() if part.ranks == self.team.size]
         found = [(rank, seconds) for rank, seconds in found if np.isfinite(seconds)]
@@ -117,7 +117,7 @@ class Batches:
         return seconds
 
     def gather_images(self) -> None:
-        """Send this rank's images to the first, which receives those of all."""
+        """Send this rank's images to the first rank, which receives those of all ranks."""
         if not self.team.first:
             for start in self.own:
                 self.team.send_to_first(self.drawn[start].images)

@@ -1,4 +1,4 @@
-"""What a model can show of itself beside samples, such as reconstructions, as a picture."""
+"""Pictures that a model can draw besides samples, such as reconstructions."""
 
 import os
 from collections.abc import Sequence
@@ -25,11 +25,11 @@ def draw_picture(
     labels: Sequence[Sequence[str]] | None = None,
     device: torch.device | str = "cpu",
 ) -> None:
-    """Draw one of the `pictures` of a model's class, ten images in a row, as a PNG.
+    """Draw one of the `pictures` of a model's class, with ten images per row, as a PNG.
 
-    model: a model.safetensors or a snapshot. images: a prepared split, of which 50 are shown to the model. labels:
-    lists of objects such as [["red cube", "gray sphere"]], in turn, instead of the images' own. Raises InputError for a
-    picture that the class does not draw, and for unknown objects.
+    model: a model.safetensors or a snapshot. images: a prepared split, of which the model gets 50. labels: lists of
+    objects such as [["red cube", "gray sphere"]], used in turn instead of the images' own labels. Raises InputError for
+    a picture that the class does not draw, and for unknown objects.
     """
     device = torch.device(device)
     loaded, _ = load_model(model, device)

@@ -1,9 +1,9 @@
 """Faster inference: the network of a trained model in fewer bits (Krishnamoorthi 2018, arXiv 1806.08342).
 
 bf16, fp16: convolutions and linear layers in half precision, by autocast. int8-weights: only their weights are
-stored in eight bits. int8-static: they also compute in eight bits, and the ranges of what comes in and goes out are
-fixed beforehand. In a diffusion model these ranges change with t (Shang et al. 2023, arXiv 2211.15736), so that they
-are measured at all times. Everything between these layers stays in float32.
+stored in eight bits. int8-static: they also compute in eight bits, and the ranges of their inputs and outputs are fixed
+beforehand. In a diffusion model these ranges change with t (Shang et al. 2023, arXiv 2211.15736), so they are measured
+at all times t. Everything between these layers stays in float32.
 """
 
 import tempfile
@@ -23,17 +23,17 @@ from genbench.machine.extras import install
 from genbench.models import Model
 from genbench.processes.noise import Noise
 
-LAYERS = (nn.Conv2d, nn.Linear)  # what is quantised; nearly all weights and FLOPs of a U-Net
+LAYERS = (nn.Conv2d, nn.Linear)  # the quantised layers: they have nearly all weights and FLOPs of a U-Net
 CALIBRATION_IMAGES = 64
-CALIBRATION_KEY = 1  # of their noise: other numbers than those of any sample, whose key is 0
+CALIBRATION_KEY = 1  # of their noise, which therefore differs from that of all samples (key 0)
 
 
 class UnavailableError(Exception):
-    """This machine or installation has not got what a scheme needs; the message says what."""
+    """This machine or installation lacks something that a scheme needs; the message says what."""
 
 
-Calibrate = Callable[[], None]  # runs the network on what it meets while sampling
-Scheme = Callable[[nn.Module, torch.device, Calibrate], nn.Module]  # a float32 network to the one to use instead
+Calibrate = Callable[[], None]  # runs the network on its inputs while sampling
+Scheme = Callable[[nn.Module, torch.device, Calibrate], nn.Module]  # from a float32 network to its replacement
 
 
 def layers(network: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Module]]:
@@ -45,8 +45,8 @@ def layers(network: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Module]]:
 
 
 class Autocast(nn.Module):
-    """A network under autocast. Its layers hold what autocast would make of their weights at each call: half the bytes,
-    and bit for bit the same answers."""
+    """A network under autocast. Its layers hold their weights as autocast would convert them at each call: half the
+    bytes, and bitwise the same results."""
 
     def __init__(self, network: nn.Module, dtype: torch.dtype) -> None:
         super().__init__()
@@ -89,8 +89,8 @@ def int8_weights(network: nn.Module, device: torch.device, calibrate: Calibrate)
 
 
 def int8_static(network: nn.Module, device: torch.device, calibrate: Calibrate) -> nn.Module:
-    """Weights in int8 with a scale for each output channel; inputs and outputs in uint8 with one scale and zero for
-    each, from histograms of them over `calibrate`; by PyTorch's own integer kernels, which are for processors."""
+    """Weights in int8 with a scale for each output channel; inputs and outputs in uint8, each with one scale and zero
+    point, from histograms over `calibrate`. By PyTorch's own integer kernels, which are for CPUs."""
     try:
         from torch.ao import quantization as ao
     except ImportError:
@@ -99,13 +99,13 @@ def int8_static(network: nn.Module, device: torch.device, calibrate: Calibrate) 
         where = "this GPU" if device.type == "cuda" else "this processor"
         raise UnavailableError(f"PyTorch has no int8 convolutions for {where}")
     torch.backends.quantized.engine = "x86"
-    # The recipes of these names differ: without VNNI sums of products overflow, so that "x86" has seven bits.
+    # The two recipes differ: without VNNI, sums of products would overflow, so "x86" uses only seven bits.
     qconfig = ao.get_default_qconfig("onednn" if torch.cpu._is_vnni_supported() else "x86")
     with warnings.catch_warnings():
-        # Of all of torch.ao: its successor, torchao's pt2e, needs minutes of a C++ compiler for a U-Net on a processor.
+        # All of torch.ao is deprecated; its successor, torchao's pt2e, needs minutes of C++ compilation for a U-Net.
         warnings.filterwarnings("ignore", "torch.ao.quantization is deprecated", DeprecationWarning)
         warnings.filterwarnings("ignore", r"(?s).*torch\.quantize_per_tensor", UserWarning)
-        warnings.filterwarnings("ignore", "Please use quant_min and quant_max", UserWarning)  # of its own seven bits
+        warnings.filterwarnings("ignore", "Please use quant_min and quant_max", UserWarning)  # about "x86"'s seven bits
         for parent, name, layer in layers(network):
             layer.qconfig = qconfig
             wrapper = ao.QuantWrapper(layer)
@@ -124,7 +124,7 @@ LIBRARIES = {"bf16": "torch", "fp16": "torch", "int8-weights": "torchao", "int8-
 def scheme_of(sampler: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
     """A sampler's options without `precision` and `quantisation`, and the scheme that these name; None is float32.
 
-    Raises InputError for a precision other than fp32 and bf16, and for bf16 beside a scheme.
+    Raises InputError for a precision other than fp32 and bf16, and for bf16 together with a scheme.
     """
     options = dict(sampler)
     precision, scheme = options.pop("precision", "fp32"), options.pop("quantisation", None)
@@ -148,8 +148,8 @@ def quantise(
 ) -> dict[str, Any]:
     """Replace the model's network with the quantised one; returns the record of it for timing.json.
 
-    options, y: what the model will be sampled with; y is for CALIBRATION_IMAGES seeds from 0. Raises
-    UnavailableError, after which the model is not to be used.
+    options, y: the sampler's options and condition; y is for CALIBRATION_IMAGES seeds from 0. Raises UnavailableError,
+    after which the model must not be used.
     """
     parent_name, _, name = model.network.rpartition(".")
     network = model.get_submodule(model.network)
@@ -187,7 +187,7 @@ def quantise(
 
 
 def file_bytes(network: nn.Module) -> int:
-    """The size of a file that holds the network's weights and whatever it computes with beside them."""
+    """The size of a file with the network's weights and all other tensors that it computes with."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "network.safetensors")
         save_tensors(path, dict(plain_tensors("", network.state_dict())), {})

@@ -1,4 +1,4 @@
-"""Pictures of files of images: some of a set, and samples above their nearest training images. Imports no torch."""
+"""Pictures of image files: part of a set, and samples above their nearest training images. Imports no torch."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from genbench.sampling.grids import blank, grid, save_png
 
 
 def draw_grid(images: str | os.PathLike[str], out: str | os.PathLike[str]) -> None:
-    """Draw 100 images of a prepared split, in an order that is always the same, as a PNG."""
+    """Draw 100 random images of a prepared split, always the same, as a PNG."""
     pixels = load_image_set(images).images
     save_png(out, grid(pixels[choose(len(pixels))[:100]], columns=10))
 
@@ -30,9 +30,9 @@ def draw_neighbours(
 ) -> None:
     """Draw the first 30 samples, and below each the training image that is nearest to it, as a PNG.
 
-    metrics: metrics.json, evaluated with test images. headline: a metric, in whose features images are near, where
-    there are such. Where nothing was drawn, or too few images, the picture is blank. Raises InputError without nearest
-    images.
+    metrics: metrics.json, evaluated with test images. headline: a metric; images are nearest in its features, or in
+    others if there are none in these. If no images were drawn, or too few, the picture is blank. Raises InputError
+    without nearest images.
     """
     evaluation = read_record(metrics, Metrics)
     few = any(warning.startswith(f"{METRICS['memorised'].label} is left out") for warning in evaluation.warnings)
@@ -53,10 +53,10 @@ def draw_neighbours(
 def above_their_neighbours(
     drawn: NDArray[np.uint8], real: NDArray[np.uint8], nearest: Sequence[int]
 ) -> NDArray[np.uint8]:
-    """A sheet (H', W', 3) of images `drawn`, ten in a row, and below each the one of `real` that is nearest to it.
+    """A sheet (H', W', 3) of images `drawn`, ten per row, and below each its nearest image in `real`.
 
-    nearest: the index of that one, for the first so many. Images are uint8 (N, H, W, C) of one shape. A last row of
-    fewer than ten is left out, where there are others.
+    nearest: the indices of these, for the first images of `drawn`. Images are uint8 (N, H, W, C) of one shape. A last
+    row of fewer than ten is left out if there are others.
     """
     rows = [
         row

@@ -1,7 +1,7 @@
-"""How fast a model samples: a share of its images, drawn several times with nothing else running.
+"""How fast a model samples: one batch, drawn several times with nothing else running.
 
-The caller keeps the machine free of other work meanwhile: the rule measure_speed does. What other processes
-computed all the same is measured, and stands beside the numbers.
+The caller keeps the machine free of other work meanwhile, as the rule measure_speed does. The work of other processes
+is measured all the same, and recorded with the numbers.
 """
 
 import logging
@@ -26,9 +26,9 @@ from genbench.sampling.draw import Ready, make_ready, read_condition
 
 log = logging.getLogger(__name__)
 
-REPEATS = range(3, 20)  # of a batch: at least so many, and at most within SECONDS
+REPEATS = range(3, 20)  # draws of a batch: always 3, and up to 20 while they take less than SECONDS
 SECONDS = 0.5
-CPU_BATCH = 32  # on a processor an image of a slow network takes as long in this batch as in any larger one
+CPU_BATCH = 32  # on a CPU, a slow network takes no less time per image in larger batches
 
 
 def measure_speed(
@@ -39,13 +39,13 @@ def measure_speed(
     condition: str | os.PathLike[str] | None = None,
     device: torch.device | str = "cpu",
 ) -> Speed | None:
-    """Time every one of `samplers` from a checkpoint; returns the record, None but on rank 0.
+    """Time every one of `samplers` from a checkpoint; returns the record on rank 0, else None.
 
-    model: a model.safetensors or a snapshot. samplers: by name, the options of the model's sampler, and a scheme as
-    `quantisation` if wanted. batch_size: images at once; fewer on a processor, where that makes no difference.
-    condition: a prepared split, for samplers that start from its images. A batch is drawn once to warm up, and then
-    again and again: the clock runs from noise to uint8 on the device, synchronised. Ranks draw a batch each at the same
-    time. A scheme that is not available says why. Raises InputError for options that the model does not know.
+    model: a model.safetensors or a snapshot. samplers: by name, the options of the model's sampler, and optionally a
+    scheme as `quantisation`. batch_size: images at once; fewer on a CPU if that makes no difference. condition: a
+    prepared split, for samplers that start from its images. A batch is drawn once to warm up, and then repeatedly: the
+    clock runs from noise to uint8 on the device, synchronised. Ranks draw a batch each at the same time. If a scheme is
+    not available, the record says why. Raises InputError for options that the model does not know.
     """
     device, team = torch.device(device), ranks()
     given = read_condition(condition)
@@ -53,13 +53,13 @@ def measure_speed(
     found: dict[str, SamplerSpeed] = {}
     for name, options in samplers.items():
         with place(model, "sampler", name):
-            ready = make_ready(loaded, ema_length_of(options)[0], given, device)  # as fast with any average
+            ready = make_ready(loaded, ema_length_of(options)[0], given, device)  # all averages are equally fast
         if ready.unavailable is None:
             found[name] = _speed_of(loaded, ready, batch_size, device, team)
             log.info("%s: %.3g images per second", name, found[name].images_per_second)
         else:
             found[name] = SamplerSpeed(unavailable=ready.unavailable)
-        if ready.scheme is not None:  # which changed the model
+        if ready.scheme is not None:  # it changed the model
             loaded, _ = load_model(model, device)
     if not team.first:
         return None
@@ -114,13 +114,13 @@ def _speed_of(model: Model, ready: Ready, batch_size: int, device: torch.device,
 
 
 class OtherWork:
-    """How busy other processes keep the machine's cores, from here on to a call of `cores`."""
+    """How busy other processes keep the machine's cores, from its creation to a call of `cores`."""
 
     def __init__(self) -> None:
         self._began = time.perf_counter(), self._busy()
 
     def cores(self) -> float | None:
-        """How many cores, on average; None where the system doesn't say."""
+        """How many cores are busy on average; None if the system does not say."""
         began, before = self._began
         after = self._busy()
         if before is None or after is None:
@@ -128,7 +128,7 @@ class OtherWork:
         return round(max(0.0, (after - before) / (time.perf_counter() - began)), 2)
 
     def _busy(self) -> float | None:
-        """Seconds that all cores have computed since the start of the machine, but for this process."""
+        """Seconds that all cores have computed since the machine started, without those of this process."""
         try:
             with open("/proc/stat") as file:  # Linux
                 user, nice, system = map(int, file.readline().split()[1:4])

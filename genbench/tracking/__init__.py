@@ -1,11 +1,11 @@
-"""What a run shows of itself elsewhere while it goes on: losses, metrics and grids of samples, in TensorBoard or wandb.
+"""Live logs of a run in TensorBoard or wandb: losses, metrics and grids of samples.
 
-trackers      the two, behind one face
+trackers      TensorBoard and wandb, with one interface
 run           a training that is tracked
-evaluations   metrics of samples, once they are there
+evaluations   metrics of samples, once they exist
 
-Off by default, and no part of what is trained: $GENBENCH_TRACK names the trackers, as `track` of config.yaml does.
-Neither library is imported, and neither is torch, before something is logged.
+Off by default, and without effect on the training: $GENBENCH_TRACK names the trackers, as `track` of config.yaml does.
+Neither library, nor torch, is imported before something is logged.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from genbench.errors import InputError, unknown_name
 from genbench.machine.extras import install
 
-VARIABLE = "GENBENCH_TRACK"  # names of trackers, with commas between them
+VARIABLE = "GENBENCH_TRACK"  # names of trackers, separated by commas
 REMEDIES = {
     "tensorboard": install("track"),
     "wandb": "pip install wandb; in a checkout, uv pip install wandb",
@@ -34,7 +34,7 @@ def check_trackers(names: Sequence[str]) -> list[str]:
 
 
 def add_track_argument(parser: argparse.ArgumentParser) -> None:
-    """The flag --track; by default what $GENBENCH_TRACK says."""
+    """Add the flag --track; its default is $GENBENCH_TRACK."""
     names = [name for name in os.environ.get(VARIABLE, "").split(",") if name]
     parser.add_argument(
         "--track",

@@ -22,10 +22,10 @@ FINAL = "final"
 
 
 def track_evaluation(trackers: Sequence[str], draw: Path) -> None:
-    """Log the metrics in the folder of a draw, RUN/CHECKPOINT/SAMPLER; of other folders nothing is known, or logged.
+    """Log the metrics in the folder of a draw, RUN/CHECKPOINT/SAMPLER. Does nothing for other folders.
 
-    TensorBoard has a run for each sampler, RUN/tensorboard/SAMPLER, which is written again with those of all
-    checkpoints; wandb has another run each time, in the training's group.
+    TensorBoard has a run for each sampler, RUN/tensorboard/SAMPLER, which is written again with the metrics of all
+    checkpoints; wandb has a new run each time, in the training's group.
     """
     run, sampler, record = draw.parents[1], draw.name, draw.parents[1] / "training.json"
     if not trackers or not record.exists() or step_of(draw, 0) is None:
@@ -47,7 +47,7 @@ def track_evaluation(trackers: Sequence[str], draw: Path) -> None:
 
 
 def step_of(draw: Path, steps: int) -> int | None:
-    """The step of a draw's checkpoint, of a training of `steps`; None for a folder that is no checkpoint's."""
+    """The step of a draw's checkpoint, of a training of `steps`; None if the folder is not a checkpoint's."""
     checkpoint = draw.parent.name
     if checkpoint == FINAL:
         return steps
@@ -64,5 +64,5 @@ def metrics_of(draw: Path) -> Iterator[tuple[str, float]]:
         for path in sorted(draw.glob("objects/*.json")):
             for key, metric in read_record(path, Objects).metrics.items():
                 yield f"evaluation/{key}_{path.stem}", metric.value
-    except InputError as error:  # of an older run, or half written: the report says so, too
+    except InputError as error:  # of an older run, or half written: the report also says so
         log.warning("left out of the log: %s", error)

@@ -1,7 +1,7 @@
-"""A training that is tracked. Its weights are bitwise those of one that is not: grids are drawn from copies.
+"""A training that is tracked. Its weights are bitwise those of an untracked one: grids are drawn from copies.
 
-Everything that was logged is in the folder of the training, history.jsonl and grid-STEP.png, from which each start
-writes the log again. So a training may be stopped, and tracked from any start on, and its curve is one.
+Everything that was logged is also in the folder of the training, in history.jsonl and grid-STEP.png, from which each
+start writes the log again. A training that was stopped, or was tracked only later, therefore has one complete curve.
 """
 
 import copy
@@ -29,7 +29,7 @@ from genbench.training.run import Task, TrainingRun
 
 log = logging.getLogger(__name__)
 
-GRIDS = 10  # over a training, beside those of its snapshots
+GRIDS = 10  # over a training, besides those of its snapshots
 IMAGES = 64  # on a grid
 FEW_STEPS: Mapping[str, Any] = {"method": "ddim", "steps": 50}  # for models that take more by default
 OWN_ID = "wandb-id"  # moves with the other files when another training takes the folder
@@ -43,7 +43,7 @@ def scalars(line: Mapping[str, Any]) -> dict[str, float]:
 
 
 def preview(model: Model) -> dict[str, Any]:
-    """Options with which the model draws a grid: its defaults, or DDIM's 50 steps where these take more."""
+    """Options with which the model draws a grid: its defaults, or 50 steps of DDIM if the defaults take more."""
     walk = model.describe_walk({})
     try:
         return model.check_sampler(FEW_STEPS) if walk and walk["steps"] > FEW_STEPS["steps"] else {}
@@ -52,7 +52,7 @@ def preview(model: Model) -> dict[str, Any]:
 
 
 class TrackedRun(TrainingRun):
-    """A training run whose history, and ten grids of samples on the way, are also logged by the first rank."""
+    """A training run whose first rank also logs the history, and ten grids of samples on the way."""
 
     def __init__(self, task: Task, folder: Path, team: Ranks, trackers: Sequence[str]) -> None:
         super().__init__(task, folder, team)
@@ -61,7 +61,7 @@ class TrackedRun(TrainingRun):
         self.trackers: list[Tracker] = []
         if team.first:
             if not self.trainer.step:
-                (folder / OWN_ID).unlink(missing_ok=True)  # another run than what had this folder before
+                (folder / OWN_ID).unlink(missing_ok=True)  # not the run that had this folder before
             self.trackers = [self._open(name) for name in trackers]
             self._replay()
             self.history.watch = self._log
@@ -85,11 +85,11 @@ class TrackedRun(TrainingRun):
             tracker.line(line["step"], scalars(line), moment)
 
     def _moment(self, seconds: float | None) -> float:
-        """The time of day at which a training that never stopped would have been `seconds` old; None is now."""
+        """The time at which the training would have been `seconds` old, had it never stopped; None is now."""
         return time.time() - (0.0 if seconds is None else self.seconds() - seconds)
 
     def _replay(self) -> None:
-        """Log what is known of the steps before this start."""
+        """Log the lines and grids of the steps before this start."""
         found: dict[int, list[Mapping[str, Any] | Path]] = {}
         for text in self.history.path.read_text(encoding="utf-8").splitlines():
             line = json.loads(text)
@@ -119,15 +119,15 @@ class TrackedRun(TrainingRun):
             started = time.monotonic()
             try:
                 pixels = self._draw()
-            except Exception as error:  # such as of too little memory: no reason to stop a training
+            except Exception as error:  # such as too little memory: no reason to stop a training
                 log.warning("no grid of samples at step %d: %s", self.trainer.step, " ".join(str(error).split())[:200])
             else:
                 save_png(self.folder / f"grid-{self.trainer.step}.png", pixels)
                 self._log_grid(self.trainer.step, pixels, time.time())
-            self.started += time.monotonic() - started  # no part of the time that training takes
+            self.started += time.monotonic() - started  # does not count as training time
 
     def _draw(self) -> np.ndarray:
-        """The first samples of the model as it would be saved now, eight in a row, as uint8 (H, W, 3)."""
+        """The first samples of the model as it would be saved now, eight per row, as uint8 (H, W, 3)."""
         model, device = copy.deepcopy(self.trainer.result).eval(), self.task.device
         options, seeds = preview(model), torch.arange(IMAGES, device=device)
         with torch.no_grad():

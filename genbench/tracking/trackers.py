@@ -1,7 +1,7 @@
 """TensorBoard and wandb, each as a log of numbers and pictures at steps.
 
-A log is written from its beginning whenever it is opened: what was logged before comes from the results themselves. So
-it never holds a step twice, nor one that a resumed training went back behind.
+Whenever a log is opened, it is written again from its beginning, with the earlier values taken from the results. It
+therefore never holds a step twice, nor a step that a resumed training has discarded.
 """
 
 import os
@@ -16,15 +16,15 @@ import numpy as np
 
 from genbench.files.artifacts import atomic_path
 
-FLUSH_SECONDS = 20  # at most so long until TensorBoard sees a line
+FLUSH_SECONDS = 20  # TensorBoard sees a line after at most this time
 
 
 class Tracker(ABC):
-    """One log. Steps never fall; several lines and pictures may have the same one."""
+    """One log. Steps never decrease; several lines and pictures may have the same step."""
 
     @abstractmethod
     def line(self, step: int, values: Mapping[str, float], time: float) -> None:
-        """Log numbers by name; time: when they came about, in seconds since 1970."""
+        """Log numbers by name; time: when they were computed, in seconds since 1970."""
 
     @abstractmethod
     def picture(self, step: int, name: str, pixels: np.ndarray, time: float) -> None:
@@ -43,7 +43,7 @@ class TensorBoard(Tracker):
 
         for old in folder.glob("events.out.tfevents.*"):
             old.unlink()
-        # Readers that have the old files open forget what was in them when they meet purge_step.
+        # Readers that have the old files open discard their content when they read purge_step.
         self.writer = SummaryWriter(str(folder), purge_step=0, flush_secs=FLUSH_SECONDS)
 
     def line(self, step: int, values: Mapping[str, float], time: float) -> None:
@@ -58,13 +58,13 @@ class TensorBoard(Tracker):
 
 
 class Wandb(Tracker):
-    """A run of wandb's, below `folder`, in the project $WANDB_PROJECT or genbench; offline as $WANDB_MODE says.
+    """A run of wandb, below `folder`, in the project $WANDB_PROJECT or genbench; $WANDB_MODE can make it offline.
 
-    own: the file that holds the run's identity, under which it goes on; None begins another run each time.
+    own: the file that holds the run's id, with which it is continued; None begins a new run each time.
     """
 
     def __init__(self, folder: Path, name: str, config: Mapping[str, Any], group: str, own: Path | None) -> None:
-        wandb = import_module("wandb")  # no dependency, not even of an extra
+        wandb = import_module("wandb")  # not a dependency, not even of an extra
         known = own.read_text(encoding="utf-8") if own and own.exists() else uuid4().hex[:12]
         if own:
             with atomic_path(own) as temporary:
@@ -80,7 +80,7 @@ class Wandb(Tracker):
             config=dict(config),
             resume="allow",
         )
-        self.first = self.run.step  # what the server has of a run that goes on: the same numbers again
+        self.first = self.run.step  # the server already has earlier steps of a run that is continued
 
     def line(self, step: int, values: Mapping[str, float], time: float) -> None:
         if step >= self.first:
@@ -97,9 +97,9 @@ class Wandb(Tracker):
 def open_tracker(
     name: str, folder: Path, run: str, config: Mapping[str, Any] | None = None, own: Path | None = None, part: str = ""
 ) -> Tracker:
-    """The tracker of this name, for the results in `folder`, which are called `run`.
+    """The tracker `name` for the results in `folder`; `run` is their name.
 
-    part: what of them is logged, such as a sampler; "" is the training itself. config, own: as for Wandb.
+    part: the part of them that is logged, such as a sampler; "" is the training itself. config, own: as for Wandb.
     """
     if name == "tensorboard":
         return TensorBoard(folder / "tensorboard" / part)
