@@ -1,1 +1,1 @@
-"""How fast genbench is beside its peers: docs/speed.md is made from what this measures. Not part of the wheel."""
+"""The speed of genbench compared with its peers, for docs/speed.md. Not part of the wheel."""

@@ -2,8 +2,8 @@
 
     uv run python -m benchmarks --peers ../peers --before ../genbench-before --write docs/speed.md
 
-One thread; the processor's time, or, for whole commands, the wall clock's. Each row is appended at once to
-benchmarks/results/, from which the table is made. A row whose peer is not at hand is printed with the reason.
+One thread; CPU time, or, for whole commands, wall time. Each row is appended at once to benchmarks/results/, from which
+the table is made. A row whose peer is missing is printed with the reason.
 """
 
 import argparse
@@ -27,13 +27,13 @@ MODULES = ("training", "sampling", "evaluation", "preflight", "page", "demo")  #
 
 
 def all_works() -> list[Work]:
-    """Of every module here that has any, in the order of the table."""
+    """The works of every module here, in the order of the table."""
     found = (importlib.import_module(f"benchmarks.{name}") for name in MODULES)
     return [work for module in found for work in getattr(module, "WORKS", ())]
 
 
 def measure_all(works: list[Work], setting: Setting, rounds: int | None) -> dict[str, str]:
-    """Measure one after another and keep what was found; returns by name why some were not measured."""
+    """Measure one after another and keep the results; returns, by name, why some were not measured."""
     missing = {}
     for work in works:
         print(f"{work.name} ...", end=" ", flush=True, file=sys.stderr)
@@ -59,10 +59,10 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", metavar="NAME", default=[], help="rows by name, or by its beginning")
     parser.add_argument("--peers", type=Path, help="folder of the peers' checkouts, by the names of their repositories")
     parser.add_argument("--before", type=Path, help="checkout of an earlier genbench")
-    parser.add_argument("--rounds", type=int, help="of every row (default: each row's own)")
-    parser.add_argument("--demo", action="store_true", help="also what is measured only on request: minutes per row")
+    parser.add_argument("--rounds", type=int, help="rounds of every row (default: each row's own)")
+    parser.add_argument("--demo", action="store_true", help="also rows that take minutes, measured only on request")
     parser.add_argument("--list", action="store_true", help="print the rows' names, measure nothing")
-    parser.add_argument("--table", action="store_true", help="print what was measured last, measure nothing")
+    parser.add_argument("--table", action="store_true", help="print the last results, measure nothing")
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the table between the marks of a document, too")
     args = parser.parse_args()
 
@@ -70,7 +70,7 @@ def main() -> None:
         print("\n".join(f"{work.name}: {work.title} beside {work.peer}" for work in works))
         return
     torch.set_num_threads(1)
-    warnings.filterwarnings("ignore")  # the peers'
+    warnings.filterwarnings("ignore")  # of the peers
     chosen = [work for work in works if any(work.name.startswith(name) for name in args.only)]
     if args.only and not chosen:
         parser.error(f"--only: found {' '.join(args.only)}, expected the beginnings of names: see --list")

@@ -1,4 +1,4 @@
-"""What is compared: a piece of work that a peer does, too, and how both are timed, in turn, in one process."""
+"""Comparisons with peers: the same work by both, timed in turn in one process."""
 
 import resource
 import statistics
@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 
 class NotAtHandError(Exception):
-    """What a comparison needs is not there; the message says what, and how to give it."""
+    """Something that a comparison needs is missing; the message says what, and how to provide it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,7 @@ class Setting:
     """Where the peers are.
 
     peers: Folder of the peers' checkouts, by the names of their repositories. before: Checkout of an earlier genbench,
-    beside which some work is timed. folder: For what a comparison writes.
+    with which some work is compared. folder: For files that a comparison writes.
     """
 
     peers: Path | None
@@ -35,7 +35,7 @@ class Setting:
         return self.peers / name
 
     def version(self, name: str) -> dict[str, str]:
-        """A peer's version: of the package of this name, or the checkout's commit; {} where neither is known."""
+        """A peer's version: of the package of this name, or the checkout's commit; {} if neither is known."""
         if self.peers is not None and (self.peers / name / ".git").exists():
             command = ["git", "-C", str(self.peers / name), "rev-parse", "--short=7", "HEAD"]
             return {name: subprocess.run(command, capture_output=True, text=True).stdout.strip()}
@@ -55,9 +55,9 @@ class Comparison:
     """The same work twice, as functions of no arguments; each call is one round.
 
     theirs: The peer's. ours: By precision, or whatever distinguishes the rows: several share the peer's rounds.
-    rounds: How often each is timed, after one call that warms up if `warm_up`. clock: "cpu" is the processor's time, of
-    child processes too, which other work on the machine hardly disturbs; "wall" is that of the clock on the wall.
-    remark: What is said beside a row, from what the last calls of theirs and of ours returned.
+    rounds: How often each is timed, after one call that warms up if `warm_up`. clock: "cpu" is CPU time, including
+    child processes, which other work on the machine hardly disturbs; "wall" is wall time.
+    remark: The remark of a row, from what the last calls of theirs and ours returned.
     """
 
     theirs: Callable[[], Any]
@@ -71,10 +71,10 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Work:
-    """A row of the table, or several: `make` prepares both sides, and raises NotAtHandError where one is not there.
+    """A row of the table, or several: `make` prepares both sides, and raises NotAtHandError if one is missing.
 
     before: The ratio that genbench had at commit 8ba2e59. versions: Packages or checkouts whose versions are stated.
-    on_request: Only measured where it is named.
+    on_request: Only measured if it is named.
     """
 
     name: str
@@ -87,13 +87,13 @@ class Work:
 
 
 def cpu_seconds() -> float:
-    """The processor's time of this process, all threads, and of its children that have ended."""
+    """The CPU time of all threads of this process, and of its children that have ended."""
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time() + children.ru_utime + children.ru_stime
 
 
 def measure(comparison: Comparison, rounds: int | None = None) -> Iterable[dict[str, Any]]:
-    """Time both sides in turn; yields what was found for each of ours.
+    """Time both sides in turn; yields the results for each of ours.
 
     ours, theirs: median seconds. ratio: theirs / ours. low, high: the smallest and largest ratio of a round.
     """

@@ -1,12 +1,12 @@
-"""How often the 95 % intervals of one set of features hold the mean over redraws, and what they cost: by simulation.
+"""How often the 95 % intervals of one set of features contain the mean over redraws, and their cost, by simulation.
 
     python -m benchmarks.coverage
     python -m benchmarks.coverage --features resources/mnist/features/train-classifier.npz
     python -m benchmarks.coverage --cost
 
-Real and generated features are drawn again and again from the same two distributions, by default from two that are
-alike, near or apart: Gaussian ones, and Gaussian ones behind a ReLU. With --features, a file of real images' features,
-both sets are parts of it, and generated ones of some classes only, or blurred by noise. The real ones stay as they are.
+Generated features are drawn again and again from a distribution that is equal to, near or apart from that of the real
+ones: by default Gaussian, without and with a ReLU. With --features, a file of real images' features, both sets are
+parts of it, and noise is added to the generated ones. The real features are drawn only once.
 """
 
 import argparse
@@ -30,7 +30,7 @@ COSTLY = ("fd", "fd_infinity", "kid", "precision", "classifier_score")
 
 
 def gaussian(dim: int, apart: float, relu: bool) -> Draw:
-    """Features of `dim` dimensions with falling variances; apart: how far they are from those at 0."""
+    """Features of `dim` dimensions with decreasing variances; apart: their distance from those at 0."""
     rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(dim, dim)))[0]
     scales = np.exp(-4 * np.arange(dim) / dim)
 
@@ -42,7 +42,7 @@ def gaussian(dim: int, apart: float, relu: bool) -> Draw:
 
 
 def of_file(features: Array, kept: float, noise: float) -> Draw:
-    """A share of given features, drawn without repeats, and noise of so many standard deviations on each."""
+    """A share `kept` of given features, drawn without repeats, with noise of so many standard deviations on each."""
     chosen = features[: round(kept * len(features))]
 
     def draw(random: np.random.Generator, count: int) -> Array:
@@ -53,12 +53,12 @@ def of_file(features: Array, kept: float, noise: float) -> Draw:
 
 
 def as_features(found: Array, info: dict[str, object] = INFO) -> Features:
-    """Features as a classifier's, whose logits are some of them."""
+    """The features of a classifier whose logits are some of the features."""
     return Features(found, 3 * found[:, :CLASSES] / found.std(), dict(info))
 
 
 def covered(real: Draw, fake: Draw, num_real: int, num_fake: int, trials: int) -> dict[str, tuple[float, float]]:
-    """By metric: the share of redraws whose interval holds their mean, and its width to what it should be."""
+    """By metric: the share of redraws whose interval contains their mean, and its width relative to the right one."""
     random = np.random.default_rng(1)
     options = EvaluationOptions(kid_subset_size=min(1000, num_fake // 2), kid_subsets=20)
     reference, held_out = as_features(real(random, num_real)), as_features(real(random, num_real // 4), HELD_OUT)
@@ -81,7 +81,7 @@ def covered(real: Draw, fake: Draw, num_real: int, num_fake: int, trials: int) -
 
 
 def rows(trials: int, path: Path | None) -> Iterator[tuple[str, dict[str, tuple[float, float]]]]:
-    """What was drawn, and what came of it."""
+    """The name of each pair of distributions, and its results."""
     if path:
         features = np.load(path)["features"]
         features = features[np.random.default_rng(0).permutation(len(features))]
@@ -100,12 +100,12 @@ def rows(trials: int, path: Path | None) -> Iterator[tuple[str, dict[str, tuple[
 
 
 def cost(count: int, dim: int, rounds: int) -> dict[str, float]:
-    """By metric: the processor's time with intervals, over that without: the medians of some rounds, in turn."""
+    """By metric: the CPU time with intervals over that without, as medians of some rounds, in turn."""
     random, draw = np.random.default_rng(0), gaussian(dim, 0.2, True)
     real, fake = as_features(draw(random, count)), as_features(draw(random, count))
     found: dict[str, list[list[float]]] = {}
     options, known = EvaluationOptions(), dict[str, tuple[NDArray[np.float64], ...]]()
-    evaluate_features(real, fake, options, True, known=known)  # what is of the real images only
+    evaluate_features(real, fake, options, True, known=known)  # computes what depends only on the real images
     chosen = [[METRICS[name]] for name in COSTLY] + [list(METRICS.values())]
     for _ in range(rounds):
         for metrics in chosen:

@@ -1,5 +1,5 @@
-"""The whole demo, from a finished installation to the report, and the dry run of one that was checked before, beside an
-earlier version's."""
+"""The whole demo, from a finished installation to the report, and the dry run of a demo that was checked before, both
+compared with an earlier version."""
 
 import csv
 import os
@@ -19,7 +19,7 @@ QUALITY = "fd_classifier"
 
 
 def copy_of(checkout: Path, folder: Path) -> Path:
-    """The files of a checkout that git tracks, as they are, in a folder of their own: nothing has been run there."""
+    """The current files that git tracks in a checkout, copied to a folder in which nothing has been run."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=checkout, capture_output=True, text=True, check=True).stdout
     for name in filter(None, listed.split("\0")):
         if (checkout / name).is_file():
@@ -29,7 +29,7 @@ def copy_of(checkout: Path, folder: Path) -> Path:
 
 
 def snakemake(folder: Path, *arguments: str) -> str:
-    """Run the workflow of a checkout on the suite demo, with all cores of this machine; returns what it said."""
+    """Run the workflow of a checkout on the suite demo, with all cores of this machine; returns its output."""
     environment = {key: value for key, value in os.environ.items() if not key.endswith("_NUM_THREADS")}
     environment |= {"PYTHONPATH": str(folder), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     command = [sys.executable, "-m", "snakemake", "--cores", "all", "--resources", "gpu=1", *arguments]
@@ -42,7 +42,7 @@ def snakemake(folder: Path, *arguments: str) -> str:
 
 
 def whole_run(checkout: Path, folder: Path) -> Callable[[], dict[str, Any]]:
-    """The demo in a new copy of a checkout: its jobs, the share of the cores' time that went unused, its rows."""
+    """The demo in a new copy of a checkout: its jobs, the unused share of the cores' time, its rows."""
 
     def run() -> dict[str, Any]:
         shutil.rmtree(folder, ignore_errors=True)
@@ -61,7 +61,7 @@ def whole_run(checkout: Path, folder: Path) -> Callable[[], dict[str, Any]]:
 
 
 def side_by_side(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
-    """Keep the quality of every row in a table beside the results; a summary of it."""
+    """Write the quality of every row to a table beside the results; returns a summary."""
 
     def cells(row: dict[str, str]) -> str:
         speed = 1e3 / float(row["images_per_second"]) if row.get("images_per_second") else float("nan")

@@ -1,8 +1,9 @@
-"""Evaluation beside pytorch-fid, clean-fid, torch-fidelity, prdc and an earlier genbench: features, and each metric.
+"""Evaluation compared with pytorch-fid, clean-fid, torch-fidelity, prdc and an earlier genbench: features and metrics.
 
-Features: the peers read PNG files through their own code, genbench reads the same images as an array; both through the
-same random weights, which are as fast as the published ones. Metrics: of 10,000 x 2,048 random features, correlated and
-of full rank, as genbench's pipeline calls them: with what depends on the real images only computed each time, and kept.
+Features: the peers read PNG files with their own code, genbench reads the same images as an array; both use the same
+random weights, which are as fast as the published ones. Metrics: of 10,000 x 2,048 random features, correlated and of
+full rank, as genbench's pipeline calls them: with the part that depends only on the real images computed each time, and
+kept.
 """
 
 import json
@@ -29,7 +30,7 @@ from genbench.metrics import METRICS, EvaluationOptions, Features, evaluate_feat
 
 IMAGES, BATCH_SIZE, SAMPLES = 100, 50, 10_000
 ROOT = Path(__file__).parents[1]
-# One evaluation in a process of its own, by the checkout that is first in PYTHONPATH.
+# One evaluation in a separate process, by the checkout that is first in PYTHONPATH.
 ROW = """
 import json, resource, sys
 from genbench.features.evaluation import evaluate_files
@@ -59,7 +60,7 @@ def images_in(folder: Path) -> tuple[NDArray[np.uint8], list[Path]]:
 
 
 def features(setting: Setting, kind: str, weights: Path, by_peer: Callable[[], NDArray[Any]]) -> Comparison:
-    """Inception features of these images by a peer and by genbench, through weights that are in the file `weights`."""
+    """Inception features of these images by a peer and by genbench, with the weights in the file `weights`."""
     images, _ = images_in(setting.folder / "png")
     extractor = load_extractor(f"inception-{kind}:{weights}", any_weights=True)
     return Comparison(
@@ -110,7 +111,7 @@ def beside_clean_fid(setting: Setting) -> Comparison:
 
 @cache
 def random_features(count: int, seed: int) -> Features:
-    """Features (count, 2048) of full rank, correlated, none of them negative, and logits (count, 1008)."""
+    """Features (count, 2048) of full rank, correlated and not negative, and logits (count, 1008)."""
     mix = np.random.default_rng(0).normal(size=(DIM, DIM)).astype(np.float32) * np.geomspace(1, 0.1, DIM) / DIM**0.5
     random = np.random.default_rng(seed)
     found = np.abs(random.normal(size=(count, DIM)).astype(np.float32) @ mix.astype(np.float32) + 0.3 + 0.01 * seed)
@@ -119,7 +120,7 @@ def random_features(count: int, seed: int) -> Features:
 
 
 def metrics(names: Sequence[str], by_peer: Callable[[Any, Any], Mapping[str, float]], kept: bool = True) -> Comparison:
-    """Metrics of these names of two sets of features; by_peer: from both to numbers by the names of metrics."""
+    """The metrics `names` of two sets of features. by_peer: computes them from both sets, by name."""
     real, fake = (random_features(SAMPLES, seed) for seed in (0, 1))
     chosen, options = [METRICS[name] for name in names], EvaluationOptions()
     known = know_reference(real, None, options, chosen, {})
@@ -180,7 +181,7 @@ def kid_of_clean_fid(setting: Setting) -> Comparison:
     from cleanfid.fid import kernel_distance
 
     def kid(real: NDArray[Any], fake: NDArray[Any]) -> dict[str, float]:
-        random = np.random.RandomState(2020)  # its own draws from the global state: x of its second argument first
+        random = np.random.RandomState(2020)  # it uses the global state, and first draws from its second argument
         with patch.object(np.random, "choice", random.choice):
             return {"kid": kernel_distance(fake, real)}
 

@@ -1,11 +1,11 @@
-"""How often `genbench verify` raises a false alarm, and which differences it finds: by simulation, in a minute.
+"""How often `genbench verify` raises a false alarm, and which differences it finds, by simulation, in a minute.
 
     python -m benchmarks.false_alarms
 
-A suite of rows with a number for each training seed is made twice from the same distribution, with other seeds; a false
-alarm is a pair of suites of which any row is called different. Then one row is moved by some standard deviations.
+A suite of rows with a number for each training seed is made twice from the same distribution, with other seeds; a pair
+of suites is a false alarm if any row is called different. Then one row is moved by some standard deviations.
 The noise is normal, or has long tails (Student's t with 3 degrees of freedom), or is skewed (log-normal), or has
-outliers (one training in twenty is ten times as far off). `linked`: fours of rows share the noise of a training.
+outliers (one training in twenty is ten times as far off). `linked`: groups of four rows share the noise of a training.
 """
 
 import argparse
@@ -29,7 +29,7 @@ LINKED = 4  # rows
 def suite(
     random: np.random.Generator, noise: Noise, rows: int, seeds: int, linked: bool = False
 ) -> NDArray[np.float64]:
-    """The numbers of a suite: (rows, seeds). Their mean is about 0, so that none agree in three digits by rounding."""
+    """The numbers of a suite: (rows, seeds). Their mean is about 0, so none agree in three digits by rounding."""
     found = noise(random, (rows, seeds))
     if not linked:
         return found
@@ -46,14 +46,14 @@ def differing(a: NDArray[np.float64], b: NDArray[np.float64]) -> list[bool | Non
 
 
 def passes(noise: str, rows: int, seeds: int, trials: int, linked: bool = False) -> float:
-    """The share of pairs of honest suites of which no row is called different."""
+    """The share of pairs of equal suites in which no row is called different."""
     random = np.random.default_rng(0)
     made = ([suite(random, NOISES[noise], rows, seeds, linked) for _ in range(2)] for _ in range(trials))
     return sum(not any(differing(a, b)) for a, b in made) / trials
 
 
 def misses(rows: int, seeds: int, shift: float, trials: int) -> float:
-    """The share of suites in which a row that is off by `shift` standard deviations of a run is passed."""
+    """The share of suites that pass although one row is off by `shift` standard deviations of a run."""
     random = np.random.default_rng(1)
     missed = 0
     for _ in range(trials):

@@ -1,17 +1,17 @@
-"""All that is worth knowing of one GPU in ten minutes: equality, training, sampling, features, peers, a real training.
+"""Measure one GPU in ten minutes: equality, training, sampling, features, peers, a real training.
 
     python -m benchmarks.gpu --images digits.npz --peers PEERS
     python -m benchmarks.gpu --phase training --phase sampling
     python -m benchmarks.gpu --table benchmarks/results/gpu-*.jsonl
 
-Needs torch, numpy, safetensors and tqdm only; FD also SciPy, and Inception also torchvision and pytorch-fid: a line
-says so where they are missing. `--images` is an npz with uint8 `images` (or `arr_0`) and `labels`, as prepare_data.py
-makes it. PEERS holds checkouts of openai/improved-diffusion, NVlabs/denoising-diffusion-gan and pytorch/examples, by
-these names. `--size tiny` runs everything in a minute or two on a CPU.
+It needs only torch, numpy, safetensors and tqdm; FD also needs SciPy, and Inception also torchvision and pytorch-fid: a
+line reports it if they are missing. `--images` is an npz with uint8 `images` (or `arr_0`) and `labels`, as
+prepare_data.py makes it. PEERS holds checkouts of openai/improved-diffusion, NVlabs/denoising-diffusion-gan and
+pytorch/examples, by these names. `--size tiny` runs everything in a minute or two on a CPU.
 
-Phases run in the order of their worth, each in a process of its own, so that one that crashes or runs out of memory
-leaves the others as they are. What a phase does not use of its time goes to the next; at its end a phase is stopped.
-Each line is written at once, to benchmarks/results/gpu-NAME.jsonl; what failed is a line with its reason.
+Phases run in order of importance, each in a separate process: if one crashes or runs out of memory, the others still
+run. Unused time of a phase goes to the next; a phase is stopped when its time is over. Each line is written at once to
+benchmarks/results/gpu-NAME.jsonl; a failure is a line with its reason.
 """
 
 import argparse
@@ -35,18 +35,18 @@ if TYPE_CHECKING:
     from benchmarks.on_gpu.pieces import Setting
 
 ROOT = Path(__file__).parents[1]
-# Each is the function of this name in benchmarks/on_gpu; and its seconds, which add up to less than ten minutes.
+# By the name of its function in benchmarks/on_gpu, the seconds of each phase: less than ten minutes in total.
 PHASES = {"equality": 60, "training": 160, "sampling": 120, "features": 35, "peers": 85, "real": 110}
-GRACE = 10  # seconds that a phase has to write its last line, once it is asked to stop
+GRACE = 10  # seconds that a phase has to write its last line after it is asked to stop
 
 
 class TimeUpError(BaseException):
-    """The phase's time is over. No Exception, so that nothing on the way catches it."""
+    """The phase's time is over. Not a subclass of Exception, so nothing on the way catches it."""
 
 
 @contextmanager
 def limited(seconds: float) -> Iterator[None]:
-    """Raise TimeUpError when so many seconds have passed."""
+    """Raise TimeUpError after so many seconds."""
 
     def stop(number: int, frame: Any) -> None:
         raise TimeUpError
@@ -89,7 +89,7 @@ def run_phase(name: str, at: "Setting", out: Path, seconds: float) -> None:
 
 
 def circumstances(at: "Setting") -> dict[str, Any]:
-    """On what, and with which code, everything is measured."""
+    """The device and the code with which everything is measured."""
     import torch
 
     from genbench.machine.code import package_sha256
@@ -132,7 +132,7 @@ def setting(args: argparse.Namespace) -> "Setting":
 
 
 def default_out(at: "Setting") -> Path:
-    """benchmarks/results/gpu-NAME.jsonl, NAME being the device's."""
+    """benchmarks/results/gpu-NAME.jsonl, where NAME is the device's."""
     from genbench.machine.devices import device_label
 
     return (
@@ -143,7 +143,7 @@ def default_out(at: "Setting") -> Path:
 
 
 def run_all(args: argparse.Namespace, phases: list[str], out: Path) -> None:
-    """A process for each phase. A phase that dies, or does not stop when it is asked to, leaves a line, too."""
+    """Run each phase in a process. A phase that dies, or does not stop when it is asked to, also leaves a line."""
     left = 0.0
     for name in phases:
         seconds, started = PHASES[name] + left, time.perf_counter()

@@ -1,4 +1,4 @@
-"""The page of a suite with many rows, beside an earlier version's: made-up results, five samplers for each model."""
+"""The page of a suite with many rows, compared with an earlier version: made-up results, five samplers per model."""
 
 import functools
 import os
@@ -19,9 +19,9 @@ FAMILIES = ("GAN", "VAE", "Diffusion", "DDGAN", "Cold diffusion", "DiffuseVAE")
 
 
 def write_rows(folder: Path, rows: int) -> Path:
-    """Results of so many rows, as the rules write them, with numbers of chance; returns results/{suite}."""
+    """Results of so many rows, as the rules write them, with random numbers; returns results/{suite}."""
     sys.path.append(str(ROOT / "tests/support"))
-    from made_up import write_results  # the tests' own
+    from made_up import write_results  # from the tests
 
     random = np.random.default_rng(0)
     models = {}
@@ -47,7 +47,7 @@ def render(checkout: Path, results: Path, out: Path) -> Callable[[], int]:
     """Make the page with a checkout, for the first time; returns its bytes."""
 
     def run() -> int:
-        shutil.rmtree(results / ".report", ignore_errors=True)  # what another round has kept
+        shutil.rmtree(results / ".report", ignore_errors=True)  # kept by an earlier round
         command = [sys.executable, checkout / "scripts/render_report.py", "--preflight", results / "preflight.json"]
         environment = {**os.environ, "PYTHONPATH": str(checkout)}
         subprocess.run([*command, "--report", out], cwd=checkout, env=environment, capture_output=True, check=True)

@@ -1,7 +1,7 @@
-"""Training loops of other projects, from their own scripts, run beside ours in one process: an iteration when asked.
+"""Training loops of other projects, from their own scripts, run in one process with ours, one iteration at a time.
 
-Nothing of their code is here. Their scripts need a GPU, several processes, a data set on disk or packages that an
-iteration never calls; those get stand-ins while a script sets itself up.
+None of their code is here. Their scripts need a GPU, several processes, a data set on disk or packages that an
+iteration never calls; these are replaced by stand-ins while a script sets itself up.
 """
 
 import importlib
@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 
 class StepwiseLoop:
-    """A training script in a thread of its own, which waits at its data loader until it may do an iteration.
+    """A training script in a separate thread, which waits at its data loader until it may do an iteration.
 
-    script: Runs the loop over the loader that it is given. batch: What the loader yields, again and again.
+    script: Runs the loop over the loader that it is given. batch: What the loader yields every time.
     """
 
     def __init__(self, script: Callable[["StepwiseLoop"], object], batch: Any) -> None:
@@ -29,13 +29,13 @@ class StepwiseLoop:
         self.error: BaseException | None = None
         self._go, self._waiting = threading.Semaphore(0), threading.Semaphore(0)
         threading.Thread(target=self._run, args=[script], daemon=True).start()
-        self._await()  # it has set itself up
+        self._await()  # until it has set itself up
 
     def _run(self, script: Callable[["StepwiseLoop"], object]) -> None:
         torch.set_num_threads(1)
         try:
             script(self)
-        except BaseException as error:  # to be raised where the iteration was asked for
+        except BaseException as error:  # raised again in the thread that asked for the iteration
             self.error = error
         self._waiting.release()
 
@@ -54,14 +54,14 @@ class StepwiseLoop:
         return 1
 
     def step(self) -> None:
-        """Let the script do one iteration. Raises what it raises."""
+        """Let the script do one iteration. Raises the script's errors."""
         self._go.release()
         self._await()
 
 
 @contextmanager
 def importable(repository: Path, stand_ins: tuple[str, ...] = ()) -> Iterator[None]:
-    """Modules of a checkout, and for those named empty ones instead of packages that only set-up would call."""
+    """Make modules of a checkout importable. stand_ins: packages that only set-up would call, replaced by mocks."""
     with mock.patch.dict(sys.modules, {name: mock.MagicMock() for name in stand_ins}):
         before = set(sys.modules)
         sys.path.insert(0, str(repository))
@@ -70,7 +70,7 @@ def importable(repository: Path, stand_ins: tuple[str, ...] = ()) -> Iterator[No
         finally:
             sys.path.remove(str(repository))
             found = {name: sys.modules[name] for name in set(sys.modules) - before}
-    sys.modules.update(found)  # a module that is imported twice is two
+    sys.modules.update(found)  # a second import would give other modules
 
 
 def dcgan(repository: Path, images: Tensor, folder: Path) -> tuple[StepwiseLoop, dict[str, nn.Module]]:
@@ -92,7 +92,7 @@ def dcgan(repository: Path, images: Tensor, folder: Path) -> tuple[StepwiseLoop,
 
 
 class _TorchOnCpu:
-    """The module torch, but every device is the processor."""
+    """The module torch, but every device is the CPU."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(torch, name)
@@ -103,7 +103,7 @@ class _TorchOnCpu:
 
 
 def ddgan_script(repository: Path) -> types.ModuleType:
-    """NVlabs' train_ddgan.py, with PyTorch's operations for those that their CUDA extensions would do on a GPU."""
+    """NVlabs' train_ddgan.py, with PyTorch's operations instead of their CUDA extensions for GPUs."""
     with ExitStack() as stack:
         data = [f"datasets_prep.{name}" for name in ("lsun", "stackmnist_data", "lmdb_datasets")]
         stack.enter_context(importable(repository, tuple(data)))
@@ -141,7 +141,7 @@ def ddgan(repository: Path, images: Tensor) -> tuple[StepwiseLoop, dict[str, nn.
 
     def run(loop: StepwiseLoop) -> None:
         holder["loader"] = loop
-        script.train(1, 0, ddgan_options(len(images)))  # as a second process would, which writes no files
+        script.train(1, 0, ddgan_options(len(images)))  # as the second process, which writes no files
 
     with (
         mock.patch.multiple(
@@ -155,7 +155,7 @@ def ddgan(repository: Path, images: Tensor) -> tuple[StepwiseLoop, dict[str, nn.
 
 
 def improved_diffusion(repository: Path, options: Mapping[str, Any]) -> tuple[nn.Module, Any]:
-    """OpenAI's U-Net and process for options of their command line; the others have their defaults."""
+    """OpenAI's U-Net and process with these options of their command line, and defaults for the others."""
     with importable(repository, ("blobfile",)):
         util = importlib.import_module("improved_diffusion.script_util")
     return util.create_model_and_diffusion(**{**util.model_and_diffusion_defaults(), **options})
@@ -167,7 +167,7 @@ def improved_diffusion_training(
     """An iteration of OpenAI's TrainLoop on one batch (N, 3, 32, 32), with the options of their README for CIFAR-10."""
     with importable(repository, ("blobfile",)):
         module = importlib.import_module("improved_diffusion.train_util")
-    module.logger.Logger.CURRENT = module.logger.Logger(dir=None, output_formats=[])  # which it would open in /tmp
+    module.logger.Logger.CURRENT = module.logger.Logger(dir=None, output_formats=[])  # it would open one in /tmp
     flags = {"lr": 1e-4, "ema_rate": "0.9999", "log_interval": 10, "save_interval": 10_000, "resume_checkpoint": ""}
     with mock.patch("torch.distributed.get_world_size", return_value=1), mock.patch("torch.distributed.broadcast"):
         loop = module.TrainLoop(

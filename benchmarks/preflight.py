@@ -1,4 +1,4 @@
-"""The check of a suite before every run, as the workflow starts it, beside an earlier version's."""
+"""The check of a suite before every run, as the workflow starts it, compared with an earlier version."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ from benchmarks.comparison import Comparison, Setting, Work
 from benchmarks.table import ROOT
 
 SUITE = "suites/cifar10.yaml"
-# Runs a script, then prints its own peak in kB: what the system says of a child begins with the memory of its parent.
+# Runs a script, then prints its own peak in kB: the system's figure for a child begins with the memory of its parent.
 PEAK = """
 import re, runpy, sys
 sys.argv = sys.argv[1:]
@@ -21,7 +21,7 @@ print(re.search(r"VmHWM:\\s*(\\d+)", open("/proc/self/status").read())[1])
 
 
 def check(checkout: Path, folder: Path, forget: bool = False) -> Callable[[], float]:
-    """One check by a checkout's script in `folder`, which keeps what was found; returns the GB of memory it took."""
+    """One check by a checkout's script in `folder`, which keeps the results; returns the GB of memory it took."""
 
     def run() -> float:
         folder.mkdir(exist_ok=True)

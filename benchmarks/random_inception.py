@@ -1,6 +1,6 @@
-"""Inception networks of random weights in the file formats of the published ones, for tests and for measuring speed.
+"""Inception networks with random weights in the file formats of the published ones, for tests and for measuring speed.
 
-Nothing that they give is an FID. The two files hold the same network.
+Their distances are not FIDs. The two files hold the same network.
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 def random_state(seed: int = 0) -> dict[str, Tensor]:
-    """Weights in pytorch-fid's names, drawn so that activations keep their size from layer to layer."""
+    """Weights with pytorch-fid's names, scaled to keep the size of activations from layer to layer."""
     with (  # the network's shapes, without its weights
         patch.object(inception, "load_state_dict_from_url", lambda url, progress: {}),
         patch.object(nn.Module, "load_state_dict", lambda self, state: None),
@@ -35,7 +35,7 @@ def save_legacy(path: Path, state: dict[str, Tensor]) -> None:
 
 
 class _Archive(nn.Module):
-    """What clean-fid asks of its TorchScript archive: `layers`, from scaled images to features, and `output`."""
+    """What clean-fid expects in its TorchScript archive: `layers`, from scaled images to features, and `output`."""
 
     def __init__(self, layers: nn.Module, output: nn.Linear) -> None:
         super().__init__()

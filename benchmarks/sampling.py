@@ -1,6 +1,6 @@
-"""Images from one batch of noise: the same networks, weights and noise, drawn by our samplers and by a peer's.
+"""Images from one batch of noise: the same networks, weights and noise, with our samplers and with a peer's.
 
-The peers get their noise ready made, ours is drawn from the seed of each image, as always. What both draw is compared.
+The peers get their noise ready-made; ours is drawn from the seed of each image, as always. The images are compared.
 """
 
 import copy
@@ -32,7 +32,7 @@ CPU = torch.device("cpu")
 
 
 def our_model(name: str, image_shape: tuple[int, int, int] = (3, 32, 32), **model: Any) -> Model:
-    """A suite's model, untrained, ready to be sampled as a checkpoint is."""
+    """A suite's model, untrained, ready for sampling as a checkpoint is."""
     torch.manual_seed(0)
     built = build(entry(name, **model)[0], image_shape)
     return built.to(memory_format=torch.channels_last).eval().requires_grad_(False)
@@ -45,7 +45,7 @@ def comparison(
     options: Mapping[str, Any] | None = None,
     rounds: int = 3,
 ) -> Comparison:
-    """A batch of uint8 images (N, H, W, C) of seeds from 0, in bf16 and in fp32, beside theirs."""
+    """A batch of uint8 images (N, H, W, C) of seeds from 0, in bf16 and in fp32, compared with theirs."""
     chosen = model.check_sampler(options or {})
     in_bf16 = copy.deepcopy(model)
     quantise(in_bf16, "bf16", CPU, chosen)
@@ -73,14 +73,14 @@ def to_uint8(images: Tensor) -> np.ndarray:
 
 
 def noise_of(batch_size: int, *shapes: tuple[int, ...]) -> list[Tensor]:
-    """What our samplers draw first, second and so on, of these shapes."""
+    """The noise that our samplers draw first, second and so on, in these shapes."""
     noise = Noise(torch.arange(batch_size))
     return [noise.normal(*shape) for shape in shapes]
 
 
 @contextmanager
 def replayed(draws: list[Tensor]) -> Iterator[None]:
-    """torch.randn and torch.randn_like give these in turn."""
+    """torch.randn and torch.randn_like return these in turn."""
     ready = iter(draws)
     give = lambda *_, **__: next(ready)  # noqa: E731
     with mock.patch("torch.randn", side_effect=give), mock.patch("torch.randn_like", side_effect=give):
@@ -88,7 +88,7 @@ def replayed(draws: list[Tensor]) -> Iterator[None]:
 
 
 def some_weights(network: nn.Module) -> None:
-    """No layer at zero, as some are when training begins."""
+    """Add noise to all weights, since some layers are zero when training begins."""
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(torch.randn_like(parameter), alpha=0.01)

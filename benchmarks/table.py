@@ -1,4 +1,4 @@
-"""What was measured, kept line by line as it comes, and the newest of it as a Markdown table."""
+"""Measurements, kept line by line as they come, and the newest of them as a Markdown table."""
 
 import json
 import re
@@ -20,17 +20,17 @@ BEGIN, END = "<!-- written by python -m benchmarks -->", "<!-- until here -->"
 
 
 def machine() -> str:
-    """The processor in words."""
+    """The processor's name."""
     return re.sub(r"^CPU \((.+), \d+ threads\)$", r"\1", device_label(torch.device("cpu")))
 
 
 def results_file() -> Path:
-    """Of this kind of machine."""
+    """The file for this kind of machine."""
     return RESULTS / f"{re.sub(r'[^a-z0-9]+', '-', f'cpu {machine()}'.lower()).strip('-')}.jsonl"
 
 
 def commit(checkout: Path = ROOT) -> str:
-    """A checkout's commit, with "+changes" where files differ from it, other than those that this writes."""
+    """A checkout's commit, with "+changes" if files differ from it, other than those that this program writes."""
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=checkout, capture_output=True, text=True)
     changed = ["git", "diff", "--quiet", "HEAD", "--", ".", ":!benchmarks/results", ":!docs/speed.md"]
     if head.returncode:
@@ -39,7 +39,7 @@ def commit(checkout: Path = ROOT) -> str:
 
 
 def circumstances(before: Path | None) -> dict[str, Any]:
-    """What a row depends on, beside the code that is timed. before: checkout of the earlier genbench, where one is."""
+    """What a row depends on besides the timed code. before: checkout of an earlier genbench, if there is one."""
     return {
         "machine": machine(),
         "threads": torch.get_num_threads(),
@@ -51,7 +51,7 @@ def circumstances(before: Path | None) -> dict[str, Any]:
 
 
 def keep(row: dict[str, Any]) -> None:
-    """Append a row, at once, so that a run cut short loses nothing."""
+    """Append a row at once: a run that is cut short loses nothing."""
     path = results_file()
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
@@ -59,7 +59,7 @@ def keep(row: dict[str, Any]) -> None:
 
 
 def newest() -> dict[str, list[dict[str, Any]]]:
-    """By work, the rows of when it was measured last on this kind of machine."""
+    """By work, the rows of its last measurement on this kind of machine."""
     path = results_file()
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     found: dict[str, list[dict[str, Any]]] = {}
@@ -74,7 +74,7 @@ def _seconds(value: float) -> str:
 
 
 def markdown(works: Sequence[Work], missing: dict[str, str]) -> str:
-    """The table of these works, a row for each precision; `missing`: by name, why one was not measured now."""
+    """The table of these works, one row per precision. missing: by name, why a work was not measured now."""
     kept = newest()
     lines = [
         "| work | peer | genbench in | batch | peer takes | genbench takes | ratio | of the rounds | at 8ba2e59 | |",

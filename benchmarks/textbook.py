@@ -1,4 +1,4 @@
-"""Training loops as tutorials write them, over networks that are given: the peers that are no program of their own."""
+"""Training loops as in tutorials, over given networks: these peers are not programs."""
 
 from collections.abc import Callable
 

@@ -1,7 +1,7 @@
 """Iterations of training: the same network, weights, batch size and optimizer in our trainer and in a peer's loop.
 
-Ours draw their batch from a data set and all noise from the seed of each image, as always; the peers get their batch
-ready made, where their data loaders would make it in other processes.
+Ours draws its batch from a data set and all noise from the seed of each image, as always. The peers get their batch
+ready-made, since their data loaders would make it in other processes.
 """
 
 import copy
@@ -33,7 +33,7 @@ Answer = Callable[..., Tensor]
 
 
 def entry(name: str, **model: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The model and the training of a suite's entry, such as cifar10/ddpm, with other keys of the model in place."""
+    """The model and the training of a suite's entry, such as cifar10/ddpm, with keys of the model replaced."""
     suite, _, key = name.partition("/")
     found = load_suite(SUITES / f"{suite}.yaml")["models"][key]
     return {**found["model"], **model}, dict(found["training"])
@@ -52,7 +52,7 @@ def our_runs(
     model: Mapping[str, Any] | None = None,
     **training: Any,
 ) -> dict[str, TrainingRun]:
-    """By precision, a training of a suite's entry in this batch size, of images (3, size, size)."""
+    """By precision, a training of a suite's entry with this batch size, on images (3, size, size)."""
     model_entry, recipe = entry(name, **(model or {}))
     recipe |= {"batch_size": batch_size, "accumulate": 1, "validate_every": 0, **training}
     images = random_images(16 * batch_size, size)
@@ -105,14 +105,14 @@ def same_weights(runs: Mapping[str, TrainingRun], submodule: str, tensors: Mappi
 
 @torch.no_grad()
 def apart(theirs: Tensor, ours: Tensor) -> str:
-    """How far two answers are apart, relative to the largest of theirs."""
+    """The largest difference of two outputs, relative to the largest of theirs."""
     return f"networks apart by {(theirs - ours).abs().max() / theirs.abs().max():.0e}"
 
 
 def comparison(
     runs: Mapping[str, TrainingRun], theirs: Callable[[], Any], remark: str, rounds: int = 3, count: int = 1
 ) -> Comparison:
-    """An iteration of theirs beside one of ours, or `count` of ours, which then update as much."""
+    """An iteration of theirs compared with one of ours, or with `count` of ours, which then update as much."""
     batch_size = next(iter(runs.values())).task.config.batch_size
     return Comparison(
         theirs=theirs,
@@ -150,7 +150,7 @@ def iddpm(setting: Setting) -> Comparison:
         repository, options | {"diffusion_steps": 4000, "noise_schedule": "cosine"}
     )
     with torch.no_grad():
-        for parameter in network.parameters():  # some begin at zero, and so would the answers
+        for parameter in network.parameters():  # some begin at zero, and so would the outputs
             parameter.add_(torch.randn_like(parameter), alpha=0.01)
     same_weights(runs, "denoiser", from_improved_diffusion(network.state_dict(), unet, repository))
     t = torch.linspace(0, 999, 4)

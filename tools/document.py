@@ -1,9 +1,9 @@
-"""Write what is read from the code: every key of a suite, every metric and the functions for Python in docs/, and
-schemas/ for editors; and what is read from reference/: tables of results. `--check` only compares.
+"""Write the documents that are generated from the code: every key of a suite, every metric and the functions for Python
+in docs/, and schemas/ for editors; and the tables of results from reference/. `--check` only compares.
 
-A part stands between `<!-- written by tools/document.py: NAME -->` and `<!-- end -->`; all else is left as it is. Keys
-come from genbench/suites/keys.py and from the signatures that a suite's entries are checked against, their meanings
-from the lines `key: Meaning.` of the docstrings there.
+A generated part is between `<!-- written by tools/document.py: NAME -->` and `<!-- end -->`; the rest is not changed.
+Keys come from genbench/suites/keys.py and from the signatures that a suite's entries are checked against, their
+meanings from the lines `key: Meaning.` of the docstrings there.
 """
 
 import argparse
@@ -50,19 +50,19 @@ BEGIN, END = "<!-- written by tools/document.py: {} -->", "<!-- end -->"
 
 
 def cell(text: str) -> str:
-    """A text as it stands in a table's cell."""
+    """A text as the cell of a table."""
     return " ".join(text.split()).replace("|", "\\|")
 
 
 def code(value: Any) -> str:
-    """A value as YAML has it, as code."""
+    """A value in YAML, as code."""
     value = list(value) if isinstance(value, tuple) else value
     text = yaml.safe_dump(value, default_flow_style=True, width=1000).strip()
     return f"`{text.removesuffix('...').strip()}`"
 
 
 def sentence(text: str) -> str:
-    """With a capital at its beginning, unless that is a symbol such as x0_hat, and a full stop at its end."""
+    """The text with a capital first letter, unless it begins with a symbol such as x0_hat, and a full stop."""
     text = " ".join(text.split()).removesuffix(";")
     word = re.match(r"(a|[a-z]{2,})(?=[ ,;.-]|$)", text)
     text = text[:1].upper() + text[1:] if word else text
@@ -112,11 +112,11 @@ def named(functions: Mapping[str, Callable[..., Any]], **options: Any) -> Iterat
         yield from describe(function, name, **options)
 
 
-# --- Models of what is read from a file -------------------------------------------------------------------------------
+# --- Models of files --------------------------------------------------------------------------------------------------
 
 
 def kind(schema: Mapping[str, Any]) -> str:
-    """What a value may be, in words."""
+    """The kind of a value, in words."""
     if "title" in schema:
         return str(schema["title"]).partition(":")[0]
     if "enum" in schema:
@@ -140,7 +140,7 @@ def kind(schema: Mapping[str, Any]) -> str:
 
 
 def keys(schema: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, ...]]:
-    """A row for every key of a schema, all the way down."""
+    """A row for every key of a schema, at all levels."""
     required = schema.get("required", ())
     for name, part in schema.get("properties", {}).items():
         default = "required" if name in required else code(part["default"]) if "default" in part else ""
@@ -155,7 +155,7 @@ def model_keys(model: type[Keys]) -> Iterator[str]:
 
 
 def record_keys(record: type[Record], own_hash: bool) -> Iterator[str]:
-    """A table of the keys that every such record has, and a list of those that only some have."""
+    """A table of the keys that every such record has, and a list of the keys that only some have."""
     rows: dict[str, list[records.Row]] = {}
     for only, row in records.keys(record):
         rows.setdefault(only, []).append(row)
@@ -177,7 +177,7 @@ def all_models() -> Iterator[str]:
         if parameters(found.sample):
             yield from ("Options of its samplers:", "")
             yield from describe(found.sample, path, docstring=inspect.getdoc(found.sample) or "")
-        if "methods" in vars(found) and found is not Diffusion:  # whose samplers have a section
+        if "methods" in vars(found) and found is not Diffusion:  # its samplers have their own section
             yield from named(found.methods)
         if found.pictures:
             drawn = [
@@ -294,7 +294,7 @@ def written(text: str) -> str:
 
 
 def contents() -> dict[Path, str]:
-    """What each of the documents and schemas should hold."""
+    """What every document and schema should contain."""
     documents = {}
     for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         with place(path.name):

@@ -1,7 +1,7 @@
-"""Make docs/results-gallery.md of finished suites: plots, first samples of every family at each budget, what they cost.
+"""Make docs/results-gallery.md from finished suites: plots, first samples of every family at each budget, and costs.
 
-Wants results, report and reference/{suite}.json of each suite, and Chromium on the PATH. Pictures are WebP, under 1 MB
-together.
+Needs the results, report and reference/{suite}.json of each suite, and Chromium on the PATH. Pictures are WebP, less
+than 1 MB in total.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from tools.reference_results import best_rows, budgets_of, caption, name_of
 ROOT = Path(__file__).parents[1]
 PAGE, PICTURES = ROOT / "docs" / "results-gallery.md", ROOT / "docs" / "images" / "gallery"
 PLOTS = ("quality-against-the-flops-of-training", "quality-against-the-seconds-of-training", "quality-against-time")
-TILES = 10  # samples of a row
+TILES = 10  # samples per row
 LARGEST = 1_000_000  # bytes of all pictures
 HEAD = """# Results: a gallery
 
@@ -64,7 +64,7 @@ def section(results: Path, record: Reference) -> Iterator[str]:
 
 
 def cost(results: Path, record: Reference) -> str:
-    """What the jobs behind the results took, as Snakemake measured each."""
+    """The cost of the jobs behind the results, as Snakemake measured each."""
     tables = [pd.read_csv(path, sep="\t", na_values="-") for path in sorted(results.rglob("benchmarks/*.tsv"))]
     if not tables:
         raise InputError(f"{results}: found no benchmarks/*.tsv, expected those of its jobs")

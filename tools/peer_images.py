@@ -1,4 +1,4 @@
-"""Pairs of image folders on which programs for FID differ: the first part of docs/peers.md is made from them."""
+"""Pairs of image folders for which programs for FID give different results: the first part of docs/peers.md."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-COUNT = 24  # images of a folder: what differs shows at any number, and Inception takes 0.1 s for each
+COUNT = 24  # images per folder: differences show at any number, and Inception takes 0.1 s per image
 Images = NDArray[np.uint8]
 
 
@@ -16,8 +16,8 @@ Images = NDArray[np.uint8]
 class Case:
     """Two folders, and how programs are run on them.
 
-    title: what the generated images are. write: makes the folder of the real and of the generated images. batch_size,
-    float64: for the programs that have the choice.
+    title: describes the generated images. write: makes the folders of the real and of the generated images.
+    batch_size, float64: for the programs that have these options.
     """
 
     title: str
@@ -27,7 +27,7 @@ class Case:
 
 
 def pictures(seed: int, size: int = 32, count: int = COUNT) -> Images:
-    """Smooth random colours (N, size, size, 3), of another mean for each seed."""
+    """Smooth random colours (N, size, size, 3), with another mean for each seed."""
     random = np.random.default_rng(seed)
     coarse = np.clip(random.normal(110 + 15 * seed, 60, size=(count, 6, 6, 3)), 0, 255).astype(np.uint8)
     return np.stack([resized(image, size) for image in coarse])
@@ -79,7 +79,7 @@ def transparent(folder: Path, images: Images) -> None:
 
 
 def turned(folder: Path, images: Images) -> None:
-    """Each image turned by a quarter, with the EXIF tag that says so: viewers show what was meant."""
+    """Each image turned by 90 degrees, with the EXIF tag by which viewers turn it back."""
     exif = Image.Exif()
     exif[0x0112] = 6  # orientation: turn clockwise to show
     save(folder, np.rot90(images, axes=(1, 2)).copy(), ".png", exif=exif)

@@ -31,7 +31,7 @@ KID = {"kid_subsets": 100, "kid_subset_size": SUBSET, "kid_degree": 3, "kid_gamm
 
 
 class AsFeatures(torch.nn.Module):
-    """Stands for Inception: what it is given are features."""
+    """Replaces Inception: its inputs are already features."""
 
     num_features = DIM
 
@@ -89,7 +89,7 @@ def torchmetrics_kid(real: Features, fake: Features) -> str:
 
 
 def clean_fid_kid(real: Features, fake: Features) -> str:
-    np.random.seed(0)  # noqa: NPY002 - what it draws from
+    np.random.seed(0)  # noqa: NPY002 - clean-fid draws from it
     return number(clean_fid.kernel_distance(real, fake, max_subset_size=SUBSET))
 
 
@@ -154,11 +154,11 @@ METRICS: dict[str, dict[str, Metric]] = {
 
 
 def answer(metric: Metric, real: Features, fake: Features) -> str:
-    """The number, or what the program said instead."""
+    """The number, or the program's error message."""
     quiet = io.StringIO()
     with warnings.catch_warnings(), contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
         warnings.simplefilter("ignore")
         try:
             return metric(real, fake)
-        except Exception as error:  # any program's
+        except Exception as error:  # programs can raise anything
             return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"

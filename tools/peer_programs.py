@@ -1,4 +1,4 @@
-"""FID of two folders by each program, with Inception of random weights: what docs/peers.md compares."""
+"""FID of two folders by each program, with random weights for Inception, as docs/peers.md compares it."""
 
 import contextlib
 import hashlib
@@ -35,7 +35,7 @@ Features = NDArray[Any]
 
 @dataclass(frozen=True)
 class Weights:
-    """The files of Inception's weights, drawn at random, in the formats of the published ones."""
+    """The files of random weights for Inception, in the formats of the published files."""
 
     legacy: Path
     clean: Path
@@ -86,7 +86,7 @@ def by_torch_fidelity(folder: Path, case: Case, weights: Weights) -> Features:
 
 
 def by_torchmetrics(folder: Path, case: Case, weights: Weights) -> Features:
-    """It takes tensors; files are read as its users do, by Pillow as RGB."""
+    """torchmetrics takes tensors; files are read as its users do, by Pillow as RGB."""
     network = NoTrainInceptionV3("inception-v3-compat", ["2048"], str(weights.legacy))
     if case.float64:
         network._dtype = torch.float64
@@ -120,14 +120,14 @@ PROGRAMS: dict[str, Program] = {
 
 
 class Asked:
-    """Every program's answers; the features of the same files are computed once."""
+    """The results of every program; the features of the same files are computed once."""
 
     def __init__(self, weights: Weights) -> None:
         self.weights = weights
         self.found: dict[tuple[str, str, int, bool], Features] = {}
 
     def distance(self, program: str, real: Path, fake: Path, case: Case) -> str:
-        """The Frechet distance in the first `SHOWN` features with 5 digits, or what the program said instead."""
+        """The Frechet distance in the first `SHOWN` features with 5 digits, or the program's error message."""
         quiet = io.StringIO()
         with warnings.catch_warnings(), contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
             warnings.simplefilter("ignore")
@@ -135,7 +135,7 @@ class Asked:
                 value = fd(*(self._features(program, folder, case)[:, :SHOWN] for folder in (real, fake)))
             except InputError as error:
                 return f"refused: {error}"
-            except Exception as error:  # another program's: any
+            except Exception as error:  # other programs can raise anything
                 return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}"
         return f"{value:.5g}"
 

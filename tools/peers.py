@@ -1,7 +1,7 @@
-"""Write docs/peers.md: what programs for FID make of the same images, and of the same features.
+"""Write docs/peers.md: the results of programs for FID from the same images, and from the same features.
 
-Needs the packages below in these versions; Inception has random weights, so that nothing is downloaded. Ten minutes of
-a core:
+Needs the packages below in these versions. Inception has random weights, so nothing is downloaded. It takes ten minutes
+on one core:
 
     uv pip install torchmetrics==1.9.0 prdc==0.2 lightning-utilities==0.15.3
     uv run python -m tools.peers
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def check_versions() -> None:
-    """Raises InputError where another version is installed than the page states."""
+    """Raise InputError if another version is installed than the page states."""
     for package, expected in VERSIONS.items():
         if (found := version(package).partition("+")[0]) != expected:
             raise InputError(f"{package}: found version {found}, expected {expected}")
@@ -79,7 +79,7 @@ def table_of_images() -> pd.DataFrame:
 
 
 def short(said: str) -> str:
-    """A number as it is; of a message the first words, without the folder's path."""
+    """A number unchanged; the first words of a message, without the folder's path."""
     words = re.sub(r"\S*/(real|fake)\b\S*", r"\1", said)
     return words if len(words) <= LONGEST else f"{words[:LONGEST].rsplit(' ', 1)[0]} ..."
 

@@ -1,4 +1,4 @@
-"""Take the README's picture of the report: a page in headless Chromium, as WebP. Wants Chromium on the PATH."""
+"""Take the README's picture of the report: a page in headless Chromium, as WebP. Needs Chromium on the PATH."""
 
 import argparse
 import shutil
@@ -15,7 +15,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def photograph(page: Path, out: Path, size: tuple[int, int]) -> None:
-    """What a browser shows of a page or an SVG file in a window of `size`, width and height in pixels, as WebP.
+    """Save a browser's view of a page or SVG file, in a window of `size` (width and height in pixels), as WebP.
 
     Raises InputError without a browser, or without the page.
     """

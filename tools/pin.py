@@ -1,14 +1,14 @@
-"""Write the exact versions of everything, direct or not, into pyproject.toml, and the same ones into envs/*.yaml.
+"""Write the exact versions of all dependencies, direct or not, into pyproject.toml and envs/*.yaml.
 
 The version of torch's CUDA goes into the Dockerfile and docs/clusters.md.
 
     uv run --no-project tools/pin.py                   # after editing dependencies: what is pinned stays
     uv run --no-project tools/pin.py --upgrade         # the newest versions that the ranges in pyproject.toml allow
-    uv run --no-project tools/pin.py "torch==2.8.*"    # other versions of some: here a torch for an older driver
+    uv run --no-project tools/pin.py "torch==2.8.*"    # another version of some packages: a torch for an older driver
     git checkout pyproject.toml envs Dockerfile docs/clusters.md  # back to the committed pins
 
-uv.lock would do as well, but it stores download addresses and so ties a clone to one mirror. It is git-ignored
-and remade from the pins.
+uv.lock would also pin versions, but it stores download addresses, which ties a clone to one mirror. It is git-ignored
+and made again from the pins.
 """
 
 import argparse
@@ -24,7 +24,7 @@ CONDA_NAMES = {
     "pytorch": "torch",
     "matplotlib-base": "matplotlib",
     "huggingface_hub": "huggingface-hub",
-}  # where conda-forge's name is not the index's
+}  # conda-forge's names that differ from the index's
 
 
 def resolve(sources: list[str], pinned: list[str], constraints: list[str], upgrade: bool = False) -> list[str]:
@@ -44,7 +44,7 @@ def resolve(sources: list[str], pinned: list[str], constraints: list[str], upgra
 
 
 def replace_list(text: str, key: str, values: list[str]) -> str:
-    """Replace a top-level TOML list written one value a line."""
+    """Replace a top-level TOML list that has one value per line."""
     lines = "".join(f'  "{value}",\n' for value in values)
     text, count = re.subn(rf"(?ms)^{key} = \[.*?^\]$", lambda _: f"{key} = [\n{lines}]", text)
     assert count == 1, f"pyproject.toml has no list {key}"
@@ -84,11 +84,11 @@ def main() -> None:
     text = replace_list(text, "constraint-dependencies", pins)
     path.write_text(replace_list(text, "build-constraint-dependencies", build_pins), encoding="utf-8")
 
-    # The environments have the oldest Python that is supported: where versions differ, the first is for it.
+    # The environments have the oldest supported Python: if versions differ, the first is for it.
     versions = dict(pin.partition(" ; ")[0].split("==") for pin in reversed(pins))
     for environment in sorted(ROOT.glob("envs/*.yaml")):
         environment.write_text(replace_conda_pins(environment.read_text(encoding="utf-8"), versions), encoding="utf-8")
-    # What torch asks for; of CUDA 12 the libraries one by one, of which the runtime has the release in its version.
+    # The CUDA that torch asks for. For CUDA 12 it asks for single libraries; the runtime's version has the release.
     cuda = versions.get("cuda-toolkit") or ".".join([*versions["nvidia-cuda-runtime-cu12"].split(".")[:2], "0"])
     places = {"Dockerfile": ("ARG CUDA=", cuda), "docs/clusters.md": ("CONDA_OVERRIDE_CUDA=", cuda.rpartition(".")[0])}
     for name, (before, version) in places.items():

@@ -55,7 +55,7 @@ Row = tuple[str, ...]
 
 
 def keys(record: type[Record], prefix: str = "") -> Iterator[tuple[str, Row]]:
-    """(only, row) for each key, all the way down but for provenance: `only` says which records have it, "" for all."""
+    """(only, row) for each key, at all levels except in provenance: `only` says which records have it, "" for all."""
     for name, field in record.model_fields.items():
         key, annotation = prefix + (field.alias or name), _without_null(field.annotation)
         extra = field.json_schema_extra
@@ -80,7 +80,7 @@ def _of_records(annotation: Any) -> bool:
 
 
 def _without_null(annotation: Any) -> Any:
-    """A key's kind of value; what null means, its description says."""
+    """A key's kind of value, without null, whose meaning is in the key's description."""
     if typing.get_origin(annotation) in (types.UnionType, typing.Union):
         kinds = [kind for kind in typing.get_args(annotation) if kind is not types.NoneType]
         annotation = functools.reduce(operator.or_, kinds)

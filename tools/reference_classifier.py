@@ -11,7 +11,7 @@ from genbench.features.packaged_classifiers import FOLDER
 from genbench.machine.command_line import run
 from genbench.machine.devices import pick_device
 
-OF_THIS_MACHINE = ("platform", "command", "time")  # which nobody else needs to know
+OF_THIS_MACHINE = ("platform", "command", "time")  # removed: nobody else needs them
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Tables of reference results: what families make of each budget, and of few network evaluations, from a record."""
+"""Tables of reference results from a record: families at each budget, and with few network evaluations."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ MOST = 6  # rows
 def reference_table(suite: str, most: int | None = MOST, times: bool = True) -> Iterator[str]:
     """A table in Markdown of reference/{suite}.json: a row per family, the best at the largest budget first.
 
-    most: so many families; all of them with None. Families without that budget come after those that have it.
+    most: the number of families; None for all. Families without that budget come after those that have it.
     times: with the time to sample, by the sampler at each family's largest budget.
 
     Each number is that of the family's best sampler at that budget: the mean over trainings, and their standard
@@ -54,9 +54,9 @@ def reference_table(suite: str, most: int | None = MOST, times: bool = True) -> 
 
 
 def few_steps_table(suite: str) -> Iterator[str]:
-    """A table in Markdown of reference/{suite}.json: the best row of so many network evaluations, at each budget.
+    """A table in Markdown of reference/{suite}.json: the best row for each number of network evaluations and budget.
 
-    Names on the front, which no row of fewer evaluations beats, are bold. Raises InputError without budgets.
+    Names are bold if no row with fewer evaluations is better. Raises InputError without budgets.
     """
     record = read_reference(ROOT / "reference" / f"{suite}.json", suite)
     column = column_of(record, record.headline)
@@ -99,9 +99,9 @@ def number(record: Reference, draws: list[RecordedDraw]) -> str:
 
 
 def time(record: Reference, draws: list[RecordedDraw]) -> str:
-    """How long 50,000 images take by the sampler of a row: the least over its family's budgets, whose network is one.
+    """The time for 50,000 images with the sampler of a row: the least over its family's budgets, which share a network.
 
-    Each is a mean over trainings. Other work beside a timing only adds to it.
+    Each is a mean over trainings. Other work during a timing can only increase it.
     """
     series, sampler = record.models[draws[0].model].series, draws[0].sampler
     rows = (
@@ -122,7 +122,7 @@ def best_rows(
 ) -> dict[str, dict[float, list[RecordedDraw]]]:
     """By family and budget in FLOPs: the draws of its best sampler, one for each training.
 
-    fewer, limit: of the samplers that evaluate a network more often than the one, and at most as often as the other.
+    fewer, limit: only samplers with more than `fewer` and at most `limit` network evaluations.
     """
     column = column_of(record, record.headline)
     sign, found = -1 if column.direction == "higher" else 1, dict[str, dict[float, list[RecordedDraw]]]()
@@ -142,19 +142,19 @@ def best_rows(
 
 
 def budgets_of(best: Mapping[str, Mapping[float, object]]) -> list[float]:
-    """The budgets at which several families were trained: half of them, at least."""
+    """The budgets at which several families were trained, at least half of all families."""
     found = Counter(budget for of in best.values() for budget in of)
     return sorted(budget for budget, families in found.items() if families > 1 and 2 * families >= len(best))
 
 
 def budget_of(entry: RecordedModel) -> float | None:
-    """The FLOPs that an entry may spend on its training, where its suite states them."""
+    """The FLOPs that an entry may spend on its training, if its suite states them."""
     training = entry.spec.get("training")
     return training.get("flops") if isinstance(training, dict) else None
 
 
 def name_of(record: Reference, family: str, draws: list[RecordedDraw]) -> str:
-    """A family, with its sampler where it has several."""
+    """A family, with its sampler if it has several."""
     samplers = record.models[draws[0].model].samplers
     return f"{family}, {samplers[draws[0].sampler].label or draws[0].sampler}" if len(samplers) > 1 else family
 
@@ -165,7 +165,7 @@ def caption(record: Reference, rows: list[list[RecordedDraw]], times: bool = Tru
     devices = sorted({draw.device for draws in rows for draw in draws if draw.device})
     column = column_of(record, record.headline)
     several = f"mean of {' or '.join(map(str, runs))} trainings, ± their standard deviation"
-    made = "Times, the least of a network" if times else "Made on"
+    made = "Times are the lowest of each network, on" if times else "Made on"
     return (
         f"{column.label}, {column.direction} is better; {record.num_samples:,} samples; "
         f"{'one training each' if runs == [1] else several}. {made}: {'; '.join(devices)}."

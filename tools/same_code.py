@@ -1,9 +1,9 @@
-"""Note that the package computes what an earlier version of it computed: write genbench/machine/earlier_code.json.
+"""Note that the package computes the same results as an earlier version: write genbench/machine/earlier_code.json.
 
     uv run tools/same_code.py --earlier HASH --kinds training sampling
 
-HASH is the `code_sha256` in the records of the earlier version. Only for kinds of results that were seen to be equal to
-those of this checkout, bit for bit: what that version made then counts as made by this code, while that stays.
+HASH is the `code_sha256` in the records of the earlier version. Use it only for kinds of results that were seen to be
+bitwise equal to those of this checkout: results of that version then count as made by this code, until it changes.
 """
 
 import argparse

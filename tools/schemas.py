@@ -1,7 +1,7 @@
-"""JSON Schemas of suites and of config.yaml, with which an editor completes keys and says what they mean.
+"""JSON Schemas of suites and of config.yaml, with which an editor completes and explains keys.
 
-What an entry's keys are follows from its `class`, `source`, `format` or `name`: branches of the schema, read from
-signatures. The check itself is Python's (genbench/suites); a user's own file instead of a name is left to it.
+The keys of an entry depend on its `class`, `source`, `format` or `name`: these are branches of the schema, read from
+signatures. The check itself is in Python (genbench/suites), also for a user's own file instead of a name.
 """
 
 import inspect
@@ -49,14 +49,14 @@ OWN_CODE = {"type": "string", "pattern": r"\.py:"}
 
 
 class _Untitled(GenerateJsonSchema):
-    """Titles only where one is given: pydantic repeats every key as its title."""
+    """Writes only titles that are given: pydantic repeats every key as its title."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
 
 
 def _inlined(part: Any, definitions: Mapping[str, Any]) -> Any:
-    """A schema with its definitions in place; what a key says of itself wins over what its model says."""
+    """A schema with its definitions inlined; a key's own description takes precedence over that of its model."""
     if isinstance(part, list):
         return [_inlined(element, definitions) for element in part]
     if not isinstance(part, dict):
@@ -83,7 +83,7 @@ def of_annotation(annotation: Any) -> Schema:
 
 
 def of_parameter(name: str, annotation: Any, networks_too: bool) -> Schema:
-    """The JSON Schema of one key: by its type, or by what it describes where it is a mapping."""
+    """The JSON Schema of one key: from its type, or, for a mapping, from what it describes."""
     parts = typing.get_args(annotation) if isinstance(annotation, types.UnionType) else (annotation,)
     if name in CHOICES and str in parts:
         one_of = {"anyOf": [{"enum": list(CHOICES[name])}, OWN_CODE, {"$ref": f"#/$defs/{name}"}]}
@@ -111,7 +111,7 @@ def of_function(function: Callable[..., Any], filled: tuple[str, ...] = (), netw
 
 
 def chosen(key: str, choices: Mapping[str, Schema], also: tuple[str, ...] = ()) -> Schema:
-    """An object whose other keys follow from its `key`; `also` are keys that it has whatever the choice."""
+    """An object whose other keys depend on its `key`. also: keys that it has whatever the choice."""
     branches = []
     for name, schema in choices.items():
         closed = {**dict.fromkeys((key, *also), True), **schema["properties"]}
@@ -126,7 +126,7 @@ def chosen(key: str, choices: Mapping[str, Schema], also: tuple[str, ...] = ()) 
 
 
 def of_model_class(found: type[Model]) -> Schema:
-    """The keys of a family. What it builds upon is filled in by the entry's `first_stage`."""
+    """The keys of a family. The entry's `first_stage` fills in the model that it builds upon."""
     schema = of_function(found, ("image_shape",), networks_too=True)
     if found.first_stage is not None:
         schema["properties"][found.first_stage] = {"$ref": "#/$defs/model"}
@@ -135,12 +135,12 @@ def of_model_class(found: type[Model]) -> Schema:
 
 
 def of_sampler(found: type[Model]) -> Schema:
-    """The options of a family's samplers: of `sample` and, where it passes others on, of the walk and every method."""
+    """The options of a family's samplers: of `sample` and, if it passes others on, of the walk and every method."""
     schema = of_function(found.sample)
     schema["properties"]["precision"] = {
         "enum": ["fp32", "bf16"],
         "default": "fp32",
-        "description": "What the network computes in: fp32, or bf16 by autocast.",
+        "description": "The network's precision: fp32, or bf16 by autocast.",
     }
     schema["properties"]["ema_length"] = {
         "type": "number",
@@ -162,7 +162,7 @@ def of_sampler(found: type[Model]) -> Schema:
 
 
 def suite_schema() -> Schema:
-    """The model of a suite, and inside it what signatures state."""
+    """The model of a suite, with the keys that come from signatures."""
     schema = of_model(Suite)
     families = classes(models, Model)
     schema["$defs"] = {
@@ -204,7 +204,7 @@ def suite_schema() -> Schema:
 
 
 def _or_extended(schema: Schema) -> Schema:
-    """A schema, or only its first keys, of a file that extends another and so may say any part of them."""
+    """The schema, or only its first keys for a file that extends another, which may give any part of them."""
     first = {key: {"description": found.get("description", "")} for key, found in schema["properties"].items()}
     return {
         "$defs": schema.pop("$defs"),
@@ -215,7 +215,7 @@ def _or_extended(schema: Schema) -> Schema:
 
 
 def language_schema() -> Schema:
-    """The model of a suite of language models, and inside it the keys of an optimizer."""
+    """The model of a suite of language models, with the keys of an optimizer."""
     schema = of_model(LanguageSuite)
     (entry,) = schema["properties"]["models"]["patternProperties"].values()
     entry["properties"]["training"]["properties"]["optimizer"] |= _closed(OptimizerConfig)
@@ -223,7 +223,7 @@ def language_schema() -> Schema:
 
 
 def _choose(schema: Schema, key: str, table: Mapping[str, Callable[..., Any]]) -> None:
-    """Let the other keys of an object follow from `key`, the name of a function in `table`."""
+    """Make the other keys of an object depend on `key`, the name of a function in `table`."""
     choice = chosen(key, {name: of_function(function) for name, function in table.items()}, tuple(schema["properties"]))
     schema["properties"][key] |= choice["properties"][key]
     schema["allOf"] = choice["allOf"]

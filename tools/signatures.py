@@ -1,4 +1,4 @@
-"""What signatures and docstrings state of the keys that an entry gives to a function or class."""
+"""The keys that an entry gives to a function or class, from its signature and docstring."""
 
 import importlib
 import inspect
@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-# Constructor arguments that the program fills in: of the data set, or of the model that a network is part of.
+# Constructor arguments that the program fills in: from the data set, or from the model that a network is part of.
 FILLED = (
     "image_shape",
     "latent_size",
@@ -21,7 +21,7 @@ FILLED = (
 
 
 def meanings(docstring: str, names: Sequence[str]) -> tuple[str, dict[str, str]]:
-    """A docstring without its lines `key: Meaning.`, and the meanings by key; lines that continue one are indented."""
+    """A docstring without its lines `key: Meaning.`, and the meanings by key; continuation lines are indented."""
     rest, found, key = [], {}, ""
     for line in docstring.splitlines():
         start, colon, text = line.partition(": ")
@@ -46,7 +46,7 @@ def parameters(function: Callable[..., Any], filled: tuple[str, ...] = ()) -> di
 
 
 def default_of(parameter: inspect.Parameter) -> Any:
-    """A default; that of a dataclass may be made by a factory, which the signature does not show."""
+    """The default of a parameter; a dataclass may make it with a factory, which the signature does not show."""
     return {} if type(parameter.default).__name__ == "_HAS_DEFAULT_FACTORY_CLASS" else parameter.default
 
 

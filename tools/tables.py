@@ -1,4 +1,4 @@
-"""Tables in documents: each stands between `<!-- written by SCRIPT: NAME -->` and `<!-- end -->`."""
+"""Tables in documents: each is between `<!-- written by SCRIPT: NAME -->` and `<!-- end -->`."""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ END = "<!-- end -->"
 
 
 def fill(page: Path, script: str, tables: Mapping[str, pd.DataFrame]) -> None:
-    """Write the tables at their names, and leave all else as it is. Raises InputError for one without a place."""
+    """Write the tables at their names, and change nothing else. Raises InputError for a table without a place."""
     text = page.read_text(encoding="utf-8")
     for name, table in tables.items():
         begin = f"<!-- written by {script}: {name} -->"

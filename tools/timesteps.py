@@ -1,6 +1,6 @@
 """Write docs/timesteps.md: which times programs visit for one number of steps, and what the choice costs in quality.
 
-Needs a finished run of the suite `demo`: its DDPM is drawn from with DDIM at each spacing.
+Needs a finished run of the suite `demo`: DDIM samples from its DDPM with each spacing.
 """
 
 import argparse
@@ -61,7 +61,7 @@ RULES: dict[str, Rule] = {
 
 
 def visits(rule: Rule) -> dict[int, tuple[int, ...]]:
-    """The times at every number of steps from 1 to T for which the rule has any."""
+    """The times for every number of steps from 1 to T for which the rule has any."""
     found = {}
     for steps in range(1, T + 1):
         try:
@@ -76,7 +76,7 @@ def ends(times: tuple[int, ...] | None) -> str:
 
 
 def table_of_times(found: dict[str, dict[int, tuple[int, ...]]]) -> pd.DataFrame:
-    """Per rule: first and last time at some numbers of steps, and for how many of them a time is out of range."""
+    """For each rule: first and last time for some numbers of steps, and for how many numbers a time is out of range."""
     rows = []
     for name, times in found.items():
         row = {"rule": name} | {f"{steps} steps": ends(times.get(steps)) for steps in SHOWN}
@@ -87,7 +87,7 @@ def table_of_times(found: dict[str, dict[int, tuple[int, ...]]]) -> pd.DataFrame
 
 
 def table_of_twins(found: dict[str, dict[int, tuple[int, ...]]]) -> pd.DataFrame:
-    """At how many of the T numbers of steps each of genbench's spacings visits the times of the others' rules."""
+    """For how many of the T numbers of steps each of genbench's spacings visits the same times as the others' rules."""
     ours = {name: times for name, times in found.items() if name.startswith("genbench")}
     others = {name: times for name, times in found.items() if name not in ours}
     rows = []

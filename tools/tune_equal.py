@@ -1,11 +1,11 @@
-"""Tune the recipes of a suite of equal compute alike: for each family five learning rates, at the smallest budget.
+"""Tune all recipes of a suite of equal compute in the same way: five learning rates per family, at the smallest budget.
 
     uv run tools/tune_equal.py mnist-equal
 
-A trial trains on 4,000 images cut from the training split and is scored by FD-classifier of 1,000 samples of its first
-sampler against 1,000 more images of that split, in features of a classifier of the 4,000: no test image is seen.
-Finished trials are kept in results/tuning/SUITE and not repeated; `--models` shares the work among processes. At the
-end the trials are printed as the table of docs/equal.md.
+A trial trains on 4,000 images from the training split. Its score is the FD-classifier of 1,000 samples by its first
+sampler against 1,000 other images of that split, in features of a classifier trained on the 4,000: no test image is
+used. Finished trials are kept in results/tuning/SUITE and not repeated; `--models` shares the work among processes. At
+the end the trials are printed as the table of docs/equal.md.
 """
 
 import argparse

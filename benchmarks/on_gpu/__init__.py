@@ -1,1 +1,1 @@
-"""What `python -m benchmarks.gpu` measures, a file for each phase."""
+"""The measurements of `python -m benchmarks.gpu`, one file per phase."""

@@ -50,7 +50,7 @@ def _state(run: Trainer) -> dict[str, torch.Tensor]:
 
 
 def _resumed(at: Setting, name: str, precision: str) -> dict[str, Any]:
-    """Twice as many steps at once, again, and with a save, a new trainer and a load in the middle."""
+    """Twice `half` steps: at once, at once again, and with a save, a new trainer and a load in the middle."""
     half = at.either(3, 1)
     found = entry(name, at.tiny, precision=precision, batch_size=at.either(64, 4))
     images = at.random_images(at.either(1024, 16))
@@ -78,7 +78,7 @@ def _resumed(at: Setting, name: str, precision: str) -> dict[str, Any]:
 
 
 def _split(at: Setting, name: str) -> dict[str, Any]:
-    """All batches in order; only those that hold the middle seeds; and other sizes of batches."""
+    """All batches in order; only those with the middle seeds; and batches of another size."""
     size = at.either(32, 4)
     model = built(entry(name, at.tiny)["model"], at.device, filled=True).eval()
     options = fewer_steps(sampler(name, at.tiny))
@@ -99,7 +99,7 @@ def _split(at: Setting, name: str) -> dict[str, Any]:
 
 
 def _samples_apart(at: Setting, name: str) -> dict[str, Any]:
-    """Few images in float32, with a fifth of the steps."""
+    """A few images in float32, with a fifth of the steps."""
     seeds, options = torch.arange(at.either(8, 2)), fewer_steps(sampler(name, at.tiny))
     drawn = []
     for device in (CPU, at.device):

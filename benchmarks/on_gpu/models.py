@@ -1,6 +1,6 @@
-"""The four models that are measured on a GPU, at the size of suites/cifar10.yaml or tiny, and what a GPU could do.
+"""The four models that are measured on a GPU, at the size of suites/cifar10.yaml or tiny, and the peaks of GPUs.
 
-Entries stand here as Python, since a machine with a GPU may have no YAML; a test compares them with the suite.
+The entries are written in Python, since a machine with a GPU may have no YAML; a test compares them with the suite.
 """
 
 import copy
@@ -26,8 +26,8 @@ from genbench.training.trainer import Trainer
 IMAGE_SHAPE = (3, 32, 32)
 PRECISIONS = ("bf16", "tf32")
 
-# Dense TFLOP/s of a device whose name holds the words, the first that fits: NVIDIA's data sheets of each GPU, whose
-# figures "with sparsity" are halved. Products in bf16 are added up in float32.
+# Dense TFLOP/s of the device whose name contains these words (the first match): from NVIDIA's data sheets of each GPU,
+# with figures "with sparsity" halved. Products in bf16 are summed in float32.
 PEAKS: dict[str, dict[str, float]] = {
     "H100 PCIe": {"tf32": 378, "bf16": 756},
     "H100 NVL": {"tf32": 417.5, "bf16": 835.5},
@@ -139,7 +139,7 @@ SAMPLERS: dict[str, dict[str, Any]] = {
     "iddpm-hybrid": {"method": "ddpm", "respacing": "50"},
 }
 
-# What the networks of a tiny model have instead.
+# Other options for the networks of a tiny model.
 _UNET = {"channels": 8, "channel_mult": [1, 1], "num_res_blocks": 1, "patch_size": 4, "norm_groups": 4}
 _TINY: dict[str, dict[str, Any]] = {
     "dcgan-64": {"generator": {"channels": 4}, "discriminator": {"channels": 4}},
@@ -171,7 +171,7 @@ def entry(name: str, tiny: bool, **training: Any) -> dict[str, Any]:
 
 
 def sampler(name: str, tiny: bool) -> dict[str, Any]:
-    """Options of the sampler that a model is measured with."""
+    """Options of the sampler with which a model is measured."""
     steps = {"steps": 2} if tiny and "steps" in SAMPLERS[name] else {}
     respacing = {"respacing": "10"} if tiny and "respacing" in SAMPLERS[name] else {}
     return {**SAMPLERS[name], **steps, **respacing}
@@ -189,10 +189,10 @@ def built(
     seed: int = 0,
     filled: bool = False,
 ) -> Model:
-    """An untrained model as a training has it, its weights drawn on the CPU: the same for every device.
+    """An untrained model as at the start of a training, with weights drawn on the CPU: the same for every device.
 
-    filled: Where weights begin at zero or nearly so, such as in a U-Net's last layer, others stand instead, and batch
-        normalisation knows its activations: so that all of the network shows in what it draws.
+    filled: Weights that begin at zero or nearly so, such as in a U-Net's last layer, are replaced, and batch
+        normalisation has statistics of its activations. All of the network then affects the samples.
     """
     torch.manual_seed(seed)
     found = build(model, image_shape)
@@ -227,7 +227,7 @@ def trainer(
 
 @cache
 def iteration_flops(name: str, tiny: bool) -> float:
-    """FLOPs of a mean iteration, two a multiplication, counted as preflight counts them.
+    """FLOPs of a mean iteration, two per multiplication, counted as preflight counts them.
 
     A penalty that comes every few iterations counts by its share of them.
     """
@@ -244,7 +244,7 @@ def iteration_flops(name: str, tiny: bool) -> float:
 
 
 def peak_flops(device: torch.device, precision: str) -> float | None:
-    """What the device's maker says of its matrix products per second; None where this table does not say."""
+    """The maker's figure for the FLOP/s of matrix products on the device; None if this table has none."""
     if device.type != "cuda":
         return None
     name = torch.cuda.get_device_name(device)
@@ -254,12 +254,12 @@ def peak_flops(device: torch.device, precision: str) -> float | None:
 
 def reset_peak_memory(device: torch.device) -> None:
     synchronise(device)
-    gc.collect()  # a model before may still be there
+    gc.collect()  # an earlier model may still be in memory
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
 
 
 def peak_memory(device: torch.device) -> int | None:
-    """Bytes of tensors at most since `reset_peak_memory`; None where torch does not count them."""
+    """The most bytes of tensors since `reset_peak_memory`; None if torch does not count them."""
     return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else None

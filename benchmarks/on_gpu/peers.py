@@ -1,9 +1,9 @@
-"""Three peers that need only torch beside them, in turn with genbench: images per second of training and of sampling.
+"""Three peers that need only torch, in turn with genbench: images per second of training and of sampling.
 
-Their networks and functions come from their own checkouts; of what lies between, such as argument parsers, data sets
-and process groups, an iteration needs nothing. What it does, in which order and when it waits for the device is as in
-their training scripts: dcgan/main.py, train_ddgan.py and improved_diffusion/train_util.py. They run under PyTorch's own
-defaults, ours under the pipeline's, which can be repeated bit for bit.
+Their networks and functions come from their own checkouts. An iteration does not need the rest of their code, such as
+argument parsers, data sets and process groups. Its operations, their order and its waits for the device are those of
+their training scripts: dcgan/main.py, train_ddgan.py and improved_diffusion/train_util.py. They run with PyTorch's
+defaults, ours with the pipeline's settings, which are bitwise reproducible.
 """
 
 import ast
@@ -33,9 +33,9 @@ from genbench.sampling.batch import sample_pixels
 
 @dataclass(frozen=True)
 class Peer:
-    """What a peer does, called without arguments. batch_size: of an iteration; sample_batch_size: of a call of draw.
+    """A peer's work, called without arguments. batch_size: of an iteration; sample_batch_size: of a call of draw.
 
-    parameters: Of all its networks. autotune: Whether its script lets cuDNN look for the fastest kernels.
+    parameters: Of all its networks. autotune: Whether its script lets cuDNN search for the fastest kernels.
     """
 
     train: Callable[[], Any]
@@ -60,7 +60,7 @@ def peers(at: Setting) -> Pieces:
 
 
 def _beside(at: Setting, name: str, folder: str, make: Callable[..., Peer], what: str) -> dict[str, Any]:
-    """Both sides in turn; images per second by the median of the rounds."""
+    """Both sides in turn; images per second as the median of the rounds."""
     if at.peers is None or not (at.peers / folder).is_dir():
         return {"reason": f"needs --peers FOLDER with a checkout {folder}"}
     with as_torch_begins():
@@ -95,7 +95,7 @@ def _beside(at: Setting, name: str, folder: str, make: Callable[..., Peer], what
 
 @contextmanager
 def as_torch_begins(autotune: bool = False) -> Iterator[None]:
-    """PyTorch's own defaults: any kernels, TF32 in convolutions and not in matrix products."""
+    """PyTorch's defaults: any kernels, TF32 in convolutions but not in matrix products."""
     deterministic, benchmark = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
     torch.use_deterministic_algorithms(False)
     torch.backends.cudnn.benchmark = autotune
@@ -109,7 +109,7 @@ def as_torch_begins(autotune: bool = False) -> Iterator[None]:
 
 
 def parameters(*networks: nn.Module) -> int:
-    """How many numbers are learned."""
+    """The number of learned parameters."""
     return sum(parameter.numel() for network in networks for parameter in network.parameters())
 
 
@@ -172,8 +172,8 @@ def dcgan(repository: Path, at: Setting) -> Peer:
 
 
 def ddgan(repository: Path, at: Setting) -> Peer:
-    """NVlabs' networks by the command of their README for CIFAR-10, with their PyTorch operations: their extensions'
-    kernels would have to be compiled first."""
+    """NVlabs' networks with the options of their README for CIFAR-10, with their PyTorch operations: the kernels of
+    their extensions would have to be compiled first."""
     size, draws, device = at.either(64, 4), at.either(200, 4), at.device
     with mock.patch("torch.utils.cpp_extension.load", return_value=types.SimpleNamespace()):
         names = ("ncsnpp_generator_adagn", "discriminator", "up_or_down_sampling")
@@ -183,7 +183,7 @@ def ddgan(repository: Path, at: Setting) -> Peer:
     def upfirdn2d(x: Any, kernel: Any, up: int = 1, down: int = 1, pad: tuple[int, int] = (0, 0)) -> Any:
         return operations.upfirdn2d_native(x, kernel, up, up, down, down, *pad, *pad)
 
-    resampling.upfirdn2d = upfirdn2d  # which they take on a CPU
+    resampling.upfirdn2d = upfirdn2d  # their version for CPUs
     script = definitions(repository / "train_ddgan.py", {"torch": torch, "np": np, "nn": nn, "F": F})
     options = types.SimpleNamespace(
         dataset="cifar10", image_size=32, num_channels=3, centered=True, use_geometric=False, beta_min=0.1,
@@ -263,7 +263,7 @@ def improved_diffusion(repository: Path, at: Setting) -> Peer:
         t, factors = times.sample(size, device)
         losses = process.training_losses(network, images.to(device), t, model_kwargs={})
         loss = (losses["loss"] * factors).mean()
-        for values in losses.values():  # for their log, by quarters of the times
+        for values in losses.values():  # for their log, by quarter of the times
             (values * factors).mean().item()
             t.cpu(), values.detach().cpu()
         loss.backward()

@@ -1,4 +1,4 @@
-"""A phase of measurements is a list of pieces, each of which gives one line of results; and how time is taken."""
+"""The pieces of a phase of measurements, each of which gives one line of results; and how time is measured."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -17,8 +17,8 @@ from genbench.machine.devices import synchronise
 
 @dataclass(frozen=True)
 class Setting:
-    """Where and of what size everything runs. images: uint8 (N, H, W, C), with labels (N,) where the file has some.
-    peers: folder of their checkouts. models: those of MODELS that are measured.
+    """The device and the size of all runs. images: uint8 (N, H, W, C), with labels (N,) if the file has any. peers:
+    folder of their checkouts. models: those of MODELS that are measured.
     """
 
     device: torch.device
@@ -38,7 +38,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Piece:
-    """labels: what the line is of. measure: gives the rest of the line."""
+    """labels: identify the line. measure: returns the rest of the line."""
 
     labels: dict[str, Any]
     measure: Callable[[], dict[str, Any]]
@@ -50,7 +50,7 @@ Pieces = Iterator[Piece]
 def repeated(
     work: Callable[[], Any], device: torch.device, seconds: float, warm_up: int = 1, at_least: int = 1, at_most: int = 0
 ) -> tuple[int, float]:
-    """How often `work` was done, after a warm-up, in how many seconds: those that it took, of about `seconds`."""
+    """How often `work` was done, after a warm-up, and in how many seconds: it is repeated for about `seconds`."""
     for _ in range(warm_up):
         work()
     synchronise(device)
@@ -67,7 +67,7 @@ def repeated(
 
 @contextmanager
 def float32_mode(tf32: bool) -> Iterator[None]:
-    """Whether products of float32 may be shortened to TF32; afterwards as it was."""
+    """Whether products of float32 may be shortened to TF32; afterwards the old setting returns."""
     backends = torch.backends.cuda.matmul, torch.backends.cudnn
     before = [backend.allow_tf32 for backend in backends]
     for backend in backends:

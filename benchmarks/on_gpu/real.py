@@ -1,4 +1,4 @@
-"""One real training on the images given, and how far its samples are from them in the eyes of their classifier."""
+"""One real training on the given images, and the distance of its samples to them in features of their classifier."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ REAL = {
 
 
 def real(at: Setting) -> Pieces:
-    """One training on the images given; and how far its samples are from them in the eyes of their classifier."""
+    """One training on the given images, and the distance of its samples to them in features of their classifier."""
     drawn: list[torch.Tensor] = []
 
     def train() -> dict[str, Any]:
@@ -63,7 +63,7 @@ def real(at: Setting) -> Pieces:
 
 
 def _classifier_distance(at: Setting, images: NDArray[np.uint8], drawn: NDArray[np.uint8]) -> dict[str, Any]:
-    """FD of the samples to the first half of the images; beside it that of the second half, which is as real."""
+    """FD of the samples to the first half of the images; and, to compare, FD of the second half, which is real, too."""
     if at.labels is None:
         return {"reason": "the file has no labels, and so there is no classifier for an FD"}
     from genbench.features.class_training import accuracy, train_classifier

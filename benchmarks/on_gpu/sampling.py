@@ -21,16 +21,16 @@ from genbench.sampling.batch import sample_pixels
 
 
 def sampling(at: Setting) -> Pieces:
-    """Images per second from noise to uint8 in the machine's memory: up to 50,000 images, as far as seconds allow."""
+    """Images per second from noise to uint8 in the machine's memory: up to 50,000 images, as far as time allows."""
     yield Piece({"what": "noise"}, lambda: _noise_speed(at))
-    # bf16 first: the goals of 50,000 images are for it. fp32 is what a suite draws in by default.
+    # bf16 first: the goals for 50,000 images are in bf16. fp32 is a suite's default.
     for precision, name in itertools.product(("bf16", "fp32", "tf32"), at.models):
         labels = {"what": "sampling", "model": name, "precision": precision}
         yield Piece(labels, lambda name=name, precision=precision: _sampling(at, name, precision))
 
 
 def _noise_speed(at: Setting) -> dict[str, Any]:
-    """The seeds' own numbers beside torch.randn: milliseconds of a batch of images, and of one."""
+    """Noise from seeds compared with torch.randn: milliseconds for a batch of images, and for one image."""
     found: dict[str, Any] = {}
     for size in (at.either(500, 8), 1):
         noise = Noise(torch.arange(size, device=at.device))
@@ -76,10 +76,10 @@ def _sampling(at: Setting, name: str, precision: str) -> dict[str, Any]:
 
 
 def drawing(model: Model, precision: str) -> Model:
-    """A model as samples are drawn with it."""
+    """A model, ready for sampling in this precision."""
     model = model.eval()
     if precision == "bf16":
-        from genbench.sampling.quantisation import Autocast  # the scheme bf16, also where that is emulated
+        from genbench.sampling.quantisation import Autocast  # the scheme bf16, even if it is emulated
 
         with torch.no_grad():
             setattr(model, model.network, Autocast(model.get_submodule(model.network), torch.bfloat16))

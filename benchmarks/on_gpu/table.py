@@ -1,11 +1,11 @@
-"""The lines of a file of results as Markdown, a table for each kind of work."""
+"""The lines of a file of results as Markdown, one table for each kind of work."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 LABELS = ("phase", "what", "model", "peer", "precision")
-# By phase: a column's head, and the key of the line that it shows; "a.b" is key b of what key a holds.
+# By phase: the head of a column, and the key of the line that it shows; "a.b" is key b of the value of key a.
 COLUMNS: dict[str, dict[str, str]] = {
     "equality": {
         "bits": "bits_equal",
@@ -61,7 +61,7 @@ COLUMNS: dict[str, dict[str, str]] = {
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """Of each piece the last line; measured later counts."""
+    """The last line of each piece: later measurements replace earlier ones."""
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
     for text in path.read_text(encoding="utf-8").splitlines():
         line = json.loads(text)

@@ -38,7 +38,7 @@ def training(at: Setting) -> Pieces:
 
 
 def _products(at: Setting, precision: str) -> dict[str, Any]:
-    """What matrix products reach here: the peak of practice, beside the maker's."""
+    """The FLOP/s of matrix products here: the peak in practice, besides the maker's figure."""
     side = at.either(8192, 128)
     a, b = (torch.randn(side, side, device=at.device) for _ in range(2))
     if precision == "bf16":
@@ -74,7 +74,7 @@ def _training(at: Setting, name: str, precision: str, **recipe: Any) -> dict[str
 
 
 def _free(at: Setting, name: str) -> dict[str, Any]:
-    """What bitwise repeatable training costs: the same with any kernel, the fastest that cuDNN finds."""
+    """The cost of bitwise reproducible training: the same training with the fastest kernels that cuDNN finds."""
     before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
     torch.use_deterministic_algorithms(False)
     torch.backends.cudnn.benchmark = True
@@ -92,9 +92,9 @@ def _compiled(at: Setting, name: str) -> dict[str, Any]:
 
 
 def _graph(at: Setting, name: str) -> dict[str, Any]:
-    """A whole iteration recorded once as a CUDA graph and played again: what starting its kernels one by one costs.
+    """A whole iteration, recorded once as a CUDA graph and replayed: this shows the cost of starting kernels singly.
 
-    Only the seeds and the images would change from one to the next, so that a trainer could copy them in.
+    Only the seeds and the images would change between iterations, so a trainer could copy them in.
     """
     if at.device.type != "cuda":
         return {"reason": "CUDA graphs need a CUDA device"}
