@@ -1,4 +1,4 @@
-"""Which tests a machine can run, and the surroundings of them all."""
+"""Which tests a machine can run, and the environment of all tests."""
 
 import importlib
 import importlib.util
@@ -16,7 +16,7 @@ from launches import end_all
 
 os.environ["MPLBACKEND"] = "agg"  # plots open no window
 os.environ["OMP_NUM_THREADS"] = "1"  # on arrays this small a second thread only waits, for minutes if cores are busy
-os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # rules call this very `python`
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # rules call this `python`
 
 
 def has_cuda() -> bool:
@@ -59,7 +59,7 @@ AVAILABLE = {
     "containers": has_docker,
     "faults": lambda: True,
 }
-# `pytest -m slurm`: nobody wants plain `pytest` to submit jobs to a cluster.
+# `pytest -m slurm`: plain `pytest` should not submit jobs to a cluster.
 ON_REQUEST = {"slurm", "conda", "cloud", "containers", "faults"}
 
 
@@ -77,12 +77,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in marked:
             item.add_marker(pytest.mark.skip(reason=reason))
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)  # begun last, a long file would be waited for alone
+    items.sort(key=lambda item: item.path not in slow)  # a long file that begins last would end long after the others
 
 
 @pytest.fixture(scope="session")
 def warm_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """What lets processes run in a fork of a warm Python, see warm_python.py."""
+    """Variables with which processes run in a fork of a warm Python, see warm_python.py."""
     server, environment = warm_python.start(tmp_path_factory.mktemp("warm"))
     yield environment
     server.kill()
@@ -91,14 +91,14 @@ def warm_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[
 
 @pytest.fixture
 def warm(warm_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Workflows of this test, and their jobs, need not import again what takes them seconds."""
+    """Saves workflows of this test, and their jobs, from imports that take seconds."""
     for name, value in warm_environment.items():
         monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(scope="module")
 def warm_module(warm_environment: dict[str, str]) -> Iterator[None]:
-    """The same for all tests of a module, and for what they share."""
+    """As `warm`, for all tests of a module and for what they share."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in warm_environment.items():
             patch.setenv(name, value)
@@ -107,7 +107,7 @@ def warm_module(warm_environment: dict[str, str]) -> Iterator[None]:
 
 @pytest.fixture
 def none_left() -> Iterator[None]:
-    """What a failed test has left running ends with it."""
+    """Ends processes that a failed test has left running."""
     yield
     end_all()
 
@@ -116,7 +116,7 @@ def none_left() -> Iterator[None]:
 def script(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> Callable[..., str]:
-    """Run a script in this process, which spares loading torch again, up to its exit status; returns what it said."""
+    """Run a script in this process, which already has torch, and check its exit status; returns its output."""
     from genbench.machine.command_line import run
 
     caplog.set_level(logging.INFO)

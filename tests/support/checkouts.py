@@ -1,4 +1,4 @@
-"""The commands of README.md, CONTRIBUTING.md and docs/, and checkouts of their own, in which tests run them."""
+"""The commands of README.md, CONTRIBUTING.md and docs/, and separate checkouts in which tests run them."""
 
 import compileall
 import importlib.util
@@ -37,7 +37,7 @@ def commands() -> dict[str, str]:
 
 
 def plain(line: str) -> str:
-    """A command in one way of quoting and without its comment, to compare it with others."""
+    """A command without its comment and with uniform quotes, to compare it with others."""
     return shlex.join(shlex.split(line, comments=True))
 
 
@@ -45,15 +45,15 @@ COMMANDS = commands()
 
 
 def documented(line: str) -> str:
-    """A command that a document has; fails where none has it any more."""
+    """A command that a document has; fails if no document has it."""
     assert plain(line) in COMMANDS, f"no document has the command {line!r}"
     return line
 
 
 def check_out(folder: Path, **suites: Mapping[str, Any]) -> Path:
-    """Copy all files that git tracks here, or would, to `folder`, with other suites in place of some of suites/.
+    """Copy all files that git tracks, or would track, to `folder`, with some suites of suites/ replaced.
 
-    The package comes with its bytecode, so that not each checkout's first process compiles it again.
+    The package is copied with its bytecode, so the first process of a checkout does not compile it again.
     """
     compileall.compile_dir(ROOT / "genbench", quiet=2)
     listed = subprocess.run(
@@ -65,7 +65,7 @@ def check_out(folder: Path, **suites: Mapping[str, Any]) -> Path:
     if listed.returncode:
         pytest.skip("this is no checkout of git's")
     for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).exists():  # it may be deleted, and not yet committed
+        if (ROOT / name).exists():  # its deletion may not be committed yet
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
             compiled = Path(importlib.util.cache_from_source(name))
@@ -74,12 +74,12 @@ def check_out(folder: Path, **suites: Mapping[str, Any]) -> Path:
                 shutil.copy2(ROOT / compiled, folder / compiled)
     for name, suite in suites.items():
         (folder / f"suites/{name}.yaml").write_text(yaml.safe_dump(suite))
-        (folder / f"reference/{name}.json").unlink(missing_ok=True)  # it is of the suite that was here
+        (folder / f"reference/{name}.json").unlink(missing_ok=True)  # it belongs to the suite that was replaced
     return folder
 
 
 def set_device(folder: Path, device: str) -> None:
-    """What the jobs of a checkout compute on."""
+    """Set the device on which the jobs of a checkout compute."""
     path = folder / "config.yaml"
     path.write_text(path.read_text().replace("device: auto", f"device: {device}"))
 
@@ -92,7 +92,7 @@ def commit(folder: Path) -> str:
 
 
 def project_environment() -> Path:
-    """The environment that has Snakemake: under `uv run --with` it is another than that of this Python."""
+    """The environment that has Snakemake: under `uv run --with` this Python has another one."""
     spec = importlib.util.find_spec("snakemake")
     assert spec is not None
     assert spec.origin is not None
@@ -100,7 +100,7 @@ def project_environment() -> Path:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """So that `uv run` in a checkout takes the environment of these tests, and the package from the checkout."""
+    """Variables with which `uv run` in a checkout uses the environment of these tests, and the checkout's package."""
     project = project_environment()
     packages = [str(folder), *([str(warm_python.SITE)] if "WARM_PYTHON" in os.environ else [])]
     path = f"{project / 'bin'}{os.pathsep}{os.environ['PATH']}"  # rules call its `python`
@@ -111,12 +111,12 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def run(line: str, folder: Path, status: int = 0, **variables: str) -> str:
-    """Run a documented command in a checkout, up to an exit status; returns what it said."""
+    """Run a documented command in a checkout and check its exit status; returns its output."""
     return execute(documented(line), folder, status, **variables)
 
 
 def execute(line: str, folder: Path, status: int = 0, **variables: str) -> str:
-    """Run any command in a checkout, up to an exit status; returns what it said."""
+    """Run any command in a checkout and check its exit status; returns its output."""
     job = subprocess.Popen(
         ["bash", "-c", line],
         cwd=folder,
@@ -129,7 +129,7 @@ def execute(line: str, folder: Path, status: int = 0, **variables: str) -> str:
     )
     try:
         said, _ = job.communicate()
-    finally:  # also where the test's time is over
+    finally:  # also if the test's time is over
         if job.poll() is None:
             os.killpg(job.pid, signal.SIGKILL)
     assert job.returncode == status, said[-8000:]

@@ -102,7 +102,7 @@ MODELS = {
     "consistency": CONSISTENCY,
     "meanflow": MEANFLOW | {"augment": 0.2},
 }
-# A suite but for its models.
+# A suite without its models.
 SUITE = {
     "title": "Small",
     "dataset": {"source": "demo"},
@@ -123,7 +123,7 @@ IMAGE_SHAPE = (1, 16, 16)
 
 
 def blobs(count: int, seed: int = 0, size: int = 16) -> tuple[np.ndarray, np.ndarray]:
-    """uint8 images (count, size, size, 1) of a bright square in one of four quarters, and which quarter it is."""
+    """uint8 images (count, size, size, 1) of a bright square in one of four quarters, and the quarter's number."""
     generator = np.random.default_rng(seed)
     images = generator.integers(0, 60, (count, size, size, 1), dtype=np.uint8)
     labels = generator.integers(0, 4, count)
@@ -136,5 +136,5 @@ def blobs(count: int, seed: int = 0, size: int = 16) -> tuple[np.ndarray, np.nda
 
 
 def save_samples(path: Path, count: int = 160) -> None:
-    """Images of noise in the shape of the data set demo, as somebody's samples."""
+    """Images of noise in the shape of the data set demo, as samples of another program."""
     np.savez(path, np.random.default_rng(0).integers(0, 256, (count, 28, 28, 1), dtype=np.uint8))

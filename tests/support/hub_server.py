@@ -17,13 +17,13 @@ HUB, REVISION = "somebody/tiny-ddpm", "0123456789abcdef0123456789abcdef01234567"
 
 
 class Hub:
-    """A folder of repositories, HUB@REVISION in it, and the paths that were asked for."""
+    """A folder of repositories with HUB@REVISION, and the paths that were asked for."""
 
     def __init__(self, folder: Path) -> None:
         self.repository, self.asked = folder / HUB / REVISION, list[str]()
 
     def listing(self) -> bytes:
-        """As the hub lists a repository: large files, here all tensors, with the SHA-256 of their content."""
+        """A list of files as the hub gives it: large files, here all tensors, have the SHA-256 of their content."""
         files: list[dict] = []
         for path in sorted(self.repository.rglob("*")):
             name = path.relative_to(self.repository).as_posix()
@@ -40,7 +40,7 @@ class Hub:
 
 @contextmanager
 def running(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """Serve what lies in `folder` / HUB / REVISION while inside, as the hub that genbench asks."""
+    """Serve `folder` / HUB / REVISION within this context, as the hub that genbench asks."""
     served = Hub(folder)
 
     class Handler(http.server.SimpleHTTPRequestHandler):
@@ -50,7 +50,7 @@ def running(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
                 self.send_response(200)
                 self.end_headers()
                 self.wfile.write(served.listing())
-            elif self.path.startswith(f"/{HUB}/resolve/{REVISION}/"):  # large files lie elsewhere
+            elif self.path.startswith(f"/{HUB}/resolve/{REVISION}/"):  # large files are at another address
                 self.send_response(302)
                 self.send_header("Location", self.path.replace("/resolve/", "/"))
                 self.end_headers()

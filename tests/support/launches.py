@@ -15,7 +15,7 @@ running: list[subprocess.Popen[str]] = []
 def mpiexec(ranks: int, *command: object, warm: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
     """Start `python COMMAND` with so many ranks, or alone.
 
-    warm: The fixture `warm_environment`, for what is not killed.
+    warm: The fixture `warm_environment`, for processes that are not killed.
     """
     environment = ENV | (warm or {})
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), (warm or {}).get("PYTHONPATH"))))
@@ -27,14 +27,14 @@ def mpiexec(ranks: int, *command: object, warm: Mapping[str, str] | None = None)
 
 
 def finish(process: subprocess.Popen[str], status: int = 0, seconds: float = 600) -> str:
-    """What a process says until it ends with `status`."""
+    """The output of a process, which must end with `status`."""
     out, err = process.communicate(timeout=seconds)
     assert process.returncode == status, err
     return out + err
 
 
 def end_all() -> None:
-    """End what a failed test has left running: mpiexec's ranks die with it."""
+    """End processes that a failed test has left running; the ranks of mpiexec die with it."""
     while running:
         process = running.pop()
         process.kill()

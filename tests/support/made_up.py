@@ -1,4 +1,4 @@
-"""Results with made-up numbers, as the rules write them, and what the tests see of a page."""
+"""Results with made-up numbers, as the rules write them, and the parts of a page that tests check."""
 
 import base64
 import hashlib
@@ -90,7 +90,7 @@ DEVICE = "CPU (toy processor, 1 thread)"
 
 
 def write_grid(path: Path, images: np.ndarray) -> None:
-    """What images.grid makes of uint8 (N, H, W), without torch: ten tiles a row, white gaps of two pixels."""
+    """The grid of images, uint8 (N, H, W), without torch: ten tiles per row, white gaps of two pixels."""
     count, height, width = images.shape
     rows = -(-count // 10)
     sheet = np.full((rows * (height + 2) - 2, 10 * (width + 2) - 2, 3), 255, np.uint8)
@@ -98,7 +98,7 @@ def write_grid(path: Path, images: np.ndarray) -> None:
         top, left = i // 10 * (height + 2), i % 10 * (width + 2)
         sheet[top : top + height, left : left + width] = image[..., None]
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(sheet).save(path, compress_level=1)  # noise, whose encoding would take longest
+    Image.fromarray(sheet).save(path, compress_level=1)  # noise takes longest to encode
 
 
 def write_results(
@@ -109,9 +109,9 @@ def write_results(
     optional: bool = True,
     images: np.ndarray | None = None,
 ) -> Path:
-    """Write the files of a suite as the rules do, with numbers that are made up; returns results/{suite}.
+    """Write the files of a suite as the rules do, with made-up numbers; returns results/{suite}.
 
-    `optional=False` leaves out every file and field that may be absent. images: (N, 28, 28) to make grids of.
+    `optional=False` leaves out every file and field that may be absent. images: (N, 28, 28), for the grids.
     """
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (300, 28, 28), dtype=np.uint8) if images is None else images
@@ -349,7 +349,7 @@ def report_of(folder: Path) -> Report:
 
 
 def check_page(path: Path) -> Page:
-    """A page loads nothing, runs only its own script, and every link inside it leads somewhere."""
+    """Check that a page loads nothing, runs only its own script, and has no broken link to itself."""
     page = Page(path)
     policy = page.values("content", "meta")[0]
     assert policy.startswith("default-src 'none'; img-src data:;")

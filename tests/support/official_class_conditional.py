@@ -1,9 +1,9 @@
-"""OpenAI's class-conditional U-Nets beside ours, of improved and of guided diffusion: weights by formula for both.
+"""OpenAI's class-conditional U-Nets, of improved and guided diffusion, to compare with ours: weights by formula.
 
     python tests/support/official_class_conditional.py IMPROVED GUIDED tests/support/data/class_conditional.json
 
-writes what their networks answer and draw, from checkouts of github.com/openai/improved-diffusion and
-github.com/openai/guided-diffusion, so that ours can be compared without them.
+writes the outputs and samples of their networks, from checkouts of github.com/openai/improved-diffusion and
+github.com/openai/guided-diffusion. Tests compare ours with this file, without the checkouts.
 """
 
 import json
@@ -22,7 +22,7 @@ COMMON = {
     "in_channels": 3, "model_channels": 32, "num_res_blocks": 1, "attention_resolutions": (2,), "num_heads": 4,
     "channel_mult": (1, 2, 2), "num_classes": CLASSES, "use_scale_shift_norm": True, "out_channels": 6,
 }  # fmt: skip
-# Names and values of the arguments of their UNetModel, by whose they are.
+# Names and values of the arguments of their UNetModel, by project.
 NETWORKS: dict[str, dict[str, Any]] = {
     "improved": COMMON,
     "guided": COMMON | {"image_size": SIZE},

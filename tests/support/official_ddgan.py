@@ -1,9 +1,9 @@
-"""The DDGAN authors' networks beside ours: weights by formula for both, and the authors' code where it is at hand.
+"""The DDGAN authors' networks, to compare with ours: weights by formula for both, and the authors' code if available.
 
     python tests/support/official_ddgan.py CHECKOUT tests/support/data/ddgan.json
 
-writes what the authors' networks answer, from a checkout of github.com/NVlabs/denoising-diffusion-gan (whose licence
-keeps it out of this repository), so that our networks can be compared without it.
+writes the outputs of the authors' networks, from a checkout of github.com/NVlabs/denoising-diffusion-gan (whose licence
+keeps it out of this repository). Tests compare our networks with this file, without the checkout.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-# Of everything that the networks have, a little. Names and values of the authors' command line.
+# A little of everything that the networks have. Names and values of the authors' command line.
 TINY = {
     "image_size": 16, "num_channels": 2, "num_channels_dae": 8, "ch_mult": [1, 2, 3], "num_res_blocks": 1,
     "attn_resolutions": (8,), "nz": 5, "z_emb_dim": 12, "n_mlp": 2, "ngf": 4, "t_emb_dim": 10,
@@ -29,18 +29,18 @@ CIFAR10 = {
     "image_size": 32, "num_channels": 3, "num_channels_dae": 128, "ch_mult": [1, 2, 2, 2], "num_res_blocks": 2,
     "attn_resolutions": (16,), "nz": 100, "z_emb_dim": 256, "n_mlp": 4, "ngf": 64, "t_emb_dim": 256,
 }  # fmt: skip
-DISCRIMINATOR_SIZE = 32  # the side that the authors' discriminator for small images is made for
+DISCRIMINATOR_SIZE = 32  # the image side for the authors' discriminator of small images
 
 
 def uniform(name: str, shape: tuple[int, ...]) -> Tensor:
-    """Numbers in [-1, 1) that belong to a name: Philox is the same everywhere and for ever."""
+    """Numbers in [-1, 1) that belong to a name: Philox gives the same everywhere."""
     key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
     bits = np.random.Philox(key=key).random_raw(int(np.prod(shape)))
     return torch.from_numpy(((bits >> np.uint64(11)) * 2.0**-52 - 1).astype(np.float32).reshape(shape))
 
 
 def weights(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
-    """Weights that keep the variance (also of layers that training begins at zero), other vectors around 0 or 1."""
+    """Weights that keep the variance (even in layers that training begins at zero), and vectors around 0 or 1."""
     values = {}
     for name, shape in shapes.items():
         scale = (3 / np.prod(shape[1:])) ** 0.5 if len(shape) > 1 else 0.3
@@ -58,7 +58,7 @@ def inputs(options: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def official_networks(repository: str, options: Mapping[str, Any]) -> tuple[nn.Module, nn.Module]:
-    """The authors' generator and discriminator on the CPU, which need none of their CUDA extensions."""
+    """The authors' generator and discriminator on the CPU, where they do not need their CUDA extensions."""
     defaults = {
         "centered": True, "conditional": True, "dropout": 0.0, "embedding_type": "positional", "fir": True,
         "fir_kernel": [1, 3, 3, 1], "fourier_scale": 16.0, "not_use_tanh": False, "progressive": "none",

@@ -1,9 +1,9 @@
-"""The networks of NVlabs' EDM beside ours: weights by formula for both, and their code where it is at hand.
+"""The networks of NVlabs' EDM, to compare with ours: weights by formula for both, and their code if available.
 
     python tests/support/official_edm.py CHECKOUT tests/support/data/edm.json
 
-writes what their networks answer, from a checkout of github.com/NVlabs/edm (whose licence keeps it out of this
-repository), so that ours can be compared without it.
+writes the outputs of their networks, from a checkout of github.com/NVlabs/edm (whose licence keeps it out of this
+repository). Tests compare ours with this file, without the checkout.
 """
 
 import json
@@ -48,14 +48,14 @@ FULL_SIZE: dict[str, dict[str, Any]] = {
 
 
 def inputs(arguments: Mapping[str, Any]) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Two images x, their times ln(sigma) / 4, and their labels, where the network has classes."""
+    """Two images x, their times ln(sigma) / 4, and their labels if the network has classes."""
     side, classes = arguments["img_resolution"], arguments.get("label_dim", 0)
     labels = torch.eye(classes)[[1, 3]] if classes else None
     return 2 * uniform("x", (2, arguments["img_channels"], side, side)), torch.tensor([-1.5, 1.0]), labels
 
 
 def augmentations(arguments: Mapping[str, Any]) -> Tensor | None:
-    """The images' augmentation, where the network has a layer for it."""
+    """The images' augmentation, if the network has a layer for it."""
     size = arguments.get("augment_dim", 0)
     return uniform("augment", (2, size)) if size else None
 
@@ -72,13 +72,13 @@ def official_network(repository: str, arguments: Mapping[str, Any]) -> nn.Module
 
 @torch.no_grad()
 def official_answers(network: nn.Module, arguments: Mapping[str, Any]) -> Tensor:
-    """What the network itself says of `inputs`."""
+    """The network's output for `inputs`."""
     return network.model(*inputs(arguments), augmentations(arguments))
 
 
 @torch.no_grad()
 def official_samples(repository: str, network: nn.Module, arguments: Mapping[str, Any]) -> Tensor:
-    """What generate.py's edm_sampler draws with its defaults from two latents, of the first two classes."""
+    """Samples by generate.py's edm_sampler with its defaults, from two latents, of the first two classes."""
     side, classes = arguments["img_resolution"], arguments.get("label_dim", 0)
     with importable(repository):
         from generate import edm_sampler

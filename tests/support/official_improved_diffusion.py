@@ -1,9 +1,9 @@
-"""The U-Net of OpenAI's improved diffusion beside ours: weights by formula for both, and their code where it is there.
+"""The U-Net of OpenAI's improved diffusion, to compare with ours: weights by formula for both, their code if available.
 
     python tests/support/official_improved_diffusion.py CHECKOUT tests/support/data/improved_diffusion.json
 
-writes what their network answers, from a checkout of github.com/openai/improved-diffusion, so that ours can be compared
-without it.
+writes the outputs of their network, from a checkout of github.com/openai/improved-diffusion. Tests compare ours with
+this file, without the checkout.
 """
 
 import json
@@ -47,7 +47,7 @@ FULL_SIZE = {
     | {"out_channels": 3, "model_channels": 64, "num_heads": 1, "num_res_blocks": 2, "use_scale_shift_norm": False},
 }
 T = 4000
-# Options of their processes, beside 25 steps of the linear schedule.
+# Options of their processes, besides 25 steps of the linear schedule.
 PROCESSES = {
     "fixed variance": {"their default": {}, "sigma_small": {"sigma_small": True}, "xstart": {"predict_xstart": True}},
     "learned variance": {"learn_sigma": {"learn_sigma": True}},
@@ -70,7 +70,7 @@ def importable(repository: str) -> Iterator[None]:
 
 
 def official_network(repository: str, options: Mapping[str, Any]) -> nn.Module:
-    """Their U-Net, with weights by formula: also of the layers that training begins at zero."""
+    """Their U-Net, with weights by formula, even in layers that training begins at zero."""
     with importable(repository):
         from improved_diffusion.unet import UNetModel
     network = UNetModel(**{name: value for name, value in options.items() if name != "image_size"}).eval()
@@ -93,7 +93,7 @@ def rounded(values: Tensor) -> Any:
 
 
 class Draws(Noise):
-    """Noise for a chain, one tensor a call, the same for theirs and for ours."""
+    """Noise for a chain, one tensor per call, the same for theirs and for ours."""
 
     def __init__(self, images: int) -> None:
         super().__init__(torch.arange(images))
@@ -105,7 +105,7 @@ class Draws(Noise):
 
 
 def official_chain(repository: str, name: str, **options: bool) -> dict[str, Tensor]:
-    """What their process draws with one of the TINY networks, and its bits per dimension of the images `inputs`."""
+    """Samples of their process with one of the TINY networks, and its bits per dimension of the images `inputs`."""
     network = official_network(repository, TINY[name])
     with importable(repository):
         from improved_diffusion.script_util import create_gaussian_diffusion
@@ -121,7 +121,7 @@ def official_chain(repository: str, name: str, **options: bool) -> dict[str, Ten
 
 @torch.no_grad()
 def official_answers(network: nn.Module, options: Mapping[str, Any]) -> Tensor:
-    """What their network says of `inputs`, fed the times as their rescale_timesteps has it."""
+    """Their network's output for `inputs`, with the times scaled as by their rescale_timesteps."""
     x_t, t = inputs(options)
     return network(x_t, (t - 1).float() * (1000.0 / T))
 

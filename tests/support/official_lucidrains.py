@@ -1,9 +1,9 @@
-"""The U-Nets of lucidrains' denoising-diffusion-pytorch beside ours: weights by formula for both, and its code by hand.
+"""The U-Nets of lucidrains' denoising-diffusion-pytorch, to compare with ours: weights by formula for both.
 
     PYTHONPATH=SITE:. python tests/support/official_lucidrains.py RELEASE tests/support/data/lucidrains.json
 
-adds what the library's network of one of RELEASES, installed in SITE, answers and draws, so that ours can be compared
-without it; and prints how far ours is from it, at full size as well.
+adds the outputs and samples of the library's network in one of RELEASES, installed in SITE. Tests compare ours with
+this file, without the library. It also prints the difference of ours from it, at full size as well.
 """
 
 import json
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 SIZE, T = 16, 25
 TINY = {"dim": 8, "dim_mults": (1, 2, 4), "channels": 1}
 COURSE = {"dim": 64, "dim_mults": (1, 2, 4, 8), "channels": 3}
-# A release of every layout, and of all but two days what no tensor shows; with what else its network is built with.
+# Releases with every layout and nearly every difference that no tensor shows, and other options of their networks.
 RELEASES: dict[str, dict[str, Any]] = {
     "0.25.3": {},
     "0.26.1": {},
@@ -40,7 +40,7 @@ CHAINS = {  # (objective, schedule, steps, eta); all T steps are ancestral, fewe
     "pred_x0, sigmoid, DDIM": ("pred_x0", "sigmoid", 7, 0.5),
     "pred_v, sigmoid": ("pred_v", "sigmoid", T, 0.0),
 }
-OF = {"0.27.9": ["pred_noise, cosine"], "2.3.4": list(CHAINS)}  # releases, and the chains that are kept of each
+OF = {"0.27.9": ["pred_noise, cosine"], "2.3.4": list(CHAINS)}  # by release, the chains that are kept
 
 
 def inputs(channels: int = 1, size: int = SIZE) -> tuple[Tensor, Tensor]:
@@ -49,7 +49,7 @@ def inputs(channels: int = 1, size: int = SIZE) -> tuple[Tensor, Tensor]:
 
 
 def official_weights(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
-    """Weights by formula, those of normalisations over channels around 1."""
+    """Weights by formula; those of normalisations over channels are around 1."""
     values = weights(shapes)
     return {name: 1 + 0.5 * value if name.endswith(".g") else value for name, value in values.items()}
 
@@ -88,7 +88,7 @@ def official_samples(process: nn.Module) -> Tensor:
 
 
 def compare(release: str, theirs: nn.Module, options: Mapping[str, Any], size: int) -> None:
-    """Print the largest difference of the two networks, through a file of weights."""
+    """Print the largest difference of the two networks after ours is imported from a file of weights."""
     import tempfile
 
     from genbench.importing import read_checkpoint

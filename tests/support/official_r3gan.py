@@ -1,9 +1,9 @@
-"""R3GAN's networks and losses beside ours: weights by formula for both, and the authors' code where it is at hand.
+"""R3GAN's networks and losses, to compare with ours: weights by formula for both, and the authors' code if available.
 
     python tests/support/official_r3gan.py CHECKOUT tests/support/data/r3gan.json
 
-writes what the authors' code answers, from a checkout of github.com/brownvc/R3GAN (whose licence keeps it out of this
-repository), so that ours can be compared without it.
+writes the outputs of the authors' code, from a checkout of github.com/brownvc/R3GAN (whose licence keeps it out of this
+repository). Tests compare ours with this file, without the checkout.
 """
 
 import json
@@ -54,7 +54,7 @@ def image_shape(options: Mapping[str, list[int]]) -> tuple[int, int, int]:
 
 
 def model_weights(model: nn.Module) -> dict[str, dict[str, Tensor]]:
-    """Weights by formula for both networks, by our names: also for layers that training begins at zero."""
+    """Weights by formula for both networks, by our names, even in layers that training begins at zero."""
     return {
         name: weights({key: tuple(p.shape) for key, p in getattr(model, name).named_parameters()})
         for name in ("generator", "discriminator")
@@ -62,13 +62,13 @@ def model_weights(model: nn.Module) -> dict[str, dict[str, Tensor]]:
 
 
 def batch(options: Mapping[str, list[int]]) -> Batch:
-    """Four real images, and the noise of which latents are drawn."""
+    """Four real images, and the noise from which latents are drawn."""
     real = uniform("real", (4, *image_shape(options)))
     return Batch(real, torch.zeros(4, dtype=torch.int64), Noise(torch.arange(4), key=3))
 
 
 def their_name(name: str, network: str, sides: int) -> str:
-    """A tensor of our generator or discriminator, as theirs calls it."""
+    """The name in theirs of a tensor of our generator or discriminator."""
     generator = network == "generator"
     kind, _, rest = name.partition(".")
     if kind == "stages":
@@ -87,7 +87,7 @@ def official_networks(
     repository: str, options: Mapping[str, list[int]], states: Mapping[str, Mapping[str, Tensor]]
 ) -> tuple[dict[str, nn.Module], type]:
     """The authors' generator and discriminator with these weights by our names, and their class of losses."""
-    pkg_resources = types.SimpleNamespace(parse_version=packaging.version.parse)  # which setuptools has no more
+    pkg_resources = types.SimpleNamespace(parse_version=packaging.version.parse)  # setuptools no longer has it
     with mock.patch.dict(sys.modules, pkg_resources=pkg_resources), mock.patch.object(sys, "path", [*sys.path]):
         sys.modules.pop("torch_utils", None)  # of another checkout
         sys.path.insert(0, repository)
@@ -135,7 +135,7 @@ def official_answers(repository: str, options: Mapping[str, list[int]]) -> dict[
 
 
 def as_numbers(found: Any) -> Any:
-    """Tensors as numbers of six digits; of images every third pixel each way."""
+    """Tensors as numbers with six digits; for images, every third pixel each way."""
     if isinstance(found, Mapping):
         return {name: as_numbers(value) for name, value in found.items()}
     if found.ndim:

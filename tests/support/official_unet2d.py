@@ -1,4 +1,4 @@
-"""Small networks of diffusers, each with options of its own."""
+"""Small networks of diffusers with different options."""
 
 import diffusers
 import torch

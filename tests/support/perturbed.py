@@ -1,4 +1,4 @@
-"""Toy models whose networks answer with something, and batches of toy images."""
+"""Toy models whose networks do not output zeros, and batches of toy images."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from genbench.processes.noise import Noise
 
 
 def perturbed(entry: Mapping[str, Any], scale: float) -> Model:
-    """The model of an entry, with noise on its weights, since layers that begin at 0 hide what is behind them."""
+    """The model of an entry, with noise on its weights, since layers that begin at 0 hide other layers."""
     torch.manual_seed(0)
     model = build(entry, IMAGE_SHAPE)
     with torch.no_grad():

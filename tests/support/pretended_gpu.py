@@ -1,8 +1,8 @@
-"""A GPU for machines that have none: tensors that say they are elsewhere, and are computed on the CPU.
+"""A GPU for machines that have none: tensors that claim to be on another device, and are computed on the CPU.
 
-As on a GPU, an operation refuses tensors of two devices. So what was left behind on the CPU is found without one; on a
-pretended Apple GPU it also refuses float64. Speed, memory, CUDA's own kernels and its streams are not. Between ranks it
-takes gloo for NCCL.
+As on a GPU, an operation refuses tensors of two devices, which finds tensors that were left on the CPU; on a pretended
+Apple GPU it also refuses float64. Speed, memory, CUDA's own kernels and its streams are not pretended. Between ranks,
+gloo replaces NCCL.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,13 +18,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from genbench import tensors as tensors_module
 
-GPU = torch.device("lazy", 0)  # a device of torch's that nothing else here uses, and that autograd needs no driver for
+GPU = torch.device("lazy", 0)  # a device of torch that nothing else here uses, and for which autograd needs no driver
 ATEN = torch.ops.aten
 BETWEEN_DEVICES = {ATEN.copy_, ATEN._to_copy, ATEN.index, ATEN.index_put_, ATEN._index_put_impl_}  # take both
 
 
 class Elsewhere(Tensor):
-    """A tensor on GPU; `here` is what it holds."""
+    """A tensor on GPU; `here` has its values."""
 
     here: Tensor
 
@@ -48,7 +48,7 @@ class Elsewhere(Tensor):
 
 
 class PretendedGPU(TorchDispatchMode):
-    """While it is entered, tensors can be made on GPU."""
+    """Within this context, tensors can be made on GPU."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return compute(func, args, kwargs or {})
@@ -64,7 +64,7 @@ def compute(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     if device is not None:
         there = torch.device(device).type == GPU.type
         kwargs = kwargs | {"device": torch.device("cpu")}
-    if func.overloadpacket is ATEN._efficientzerotensor:  # which has no memory, and torch looks for it inside no other
+    if func.overloadpacket is ATEN._efficientzerotensor:  # it has no memory, and torch does not find it in a wrapper
         func = ATEN.zeros.default
     with torch.no_grad():
         found = func(*changed(args, unwrap), **{key: changed(value, unwrap) for key, value in kwargs.items()})
@@ -76,7 +76,7 @@ def compute(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
 
 
 def tensors_of(values: Any) -> Iterator[Tensor]:
-    """The tensors of an operation's arguments: these are values, and lists of values."""
+    """The tensors among an operation's arguments, which are values and lists of values."""
     for value in values:
         if isinstance(value, Tensor):
             yield value
@@ -85,14 +85,14 @@ def tensors_of(values: Any) -> Iterator[Tensor]:
 
 
 def changed(value: Any, change: Callable[[Any], Any]) -> Any:
-    """A value whose tensors are changed. torch's tree_map took half the time of these tests."""
+    """A value with its tensors changed. torch's tree_map took half the time of these tests."""
     if isinstance(value, Tensor):
         return change(value)
     return type(value)([changed(part, change) for part in value]) if type(value) in (list, tuple) else value
 
 
 def refuse_float64(func: Any, tensors: list[Tensor]) -> None:
-    """As an Apple GPU does. Of a copy to the CPU, too: torch might convert on the device before it copies."""
+    """As an Apple GPU does, even for a copy to the CPU: torch might convert on the device before it copies."""
     if any(tensor.dtype == torch.float64 and tensor.dim() for tensor in tensors):
         raise TypeError(f"{func}: found float64, which an Apple GPU has not: {[tuple(t.shape) for t in tensors]}")
 
@@ -102,7 +102,7 @@ def unwrap(tensor: Tensor) -> Tensor:
 
 
 def like_nccl(collective: Callable[..., Any]) -> Callable[..., Any]:
-    """A collective that takes tensors on GPU alone."""
+    """A collective that takes only tensors on GPU."""
 
     def run(tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
         if not isinstance(tensor, Elsewhere):
@@ -114,7 +114,7 @@ def like_nccl(collective: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def pretended_gpu(apple: bool = False) -> Iterator[torch.device]:
-    """A device that modules and tensors can be moved to. It has fused optimizers, and no autocast.
+    """A device to which modules and tensors can be moved. It has fused optimizers, and no autocast.
 
     apple: genbench takes it for an Apple GPU.
     """
@@ -124,7 +124,7 @@ def pretended_gpu(apple: bool = False) -> Iterator[torch.device]:
     def elsewhere_none(kind: str, *of: Any, **how: Any) -> Any:
         return nullcontext() if kind == GPU.type else autocast(kind, *of, **how)
 
-    def without_gradients(mode: bool = True) -> Any:  # an inference tensor has no views that are wrapped
+    def without_gradients(mode: bool = True) -> Any:  # an inference tensor has no wrapped views
         return torch.no_grad() if mode else nullcontext()
 
     with pytest.MonkeyPatch.context() as patch:
@@ -136,7 +136,7 @@ def pretended_gpu(apple: bool = False) -> Iterator[torch.device]:
         patch.setattr(dist, "all_reduce", like_nccl(dist.all_reduce))
         patch.setattr(dist, "broadcast", like_nccl(dist.broadcast))
         future.set_swap_module_params_on_conversion(True)  # a parameter and its `here` move together
-        torch._C._set_only_lift_cpu_tensors(True)  # torch.tensor makes its tensors here, and then moves them
+        torch._C._set_only_lift_cpu_tensors(True)  # torch.tensor makes its tensors on the CPU, and then moves them
         try:
             with PretendedGPU():
                 yield GPU

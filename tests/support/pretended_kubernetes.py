@@ -1,8 +1,8 @@
-"""A stand-in for a Kubernetes cluster: the part of its API that snakemake-executor-plugin-kubernetes asks for.
+"""A stand-in for a Kubernetes cluster: the part of its API that snakemake-executor-plugin-kubernetes uses.
 
-A pod is a process on this machine, in an empty folder, with the variables of its image and of its specification alone.
-What a real cluster refuses, and matters here, is refused too. Not shown by it: images, nodes with GPUs, volumes and
-accounts; limits are recorded, but not enforced.
+A pod is a process on this machine, in an empty folder, with only the variables of its image and its specification.
+Requests that a real cluster refuses are also refused, if that matters here. It does not have images, nodes with GPUs,
+volumes or accounts; limits are recorded, but not enforced.
 """
 
 import base64
@@ -28,7 +28,7 @@ UNITS = {"m": 1e-3, "": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12} | {
 
 
 class RefusalError(Exception):
-    """What the API server answers instead: a status, a reason and a message."""
+    """The API server's refusal: a status, a reason and a message."""
 
     def __init__(self, status: int, reason: str, message: str) -> None:
         super().__init__(message)
@@ -51,7 +51,7 @@ def check_name(name: str) -> None:
 
 
 def check_resources(container: Mapping[str, Any]) -> None:
-    """Requests are at most limits; of what can't be shared out, such as GPUs, whole numbers, and both the same."""
+    """Check that requests are at most the limits; and, for resources such as GPUs, equal to them and whole numbers."""
     resources = container.get("resources", {})
     requests, limits = resources.get("requests", {}), resources.get("limits", {})
     for name in {*requests, *limits}:
@@ -93,14 +93,14 @@ class Pod:
         return self.folder.with_suffix(".log")
 
     def kill(self) -> None:
-        """End all of its processes, as the kernel does where memory is short."""
+        """End all of its processes, as the kernel does when memory runs out."""
         with self.lock:
             if self.process is not None and self.exit_code is None:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(self.process.pid, signal.SIGKILL)
 
     def run(self, environment: Mapping[str, str]) -> None:
-        """Until its end. All of its processes are one group, which ends with it."""
+        """Run it to its end. All of its processes are one group, which ends with it."""
         self.folder.mkdir()
         with self.log.open("wb") as log:
             with self.lock:
@@ -116,10 +116,10 @@ class Pod:
             self.process.wait()
             self.kill()
             code = self.process.returncode
-            self.exit_code = code if code >= 0 else 128 - code  # as a container's: 137 after SIGKILL
+            self.exit_code = code if code >= 0 else 128 - code  # as for a container: 137 after SIGKILL
 
     def status(self) -> dict[str, Any]:
-        """As the API has it: of the container, once there is one."""
+        """The status as in the API, with that of the container once there is one."""
         if self.process is None:
             return {"phase": "Pending"}
         state: dict[str, Any] = {"running": {}}
@@ -134,14 +134,14 @@ class Pod:
 class Cluster:
     """A context in which the cluster answers at `url`.
 
-    folder: for the pods. image: the variables of the image, PATH among them. room: how many pods run at a time; others
+    folder: for the pods. image: the variables of the image, including PATH. room: how many pods run at a time; others
     wait.
     """
 
     def __init__(self, folder: Path, image: Mapping[str, str], room: int) -> None:
         self.folder, self.image, self.room = folder, image, threading.Semaphore(room)
         self.secrets: dict[str, dict[str, str]] = {}
-        self.pods: dict[str, Pod] = {}  # of all jobs that there were, in the order of their submission
+        self.pods: dict[str, Pod] = {}  # of all jobs so far, in the order of their submission
         self.refusals: list[str] = []
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (Handler,), {"cluster": self}))
         self.url = f"http://127.0.0.1:{self.server.server_port}"
@@ -158,7 +158,7 @@ class Cluster:
             pod.kill()
 
     def write_kubeconfig(self, path: Path) -> None:
-        """What kubectl and its like take the cluster's address from."""
+        """Write the file from which kubectl and other clients read the cluster's address."""
         named = {
             "clusters": [{"name": "it", "cluster": {"server": self.url}}],
             "users": [{"name": "it", "user": {}}],
@@ -167,7 +167,7 @@ class Cluster:
         path.write_text(json.dumps({"apiVersion": "v1", "kind": "Config", "current-context": "it", **named}))
 
     def environment(self, pod: Pod) -> dict[str, str]:
-        """The variables of a container: the image's and those of its specification, most of which are a secret's."""
+        """The variables of a container: those of the image, and those of its specification, from secrets."""
         found = dict(self.image)
         for variable in pod.container.get("env", []):
             key = variable["valueFrom"]["secretKeyRef"]
@@ -179,7 +179,7 @@ class Cluster:
             if not pod.deleted:
                 pod.run(self.environment(pod))
 
-    # --- What is asked of the API -------------------------------------------------------------------------------------
+    # --- Requests to the API ------------------------------------------------------------------------------------------
 
     def create_secret(self, body: dict[str, Any]) -> dict[str, Any]:
         check_name(body["metadata"]["name"])
@@ -232,7 +232,7 @@ class Cluster:
         return {"metadata": {"name": name}}
 
     def read_log(self, name: str, container: str, previous: bool) -> str:
-        """A kubelet knows a previous container only where it has restarted one, which it never does here."""
+        """The log. A kubelet has a previous container only after a restart, and there are none here."""
         pod = self.job(name.removesuffix("-0"))
         if previous or pod.process is None:
             message = f'previous terminated container "{container}" in pod "{name}" not found'
@@ -289,4 +289,4 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_DELETE = handle_one  # noqa: N815
 
     def log_message(self, format: str, *args: object) -> None:
-        """Nothing: what was refused is kept by the cluster."""
+        """Log nothing: the cluster keeps the refusals."""

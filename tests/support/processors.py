@@ -1,11 +1,11 @@
-"""Processors that multiply bfloat16 and float16 natively, or don't, whatever this machine has."""
+"""Processors that do or do not multiply bfloat16 and float16 natively, whatever this machine has."""
 
 import pytest
 import torch
 
 
 def pretend(patch: pytest.MonkeyPatch, *, bf16: bool, fp16: bool = False) -> None:
-    """Let the processor of this machine say that it multiplies these natively, or that it does not."""
+    """Make this machine's processor claim that it multiplies these natively, or that it does not."""
     patch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: bf16)
     patch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: bf16)
     patch.setattr(torch.ops.mkldnn, "_is_mkldnn_fp16_supported", lambda: fp16)

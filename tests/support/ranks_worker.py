@@ -1,7 +1,8 @@
 """Trains every family for a few steps: `[mpiexec -n N] python tests/support/ranks_worker.py OUT STEPS OPTIMIZER [gpu]`.
 
-OPTIMIZER is JSON, as in a suite. Plain descent follows the gradient; Adam's first steps are those of its sign, which
-is chance for a gradient that is zero but for rounding, as of a bias before batch normalisation. "gpu": a pretended one.
+OPTIMIZER is JSON, as in a suite. Plain descent follows the gradient; Adam's first steps follow its sign, which is
+random for a gradient that is zero except for rounding, such as that of a bias before batch normalisation. "gpu": a
+pretended one.
 """
 
 import json
@@ -23,16 +24,16 @@ from genbench.machine.command_line import run
 from genbench.machine.devices import pick_device
 from genbench.training.folder import train
 
-UNET = {**DDPM["denoiser"], "dropout": 0.0}  # whose random numbers belong to a tensor, not to an image
+UNET = {**DDPM["denoiser"], "dropout": 0.0}  # dropout's random numbers belong to a tensor, not to an image
 DIFFUSION = DDPM | {"denoiser": UNET}
 LEARNED = {
     "timesteps": 4,
     "learned_variance": True,
     "loss": "hybrid",
     "prediction": "eps",
-    "time_sampler": {"name": "loss-second-moment", "history": 2, "uniform": 0.1},  # in use from the second step on
+    "time_sampler": {"name": "loss-second-moment", "history": 2, "uniform": 0.1},  # used from the second step on
 }
-CLIPPED = {"algorithm": "sgd", "lr": 1e-2}  # as far as the others go with their gradients whole
+CLIPPED = {"algorithm": "sgd", "lr": 1e-2}  # gives steps as large as the others' without clipping
 LABELLED = {"num_classes": 4, "label_dropout": 0.3}
 DIFFUSEVAE = {
     "class": "diffusevae.DiffuseVAE",
@@ -40,7 +41,7 @@ DIFFUSEVAE = {
     "timesteps": 20,
     "denoiser": UNET,
 }
-# What is not the family's own: batches that don't divide by 4, or by 2 and 4; of DDGAN's, five groups of four images.
+# Other cases than families: batches that 4, or 2 and 4, do not divide; DDGAN's has five groups of four images.
 TRAININGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     **{name: (model, {}) for name, model in MODELS.items() if name not in ("ddpm", "ddgan")},
     "ddpm": (DIFFUSION, {"ema_decay": 0.9}),
@@ -51,12 +52,12 @@ TRAININGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "edm": (MODELS["edm"], {"ema_lengths": [0.05, 0.1], "ema_snapshots": 3}),
     "reflow": (
         {"class": "flow.Reflow", "teacher": FLOW, "pair_steps": 2},
-        {"optimizer": {"algorithm": "sgd", "lr": 1.0}},  # far beside the rounding of a weight
+        {"optimizer": {"algorithm": "sgd", "lr": 1.0}},  # far more than the rounding of a weight
     ),
     "accumulate-clip": (GAN, {"batch_size": 36, "accumulate": 2, "clip_norm": 0.01, "optimizer": CLIPPED}),
     "uneven": (VAE, {"batch_size": 13, "validate_every": 2}),
     "fp16": (DIFFUSION, {"precision": "fp16"}),
-    "fp16-overflow": (VAE, {"precision": "fp16"}),  # the loss is a sum: too large for the first scales, and all skip
+    "fp16-overflow": (VAE, {"precision": "fp16"}),  # the loss is a sum, too large for the first scales: all ranks skip
 }
 ON_PRETENDED_GPU = [name for name, (_, training) in TRAININGS.items() if "precision" not in training]  # no autocast
 COMMON: dict[str, Any] = {"batch_size": 16, "log_every": 1, "sync_batch_norm": True, "precision": "fp32"}
@@ -85,7 +86,7 @@ def train_all(
         model, training = TRAININGS[name]
         recipe = COMMON | {"steps": steps, "optimizer": optimizer} | training
         with pytest.MonkeyPatch.context() as patch:
-            pretend(patch, bf16=True, fp16=True)  # emulation will do here
+            pretend(patch, bf16=True, fp16=True)  # emulation is fast enough here
             train(
                 {"model": model, "training": recipe},
                 images,
@@ -101,7 +102,7 @@ def train_all(
 
 
 def first_stage(name: str, out: Path) -> Path | None:
-    """What a model of two stages builds upon. A flow that is hardly trained leads nowhere, and teaches nothing."""
+    """The first stage of a model. An untrained flow hardly moves and teaches nothing: reflow gets a perturbed one."""
     if name == "reflow":
         save_tensors(out / "teacher.safetensors", perturbed(FLOW, 0.05).state_dict(), {"model": FLOW})
         return out / "teacher.safetensors"

@@ -1,7 +1,7 @@
-"""A stand-in for conda, over a channel of empty packages on this disk: `--sdm conda` without a network.
+"""A stand-in for conda, with a channel of empty packages on this disk: `--sdm conda` without a network.
 
-Solving and linking are py-rattler's, real ones; names and versions are those of envs/*.yaml. Not shown by it: that
-conda-forge has these versions, and that they work together. Pip's part of an environment file is left out.
+Solving and linking are real, by py-rattler; names and versions are those of envs/*.yaml. It does not show that
+conda-forge has these versions, or that they work together. Pip's part of an environment file is left out.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import yaml
 
 
 def dependencies(file: Path) -> list[str]:
-    """What an environment file asks conda for; its channels must be conda-forge alone."""
+    """The packages that an environment file asks conda for; its only channel must be conda-forge."""
     environment = yaml.safe_load(file.read_text(encoding="utf-8"))
     if environment["channels"] != ["conda-forge", "nodefaults"]:
         raise SystemExit(f"{file}: channels are {environment['channels']}")
@@ -65,7 +65,7 @@ def add_package(channel: Path, name: str, version: str, programs: dict[str, str]
 
 
 def make_channel(channel: Path, files: list[Path]) -> None:
-    """A channel with all that environment files ask for. Its python is this one, and notes what it was called for."""
+    """A channel with everything that environment files ask for. Its python is this one, and notes its calls."""
     note = 'echo "$@" >> "$CONDA_PREFIX/calls.txt"'
     python = {"python": f'#!/bin/sh\n{note}\nexec "{sys.executable}" "$@"\n'}
     (channel / "noarch").mkdir(parents=True)
@@ -78,7 +78,7 @@ def make_channel(channel: Path, files: list[Path]) -> None:
 
 
 def make_command(folder: Path, channel: Path) -> None:
-    """A folder with a conda that knows this channel alone, as conda-forge."""
+    """A folder with a conda that knows only this channel, as conda-forge."""
     (folder / "bin").mkdir(parents=True)
     (folder / "bin/conda").write_text(
         f'#!/bin/sh\nexport STAND_IN_CHANNEL={channel.as_uri()} STAND_IN_PREFIX="{folder}"\n'

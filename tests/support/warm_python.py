@@ -1,7 +1,7 @@
 """A warm Python: it has imported what jobs and Snakemake take seconds to import, and runs each command in a fork.
 
-Only packages of others are imported, none of genbench: the code, arguments, files, environment and exit status of a
-command are those that it would have by itself. What a test kills or measures is started without it.
+It imports only other packages, not genbench: the code, arguments, files, environment and exit status of a command are
+the same as without it. Processes that a test kills or measures are started without it.
 """
 
 import atexit
@@ -34,7 +34,7 @@ PACKAGES = (
 
 
 def start(folder: Path) -> tuple[subprocess.Popen[bytes], dict[str, str]]:
-    """Start a warm Python that listens in `folder`; the environment of what it shall run for others."""
+    """Start a warm Python that listens in `folder`; returns it, and the environment of processes that use it."""
     address = folder / "warm"
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "WARM_PYTHON")}
     server = subprocess.Popen([sys.executable, __file__, str(address)], env=environment, start_new_session=True)
@@ -45,7 +45,7 @@ def start(folder: Path) -> tuple[subprocess.Popen[bytes], dict[str, str]]:
 
 
 def serve(address: str) -> socket.socket:
-    """Accept commands while there is who started this; returns in a fork for each, with the connection to who asked."""
+    """Accept commands while the parent process lives; returns in a fork for each, with the connection to its client."""
     parent = os.getppid()
     signal.signal(signal.SIGCHLD, reap)
     with socket.socket(socket.AF_UNIX) as server:
@@ -66,14 +66,14 @@ def serve(address: str) -> socket.socket:
 
 
 def reap(*_: object) -> None:
-    """Wait for the forks that have ended, so that their CPU time counts as this process's."""
+    """Wait for the forks that have ended: their CPU time then counts as this process's."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
 
 
 def attend(connection: socket.socket) -> list[Any]:
-    """Fork once more, and return in the fork with the command; here wait for its end, and tell it."""
+    """Fork once more, and return in the fork with the command; here wait for its end, and send its status."""
     _, files, _, _ = socket.recv_fds(connection, 1, 4)
     command = json.loads(b"".join(iter(lambda: connection.recv(1 << 16), b"")))
     if (child := os.fork()) == 0:
@@ -89,7 +89,7 @@ def attend(connection: socket.socket) -> list[Any]:
     ended, asker = os.pidfd_open(child), select.poll()
     asker.register(ended, select.POLLIN)
     asker.register(connection, select.POLLHUP)
-    if ended not in dict(asker.poll()):  # who asked was ended
+    if ended not in dict(asker.poll()):  # the client was ended
         os.kill(child, signal.SIGTERM)
     _, status = os.waitpid(child, 0)
     try:
@@ -102,7 +102,7 @@ def attend(connection: socket.socket) -> list[Any]:
 def main() -> None:
     for package in PACKAGES:
         importlib.import_module(package)
-    gc.freeze()  # so that forks share it
+    gc.freeze()  # forks then share these objects
     found = sys.path[1:]  # without this folder
     executable, arguments, folder, environment = attend(serve(sys.argv[1]))
     os.environ.clear()
@@ -115,14 +115,14 @@ def main() -> None:
     sys.path[:] = [first, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep)), *found]
     importlib.invalidate_caches()
     status = finish(kind, rest[0])
-    if "mpi4py.MPI" in sys.modules:  # whose library takes leave of mpiexec as the process ends
+    if "mpi4py.MPI" in sys.modules:  # its library disconnects from mpiexec when the process ends
         sys.modules["mpi4py.MPI"].Finalize()
         ctypes.CDLL(None).exit(status)
-    os._exit(status)  # the end of an interpreter takes long where so much was imported
+    os._exit(status)  # after so many imports, an ordinary end of the interpreter is slow
 
 
 def finish(kind: str, what: str) -> int:
-    """Run a command to its end, and what is to be done then; returns the exit status."""
+    """Run a command to its end, with Python's usual work at exit; returns the exit status."""
     try:
         run(kind, what)
         status = 0

@@ -1,6 +1,6 @@
-"""Python imports this at its start where $PYTHONPATH has its folder: it lets a warm Python run the command instead.
+"""Python imports this at its start if $PYTHONPATH has its folder: it lets a warm Python run the command instead.
 
-Where that cannot be (warm_python.py), nothing happens here, and the command runs as ever.
+If that is impossible (warm_python.py), it does nothing, and the command runs as usual.
 """
 
 import json
@@ -11,19 +11,19 @@ import sys
 
 
 def hand_over() -> None:
-    """Run this process's command in a fork of the warm Python, and end as it ends."""
+    """Run this process's command in a fork of the warm Python, and end with the same status."""
     arguments = sys.orig_argv[1:]
     address, _, prefix = os.environ.get("WARM_PYTHON", "").partition(os.pathsep)
     ours = address and prefix == sys.prefix and arguments and (arguments[0] in ("-m", "-c") or arguments[0][0] != "-")
-    if not ours or "PMIX_RANK" in os.environ:  # a rank of srun's, which does without a file
+    if not ours or "PMIX_RANK" in os.environ:  # a rank of srun, which uses no file descriptor
         return
     command = [sys.executable, arguments, os.getcwd(), dict(os.environ)]
     with socket.socket(socket.AF_UNIX) as connection:
         try:
             connection.connect(address)
-        except OSError:  # it has ended
+        except OSError:  # the warm Python has ended
             return
-        of_rank = [int(os.environ["PMI_FD"])] if "PMI_FD" in os.environ else []  # where it hears of its mpiexec
+        of_rank = [int(os.environ["PMI_FD"])] if "PMI_FD" in os.environ else []  # its connection to mpiexec
         socket.send_fds(connection, [b"\0"], [0, 1, 2, *of_rank])
         connection.sendall(json.dumps(command).encode())
         connection.shutdown(socket.SHUT_WR)
