@@ -35,7 +35,7 @@ def folder(
     StyleGAN2-ADA's and EDM's dataset_tool writes it, has the labels; its folders of 1,000 images are not classes.
 
     path: A folder, .zip or .tar[.gz|.xz|.bz2], used as given or inside `data_root`. If everything in an archive is in
-        one folder, that folder is skipped.
+        one folder, the content of that folder is used.
     image_size: Side of the square to which every image is resized; without it, all must have the same size.
     filter: The filter for resizing.
     channels: 1 or 3 converts every image; without it, all must be greyscale, or all in colour.

@@ -91,14 +91,14 @@ def test_the_best_row_of_each_family_stands_at_each_budget(root: Path) -> None:
     ]
     assert not empty
     assert "lower is better; 2,000 samples; mean of 2 trainings, ± their standard deviation." in caption
-    assert caption.endswith(" Times, the least of a network: A CPU.")
+    assert caption.endswith(" Times are the lowest of each network, on: A CPU.")
 
 
 def test_one_training_has_no_spread(root: Path) -> None:
     write_reference(root / "reference/equal.json", record({key: values[:1] for key, values in NUMBERS.items()}))
     _, _, *rows, _, caption = reference_results.reference_table("equal")
     assert rows[0] == "| B | 20.0 | 8.00 | 0:01:20 |"
-    assert caption.endswith("2,000 samples; one training each. Times, the least of a network: A CPU.")
+    assert caption.endswith("2,000 samples; one training each. Times are the lowest of each network, on: A CPU.")
     head, _, row, *_, caption = reference_results.reference_table("equal", times=False)
     assert head == "| FD-classifier (2k) at | 1T FLOPs | 4T FLOPs |"
     assert row == "| B | 20.0 | 8.00 |"
