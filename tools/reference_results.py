@@ -164,7 +164,8 @@ def caption(record: Reference, rows: list[list[RecordedDraw]], times: bool = Tru
     runs = sorted({len(draws) for draws in rows})
     devices = sorted({draw.device for draws in rows for draw in draws if draw.device})
     column = column_of(record, record.headline)
-    several = f"mean of {' or '.join(map(str, runs))} trainings, ± their standard deviation"
+    counts = f"{runs[0]}" if len(runs) == 1 else f"{runs[0]} to {runs[-1]}"
+    several = f"mean of {counts} trainings, ± their standard deviation"
     made = "Times are the lowest of each network, on" if times else "Made on"
     return (
         f"{column.label}, {column.direction} is better; {record.num_samples:,} samples; "
