@@ -21,7 +21,7 @@ __all__ = ["build", "evaluate", "load", "load_suite", "sample", "show", "train"]
 
 
 def __getattr__(name: str) -> Any:
-    """The public names, imported when they are first used: `import genbench` needs neither torch nor a second."""
+    """Import public names on first use, so that `import genbench` takes less than a second and does not load torch."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module("genbench.evaluation" if name == "evaluate" else "genbench.api"), name)

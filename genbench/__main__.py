@@ -1,4 +1,4 @@
-"""`python -m genbench` is the command `genbench`."""
+"""`python -m genbench` runs the command `genbench`."""
 
 from genbench.commands.app import main
 

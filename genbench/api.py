@@ -5,7 +5,7 @@
     model = train(load_suite("demo"), "vae")
     show(sample(model, seeds=range(64)))
 
-It is the same code as the workflow's: from the same entry and seeds it trains and draws the same bits.
+The workflow runs the same code: the same entry and seeds give bitwise the same weights and images.
 """
 
 import copy
@@ -45,7 +45,7 @@ from genbench.suites.entries import check_entry
 from genbench.training.folder import train as train_in_folder
 
 PathLike = str | os.PathLike[str]
-MOST = 500  # images at once, by default
+MOST = 500  # images per batch, by default
 
 
 def load_suite(suite: PathLike) -> dict[str, Any]:
@@ -69,12 +69,12 @@ def build(
     seed: int = 0,
     data_root: PathLike = "resources/downloads",
 ) -> Model:
-    """Build an untrained model on the CPU, with the initial weights of a training there.
+    """Build an untrained model on the CPU, with the weights that a training on the CPU would start from.
 
     suite: A suite from `load_suite`; its data set determines the size of images.
     model: The name of one of its entries, or your own entry, `{"model": {"class": ..., ...}}`, whose class may come
         from your own file, `./my.py:Flow`.
-    seed: The seed of the training that would begin with these weights.
+    seed: The training seed that determines these weights.
     data_root: The folder of data sets; nothing is downloaded.
 
     A model of two stages has an untrained first stage. Raises InputError, with the key, if the model cannot be built.
@@ -113,8 +113,8 @@ def train(
     device: `auto`, `cuda`, `mps` or `cpu`; auto takes a GPU if there is one.
     recipe: Keys of `training` that replace the entry's, such as `steps=200`.
 
-    A model of two stages trains its first stage first. The weights are bitwise the workflow's from the same entry and
-    seed, on the same kind of device and with as many threads as its jobs have, which is one on a CPU:
+    A model of two stages trains its first stage first. The same entry and seed give bitwise the workflow's weights, on
+    the same kind of device and with the same number of threads. The workflow uses one thread on a CPU:
     `torch.set_num_threads(1)`. Raises InputError, with the key, for a bad value, and if a loss is not finite.
     """
     if threading.current_thread() is not threading.main_thread():
@@ -185,11 +185,11 @@ def sample(
     model: A model from `train`, `load` or `build`.
     seeds: Whole numbers of at least 0, in any order. Image i depends only on the model, the options and seed i.
     batch_size: Images per batch; by default all of them, at most 500. With the workflow's batch size, an entry's
-        `sample_batch_size`, images are bitwise the workflow's. Another size rounds differently; in float32, images
-        then agree to within one grey level.
+        `sample_batch_size`, images are bitwise those of the workflow. Another size rounds differently; in float32,
+        images then agree to within one grey level.
     condition: The model's input, row i for seed i, starting over after the last row: labels, int64 (N,); images,
         uint8 (N, H, W, C); sets of objects, such as `[["red cube"], ["blue sphere", "gray cube"]]`; or a file of them.
-        A split in a file that is sorted by class is mixed first.
+        A split in a file that is sorted by class is shuffled first.
     options: Options of the model's sampler, such as `method="ddim", steps=50` ([list](suites.md)); and
         `precision="bf16"`, or a scheme such as `quantisation="int8"`.
 
@@ -244,7 +244,7 @@ def show(images: NDArray[np.uint8], *, columns: int | None = None) -> Image.Imag
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """A training that Ctrl-C ends, after it has saved: a job ends by SystemExit, a notebook's cell by this."""
+    """After Ctrl-C a training saves and raises SystemExit, which ends a job; raise KeyboardInterrupt for notebooks."""
     try:
         yield
     except SystemExit as stop:
@@ -260,7 +260,7 @@ def _device(name: str) -> torch.device:
 
 
 def _entry(suite: Mapping[str, Any], model: str | Mapping[str, Any]) -> dict[str, Any]:
-    """The complete entry of a model that is built here: a suite's, or the user's own, its first stage inserted."""
+    """The complete entry of a model, from the suite or from the user, with its first stage inserted."""
     if not isinstance(suite, Mapping) or not {"dataset", "models"} <= suite.keys():
         raise InputError(f"suite: found {type(suite).__name__}, expected what load_suite returns")
     if isinstance(model, str):
@@ -277,7 +277,7 @@ def _entry(suite: Mapping[str, Any], model: str | Mapping[str, Any]) -> dict[str
 
 
 def _given(model: Model, condition: Any, device: torch.device) -> tuple[ImageSet | Labels | None, Condition | None]:
-    """A condition as `make_ready` takes it, or where it is labels, as rows."""
+    """A condition for `make_ready`, or the rows of labels."""
     if condition is None:
         return None, None
     if isinstance(condition, str | os.PathLike):
@@ -305,7 +305,7 @@ def _seeds(seeds: Sequence[int]) -> list[int]:
 
 
 def _batches(seeds: Sequence[int], batch_size: int | None) -> list[list[int]]:
-    """The seeds of each batch: the workflow's, whole ones at multiples of `batch_size`; or these seeds only."""
+    """The seeds of each batch. With `batch_size`: whole batches at multiples of it, as in the workflow."""
     if batch_size is None:
         parts = np.array_split(np.unique(seeds), math.ceil(len(set(seeds)) / MOST))
         return [part.tolist() for part in parts]

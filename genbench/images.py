@@ -1,4 +1,4 @@
-"""The only place where [-1, 1] and 0..255 meet."""
+"""Conversion between images in [-1, 1] and pixels in 0..255. No other module converts between them."""
 
 import warnings
 
@@ -10,7 +10,7 @@ from genbench.tensors import Images, Pixels, image_layout
 
 
 def from_array(images: NDArray[np.uint8]) -> Pixels:
-    """A tensor on the memory of an array, or on its file, of which torch would warn that nobody may write to it."""
+    """A tensor that shares an array's memory or mapped file, without torch's warning about read-only memory."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")
         return torch.from_numpy(images)
@@ -18,7 +18,7 @@ def from_array(images: NDArray[np.uint8]) -> Pixels:
 
 def to_images(pixels: Pixels) -> Images:
     """uint8 (N, H, W, C) in 0..255 to float32 (N, C, H, W) in [-1, 1]."""
-    images = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1  # with channels last, as the pixels
+    images = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1  # channels last, like the pixels
     return images if image_layout(images.device) is torch.channels_last else images.contiguous()
 
 

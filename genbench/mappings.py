@@ -1,6 +1,6 @@
-"""Mappings that go to no one function, such as a suite or a record: each kind is a pydantic model, a class of `Keys`.
+"""Mappings that are not the arguments of one function, such as a suite or a record: each is a subclass of `Keys`.
 
-What goes to one function has that function's signature for a schema: see genbench/schema.py.
+The arguments of a function have its signature as their schema: see genbench/schema.py.
 """
 
 import re
@@ -15,9 +15,9 @@ K = TypeVar("K", bound="Keys")
 
 
 class Keys(BaseModel):
-    """A mapping with a closed set of keys: each a field, whose meaning is the text below it.
+    """A mapping with a closed set of keys. Each key is a pydantic field; the text below it states its meaning.
 
-    A key that may be absent, without a default, is MISSING. Values are taken as they are: 10.0 is no integer, `true` no
+    An optional key without a default is MISSING. Values are not converted: 10.0 is not an integer, and `true` is not a
     number.
     """
 
@@ -37,7 +37,7 @@ class Keys(BaseModel):
 
     @classmethod
     def read(cls: type[K], value: Any, source: str) -> K:
-        """The model of a value from a file. Raises InputError that begins with `source`."""
+        """Validate a value from a file. Raises InputError that begins with `source`."""
         try:
             return cls.model_validate(value)
         except ValidationError as error:
@@ -45,7 +45,7 @@ class Keys(BaseModel):
 
     @classmethod
     def complete(cls, value: Any, source: str) -> dict[str, Any]:
-        """A value from a file as it stands, and behind its keys the defaults of the absent ones, all the way down.
+        """A value from a file, with the defaults of absent keys after the given keys, at every level.
 
         Raises InputError that begins with `source`.
         """
@@ -54,7 +54,7 @@ class Keys(BaseModel):
 
 
 def _completed(value: Any, found: Any) -> Any:
-    """`value` in its own order, with the defaults that its model `found` has."""
+    """`value` in its own order, followed by the defaults in its model `found`."""
     if isinstance(found, BaseModel):
         fields = {field.alias or name: getattr(found, name) for name, field in type(found).model_fields.items()}
         defaults = found.model_dump(by_alias=True)
@@ -65,7 +65,7 @@ def _completed(value: Any, found: Any) -> Any:
     return value
 
 
-_EXPECTED = {  # pydantic's names of what may be wrong, in our words
+_EXPECTED = {  # pydantic's types of errors, in our words
     "int_type": "an integer",
     "float_type": "a number",
     "string_type": "a string",
@@ -88,10 +88,10 @@ _EXPECTED = {  # pydantic's names of what may be wrong, in our words
 
 
 def explain(error: ValidationError, value: Any, source: str) -> InputError:
-    """Of all that pydantic found wrong in `value` one thing, in one line: where, what was found, what was expected.
+    """One of pydantic's errors in `value`, in one line: where, what was found, what was expected.
 
-    It is the deepest one, since a value that may be of several kinds is wrong in each, and of some kind rather than of
-    none of them.
+    The deepest error is reported, because pydantic tries every type of a union. Among the deepest, a value out of range
+    comes before a wrong type.
     """
     found = [(_place(part["loc"], value), part) for part in error.errors()]
     deepest = max((place for place, _ in found), key=len)
@@ -110,9 +110,9 @@ def explain(error: ValidationError, value: Any, source: str) -> InputError:
 
 
 def _place(location: Sequence[Any], value: Any) -> list[str]:
-    """Where in `value` an error is. pydantic's location also names the kinds that a value may be of, in no value."""
+    """The keys that lead to an error in `value`: pydantic's location without its names of a union's types."""
     place: list[str] = []
-    for step in location[: -2 if location[-1:] == ("[key]",) else None]:  # of a key that is wrong, what it stands in
+    for step in location[: -2 if location[-1:] == ("[key]",) else None]:  # for a wrong key, its mapping
         if (isinstance(value, Mapping) and step in value) or (isinstance(value, list) and isinstance(step, int)):
             place.append(str(step))
             value = value[step]

@@ -1,11 +1,11 @@
-"""A user's own code: `PATH.py:NAME` in a suite is an object in a file of theirs, outside the package.
+"""A user's own code: `PATH.py:NAME` in a suite is an object in the user's file, outside the package.
 
-A suite that is loaded completes it to `PATH.py:NAME#HASH`, the first 16 hex digits of the file's SHA-256. That one text
-travels on, into the fingerprint of a training, checkpoints and records: so an edit of the file makes again exactly what
-depends on it. A program of torch.export (.pt2), which may run code when it is read, is named in the same way.
+Loading a suite completes it to `PATH.py:NAME#HASH`, with the first 16 hex digits of the file's SHA-256. This text is
+part of training fingerprints, checkpoints and records, so an edit of the file repeats exactly the work that depends on
+it. A program of torch.export (.pt2), which may run code when it is read, is named in the same way.
 
-Files such as checkpoints may come from anybody. What they name is run only if this process may: allowed by a suite, by
-`allow`, or by the environment variable GENBENCH_OWN_CODE.
+Files such as checkpoints may come from anyone. Code that they name runs only if it is allowed in this process: by a
+suite, by `allow`, or by the environment variable GENBENCH_OWN_CODE.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from genbench.errors import InputError, place, unknown_name
 
-VARIABLE = "GENBENCH_OWN_CODE"  # what may be run, one reference a line
+VARIABLE = "GENBENCH_OWN_CODE"  # code that may run, one reference per line
 _PATTERN = re.compile(
     r"(?P<path>[^\x00-\x1f\x7f<>{}#]+\.(?:py|pt2)):(?P<name>[^\W\d]\w*)(?:#(?P<digest>[0-9a-f]{16}))?"
 )
@@ -41,15 +41,15 @@ class Reference(NamedTuple):
 
 
 def parse(text: object) -> Reference | None:
-    """The reference that a text is; None for any other text, such as `gan.GAN`, and for what is no text."""
+    """Parse a reference; None for any other text, such as `gan.GAN`, and for values of other types."""
     found = _PATTERN.fullmatch(text) if isinstance(text, str) else None
     return Reference(**found.groupdict()) if found else None
 
 
 def complete(value: Any, folder: Path = Path(), but: Collection[str] = ()) -> Any:
-    """A value that a user gave, in a YAML file in `folder`, with every reference in it complete, and allowed.
+    """Complete and allow every reference in a user's value, which comes from a YAML file in `folder`.
 
-    What stands under a key of `but` is left as it is.
+    Values of the keys in `but` are left unchanged.
     """
     if isinstance(value, Mapping):
         return {key: part if key in but else _complete_part(key, part, folder, but) for key, part in value.items()}
@@ -64,10 +64,10 @@ def _complete_part(key: str, part: Any, folder: Path, but: Collection[str]) -> A
 
 
 def allow(text: str, folder: str | os.PathLike[str] = ".") -> str:
-    """Let this process run what `PATH.py:NAME` names, PATH as seen from `folder`; returns the complete reference.
+    """Let this process run `PATH.py:NAME`, where PATH is relative to `folder`; returns the complete reference.
 
-    Its PATH is relative to the working directory where the file lies below that. Raises InputError for a missing file,
-    and for one that is not as the HASH of a complete reference says.
+    Its PATH is relative to the working directory if the file lies below that. Raises InputError for a missing file, and
+    for a file that does not match the HASH of a complete reference.
     """
     given = parse(text)
     if given is None:
@@ -80,15 +80,15 @@ def allow(text: str, folder: str | os.PathLike[str] = ".") -> str:
 
 
 def allowed() -> list[str]:
-    """What this process may run, as complete references: for the environment of the processes that it starts."""
+    """The code that this process may run, as complete references, for the environment of its subprocesses."""
     return [str(Reference(_shown(path), name, digest)) for (name, digest), path in _known().items()]
 
 
 def load(text: str) -> Any:
     """The object that a complete reference names.
 
-    Its file is run once, and what is run is what was hashed. Raises InputError where this process may not run
-    it, and for a file that is missing, was edited, fails, or has no such name.
+    Its file runs once, from the bytes that were hashed. Raises InputError if this process may not run it, and for a
+    file that is missing, was edited, fails, or has no such name.
     """
     path, reference = allowed_file(text), parse(text)
     assert reference is not None
@@ -100,7 +100,7 @@ def load(text: str) -> Any:
 
 
 def allowed_file(text: str) -> Path:
-    """The file that a complete reference names. Raises InputError where this process may not run it."""
+    """The file that a complete reference names. Raises InputError if this process may not run it."""
     reference = parse(text)
     if reference is None or reference.digest is None:
         raise InputError(
@@ -131,7 +131,7 @@ def references(value: Any) -> Iterator[Reference]:
 
 
 def without_paths(value: Any) -> Any:
-    """A value in which references do not say where their file lies: no result depends on that."""
+    """A value whose references have no paths, because no result depends on where a file lies."""
     if isinstance(value, Mapping):
         return {key: without_paths(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
@@ -141,12 +141,12 @@ def without_paths(value: Any) -> Any:
 
 
 def file_of(reference: Reference) -> Path:
-    """The file of a reference, as this process was given it, or else as the reference says."""
+    """The file of a reference: the one that this process allows, or else the reference's own path."""
     return _known().get((reference.name, str(reference.digest)), Path(reference.path))
 
 
 def _known() -> dict[tuple[str, str], Path]:
-    """What may be run. Of a line in the environment without a hash, the file as it is now."""
+    """The files that may run, by name and hash. A line in the environment without a hash allows the current file."""
     known = dict(_allowed)
     for line in os.environ.get(VARIABLE, "").splitlines():
         if line.strip():
@@ -164,7 +164,7 @@ def _module(path: Path, digest: str) -> ModuleType:
         _check_digest(path, _digest(source), digest)
         module = ModuleType(f"genbench_own_{digest}")
         module.__file__ = str(path)
-        sys.modules[module.__name__] = module  # where dataclasses and annotations are looked up
+        sys.modules[module.__name__] = module  # dataclasses and annotations look names up there
         try:
             exec(compile(source, str(path), "exec"), vars(module))
         except Exception as error:
@@ -175,7 +175,7 @@ def _module(path: Path, digest: str) -> ModuleType:
 
 
 def _failed(path: Path, error: Exception) -> InputError:
-    """One line about an error in a user's file: where in it, and what."""
+    """An error in a user's file, in one line: its place and its message."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
     line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
     place = f"{_shown(path)}: line {line}" if line else _shown(path)
@@ -207,5 +207,5 @@ def _check_digest(path: Path, found: str, expected: str | None) -> None:
 
 
 def _shown(path: Path) -> str:
-    """Relative to the working directory where it lies below that."""
+    """A path, relative to the working directory if it lies below that."""
     return path.relative_to(Path.cwd()).as_posix() if path.is_relative_to(Path.cwd()) else path.as_posix()

@@ -1,7 +1,7 @@
-"""Kinds of numbers: a type and the range of its values, which stand beside a parameter as its annotation.
+"""Annotations for numeric parameters: a type and the range of its values.
 
-genbench/schema.py checks them, docs/suites.md and the JSON Schemas show them. They import nothing: networks are
-built where torch is all there is.
+genbench/schema.py checks them; docs/suites.md and the JSON Schemas show them. This module imports only the standard
+library, because networks are also built where only torch is installed.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 @dataclass(frozen=True)
 class Range:
-    """From which number (`ge`; above it: `gt`) to which (`le`; below it: `lt`). pydantic checks it in a model, too."""
+    """A range from `ge` or above `gt`, to `le` or below `lt`. In a pydantic model, pydantic checks it too."""
 
     ge: float | None = None
     gt: float | None = None
@@ -22,10 +22,10 @@ class Range:
         return {**handler(source), **{name: end for name, end in vars(self).items() if end is not None}}
 
 
-# Of channels, blocks, classes: with more, one layer of a network is larger than any memory.
+# Numbers of channels, blocks, classes: with more, one layer of a network would not fit into any memory.
 Count = Annotated[int, Range(ge=1, le=10**6)]
 CountOrZero = Annotated[int, Range(ge=0, le=10**6)]
-Steps = Annotated[int, Range(ge=1, le=10**9)]  # weeks, at a thousand a second
+Steps = Annotated[int, Range(ge=1, le=10**9)]  # 12 days at 1,000 steps per second
 Flops = Annotated[float, Range(gt=0, le=1e27)]  # above the largest trainings of today
 StepsOrZero = Annotated[int, Range(ge=0, le=10**9)]
 NumImages = Annotated[int, Range(ge=1, le=10**8)]
@@ -36,27 +36,27 @@ Passes = Annotated[int, Range(ge=1, le=100_000)]  # over all images
 Processes = Annotated[int, Range(ge=1, le=4096)]
 Side = Annotated[int, Range(ge=1, le=16384)]  # of a square of pixels: the largest photographs that are read
 Seed = Annotated[int, Range(ge=0, le=2**32 - 1)]
-StepCount = Annotated[int, Range(ge=1, le=1_000_000)]  # from data to noise: a table has as many rows
-# Of factors, such as rates and weights of a loss: float32 has seven digits, so that of two terms, one a million times
-# as large as the other, it keeps little but the one.
+StepCount = Annotated[int, Range(ge=1, le=1_000_000)]  # from data to noise: tables have a row for each
+# Factors, such as learning rates and loss weights. float32 has seven digits: a sum keeps little of a term that is a
+# million times smaller than the other.
 Positive = Annotated[float, Range(gt=0, le=10**6)]
 NotNegative = Annotated[float, Range(ge=0, le=10**6)]
 Factor = Annotated[float, Range(ge=-(10**6), le=10**6)]
-Epsilon = Annotated[float, Range(ge=0, le=1)]  # added to a denominator, in whose place a larger number would stand
+Epsilon = Annotated[float, Range(ge=0, le=1)]  # added to a denominator; a larger number would dominate it
 PositiveEpsilon = Annotated[float, Range(gt=0, le=1)]
 Figure = Annotated[float, Range(ge=-1e12, le=1e12)]  # of any quantity: a distance, or seconds
 Share = Annotated[float, Range(ge=0, le=1)]
 ShareBelowOne = Annotated[float, Range(ge=0, lt=1)]
-LONGEST_AVERAGE = 0.28  # of a training, as EDM2's sigma_rel: one in which all weights count alike has 0.289
-EMA_SNAPSHOTS = 16  # of the averages of a training, by default
+LONGEST_AVERAGE = 0.28  # as a share of a training, EDM2's sigma_rel; a uniform average has 0.289
+EMA_SNAPSHOTS = 16  # how often a training saves its averages, by default
 AverageLength = Annotated[float, Range(gt=0, le=LONGEST_AVERAGE)]
 InnerShare = Annotated[float, Range(gt=0, lt=1)]
 
-ENDS = {"ge": "from", "gt": "above", "le": "to", "lt": "to below"}  # of a range, as documents have it
-LIMITS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}  # as errors have it
+ENDS = {"ge": "from", "gt": "above", "le": "to", "lt": "to below"}  # in documents
+LIMITS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}  # in errors
 
 
 def bounds(annotation: Any) -> dict[str, float]:
-    """The range of such a kind, by the names of Python's operators: {"ge": 0, "lt": 1}."""
+    """The range of an annotation, by the names of Python's operators: {"ge": 0, "lt": 1}."""
     found = [bound for note in annotation.__metadata__ for bound in getattr(note, "metadata", [note])]
     return {name: end for bound in found for name in LIMITS if (end := getattr(bound, name, None)) is not None}

@@ -1,4 +1,4 @@
-"""A signature is a schema: check the keys and values of a suite's entry against the function they go to."""
+"""Signatures as schemas: check the keys and values of a suite's entry against the function that receives them."""
 
 import importlib
 import importlib.util
@@ -72,7 +72,7 @@ def _fits(value: Any, annotation: Any) -> bool:
 
 
 def _expected(value: Any, annotation: Any) -> str:
-    """What `value`, which does not fit, should have been: in the range, if it is of the right type."""
+    """What was expected instead of `value`: the range only, if its type is right."""
     if isinstance(value, float) and not abs(value) <= sys.float_info.max:
         return "a finite number"
     union = typing.get_origin(annotation) in (types.UnionType, typing.Union)
@@ -95,13 +95,13 @@ def keywords(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 
 
 def defaults(function: Callable[..., Any]) -> dict[str, Any]:
-    """The defaults of its keywords; None where there is none."""
+    """The defaults of a function's keywords; None for a keyword without a default."""
     found = keywords(function).items()
     return {name: None if parameter.default is parameter.empty else parameter.default for name, parameter in found}
 
 
 def divided(options: Mapping[str, Any], *functions: Callable[..., Any]) -> list[dict[str, Any]]:
-    """Options by the first of `functions` that names them, and last those that none does."""
+    """Options for each of `functions`, by the first that has the keyword; the last part has those of none."""
     parts: list[dict[str, Any]] = [{} for _ in (*functions, None)]
     for key, value in options.items():
         parts[next((i for i, function in enumerate(functions) if key in keywords(function)), -1)][key] = value
@@ -109,7 +109,7 @@ def divided(options: Mapping[str, Any], *functions: Callable[..., Any]) -> list[
 
 
 def renamed(options: Mapping[str, Any], **keys: str) -> dict[str, Any]:
-    """Options whose old keys have their new names, old = new. Raises InputError for both names of one key."""
+    """Options with old keys renamed: keys are old=new. Raises InputError if both names of a key are given."""
     for old, new in keys.items():
         if old in options and new in options:
             raise InputError(f"key {old!r}: found beside {new!r}, its new name; expected one of the two")
@@ -122,11 +122,11 @@ def check_arguments(
     given: Sequence[str] = (),
     also: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Check that `arguments` fit the keyword-only parameters of `function`, and return them, integers made floats where
-    numbers are expected. Raises InputError for an unknown or missing key, and for a value of another type.
+    """Check that `arguments` fit the keyword-only parameters of `function`, and return them. Integers become floats
+    where numbers are expected. Raises InputError for an unknown or missing key, and for a value of another type.
 
-    `given` names parameters that the program fills in itself, which a user therefore may not give; `also`, keys of the
-    entry that were taken from it before, for the list of expected ones.
+    given: parameters that the program fills in, which a user may not give.
+    also: keys of the entry that were read before, for the list of expected keys.
     """
     parameters = {name: parameter for name, parameter in keywords(function).items() if name not in given}
     for key in arguments:
@@ -146,7 +146,7 @@ def check_arguments(
 
 
 def _converted(value: Any, annotation: Any) -> Any:
-    """A value that fits, as its annotation has it: YAML writes the number 1 as an integer, and a tuple as a list."""
+    """Convert a checked value to its annotation: YAML reads the number 1 as an integer, and a tuple as a list."""
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if value is None:
         return None
@@ -171,7 +171,7 @@ def _is_text(value: str) -> bool:
 
 
 def choose(table: Mapping[str, Callable[..., Any]], entry: str | Mapping[str, Any]) -> Callable[..., Any]:
-    """The function of `table` that `entry` names, its options bound.
+    """The function of `table` that `entry` names, with its options bound.
 
     `entry` is a name, or a mapping with the key `name` and the function's keyword-only options beside it.
     """
@@ -187,10 +187,10 @@ def choose(table: Mapping[str, Callable[..., Any]], entry: str | Mapping[str, An
 def find_function(
     table: Mapping[str, Callable[..., Any]], name: Any, what: str, takes: Sequence[str] | None = None
 ) -> Callable[..., Any]:
-    """The function of `table` that `name` names, or that of a user's own file.
+    """The function of this name in `table`, or in a user's own file.
 
-    `what` says what it names, in errors. `takes` names the positional arguments that it will be given.
-    Raises InputError for an unknown name, and for own code that is no function of these.
+    `what` begins errors. `takes` names the positional arguments that the function will receive.
+    Raises InputError for an unknown name, and for own code that is not a function of these arguments.
     """
     if own_code.parse(name) is None:
         if not isinstance(name, str) or name not in table:
@@ -228,7 +228,7 @@ def find_class(package: str, dotted: Any, base: type | None = None) -> type:
         module = importlib.import_module(f"{package}.{module_name}")
     except ModuleNotFoundError as error:
         if error.name is None or not error.name.startswith(package):
-            raise  # the module exists, and lacks a package that it imports
+            raise  # the module exists, but a package that it imports is missing
         raise InputError(
             f"class: found {dotted!r}, and there is no module {package}.{module_name}; "
             "expected module.Class, such as vae.VAE, or FILE.py:Class, such as ./my.py:Flow"
@@ -247,7 +247,7 @@ def find_class(package: str, dotted: Any, base: type | None = None) -> type:
 def construct(package: str, entry: Mapping[str, Any], base: type | None = None, **given: Any) -> Any:
     """Build the object that a suite's entry describes: `class` is its dotted path, the rest its keyword arguments.
 
-    `given` are arguments that the program fills in, where the constructor takes them.
+    given: arguments that the program fills in, if the constructor has them.
     """
     arguments = dict(entry)
     if "class" not in arguments:
@@ -259,9 +259,9 @@ def construct(package: str, entry: Mapping[str, Any], base: type | None = None, 
 
 
 def without_defaults(package: str, entry: Mapping[str, Any]) -> dict[str, Any]:
-    """An entry without the keys that are at the defaults of its class's constructor, and so are its parts.
+    """An entry and its parts, without the keys whose values are the defaults of their class's constructor.
 
-    Parts are entries with a `class`, which is one of genbench.networks, or else of genbench.models.
+    Parts are entries with a `class` in genbench.networks, or else in genbench.models.
     """
     parameters = inspect.signature(find_class(package, entry["class"])).parameters
     kept: dict[str, Any] = {}
