@@ -1,17 +1,17 @@
-"""The records that genbench writes, each stated once: every key with its type and what it is.
+"""The records that genbench writes: every key with its type and its meaning.
 
-They stand in a room of their own, not beside their writers, since the report reads them all and loads neither torch
-nor models, which their writers need. docs/results.md is written from here.
+Records are separate from the code that writes them, because the report reads all of them but loads neither torch nor
+models. The tables of docs/results.md are generated from here.
 
-record         what they have in common, and how a file is read
+record         the base class of all records, and reading of a file
 provenance     where a file comes from: a part of every record
-plan           preflight.json: what a suite will make and what that costs
-training       training.json: how a model came about
+plan           preflight.json: what a suite will make, and its cost
+training       training.json: how a model was trained
 timing         timing.json: how samples were drawn
-speed          speed.json: how fast a model samples, with nothing running beside it
+speed          speed.json: how fast a model samples when nothing else runs
 metrics        metrics.json: how good samples are
-objects        objects/*.json: which of the objects that were asked for samples show
+objects        objects/*.json: which of the requested objects the samples show
 paired         paired.json: how far a quantised network's images are from the float32 network's
 likelihood     likelihood.json: bits per dimension
-reference      reference/{suite}.json: a suite's results, for others to compare theirs with
+reference      reference/{suite}.json: a suite's results, with which others compare theirs
 """

@@ -8,10 +8,10 @@ from genbench.records.record import Record
 
 
 class Terms(Record):
-    """The terms of the bound, but for the prior's."""
+    """The terms of the bound, except the prior's."""
 
     t: list[int] = Field(default_factory=list, description="the times")
-    bits_per_dim: list[float] = Field(default_factory=list, description="the term of each, mean over images")
+    bits_per_dim: list[float] = Field(default_factory=list, description="the term at each time: mean over images")
 
     @model_validator(mode="after")
     def _fit(self) -> "Terms":
@@ -27,12 +27,12 @@ class Likelihood(Record):
     standard_error: float | None = Field(default=None, description="standard error of that mean")
     prior: float | None = Field(default=None, description="the prior's term of the bound, in bits per dimension")
     terms: Terms = Field(
-        default_factory=Terms, description="the other terms: `t`, the times, and `bits_per_dim` of each"
+        default_factory=Terms, description="the other terms: the times `t`, and `bits_per_dim` at each"
     )
-    images: int | None = Field(default=None, description="how many held-out images")
-    steps: int | None = Field(default=None, description="at how many times the bound was computed")
+    images: int | None = Field(default=None, description="number of held-out images")
+    steps: int | None = Field(default=None, description="number of times at which the bound was computed")
     noise_seeds: str | None = Field(default=None, description="seeds of the noise: START:STOP")
-    split: str | None = Field(default=None, description="which split of the data set")
+    split: str | None = Field(default=None, description="split of the data set")
     images_sha256: str | None = Field(default=None, description="hash of the images")
     model_sha256: str | None = Field(default=None, description="hash of the weights")
     device: str | None = Field(default=None, description="the machine's GPU or processor")

@@ -1,4 +1,4 @@
-"""objects/*.json: how many of the objects that a conditional model was asked for its samples show."""
+"""objects/*.json: how many of the requested objects a conditional model's samples show."""
 
 from typing import Any
 
@@ -14,9 +14,9 @@ class Evaluator(Record):
 
     sha256: str | None = Field(default=None, description="hash of its weights")
     accuracy: float | None = Field(
-        default=None, description="its own accuracy on real images that it was not trained on; null if unknown"
+        default=None, description="its accuracy on real images that it was not trained on; null if unknown"
     )
-    interval: list[float] | None = Field(default=None, description="the 95 % interval of that; null if unknown")
+    interval: list[float] | None = Field(default=None, description="95 % interval of the accuracy; null if unknown")
 
 
 class LabelFile(Record):
@@ -27,18 +27,18 @@ class LabelFile(Record):
 
 
 class Objects(Record):
-    """How many of the objects that were asked for are shown."""
+    """How many of the requested objects the samples show."""
 
-    metrics: dict[str, Metric] = Field(description="`object_accuracy`, and the kinds of errors, as in metrics.json")
+    metrics: dict[str, Metric] = Field(description="`object_accuracy` and the kinds of errors, as in metrics.json")
     evaluator: Evaluator = Field(
-        description="the classifier that judged: hash, accuracy on held-out real images, and the interval of that"
+        description="the classifier that judged the samples: hash, accuracy on held-out real images, and its interval"
     )
-    unavailable: str | None = only("where nothing was drawn, and there are no metrics", "the reason")
+    unavailable: str | None = only("if nothing was drawn, and there are no metrics", "the reason")
     labels: LabelFile | None = Field(default=None, description="the file of label sets: name and hash")
     samples_sha256: str | None = Field(default=None, description="hash of the samples")
-    num_fake: int | None = Field(default=None, description="samples of one draw: one for each label set")
+    num_fake: int | None = Field(default=None, description="number of samples of one draw: one for each label set")
     image_stats: dict[str, Any] | None = Field(default=None, description="statistics of the samples' pixels")
-    warnings: list[str] = Field(default_factory=list, description="sentences that belong beside the numbers")
-    options: dict[str, Any] | None = Field(default=None, description="`draws`: how many sets of samples there are")
+    warnings: list[str] = Field(default_factory=list, description="remarks to show beside the numbers")
+    options: dict[str, Any] | None = Field(default=None, description="`draws`: number of sets of samples")
     device: str | None = Field(default=None, description="the machine's GPU or processor")
     provenance: Provenance | None = Field(default=None, description="where the file comes from: see above")

@@ -16,15 +16,15 @@ class Provenance(Record):
         default=None, description="the commit, with `+changes` if files differ from it; null outside a checkout"
     )
     code_sha256: str | None = Field(
-        default=None, description="hash of the code that computed it: equal means made by the same code"
+        default=None, description="hash of the code that computed it: equal hashes mean the same code"
     )
     python: str | None = Field(default=None, description="version of Python")
     platform: str | None = Field(default=None, description="the machine's system")
-    packages: dict[str, str] = Field(default_factory=dict, description="versions of the packages that it was made with")
+    packages: dict[str, str] = Field(default_factory=dict, description="versions of the packages used")
     command: str | None = Field(default=None, description="the script and its arguments")
     time: str | None = Field(default=None, description="when the file was written, in UTC")
 
     @classmethod
     def collect(cls, *packages: str, kind: str | None = None, model: Mapping[str, Any] | None = None) -> "Provenance":
-        """That of a file written now; the arguments are those of `genbench.machine.provenance.collect`."""
+        """The provenance of a file written now; arguments as in `genbench.machine.provenance.collect`."""
         return cls(**provenance.collect(*packages, kind=kind, model=model))

@@ -1,4 +1,4 @@
-"""What all records have in common: how their keys are stated, and how a file is read."""
+"""The base class of all records, and how their files are read."""
 
 import os
 from collections.abc import Mapping
@@ -17,10 +17,10 @@ R = TypeVar("R", bound="Record")
 class Record(Keys):
     """A JSON object of known keys. An unknown key, or a value of another type, raises pydantic's ValidationError.
 
-    A key with a default may be absent: in files of an earlier version, or where it does not apply.
+    A key with a default may be absent: in files of an earlier version, or if it does not apply.
     """
 
-    model_config = ConfigDict(extra="ignore", serialize_by_alias=True)  # the check below names an unknown key
+    model_config = ConfigDict(extra="ignore", serialize_by_alias=True)  # the validator below names the unknown key
 
     @model_validator(mode="before")
     @classmethod
@@ -32,24 +32,24 @@ class Record(Keys):
 
     @classmethod
     def keys(cls) -> list[str]:
-        """The keys as they stand in the file."""
+        """The names of the keys in the file."""
         return [field.alias or name for name, field in cls.model_fields.items()]
 
     def content(self) -> dict[str, Any]:
-        """The keys that were given, as `write_json` takes them."""
+        """The keys that were given, for `write_json`."""
         return self.model_dump(exclude_unset=True)
 
 
 def only(where: str, description: str) -> Any:
-    """A key that only some records have: those "of" or "with" `where`, as docs/results.md says."""
+    """A key that only some records have; `where` says which, in docs/results.md."""
     return Field(default=None, description=description, json_schema_extra={"only": where})
 
 
 def read_record(path: str | os.PathLike[str], kind: type[R]) -> R:
-    """The record at `path`. An InputError names the file and the key that is missing or wrong.
+    """Read the record at `path`. Raises InputError, with the file and the key that is missing or wrong.
 
-    An unknown key is passed over in a file that genbench wrote, perhaps in another version; in a file that somebody
-    else made, and which therefore has no hash, it is an error.
+    An unknown key is ignored in a file that genbench wrote, perhaps in another version. In a file made by others, which
+    has no hash, it is an error.
     """
     value, hashed = read_hashed_json(path)
     if not isinstance(value, dict):

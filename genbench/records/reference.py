@@ -1,4 +1,4 @@
-"""A suite's results in one small file: what others compare theirs with, named reference/{suite}.json."""
+"""A suite's results in one small file, reference/{suite}.json, with which others compare theirs."""
 
 from typing import Any
 
@@ -8,32 +8,32 @@ from genbench.records.plan import DataSet
 from genbench.records.record import Record, only
 
 FORMAT = "genbench-record-1"
-PRECISION = "what was computed in, such as `fp32`"
+PRECISION = "numeric precision, such as `fp32`"
 DEVICE = "the machine's GPU or processor"
 
 
 class RecordedSampler(Record):
-    """What a sampler is and costs."""
+    """A sampler and its cost."""
 
     label: str | None = Field(default=None, description="name to show")
-    nfe: int | None = Field(default=None, description="evaluations of the network for an image")
+    nfe: int | None = Field(default=None, description="network evaluations per image")
     flops_per_image: int | None = Field(default=None, description="FLOPs to draw one image")
     generates: bool = Field(default=True, description="whether it makes images from noise, not from given images")
 
 
 class RecordedModel(Record):
-    """One entry of the suite, as it was read."""
+    """One entry of the suite, with its defaults."""
 
     label: str | None = Field(default=None, description="name to show")
     family: str | None = Field(default=None, description="name of the family")
-    budget: str | None = Field(default=None, description="what was reduced, as the suite has it; or null")
-    series: str | None = only("of a recipe at several budgets of FLOPs", "the name that its entries share")
+    budget: str | None = Field(default=None, description="how its training is reduced, from the suite; or null")
+    series: str | None = only("for a recipe at several budgets of FLOPs", "the name that its entries share")
     spec: dict[str, Any] = Field(
-        default_factory=dict, description="the entry in full, its defaults resolved; of files only their names"
+        default_factory=dict, description="the entry in full, with its defaults; files by their names, without folders"
     )
     parameters: int | None = Field(default=None, description="number of weights")
     training_flops: int | None = Field(
-        default=None, description="FLOPs of the training, forward and backward, and those of a first stage"
+        default=None, description="FLOPs of the training, forward and backward, including a first stage"
     )
     samplers: dict[str, RecordedSampler] = Field(default_factory=dict, description="by name: label and cost")
 
@@ -45,11 +45,11 @@ class RecordedTraining(Record):
     seed: int = Field(description="seed of the training")
     steps: int | None = Field(default=None, description="iterations")
     images_seen: int | None = Field(default=None, description="images processed: steps times batch size")
-    batch_size: int | None = Field(default=None, description="images of an iteration")
-    seconds: float | None = Field(default=None, description="time of training, stops not counted")
+    batch_size: int | None = Field(default=None, description="images per iteration")
+    seconds: float | None = Field(default=None, description="training time, without interruptions")
     device: str | None = Field(default=None, description=DEVICE)
     precision: str | None = Field(default=None, description=PRECISION)
-    data_sha256: str | None = only("where it is not the suite's", "hash of the training images")
+    data_sha256: str | None = only("if it is not the suite's", "hash of the training images")
     model_sha256: str | None = Field(default=None, description="hash of the weights")
 
 
@@ -59,14 +59,14 @@ class RecordedDraw(Record):
     model: str = Field(description="name of the model")
     seed: int = Field(description="seed of its training")
     sampler: str = Field(description="name of the sampler")
-    metrics: dict[str, float] = Field(description="the numbers by key, to nine digits; the mean over draws")
-    values: dict[str, list[float]] | None = only("with several draws", "by key: the number of each draw")
-    intervals: dict[str, list[float]] | None = only("where a metric has one", "by key: the 95 % interval, low and high")
+    metrics: dict[str, float] = Field(description="the values by key, to nine digits: means over draws")
+    values: dict[str, list[float]] | None = only("with several draws", "by key: the value of each draw")
+    intervals: dict[str, list[float]] | None = only("if a metric has one", "by key: the 95 % interval, low and high")
     seeds: str | None = Field(default=None, description="seeds of the samples: START:STOP")
-    num_samples: int | None = Field(default=None, description="samples of one draw that were judged")
+    num_samples: int | None = Field(default=None, description="number of samples of one draw")
     samples_sha256: str | None = Field(default=None, description="hash of the samples")
-    reference_sha256: str | None = only("where it is not the suite's", "hash of the real images")
-    batch_size: int | None = Field(default=None, description="images drawn at once")
+    reference_sha256: str | None = only("if it is not the suite's", "hash of the real images")
+    batch_size: int | None = Field(default=None, description="images per batch")
     device: str | None = Field(default=None, description=DEVICE)
     precision: str | None = Field(default=None, description=PRECISION)
     seconds_per_50k: float | None = Field(default=None, description="time to sample 50,000 images")
@@ -76,7 +76,7 @@ class RecordedOrigin(Record):
     """Which code and which packages made the results of one stage."""
 
     stage: str = Field(description="`training`, `sampling`, `evaluation` and others")
-    models: list[str] = Field(description="the models that it made the results of")
+    models: list[str] = Field(description="the models whose results it made")
     genbench_commit: str | None = Field(default=None, description="the commit of genbench")
     code_sha256: str | None = Field(default=None, description="hash of the code that computed them")
     python: str | None = Field(default=None, description="version of Python")
@@ -84,26 +84,26 @@ class RecordedOrigin(Record):
 
 
 class Reference(Record):
-    """The results of one suite: what it was, and what came of it."""
+    """The results of one suite, with its entries."""
 
     format: str = Field(description=f"`{FORMAT}`: the version of this format")
-    name: str | None = Field(default=None, description="who made the results, as `--name` has it; or null")
+    name: str | None = Field(default=None, description="who made the results, from `--name`; or null")
     suite: str = Field(description="name of the suite")
     title: str | None = Field(default=None, description="title of the suite")
-    headline: str = Field(description="key of the metric that rows are ordered by, and compared by")
+    headline: str = Field(description="key of the metric by which rows are sorted and compared")
     dataset: DataSet | None = Field(default=None, description="the data set")
     data_sha256: str | None = Field(default=None, description="hash of the training images")
     reference_sha256: str | None = Field(
         default=None, description="hash of the real images that samples are compared with"
     )
-    num_samples: int | None = Field(default=None, description="how many samples of each model the suite asks for")
-    evaluation: dict[str, Any] = Field(default_factory=dict, description="how samples are judged, as the suite has it")
+    num_samples: int | None = Field(default=None, description="number of samples of each model in the suite")
+    evaluation: dict[str, Any] = Field(default_factory=dict, description="the suite's key `evaluation`, complete")
     extractors: dict[str, dict[str, Any]] = Field(
-        default_factory=dict, description="by name: the hash of the weights, and what else made the features"
+        default_factory=dict, description="by name: the hash of the weights, and other origins of the features"
     )
-    own_metrics: dict[str, dict[str, Any]] | None = only("with metrics of your own", "what they are, by key")
+    own_metrics: dict[str, dict[str, Any]] | None = only("with metrics of your own", "their descriptions, by key")
     real: dict[str, float] = Field(default_factory=dict, description="the metrics of held-out real images, by key")
     models: dict[str, RecordedModel] = Field(description="the entries of the suite, by name")
-    origins: list[RecordedOrigin] = Field(default_factory=list, description="which code and packages: see below")
+    origins: list[RecordedOrigin] = Field(default_factory=list, description="code and packages: see below")
     trainings: list[RecordedTraining] = Field(default_factory=list, description="every training run: see below")
     draws: list[RecordedDraw] = Field(description="every set of samples of a final model: see below")

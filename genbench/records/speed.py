@@ -1,4 +1,4 @@
-"""speed.json: how fast a model samples, timed with nothing else running beside it."""
+"""speed.json: how fast a model samples, timed while nothing else runs."""
 
 from pydantic import Field
 
@@ -9,25 +9,25 @@ from genbench.records.record import Record, only
 class SamplerSpeed(Record):
     """How fast one sampler draws."""
 
-    unavailable: str | None = only("where a sampler could not be timed, instead of the numbers", "the reason")
+    unavailable: str | None = only("if a sampler could not be timed, instead of the numbers", "the reason")
     batch_seconds: list[float] | None = Field(
-        default=None, description="how long a batch took, of the slowest rank: one number for each repeat"
+        default=None, description="time for a batch on the slowest rank: one number per repeat"
     )
-    batch_size: int | None = Field(default=None, description="images of a batch, of each rank")
+    batch_size: int | None = Field(default=None, description="images per batch on each rank")
     seconds_per_50k: float | None = Field(
         default=None, description="time for 50,000 images, from the median of the repeats"
     )
     seconds_per_50k_range: list[float] | None = Field(
-        default=None, description="the same from the fastest and from the slowest repeat"
+        default=None, description="the same from the fastest and the slowest repeat"
     )
-    images_per_second: float | None = Field(default=None, description="from the median, too")
+    images_per_second: float | None = Field(default=None, description="images per second, from the median")
     latency_batch1_seconds: float | None = Field(default=None, description="time to draw a single image")
     warmup_seconds: float | None = Field(
-        default=None, description="time of the first batch, which is no part of the timing"
+        default=None, description="time of the first batch, which is not part of the timing"
     )
-    nfe: int | None = Field(default=None, description="evaluations of the network for an image, counted")
+    nfe: int | None = Field(default=None, description="network evaluations per image, counted")
     other_work: float | None = Field(
-        default=None, description="how many cores other processes kept busy meanwhile; null if unknown"
+        default=None, description="number of cores that other processes used meanwhile; null if unknown"
     )
 
 
@@ -37,7 +37,7 @@ class Speed(Record):
     samplers: dict[str, SamplerSpeed] = Field(description="by name: see below")
     device: str | None = Field(default=None, description="the machine's GPU or processor")
     cores: int | None = Field(default=None, description="cores of the machine")
-    ranks: int | None = Field(default=None, description="processes that drew at the same time, a batch each")
-    threads: int | None = Field(default=None, description="CPU threads of each")
+    ranks: int | None = Field(default=None, description="processes that drew at the same time, one batch each")
+    threads: int | None = Field(default=None, description="CPU threads per process")
     model_sha256: str | None = Field(default=None, description="hash of the weights")
     provenance: Provenance | None = Field(default=None, description="where the file comes from: see above")

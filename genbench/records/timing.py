@@ -1,6 +1,6 @@
-"""timing.json: how samples were drawn, and how long that took. It travels inside samples.npz, too.
+"""timing.json: how samples were drawn, and how long that took. samples.npz contains it too.
 
-Other jobs may have run meanwhile: the times that a report compares are those of speed.json.
+Other jobs may have run meanwhile, so a report compares the times in speed.json.
 """
 
 from typing import Any
@@ -11,15 +11,15 @@ from genbench.errors import InputError
 from genbench.records.provenance import Provenance
 from genbench.records.record import Record, only
 
-GIVEN = "of samples that were drawn elsewhere"
+GIVEN = "for samples that were drawn elsewhere"
 
 
 class Calibration(Record):
-    """The pass over samples that chooses the ranges of a network's activations."""
+    """The pass over samples that determines the ranges of a network's activations."""
 
-    images: int = Field(description="images that were drawn for it")
-    inputs: int = Field(description="inputs that the network was given while they were drawn")
-    seconds: float = Field(description="how long it took, which is no part of the timing")
+    images: int = Field(description="number of images drawn for it")
+    inputs: int = Field(description="number of inputs of the network in these draws")
+    seconds: float = Field(description="time of calibration, which is not part of the timing")
 
 
 class Quantisation(Record):
@@ -28,57 +28,57 @@ class Quantisation(Record):
     scheme: str | None = Field(default=None, description="name of the scheme")
     library: str | None = Field(default=None, description="name and version of the library that computes it")
     network_bytes: int = Field(description="size of a file with the network's weights in this scheme")
-    network_bytes_fp32: int = Field(description="size of a file with them in float32")
-    conversion_seconds: float = Field(description="time of conversion, which is no part of the timing")
+    network_bytes_fp32: int = Field(description="size of a file with these weights in float32")
+    conversion_seconds: float = Field(description="time of conversion, which is not part of the timing")
     calibration: Calibration | None = Field(
         default=None, description="null, or: images, inputs of the network, and seconds of calibration"
     )
 
 
 class Timing(Record):
-    """How long samples took to draw; of samples from elsewhere, or that could not be drawn, only what is known."""
+    """How long samples took to draw; only known keys for samples from elsewhere, or that could not be drawn."""
 
     unavailable: str | None = only(
-        "where a quantised network could not be used, and nothing was drawn, instead of the numbers",
+        "if a quantised network could not be used, and nothing was drawn, instead of the numbers",
         "the reason",
     )
-    num_images: int | None = Field(default=None, description="images in samples.npz")
-    num_samples: int | None = only(GIVEN, "images in samples.npz")
+    num_images: int | None = Field(default=None, description="number of images in samples.npz")
+    num_samples: int | None = only(GIVEN, "number of images in samples.npz")
     timed_images: int | None = Field(
-        default=None, description="images that were timed: all but the first batch, if there are others"
+        default=None, description="number of timed images: all but the first batch, if there are others"
     )
-    seconds: float | None = Field(default=None, description="how long those took, of the slowest rank")
-    images_per_second: float | None = Field(default=None, description="from these two; null if unknown")
+    seconds: float | None = Field(default=None, description="time for these images on the slowest rank")
+    images_per_second: float | None = Field(default=None, description="timed images per second; null if unknown")
     seconds_per_50k: float | None = Field(
-        default=None, description="time for 50,000 images, from the same, whatever else ran meanwhile; null if unknown"
+        default=None, description="time for 50,000 images at this rate; other jobs may have run too; null if unknown"
     )
-    extrapolated: bool | None = Field(default=None, description="whether fewer than 50,000 were timed")
+    extrapolated: bool | None = Field(default=None, description="whether fewer than 50,000 images were timed")
     latency_batch1_seconds: float | None = Field(default=None, description="time to draw a single image")
     warmup_seconds: float | None = Field(
-        default=None, description="time of the first batch, which is no part of the timing"
+        default=None, description="time of the first batch, which is not part of the timing"
     )
-    io_seconds: float | None = Field(default=None, description="time of writing, which is no part of the timing")
-    batch_size: int | None = Field(default=None, description="images drawn at once")
-    nfe: int | None = Field(default=None, description="evaluations of the network for them, counted")
+    io_seconds: float | None = Field(default=None, description="time of writing, which is not part of the timing")
+    batch_size: int | None = Field(default=None, description="images per batch")
+    nfe: int | None = Field(default=None, description="network evaluations per image, counted")
     device: str | None = Field(default=None, description="the machine's GPU or processor")
     ranks: int | None = Field(default=None, description="processes that shared the seeds")
-    precision: str | None = Field(default=None, description="what was computed in: `fp32`, or a scheme of quantisation")
+    precision: str | None = Field(default=None, description="numeric precision: `fp32`, or a scheme of quantisation")
     threads: int | None = Field(default=None, description="CPU threads")
-    peak_memory_bytes: int | None = Field(default=None, description="most memory held on a GPU; null on a CPU")
+    peak_memory_bytes: int | None = Field(default=None, description="peak memory held on a GPU; null on a CPU")
     seeds: str | None = Field(default=None, description="seeds of the samples: START:STOP")
     options: dict[str, Any] | None = Field(
-        default=None, description="options of the sampler; `method` was `step` before 0.2"
+        default=None, description="options of the sampler; `method` was called `step` before 0.2"
     )
     condition: dict[str, Any] | None = Field(default=None, description="the images or labels that were given, or null")
     model_sha256: str | None = Field(default=None, description="hash of the weights")
     ema_length: float | None = only(
-        "with a sampler's `ema_length`", "over which share of the training the weights were averaged"
+        "with a sampler's `ema_length`", "share of the training over which the weights were averaged"
     )
     quantisation: Quantisation | None = Field(default=None, description="null, or how the network was quantised")
     given: bool | None = only(GIVEN, "always `true`")
     source: str | None = only(GIVEN, "name of the file or folder that they came from")
-    lossy: bool | None = only(GIVEN, "whether they were stored with losses, as JPEG does")
-    notes: list[str] | None = only(GIVEN, "what a reader of the numbers must know of them")
+    lossy: bool | None = only(GIVEN, "whether their storage was lossy, such as JPEG")
+    notes: list[str] | None = only(GIVEN, "remarks that readers of the numbers need")
     samples_sha256: str | None = Field(default=None, description="hash of the images")
     provenance: Provenance | None = Field(default=None, description="where the file comes from: see above")
 
