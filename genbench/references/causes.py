@@ -1,6 +1,6 @@
 """What differs upstream of a row between two records: data, recipe, evaluation, precision, code, versions, processor.
 
-Each cause is a short text; what is the same, or unknown in one of the two, is none.
+Each cause is a short text. There is none for what is equal, or unknown in one of the two.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -8,20 +8,20 @@ from typing import Any
 
 from genbench.records.reference import RecordedDraw, RecordedTraining, Reference
 
-MOST_KEYS = 6  # of a recipe, named in one cause
-LONGEST = 80  # letters of a value: the names of processors are long, and differ at their ends
+MOST_KEYS = 6  # keys of a recipe in one cause
+LONGEST = 80  # characters of a value: names of processors are long, and differ at their ends
 STAGES = ("training", "sampling", "evaluation")
 MISSING = object()
 
 
 def causes(ours: Reference, theirs: Reference, model: str, sampler: str) -> list[str]:
-    """What differs upstream of one row, ours first, from what decides most to what decides least."""
+    """What differs upstream of one row, with our value first; the most influential causes come first."""
     sides = [Side(ours, model, sampler), Side(theirs, model, sampler)]
     return [*_data(*sides), *_recipe(*sides), *_evaluation(*sides), *_how(*sides)]
 
 
 class Side:
-    """What one record knows of a row."""
+    """The parts of one record that belong to a row."""
 
     def __init__(self, record: Reference, model: str, sampler: str) -> None:
         self.record, self.model, self.sampler = record, model, sampler
@@ -47,7 +47,7 @@ class Side:
         return {name: " and ".join(versions) for name, versions in found.items()}
 
     def recipe(self) -> dict[str, Any]:
-        """The entry by dotted keys, with the options of this sampler only."""
+        """The entry by dotted keys, with the options of only this sampler."""
         spec = dict(self.record.models[self.model].spec)
         samplers = spec.pop("samplers", {})
         options = samplers.get(self.sampler, {}) if isinstance(samplers, Mapping) else {}

@@ -1,4 +1,4 @@
-"""Read and write records of results. One from elsewhere is foreign input: its size is bounded, its text plain."""
+"""Read and write records of results. Records from elsewhere are not trusted: sizes are limited, and text is checked."""
 
 import json
 import math
@@ -15,9 +15,9 @@ from genbench.mappings import explain
 from genbench.records.record import OTHER_VERSION
 from genbench.records.reference import FORMAT, Reference
 
-LARGEST = 10_000_000  # bytes; a suite of some hundred rows takes less than 300,000
-LONGEST = 2_000  # letters of a text
-LONGEST_NAME = 200  # letters of a key
+LARGEST = 10_000_000  # bytes; a suite of about a hundred rows takes less than 300,000
+LONGEST = 2_000  # characters of a text
+LONGEST_NAME = 200  # characters of a key
 MOST = 50_000  # parts of a list or mapping
 DEEPEST = 30  # levels
 
@@ -29,10 +29,10 @@ def packaged(suite: str) -> Path | None:
 
 
 def references(suite: str, given: str | None = None, stored: bool = False) -> list[str]:
-    """The record that a page of a suite is made from, if there is one: a file, {suite}.json in a folder, or genbench's.
+    """The record for a suite's page, as a list of one or no path: a file, {suite}.json in a folder, or genbench's.
 
-    given: the file or folder. stored: whether files lie in a storage, where none of genbench's is.
-    Raises InputError for a file that is no record of the suite, unless it is in a storage.
+    given: the file or folder. stored: whether files are in remote storage, which has none of genbench's records.
+    Raises InputError for a file that is not a record of the suite, unless it is in remote storage.
     """
     if given is None:
         found = None if stored else packaged(suite)
@@ -49,7 +49,7 @@ def references(suite: str, given: str | None = None, stored: bool = False) -> li
 
 
 def write_reference(path: Path, record: Reference) -> None:
-    """Write a record, atomically, with its own hash: one line for each training, draw and model."""
+    """Write a record atomically, with its own hash and one line for each training, draw and model."""
     content = json.loads(json.dumps(record.model_dump(exclude_none=True, exclude_defaults=True), allow_nan=False))
     content[RECORD_SHA256] = sha256_json(content)
     with atomic_path(path) as temporary:
@@ -69,10 +69,10 @@ def _lines(content: Mapping[str, Any]) -> str:
 
 
 def read_reference(path: Path, suite: str | None = None) -> Reference:
-    """The record at `path`, of `suite` where that is given.
+    """Read the record at `path`, which must be of `suite` if that is given.
 
-    Raises InputError, naming file and key, for a file that is too large, no JSON, damaged, of another format version or
-    suite, or has numbers that are not finite, texts that are too long or that cannot be printed, and keys that fit not.
+    Raises InputError, with file and key, for a file that is too large, not JSON, damaged, or of another format version
+    or suite; and for wrong keys, numbers that are not finite, and texts that are too long or cannot be printed.
     """
     try:
         size = path.stat().st_size
@@ -106,7 +106,7 @@ def read_reference(path: Path, suite: str | None = None) -> Reference:
 
 
 def _check_names(record: Reference, path: Path) -> None:
-    """Draws and trainings are of models of the record, and each is there once."""
+    """Check that draws and trainings belong to models of the record, and that none is listed twice."""
     places: dict[str, list[tuple[Any, ...]]] = {
         "trainings": [(part.model, part.seed) for part in record.trainings],
         "draws": [(part.model, part.seed, part.sampler) for part in record.draws],
@@ -127,7 +127,10 @@ def _check_names(record: Reference, path: Path) -> None:
 
 
 def check_plain(value: Any, where: str, depth: int = 0) -> None:
-    """Raise InputError, which begins with `where`, unless all in a JSON value is finite, printable and not too long."""
+    """Check that everything in a JSON value is finite, printable and not too long.
+
+    Raises InputError that begins with `where`.
+    """
     if isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"{where}: found {value}, expected a finite number")
     if isinstance(value, int) and abs(value) > 2**63:

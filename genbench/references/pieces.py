@@ -1,4 +1,4 @@
-"""A record in pieces: a suite may take days, and be run a part at a time, on several machines."""
+"""A record in pieces: a long suite can be run part by part, on several machines."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -10,9 +10,9 @@ SAME = ("suite", "headline", "num_samples", "data_sha256", "reference_sha256", "
 
 
 def joined(new: Reference, earlier: Reference, where: str) -> Reference:
-    """`new` with the rows that only `earlier` has. Where both trained a model with one seed, all rows are new ones.
+    """`new`, with the rows that only `earlier` has. If both trained a model with the same seed, all its rows are new.
 
-    Raises InputError, which begins with `where`, unless both ask the same of every model and measure alike.
+    Raises InputError that begins with `where` unless both have the same data, recipes and evaluation.
     """
     check_same(new, earlier, where)
     made = {_key(one) for one in new.draws}
@@ -35,7 +35,7 @@ def joined(new: Reference, earlier: Reference, where: str) -> Reference:
 
 
 def check_same(new: Reference, earlier: Reference, where: str) -> None:
-    """Raise InputError unless rows of both belong in one table."""
+    """Raise InputError unless the rows of both can stand in one table."""
     for key in SAME:
         _check(getattr(earlier, key), getattr(new, key), f"{where}: {key}")
     for name in earlier.extractors.keys() | new.extractors.keys():
@@ -48,7 +48,7 @@ def check_same(new: Reference, earlier: Reference, where: str) -> None:
 
 
 def _check(found: Any, expected: Any, where: str) -> None:
-    """Raise InputError, which names the first key, where two values differ."""
+    """Raise InputError, with the first key that differs, unless two values are equal."""
     if isinstance(found, Mapping) and isinstance(expected, Mapping):
         for key in {**found, **expected}:
             _check(found.get(key), expected.get(key), f"{where}: {key}")
@@ -57,7 +57,7 @@ def _check(found: Any, expected: Any, where: str) -> None:
 
 
 def _origins(origins: Iterable[RecordedOrigin]) -> Iterable[RecordedOrigin]:
-    """Each origin once, with all the models of which it made results; those without any are left out."""
+    """Each origin once, with all models whose results it made; origins without models are left out."""
     found: dict[str, RecordedOrigin] = {}
     for one in origins:
         key = one.model_copy(update={"models": []}).model_dump_json()

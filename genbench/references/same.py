@@ -1,10 +1,10 @@
-"""When two numbers are the same: one test for the ties of the table, for `verify` and for `merge`.
+"""Whether two numbers are the same: one test for the ties of the table, for `verify` and for `merge`.
 
-Each number is a mean over runs (training seeds, or draws of one model). Student's t compares two of them: on the
-differences seed by seed where both have the same seeds, else Welch's, whose degrees of freedom follow from both
-variances (Welch 1947). A single run has the variance of the other side's runs. Two single runs are compared by their
-images: by the number without each group of them, pair by pair where both drew from the same seeds. Holm's correction
-(1979) over all comparisons of one question keeps the chance of any false alarm among them at LEVEL.
+Each number is a mean over runs (training seeds, or draws of one model). Two means are compared by a paired t-test if
+both have the same seeds, and else by Welch's t-test, whose degrees of freedom follow from both variances (Welch 1947).
+A single run is assigned the variance of the other side's runs. Two single runs are compared by a jackknife over groups
+of images, pair by pair if both used the same seeds. Holm's correction (1979) over all comparisons of one question keeps
+the probability of any false alarm among them at LEVEL.
 """
 
 import math
@@ -16,16 +16,16 @@ from typing import Any
 from scipy.special import stdtr
 
 LEVEL = 0.05
-Runs = Mapping[Any, float]  # the number of each run, by its seeds
+Runs = Mapping[Any, float]  # the value of each run, by its seeds
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How far apart two means are.
+    """The difference between two means.
 
-    size: the first less the second. p: the chance of a difference at least as large between equals; None where neither
-    has several runs or groups of images, so that nothing can be said. runs: of each side. paired: whether run by run,
-    or group by group. of_images: whether only by the images of one run on each side.
+    size: the first minus the second. p: the p-value; None if it is unknown, because neither side has several runs or
+    groups of images. runs: number of runs on each side. paired: whether runs or groups were compared pairwise.
+    of_images: whether the comparison used only the images of one run on each side.
     """
 
     size: float
@@ -36,10 +36,10 @@ class Difference:
 
 
 def difference(a: Runs, b: Runs, paired: bool = True) -> Difference:
-    """The difference between two means over runs, of at least one each.
+    """The difference between two means over runs, with at least one run each.
 
-    Means that agree in three digits are equal, with several runs, however small their variance. paired: whether equal
-    keys are runs of equal seeds, whose share in both numbers cancels.
+    With several runs, means that agree in three digits are equal, however small their variance. paired: whether equal
+    keys are runs of equal seeds, whose common effect cancels.
     """
     size, runs = fmean(a.values()) - fmean(b.values()), (len(a), len(b))
     paired = paired and a.keys() == b.keys() and len(a) > 1
@@ -57,9 +57,10 @@ def difference(a: Runs, b: Runs, paired: bool = True) -> Difference:
 def difference_by_images(
     a: float, b: float, without_a: Sequence[float], without_b: Sequence[float], paired: bool = False
 ) -> Difference:
-    """The difference between two numbers of a run each, whose numbers without each group of images are known.
+    """The difference between the values of two single runs.
 
-    paired: whether image by image both were drawn from equal seeds, and dealt into equal groups.
+    without_a, without_b: the values without each group of images. paired: whether both runs drew their images from the
+    same seeds, and split them into the same groups.
     """
     if paired:
         error = _of_groups([x - y for x, y in zip(without_a, without_b, strict=True)])
@@ -68,9 +69,9 @@ def difference_by_images(
 
 
 def by_errors(a: float, b: float, *errors: tuple[float, float]) -> Difference:
-    """The difference between two numbers whose squared errors are known, each with its degrees of freedom.
+    """The difference between two numbers with known standard errors.
 
-    errors: of both, or one of the difference itself.
+    errors: (squared standard error, degrees of freedom) of both numbers, or of their difference.
     """
     total = sum(error for error, _ in errors)
     freedom = 1.0 if total == 0 else 1 / sum((error / total) ** 2 / of_one for error, of_one in errors)
@@ -92,7 +93,7 @@ def _welch(a: Sequence[float], b: Sequence[float]) -> tuple[float, float]:
     of_a, of_b = variance(a) / len(a), variance(b) / len(b)
     if of_a + of_b == 0:
         return 0.0, 1.0
-    share = of_a / (of_a + of_b)  # and no fourth power of a variance, which may be too small for a float
+    share = of_a / (of_a + of_b)  # avoids the square of a squared error, which may underflow
     return of_a + of_b, 1 / (share**2 / (len(a) - 1) + (1 - share) ** 2 / (len(b) - 1))
 
 
@@ -103,9 +104,9 @@ def _two_sided(size: float, error: float, freedom: float) -> float:
 
 
 def ranks(found: Mapping[tuple[int, int], Difference], count: int, lower: bool) -> list[tuple[int, int]]:
-    """The first and the last place that each of `count` numbers may have: all pairs at one level.
+    """The first and the last rank that each of `count` numbers may have, from tests of all pairs at one level.
 
-    found: by the places of two numbers the difference between them. lower: whether that is better.
+    found: the difference between two numbers, by their indexes. lower: whether lower is better.
     """
     better = [0] * count
     worse = [0] * count
@@ -123,7 +124,7 @@ def alike(a: float, b: float) -> bool:
 
 
 def are_different(found: Sequence[Difference], level: float = LEVEL) -> list[bool | None]:
-    """Which of some differences are more than chance, at one level for all of them; None where nothing can be said."""
+    """Which differences are significant, at one level for all of them; None where the p-value is unknown."""
     order = sorted(
         (place for place, one in enumerate(found) if one.p is not None), key=lambda place: found[place].p or 0.0
     )

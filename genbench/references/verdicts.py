@@ -1,6 +1,6 @@
-"""Results beside a record, row by row: identical, reproduced, differs, undecided or absent.
+"""Compare results with a record, row by row: identical, reproduced, differs, undecided or absent.
 
-A row is one sampler of one final model, over its seeds. It is judged by the headline metric of the suite.
+A row is one sampler of one final model, over its seeds. It is judged by the suite's headline metric.
 """
 
 from collections.abc import Sequence
@@ -23,9 +23,9 @@ Place = tuple[str, str]  # model and sampler
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one row.
+    """The verdict on one row.
 
-    ours, theirs: means over seeds. difference: between them, of rows in both. notes: what the verdict rests on.
+    ours, theirs: means over seeds. difference: between these, for rows in both. notes: the basis of the verdict.
     causes: what differs upstream.
     """
 
@@ -45,7 +45,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Verification:
-    """All rows of a suite beside its record; `metric` is what they are judged by."""
+    """The verdicts on all rows of a suite; `metric` is the metric that they are judged by."""
 
     suite: str
     metric: str
@@ -58,14 +58,14 @@ class Verification:
 
     @cached_property
     def shared(self) -> list[str]:
-        """The causes that all rows of both have."""
+        """The causes common to all rows that both have."""
         both = [row for row in self.rows if row.verdict != ABSENT]
         if not both:
             return []
         return [cause for cause in both[0].causes if all(cause in row.causes for row in both)]
 
     def own(self, row: Verdict) -> list[str]:
-        """The causes of a row that not all have."""
+        """The causes of a row that are not common to all."""
         return [cause for cause in row.causes if cause not in self.shared]
 
     @property
@@ -85,9 +85,9 @@ class Verification:
 
 
 def verify(ours: Reference, theirs: Reference, metric: str | None = None) -> Verification:
-    """Compare results with a record of the same suite; metric: by default the headline of that record.
+    """Compare results with a record of the same suite. metric: by default the headline of that record.
 
-    Raises InputError for another suite, and for a metric that the record lacks.
+    Raises InputError for another suite, and for a metric that the record does not have.
     """
     if ours.suite != theirs.suite:
         raise unknown_name("record: suite", theirs.suite, [ours.suite])
@@ -120,7 +120,7 @@ def verify(ours: Reference, theirs: Reference, metric: str | None = None) -> Ver
         notes = notes_of(verdict, found[place], here[place], there[place], others)
         upstream = [] if verdict == IDENTICAL else causes(ours, theirs, *place)
         sides, size = [here[place], there[place]], found[place]
-        if verdict == IDENTICAL:  # of the seeds that both have, which are all that was compared
+        if verdict == IDENTICAL:  # only the seeds that both have were compared
             sides = of_both(*sides)
             size = difference(runs_of(sides[0], metric), runs_of(sides[1], metric))
         averages = [mean(side, metric) for side in sides]
@@ -130,7 +130,7 @@ def verify(ours: Reference, theirs: Reference, metric: str | None = None) -> Ver
 
 
 def rows_of(record: Reference, metric: str) -> dict[Place, list[RecordedDraw]]:
-    """The draws of each row that have a number."""
+    """The draws of each row that have this metric."""
     found: dict[Place, list[RecordedDraw]] = {}
     for draw in record.draws:
         if metric in draw.metrics:
@@ -139,7 +139,7 @@ def rows_of(record: Reference, metric: str) -> dict[Place, list[RecordedDraw]]:
 
 
 def names_of(record: Reference) -> dict[Place, str]:
-    """What each row is called: its model, and its sampler where there are several."""
+    """The name of each row: its model, and its sampler if the model has several."""
     found = {}
     for name, model in record.models.items():
         for sampler, option in model.samplers.items():
@@ -160,7 +160,7 @@ def of_both(ours: Sequence[RecordedDraw], theirs: Sequence[RecordedDraw]) -> lis
 
 
 def are_identical(ours: Sequence[RecordedDraw], theirs: Sequence[RecordedDraw], metric: str) -> bool:
-    """Whether the samples of all seeds that both have are the same, bit by bit, and so are their numbers in print."""
+    """Whether the samples of all common seeds are bitwise equal, and their values agree in three digits."""
     there = {draw.seed: draw for draw in theirs}
     pairs = [(draw, there[draw.seed]) for draw in ours if draw.seed in there]
     return bool(pairs) and all(
@@ -179,9 +179,10 @@ def compared(
     there: Sequence[RecordedDraw],
     metric: str,
 ) -> Difference:
-    """The difference between the two numbers of a row: over trainings, or over the draws of one that both have.
+    """The difference between the two values of a row, over trainings, or over the draws of one common training.
 
-    Of one training each, it is by their intervals, if both have one: what another training does is not in these.
+    For one training each, it is computed from their intervals if both have one. These do not include the variance
+    between trainings.
     """
     if len(here) == len(there) == 1 and _same_weights(ours, theirs, place[0], here[0].seed, there[0].seed):
         of_draws = [runs_of_draws(here[0], metric), runs_of_draws(there[0], metric)]
@@ -198,10 +199,10 @@ def compared(
 def judge(
     found: Sequence[Difference], rows: Sequence[tuple[Reference, Reference, Place]], metric: str
 ) -> list[bool | None]:
-    """Which differences between rows of two records are more than chance, at one level; None where they say nothing.
+    """Which differences between rows of two records are significant, at one level; None where they mean nothing.
 
-    That is so where the features of the two are not the same, and where only the images of one training each are
-    known, but these were not the same training: another one is further apart without any difference of recipes.
+    A difference means nothing if the two used different features. The same holds for different trainings that are
+    compared only by their images, because two trainings of one recipe differ by more.
     """
 
     def says_something(one: Difference, ours: Reference, theirs: Reference, place: Place) -> bool:
@@ -215,16 +216,16 @@ def judge(
 
 
 def other_weights(ours: Reference, theirs: Reference, metric: str) -> bool:
-    """Whether two records have a metric in the features of different networks."""
+    """Whether two records computed a metric in the features of different networks."""
     name = extractor_of(metric, ours.extractors)
     hashes = [record.extractors.get(name, {}).get("sha256") for record in (ours, theirs)]
     return None not in hashes and hashes[0] != hashes[1]
 
 
 def same_training(ours: Reference, theirs: Reference, model: str, sampler: str) -> bool:
-    """Whether the one training of each was the same but for the recipe: its seed, precision and kind of processor.
+    """Whether the training of each has the same seed, precision and kind of processor; recipes may differ.
 
-    Rounding differs between kinds of processors, and training amplifies that until it is another training.
+    Rounding differs between kinds of processors, and training amplifies these differences.
     """
     sides = [Side(record, model, sampler) for record in (ours, theirs)]
     of_both = [
@@ -235,12 +236,12 @@ def same_training(ours: Reference, theirs: Reference, model: str, sampler: str) 
 
 
 def runs_of(draws: Sequence[RecordedDraw], metric: str) -> Runs:
-    """The number of each training, by its seed and the seeds of its samples."""
+    """The value of each training, by its seed and the seeds of its samples."""
     return {(draw.seed, draw.seeds): draw.metrics[metric] for draw in draws}
 
 
 def runs_of_draws(draw: RecordedDraw, metric: str) -> Runs:
-    """The number of each draw of one training, by the seeds of all and its place among them."""
+    """The value of each draw of one training, by the seeds of all draws and its index among them."""
     return {(draw.seeds, number): value for number, value in enumerate((draw.values or {}).get(metric, []))}
 
 
@@ -259,7 +260,7 @@ def notes_of(
     theirs: Sequence[RecordedDraw],
     other_features: bool = False,
 ) -> list[str]:
-    """What a verdict rests on. other_features: whether the two were measured in the features of different networks."""
+    """The basis of a verdict. other_features: whether the two were measured in the features of different networks."""
     same = {draw.seed for draw in ours} & {draw.seed for draw in theirs}
     if verdict == IDENTICAL:
         seeds = len({draw.seed for draw in (*ours, *theirs)})
