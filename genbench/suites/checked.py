@@ -1,8 +1,8 @@
-"""What checks of a suite have found, kept in resources/.preflight/SUITE.json, so that only what has changed is checked.
+"""Results of a suite's checks, kept in resources/.preflight/SUITE.json, so that only changes are checked again.
 
-A finding holds for its entry, the data set, this code, the installed packages, the machine, and the names, sizes and
-times of all files that the entry names: its key is a hash of these. Under any other key, or where the file is damaged
-or somebody else's, it is found again. Only what is right is kept, and the folder can be deleted at any time.
+A result holds for its entry, the data set, this code, the installed packages, the machine, and the names, sizes and
+times of all files that the entry names: its key is a hash of these. With another key, or if the file is damaged or not
+written by genbench, the check runs again. Only successful checks are kept, and the folder can be deleted at any time.
 """
 
 import hashlib
@@ -32,13 +32,13 @@ from genbench.suites.load import PROSE
 log = logging.getLogger(__name__)
 
 FOLDER = Path("resources/.preflight")
-SETTLED = 2.0  # seconds: a file that was written just now may be written again, of the same size, at the same time
+SETTLED = 2.0  # seconds: a newer file may still change without a change of its size and time
 
 
 class Checked:
-    """The findings of a suite, by the names of its entries.
+    """The kept results of a suite's checks, by the names of its entries.
 
-    data_root: where the files that the suite names may be. folder: where findings are kept.
+    data_root: a folder in which files of the suite may be. folder: the folder of kept results.
     """
 
     def __init__(self, suite: Mapping[str, Any], data_root: str | os.PathLike[str], folder: Path | None = None) -> None:
@@ -48,12 +48,12 @@ class Checked:
         self.changed = False
 
     def holds(self) -> bool:
-        """Whether the whole suite was checked and is unchanged: nothing is built, and no code of a user's run."""
+        """Whether the whole suite was checked and is unchanged. Builds nothing, and runs no code of the user's."""
         key = self._key_of_suite()
         return key is not None and self.kept.get("suite") == key and isinstance(self.kept.get("facts"), dict)
 
     def hold(self, facts: Mapping[str, Any]) -> None:
-        """Note that the whole suite is right as it is, and facts of it that a later check wants to know."""
+        """Keep that the whole suite passed its checks, and facts of it for later checks."""
         key = self._key_of_suite()
         if self.kept.get("suite") != key or self.kept.get("facts") != facts:
             self.kept.update(suite=key, facts=facts)
@@ -61,28 +61,28 @@ class Checked:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What was noted of a suite that `holds`."""
+        """The facts of a suite that `holds`."""
         facts: dict[str, Any] = self.kept["facts"]
         return facts
 
     def key(self, entry: Mapping[str, Any], data: Description) -> str | None:
-        """What the finding of an entry depends on, as a hash; None where its files have not settled, or are missing."""
+        """A hash of all that an entry's result depends on; None if its files are missing or were just written."""
         count = self.suite["num_samples"] if "samples" in entry else None
         return self._key(entry, [asdict(data), count])
 
     def find(self, name: str, key: str | None, costs: bool) -> dict[str, Any] | None:
-        """What was found under this key, with its costs if they are asked for; None where nothing was."""
+        """The result that was kept under this key, with costs if they are required; None without one."""
         entry = self.kept["entries"].get(name)
         known = key is not None and isinstance(entry, dict) and entry.get("key") == key
         return entry["found"] if known and (entry["costs"] or not costs) else None
 
     def keep(self, name: str, key: str | None, costs: bool, found: Mapping[str, Any]) -> None:
-        """Keep a finding, which replaces the entry's earlier one."""
+        """Keep a result, which replaces the entry's earlier one."""
         if key is not None:
             self.kept["entries"][name], self.changed = {"key": key, "costs": costs, "found": found}, True
 
     def save(self) -> None:
-        """Write what was kept; a folder in which nothing can be written is none to fail for."""
+        """Write the kept results; a folder that cannot be written to is no error."""
         names = self.suite["models"].keys()
         self.kept["entries"] = {name: entry for name, entry in self.kept["entries"].items() if name in names}
         if self.changed:
@@ -120,7 +120,7 @@ def _entries(part: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    """Every text in a value that may name a file: not an empty one, which would be the folder that the run is in."""
+    """Every text in a value that may name a file; not an empty one, which would name the working folder."""
     if isinstance(value, str) and value:
         yield value
     parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
@@ -129,20 +129,20 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def _files(texts: Iterable[str], data_root: Path) -> Iterator[Path]:
-    """The files and folders that these texts name, wherever that is meant: one too many is only looked at in vain."""
+    """The files and folders that these texts name. A text that names one by accident does no harm."""
     for text in texts:
         try:
             yield existing_path(text, data_root)
-        except (InputError, OSError, RuntimeError):  # no file, or no name of one, such as that of ~nobody
+        except (InputError, OSError, RuntimeError):  # no such file, or not a path, such as ~nobody
             continue
 
 
 @cache
 def _surroundings() -> list[Any]:
-    """What else decides what is found: every file of this package, the versions of all installed ones, the machine."""
+    """What else a check depends on: every file of this package, the versions of installed packages, the machine."""
     digest = hashlib.sha256()
     for path in sorted(PACKAGE.rglob("*")):
-        if "__pycache__" not in path.parts and path.is_file():  # where others may write just now
+        if "__pycache__" not in path.parts and path.is_file():  # other processes may be writing there
             digest.update(f"{path.relative_to(PACKAGE)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
     folders = [folder for folder in sys.path if os.path.isdir(folder)]
     packages = sorted({name for folder in folders for name in os.listdir(folder) if name.endswith(".dist-info")})
@@ -159,7 +159,7 @@ def _cpuinfo() -> list[str]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """What is kept at `path`; nothing where that is missing, damaged, or not written by `Checked`."""
+    """The results kept at `path`; none if the file is missing, damaged, or not written by `Checked`."""
     try:
         kept, hashed = read_hashed_json(path)
     except (InputError, OSError):

@@ -7,15 +7,15 @@ from genbench.errors import InputError, place, unknown_name
 from genbench.suites.entry_keys import Entry
 from genbench.suites.families import first_stage_key
 
-KINDS = ("training", "pretrained", "samples")  # of entries: one of these keys says what it is
-QUANTISATION = "quantisation"  # in an entry; and in the options of the samplers that it adds, where it is a scheme
+KINDS = ("training", "pretrained", "samples")  # of entries: each has one of these keys
+QUANTISATION = "quantisation"  # key of an entry; in the options of the samplers that it adds, the key of a scheme
 MOST_SNAPSHOTS = 1000  # of one model: each is sampled and evaluated
-BATCH_SIZE = 500  # images drawn at once, where neither the entry nor fewer samples say otherwise
-GIVEN = "given"  # the sampler's place in the paths of samples that were drawn elsewhere
+BATCH_SIZE = 500  # images per batch, unless the entry states another size or there are fewer samples
+GIVEN = "given"  # in paths, the sampler of samples that were drawn elsewhere
 
 
 def complete_entry(entry: Any, models: Mapping[str, Any]) -> dict[str, Any]:
-    """A model's entry that stands in no suite, as one beside `models` would be: checked, with defaults, and complete.
+    """Check and complete a model's entry that is not in a suite, as if it were beside `models`.
 
     Raises InputError that begins with `model`.
     """
@@ -27,8 +27,8 @@ def complete_entry(entry: Any, models: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def complete_in_suite(name: str, entry: dict[str, Any], num_samples: int) -> None:
-    """Check what a model's entry is, and add its label, its quantised samplers, the steps of its snapshots, and how
-    many of `num_samples` images are drawn at once."""
+    """Check the kind of a model's entry, and add its label, its quantised samplers, the steps of its snapshots, and its
+    batch size for sampling, at most `num_samples`."""
     entry.setdefault("label", name)
     entry.setdefault("sample_batch_size", min(BATCH_SIZE, num_samples))
     _check_kind(entry)
@@ -50,7 +50,7 @@ def complete_in_suite(name: str, entry: dict[str, Any], num_samples: int) -> Non
 
 
 def _check_kind(entry: dict[str, Any]) -> None:
-    """An entry is a model that is trained here, or a published checkpoint, or samples drawn elsewhere."""
+    """Check that an entry is a model to train, or a published checkpoint, or samples drawn elsewhere."""
     kinds = [key for key in KINDS if key in entry]
     if len(kinds) != 1 or ("model" in entry) != (kinds == ["training"]):
         found = ", ".join(key for key in ("model", *KINDS) if key in entry) or "none"
@@ -74,8 +74,8 @@ def _check_kind(entry: dict[str, Any]) -> None:
 
 
 def insert_first_stage(models: Mapping[str, Any], entry: dict[str, Any]) -> None:
-    """Copy the model that an entry's `first_stage` names into the entry's own, under the key that its class states, and
-    beside it how that is trained, which is part of a budget."""
+    """Copy the model that an entry's `first_stage` names into the entry's model, under the key that its class states.
+    The first stage's training is added to the entry too, because it counts towards a budget."""
     if "first_stage" not in entry:
         return
     name = entry["first_stage"]

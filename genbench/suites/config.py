@@ -11,7 +11,7 @@ from genbench.suites.values import FilePath, Name, SomeUnique, Text, Tracker
 
 
 class Config(Keys):
-    """The knobs of a run; what a benchmark consists of is in its suite."""
+    """The settings of a run; its suite defines the benchmark."""
 
     suite: FilePath | SomeUnique[FilePath] = "demo"
     """The name of a file in suites/, or a path to a suite of your own; or a list of them."""
@@ -28,7 +28,7 @@ class Config(Keys):
     It does not affect training."""
     reference: FilePath | None = None
     """The record that a page compares its results with: a file, or a folder with {suite}.json; null takes the record
-    that comes with genbench, if there is one."""
+    that comes with genbench, if it has one."""
     container: Text = "genbench.sif"
     """The image in which rules run with --sdm apptainer; other runs ignore it."""
     seeds: SomeUnique[Seed] | None = None
@@ -37,7 +37,7 @@ class Config(Keys):
     """Images drawn from each model; null takes the suite's."""
     keep_features: bool | None = None
     """Whether to keep features of samples once their metrics are computed; null keeps them if those of the whole suite
-    take less than 10 GB. Metrics that change later need them again."""
+    take less than 10 GB. If metrics change later, deleted features are computed again."""
     results_root: FilePath | None = None
     """The folder of results, such as one on a scratch disk, to which ./results then links; null is ./results."""
     resources_root: FilePath | None = None
@@ -53,15 +53,15 @@ class Config(Keys):
     """Networks whose features are compared, such as [classifier]; null takes the suite's."""
     only: Text | SomeUnique[Text] | None = None
     """Makes only these runs of a suite of images, each MODEL or MODEL/seedN, in which * stands for any text. Results of
-    earlier runs stay, and the page shows them, too; null makes all runs."""
+    earlier runs stay, and the page shows them too; null makes all runs."""
 
     @classmethod
     def from_snakemake(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """What Snakemake has read of config.yaml and its command line, as `complete` gives it.
+        """Complete the config that Snakemake has read from config.yaml and its command line.
 
-        From the command line come null, and the numbers in a list, as text, and a path of digits as a number: Snakemake
-        9.27 reads lists without types, and looks for numbers first. A list that is no YAML comes as one text, as
-        `[*-big, gan]`, whose star is an alias there. Raises InputError.
+        Snakemake 9.27 passes null and the numbers in a list on the command line as text, and a path of digits as a
+        number. A list that is not valid YAML arrives as one text, such as `[*-big, gan]`, whose star is an alias in
+        YAML. Raises InputError.
         """
         lists = {key: _as_list(values[key]) for key in ("suite", "seeds", "track", "only") if key in values}
         values = {**values, **lists}
@@ -77,7 +77,7 @@ class Config(Keys):
         }
         if isinstance(numbers.get("seeds"), int | str):
             raise InputError(f"config: seeds: found {numbers['seeds']!r}, expected a list such as [0, 1, 2]")
-        if str(values.get("keep_features")).lower() in ("true", "false"):  # from the command line it is text
+        if str(values.get("keep_features")).lower() in ("true", "false"):  # text if it comes from the command line
             numbers["keep_features"] = str(values["keep_features"]).lower() == "true"
         for key in ("scale", "keep_features", "results_root", "resources_root", "scratch"):
             if values.get(key) in ("null", "~"):
@@ -88,14 +88,14 @@ class Config(Keys):
 
 
 def _as_list(value: Any) -> Any:
-    """A text in square brackets as its words, which stand between commas; all else as it is."""
+    """A text in square brackets, split at its commas; any other value unchanged."""
     if isinstance(value, str) and (inside := re.fullmatch(r"\[(.*)\]", value.strip(), re.DOTALL)):
         return [word.strip().strip("'\"") for word in inside[1].split(",")]
     return value
 
 
 def _as_numbers(value: Any) -> Any:
-    """Texts of digits as integers, and those of null as None; all else as it is."""
+    """Texts of digits as integers, and null as None; any other value unchanged."""
     if isinstance(value, list):
         return [_as_numbers(part) for part in value]
     if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""What drawing an image costs, found on the meta device: FLOPs and evaluations, before anything is trained."""
+"""The cost of drawing an image, computed on the meta device before any training: FLOPs and network evaluations."""
 
 import contextlib
 import math
@@ -18,22 +18,22 @@ from genbench.sampling.batch import CallCounter
 from genbench.schema import defaults, divided
 from genbench.training.flops import META, FlopCounter
 
-# Samplers that look once at each of their times, whichever these are. (Heun's may look twice, PNDM's five times.)
+# Samplers with one network evaluation per time. (Heun's may have two, PNDM's five.)
 ONE_LOOK = ("ddpm", "ddim", "dpm-solver++", "dpm-solver++3m", "sde-dpm-solver++", "unipc")
-# What drawing takes, as measured with one thread: the convolutions of a processor copy what they read and write into
-# layouts of their own. With both numbers, eight entries of demo and cifar10 took 0.6 to 1 times their estimate.
+# Memory for drawing, measured with one thread: a processor's convolutions copy their inputs and outputs into other
+# memory layouts. With both numbers, eight entries of demo and cifar10 took 0.6 to 1 times their estimate.
 KERNELS = 2.4
 BETWEEN = 6  # float32 copies of the images beside the network's tensors: x_t, x0_hat, noise, and sums of these
 
 
 class MemoryCounter(FlopCounter):
-    """Follows, too, how many bytes of tensors are alive at once, beside those of a module: `peak`."""
+    """Also records the peak number of bytes of live tensors, without those of a module: `peak`."""
 
     def __init__(self, module: torch.nn.Module) -> None:
         super().__init__()
         self.alive = self.peak = 0
         self._weights = {part.untyped_storage()._cdata for part in (*module.parameters(), *module.buffers())}
-        self._views: dict[int, int] = {}  # by address of a storage: how many tensors look at it
+        self._views: dict[int, int] = {}  # number of tensors on each storage, by its address
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = super().__torch_dispatch__(function, types, args, kwargs)
@@ -61,7 +61,7 @@ class MemoryCounter(FlopCounter):
 
 
 class _NoiseCounter(CallCounter):
-    """Counts the calls, and how often noise was drawn before the first."""
+    """Counts the calls, and the draws of noise before the first call."""
 
     def __init__(self, noise: Noise) -> None:
         self.noise, self.at_start = noise, 0
@@ -73,7 +73,7 @@ class _NoiseCounter(CallCounter):
 
 
 def _stand_in(model: Model, options: Mapping[str, Any], device: torch.device) -> Tensor | None:
-    """Zeros for the one image or label that `model` wants to be given with these options, if any."""
+    """Zeros for the one image or label that `model` needs with these options, if any."""
     kind = model.condition(options)
     if kind == "nothing":
         return None
@@ -84,8 +84,9 @@ def _stand_in(model: Model, options: Mapping[str, Any], device: torch.device) ->
 
 @contextlib.contextmanager
 def _each_shape_once(module: torch.nn.Module) -> Iterator[list[MemoryCounter]]:
-    """Let `module`, on the meta device, compute once for each shape of input; afterwards, and for inputs that are not
-    on the meta device, zeros stand for its answers. Yields by call what its FLOPs and its memory are."""
+    """Let `module`, on the meta device, run only once for each shape of input; its outputs are replaced by zeros.
+
+    Yields a list that gets a counter of FLOPs and memory for each call."""
     forward, answers, calls = module.forward, {}, []
 
     def remembered(*inputs: Any) -> Any:
@@ -107,7 +108,7 @@ def _each_shape_once(module: torch.nn.Module) -> Iterator[list[MemoryCounter]]:
 
 @contextlib.contextmanager
 def _on_cpu_but(networks: Sequence[torch.nn.Module], model: Model) -> Iterator[None]:
-    """Zeros on the CPU for all tensors of `model`, which is on the meta device, outside `networks`."""
+    """Replace all tensors of `model`, which is on the meta device, by zeros on the CPU, except those of `networks`."""
     kept = []
     for module in set(model.modules()).difference(*(network.modules() for network in networks)):
         dictionaries: tuple[Any, ...] = (module._parameters, module._buffers)
@@ -125,9 +126,9 @@ def _on_cpu_but(networks: Sequence[torch.nn.Module], model: Model) -> Iterator[N
 
 @contextlib.contextmanager
 def _few_times(model: Model, options: Mapping[str, Any]) -> Iterator[list[Fraction]]:
-    """Let `model` visit the first two of a sampler's times and the last, where each costs the same by ONE_LOOK.
+    """Let `model` visit only the first two of a sampler's times and the last, if each costs the same (ONE_LOOK).
 
-    What is yielded lists, once it has sampled, by how much that was shortened.
+    Yields a list that contains, after sampling, the ratio of all times to the visited times.
     """
     shortened: list[Fraction] = []
     if not isinstance(model, Diffusion) or not type(model).__module__.startswith("genbench.models."):
@@ -155,11 +156,11 @@ def _few_times(model: Model, options: Mapping[str, Any]) -> Iterator[list[Fracti
 def sampling_costs(model: Model, samplers: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, int | None]]:
     """NFE, FLOPs and bytes of drawing one image with `model`, which is on the meta device, for each sampler's options.
 
-    NFE and FLOPs of an image are None for a sampler that adapts to what the network answers.
+    NFE and FLOPs of an image are None for a sampler that adapts its steps to the network's outputs.
 
-    The network is computed there, once for each shape, and so is that of a first stage, whose FLOPs count but not its
-    evaluations; what lies between its calls, for as many of a sampler's times as differ in cost, runs on the CPU, where
-    a small operation is some fifty times cheaper than on the meta device.
+    The network runs on the meta device, once for each shape. So does the network of a first stage, whose FLOPs count
+    but not its evaluations. The sampler's own operations run on the CPU, where a small operation is about fifty times
+    faster than on the meta device, and only at as many times as differ in cost.
     """
     model.eval()
     network = model.get_submodule(model.network)
@@ -190,5 +191,5 @@ def sampling_costs(model: Model, samplers: Mapping[str, Mapping[str, Any]]) -> d
         try:
             with _on_cpu_but([network, stage], model):
                 return {name: cost(options, torch.device("cpu")) for name, options in samplers.items()}
-        except RuntimeError:  # sampling uses the network's tensors beside calling it
+        except RuntimeError:  # sampling uses the network's tensors directly
             return {name: cost(options, META) for name, options in samplers.items()}

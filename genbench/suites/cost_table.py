@@ -1,4 +1,4 @@
-"""What the models of checked suites are and cost: written for the report, and shown as a table."""
+"""The models of checked suites and their cost: written for the report, and shown as a table."""
 
 import logging
 import os
@@ -33,13 +33,12 @@ def preflight_files(
     device: str = "auto",
     elsewhere: str = "",
 ) -> Iterator[Plan]:
-    """Check the suites in these files, one after another, and yield what each will make and cost; of one of another
-    kind than images, only show how many weights its models have.
+    """Check the suites in these files, one after another, and yield what each will make and cost. For a suite of
+    another kind than images, only show how many weights its models have.
 
-    overrides: of config.yaml, such as {"num_samples": 1000}. results: a folder in which each record is written, too, as
-    SUITE/preflight.json. device: what jobs compute on. elsewhere: "jobs" or "files" where these are on other machines;
-    the log says what this one has too little of. Raises InputError, naming file, entry and key, for the first that is
-    wrong.
+    overrides: keys of config.yaml, such as {"num_samples": 1000}. results: a folder in which each plan is also written,
+    as SUITE/preflight.json. device: the device of jobs. elsewhere: "jobs" or "files" if these are on other machines.
+    Logs what this machine has too little of. Raises InputError, with file, entry and key, for the first error.
     """
     _check_overrides(overrides)
     for path in paths:
@@ -66,7 +65,7 @@ def check_files(
     device: str = "auto",
     elsewhere: str = "",
 ) -> None:
-    """Check the suites in these files in seconds: no model is run, nothing downloaded. Arguments, errors: as above."""
+    """Check the suites in these files in seconds, without running models or downloads. Arguments, errors: as above."""
     _check_overrides(overrides)
     for path in paths:
         suite = load_suite(Path(path), overrides)
@@ -85,7 +84,7 @@ def _check_overrides(overrides: Mapping[str, Any] | None) -> None:
 
 
 def show(plan: Plan) -> None:
-    """Print what `preflight` found of a suite, as a table as wide as the terminal."""
+    """Print a suite's plan as a table as wide as the terminal."""
     console = Console(width=None if sys.stdout.isatty() else 120)
     table = Table(title=escape(f"{plan.suite}: {plan.title}"))
     columns = ["model", "sampler", "parameters", "NFE", "FLOPs/image"]
@@ -119,7 +118,7 @@ def _show_parameters(suite: Mapping[str, Any], parameters: Mapping[str, int | No
 
 
 def human(value: float | None, unit: str = "") -> str:
-    """A number with three digits and a unit prefix; a dash for what is unknown, as of samples from elsewhere."""
+    """A number with three digits and a unit prefix; a dash if it is unknown, as for samples from elsewhere."""
     if value is None:
         return "-"
     for prefix in ("", "k", "M", "G", "T", "P"):

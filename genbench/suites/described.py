@@ -1,4 +1,4 @@
-"""What a model that was built on the meta device is, and what drawing an image with each of its samplers costs."""
+"""Describe a model on the meta device, and the cost of drawing an image with each of its samplers."""
 
 import contextlib
 import inspect
@@ -18,7 +18,7 @@ from genbench.suites.cost import sampling_costs
 
 @contextlib.contextmanager
 def running(image_shape: tuple[int, int, int]) -> Iterator[None]:
-    """Errors of a model that runs, as InputErrors."""
+    """Turn the errors of a running model into InputErrors."""
     try:
         yield
     except InputError:
@@ -30,7 +30,7 @@ def running(image_shape: tuple[int, int, int]) -> Iterator[None]:
 def noise_schedule(model: Model) -> dict[str, Any]:
     """The schedule of a model that has one, at about a hundred times, as {"noise_schedule": ...}.
 
-    Its `default` is the name of the family's own schedule, where the model's entry gives none.
+    Its `default` is the name of the family's schedule, which is used if the model's entry names none.
     """
     schedule = getattr(model, "schedule", None)
     if not isinstance(schedule, Schedule):
@@ -47,7 +47,7 @@ def noise_schedule(model: Model) -> dict[str, Any]:
 
 
 def check_averages(model: Model, entry: Mapping[str, Any], length: float | None) -> None:
-    """Check that the training of an entry keeps what averages of other lengths are made of."""
+    """Check that the training of an entry saves the averages from which other lengths are computed."""
     found = f"key 'ema_length': found {length}"
     if len(entry.get("training", {}).get("ema_lengths", ())) < 2:
         raise InputError(f"{found}, expected a training with ema_lengths, such as [0.05, 0.1]")
@@ -59,7 +59,7 @@ def check_averages(model: Model, entry: Mapping[str, Any], length: float | None)
 
 
 def describe_model(entry: Mapping[str, Any], model: Model, costs: bool = True) -> dict[str, Any]:
-    """What a model is, and what drawing an image with each of the entry's samplers costs, if that is asked for."""
+    """Check an entry's samplers and pictures; with `costs`, describe the model and the cost of an image by sampler."""
     options, schemes, precisions, lengths = {}, {}, {}, {}
     for name, given in entry["samplers"].items():
         quantised = QUANTISATION in given
@@ -73,7 +73,7 @@ def describe_model(entry: Mapping[str, Any], model: Model, costs: bool = True) -
             check_scheme(model, scheme)
         if quantised:
             schemes[name] = {"scheme": scheme, "sampler": entry[QUANTISATION]["sampler"]}
-        with place("samplers", name), running(model.image_shape):  # it walks once, with the sampler's own code
+        with place("samplers", name), running(model.image_shape):  # runs the sampler's own code once
             options[name] = model.check_sampler(given)
     for name in entry["pictures"]:
         if name not in model.pictures:
@@ -85,7 +85,7 @@ def describe_model(entry: Mapping[str, Any], model: Model, costs: bool = True) -
         return {}
     with running(model.image_shape):
         found = sampling_costs(model, {name: given for name, given in options.items() if name not in schemes})
-    if isinstance(model, Foreign):  # whose arithmetic nobody counts
+    if isinstance(model, Foreign):  # its FLOPs cannot be counted
         for cost in found.values():
             cost.update(flops_per_nfe=None, flops_per_image=None, memory_per_image=None)
     samplers = {

@@ -1,7 +1,7 @@
-"""An entry of a suite built, run and sampled once on the meta device, where tensors have shapes and no contents.
+"""Build, run and sample an entry of a suite once on the meta device, where tensors have shapes but no data.
 
-Wrong keys, wrong values and shapes that don't fit are found in seconds, at full size, before anything is trained;
-and the cost of every model is known beforehand.
+This finds wrong keys, wrong values and wrong shapes in seconds, at full size, before anything is trained, and gives the
+cost of every model.
 """
 
 import contextlib
@@ -35,20 +35,20 @@ log = logging.getLogger(__name__)
 def check_samples(
     entry: Mapping[str, Any], image_shape: tuple[int, int, int], count: int, data_root: str
 ) -> dict[str, Any]:
-    """The record of samples that were drawn elsewhere. Raises InputError when they don't serve."""
+    """Check and describe samples that were drawn elsewhere. Raises InputError if they are unusable."""
     options = given_entry(entry["samples"])
     with place("samples"):
-        if HAND_IN in entry:  # which is read once, where it is taken in: what is wrong with it is a row of its own
+        if HAND_IN in entry:  # read later, when it is imported: its errors become a row in the report
             return _given(entry, ["handed in"])
         path = existing_path(options.pop("path"), Path(data_root))
         images, _ = given_samples(path, count, image_shape, **options)
         with place(path):
-            check_images(images)  # or the extraction of their features would refuse them, after all trainings
+            check_images(images)  # otherwise feature extraction would refuse them, after all trainings
     return _given(entry, ["samples drawn elsewhere"])
 
 
 def check_hand_in(entry: Mapping[str, Any], data: Description, data_root: str, costs: bool) -> dict[str, Any]:
-    """As `check_pretrained` of a generator that was handed in, which is refused in a row of its own."""
+    """`check_pretrained` for a generator that was handed in: if it is refused, its row in the report says why."""
     try:
         return check_pretrained(entry, data, data_root, costs)
     except InputError as error:
@@ -59,7 +59,7 @@ def check_hand_in(entry: Mapping[str, Any], data: Description, data_root: str, c
 
 
 def _given(entry: Mapping[str, Any], remarks: list[str]) -> dict[str, Any]:
-    """What is known of images that are not drawn here."""
+    """The description of images that are not drawn here."""
     names = entry["samplers"]
     return {
         "family": "Given samples",
@@ -72,7 +72,7 @@ def _given(entry: Mapping[str, Any], remarks: list[str]) -> dict[str, Any]:
 
 
 def check_pretrained(entry: Mapping[str, Any], data: Description, data_root: str, costs: bool) -> dict[str, Any]:
-    """What a published checkpoint is and costs. Raises InputError when it does not serve."""
+    """Check and describe a published checkpoint, with its cost. Raises InputError if it is unusable."""
     options = format_options(entry["pretrained"])
     with place(FOREIGN_KEYS.get(entry["pretrained"]["format"], "pretrained")):
         if "hub" in entry["pretrained"] and not costs:  # it would be downloaded
@@ -110,7 +110,7 @@ def check_labels(model: Model, data: Description) -> None:
 
 
 def check_entry(entry: Mapping[str, Any], data: Description, costs: bool = True) -> dict[str, Any]:
-    """What a model's entry will be and cost. Raises InputError for anything wrong in it."""
+    """Check and describe a model's entry, with its cost. Raises InputError for any error in it."""
     with place("training"):
         config = TrainConfig.from_entry(entry["training"])
     if data.num_train is not None and config.batch_size > data.num_train:
@@ -154,7 +154,7 @@ def check_entry(entry: Mapping[str, Any], data: Description, costs: bool = True)
 
 
 def _paid(entry: Mapping[str, Any], config: TrainConfig, flops_per_step: int, data: Description) -> Paid:
-    """What an entry's training is: its steps, or those that its budget pays for, after its first stage."""
+    """The steps of an entry's training: as stated, or as many as its budget allows after its first stage."""
     before = 0
     if "first_stage_entry" in entry:
         stage = entry["first_stage_entry"]
@@ -165,7 +165,7 @@ def _paid(entry: Mapping[str, Any], config: TrainConfig, flops_per_step: int, da
 
 
 def check_idle(model: Model, entry: Mapping[str, Any]) -> None:
-    """Refuse keys of a model's entry that are without effect, as its parts state in `idle`: what is wrong, by key."""
+    """Refuse keys of a model's entry that have no effect. The model's parts list these in `idle`, with the reason."""
     for name, part in model.named_modules():
         place_of = name.split(".") if name else []
         stated: Any = entry
@@ -179,10 +179,10 @@ def check_idle(model: Model, entry: Mapping[str, Any]) -> None:
 
 
 def check_iterations(model: Model, entry: Mapping[str, Any], steps: int) -> None:
-    """Look for numbers of iterations, which are those annotated as such, above those of the whole training.
+    """Check that numbers of iterations, which their annotations identify, do not exceed those of the whole training.
 
-    A network that would never move is refused. What a shorter trial of a recipe leaves unfinished, such as a warm-up,
-    is a line of the log.
+    A number with which a network would never be trained is refused. Others, such as a warm-up that a shorter trial of a
+    recipe does not finish, are logged.
     """
     training = entry["training"]
     places: list[tuple[tuple[str, ...], Any, Mapping[str, Any]]] = [
@@ -207,7 +207,7 @@ def check_iterations(model: Model, entry: Mapping[str, Any], steps: int) -> None
 
 @contextlib.contextmanager
 def _building(entry: Mapping[str, Any]) -> Iterator[None]:
-    """Torch's errors, such as of numbers too large for any tensor, as InputErrors; those of own code as they are."""
+    """Turn errors of torch, such as for too large numbers, into InputErrors; errors of own code pass unchanged."""
     try:
         yield
     except (RuntimeError, TypeError, OverflowError, MemoryError) as error:

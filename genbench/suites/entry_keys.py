@@ -1,7 +1,7 @@
 """Every key of an entry of a suite, each with its meaning below it.
 
-What stands beside them inside `model`, `training`, `samplers` and `pretrained` goes to functions and classes, whose
-signatures are its schema: see genbench/schema.py.
+Other keys inside `model`, `training`, `samplers` and `pretrained` are arguments of functions and classes, whose
+signatures are their schema: see genbench/schema.py.
 """
 # ruff: noqa: RUF012 - pydantic copies mutable defaults
 
@@ -64,7 +64,7 @@ class Pretrained(Keys):
     hub: str | MISSING = MISSING
     """OWNER/NAME on the model hub, instead of path, for the format diffusers."""
     revision: str | MISSING = MISSING
-    """The commit there, 40 hexadecimal digits: a branch would move."""
+    """The commit there, 40 hexadecimal digits: a branch could change."""
 
     @model_validator(mode="after")
     def _is_somewhere(self) -> "Pretrained":
@@ -78,7 +78,7 @@ class Every(Keys):
     """Steps at regular distances."""
 
     every: Steps
-    """Steps from one to the next."""
+    """The distance, in steps."""
 
 
 class Likelihood(Keys):
@@ -87,7 +87,7 @@ class Likelihood(Keys):
     images: Annotated[int, Field(ge=2, le=10**8)] = 1000
     """How many images of the test split: the first, or some of all classes if it is sorted by class."""
     steps: StepCount | MISSING = MISSING
-    """How many of the model's T, evenly spaced; by default all."""
+    """How many of the model's T steps, evenly spaced; by default all."""
 
 
 class Quantisation(Keys):
@@ -169,7 +169,7 @@ class PublishedFigure(Keys):
     """A published figure for exactly this recipe or checkpoint."""
 
     quantity: Text
-    """The key of a metric, such as fid_legacy, in the unit of metrics.json; or loss (the mean of the last epoch, for
+    """The key of a metric, such as fid_legacy, in the unit of metrics.json; or loss (the mean over the last epoch, for
     models with one loss), seconds (to draw `images` images) or training_seconds."""
     value: Figure
     """The figure."""
@@ -182,7 +182,7 @@ class PublishedFigure(Keys):
     images: NumImages | MISSING = MISSING
     """How many images were drawn in that time."""
     note: Text | MISSING = MISSING
-    """A remark that readers need, such as that the machine was another one."""
+    """A remark that readers need, such as that another machine was used."""
 
 
 class Entry(Keys):
@@ -212,7 +212,7 @@ class Entry(Keys):
     pretrained: Pretrained | MISSING = MISSING
     """A published checkpoint, instead of model and training; the other keys are options of its format."""
     callable: ForeignFunction | MISSING = MISSING
-    """A generator without its code in genbench: a function in a file, which runs in a separate process."""
+    """A generator whose code is outside genbench: a function in a file, which runs in a separate process."""
     onnx: ForeignProgram | MISSING = MISSING
     """A generator as a program in ONNX, run by onnxruntime (the extra onnx)."""
     torch_export: ExportedProgram | MISSING = MISSING
@@ -223,9 +223,9 @@ class Entry(Keys):
     arrays also accept {path: ..., key: NAME, layout: NCHW, range: [0, 1]}. If there are more images than num_samples, a
     random subset is used, always the same one."""
     ranks: Processes = 1
-    """Processes that share its training and sampling on CPUs."""
+    """Processes that share the model's training and sampling on CPUs."""
     gpus: Processes = 1
-    """GPUs that share its training and sampling, with one process on each, if there are GPUs."""
+    """GPUs that share the model's training and sampling, with one process on each, if there are GPUs."""
     snapshots: Unique[StepsOrZero] | Every = []
     """Steps at which the model is also kept, sampled and evaluated: a list, or {every: N} for each N-th step."""
     pictures: Unique[Name] = []
@@ -239,5 +239,5 @@ class Entry(Keys):
     """Repeats one of the samplers with the network at lower precision. Each scheme has a row, named `sampler` followed
     by the scheme's name, which draws the same seeds and is compared with the sampler image by image."""
     sample_batch_size: BatchSize | MISSING = MISSING
-    """Images per batch; by default 500, or num_samples if that is less. The same seeds give the same images for one
-    batch size."""
+    """Images per batch; by default 500, or num_samples if that is less. Equal seeds give equal images only with equal
+    batch sizes."""

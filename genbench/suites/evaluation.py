@@ -1,4 +1,4 @@
-"""A suite's part `evaluation`, checked: extractors, metrics, statistics, objects, and if there are images enough."""
+"""Check a suite's key `evaluation`: extractors, metrics, statistics, objects, and whether there are enough images."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -20,7 +20,7 @@ from genbench.suites.figures import check_figures
 from genbench.suites.keys import Classifier
 from genbench.suites.runs import has_test_images
 
-SMALLEST = {"kid_subset_size": 2, "splits": 1, "nearest_k": 1}  # options on which the images needed depend
+SMALLEST = {"kid_subset_size": 2, "splits": 1, "nearest_k": 1}  # options that determine how many images are needed
 
 
 def check_objects(objects: Mapping[str, Any], data: Description, data_root: Path) -> None:
@@ -37,9 +37,9 @@ def check_objects(objects: Mapping[str, Any], data: Description, data_root: Path
 
 
 def check_metrics(evaluation: Mapping[str, Any], options: EvaluationOptions, holdout: bool) -> dict[str, int]:
-    """How many images each metric of the user's own needs, by its key in the features of each extractor.
+    """How many images each of the user's own metrics needs, by its key for each extractor.
 
-    Raises InputError for one that has the name of another, or that no extractor's features allow.
+    Raises InputError for a metric that has the name of another, or that fits no extractor.
     """
     own = [load_metric(name) for name in evaluation.get("metrics", ())]
     by_name([*METRICS.values(), *own])
@@ -63,8 +63,8 @@ def check_metrics(evaluation: Mapping[str, Any], options: EvaluationOptions, hol
 def check_published(evaluation: Mapping[str, Any], data_root: Path) -> dict[str, int]:
     """How many images the distance to each file of published statistics needs, by its key.
 
-    Raises InputError for a file that is missing or no statistics, and for an extractor that the suite does not have, or
-    whose weights are made here, so that nobody can have published its features.
+    Raises InputError for a file that is missing or does not contain statistics, and for an extractor that the suite
+    does not have, or whose weights are trained here, because no statistics of these can be published.
     """
     needed = {}
     for name, path in evaluation.get("statistics", {}).items():
@@ -81,7 +81,7 @@ def check_published(evaluation: Mapping[str, Any], data_root: Path) -> dict[str,
 
 
 def suiting_extractors() -> str:
-    """What a suite says for images without labels: the extractors that are installed, the most used first."""
+    """What to write in a suite for images without labels: the installed extractors, the most common first."""
     names = ["inception-clean", "inception-legacy", "dinov2", "efficientnet"]
     first, *others = [name for name in names if all(map(find_spec, EXTRACTORS[name].packages))] or names
     return f"evaluation: {{extractors: [{first}], headline: {frechet_key(first)}}}" + (
@@ -90,7 +90,7 @@ def suiting_extractors() -> str:
 
 
 def check_evaluation(suite: Mapping[str, Any], data: Description, data_root: Path) -> None:
-    """Check extractors, options, and that there will be as many samples as the metrics need."""
+    """Check extractors, options, and that there will be enough samples for the metrics."""
     evaluation = suite["evaluation"]
     for name in evaluation["extractors"]:
         if name not in EXTRACTORS:
@@ -147,9 +147,9 @@ def check_evaluation(suite: Mapping[str, Any], data: Description, data_root: Pat
 
 
 def check_idle_options(evaluation: Mapping[str, Any], kept: Iterable[str]) -> None:
-    """Refuse options that no metric of the suite reads, and a recipe of the classifier without the classifier.
+    """Refuse options that no metric of the suite uses, and a recipe of the classifier without the classifier.
 
-    kept: the keys of genbench's metrics; what metrics of the user's own read is not known."""
+    kept: the keys of genbench's metrics. It is unknown which options a user's own metrics use."""
     names = {metric_info(key).name for key in kept}
     idle = {} if "metrics" in evaluation else idle_options(evaluation["options"], names)
     for option, readers in idle.items():
@@ -164,7 +164,7 @@ def check_idle_options(evaluation: Mapping[str, Any], kept: Iterable[str]) -> No
 
 
 def metrics_by_class(extractors: Iterable[str]) -> list[str]:
-    """The keys of the metrics of samples that were asked for by class, in the features of these extractors."""
+    """The keys of metrics for samples drawn by class, in the features of these extractors."""
     return [
         metric.key(name)
         for name in extractors
@@ -177,15 +177,15 @@ def metrics_by_class(extractors: Iterable[str]) -> list[str]:
 
 
 def may_have_classes(entry: Mapping[str, Any]) -> bool:
-    """Whether an entry's samples may be asked for by class: it learns so, or a checkpoint's file may say so."""
+    """Whether an entry's samples may be drawn by class: it has num_classes, or is a checkpoint that may have them."""
     return "pretrained" in entry or bool(entry.get("model", {}).get("num_classes"))
 
 
 def kept_metrics(evaluation: Mapping[str, Any], by_class: Iterable[str] = ()) -> dict[str, int]:
-    """The metrics of genbench that the chosen features give, by their keys, without those that the suite leaves out.
+    """The number of features, D, of each of genbench's metrics in the suite, by key.
 
-    by_class: keys of more, which the suite may leave out, too. Returns the number of features, D, of each. Raises
-    InputError for a name that leaves out nothing.
+    by_class: keys of further metrics that the suite may leave out. Raises InputError if a name in `without` is not that
+    of any metric.
     """
     found = {key: EXTRACTORS[name].dim for name in evaluation["extractors"] for key in EXTRACTORS[name].metrics}
     without = evaluation.get("without", ())
@@ -203,9 +203,9 @@ def check_numbers(
     kept: Mapping[str, int],
     own: dict[str, int],
 ) -> None:
-    """Check that there will be as many images, generated and real, as each metric needs that is not optional.
+    """Check that there will be enough images, generated and real, for each metric that is not optional.
 
-    kept, own: metrics of genbench with their D, and those of the user's own with the images that they need, by key.
+    kept: genbench's metrics with their D, by key. own: the user's metrics with the number of images that they need.
     """
     headline = suite["evaluation"]["headline"]
     asked = {key: dim for key, dim in kept.items() if not metric_info(key).optional or key == headline}
@@ -223,7 +223,7 @@ def check_numbers(
 
 
 def _ways_out(count: int, options: EvaluationOptions, short: Mapping[str, int], headline: str) -> Iterator[str]:
-    """What helps where metrics, `short` by their keys with their D, need more than `count` images."""
+    """Remedies if metrics, `short` by their keys with their D, need more than `count` images."""
     for name, least in SMALLEST.items():
         smaller = replace(options, **{name: least})
         lowered = [key for key, dim in short.items() if metric_info(key).minimum(dim, smaller) <= count]

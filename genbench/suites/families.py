@@ -1,6 +1,6 @@
-"""What a family's class states of itself, read without an import of it: rules and suites need no torch to plan.
+"""Attributes of a family's class, read from its source without importing it: planning does not need torch.
 
-The class says what its samples start from (`needs`) and whether it builds upon another entry's training
+The class states what its samples start from (`needs`) and whether it builds on another entry's training
 (`first_stage`): see genbench/models/__init__.py.
 """
 
@@ -27,7 +27,7 @@ def first_stage_key(model: Mapping[str, Any]) -> str | None:
 
 
 def model_of(entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The model's description in a suite's entry, as far as it has one: some formats of checkpoints are given it."""
+    """The key `model` of a suite's entry, or that of its checkpoint's format; empty without one."""
     found: Mapping[str, Any] = entry.get("model") or entry.get("pretrained", {}).get("model") or {}
     return found
 
@@ -35,7 +35,7 @@ def model_of(entry: Mapping[str, Any]) -> Mapping[str, Any]:
 def needed(model: Mapping[str, Any], options: Mapping[str, Any]) -> str:
     """What a sampler with these options starts from: "nothing", "images" or "labels" of the data set's test split.
 
-    As `Model.condition` of the built model says, which has the last word.
+    If it differs from `Model.condition` of the built model, the check of the entry fails.
     """
     known = {**_stated(model).get("defaults", {}), **model, **options}
     for what, keys in _stated(model).get("needs", {}).items():
@@ -45,18 +45,18 @@ def needed(model: Mapping[str, Any], options: Mapping[str, Any]) -> str:
 
 
 def default_of(model: Mapping[str, Any], key: str) -> Any:
-    """The literal default that a model's class has for a key of its constructor; None without one."""
+    """The literal default of a key in the constructor of a model's class; None without one."""
     return _stated(model).get("defaults", {}).get(key)
 
 
 def kind_of(model: Mapping[str, Any], key: str) -> str | None:
-    """How the constructor of a model's class annotates a key, such as "StepCount"; None where it has no such key."""
+    """The annotation of a key in the constructor of a model's class, such as "StepCount"; None without such a key."""
     kind: str | None = _stated(model).get("kinds", {}).get(key)
     return kind
 
 
 def check_stated(entry: Mapping[str, Any], model: "Model") -> None:
-    """Check that the built model needs what the rules read in the source of its class, and has its first stage."""
+    """Check that the built model has the needs that the rules read from its source, and that it has its first stage."""
     if model.first_stage is not None and "first_stage" not in entry:
         raise InputError(
             f"key 'first_stage' is missing: {type(model).__name__} builds upon another entry's training; expected "
@@ -74,7 +74,7 @@ def check_stated(entry: Mapping[str, Any], model: "Model") -> None:
 
 def _stated(model: Mapping[str, Any]) -> dict[str, Any]:
     path, name, digest = _place(str(model.get("class", "")))
-    return _read(path, name, digest) if path.is_file() else {}  # an unknown class is refused by the check of entries
+    return _read(path, name, digest) if path.is_file() else {}  # the check of entries refuses an unknown class
 
 
 def _place(dotted: str) -> tuple[Path, str, str | None]:
@@ -87,7 +87,7 @@ def _place(dotted: str) -> tuple[Path, str, str | None]:
 
 @cache
 def _read(path: Path, name: str, digest: str | None) -> dict[str, Any]:
-    """The statements of a class and of those that it is derived from, and its constructor's literal defaults."""
+    """The attributes of a class and its bases, and its constructor's literal defaults and annotations."""
     try:
         tree = ast.parse(path.read_bytes())
     except SyntaxError as error:
@@ -108,7 +108,7 @@ def _read(path: Path, name: str, digest: str | None) -> dict[str, Any]:
 
 
 def _origin(tree: ast.Module, path: Path, name: str) -> tuple[Path, str]:
-    """Where a base class is defined: in a module of genbench.models, as the file imports it, or in the file."""
+    """The file and name of a base class: a module of genbench.models that the file imports, or the file itself."""
     for node in tree.body:
         if isinstance(node, ast.Import | ast.ImportFrom):
             source = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""

@@ -1,4 +1,4 @@
-"""What a suite says of others' work: figures published of its entries, and where the files are that it needs."""
+"""A suite's published figures, and the files of others that it needs."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -14,7 +14,7 @@ OTHERS = ("loss", "seconds", "training_seconds")  # quantities beside metrics
 
 
 def check_figures(entry: Mapping[str, Any], metrics: Iterable[str]) -> None:
-    """Check that the figures of an entry are of metrics, samplers and snapshots that it will have."""
+    """Check that an entry's published figures belong to metrics, samplers and snapshots that it will have."""
     for figure in entry["published"]:
         quantity, step = figure["quantity"], figure.get("step")
         known = [*metrics, *OTHERS]
@@ -32,14 +32,14 @@ def check_figures(entry: Mapping[str, Any], metrics: Iterable[str]) -> None:
 
 
 def published_figure(entry: Mapping[str, Any], figure: Mapping[str, Any]) -> PublishedFigure:
-    """A figure of an entry as a record: with its sampler and its checkpoint."""
+    """A published figure as a record, with its sampler and its checkpoint."""
     rest = {key: value for key, value in figure.items() if key != "step"}
     checkpoint = f"step-{figure['step']}" if "step" in figure else FINAL
     return PublishedFigure(**{"sampler": next(iter(entry["samplers"])), **rest}, checkpoint=checkpoint)
 
 
 def missing_files(suite: Mapping[str, Any], data_root: Path) -> Iterator[str]:
-    """Of each file that the suite lists, and that is neither there as it stands nor in data_root: where to get it."""
+    """Each file that the suite lists and that is missing, at its path and in data_root, with where to get it."""
     for path, where in suite["files"].items():
         try:
             existing_path(path, data_root)
@@ -48,6 +48,6 @@ def missing_files(suite: Mapping[str, Any], data_root: Path) -> Iterator[str]:
 
 
 def check_files(suite: Mapping[str, Any], data_root: Path) -> None:
-    """Raise InputError that names all of the suite's files that are missing."""
+    """Raise InputError, with all of them, if files of the suite are missing."""
     if missing := list(missing_files(suite, data_root)):
         raise InputError(f"files: {len(missing)} missing, to be put into {data_root}: {'; '.join(missing)}")

@@ -1,6 +1,6 @@
-"""What is still to be done for a suite, and how long it will take: FLOPs of each job over the speed of a device.
+"""The remaining jobs of a suite and their duration: the FLOPs of each job, divided by the speed of a device.
 
-The FLOPs are those that preflight has counted, so that nothing is computed here. Speeds: genbench/suites/speeds.py.
+Preflight has counted the FLOPs, so nothing is computed here. Speeds: genbench/suites/speeds.py.
 """
 
 import os
@@ -13,19 +13,19 @@ from genbench.suites.load import seeds_of
 from genbench.suites.runs import FINAL, RUN, SPEED, draws, num_samples, runs
 from genbench.suites.speeds import SAMPLING, TRAINING, Speed, Speeds
 
-START = 6.0  # seconds until a job's Python has what it needs
-# FLOPs to extract the features of an image, and of the metrics: distances of all pairs of real and generated images.
+START = 6.0  # seconds until a job's Python has imported its modules
+# FLOPs to extract the features of an image, and for the metrics: distances of all pairs of real and generated images.
 EXTRACTION = {"classifier": 2e7, "objects": 4e9, "efficientnet": 8e8, "dinov2": 1.6e11}
 INCEPTION = 1.15e10
-PAIRS = 8  # products for each feature of a pair of images: precision, recall, KID and what is memorised
-TIMED_BATCHES = 5  # of each sampler, by measure_speed
+PAIRS = 8  # products for each feature of a pair of images: precision, recall, KID and memorised samples
+TIMED_BATCHES = 5  # that measure_speed draws with each sampler
 PICTURE_IMAGES, PICTURE_STEPS = 10, 100
 KINDS = {"train": "training", "sample": "sampling", "measure_speed": "sampling", "picture": "sampling"}
-SLOW = 24 * 3600.0  # seconds: beyond, a run on a processor is worth a warning
+SLOW = 24 * 3600.0  # seconds: a longer run on a processor gets a warning
 
 
 class Job(NamedTuple):
-    """A job: the first file that it makes, its rule, its model ("" for what all share), its FLOPs and its seconds."""
+    """A job: the first file that it makes, its rule, its model ("" for shared jobs), its FLOPs and its seconds."""
 
     path: str
     rule: str
@@ -40,9 +40,9 @@ class Job(NamedTuple):
 
 
 def jobs(suite: Mapping[str, Any], known: Mapping[str, Any], speeds: Speeds, processor: Speed) -> Iterator[Job]:
-    """Every long job of a complete suite, whether or not it was done.
+    """Every long job of a complete suite, finished or not.
 
-    known: `facts` of its check, with the costs of its models. processor: the speed of metrics, which use no GPU.
+    known: `facts` of its check, with the costs of its models. processor: the speed of metrics, which do not use a GPU.
     """
     costs, images = known["costs"], known["images"]
 
@@ -92,13 +92,13 @@ def jobs(suite: Mapping[str, Any], known: Mapping[str, Any], speeds: Speeds, pro
 
 
 def _model(entry: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """What a network's speed is kept by; a published one's by its checkpoint."""
+    """The key of a network's speed; for a published network, its checkpoint."""
     model: Mapping[str, Any] = entry.get("model") or entry.get("pretrained") or {"name": name}
     return model
 
 
 def left(found: Iterable[Job]) -> list[Job]:
-    """The jobs whose files are not there yet; features are no longer needed where their metrics are."""
+    """The jobs whose files are missing; features are not needed if their metrics exist."""
     return [job for job in found if not (os.path.exists(job.path) or _is_used_up(job))]
 
 
@@ -108,13 +108,13 @@ def _is_used_up(job: Job) -> bool:
 
 
 def seconds_of(found: Iterable[Job], cores: int) -> float:
-    """About how long these jobs take, so many side by side: all of their work, but no less than the longest."""
+    """About how long these jobs take on so many cores: the total divided by cores, but at least the longest job."""
     times = [job.seconds for job in found]
     return max(sum(times) / max(1, cores), max(times, default=0.0))
 
 
 def by_model(found: Iterable[Job]) -> dict[str, dict[str, float]]:
-    """Seconds by model, and for each by kind of work."""
+    """Seconds by model and kind of work."""
     table: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for job in found:
         table[job.model][job.kind] += job.seconds
@@ -122,7 +122,7 @@ def by_model(found: Iterable[Job]) -> dict[str, dict[str, float]]:
 
 
 def duration(seconds: float) -> str:
-    """About how long, in words: 40 s, 12 min, 3.5 h, 16 days."""
+    """A rounded duration in words: 40 s, 12 min, 3.5 h, 16 days."""
     for limit, size, unit in ((100, 1, "s"), (5400, 60, "min"), (48 * 3600, 3600, "h")):
         if seconds < limit:
             return f"{seconds / size:.2g} {unit}"

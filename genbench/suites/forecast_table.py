@@ -1,4 +1,4 @@
-"""The forecast of a suite in words and as a table: hours, disk, memory and downloads, per model and in all."""
+"""The forecast of a suite in words and as a table: hours, disk, memory and downloads, per model and in total."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,15 +21,15 @@ from genbench.suites.needs import evaluation_memory, files, sampling_memory
 from genbench.suites.runs import runs
 from genbench.suites.speeds import Device, Speeds, keep_measured, seen_speeds
 
-# About how much is downloaded, in bytes: data sets by their source, weights by their extractor.
+# Approximate sizes of downloads, in bytes: data sets by their source, weights by their extractor.
 DATA = {"mnist": 11.6e6, "fashion-mnist": 30.9e6, "cifar10": 170e6, "cub": 1.15e9}
 WEIGHTS = {"inception": 96e6, "dinov2": 1.22e9}
 
 
 class Forecast:
-    """What is left to do of a complete suite whose check is known, on a device.
+    """The remaining work of a complete and checked suite, on a device.
 
-    known: `facts` of the check. device: of config.yaml. gpu: another GPU, by its name, instead.
+    known: `facts` of the check. device: as in config.yaml. gpu: the name of another GPU, instead of device.
     """
 
     def __init__(self, suite: Mapping[str, Any], known: Mapping[str, Any], device: str, gpu: str | None = None) -> None:
@@ -43,7 +43,7 @@ class Forecast:
 
     @property
     def is_known(self) -> bool:
-        """Whether FLOPs were counted of every model that is trained: else there is no forecast."""
+        """Whether the FLOPs of all trained models are known; without them there is no forecast."""
         names = {place.split("/")[2] for place, _ in runs(self.suite, "training")}
         return all(self.known.get("costs", {}).get(name, {}).get("training") for name in names)
 
@@ -52,7 +52,7 @@ class Forecast:
         return seconds_of(self.jobs, self.cores)
 
     def where(self) -> str:
-        """The device in words, and where its speed is from."""
+        """The device in words, and the source of its speed."""
         sources = {self.speeds.of(entry["model"], "training").source for entry in self._trained()}
         sources |= set() if sources else {self.device.typical.source}
         name = self.device.name.removeprefix("CPU (").rstrip(",") or "this processor"
@@ -63,7 +63,7 @@ class Forecast:
         return [entry for entry in self.suite["models"].values() if "training" in entry]
 
     def disk(self) -> dict[str, int]:
-        """Bytes that are still to be written, by model; "" for what all share."""
+        """Bytes that will still be written, by model; "" for shared files."""
         names = self.suite["models"]
         found: dict[str, int] = {}
         for _, path, size in files(self.suite, self.known):
@@ -73,13 +73,13 @@ class Forecast:
         return found
 
     def memory(self, name: str) -> int:
-        """Bytes that the largest of a model's jobs takes, but for its evaluation, which is that of all rows."""
+        """Memory of a model's largest job in bytes, without evaluation, which is estimated for all rows at once."""
         entry = self.suite["models"][name]
         drawn = 0 if "samples" in entry else sampling_memory(entry, name, self.known)
         return max(self.known["training"].get(name, 0), drawn)
 
     def downloads(self) -> dict[str, float]:
-        """About how many bytes may be downloaded, by what they are: data that are not prepared yet, missing weights."""
+        """About how many bytes may be downloaded, by data set and extractor: unprepared data and missing weights."""
         source, name = self.suite["dataset"]["source"], self.suite["dataset"]["name"]
         found = {source: DATA[source]} if source in DATA and not Path(f"resources/{name}/train.npz").exists() else {}
         for extractor in self.suite["evaluation"]["extractors"]:
@@ -110,7 +110,7 @@ class Forecast:
         return f", up to {in_words(int(sum(found.values())))} downloaded ({parts})" if found else ""
 
     def too_slow(self) -> str | None:
-        """A warning where a processor would take more than a day, with what to do instead; None else."""
+        """A warning with a remedy, if a processor would take more than a day; otherwise None."""
         if self.on_gpu or not self.is_known or self.seconds <= SLOW:
             return None
         return (
@@ -119,7 +119,7 @@ class Forecast:
         )
 
     def show(self) -> None:
-        """Print the table, a line for each model, and what all take together."""
+        """Print the table, with a line for each model and the totals."""
         table = Table(title=escape(f"{self.suite['name']}: what is left to do, {self.where()}"))
         for column in ("model", "training", "sampling", "evaluation", "disk", "memory"):
             table.add_column(column, no_wrap=True, justify="left" if column == "model" else "right")
@@ -135,7 +135,7 @@ class Forecast:
         Console(width=None if os.isatty(1) else 120).print(table)
 
     def record(self) -> dict[str, Any]:
-        """The same for programs: seconds by model and kind, bytes, and which device and speeds."""
+        """The forecast for programs: seconds by model and kind, bytes, and the device and its speeds."""
         return {
             "device": self.device.name,
             "where": self.where(),
@@ -149,9 +149,9 @@ class Forecast:
 def planned_forecast(
     plan: Plan, given: Mapping[str, Any], data_root: Path, gpu: str | None, measured: bool
 ) -> Forecast | None:
-    """The forecast of a suite that was just checked, with these keys of config.yaml; None where nothing was kept of it.
+    """The forecast of a suite that was just checked, with these keys of config.yaml; None if no check was kept.
 
-    measured: whether networks whose speed is not known are measured first, which is kept.
+    measured: whether to measure networks of unknown speed first, and keep their speeds.
     """
     assert plan.suite_argument is not None
     suite = load_suite(find_suite(plan.suite_argument), given)

@@ -1,7 +1,7 @@
-"""Generators that are no models of genbench in a suite: their keys as those of a checkpoint of such a format.
+"""Generators in a suite that are not models of genbench: their keys are converted to those of a checkpoint.
 
-`callable`, `onnx` and `torch_export` are short for `pretrained` with a format, so that all that is said of a checkpoint
-holds for them. What may run code is named by its file's hash: own_code.py.
+`callable`, `onnx` and `torch_export` are short for `pretrained` with a format, so everything about checkpoints also
+holds for them. Files that may run code are named with their hash: own_code.py.
 """
 
 import os
@@ -14,7 +14,7 @@ FOREIGN_KEYS = {"callable": "callable", "onnx": "onnx", "torch-export": "torch_e
 
 
 def with_formats(entry: dict[str, Any], folder: Path) -> None:
-    """Put `pretrained` instead of such a key, whose file is in `folder`, in place. Raises InputError."""
+    """Replace such a key, whose file is in `folder`, by `pretrained`, in place. Raises InputError."""
     found = {format: entry.pop(key) for format, key in FOREIGN_KEYS.items() if key in entry}
     if not found:
         return
@@ -48,7 +48,7 @@ def _options(format: str, given: dict[str, Any], folder: Path) -> dict[str, Any]
 
 
 def _shown(file: str, folder: Path, where: str) -> str:
-    """A file in the suite's folder as it is seen from the working directory, or else its absolute path."""
+    """A file in the suite's folder, relative to the working directory if it lies below that, or else absolute."""
     path, here = Path(os.path.abspath(folder / file)), Path.cwd()
     if not path.is_file():
         raise InputError(f"{where}: found {file!r}, and no such file in {folder}")
