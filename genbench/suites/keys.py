@@ -1,7 +1,7 @@
 """Every key of a suite, each with its meaning below it; those of its entries are in entry_keys.py.
 
-What stands beside them inside `dataset` and `evaluation.options` goes to functions and classes, whose signatures are
-its schema: see genbench/schema.py.
+Other keys inside `dataset` and `evaluation.options` are arguments of functions and classes, whose signatures are their
+schema: see genbench/schema.py.
 """
 # ruff: noqa: RUF012 - pydantic copies mutable defaults
 
@@ -51,13 +51,13 @@ class ObjectClassifier(Keys):
 
 
 class Objects(Keys):
-    """For data sets whose images have several labels: are the objects there that a sample was asked for?"""
+    """For data sets whose images have several labels: do samples show the requested objects?"""
 
     labels: Annotated[dict[Name, FilePath], Field(min_length=1)]
     """JSON files of label sets, by name. `test` and `new_test` come with genbench; any other value is a path, used as
     given or inside data_root."""
     draws: Repeats = 5
-    """How often each label set is drawn, each time with other seeds."""
+    """How often each label set is drawn, each time with new seeds."""
     shown: Annotated[list[Annotated[list[str], Field(min_length=1)]], Field(min_length=1)] | MISSING = MISSING
     """Label sets that pictures such as denoising show instead of those of test images."""
     evaluator: FilePath | MISSING = MISSING
@@ -85,10 +85,10 @@ class Evaluation(Keys):
     options: Options = {}
     """Options of the metrics, such as kid_subset_size."""
     classifier: Classifier = all_defaults(Classifier)
-    """How the data set's own classifier is trained. If genbench has one that was trained so on these images, it is
-    used, so that every machine measures with the same features."""
+    """How the data set's own classifier is trained. If genbench comes with a classifier that was trained like this on
+    these images, it is used, and every machine measures with the same features."""
     objects: Objects | MISSING = MISSING
-    """For data sets whose images have several labels: are the objects there that a sample was asked for?"""
+    """For data sets whose images have several labels: do samples show the requested objects?"""
 
 
 class Submissions(Keys):
@@ -97,7 +97,7 @@ class Submissions(Keys):
     path: FilePath
     """The folder, beside the suite, or an absolute path. Each file and each folder in it is an entry of that name."""
     deadline: Moment | MISSING = MISSING
-    """A time such as 2026-12-01 23:59, in this machine's time zone unless it names one. A hand-in that was changed
+    """A time such as 2026-12-01 23:59, in this machine's time zone unless it states one. A hand-in that was changed
     later is a row without numbers."""
     run_code: bool = False
     """Whether to run hand-ins that are code: Python files, each in a separate process, and programs of torch.export.
@@ -177,7 +177,7 @@ class Suite(Keys):
     num_samples: NumImages = 50000
     """Images drawn from each model for its metrics."""
     draws: Repeats = 1
-    """How often num_samples images are drawn from each final model, each time with other seeds. Figures are means, with
+    """How often num_samples images are drawn from each final model, each time with new seeds. Figures are means, with
     the standard deviation between draws."""
     snapshot_samples: NumImages | MISSING = MISSING
     """Images drawn at each snapshot, by default num_samples."""

@@ -20,34 +20,34 @@ from genbench.ranges import (
 )
 from genbench.suites.values import FilePath, Name, Options, SomeUnique, Text, all_defaults
 
-KINDS = ("ngram", "model", "pretrained")  # of entries: one of these keys says what it is
+KINDS = ("ngram", "model", "pretrained")  # of entries: each has one of these keys
 
 
 class Texts(Keys):
-    """Files of text in UTF-8; each is a path as it stands, or inside data_root. wikitext-2/train.txt, valid.txt and
-    test.txt are WikiText-2 as published, verified, and fetched where they are missing."""
+    """Files of text in UTF-8; each path is used as given or inside data_root. wikitext-2/train.txt, valid.txt and
+    test.txt are WikiText-2 as published; they are verified, and downloaded if they are missing."""
 
     train: FilePath
-    """What is learned."""
+    """The training text."""
     test: FilePath
-    """What is scored; no model learns it, nothing is chosen by it, and no curve looks at it."""
+    """The text that is scored. It is not used for training, for any choice or for learning curves."""
     valid: FilePath | MISSING = MISSING
-    """What learning curves look at; by default the last twentieth of `train`'s lines, which no model learns then."""
+    """The text for learning curves; by default the last twentieth of `train`'s lines, which then no model learns."""
     label: Text
     """The name of the text in the report."""
     note: str = ""
-    """What a reader of the report must know of the text, such as that the usual training text is another."""
+    """A remark on the text that readers of the report need, such as that another training text is usual."""
 
 
 class Source(Keys):
-    """Where a published model is: on this machine, or on the model hub."""
+    """The place of a published model: on this machine, or on the model hub."""
 
     path: FilePath | MISSING = MISSING
-    """A folder that transformers can load; as it stands, or inside data_root."""
+    """A folder that transformers can load; the path is used as given or inside data_root."""
     hub: str | MISSING = MISSING
     """OWNER/NAME on the model hub, instead of path."""
     revision: str | MISSING = MISSING
-    """The commit there, 40 hexadecimal digits: a branch would move."""
+    """The commit there, 40 hexadecimal digits: a branch could change."""
 
     @model_validator(mode="after")
     def _is_somewhere(self) -> "Source":
@@ -58,12 +58,13 @@ class Source(Keys):
 
 
 class Tokenizer(Keys):
-    """What all models of the suite read: one tokenizer, so that their perplexities can be compared."""
+    """The tokenizer of all models of the suite, so that their perplexities can be compared."""
 
     vocab_size: Annotated[int, Range(ge=257, le=10**6)] | MISSING = MISSING
-    """Train a byte-level BPE with so many tokens on the training text; 257 are bytes and the mark of the beginning."""
+    """Train a byte-level BPE with this many tokens on the training text; 257 are the bytes and the mark of the
+    beginning."""
     published: Source | MISSING = MISSING
-    """Or take that of a published model."""
+    """Take the tokenizer of a published model instead."""
 
     @model_validator(mode="after")
     def _is_one(self) -> "Tokenizer":
@@ -72,31 +73,31 @@ class Tokenizer(Keys):
 
 
 class Windows(Keys):
-    """How the test text is scored: in windows, each of which counts the tokens that the one before did not see."""
+    """How the test text is scored: in windows, each of which scores the tokens that the previous one did not."""
 
     window: Annotated[int, Range(ge=2, le=10**6)] = 1024
     """Tokens that a model sees at once."""
     stride: Count = 512
-    """Tokens from the start of one window to the next; each counted token has at least window - stride before it."""
+    """Tokens from the start of one window to the next; each scored token has at least window - stride before it."""
     batch_size: NumImages = 8
-    """Windows at once."""
+    """Windows per batch."""
 
 
 class Samples(Keys):
-    """Texts that every network writes, as a continuation of prompts."""
+    """Texts that every network writes as continuations of prompts."""
 
     prompts: SomeUnique[Text] = ["The"]
     """How the texts begin."""
     texts: Repeats = 2
-    """Texts for each prompt, of the seeds 0, 1, ..."""
+    """Texts for each prompt, with the seeds 0, 1, ..."""
     tokens: Count = 60
-    """Tokens that each text is continued by."""
+    """Tokens of each continuation."""
     temperature: Positive = 1.0
-    """What logits are divided by; below 1 the likely becomes likelier."""
+    """The divisor of the logits; below 1, likely tokens become likelier."""
     top_k: CountOrZero = 0
-    """Draw only from the so many likeliest tokens; 0 from all."""
+    """Draw only from this many likeliest tokens; 0 draws from all."""
     batch_size: Count = 8
-    """Texts at once. The same seeds give the same texts for one batch size."""
+    """Texts per batch. Equal seeds give equal texts only with equal batch sizes."""
 
 
 class Opt(Keys):
@@ -113,9 +114,9 @@ class Opt(Keys):
     max_position_embeddings: Count = 256
     """Longest window."""
     dropout: ShareBelowOne = 0.1
-    """Share of activations that are dropped while it learns."""
+    """Share of activations that are dropped during training."""
     vocab_size: Count | MISSING = MISSING
-    """Rows of the table of tokens; by default the tokenizer's."""
+    """Rows of the token embedding; by default the tokenizer's number of tokens."""
 
     @model_validator(mode="after")
     def _heads_fit(self) -> "Opt":
@@ -133,45 +134,45 @@ class Recipe(Keys):
     epochs: Passes = 1
     """Passes over the training text."""
     batch_size: NumImages = 8
-    """Windows of one step, all micro-batches together: batch 2 with accumulation 4 is 8."""
+    """Windows per step, in all micro-batches together: batch 2 with accumulation 4 is 8."""
     accumulate: Count = 1
-    """Micro-batches of one step, a divisor of batch_size."""
+    """Micro-batches per step, a divisor of batch_size."""
     window: Annotated[int, Range(ge=2, le=10**6)] = 1024
-    """Tokens of one window; windows do not overlap, and what is left over at the end of the text is dropped."""
+    """Tokens per window; windows do not overlap, and an incomplete window at the end of the text is dropped."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """bf16 by autocast; auto is bf16 where the device multiplies it natively, decided when a training starts."""
+    """bf16 by autocast; auto is bf16 if the device multiplies it natively, decided when a training starts."""
     clip_norm: NotNegative = 1.0
-    """Largest norm of all gradients together; 0 for any."""
+    """Largest norm of all gradients together; 0 does not clip."""
     log_every: Count = 50
     """Steps between lines of history.jsonl."""
     validate_every: CountOrZero = 0
-    """Steps between looks at the first `validate_windows` windows of the held-out text, 0 for none."""
+    """Steps between evaluations of the first `validate_windows` windows of the held-out text; 0 for none."""
     validate_windows: Count = 64
-    """How many windows of the held-out text that curve is of."""
+    """How many windows of the held-out text are evaluated."""
     optimizer: Options = {}
-    """Keys as of `training: optimizer` in a suite of images."""
+    """The same keys as `training: optimizer` in a suite of images."""
 
 
 class Ngram(Keys):
     """An interpolated n-gram model, by NLTK."""
 
     order: Annotated[int, Range(ge=1, le=9)]
-    """n: it sees n - 1 tokens before the one that it predicts; 1 only counts."""
+    """n: the model predicts a token from the n - 1 tokens before it; with 1 it only counts tokens."""
 
 
 class Entry(Keys):
     """One of the models that are compared: an n-gram model, an OPT trained here, or a published model."""
 
     label: Text | MISSING = MISSING
-    """Name in tables; by default the entry's key."""
+    """The name in tables; by default the entry's key."""
     description: str = ""
-    """For the report, in a sentence."""
+    """A sentence for the report."""
     ngram: Ngram | MISSING = MISSING
-    """A model of counts."""
+    """An n-gram model."""
     model: Opt | MISSING = MISSING
     """An OPT of this size, with random weights; it needs training."""
     pretrained: Source | MISSING = MISSING
-    """A published model; with training it is fine-tuned, without it is scored as it is."""
+    """A published model; with the key training it is fine-tuned, without it is scored as published."""
     training: Recipe | MISSING = MISSING
     """How the network is trained."""
 
@@ -186,29 +187,29 @@ class Entry(Keys):
 
 
 class Published(Keys):
-    """A figure of somebody else, for orientation."""
+    """A published figure, for orientation."""
 
     method: Text
-    """What was measured."""
+    """The model or method."""
     perplexity: Positive
-    """As it was published."""
+    """The published perplexity."""
     source: Text
-    """By whom; arXiv numbers become links."""
+    """The source; arXiv numbers become links."""
 
 
 class LanguageSuite(Keys):
     """One benchmark of language models: a text, a tokenizer, the models, how they are scored, and what they write."""
 
     kind: Literal["language"]
-    """What distinguishes this suite from one of images."""
+    """Distinguishes this suite from a suite of images."""
     title: Text
-    """Heads the page."""
+    """The title of the page."""
     description: str = ""
-    """What the suite is for, in a sentence or two."""
+    """The purpose of the suite, in a sentence or two."""
     text: Texts
-    """What is learned, and what is scored."""
+    """The texts for training and scoring."""
     tokenizer: Tokenizer
-    """What all models of the suite read."""
+    """The tokenizer of all models of the suite."""
     evaluation: Windows = all_defaults(Windows)
     """How the test text is scored."""
     samples: Samples = all_defaults(Samples)
@@ -216,13 +217,13 @@ class LanguageSuite(Keys):
     seeds: SomeUnique[Seed] = [0]
     """Training seeds; every network is trained once for each."""
     published: list[Published] = []
-    """Figures of others, which stand apart from the table."""
+    """Published figures, shown apart from the table."""
     models: Annotated[dict[Name, Entry], Field(min_length=1)]
-    """What is compared, by name."""
+    """The models that are compared, by name."""
 
 
 def _exactly_one(keys: Any, *names: str) -> None:
-    """Raise ValueError unless one of these keys was given."""
+    """Raise ValueError unless exactly one of these keys was given."""
     found = [name for name in names if getattr(keys, name) is not MISSING]
     if len(found) != 1:
         raise ValueError(f"found {' and '.join(found) or 'none'} of {', '.join(names)}; expected one of them")

@@ -1,4 +1,4 @@
-"""A suite of language models, checked before anything is trained."""
+"""Check a suite of language models before anything is trained."""
 
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -15,10 +15,11 @@ PACKAGES = ("transformers", "tokenizers", "nltk")
 
 
 def check_suite(suite: Suite, data_root: Path, source: str, *, fetch: bool) -> dict[str, int | None]:
-    """Check a complete suite of the file `source`: its texts, and that each network can be built, reads the tokenizer's
-    tokens, and has places for its windows. Returns how many weights each has; None of what is counted or not here yet.
+    """Check a complete suite of the file `source`: its texts, and that each network can be built, fits the tokenizer,
+    and is large enough for its windows. Returns the number of weights by model; None for n-gram models and for
+    published models that are not downloaded yet.
 
-    fetch: download WikiText-2 and published models, which without it are passed over where they are missing.
+    fetch: whether to download WikiText-2 and published models; without it, missing ones are skipped.
     """
     if lacking := [name for name in PACKAGES if find_spec(name) is None]:
         raise InputError(
@@ -29,11 +30,11 @@ def check_suite(suite: Suite, data_root: Path, source: str, *, fetch: bool) -> d
         texts = read_texts(suite["text"], data_root, fetch=fetch)
         entry = suite["tokenizer"]
         if entry.get("published") and not fetch and not is_here(entry["published"], data_root):
-            vocab_size = 0  # known when it is here
+            vocab_size = 0  # unknown until it is downloaded
         elif "vocab_size" in entry:
             vocab_size = entry["vocab_size"]
         else:
-            from genbench.language.text import tokenizer_of  # and with it transformers, for which others do not wait
+            from genbench.language.text import tokenizer_of  # imports transformers, which is slow
 
             vocab_size = len(tokenizer_of(entry, "", data_root))
         found: dict[str, int | None] = {}
@@ -53,8 +54,8 @@ def check_suite(suite: Suite, data_root: Path, source: str, *, fetch: bool) -> d
 
 
 def _check_prompts(suite: Suite, places: int | None, text: str, data_root: Path) -> None:
-    """Check that a network with so many places continues every prompt. A token is at least a byte, so that mostly no
-    tokenizer must be made for it."""
+    """Check that a network with `places` positions can continue every prompt. A token is at least one byte, so most
+    prompts are short enough without a tokenizer."""
     prompts, more = suite["samples"]["prompts"], suite["samples"]["tokens"]
     if places is None or max(len(prompt.encode()) for prompt in prompts) + 1 + more <= places:
         return
@@ -70,7 +71,7 @@ def _check_prompts(suite: Suite, places: int | None, text: str, data_root: Path)
 
 
 def _check_network(suite: Suite, entry: Mapping[str, Any], config: Any) -> int:
-    """Build the network on the meta device, where it takes no memory; how many weights it has."""
+    """Build the network on the meta device, where it takes no memory, and return its number of weights."""
     import torch
 
     from genbench.language.models import untrained

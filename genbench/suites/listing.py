@@ -1,4 +1,4 @@
-"""Suites, and what a suite can name: models, samplers, extractors, metrics and data sets, as rows of a table."""
+"""Tables of suites, and of the models, samplers, extractors, metrics and data sets that a suite can name."""
 
 import importlib
 import inspect
@@ -12,7 +12,7 @@ Row = Mapping[str, Any]  # by the heading of its column
 
 
 def list_names(kind: str) -> list[Row]:
-    """The rows of one of KINDS, in the order in which documents have them."""
+    """The rows of one of KINDS, in the order of the documents."""
     return list(KINDS[kind]())
 
 
@@ -41,7 +41,7 @@ def _classes() -> Iterator[tuple[str, Any]]:
         loaded = importlib.import_module(f"{models.__name__}.{module.name}")
         for name, value in vars(loaded).items():
             own = inspect.isclass(value) and issubclass(value, models.Model) and value.__module__ == loaded.__name__
-            if own and "image_shape" in inspect.signature(value).parameters:  # which says that it can be trained
+            if own and "image_shape" in inspect.signature(value).parameters:  # has this parameter if it can be trained
                 yield f"{module.name}.{name}", value
 
 
@@ -58,7 +58,7 @@ def _models() -> Iterator[Row]:
 
 def _samplers() -> Iterator[Row]:
     for path, model in _classes():
-        for name, function in vars(model).get("methods", {}).items():  # not those of the class that it is derived from
+        for name, function in vars(model).get("methods", {}).items():  # without those of its base class
             parameters = inspect.signature(function).parameters.values()
             options = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
             yield {"method": name, "of": path, "options": ", ".join(options), "what it is": _first_line(function)}

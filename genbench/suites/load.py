@@ -22,21 +22,22 @@ from genbench.suites.scaling import choose_extractors, scale_entry, scaled_descr
 from genbench.suites.series import with_budgets
 from genbench.suites.submissions import add_hand_ins
 
-OTHER_KINDS = {"language": LanguageSuite}  # of suites, by their key `kind`; without it a suite is one of images
+OTHER_KINDS = {"language": LanguageSuite}  # of suites, by their key `kind`; suites of images do not have it
 PROSE = ("title", "description", "label", "budget")
 _DIFFUSION = ("step", ("ddpm", "ddim", "dpm-solver++", "heun"))
-METHODS_BEFORE_0_2 = {  # by class or format: what the key `method` was called, and what it could be
+METHODS_BEFORE_0_2 = {  # by class or format: the old name of the key `method`, and its values
     **dict.fromkeys(("diffusion.Diffusion", "diffusevae.DiffuseVAE", "diffusers", "improved-diffusion"), _DIFFUSION),
     "cold.ColdDiffusion": ("algorithm", ("improved", "naive")),
 }
-OF_SUITE = ("seeds", "num_samples")  # keys of config.yaml that stand in a suite, too
-ONLY = "only"  # in a complete suite: patterns of the runs that are made now, where these are not all
+OF_SUITE = ("seeds", "num_samples")  # keys of config.yaml that are also keys of a suite
+ONLY = "only"  # key of a complete suite: patterns of the runs to make now, if not all
 
 
 def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """A suite, complete: `name` is the file's stem; `seeds`, `num_samples`, `extractors` of `config` win where given.
+    """Load and complete a suite. Its `name` is the file's stem; `seeds`, `num_samples` and `extractors` of `config`
+    replace its own.
 
-    With a `scale` it is a smaller one, of another name. Raises InputError that names file, entry and key.
+    With a `scale` in `config` it is smaller, and has another name. Raises InputError, with file, entry and key.
     """
     config = {key: value for key, value in (config or {}).items() if value is not None}
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_+.-]*", path.stem):  # it names the suite's folders
@@ -91,7 +92,7 @@ def load_suite(path: Path, config: Mapping[str, Any] | None = None) -> dict[str,
 
 
 def _check_config(suite: Mapping[str, Any], locked: Sequence[str], config: Mapping[str, Any], path: Path) -> None:
-    """Raise InputError where config.yaml or the command line changes a key that the suite locks."""
+    """Raise InputError if config.yaml or the command line changes a key that the suite locks."""
     known = {**{key: suite[key] for key in OF_SUITE}, "extractors": suite["evaluation"]["extractors"]}
     for key, value in known.items():
         keys = ("evaluation", key) if key == "extractors" else (key,)
@@ -100,7 +101,7 @@ def _check_config(suite: Mapping[str, Any], locked: Sequence[str], config: Mappi
 
 
 def _load_other(written: Mapping[str, Any], path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
-    """A suite of another kind than images, complete, with the `seeds` of `config`."""
+    """Complete a suite of another kind than images, with the `seeds` of `config`."""
     kind = written["kind"]
     if kind not in OTHER_KINDS:
         raise unknown_name(f"{path}: kind", kind, OTHER_KINDS)
@@ -112,7 +113,7 @@ def _load_other(written: Mapping[str, Any], path: Path, config: Mapping[str, Any
 
 
 def load_suites(names: str | Sequence[str], config: Mapping[str, Any]) -> dict[Path, dict[str, Any]]:
-    """The suites of a run, by their files. Raises InputError for two of one name, and for one name of two data sets."""
+    """The suites of a run, by their files. Raises InputError if two suites, or two data sets, have the same name."""
     suites: dict[Path, dict[str, Any]] = {}
     for name in [names] if isinstance(names, str) else names:
         path = find_suite(name)
@@ -156,26 +157,26 @@ def all_runs(suite: Mapping[str, Any]) -> Iterator[str]:
 
 
 def kind_of(entry: Mapping[str, Any]) -> str:
-    """What an entry is: training, pretrained or samples."""
+    """The kind of an entry: training, pretrained or samples."""
     return next(key for key in KINDS if key in entry)
 
 
 def prepared(suite: Mapping[str, Any]) -> dict[str, Any]:
-    """All that resources/{dataset} depends on: the data, and how its classifiers are trained."""
+    """Everything that resources/{dataset} depends on: the data, and how its classifiers are trained."""
     evaluation = suite["evaluation"]
     own = {"classifier": evaluation["classifier"], "objects": evaluation.get("objects", {}).get("classifier", {})}
     return {"dataset": suite["dataset"], **own}
 
 
 def _scale_samples(suite: dict[str, Any], path: Path, config: Mapping[str, Any], scaling: Mapping[str, Any]) -> str:
-    """Scale how many images a suite draws, in place; returns that in words. Raises InputError where nothing scales."""
+    """Scale a suite's numbers of samples in place; return them in words. Raises InputError if nothing may be scaled."""
     if not scaling["training"] and not scaling["samples"]:
         raise InputError(f"config: scale: found {config['scale']:g}, but {path} says that nothing of it may be scaled")
     return scaled_samples(suite, config["scale"], config.get("num_samples"), scaling["samples"])
 
 
 def _scale(suite: dict[str, Any], scale: float, scaling: Mapping[str, Any], drawn: str) -> None:
-    """Scale the entries of a suite and name it, in place."""
+    """Scale the entries of a suite and change its name, in place."""
     left_out = [
         f"{name}/{sampler}"
         for name, entry in suite["models"].items()
@@ -189,7 +190,8 @@ def _scale(suite: dict[str, Any], scale: float, scaling: Mapping[str, Any], draw
 def sampler_argument(entry: Mapping[str, Any], sampler: str) -> str:
     """The options of an entry's sampler as JSON, for a job.
 
-    A method that is older than the key `method` stands there by its old key: Snakemake draws no image again for a name.
+    A method that existed before the key `method` is written with its old key, so that Snakemake does not draw its
+    images again.
     """
     options = entry["samplers"][sampler]
     source = entry["model"]["class"] if "model" in entry else entry["pretrained"]["format"]
@@ -199,7 +201,7 @@ def sampler_argument(entry: Mapping[str, Any], sampler: str) -> str:
 
 
 def seeds_of(suite: Mapping[str, Any], entry: Mapping[str, Any]) -> list[int]:
-    """The training seeds of an entry: the suite's, or only the first for what is not trained here."""
+    """The training seeds of an entry: the suite's, or only the first if it is not trained here."""
     seeds: list[int] = suite["seeds"]
     return seeds if "training" in entry else seeds[:1]
 

@@ -1,4 +1,4 @@
-"""A suite beside the one that it extends: each difference, and which keys may have none."""
+"""The differences between a suite and the suite that it extends, and the keys that may not differ."""
 
 import hashlib
 import json
@@ -9,14 +9,14 @@ from typing import Any
 from genbench.errors import InputError
 from genbench.records.plan import Change, Parent
 
-LOCKED = "locked"  # the key that lists what a suite that extends this one may not change
-LONGEST = 200  # letters of a value
+LOCKED = "locked"  # the key that lists the keys that an extending suite may not change
+LONGEST = 200  # characters of a value
 NOTHING = object()
 Keys = tuple[str, ...]
 
 
 def differences(base: Any, found: Any, where: Keys = ()) -> Iterator[tuple[Keys, Any, Any]]:
-    """Each key whose value differs, with both values: mappings key by key, all else in whole; NOTHING where absent."""
+    """Each key whose value differs, with both values; NOTHING if absent. Only mappings are compared key by key."""
     if isinstance(base, Mapping) and isinstance(found, Mapping):
         for key in [*base, *(key for key in found if key not in base)]:
             if where or key != LOCKED:
@@ -26,7 +26,7 @@ def differences(base: Any, found: Any, where: Keys = ()) -> Iterator[tuple[Keys,
 
 
 def check_locks(base: Any, found: Any, parent: str) -> None:
-    """Raise InputError where a suite changes a key that the one it extends, or one before that, locks."""
+    """Raise InputError if a suite changes a key that its parent, or a suite that the parent extends, locks."""
     for keys, theirs, ours in differences(base, found):
         for pattern in locks_of(base):
             if is_locked(keys, pattern.split("."), base):
@@ -37,7 +37,7 @@ def check_locks(base: Any, found: Any, parent: str) -> None:
 
 
 def locks_of(written: Any) -> list[str]:
-    """The patterns under `locked`. Raises InputError for what is no list of texts."""
+    """The patterns under `locked`. Raises InputError unless they are a list of texts."""
     found = written.get(LOCKED, []) if isinstance(written, Mapping) else []
     if not isinstance(found, list) or not all(isinstance(pattern, str) and pattern for pattern in found):
         raise InputError(f"{LOCKED}: found {shown(found)}, expected a list of keys, such as [models.*.training]")
@@ -45,9 +45,9 @@ def locks_of(written: Any) -> list[str]:
 
 
 def is_locked(keys: Sequence[str], pattern: Sequence[str], base: Any) -> bool:
-    """Whether a difference at `keys` is at, below or above what a pattern locks; * stands for any key that `base` has.
+    """Whether a difference at `keys` is at, below or above a locked key; * stands for any key that `base` has.
 
-    An entry that `base` lacks is no change of the others: models.*.training allows new models, and models does not.
+    A new entry does not change the others: models.*.training allows new models, and models does not.
     """
     for key, part in zip(keys, pattern, strict=False):
         if not fnmatchcase(key, part):
@@ -60,7 +60,7 @@ def is_locked(keys: Sequence[str], pattern: Sequence[str], base: Any) -> bool:
 
 
 def parent_of(name: str, base: Any, found: Any) -> Parent:
-    """What a plan holds of the suite that this one extends."""
+    """The plan's part about the suite that this one extends."""
     sha256 = hashlib.sha256(json.dumps(base, sort_keys=True, ensure_ascii=False, default=str).encode()).hexdigest()
     changes = [
         Change(key=".".join(keys), parent=shown(theirs), here=shown(ours))
@@ -70,7 +70,7 @@ def parent_of(name: str, base: Any, found: Any) -> Parent:
 
 
 def shown(value: Any) -> str | None:
-    """A value in one line, not too long; None for NOTHING."""
+    """A value in one line, cut off if it is long; None for NOTHING."""
     if value is NOTHING:
         return None
     text = json.dumps(value, ensure_ascii=False, default=str)

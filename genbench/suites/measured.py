@@ -1,4 +1,4 @@
-"""How fast this machine computes the networks of a suite, measured within seconds each: for `genbench check`."""
+"""Measure how fast this machine computes the networks of a suite, in seconds per network, for `genbench check`."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -14,36 +14,36 @@ from genbench.processes.noise import Noise
 from genbench.suites.speeds import SAMPLING, TRAINING, Seen, network_key
 from genbench.training.flops import FlopCounter
 
-SECONDS = 0.5  # that are timed at least, of as few images as take so long
-MOST = 64  # images
+SECONDS = 0.5  # the shortest time to measure; the batch grows until it takes so long
+MOST = 64  # images per batch
 
 
 class _FirstCallError(Exception):
-    """The network was called: what follows is not computed."""
+    """Raised by the network's first call, so that the rest is not computed."""
 
 
 def measure(
     models: Mapping[str, Mapping[str, Any]], image_shape: tuple[int, int, int], device: torch.device
 ) -> Iterator[Seen]:
-    """What each network computes a second, drawing and training; what can't be run without data is left out.
+    """FLOPs per second of each network in sampling and in training; networks that need data to run are left out.
 
     models: entries of a suite's models, by name. image_shape: (C, H, W).
     """
-    torch.manual_seed(0)  # of the weights, which differ in no FLOP
+    torch.manual_seed(0)  # for the weights, which do not affect FLOPs
     for entry in models.values():
         model = build(entry["model"], image_shape).to(device)
         key, label = network_key(entry["model"]), device_label(device)
         for kind, once in ((SAMPLING, _evaluation), (TRAINING, _step)):
             try:
                 yield Seen(label, kind, key, _flops_per_second(model, once, device), "measured by check")
-            except (InputError, RuntimeError, ValueError, TypeError, IndexError):  # which a run explains
+            except (InputError, RuntimeError, ValueError, TypeError, IndexError):  # a run reports these
                 continue
         del model
 
 
 def _flops_per_second(model: Model, once: Any, device: torch.device) -> float:
     images = 1
-    clock = time.process_time if device.type == "cpu" else time.perf_counter  # with one thread: others may compute, too
+    clock = time.process_time if device.type == "cpu" else time.perf_counter  # process time: other jobs may run
     once(model, images, device)  # warms up
     synchronise(device)
     while True:
@@ -55,13 +55,13 @@ def _flops_per_second(model: Model, once: Any, device: torch.device) -> float:
             with FlopCounter() as counter:
                 once(model, images, device)
             if not counter.total:
-                raise InputError("found no FLOPs")  # nothing to learn from
+                raise InputError("found no FLOPs")  # no speed can be computed
             return counter.total / seconds
         images = min(MOST, images * 4)
 
 
 def _evaluation(model: Model, images: int, device: torch.device) -> None:
-    """One call of the network, with what a sampler gives it first."""
+    """One call of the network, with the inputs of a sampler's first call."""
     network = model.get_submodule(model.network)
     caught: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
 
@@ -83,7 +83,7 @@ def _evaluation(model: Model, images: int, device: torch.device) -> None:
 
 
 def _step(model: Model, images: int, device: torch.device) -> None:
-    """The losses of a batch and their gradients."""
+    """Compute the losses of a batch and their gradients."""
     model.train()
     x0 = torch.zeros(images, *model.image_shape, device=device)
     y: Tensor = torch.zeros(images, dtype=torch.int64, device=device)

@@ -1,7 +1,7 @@
-"""What a suite will need of this machine, before anything is made: disk, memory, precision, and published weights.
+"""What a suite needs of this machine, checked before anything is made: disk, memory, precision, published weights.
 
-These are looked at each time, and what is short is a line that names both figures, not an error: files can be moved
-while a suite runs, and a part of it needs less.
+This is checked each time. A shortage is a line with both figures, not an error: files can be moved while a suite runs,
+and a part of the suite needs less.
 """
 
 import os
@@ -24,14 +24,14 @@ from genbench.suites.load import checkpoints
 from genbench.suites.runs import draws, has_test_images, keeps_features, num_samples, runs
 
 FLOAT = 4  # bytes
-# What metrics take beside the features themselves, as measured at 5,000 to 20,000 rows of 128 to 3,056 columns.
+# Memory of metrics without the features, measured with 5,000 to 20,000 rows of 128 to 3,056 columns.
 COVARIANCES, TILES, PER_IMAGE = 6, 64 * 2**20, 1500  # matrices of float64; bytes of distances; bytes per image
 INCEPTION_LOGITS = 1008
 FIRST_WITH_BF16 = 8.0  # compute capability of NVIDIA's GPUs
 
 
 def check_folders(*names: str) -> None:
-    """Check that files can be written into these folders of the working folder, whether they are there yet or not.
+    """Check that these folders of the working folder can be written to, or created.
 
     Raises InputError, before Snakemake would end with a traceback.
     """
@@ -45,8 +45,8 @@ def check_folders(*names: str) -> None:
 def facts(
     data: Description, found: Mapping[str, Mapping[str, Any]], known: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """What needs follow from, beside the suite: of its data set, of each model as far as it was found, and
-    what the processor multiplies, which torch is asked for where the facts `known` do not say it."""
+    """The facts from which a suite's needs follow: about its data set, about each checked model, and which precisions
+    the processor multiplies natively, taken from the facts `known` or else from torch."""
     return {
         "image_shape": list(data.image_shape),
         "num_classes": data.num_classes,
@@ -60,8 +60,8 @@ def facts(
 
 
 def _costs(found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """FLOPs of each model, as far as they were counted: of a training without its first stage, by sampler of an image
-    and of an evaluation."""
+    """FLOPs of each model, if they were counted: of a training without its first stage; and of an image and of a
+    network evaluation, by sampler."""
     return {
         name: {
             "training": _training(model) if "training_steps" in model else 0,
@@ -81,10 +81,10 @@ def _training(model: Mapping[str, Any]) -> int:
 def shortages(
     suite: Mapping[str, Any], known: Mapping[str, Any], *, device: str = "auto", elsewhere: str = "", ask: bool = False
 ) -> Iterator[str]:
-    """A line for whatever this machine has too little of, and one for what `precision: auto` is on it.
+    """A line for each shortage on this machine, and one for what `precision: auto` means on it.
 
-    known: `facts`. elsewhere: "jobs" or "files" where these are on other machines, on whose memory and disks nothing is
-    said. ask: whether the publishers of missing weights are asked, within seconds, if they are there.
+    known: `facts`. elsewhere: "jobs" or "files" if these are on other machines, whose memory and disks are unknown.
+    ask: whether to test, within seconds, if missing weights can be downloaded.
     """
     if not elsewhere:
         yield from _disk(suite, known)
@@ -97,9 +97,9 @@ def shortages(
 
 
 def files(suite: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[tuple[str, str, int]]:
-    """(what it is, path, bytes) of everything that takes space: samples, features, weights, images. The rest is small.
+    """(kind, path, bytes) of all large files: samples, features, weights, images.
 
-    Features of samples are left out where they go once their metrics are computed.
+    Features of samples are left out if they are deleted once their metrics are computed.
     """
     stay = keeps_features(suite, None)
     image = _size(known["image_shape"])
@@ -127,8 +127,8 @@ def files(suite: Mapping[str, Any], known: Mapping[str, Any]) -> Iterator[tuple[
 
 
 def evaluation_memory(suite: Mapping[str, Any], known: Mapping[str, Any]) -> int:
-    """Bytes that the evaluation of the largest row takes: features of real and of generated images, and what the
-    metrics make of them."""
+    """Memory for the evaluation of the largest row, in bytes: features of real and of generated images, and the
+    metrics' arrays."""
     counts = [num_samples(suite, draw.entry, draw.checkpoint) for draw in draws(suite)]
     real = known["images"]["train"] + (known["images"]["test"] if has_test_images(suite) else 0)
     images = real + max(counts, default=0)
@@ -139,7 +139,7 @@ def evaluation_memory(suite: Mapping[str, Any], known: Mapping[str, Any]) -> int
 
 
 def sampling_memory(entry: Mapping[str, Any], name: str, known: Mapping[str, Any]) -> int:
-    """Bytes that a model takes while it draws a batch: its weights, and what its network makes of every image."""
+    """Memory of a model while it draws a batch, in bytes: its weights, and the activations for every image."""
     return FLOAT * known["parameters"].get(name, 0) + entry["sample_batch_size"] * known["per_image"].get(name, 0)
 
 
@@ -187,7 +187,7 @@ def _memory(suite: Mapping[str, Any], known: Mapping[str, Any], device: str) -> 
 
 
 def _memory_of_sampling(suite: Mapping[str, Any], known: Mapping[str, Any], limit: int, where: str) -> Iterator[str]:
-    """A line for the model whose batches of samples are the largest, where they are larger than `limit`."""
+    """A line for the model whose batches of samples take the most memory, if they take more than `limit`."""
     sizes = {name: sampling_memory(entry, name, known) for name, entry in suite["models"].items()}
     large = sorted((name for name in sizes if sizes[name] > limit), key=sizes.__getitem__)
     if not large:
@@ -203,8 +203,10 @@ def _memory_of_sampling(suite: Mapping[str, Any], known: Mapping[str, Any], limi
 
 
 def _precision(suite: Mapping[str, Any], native: list[str], device: str) -> Iterator[str]:
-    """native: to the processor. A training in fp16 that its device would emulate is refused by its own job, as no other
-    is harmed; auto is what machine/precision.py decides, but without torch."""
+    """Lines about precision. native: the processor's native precisions.
+
+    If a device would emulate fp16, only the job of that training fails. The value of auto is decided as in
+    machine/precision.py, but without torch."""
     trained = {name: entry["training"] for name, entry in suite["models"].items() if "training" in entry}
     stated = {name: recipe.get("precision", "auto") for name, recipe in trained.items()}
     unit = "processor" if device == "cpu" else "GPU"
@@ -240,12 +242,12 @@ def _size(shape: list[int]) -> int:
 
 
 def _row(extractor: str, known: Mapping[str, Any]) -> int:
-    """Bytes that the features and logits of an image take."""
+    """Bytes of an image's features and logits."""
     logits = {"classifier": known["num_classes"]}.get(extractor, INCEPTION_LOGITS if extractor in INCEPTION else 0)
     return FLOAT * (EXTRACTORS[extractor].dim + logits)
 
 
 def _existing(path: Path) -> Path:
-    """The path, or the first above it that there is: what is made lies on its file system."""
+    """The path, or the nearest existing folder above it, whose file system new files will be on."""
     path = path.absolute()
     return next(place for place in (path, *path.parents) if place.exists())

@@ -1,4 +1,4 @@
-"""Everything that a suite needs from the network, for machines that have none: data sets, checkpoints, weights."""
+"""Download everything that a suite needs, for machines without a network: data sets, checkpoints, weights."""
 
 import logging
 import os
@@ -18,9 +18,9 @@ log = logging.getLogger(__name__)
 
 
 def prefetch(suites: Sequence[str | os.PathLike[str]], data_root: str | os.PathLike[str]) -> list[InputError]:
-    """Download what the suites' files name, and verify what is there; returns an error for each missing file.
+    """Download the files that the suites need, and verify existing ones; returns an error for each missing file.
 
-    data_root: where downloads are kept. Raises InputError for a suite that can't be read.
+    data_root: the folder of downloads. Raises InputError for a suite that can't be read.
     """
     files, errors = 0, []
     for fetch in (each for path in suites for each in fetchers(load_suite(Path(path)), Path(data_root))):
@@ -35,7 +35,7 @@ def prefetch(suites: Sequence[str | os.PathLike[str]], data_root: str | os.PathL
 
 
 def fetchers(suite: Mapping[str, Any], data_root: Path) -> Iterator[Callable[[], Path]]:
-    """One for each file: it has the file on this machine, or raises InputError."""
+    """A function for each file, which makes sure that this machine has the file, or raises InputError."""
     if suite.get("kind") == "language":
         yield from texts.fetchers(suite["text"], data_root)
         sources = {"tokenizer: published": suite["tokenizer"].get("published", {})}
@@ -67,7 +67,7 @@ def _have_checkpoint(model: str, given: Mapping[str, Any], data_root: Path) -> P
 
 def _have_weights(extractor: str) -> Path:
     file = EXTRACTORS[extractor].weights
-    assert file is not None  # fetchers() has asked
+    assert file is not None  # checked in fetchers()
     path = fetch_weights(file)
     check_sha256(path, file)
     return path

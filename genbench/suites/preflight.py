@@ -1,6 +1,6 @@
-"""Every entry of a suite checked before anything is trained, and what each will cost.
+"""Check every entry of a suite before anything is trained, and compute its cost.
 
-What was found of an entry is kept, so that only what has changed since is built and run again.
+Results are kept, so that only changed entries are built and run again.
 """
 
 import logging
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 def _common(entry: Mapping[str, Any], seeds: list[int]) -> dict[str, Any]:
-    """What the plan says of an entry of any kind."""
+    """The part of the plan that entries of all kinds have."""
     return {
         "label": entry["label"],
         "description": entry["description"],
@@ -40,7 +40,7 @@ def _common(entry: Mapping[str, Any], seeds: list[int]) -> dict[str, Any]:
 
 
 def _with_role(entry: Mapping[str, Any], roles: bool, found: dict[str, Any]) -> dict[str, Any]:
-    """What was found of an entry; and in a suite of hand-ins what it is there, and the parameters that one states."""
+    """The description of an entry; in a suite of hand-ins, with its role and the parameters that its card states."""
     if not roles:
         return found
     stated = entry.get(HAND_IN, {}).get("parameters")
@@ -49,7 +49,7 @@ def _with_role(entry: Mapping[str, Any], roles: bool, found: dict[str, Any]) -> 
 
 
 def check_held_out(entry: Mapping[str, Any], data: Description) -> None:
-    """Refuse what looks at held-out images, where the data set has none."""
+    """Refuse keys that need held-out images, if the data set has none."""
     if data.num_test != 0:
         return
     what = {
@@ -64,7 +64,7 @@ def check_held_out(entry: Mapping[str, Any], data: Description) -> None:
 
 
 def say_old_keys(suite: Mapping[str, Any], models: Mapping[str, ModelPlan], source: str) -> None:
-    """One line, if keys of samplers stand in the suite by their old names."""
+    """Log one line if the suite uses old names of samplers' keys."""
     found = [
         (f"models: {model}: samplers: {sampler}", key)
         for model, described in models.items()
@@ -81,10 +81,10 @@ def say_old_keys(suite: Mapping[str, Any], models: Mapping[str, ModelPlan], sour
 def check_suite(
     suite: Mapping[str, Any], data_root: str, source: str, costs: bool = False, checked: Checked | None = None
 ) -> tuple[Description, dict[str, dict[str, Any]]]:
-    """Check a complete suite (from load_suite of the file `source`): its data set, and what each model is and costs.
+    """Check a complete suite (from load_suite of the file `source`); return its data set, and each model with its cost.
 
-    Without `costs` every model is built, which takes seconds, but none is run, and nothing is downloaded. checked: what
-    earlier checks have found, which is not looked for again; what this one finds is added.
+    Without `costs` every model is built, which takes seconds, but none is run, and nothing is downloaded. checked: the
+    results of earlier checks, which are reused; new results are added.
     """
 
     def find(name: str, entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def check_suite(
         return found
 
     def _check_entry(entry: Mapping[str, Any], data: Description) -> dict[str, Any]:
-        from genbench.suites import entries  # and with them torch, for which a suite that is known does not wait
+        from genbench.suites import entries  # imports torch; kept results do not need it
 
         if "samples" in entry:
             return entries.check_samples(entry, data.image_shape, suite["num_samples"], data_root)
@@ -125,9 +125,9 @@ def check_suite(
 
 
 def preflight(suite: Mapping[str, Any], data_root: str, source: str, checked: Checked | None = None) -> Plan:
-    """Check a complete suite (from load_suite of the file `source`) and say what it will make and cost.
+    """Check a complete suite (from load_suite of the file `source`) and return its plan: what it will make and cost.
 
-    checked: as of `check_suite`.
+    checked: as in `check_suite`.
     """
     data, found = check_suite(suite, data_root, source, costs=True, checked=checked)
     roles = any(HAND_IN in entry for entry in suite["models"].values())

@@ -1,4 +1,4 @@
-"""How far a run is, in work and not in jobs, with an estimate that learns from the jobs that are finished."""
+"""The progress of a run, measured in work instead of jobs; finished jobs improve its estimate of the time left."""
 
 import time
 from collections import defaultdict
@@ -12,7 +12,7 @@ PAUSE = 10.0  # seconds between two lines, at least
 class RunProgress:
     """Follows the jobs of a run.
 
-    expected: by the number of a job, its rule and the seconds that it is expected to take. now: the clock, in seconds.
+    expected: a job's rule and expected seconds, by its number. now: the clock, in seconds.
     """
 
     def __init__(self, expected: Mapping[int, tuple[str, float]], now: Callable[[], float] = time.monotonic) -> None:
@@ -21,14 +21,14 @@ class RunProgress:
         self.begun: dict[int, float] = {}
         self.finished: set[int] = set()
         self.taken: dict[str, float] = defaultdict(float)  # seconds of finished jobs, by rule
-        self.foreseen: dict[str, float] = defaultdict(float)  # what they were expected to take
+        self.foreseen: dict[str, float] = defaultdict(float)  # their expected seconds, by rule
 
     def start(self, job: int) -> None:
-        """A job begins."""
+        """Note the start of a job."""
         self.begun[job] = self.now()
 
     def finish(self, job: int) -> str | None:
-        """A job is done; returns a line, or None where one was said just now, or nothing is left."""
+        """Note the end of a job; returns a line, or None if the last line is recent or no jobs are left."""
         if job not in self.expected or job in self.finished:
             return None
         self.finished.add(job)
@@ -42,7 +42,7 @@ class RunProgress:
         return self.line()
 
     def line(self) -> str:
-        """How much of the work is done, and about how long the rest takes."""
+        """A line with the share of finished work, and about how long the rest takes."""
         done = sum(self.taken.values())
         remaining = sum(self._remaining(job) for job in self.expected if job not in self.finished)
         side_by_side = max(1.0, done / max(self.now() - self.began, 1e-9))
@@ -50,7 +50,7 @@ class RunProgress:
         return f"{share:.0%} of the work done, about {duration(remaining / side_by_side)} left"
 
     def _remaining(self, job: int) -> float:
-        """Seconds that are left of a job: as expected, times what jobs of its rule, or all of them, took longer."""
+        """Seconds left of a job: as expected, times the ratio of actual to expected time for its rule, or all jobs."""
         rule, seconds = self.expected[job]
         if self.foreseen[rule]:
             seconds *= self.taken[rule] / self.foreseen[rule]

@@ -1,4 +1,4 @@
-"""A suite's file as it is written: YAML, strictly, with what the suite that it extends has."""
+"""Read a suite's file as strict YAML, and merge it with the suite that it extends."""
 
 import math
 import re
@@ -14,12 +14,12 @@ from genbench.records.plan import Parent
 from genbench.suites.locks import LOCKED, check_locks, locks_of, parent_of
 
 DEEPEST = 50  # levels of mappings and lists in a suite
-EXTENDS = "extends"  # the key that names another suite, whose keys hold where this one says nothing else
+EXTENDS = "extends"  # the key that names another suite, whose keys hold unless this one replaces them
 MOST_PARENTS = 5
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML, safely, refusing a key that stands twice: plain YAML silently keeps the last."""
+    """A safe YAML loader that refuses duplicate keys. YAML's own loader silently keeps the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -38,7 +38,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
     def construct_number(self, node: yaml.ScalarNode) -> int:
-        """Refuse what YAML 1.1 takes for another number than a reader does: 0500 for an octal, 1:30 for 90."""
+        """Refuse numbers that YAML 1.1 reads unexpectedly: 0500 is octal there, and 1:30 is 90."""
         if re.match(r"[-+]?0_*[0-7]|.*:", node.value):
             found = f"found the number {node.value}, expected it in decimal, without a leading 0 or a colon"
             raise yaml.constructor.ConstructorError(None, None, found, node.start_mark)
@@ -49,7 +49,7 @@ _UniqueKeyLoader.add_constructor("tag:yaml.org,2002:int", _UniqueKeyLoader.const
 
 
 def read_yaml(path: Path) -> Any:
-    """What a YAML file holds, strictly. Raises InputError that begins with its path."""
+    """Read a YAML file strictly. Raises InputError that begins with its path."""
     try:
         found = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
     except FileNotFoundError:
@@ -59,7 +59,7 @@ def read_yaml(path: Path) -> Any:
     except UnicodeDecodeError as error:
         found_byte = f"found the byte 0x{error.object[error.start]:02x} at position {error.start}"
         raise InputError(f"{path}: {found_byte}, expected text in UTF-8") from None
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:  # also of a date such as 2026-02-30
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:  # ValueError: dates such as 2026-02-30
         raise InputError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     with place(path):
         _check_values(found)
@@ -67,7 +67,7 @@ def read_yaml(path: Path) -> Any:
 
 
 def _check_values(value: Any, depth: int = 0) -> None:
-    """Check that all numbers are finite, all keys text, and that it does not hold itself, which YAML can write."""
+    """Check that all numbers are finite, that all keys are text, and that no value contains itself, as YAML allows."""
     if depth > DEEPEST:
         raise InputError(f"found more than {DEEPEST} levels, expected fewer")
     if isinstance(value, float) and not math.isfinite(value):
@@ -84,7 +84,7 @@ def _check_values(value: Any, depth: int = 0) -> None:
 
 
 def find_suite(name: str, what: str = "config: key 'suite'") -> Path:
-    """The file of a suite: suites/{name}.yaml, or a path as it stands. `what` begins an error."""
+    """The file of a suite: suites/{name}.yaml, or a path as given. `what` begins an error."""
     if name.startswith("-"):
         raise InputError(f"{what}: found {name!r}, expected a path that no script takes for an option")
     if name.endswith((".yaml", ".yml")) or "/" in name:
@@ -96,10 +96,9 @@ def find_suite(name: str, what: str = "config: key 'suite'") -> Path:
 
 
 def read_with_parent(path: Path, chain: Sequence[Path] = ()) -> tuple[Any, Parent | None]:
-    """What a suite's file says, with what the one that it `extends` says beside it; and that one: what differs, and is
-    locked.
+    """Read a suite's file, merged with the suite that it `extends`; and return that parent, with differences and locks.
 
-    chain: files that extend this one. Raises InputError where a key is changed that a suite before this one locks.
+    chain: files that extend this one. Raises InputError if the file changes a key that a parent locks.
     """
     written = read_yaml(path)
     with place(path):
@@ -126,8 +125,8 @@ def read_with_parent(path: Path, chain: Sequence[Path] = ()) -> tuple[Any, Paren
 
 
 def merged(base: Any, changes: Any) -> Any:
-    """A value with changes, as JSON merge patches have it (RFC 7396): mappings key by key, all else in whole; null
-    removes a key."""
+    """Apply changes to a value like a JSON merge patch (RFC 7396): mappings are merged key by key, other values are
+    replaced, and null removes a key."""
     if not isinstance(changes, Mapping):
         return changes
     found = dict(base) if isinstance(base, Mapping) else {}

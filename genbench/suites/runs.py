@@ -1,6 +1,6 @@
-"""What a complete suite makes and where it lies: its runs (a model, a seed) and their draws (a checkpoint, a sampler).
+"""The files of a complete suite: of its runs (a model, a seed) and of their draws (a checkpoint, a sampler).
 
-The rules read here which files there will be. Nothing is imported or opened but the sources of a model's class.
+The rules take their lists of files from here. Only the source of a model's class is read; torch is not imported.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from genbench.suites.load import ONLY, checkpoints, is_asked, patterns, seeds_of
 RUN = "results/{suite}/{model}/seed{seed}"
 DRAW = f"{RUN}/{{checkpoint}}/{{sampler}}"
 SPEED = "results/{suite}/{model}/speed.json"
-LARGE = 10e9  # bytes of features of samples, all rows of a suite together, that do not stay
+LARGE = 10e9  # bytes: from this total on, the features of a suite's samples are deleted
 FINAL = "final"  # the checkpoint at a training's end; the others are step-N
 
 Suite = Mapping[str, Any]
@@ -31,8 +31,8 @@ class Draw(NamedTuple):
 
 
 def runs(suite: Suite, *kinds: str) -> Iterator[tuple[str, Entry]]:
-    """The folder and the entry of every run whose entry is of one of these kinds: training, pretrained, samples. Where
-    the run of Snakemake is `only` of a part of the suite, these runs."""
+    """The folder and the entry of every run whose entry is of one of these kinds: training, pretrained, samples. With
+    `only` in the config, just the runs that it names."""
     for model, entry in suite["models"].items():
         for seed in seeds_of(suite, entry):
             if any(kind in entry for kind in kinds) and is_part(suite, model, seed):
@@ -40,12 +40,12 @@ def runs(suite: Suite, *kinds: str) -> Iterator[tuple[str, Entry]]:
 
 
 def is_part(suite: Suite, model: str, seed: int) -> bool:
-    """Whether a run is of the part of the suite that is asked for."""
+    """Whether a run is in the part of the suite that `only` names."""
     return ONLY not in suite or is_asked(patterns(suite[ONLY]), f"{model}/seed{seed}")
 
 
 def draws(suite: Suite, *kinds: str) -> Iterator[Draw]:
-    """Every draw of these runs; of all of them, where no kind is named."""
+    """Every draw of the runs of these kinds; of all runs if no kind is named."""
     for folder, entry in runs(suite, *(kinds or ("training", "pretrained", "samples"))):
         for checkpoint in checkpoints(entry):
             for sampler in entry["samplers"]:
@@ -53,39 +53,39 @@ def draws(suite: Suite, *kinds: str) -> Iterator[Draw]:
 
 
 def has_test_images(suite: Suite) -> bool:
-    """Whether test images are other images than the training's (not in cub with split: all)."""
+    """Whether test images differ from the training images (not in cub with split: all)."""
     return bool(suite["dataset"].get("split") != "all") and has_row_of_real(suite)
 
 
 def has_row_of_real(suite: Suite) -> bool:
-    """Whether real images that are no reference can be judged like samples (not where none are held out)."""
+    """Whether held-out real images exist, which are not in the reference and can be judged like samples."""
     dataset = suite["dataset"]
     return dataset["source"] != "folder" or dataset.get("test_fraction") != 0
 
 
 def needs_test_images(entry: Entry, sampler: str) -> bool:
-    """Whether this sampler starts from images or labels of the test split. The model itself has the last word."""
+    """Whether this sampler starts from images or labels of the test split, according to the model's source."""
     return needed(model_of(entry), entry["samplers"][sampler]) != "nothing"
 
 
 def repeats(suite: Suite, entry: Entry, checkpoint: str) -> int:
-    """How often a set of samples is drawn, with other seeds: `draws` of the suite, but only of final models."""
+    """How often a set of samples is drawn, with new seeds: the suite's `draws` for final models, and otherwise once."""
     return int(suite["draws"]) if checkpoint == FINAL and "samples" not in entry else 1
 
 
 def num_samples(suite: Suite, entry: Entry, checkpoint: str) -> int:
-    """How many images are drawn, all repeats together: fewer at snapshots, if the suite says so."""
+    """How many images are drawn in all repeats together; the suite may ask for fewer at snapshots."""
     key = "num_samples" if checkpoint == FINAL else "snapshot_samples"
     return repeats(suite, entry, checkpoint) * int(suite[key])
 
 
 def neighbour_metric(suite: Suite) -> str:
-    """The metric in whose features neighbours are looked for: the headline, if its key surely names features."""
+    """The metric in whose features neighbours are searched: the headline, if its key is known to name features."""
     evaluation = suite["evaluation"]
     if evaluation["headline"] == "class_accuracy":
         return frechet_key("classifier")
     named = not evaluation["headline"].startswith("object_accuracy") and not evaluation.get("metrics")
-    headline = str(evaluation["headline"]).removeprefix("class_")  # of class_fd_clean: fd_clean
+    headline = str(evaluation["headline"]).removeprefix("class_")  # class_fd_clean becomes fd_clean
     return headline if named else frechet_key(evaluation["extractors"][0])
 
 
@@ -93,7 +93,7 @@ def neighbour_metric(suite: Suite) -> str:
 
 
 def keeps_features(suite: Suite, asked: bool | None) -> bool:
-    """Whether the features of samples stay once metrics are computed: as asked, or if all of a suite's are small."""
+    """Whether to keep the features of samples once metrics are computed: as asked, or if their total is below LARGE."""
     if asked is not None:
         return asked
     from genbench.features import EXTRACTORS
@@ -109,7 +109,7 @@ def run_files(suite: Suite, name: str, *kinds: str) -> list[str]:
 
 
 def speeds(suite: Suite) -> list[str]:
-    """How fast every model samples: with the weights of its first seed, as the others are networks of the same size."""
+    """The speed record of every model, measured with its first seed; the networks of other seeds are equally fast."""
     models = [
         model
         for model, entry in suite["models"].items()
@@ -129,18 +129,18 @@ def real_metrics(suite: Suite) -> list[str]:
 
 
 def real_statistics(suite: Suite) -> list[str]:
-    """What metrics compute of the real images only, made with these metrics."""
+    """The parts of metrics that depend only on real images, made together with `real_metrics`."""
     return [f"results/{suite['name']}/real/statistics.npz"] if has_row_of_real(suite) else []
 
 
 def paired(suite: Suite) -> list[str]:
-    """The comparison of every draw of a quantised network with that of the network in float32."""
+    """The comparison of every draw of a quantised network with the draw of the float32 network."""
     found = draws(suite, "training", "pretrained")
     return [f"{draw.folder}/paired.json" for draw in found if QUANTISATION in draw.entry["samplers"][draw.sampler]]
 
 
 def neighbours(suite: Suite) -> list[str]:
-    """The picture of nearest training images of every final draw, where there are test images to compare with."""
+    """The picture of nearest training images of every final draw, if there are test images to compare with."""
     evaluation = suite["evaluation"]
     asked = evaluation["options"].get("neighbours", 1) and "memorised" not in evaluation.get("without", ())
     wanted = asked and has_test_images(suite)
@@ -148,7 +148,7 @@ def neighbours(suite: Suite) -> list[str]:
 
 
 def object_results(suite: Suite) -> list[str]:
-    """The accuracy of objects, of every draw of a model that is asked for them, for every file of labels."""
+    """The object accuracy of every draw of a model that is conditioned on objects, for every file of labels."""
     labels = suite["evaluation"].get("objects", {}).get("labels", ())
     return [
         f"{draw.folder}/objects/{name}.json"
@@ -159,7 +159,7 @@ def object_results(suite: Suite) -> list[str]:
 
 
 def pictures(suite: Suite) -> list[str]:
-    """Every picture that a model draws of itself."""
+    """Every further picture that a model draws."""
     found = runs(suite, "training", "pretrained")
     return [f"{folder}/final/pictures/{picture}.png" for folder, entry in found for picture in entry["pictures"]]
 
@@ -171,7 +171,7 @@ def likelihoods(suite: Suite) -> list[str]:
 
 
 def results(suite: Suite) -> list[str]:
-    """All that the suite's report is made from, but for what is said of the real images."""
+    """All inputs of the suite's report, except those about real images."""
     return [
         *run_files(suite, "training.json", "training", "pretrained"),
         *run_files(suite, "history.jsonl", "training"),

@@ -1,7 +1,7 @@
-"""A smaller one of a suite: `scale: 0.01` is a hundredth of the training and of the samples of each model.
+"""A smaller version of a suite: `scale: 0.01` is a hundredth of the training and of the samples of each model.
 
-It is another suite, NAME-scale-0.01, with results, a page and records of its own, and a label in each row. Nothing of
-it stands beside the suite's numbers, and nothing that was made for one is taken for the other.
+It is a separate suite, NAME-scale-0.01, with separate results, page and records, and a label in each row. Its numbers
+never appear beside those of the whole suite, and the two share no results.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,9 +12,9 @@ from genbench.suites.families import default_of, kind_of, model_of
 from genbench.suites.keys import Classifier
 
 LOG_EVERY = 50  # the default of a training's `log_every`
-MOST_SNAPSHOTS = 5  # each of them is sampled and judged
-TWICE = ("heun", "midpoint")  # methods of two evaluations in a step
-UNKNOWN_STEPS = 1000  # of a published diffusion model whose steps its file states
+MOST_SNAPSHOTS = 5  # each of them is sampled and evaluated
+TWICE = ("heun", "midpoint")  # methods with two evaluations per step
+UNKNOWN_STEPS = 1000  # assumed for a published diffusion model, whose steps are only in its file
 
 
 def scaled_name(name: str, scale: float) -> str:
@@ -23,11 +23,11 @@ def scaled_name(name: str, scale: float) -> str:
 
 
 def choose_extractors(evaluation: dict[str, Any], chosen: list[str]) -> None:
-    """Let a complete part `evaluation` have only these extractors: without what the suite says of the others.
+    """Reduce a complete key `evaluation` to these extractors, and remove the keys of others, in place.
 
-    The headline becomes the Frechet distance of the first, where it was of an extractor that is left out.
+    If the headline belonged to an extractor that is left out, it becomes the Frechet distance of the first extractor.
     """
-    from genbench.features import EXTRACTORS  # with all metrics, which only this needs
+    from genbench.features import EXTRACTORS  # imports all metrics, which only this function needs
     from genbench.metrics import frechet_key, idle_options, metric_info
 
     left_out = {key for name in evaluation["extractors"] if name in EXTRACTORS for key in EXTRACTORS[name].metrics}
@@ -56,7 +56,7 @@ def choose_extractors(evaluation: dict[str, Any], chosen: list[str]) -> None:
 def scaled_description(
     suite: Mapping[str, Any], scale: float, scaling: Mapping[str, Any], drawn: str, left_out: Sequence[str]
 ) -> str:
-    """What a page says of a suite at a scale, before the suite's own description."""
+    """The description of a suite at a scale, followed by the suite's own description."""
     parts = [
         f"{scale:g} of each training, with its warm-ups, averages and snapshots" if scaling["training"] else "",
         drawn,
@@ -70,10 +70,10 @@ def scaled_description(
 
 
 def scaled_samples(suite: dict[str, Any], scale: float, given: int | None, allowed: bool) -> str:
-    """Scale how many samples a complete suite draws, but not below what its metrics need; say so in words.
+    """Scale the numbers of samples of a complete suite, but not below what its metrics need; return them in words.
 
-    given: `num_samples` of the command line, which is taken as it is. allowed: whether the suite's number may change.
-    KID's subsets become as small as the sets.
+    given: `num_samples` of the command line, which is not scaled. allowed: whether the suite's number may change.
+    KID's subsets become no larger than the sets.
     """
     if not allowed and given is None:
         return f"{suite['num_samples']:,} samples of each, which the suite does not scale"
@@ -97,13 +97,13 @@ def scaled_samples(suite: dict[str, Any], scale: float, given: int | None, allow
 
 
 def _needed(evaluation: Mapping[str, Any]) -> tuple[int, str]:
-    """The fewest samples that a suite's metrics need, whatever the subsets of KID; and the metric that needs them."""
+    """The fewest samples that a suite's metrics allow, and the metric that needs them. Ignores KID's subsets."""
     from genbench.features import EXTRACTORS
     from genbench.metrics import EvaluationOptions, metric_info
 
     try:
         options = EvaluationOptions(**{**evaluation["options"], "kid_subset_size": 2})
-    except (TypeError, InputError):  # which the check of the suite refuses, with its place
+    except (TypeError, InputError):  # the check of the suite refuses these, with their place
         return 2, ""
     needed = {
         key: metric_info(key).minimum(EXTRACTORS[name].dim, options)
@@ -118,11 +118,11 @@ def _needed(evaluation: Mapping[str, Any]) -> tuple[int, str]:
 
 
 def scale_entry(entry: dict[str, Any], scale: float, scaling: Mapping[str, Any], num_samples: int) -> list[str]:
-    """Scale a complete entry: its training, its snapshots, what it is sampled with, and the label of its rows.
+    """Scale a complete entry: its training, snapshots, samplers, and the label of its rows.
 
-    Returns the samplers that are left out, which take more evaluations than `scaling` has.
+    Returns the samplers that are left out, because they take more evaluations than `scaling` allows.
     """
-    entry["published"] = []  # of the whole recipe
+    entry["published"] = []  # these belong to the whole recipe
     trained = scaling["training"] and "training" in entry
     note = f"scale {scale:g}" + (f" of {_budget(entry['training'])}" if trained else "")
     if trained:
@@ -150,7 +150,7 @@ def _scale_training(entry: dict[str, Any], scale: float) -> None:
     training["log_every"] = training.get("log_every", LOG_EVERY)
     _scale_counts(training, ("log_every", "validate_every"), scale, 1)
     if isinstance(training.get("ema_decay"), float):
-        training["ema_decay"] = training["ema_decay"] ** (1 / scale)  # the half-life of the average in steps
+        training["ema_decay"] = training["ema_decay"] ** (1 / scale)  # scales the half-life of the average
     if isinstance(training.get("optimizer"), Mapping):
         training["optimizer"] = _scaled_optimizer(training["optimizer"], scale)
     if isinstance(training.get("optimizers"), Mapping):
@@ -160,7 +160,7 @@ def _scale_training(entry: dict[str, Any], scale: float) -> None:
         }
     model = dict(entry["model"])
     iterations = [key for key in model if key.endswith("_steps") and kind_of(model, key) != "StepCount"]
-    _scale_counts(model, iterations, scale, 1)  # such as kl_anneal_steps, and not the steps of a sampler
+    _scale_counts(model, iterations, scale, 1)  # such as kl_anneal_steps, but not steps of a sampler
     steps = sorted({round(step * scale) for step in entry["snapshots"]})
     steps = [step for step in steps if not isinstance(whole, int) or step < training["steps"]]
     entry["snapshots"] = steps[:: -(-len(steps) // MOST_SNAPSHOTS) or 1]
@@ -171,7 +171,7 @@ def _scaled_optimizer(options: Mapping[str, Any], scale: float) -> dict[str, Any
     scaled = dict(options)
     _scale_counts(scaled, ("warmup_steps",), scale, 0)
     _scale_counts(scaled, ("decay_steps",), scale, 1)
-    if isinstance(scaled.get("decay_steps"), int):  # expected above the warm-up, which rounding may reach
+    if isinstance(scaled.get("decay_steps"), int):  # must exceed the warm-up even after rounding
         scaled["decay_steps"] = max(scaled["decay_steps"], scaled.get("warmup_steps", 0) + 1)
     return scaled
 
@@ -184,7 +184,7 @@ def _scale_counts(mapping: dict[str, Any], keys: Iterable[str], scale: float, le
 
 
 def _without_long_samplers(entry: dict[str, Any], most: int | None) -> list[str]:
-    """Leave out the samplers of more evaluations than `most`, but for the shortest, and what is compared with them."""
+    """Leave out samplers with more than `most` evaluations, except the shortest, and quantisation of such a sampler."""
     counts = {name: evaluations(entry, name) for name in entry["samplers"]}
     if most is None or max(counts.values()) <= most:
         return []
@@ -198,9 +198,9 @@ def _without_long_samplers(entry: dict[str, Any], most: int | None) -> list[str]
 
 
 def evaluations(entry: Mapping[str, Any], sampler: str) -> int:
-    """About how many times a sampler evaluates its network, by what the entry and its class state; else 1.
+    """About how many times a sampler evaluates its network, from the entry and its class; 1 if they do not state it.
 
-    Planning needs no torch: the exact number is in the plan that preflight makes.
+    This does not need torch. The exact number is in the plan that preflight makes.
     """
     options = entry["samplers"][sampler]
     model = model_of(entry)

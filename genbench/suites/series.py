@@ -1,6 +1,6 @@
-"""One entry at several budgets: `training: {flops: [2.0e+12, 8.0e+12]}` is an entry for each, ddpm-2T and ddpm-8T.
+"""One entry at several budgets: `training: {flops: [2.0e+12, 8.0e+12]}` becomes two entries, ddpm-2T and ddpm-8T.
 
-They are a series, through which the report draws one line: quality against compute.
+Together they are a series: one line in the report's plots of quality against compute.
 """
 
 from collections.abc import Mapping
@@ -13,10 +13,10 @@ SERIES = "series"  # the key of an entry: the name of its line
 
 
 def with_budgets(models: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The entries of a suite, checked, with one for each budget instead of an entry that lists several.
+    """Check the entries of a suite, and replace each entry with several budgets by one entry per budget.
 
-    A budget's entry is called as its FLOPs in short; where `first_stage` is a list, it has one name for each budget.
-    Raises InputError for lists of two lengths, and for names that stand twice.
+    An entry's name ends with its FLOPs in short. If `first_stage` is a list, it has one name for each budget.
+    Raises InputError for lists of different lengths, and for duplicate names.
     """
     found: dict[str, dict[str, Any]] = {}
     lines: dict[Any, str] = {}
@@ -58,7 +58,7 @@ def _of_budgets(name: str, entry: Mapping[str, Any]) -> dict[str, dict[str, Any]
 
 
 def _sign(budget: Any) -> str:
-    """2T for 2.0e+12."""
+    """The short form of a budget: 2T for 2.0e+12."""
     if isinstance(budget, bool) or not isinstance(budget, int | float) or not budget > 0:
         kind = " (text)" if isinstance(budget, str) else ""
         raise InputError(f"found {budget!r}{kind}, expected a number above 0, such as 2.0e+12")

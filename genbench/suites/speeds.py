@@ -1,7 +1,7 @@
-"""How many FLOPs per second a device computes of a network: from earlier runs, records, or `genbench check`.
+"""How many FLOPs per second a device computes for a network: from earlier runs, records, or `genbench check`.
 
-Every run writes results/report/SUITE/record.json, and genbench comes with records of the same form: they say what was
-trained and drawn on which device in what time. What `check` measures is kept in resources/.preflight/speeds.json.
+Every run writes results/report/SUITE/record.json, and genbench comes with records of the same form. They state the
+device and duration of every training and draw. resources/.preflight/speeds.json has the measurements of `check`.
 """
 
 import json
@@ -18,24 +18,24 @@ from genbench.machine.devices import processor_name
 from genbench.suites.families import first_stage_key
 
 MEASURED = Path("resources/.preflight/speeds.json")
-CPU_CORE = 30e9  # FLOPs per second of small networks on a core of a server in float32: 27 to 50 G in docs/equal.md
-# Dense tera-FLOPs per second with TensorFloat-32, or float32 where there is none, of data sheets.
+CPU_CORE = 30e9  # FLOPs per second of small networks on a server's core in float32: 27 to 50 G in docs/equal.md
+# Dense tera-FLOPs per second from data sheets, with TensorFloat-32, or float32 if a GPU lacks it.
 PEAKS = {"t4": 8.1, "v100": 15.7, "rtx3090": 35.6, "l4": 60, "a10": 62.5, "rtx4090": 82.6, "a100": 156, "l40s": 183}
 PEAKS |= {"h100": 494.5, "h200": 494.5}
-SHARE = 0.15  # of that, by which small networks are estimated where nothing was measured
-SHORTEST = 10.0  # seconds of a training that says how fast a device is; a tenth of it of samples
+SHARE = 0.15  # of the peak, assumed for small networks without measurements
+SHORTEST = 10.0  # seconds: shorter trainings say nothing about speed; for samples a tenth of it
 TRAINING, SAMPLING = "training", "sampling"
 
 
 class Speed(NamedTuple):
-    """FLOPs per second, and in words where the number is from."""
+    """FLOPs per second, and the source of the number in words."""
 
     flops: float
     source: str
 
 
 class Seen(NamedTuple):
-    """A speed that was seen: on which device, of training or sampling, of which network, and where."""
+    """An observed speed: its device, its kind (training or sampling), its network, and its source."""
 
     device: str
     kind: str
@@ -45,13 +45,13 @@ class Seen(NamedTuple):
 
 
 def network_key(model: Mapping[str, Any]) -> str:
-    """What names a network: the hash of a model's entry."""
+    """The key of a network: the hash of a model's entry."""
     return sha256_json(dict(model))[:16]
 
 
 @dataclass(frozen=True)
 class Device:
-    """What the jobs of a run compute on: `name` begins or is part of what records call it."""
+    """The device of a run's jobs. `name` is part of its name in records."""
 
     name: str
     typical: Speed
@@ -63,7 +63,7 @@ class Device:
 
     @classmethod
     def gpu(cls, name: str) -> "Device":
-        """A GPU by its name, such as h100, or as its driver has it. Raises InputError for an unknown one."""
+        """A GPU by a name such as h100, or by its driver's name. Raises InputError for an unknown GPU."""
         plain = "".join(name.lower().split()).replace("-", "")
         found = max((known for known in PEAKS if known in plain), key=len, default=None)
         if found is None:
@@ -77,14 +77,14 @@ class Device:
 
 
 class Speeds:
-    """The speeds that are known of a device."""
+    """The known speeds of a device."""
 
     def __init__(self, device: Device, seen: Iterable[Seen]) -> None:
         self.device = device
         self.seen = [one for one in seen if device.is_of(one.device)]
 
     def of(self, model: Mapping[str, Any], kind: str) -> Speed:
-        """The speed of this network, or the median of others in this kind of work, or one typical of the device."""
+        """The speed of this network, else the median of other networks in this kind of work, else a typical speed."""
         key = network_key(model)
         for chosen in (
             [one for one in self.seen if (one.network, one.kind) == (key, kind)],
@@ -102,7 +102,7 @@ class Speeds:
 
 
 def seen_speeds(results: Path = Path("results")) -> Iterator[Seen]:
-    """All speeds that were seen: by the runs of this folder, in genbench's records, and by `genbench check`."""
+    """All observed speeds: from the runs of this folder, genbench's records, and `genbench check`."""
     for path in sorted(results.glob("report/*/record.json")):
         yield from _of_record(path, "of earlier runs")
     for path in sorted((ROOT / "reference").glob("*.json")):
@@ -111,7 +111,7 @@ def seen_speeds(results: Path = Path("results")) -> Iterator[Seen]:
 
 
 def measured() -> list[Seen]:
-    """What `genbench check` has measured here; nothing where the file is missing or not its own."""
+    """The speeds that `genbench check` has measured here; none if their file is missing or invalid."""
     try:
         found = json.loads(MEASURED.read_text())["speeds"]
         return [Seen(*one) for one in found]
@@ -120,13 +120,13 @@ def measured() -> list[Seen]:
 
 
 def keep_measured(new: Iterable[Seen]) -> None:
-    """Keep the measurements, which replace those that earlier checks made of the same networks."""
+    """Keep measurements, which replace earlier ones of the same networks."""
     kept = {one[:3]: one for one in (*measured(), *new)}
     write_json(MEASURED, {"speeds": list(kept.values())})
 
 
 def _of_record(path: Path, source: str) -> Iterator[Seen]:
-    """The speeds in a record; none of one that is damaged, or has no FLOPs."""
+    """The speeds in a record; none if it is damaged or has no FLOPs."""
     try:
         record = json.loads(path.read_text())
         models = record["models"]
@@ -136,7 +136,7 @@ def _of_record(path: Path, source: str) -> Iterator[Seen]:
             spec = model.get("spec", {}).get("model")
             if (
                 whole and seconds and seconds >= SHORTEST and spec and first_stage_key(spec) is None
-            ):  # of two stages it is the FLOPs of both
+            ):  # with a first stage, the FLOPs are those of both stages
                 key = network_key(spec)
                 yield Seen(training.get("device") or "", TRAINING, key, whole / seconds, source)
         for draw in record.get("draws", ()):

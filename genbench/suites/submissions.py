@@ -1,6 +1,6 @@
-"""Hand-ins of a class as entries of a suite: one for each file and folder in a folder, named by it.
+"""Hand-ins of a class as entries of a suite: one for each file and folder in a folder, with the same name.
 
-What is wrong with one of them, or late, is a row with its reason. It stops nobody else's.
+A hand-in that is wrong or late becomes a row with the reason, and does not affect the others.
 """
 
 import os
@@ -18,18 +18,18 @@ from genbench.suites.keys import Card
 from genbench.suites.read import read_yaml
 from genbench.suites.values import moment
 
-HAND_IN = "hand_in"  # in a complete entry: what is known of it beside what it is
+HAND_IN = "hand_in"  # key of a complete entry: its file, its stated parameters, and why it is refused
 CARD = "card.yaml"
 PROGRAMS = {".onnx": "onnx", ".pt2": "torch_export", ".py": "callable"}
 CODE = ("torch_export", "callable")
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz")
-ABOUT = ("author", "note", "parameters")  # of a card; its other keys are options of what was handed in
+ABOUT = ("author", "note", "parameters")  # keys of a card; its other keys are options of the samples or generator
 
 
 def add_hand_ins(suite: dict[str, Any], folder: Path) -> None:
-    """Add the entries of a suite's `submissions` to its models, in place. folder: that of the suite's file.
+    """Add the entries of a suite's `submissions` to its models, in place. folder: the folder of the suite's file.
 
-    Raises InputError where there is no such folder.
+    Raises InputError if there is no such folder of hand-ins.
     """
     given = suite.pop("submissions", None)
     if given is None:
@@ -45,14 +45,14 @@ def add_hand_ins(suite: dict[str, Any], folder: Path) -> None:
 
 
 def _handed_in(folder: Path) -> Iterator[Path]:
-    """What lies in the folder, but for cards of what lies there, and hidden files."""
+    """The contents of the folder, without hidden files and the cards of other contents."""
     found = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     others = {path.stem if path.is_file() else path.name for path in found if path.suffix not in (".yaml", ".yml")}
     yield from (path for path in found if not (path.suffix in (".yaml", ".yml") and path.stem in others))
 
 
 def _free_name(path: Path, taken: Mapping[str, Any]) -> str:
-    """A name of its folder in results/, from that of the file."""
+    """A free name for its folder in results/, made from the file's name."""
     for text in (path.name if path.is_dir() else path.name.partition(".")[0], path.name):
         name = re.sub(r"[^A-Za-z0-9_+.-]+", "-", text).strip("-._+")[:60] or "hand-in"
         if name not in taken and name != "real":
@@ -62,7 +62,7 @@ def _free_name(path: Path, taken: Mapping[str, Any]) -> str:
 
 
 def _entry(path: Path, folder: Path, deadline: datetime | None, run_code: bool) -> dict[str, Any]:
-    """The complete entry of a hand-in. Where it can't be judged, that of samples, with the reason."""
+    """The complete entry of a hand-in. If it can't be judged, it is an entry of samples with the reason."""
     file, reason, card = path, None, dict[str, Any]()
     try:
         card = _card(path)
@@ -93,7 +93,7 @@ def _judged(kind: str, file: Path, options: dict[str, Any], folder: Path, run_co
 
 
 def _what(path: Path) -> tuple[str, Path]:
-    """`samples`, or the key of a generator, and its file: the path itself, or the one in it that is meant."""
+    """`samples` or the key of a generator, and its file: the path itself, or the relevant file in that folder."""
     if path.is_symlink():
         raise InputError(f"{path.name}: found a link, expected a file or folder")
     if path.is_file():
@@ -116,7 +116,7 @@ def _what(path: Path) -> tuple[str, Path]:
 
 
 def _card(path: Path) -> dict[str, Any]:
-    """What is said of a hand-in beside it or in it; nothing where there is no card."""
+    """The card of a hand-in, beside it or in it; empty without one."""
     beside = [path.parent / f"{path.name if path.is_dir() else path.stem}{suffix}" for suffix in (".yaml", ".yml")]
     for file in [path / CARD, *beside] if path.is_dir() else beside:
         if file.is_file() and file != path:
@@ -125,12 +125,12 @@ def _card(path: Path) -> dict[str, Any]:
 
 
 def _newest(path: Path) -> float:
-    """When a file, or any in a folder, was changed last, in seconds since 1970."""
+    """When a file, or any file in a folder, was last changed, in seconds since 1970."""
     files = [path, *path.rglob("*")] if path.is_dir() else [path]
     return max(file.lstat().st_mtime for file in files)
 
 
 def refused(entry: Mapping[str, Any]) -> str | None:
-    """Why a hand-in is not judged, as far as that is known before it is read."""
+    """Why a hand-in is not judged, if that is known before it is read."""
     reason: str | None = entry.get(HAND_IN, {}).get("refused")
     return reason

@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def matching(pattern: str, words: str) -> AfterValidator:
-    """A check that a text is as `pattern` has it; `words` say so in errors."""
+    """A check that a text matches `pattern`, which `words` describe in errors."""
 
     def check(text: str) -> str:
         if not re.fullmatch(pattern, text):
@@ -37,7 +37,7 @@ def _unique(values: list[Any]) -> list[Any]:
 
 
 def moment(value: Any) -> datetime:
-    """A date and time as YAML reads them, in the zone of this machine where none is stated; a day is its end."""
+    """A date and time from YAML, in this machine's time zone unless it states one; a date means the end of that day."""
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
     if not isinstance(value, datetime):
@@ -61,7 +61,7 @@ def rising(values: list[float]) -> list[float]:
     return values
 
 
-# A title says in words what a pattern does; up to its colon it is the kind's name.
+# A title describes a pattern in words; the part before its colon is the name of the kind.
 
 _NAME, _NAME_WORDS = r"[A-Za-z0-9][A-Za-z0-9_+.-]*", "letters and digits, and _ + . - after the first"
 _PATH = r"[^\x00-\x1f\x7f<>{}]+"
@@ -79,7 +79,7 @@ FilePath = Annotated[
 OwnObject = Annotated[str, Field(title="a name in your file: FILE.py:NAME"), AfterValidator(_check_own)]
 Text = Annotated[str, Field(min_length=1), matching(r"(?s).*\S.*", "text that can be seen")]
 Label = Annotated[Text, Field(max_length=200), matching(r"[^\x00-\x1f\x7f]*", "one line without control characters")]
-Moment = Annotated[  # YAML makes a date or a date and time of it, or leaves it as text
+Moment = Annotated[  # YAML reads it as a date, as a date and time, or as text
     Any, WithJsonSchema({"type": "string", "title": "a date and time"}), AfterValidator(_check_moment)
 ]
 _BOUND = r"(<|<=|>|>=) ?-?\d+(\.\d+)?"
@@ -87,10 +87,10 @@ Bound = Annotated[str, Field(title="a bound: such as < 60"), matching(_BOUND, "a
 Unique = Annotated[list[T], Field(json_schema_extra={"uniqueItems": True}), AfterValidator(_unique)]
 SomeUnique = Annotated[list[T], Field(min_length=1, json_schema_extra={"uniqueItems": True}), AfterValidator(_unique)]
 Tracker = Literal["tensorboard", "wandb"]
-Options = dict[str, Any]  # of a function, whose signature they are checked against
-OTHERS = ConfigDict(extra="allow")  # keys beside these are such options too
+Options = dict[str, Any]  # of a function, checked against its signature
+OTHERS = ConfigDict(extra="allow")  # further keys are such options too
 
 
 def all_defaults(model: type[Keys]) -> Any:
-    """A field whose value is by default that of no keys given."""
+    """A field whose default is `model` with all its defaults."""
     return Field(default_factory=model, json_schema_extra={"default": {}})

@@ -1,4 +1,4 @@
-"""The Snakemake workflow, run from Python on one or more suites, with the options that nearly everybody wants."""
+"""Run the Snakemake workflow from Python on one or more suites, with common options."""
 
 import json
 import logging
@@ -18,20 +18,20 @@ from genbench.records.plan import Plan
 from genbench.suites.load import find_suite
 
 CORES = {"-c", "--cores", "-j", "--jobs"}
-ELSEWHERE = {"--profile", "--executor", "-e"}  # where other machines do the work, these say with how much of them
+ELSEWHERE = {"--profile", "--executor", "-e"}  # other machines do the work; these options determine the resources
 CONFIG = {"-C", "--config"}
 
 
 def run_workflow(suites: Sequence[str] = (), config: Sequence[str] = (), options: Sequence[str] = ()) -> int:
     """Run the workflow in the working folder, in this process; return its exit status.
 
-    suites: names or paths; without any, what ./config.yaml says, or the demo. config: KEY=VALUE of that file.
-    options: of Snakemake, which win. Raises InputError for a suite that is unknown, and options that would undo others.
+    suites: names or paths; without any, those of ./config.yaml, or the demo. config: KEY=VALUE of that file.
+    options: Snakemake's options, which win. Raises InputError for an unknown suite, and for --config among the options.
     """
     arguments = snakemake_arguments(suites, config, options)
     from snakemake.cli import main
 
-    logging.getLogger().handlers.clear()  # Snakemake's lines would come twice
+    logging.getLogger().handlers.clear()  # otherwise Snakemake's lines appear twice
     try:
         main(arguments)
     except SystemExit as end:
@@ -43,9 +43,9 @@ def run_workflow(suites: Sequence[str] = (), config: Sequence[str] = (), options
 
 
 def how_to_go_on(arguments: Sequence[str]) -> str:
-    """What to do after a run of `genbench` with these arguments that was not finished, in a sentence.
+    """How to continue an unfinished run of `genbench` with these arguments, in a sentence.
 
-    A run that was killed leaves the folder locked, as one that is alive does.
+    The folder is locked while a run is alive, and stays locked if a run was killed.
     """
     again = shlex.join(["genbench", *arguments])
     if not any(Path(".snakemake/locks").glob("*")):
@@ -65,9 +65,9 @@ def overrides_of(config: Sequence[str]) -> dict[str, Any]:
 
 
 def planned_jobs(suites: Sequence[str], config: Sequence[str] = ()) -> dict[str, int]:
-    """How many jobs of each rule a run would have now, by a dry run; empty where there is nothing left to do.
+    """How many jobs of each rule a run would have now, from a dry run; empty if there is nothing left to do.
 
-    Arguments and errors as of `run_workflow`; raises InputError also for what the dry run refuses.
+    Arguments and errors as in `run_workflow`; also raises InputError if the dry run fails.
     """
     arguments = snakemake_arguments(suites, config, ["--dry-run", "--quiet", "rules"])
     command = [sys.executable, "-m", "snakemake", *arguments]
@@ -84,27 +84,27 @@ def planned_jobs(suites: Sequence[str], config: Sequence[str] = ()) -> dict[str,
 def planned_suites(
     names: Sequence[str], data_root: str | os.PathLike[str], config: Sequence[str] = ()
 ) -> list[tuple[Plan, dict[str, int]]]:
-    """What each of these suites will make and cost, and how many jobs of each rule are still to run for it.
+    """The plan of each of these suites, and how many jobs of each rule are left for it.
 
-    data_root: where downloads are kept. config: KEY=VALUE of config.yaml. Raises InputError, naming
-    file, entry and key, for the first that is wrong.
+    data_root: the folder of downloads. config: KEY=VALUE of config.yaml. Raises InputError, with file, entry and key,
+    for the first error.
     """
-    from genbench.suites.cost_table import preflight_files  # and with it much that a run does not need
+    from genbench.suites.cost_table import preflight_files  # imports much that a run does not need
 
     paths = {name: str(find_suite(name)) for name in names}
     given = overrides_of(config)
     plans = {name: list(preflight_files([path], changes(given), data_root=data_root)) for name, path in paths.items()}
-    config = [f"data_root={os.fspath(data_root)}", *config]  # of a suite of another kind than images there is no plan
+    config = [f"data_root={os.fspath(data_root)}", *config]  # only suites of images have plans
     return [(plan, planned_jobs([name], config)) for name, found in plans.items() for plan in found]
 
 
 def changes(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Of keys of config.yaml those that change a suite."""
+    """The keys of config.yaml that change a suite."""
     return {key: given[key] for key in ("seeds", "num_samples", "scale", "extractors") if key in given}
 
 
 def snakemake_arguments(suites: Sequence[str], config: Sequence[str], options: Sequence[str]) -> list[str]:
-    """The command line of Snakemake. Defaults come first, since of two options of one name the last counts."""
+    """The command line of Snakemake. Defaults come first, because the last of two options with one name counts."""
     flags = {option.partition("=")[0] for option in options if option.startswith("-")}
     flags |= {option[:2] for option in options if re.match(r"-[cjeC]\w", option)}
     if found := sorted(flags & CONFIG):
