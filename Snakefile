@@ -6,7 +6,7 @@ from snakemake.utils import min_version
 min_version("9.20")
 
 
-if os.path.exists("config.yaml"):  # else what stands on the command line, and the defaults of genbench/suites/config.py
+if os.path.exists("config.yaml"):  # without it, the command line and the defaults of genbench/suites/config.py hold
 
     configfile: "config.yaml"
 
@@ -22,7 +22,7 @@ envvars:
     "GENBENCH_COMMIT",
 
 
-# Used only with `--sdm apptainer`; every rule's own environment (conda) with `--sdm conda`.
+# Used only with `--sdm apptainer`. With `--sdm conda`, every rule has its own environment.
 container: config["container"]
 
 
@@ -54,15 +54,15 @@ include: "rules/report.smk"
 
 
 onstart:
-    # Every entry of every suite is checked before any job starts. This is no rule: as an input of the trainings its file,
-    # new whenever the suite is edited, would make Snakemake train every model again, or (ancient) overlook the edit.
+    # Check every entry of every suite before any job starts. This is not a rule: its file changes whenever the suite is
+    # edited, so as an input of trainings it would make Snakemake train every model again, or (ancient) ignore the edit.
     preflight("--results", "results")
     report_progress()
 
 
 onsuccess:
     prefix = workflow.storage_settings.default_storage_prefix
-    if REPORT.exists() and REPORT.stat().st_mtime >= STARTED:  # not where the run was asked for something else
+    if REPORT.exists() and REPORT.stat().st_mtime >= STARTED:  # not if other targets were requested
         print(outcome.made(REPORT.parent, FILES), file=sys.stderr)
     elif prefix and any(job.rule.name == "index" for job in workflow.dag.finished_jobs):
         print(f"\nThe report: {prefix.rstrip('/')}/{REPORT}", file=sys.stderr)
@@ -76,7 +76,7 @@ onerror:
 call_also_as_a_module()
 
 
-# What stands here is made again where it is missing, though the first page is newer than all of it.
+# Snakemake makes these files again if they are missing, although the first page is newer than all of them.
 rule all:
     default_target: True
     input:

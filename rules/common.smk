@@ -1,5 +1,5 @@
-# The suites of this run, and how rules look into them. What a suite makes, and where that lies, is in genbench/suites/runs.py.
-# Shell texts keep some flags' older names (--data, --held-out): Snakemake makes again whatever a changed text has made.
+# The suites of this run, and functions with which rules read them. genbench/suites/runs.py lists the files of a suite.
+# Shell commands keep the old names of some flags (--data, --held-out), because Snakemake repeats jobs whose command changes.
 import json
 import os
 import re
@@ -33,7 +33,7 @@ from genbench.suites.needs import check_folders, shortages
 from genbench.suites.runs import DRAW, RUN, SPEED
 from genbench.suites.submissions import HAND_IN, refused
 
-STORED = bool(workflow.storage_settings.default_storage_prefix)  # files are elsewhere, but for those of genbench
+STORED = bool(workflow.storage_settings.default_storage_prefix)  # all files except genbench's are in remote storage
 try:
     config.update(Config.from_snakemake(config))
     for name in ("results", "resources"):
@@ -44,18 +44,18 @@ try:
     REFERENCES = {name: references(name, config["reference"], STORED) for name in FILES}
     OWN_CODE = own_code.allowed()
     TRACKERS = tracking.check_trackers([config["track"]] if isinstance(config["track"], str) else config["track"] or [])
-except InputError as error:  # in one line, as preflight: an exception would put Snakemake's own frames around it
+except InputError as error:  # in one line, like preflight: Snakemake would add its own frames to an exception
     sys.exit(f"error: {error}")
 
-# What a job's message says of it: its run or draw, as in its paths.
+# The run or draw in a job's message, as in its paths.
 OF_RUN, OF_DRAW = (re.sub(r"{(\w+)}", r"{wildcards.\1}", path.removeprefix("results/")) for path in (RUN, DRAW))
-# Where the scripts are: beside the Snakefile of genbench, which may be a module of another workflow.
+# The folder of scripts/, beside the Snakefile of genbench, which may be a module of another workflow.
 CHECKOUT = os.path.dirname(workflow.current_basedir.get_path_or_uri(secret_free=True))
 if not os.path.isdir(CHECKOUT):
     raise WorkflowError(
         f"module: found the Snakefile at {CHECKOUT}, expected it in a checkout of genbench on this machine"
     )
-INSTALLED = not is_checkout(Path(CHECKOUT))  # inside the package, as in a wheel
+INSTALLED = not is_checkout(Path(CHECKOUT))  # inside the installed package
 if INSTALLED and workflow.deployment_settings.deployment_method:
     sys.exit(
         "error: --sdm: found an installed genbench, expected a checkout, from which other environments take the package"
@@ -63,18 +63,18 @@ if INSTALLED and workflow.deployment_settings.deployment_method:
 STARTED = time.time()
 REPORT = Path("results/report/index.html")
 SUITE_FILES = [path for path, _ in FILES.values()]
-SUITES = {name: suite for name, (_, suite) in FILES.items() if "kind" not in suite}  # those of images
+SUITES = {name: suite for name, (_, suite) in FILES.items() if "kind" not in suite}  # suites of images
 OVERRIDES = json.dumps({key: config[key] for key in ("seeds", "num_samples", "scale", "extractors")})
 
 
 def first(folder, variable):
-    """The value of a variable of the environment that lists folders, this one before all others."""
+    """The value of an environment variable that lists folders, with this folder first."""
     others = os.getenv(variable, "").split(os.pathsep)
     return os.pathsep.join([folder, *(other for other in others if other and other != folder)])
 
 
-# Jobs inherit these: where the scripts are, the package also in an environment in which it is not installed, and as their
-# `python` the one that runs Snakemake, whose environment does not have to be activated. Those of conda and containers come before.
+# Jobs inherit these variables: the folder of scripts/, the package for environments in which it is not installed, and the
+# `python` that runs Snakemake, so that its environment does not have to be activated. Conda and containers come first.
 os.environ |= {
     "GENBENCH": CHECKOUT,
     **({} if INSTALLED else {"PYTHONPATH": first(CHECKOUT, "PYTHONPATH")}),
@@ -82,15 +82,15 @@ os.environ |= {
     "GENBENCH_JOBS_PER_GPU": str(config["jobs_per_gpu"]),
     "GENBENCH_WEIGHTS": config["weights_root"],
     **({"GENBENCH_SCRATCH": config["scratch"]} if config["scratch"] else {}),
-    tracking.VARIABLE: ",".join(TRACKERS),  # and no parameter: nothing is made again for it
-    "TORCHINDUCTOR_CACHE_DIR": os.getenv("TORCHINDUCTOR_CACHE_DIR", "results/.compiled"),  # of compiled networks
-    own_code.VARIABLE: "\n".join(OWN_CODE),  # what they may run of the user's own files
-    "GENBENCH_COMMIT": git_commit() or "",  # for jobs in a cloud, whose copy of the checkout is without its history
+    tracking.VARIABLE: ",".join(TRACKERS),  # not a parameter, so that a change repeats no job
+    "TORCHINDUCTOR_CACHE_DIR": os.getenv("TORCHINDUCTOR_CACHE_DIR", "results/.compiled"),  # compiled networks
+    own_code.VARIABLE: "\n".join(OWN_CODE),  # the user's own code that jobs may run
+    "GENBENCH_COMMIT": git_commit() or "",  # for jobs in a cloud, whose copy of the checkout has no history
 }
 
 
 def any_of(names):
-    """A regular expression that matches exactly these names; without any, nothing."""
+    """A regular expression that matches exactly these names; without names, it matches nothing."""
     return "|".join(sorted(re.escape(str(name)) for name in names)) or "(?!)"
 
 
@@ -106,8 +106,8 @@ def everywhere(names):
 
 
 def preflight(*options):
-    """Check every entry of every suite. What is wrong is said in one line, with which the run ends: an exception would put
-    Snakemake's own frames around it."""
+    """Check every entry of every suite. An error is printed in one line and ends the run; to an exception, Snakemake
+    would add its own frames."""
     script = [sys.executable, f"{CHECKOUT}/scripts/preflight.py", *options]
     suites = ["--suite", *map(str, SUITE_FILES), "--overrides", OVERRIDES, f"--data-root={config['data_root']}"]
     suites += [f"--device={config['device']}", *(["--elsewhere", where] if (where := other_machines()) else [])]
@@ -117,9 +117,8 @@ def preflight(*options):
 
 @cache
 def check_entries(dryrun):
-    """In a dry run, for which Snakemake calls no onstart: refuse what that finds wrong with the suites' entries, as far as
-    it needs no run of a model and no network. Takes seconds where something has changed since the last check of any kind.
-    As an input function's value: no files."""
+    """Check the suites' entries in a dry run, for which Snakemake does not call onstart, without running models or using the
+    network. Takes seconds if something has changed since the last check. Returns no files, as an input function."""
     if dryrun:
         found = {FILES[name][0]: Checked(suite, config["data_root"]) for name, suite in SUITES.items()}
         if len(found) < len(FILES) or not all(checked.holds() for checked in found.values()):
@@ -133,7 +132,7 @@ def check_entries(dryrun):
 
 @cache
 def check_given_files():
-    """Refuse suites whose published files are not there: in one line that has all of them, before a rule asks for one."""
+    """End with one line that lists all missing published files of a suite, before a rule needs one of them."""
     try:
         for name, suite in SUITES.items():
             with errors.place(FILES[name][0]):
@@ -143,13 +142,13 @@ def check_given_files():
 
 
 def other_machines():
-    """What is on other machines, as in the option --elsewhere of scripts/preflight.py: all files, the jobs, or nothing."""
+    """What is on other machines, for the option --elsewhere of scripts/preflight.py: "files", "jobs" or nothing."""
     return "files" if workflow.storage_settings.default_storage_prefix else "jobs" if elsewhere() else ""
 
 
 def suite_of(wildcards):
-    """The suite of a result, or one with the data set of a resource: they agree on all that it depends on."""
-    check_given_files()  # every plan asks for a suite
+    """The suite of a result, or any suite with the data set of a resource: these agree on all that it depends on."""
+    check_given_files()  # here, because every plan calls this function
     check_entries(workflow.dryrun)
     if hasattr(wildcards, "suite"):
         return SUITES[wildcards.suite]
@@ -172,12 +171,12 @@ def reference_of(wildcards):
 
 
 def flags(options):
-    """Options of a script on its command line, for {params...:q}, which quotes each."""
+    """A script's options as command-line arguments, for {params...:q}, which quotes each."""
     return [f"--{key.replace('_', '-')}={value}" for key, value in sorted(options.items())]
 
 
 def user_path(path, where):
-    """A file or folder that the suite names, as it stands or inside data_root."""
+    """A file or folder that the suite names, at its path as given or inside data_root."""
     try:
         return str(existing_path(path, Path(config["data_root"])))
     except InputError as error:
@@ -190,7 +189,7 @@ def entry(wildcards):
 
 
 def place(wildcards):
-    """Where that entry stands, for errors."""
+    """The place of that entry, for errors."""
     return f"{FILES[wildcards.suite][0]}: models: {wildcards.model}"
 
 
@@ -200,15 +199,16 @@ def of_suite(files, *arguments):
 
 
 def every_result(wildcards):
-    """All that the reports of all suites are made from, but for what is said of the real images."""
+    """All inputs of the reports of all suites, except those about real images."""
     return [path for suite in SUITES.values() for path in runs.results(suite)]
 
 
 def report_so_far():
-    """The first page over what a run has made whose jobs failed; None where there is nothing yet to report, or elsewhere."""
+    """Write reports on the finished results of a run whose jobs failed, and return the first page; None without any, or if
+    files are in remote storage."""
     if workflow.storage_settings.default_storage_prefix:
         return None
-    from genbench.reporting.language import publish_language  # which takes seconds
+    from genbench.reporting.language import publish_language  # a slow import
     from genbench.reporting.publish import publish_unfinished
 
     results, folders = Path("results"), (REPORT.parent, Path(CHECKOUT) / "report")

@@ -1,4 +1,4 @@
-# Raw data to arrays; the data set's own classifier; features of the real images.
+# Convert raw data to arrays, train the data set's own classifier, and extract features of real images.
 
 
 rule prepare_data:
@@ -65,7 +65,7 @@ rule reference_features:
         "resources/{dataset}/logs/features-{split}-{extractor}.log",
     benchmark:
         "resources/{dataset}/benchmarks/features-{split}-{extractor}.tsv"
-    priority: 1000000  # before the first training: missing weights are known then
+    priority: 1000000  # before the first training, so that missing weights are reported early
     conda:
         "../envs/metrics.yaml"
     threads: 1

@@ -1,37 +1,37 @@
-# What a suite's entry gives to a job: pure functions from wildcards to inputs and parameters.
+# Inputs and parameters that a job takes from its suite's entry: pure functions of wildcards.
 
 
 def train_spec(wildcards):
-    """All that training depends on, as JSON: a change of it, and of nothing else in the entry, trains again."""
+    """All that a training depends on, as JSON: only changes of these keys of the entry repeat the training."""
     return json.dumps({key: entry(wildcards)[key] for key in ("model", "training")})
 
 
 def train_priority(wildcards):
-    """How many sample sets wait for a training: the one that holds up most goes first."""
+    """How many sample sets wait for a training: trainings with the most run first."""
     return len(entry(wildcards)["samplers"]) * len(list(checkpoints(entry(wildcards))))
 
 
 def train_snapshots(wildcards):
-    """The steps at which the model is kept, as arguments of scripts/train.py, for {params...:q}."""
+    """The steps of snapshots, as arguments of scripts/train.py, for {params...:q}."""
     steps = sorted(entry(wildcards)["snapshots"])
     return ["--snapshots", ",".join(map(str, steps))] if steps else []
 
 
 def held_out(wildcards):
-    """The held-out images, if a training looks at them."""
+    """The held-out images, if a training uses them."""
     return resource("test.npz")(wildcards) if entry(wildcards)["training"].get("validate_every") else []
 
 
 def first_stage(wildcards):
-    """The trained first stage of a model of two."""
+    """The trained first stage of a model with two stages."""
     name = entry(wildcards).get("first_stage")
     folder = RUN.format(**{**wildcards, "model": name})
     return f"{folder}/model.safetensors" if name else []
 
 
 def pretrained_file(wildcards):
-    """A published checkpoint on this machine, or a function's file, and behind it what that reads; none for what the job
-    itself fetches."""
+    """A published checkpoint on this machine, or a function's file followed by the files that it reads; empty if the job
+    downloads it."""
     given = entry(wildcards)["pretrained"]
     if "hub" in given:
         return []
@@ -40,7 +40,7 @@ def pretrained_file(wildcards):
 
 
 def pretrained_source(wildcards, input):
-    """Where a published checkpoint is, as arguments of scripts/import_checkpoint.py, for {params...:q}."""
+    """The place of a published checkpoint, as arguments of scripts/import_checkpoint.py, for {params...:q}."""
     given = entry(wildcards)["pretrained"]
     if "hub" not in given:
         return [f"--in={input[0]}"]
@@ -48,7 +48,7 @@ def pretrained_source(wildcards, input):
 
 
 def pretrained_options(wildcards):
-    """The options of a checkpoint's format, as JSON; and behind it that it was handed in, if it was."""
+    """The options of a checkpoint's format, as JSON, followed by --hand-in for a hand-in."""
     options = json.dumps(format_options(entry(wildcards)["pretrained"]))
     return [options, "--hand-in"] if HAND_IN in entry(wildcards) else options
 
@@ -59,25 +59,25 @@ def given_file(wildcards):
 
 
 def given_state(wildcards):
-    """What the files of these samples are like now."""
+    """The current state of these samples' files."""
     made = f"{RUN.format(**wildcards)}/final/given/samples.npz"
     return user_files(given_entry(entry(wildcards)["samples"])["path"], made)
 
 
 def pretrained_state(wildcards):
-    """What the files of a published checkpoint on this machine are like now."""
+    """The current state of the files of a published checkpoint on this machine."""
     path = entry(wildcards)["pretrained"].get("path")
     return user_files(path, f"{RUN.format(**wildcards)}/model.safetensors") if path else UNSEEN
 
 
 def dataset_state(wildcards):
-    """What the files of a data set of the user's own are like now."""
+    """The current state of the files of a user's own data set."""
     path = suite_of(wildcards)["dataset"].get("path")
     return user_files(path, f"resources/{wildcards.dataset}/train.npz") if isinstance(path, str) else UNSEEN
 
 
 def given_arguments(wildcards):
-    """How many samples are taken; and after it the options that an entry gives, as arguments of import_samples.py."""
+    """The number of samples, followed by the entry's options as arguments of import_samples.py."""
     options = given_entry(entry(wildcards)["samples"])
     del options["path"]
     count = suite_of(wildcards)["num_samples"]
@@ -87,7 +87,7 @@ def given_arguments(wildcards):
 
 
 def checkpoint_input(wildcards):
-    """What holds the weights of a checkpoint: the final model's file, or the folder of snapshots."""
+    """The file or folder with the weights of a checkpoint: the final model's file, or the folder of snapshots."""
     name = "model.safetensors" if wildcards.checkpoint == runs.FINAL else "snapshots"
     return f"{RUN.format(**wildcards)}/{name}"
 
@@ -111,13 +111,13 @@ def sampler_options(wildcards):
 
 
 def condition_input(wildcards):
-    """The split that a sampler starts from, if it does. A job is planned without its model, which has the last word
-    (Model.condition): scripts/sample.py fails where it disagrees with what its class states."""
+    """The split that a sampler starts from, if any. Jobs are planned from the source of a model's class; scripts/sample.py
+    fails if the model itself (Model.condition) disagrees."""
     return resource("test.npz")(wildcards) if runs.needs_test_images(entry(wildcards), wildcards.sampler) else []
 
 
 def timed_model(wildcards):
-    """The weights that a model's speed is measured with: of its first seed."""
+    """The weights with which a model's speed is measured: those of its first seed."""
     seed = seeds_of(suite_of(wildcards), entry(wildcards))[0]
     return f"{RUN.format(**wildcards, seed=seed)}/model.safetensors"
 
@@ -129,29 +129,29 @@ def timed_samplers(wildcards):
 
 
 def timed_condition(wildcards):
-    """The split that some sampler of a model starts from, if one does."""
+    """The split that a model's samplers start from, if any does."""
     starts = any(runs.needs_test_images(entry(wildcards), name) for name in entry(wildcards)["samplers"])
     return resource("test.npz")(wildcards) if starts else []
 
 
 def reference_samples(wildcards):
-    """The samples of the float32 network that those of a quantised one are compared with."""
+    """The samples of the float32 network, with which those of a quantised network are compared."""
     folder = DRAW.format(**{**wildcards, "sampler": entry(wildcards)[QUANTISATION]["sampler"]})
     return f"{folder}/samples.npz"
 
 
 def draws(wildcards):
-    """How often a set of samples is drawn, with other seeds."""
+    """How often a set of samples is drawn, with new seeds."""
     return runs.repeats(suite_of(wildcards), entry(wildcards), wildcards.checkpoint)
 
 
 def num_samples(wildcards):
-    """How many images are drawn, all repeats together."""
+    """How many images are drawn in all repeats together."""
     return runs.num_samples(suite_of(wildcards), entry(wildcards), wildcards.checkpoint)
 
 
 def extractor_weights(wildcards):
-    """The file of weights that an extractor needs, if it is made here."""
+    """The file of an extractor's weights, if they are trained here."""
     made = {"classifier": "classifier.safetensors", "objects": "object_classifier.safetensors"}
     return resource(made[wildcards.extractor])(wildcards) if wildcards.extractor in made else []
 
@@ -169,7 +169,7 @@ def reference_features(split):
 
 
 def holdout_features(wildcards):
-    """The features of test images, where these are not among the training images."""
+    """The features of test images, if these are not among the training images."""
     return reference_features("test")(wildcards) if runs.has_test_images(suite_of(wildcards)) else []
 
 
@@ -179,10 +179,10 @@ def sample_features(wildcards):
 
 
 def metric_options(wildcards):
-    """The metrics' options as JSON; and behind it, if there are some, metrics of the user's own, what is left out, and
-    published statistics.
+    """The metrics' options as JSON, followed by the user's own metrics, names of metrics to leave out, and published
+    statistics, if there are any.
 
-    Not from the job's input as well: Snakemake overlooks changes of such parameters.
+    This function does not use the job's input, because Snakemake ignores changes of parameters that do.
     """
     options = json.dumps(evaluation(wildcards)["options"])
     chosen = {key: evaluation(wildcards)[key] for key in ("metrics", "without") if key in evaluation(wildcards)}
@@ -198,22 +198,22 @@ def published(wildcards):
 
 
 def published_files(wildcards):
-    """These files: what changes in them makes evaluations again."""
+    """These files, as inputs: a change in them repeats evaluations."""
     return [path for _, path in published(wildcards)]
 
 
 def neighbours_headline(wildcards):
-    """The metric in whose features neighbours are looked for, as an argument of scripts/evaluate.py."""
+    """The metric in whose features neighbours are searched, as an argument of scripts/evaluate.py."""
     return [f"--headline={runs.neighbour_metric(suite_of(wildcards))}"]
 
 
 def neighbours_files(wildcards, input, output):
-    """The picture of nearest training images, and the images that it shows, as arguments of the same script."""
+    """The picture of nearest training images, and its images, as arguments of the same script."""
     return ["--neighbours", output.picture, "--samples", input.samples, "--train", input.train]
 
 
 def objects(wildcards):
-    """How the objects of conditional samples are looked for."""
+    """The suite's settings for objects in conditional samples."""
     return evaluation(wildcards)["objects"]
 
 

@@ -1,4 +1,4 @@
-# Features of samples, and the metrics against the real images' features.
+# Features of samples, and metrics that compare them with the features of real images.
 
 
 rule sample_features:
@@ -28,7 +28,7 @@ rule sample_features:
         " --out {output:q} --device {resources.device} --threads {threads} 2>&1 | tee -ai {log:q}"
 
 
-# The same where the features of all rows would take much disk: they go once the metrics are computed from them.
+# The same for suites whose features would take much disk space: they are deleted once the metrics are computed.
 use rule sample_features as sample_features_for_now with:
     output:
         temp(f"{DRAW}/features/{{extractor}}.npz"),
@@ -39,8 +39,8 @@ use rule sample_features as sample_features_for_now with:
 ruleorder: sample_features_for_now > sample_features
 
 
-# `ancient` statistics would hide a change of parameters: Snakemake 9 does not look at those of a job that has ancient
-# input from a job that runs.
+# `ancient` statistics would hide changes of parameters: Snakemake 9 ignores those of a job with ancient input from a job that
+# runs.
 rule evaluate:
     input:
         real=reference_features("train"),
@@ -59,7 +59,7 @@ rule evaluate:
         f"{DRAW}/logs/evaluate.log",
     benchmark:
         f"{DRAW}/benchmarks/evaluate.tsv"
-    priority: 1000  # before more samples are drawn, whose features would wait
+    priority: 1000  # before more samples are drawn, whose features would pile up
     conda:
         "../envs/metrics.yaml"
     threads: 1
@@ -81,7 +81,7 @@ rule evaluate:
         " --out {output.metrics:q} 2>&1 | tee -ai {log:q}"
 
 
-# The same for a final model: with its samples above the training images nearest to them.
+# The same for a final model, with a picture of its samples above their nearest training images.
 use rule evaluate as evaluate_and_show with:
     input:
         real=reference_features("train"),

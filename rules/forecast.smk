@@ -1,4 +1,4 @@
-# What a run will take, and how far it is: at the end of a dry run, and in lines between those of Snakemake while it runs.
+# The forecast of a run, printed at the end of a dry run, and its progress, printed between Snakemake's lines during a run.
 import atexit
 import logging
 
@@ -12,7 +12,7 @@ from genbench.suites.progress import RunProgress
 
 
 def forecasts():
-    """The forecast of each suite whose check is known, which needs no network and no run of a model."""
+    """The forecast of each checked suite, without the network and without running a model."""
     for suite in SUITES.values():
         checked = Checked(suite, config["data_root"])
         if checked.holds():
@@ -20,7 +20,7 @@ def forecasts():
 
 
 def say_forecasts():
-    """Print the forecasts, at the end of a dry run that planned something."""
+    """Print the forecasts at the end of a dry run that planned jobs."""
     quiet = workflow.output_settings.quiet & {Quietness.RULES, Quietness.ALL}
     if not workflow.dryrun or quiet or not workflow.dag or not any(workflow.dag.needrun_jobs(exclude_finished=False)):
         return
@@ -31,7 +31,7 @@ def say_forecasts():
 
 
 class WorkHandler(logging.Handler):
-    """Says how much of the work is done, after Snakemake has said which job is."""
+    """Prints the share of finished work whenever Snakemake reports a finished job."""
 
     def __init__(self, progress):
         super().__init__()

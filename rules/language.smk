@@ -1,4 +1,4 @@
-# Suites of language models, a branch of its own: text, training, perplexity, texts, and a page that no image stands on.
+# Suites of language models, a separate branch: text, training, perplexity, generated texts, and a page without images.
 
 
 rule prepare_text:
@@ -49,7 +49,7 @@ rule train_language:
         **(OF_LANGUAGE | {"model": NETWORKS}),
     conda:
         "../envs/language.yaml"
-    threads: 1  # the same bits on machines with few and with many cores
+    threads: 1  # the same bits for any number of cores
     resources:
         gpu=gpu,
         device=device,

@@ -1,5 +1,5 @@
-# What the suites of language models give to the jobs of rules/language.smk: pure functions from wildcards, as in
-# entries.smk. Its wildcards are constrained here, since the Snakefile's are those of suites of images.
+# Inputs and parameters for the jobs of rules/language.smk, from suites of language models: pure functions of wildcards, as in
+# entries.smk. Wildcards are constrained here, because the Snakefile's constraints are for suites of images.
 
 from genbench.data import texts
 from genbench.suites.language import KINDS
@@ -16,7 +16,7 @@ NETWORKS = any_of(
 
 
 def language_suite(wildcards):
-    """The suite of a result of this branch."""
+    """The suite of a result."""
     check_entries(workflow.dryrun)
     return LANGUAGE[wildcards.suite]
 
@@ -27,8 +27,8 @@ def language_entry(wildcards):
 
 
 def text_files(wildcards):
-    """The suite's own files of text. One that is missing is said in one line, before any job starts. Those of WikiText-2
-    are no inputs: the job fetches what is missing of them, and verifies all."""
+    """The suite's own text files. If one is missing, one line says so before any job starts. Files of WikiText-2 are not
+    inputs: the job downloads missing ones, and verifies all."""
     text = language_suite(wildcards)["text"]
     try:
         with errors.place(FILES[wildcards.suite][0]):
@@ -57,8 +57,8 @@ def language_runs(wildcards, *names, kinds=KINDS):
 
 
 def language_results(suite, *names, kinds=KINDS):
-    """These files of every run of these kinds, by default their scores; what is not trained, or only counts, has one run,
-    of the first seed."""
+    """These files of every run of these kinds, by default their scores. Models without training have one run, with the first
+    seed."""
     return [
         f"{RUN.format(suite=suite['name'], model=model, seed=seed)}/{name}"
         for model, found in suite["models"].items()
@@ -69,15 +69,15 @@ def language_results(suite, *names, kinds=KINDS):
 
 
 def language_model(wildcards):
-    """The weights of a network; none of an n-gram model, which is counted where it is scored."""
+    """The weights of a network; empty for an n-gram model, which is fitted in the job that scores it."""
     return [] if "ngram" in language_entry(wildcards) else f"{RUN.format(**wildcards)}/model.safetensors"
 
 
 def scored_model(wildcards, input):
-    """What is scored, as an argument of scripts/language.py."""
+    """The model to score, as an argument of scripts/language.py."""
     return f"--model={input.model}" if input.model else f"--ngram={language_entry(wildcards)['ngram']['order']}"
 
 
 def alone(wildcards):
-    """The cores of a job that is timed, beside which nothing shall run: all of this machine."""
+    """The cores of a timed job, which must run without others: all of this machine."""
     return max(1, 0 if elsewhere() else workflow.resource_settings.cores or 0)

@@ -1,7 +1,7 @@
-# Everything that the suites need from the network, for clusters whose compute nodes have none.
+# Download everything that the suites need, for clusters whose compute nodes have no network.
 
 
-# No output: each time it is asked for, it verifies what is there.
+# It has no output, so that it verifies existing files whenever it is requested.
 rule prefetch:
     input:
         lambda wildcards: check_entries(workflow.dryrun),

@@ -1,4 +1,4 @@
-# Tables, plots and pages from everything above: one for each suite, and the first that people see.
+# Tables, plots and pages from all results: a page for each suite, and the first page, which links to all.
 
 
 rule report:

@@ -1,4 +1,4 @@
-# Images from a checkpoint, and how long they take; and what else a model draws of itself.
+# Draw images from a checkpoint and measure the time; and draw a model's further pictures.
 
 
 rule sample:
@@ -49,7 +49,7 @@ rule sample:
         " 2>&1 | tee -ai {log:q}"
 
 
-# The time to sample, which a report compares: with nothing else beside it, once there is nothing else left to do.
+# The time to sample, which the report compares. It is measured after all other jobs, while nothing else runs.
 rule measure_speed:
     input:
         model=timed_model,

@@ -1,4 +1,4 @@
-# One training for each model and seed; or a checkpoint or samples from elsewhere.
+# One training for each model and seed; or import a checkpoint or samples from elsewhere.
 
 
 rule train:

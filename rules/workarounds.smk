@@ -1,6 +1,6 @@
-# What Snakemake and its plugins lack, each with the version that it was seen in, and the issue of its project. One is not
-# here, as it is only an order of lines: Snakefile states `wildcard_constraints` before the rules, since Snakemake 9.27 adds
-# what comes later to patterns of files, but not to those of objects in a cloud (no issue known).
+# Workarounds for bugs of Snakemake and its plugins, each with the version that has the bug, and its issue. One more is only an
+# order of lines: Snakefile states `wildcard_constraints` before the rules, because Snakemake 9.27 applies later constraints to
+# patterns of files, but not of objects in a cloud (no issue known).
 import shlex
 import sys
 
@@ -11,16 +11,16 @@ from genbench.files.changes import state
 from genbench.reporting import outcome
 from genbench.reporting.stops import STOP
 
-# Snakemake 9.27 reports every job that it stops on Ctrl-C as an error in its rule, with its whole shell text, and ends with
-# a WorkflowError. No issue known.
+# On Ctrl-C, Snakemake 9.27 reports every job that it stops as an error in its rule, with its whole shell command, and ends
+# with a WorkflowError. No issue known.
 logger.addFilter(STOP)
 
 if "snakemake_storage_plugin_s3" in sys.modules:
     from snakemake_storage_plugin_s3 import StorageObject
 
     def is_folder(self):
-        """Asked again until there is one. snakemake-storage-plugin-s3 0.3.6 remembers for good that there was none before
-        the job that makes it, and then misses the snapshots of a training in a cloud. No issue known."""
+        """Check again until the folder exists. snakemake-storage-plugin-s3 0.3.6 remembers for good that it did not exist
+        before the job that makes it, and then misses the snapshots of a training in a cloud. No issue known."""
         self._is_dir = self._is_dir or any(self.get_subkeys())
         return self._is_dir
 
@@ -28,9 +28,9 @@ if "snakemake_storage_plugin_s3" in sys.modules:
 
 
 def call_also_as_a_module():
-    """Where genbench is a module of another workflow: have its onstart, onsuccess and onerror called, after those that the
-    other workflow has before `module`. Snakemake 9.27 calls only the other's; where that has some further down, it calls
-    `genbench.onstart()` in its own: https://github.com/snakemake/snakemake/issues/3920"""
+    """If genbench is a module of another workflow, have its onstart, onsuccess and onerror called after those that the other
+    workflow defines before `module`. Snakemake 9.27 calls only the other workflow's handlers. Handlers that it defines after
+    `module` must call `genbench.onstart()`: https://github.com/snakemake/snakemake/issues/3920"""
     if not workflow.modifier.is_main_snakefile():
         if workflow.modifier.path_modifier.replace_prefix("results/report") != "results/report":
             raise WorkflowError(
@@ -42,7 +42,7 @@ def call_also_as_a_module():
 
 
 def both(handler, own):
-    """A handler that calls another, and then one of this workflow's own."""
+    """A handler that calls another workflow's handler, and then this workflow's."""
 
     def call(log):
         handler(log)
@@ -52,7 +52,7 @@ def both(handler, own):
 
 
 def command_line():
-    """The command that goes on, where it is Snakemake's own: `genbench run` states its own."""
+    """The command that continues the run, if it is Snakemake's; `genbench run` prints its own."""
     path = Path(sys.argv[0])
     own = "snakemake" in (path.name, path.parent.name)
     return shlex.join(["snakemake", *sys.argv[1:]]) if own else None
@@ -62,12 +62,12 @@ UNSEEN = object()  # as a parameter: Snakemake records and compares only plain v
 
 
 def user_files(path, made):
-    """A parameter that changes with the user's files at `path`, so that the job which makes the file `made` of them runs
-    again: Snakemake 9.27 looks at a folder's own time, which stays as it is where a file in it is drawn again.
+    """A parameter that changes with the user's files at `path`, so that the job that makes the file `made` from them runs
+    again. Snakemake 9.27 only looks at a folder's own time, which does not change when a file in it is rewritten.
     https://github.com/snakemake/snakemake/issues/2011
 
-    What an older version of genbench has made was recorded without: there, only files that are newer count. Files that
-    are gone count as unchanged: a job that needs them says so.
+    Older versions of genbench did not record this parameter; for their results, only newer files count. Missing files
+    count as unchanged: a job that needs them reports them.
     """
     recorded = [text[1:-1] for text in workflow.persistence.params(IOFile(made)) or () if text.startswith("'files: ")]
     try:
@@ -79,7 +79,7 @@ def user_files(path, made):
 
 
 def failed_jobs():
-    """The jobs that failed, for the message at the end. Snakemake 9.27 offers no public way to them:
+    """The failed jobs, for the message at the end. Snakemake 9.27 has no public API for them:
     https://github.com/snakemake/snakemake/issues/2709"""
     failed = getattr(workflow.scheduler, "failed", ())
     jobs = [single for job in failed for single in (job.jobs if job.is_group() else [job])]
@@ -87,7 +87,7 @@ def failed_jobs():
         outcome.FailedJob(
             job.rule.name,
             job.message.partition(" ")[2],
-            [log for log in job.log if not log.is_storage],  # a job that fails in a cloud sends none
+            [log for log in job.log if not log.is_storage],  # a failed job in a cloud does not upload its log
         )
         for job in jobs
         if job.message
