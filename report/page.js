@@ -1,6 +1,6 @@
 "use strict";
-// Without this script a page shows all that it has. With it the comparison can be sorted and filtered, its columns
-// chosen and its rows compared; the address keeps all that, to be passed on. An enlarged picture obeys the keys.
+// A page shows everything without this script. The script sorts and filters the comparison, hides its columns and compares
+// its rows. The address holds this state, so that it can be shared. Enlarged pictures respond to keys.
 
 const element = (tag, properties, ...content) => {
   const made = Object.assign(document.createElement(tag), properties);
@@ -8,8 +8,8 @@ const element = (tag, properties, ...content) => {
   return made;
 };
 
-// `state` is what stands behind "#?" in the address: sort (COLUMN.ascending), word, all (rows are unfolded), and any
-// number of family, suite, hide (columns of a group) and compare (rows).
+// `state` is the part of the address after "#?": sort (COLUMN.ascending), word, all (rows are unfolded), and any number of
+// family, suite, hide (columns of a group) and compare (rows).
 for (const filterable of document.querySelectorAll(".filterable")) {
   const filters = filterable.querySelector(".filters");
   const buttons = [...filters.querySelectorAll("button")];
@@ -35,8 +35,8 @@ for (const filterable of document.querySelectorAll(".filterable")) {
     show();
   };
 
-  // The first press of a heading puts the best on top (the smallest, where no end is better, and text in order), the
-  // next one turns it round. Absent numbers stay at the end, the row of real images in the table's foot.
+  // The first press of a heading puts the best on top (or the smallest, if neither end is better; text in order), and the
+  // next press reverses the order. Missing numbers stay at the end, and the row of real images in the table's foot.
   const best = (heading) => (heading.dataset.direction === "higher" ? "descending" : "ascending");
   const press = (heading) => {
     const turned = best(heading) === "ascending" ? "descending" : "ascending";
@@ -64,8 +64,8 @@ for (const filterable of document.querySelectorAll(".filterable")) {
     table.tBodies[0].append(...sorted.map(([, row]) => row));
   };
 
-  // A row is shown if it is of a pressed family and of a pressed data set (all are, where none is pressed) and has the
-  // word in its model, sampler or data set.
+  // A row is shown if its family and its data set are pressed (or none is), and its model, sampler or data set contains the
+  // word.
   const filter = () => {
     const word = (state.get("word") || "").trim().toLowerCase();
     let shown = 0;
@@ -147,8 +147,8 @@ for (const filterable of document.querySelectorAll(".filterable")) {
   filters.hidden = false;
 }
 
-// Rows of the comparison side by side: their numbers, in what their recipes differ, the samples of the same seeds, and
-// the curves of their trainings. All is on the page already.
+// Rows of the comparison side by side: their numbers, the differences of their recipes, samples with the same seeds, and
+// training curves. All of these are already on the page.
 function comparison(chosen, headings) {
   const names = chosen.map((row) => row.dataset.name);
   if (chosen.length < 2) return [element("p", {}, `${names[0]}: choose one or two more rows to compare it with.`)];
@@ -210,7 +210,7 @@ function comparison(chosen, headings) {
   ];
 }
 
-// The samples of a model at several snapshots: a slider chooses one. Without it all stand below each other.
+// A slider that chooses one of a model's snapshots. Without the script, the samples of all snapshots are shown.
 for (const strips of document.querySelectorAll("article .strips")) {
   const samples = [...strips.querySelectorAll("dd")].map((one) => [one, one.dataset.row.split("/")[1]]);
   const snapshots = [...new Set(samples.map(([, snapshot]) => snapshot))];
@@ -228,7 +228,7 @@ for (const strips of document.querySelectorAll("article .strips")) {
   choose();
 }
 
-// What a link leads to is opened, where a browser does not open it by itself.
+// Open the target of a link, if the browser does not.
 const reveal = () => {
   const target = document.getElementById(location.hash.slice(1));
   for (let part = target?.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
@@ -237,8 +237,8 @@ const reveal = () => {
 addEventListener("hashchange", reveal);
 if (location.hash) reveal();
 
-// An enlarged picture is the target of a link. Escape closes it, the arrows show its neighbours, and the keyboard's
-// place goes with it.
+// An enlarged picture is the target of a link. Escape closes it, the arrows show its neighbours, and the keyboard focus
+// follows.
 const enlarged = () => document.querySelector("figure:target");
 addEventListener("keydown", (event) => {
   const figure = enlarged();
