@@ -24,10 +24,10 @@ def _as_it_is(values: Tensor) -> Tensor:
 
 @dataclass
 class Batch:
-    """What a model learns from: x0 (N, C, H, W) in [-1, 1], labels, and noise of its own for every image.
+    """A batch of training images: x0 (N, C, H, W) in [-1, 1], labels, and separate noise for every image.
 
-    `metrics` takes what a model wants to see in its history beside the losses: name to a detached scalar.
-    `gather` turns values of these images into those of the whole micro-batch, where several processes share it.
+    `metrics`: a model adds values here that its history should show beside the losses: name to a detached scalar.
+    `gather` turns values of these images into those of the whole micro-batch, if several processes share it.
     """
 
     x0: Images
@@ -38,27 +38,27 @@ class Batch:
 
 
 class Learner(nn.Module, ABC):
-    """What the trainer trains: it says what to minimise, submodule by submodule."""
+    """A module that the trainer trains. It states one loss for each submodule."""
 
-    training_steps: int = 0  # iterations of its training, once there is a trainer, which states them
+    training_steps: int = 0  # iterations of its training; the trainer sets them
 
     @abstractmethod
     def losses(self, batch: Any, step: int) -> Iterator[tuple[str, Scalar]]:
-        """Yield (name of a submodule, its loss) in turn; the trainer updates that submodule before it asks again.
+        """Yield (name of a submodule, its loss) in turn; the trainer updates it before it asks for the next one.
 
-        batch: what was dealt out to this step, with `metrics`, as `Batch` has. step counts the iterations from 0.
+        batch: the data of this step; it has `metrics`, as `Batch` does. step counts the iterations from 0.
         """
 
     def validate(self, batch: Any) -> dict[str, Tensor]:
-        """What to watch on held-out images while training: name to the mean over `batch`, a scalar.
+        """Values to monitor on held-out images during training: name to the mean over `batch`, a scalar.
 
-        Called without gradients, in evaluation mode, on the weights that would be saved. Empty: nothing to watch.
+        Called without gradients, in evaluation mode, on the weights that would be saved. Empty: nothing to monitor.
         """
         return {}
 
 
 class Model(Learner):
-    """Base of all families of images. Constructors take keyword-only arguments: they are the schema of a suite's entry.
+    """Base of all families of image models. The constructor's keyword-only arguments are the schema of a suite's entry.
 
     Random numbers come only from `batch.noise` and `noise`, never from torch's global state, so that results do
     not depend on how a batch is divided (dropout is the exception).
@@ -69,21 +69,21 @@ class Model(Learner):
     about: ClassVar[str] = ""  # what the family is, in two sentences for the readers of a report
     network: ClassVar[str]  # the submodule whose calls while sampling are counted as NFE
     first_stage: ClassVar[str | None] = None  # the submodule whose weights come from the training of another entry
-    # What `sample` is given as y, "images" or "labels" of the data set's test split, and with which keys of the model's
-    # entry or of a sampler. Suites and rules read this and `first_stage` as text: literals only.
+    # What `sample` needs as y: "images" or "labels" of the data set's test split. The inner keys, of the model's entry
+    # or of a sampler, say when. Suites and rules read this and `first_stage` as text: literals only.
     needs: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    # What the key `method` of a sampler names, each a function whose keyword-only arguments are keys beside it.
+    # The functions that a sampler's key `method` can name. Their keyword-only arguments are keys of the sampler, too.
     methods: ClassVar[Mapping[str, Callable[..., Any]]] = {}
     pictures: ClassVar[tuple[str, ...]] = ()  # methods (Batch) -> images (N, C, H, W), shown ten in a row
     group_size: int = 1  # how many images a loss looks at together: image i of N is in group i mod (N / group_size)
     image_shape: tuple[int, int, int]  # (C, H, W)
-    # What is wrong with keys that have no effect, such as "does nothing beside loss: l1": an entry that states one is
-    # refused. Networks may have it, too. Keys in iterations are annotated Steps or StepsOrZero.
+    # Keys that have no effect, and why, such as "does nothing beside loss: l1". An entry that states one is refused.
+    # Networks may have this attribute, too. Keys that count iterations are annotated Steps or StepsOrZero.
     idle: Mapping[str, str] = {}
 
     @abstractmethod
     def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Scalar]]:
-        """Yield (name of a submodule, its loss) in turn; the trainer updates that submodule before it asks again.
+        """Yield (name of a submodule, its loss) in turn; the trainer updates it before it asks for the next one.
 
         step counts the trainer's iterations from 0. Each loss is a mean over the batch's images, or their groups.
         """
@@ -92,40 +92,40 @@ class Model(Learner):
     def sample(self, noise: Noise, y: Tensor | None = None) -> Images:
         """Draw one image for each seed in `noise`: (N, C, H, W), about [-1, 1].
 
-        y: for each seed, what `condition` says: an image (N, C, H, W) in [-1, 1], or a label (N,).
+        y: one for each seed, as `condition` states: images (N, C, H, W) in [-1, 1], or labels (N,).
         Families add keyword-only options: they are the schema of a sampler's entry in a suite.
         """
 
     @property
     def typical_steps(self) -> Mapping[int, Fraction]:
-        """Steps of `losses` that stand for all, with their shares of a training: its FLOPs are counted at these.
+        """Representative steps of `losses`, with their shares of a training: its FLOPs are counted at these.
 
-        Empty: all steps from the first to that at which every submodule has moved, each as often as another.
+        Empty: all steps from the first until every submodule has been updated, with equal shares.
         """
         return {}
 
     @property
     def x_shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of what is learned and walked through: of the images, or of another space where a family has it."""
+        """(C, H, W) of the space in which the model learns and samples: the images', unless a family has another."""
         return self.image_shape
 
     def encoded(self, x0: Images) -> Tensor:
-        """Images in that space: as they are, where there is no other."""
+        """Images in the space of `x_shape`; unchanged if that is the images' own."""
         return x0
 
     def decoded(self, x: Tensor) -> Images:
-        """What lies in that space, as images."""
+        """Points x of the space of `x_shape`, as images."""
         return x
 
     def begin(self, batches: Iterator[Images]) -> None:
-        """Set what a training begins with beside fresh weights, once those of the first stage are in place.
+        """Set what a training starts from, other than new weights. Called after the first stage's weights are loaded.
 
-        batches: the training images, a hundred at a time, in the order of the training's first epoch: as many as it
-            takes.
+        batches: the training images, a hundred at a time, in the order of the training's first epoch. A model reads as
+            many as it needs.
         """
 
     def after_training(self, batches: Iterator[Images]) -> None:
-        """Fit what is fitted once the weights are fixed, such as a density of latents. Runs on the weights to be
+        """Fit what depends on the final weights, such as a density of latents. Runs on the weights that will be
         saved, with the training images in batches, in order."""
 
     def condition(self, options: Mapping[str, Any]) -> Literal["nothing", "images", "labels"]:
@@ -144,41 +144,41 @@ class Model(Learner):
         return check_arguments(self.sample, options)
 
     def describe_walk(self, options: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The way of `sample` with these options, checked, for the report's studies; None where it takes no steps.
+        """Describe the steps of `sample` with these checked options, for the report's studies; None without steps.
 
-        steps: how many it takes. A family may add method and label (what moves between the times, and how a page writes
-        it), spacing, and eta (how much noise a step adds).
+        steps: their number. A family may add method (the function that moves between the times), label (its name on a
+        page), spacing, and eta (how much noise a step adds).
         """
         parameter = keywords(self.sample).get("steps")
         steps = options.get("steps", parameter.default if parameter else None)
         return {"steps": steps} if isinstance(steps, int) else None
 
     def adaptive(self, options: Mapping[str, Any]) -> bool:
-        """Whether the evaluations of the network that `sample` takes with these options depend on what it answers.
+        """Whether, with these options, the network's outputs determine how often `sample` evaluates it.
 
-        Then nothing is said of their number before the model is trained.
+        If so, no number of evaluations is stated before the model is trained.
         """
         return False
 
     def calibrate(self, noise: Noise, y: Tensor | None = None, **options: Any) -> None:
-        """Run the network on what it meets while `sample` draws with these options, at all of its times.
+        """Run the network on inputs like those of `sample` with these options, at all times.
 
-        For those who watch its activations. Arguments are those of `sample`, whose way leads through all times here.
+        Quantisation records activations here. The arguments are those of `sample`, which itself visits all times here.
         """
         self.sample(noise, y, **options)
 
     def remarks(self, options: Mapping[str, Any]) -> list[str]:
-        """What a reader of the table must know of images drawn with these options of `sample`."""
+        """What a reader of the table must know about images drawn with these options of `sample`."""
         return []
 
     def allows_compile(self) -> bool:
-        """Whether torch.compile may be used: not where a loss differentiates twice."""
+        """Whether torch.compile may be used: not if a loss differentiates twice."""
         return True
 
 
 def build(entry: Mapping[str, Any], image_shape: tuple[int, int, int]) -> Model:
     """The model that a suite's entry describes: `class` is a dotted path in genbench.models, such as vae.VAE, or
-    FILE.py:Class#HASH of own code (see genbench.own_code).
+    FILE.py:Class#HASH for the user's own code (see genbench.own_code).
 
     image_shape: (C, H, W). Raises InputError for an unknown class, key or value.
     """

@@ -3,7 +3,7 @@
 A network R restores x_0 from x_t = D(x_0, t): see processes/degradations.py. Sampling restores and degrades again, a
 little less each time: see `cold_step` and `naive_cold_step` of processes/samplers.py. It starts from degraded real
 images ("reconstruct"), which is not generation, or from draws of a density that is fitted to degraded training images
-("generate"). Such a draw is as symmetric as any degraded image; a little noise makes R pixels differ.
+("generate"). Such a draw is as symmetric as any degraded image. A little added noise breaks the symmetry.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -28,21 +28,22 @@ NOISE_LEVEL = 0.002  # Bansal et al., for images in [-1, 1]
 
 
 class ColdDiffusion(Model):
-    """The mean absolute or squared error of R(D(x_0, t), t) at t drawn uniformly from 1..T.
+    """Minimises the mean absolute or squared error of R(D(x_0, t), t), with t drawn uniformly from 1..T.
 
     restorer: The network R, a class of `unet` or `plain_cnn`.
     degradation: D: a name, or a mapping with `name` and its options, see below.
     loss: "l1" is the mean absolute error, "l2" the squared one.
     time_input: The time that R receives: the index t - 1, or the fraction t / T.
-    mixture_components: Gaussians in the density of x_T from which `generate` draws; 0 for none, and no `generate`.
+    mixture_components: Number of Gaussians in the density of x_T from which `generate` draws. With 0 there is no
+        density and no `generate`.
     data_scale: R receives images multiplied by this number, and its output is divided by it: 0.5 is for a network that
         learned images in [-0.5, 0.5].
     """
 
     family = "Cold diffusion"
     about = (
-        "A network learns to undo a degradation without noise, such as a blur; images are restored and degraded a "
-        "little less, again and again. New images start from draws of a density fitted to fully degraded ones."
+        "A network learns to undo a degradation without noise, such as a blur; sampling restores an image and degrades "
+        "it again, a little less each time. New images start from draws of a density fitted to fully degraded ones."
     )
     paper = "Bansal et al. 2022, arXiv 2208.09392"
     network = "restorer"
@@ -89,7 +90,7 @@ class ColdDiffusion(Model):
             self.density.fit(torch.cat([self.describe(x0) for x0 in batches]))
 
     def describe(self, x0: Images) -> Latents:
-        """What little is left of x_0 at T."""
+        """The few numbers that are left of x_0 at T."""
         return self.degradation.describe(self.degradation(x0, self.degradation.T))
 
     # --- Sampling -----------------------------------------------------------------------------------------------------
@@ -104,7 +105,7 @@ class ColdDiffusion(Model):
         return reverse_path(x_T, range(self.degradation.T, 0, -1), predict, COLD_STEPS[method](self.degradation))
 
     def draw_x_T(self, noise: Noise, noise_level: float) -> Images:
-        """Degraded images that never were: from the density, and normal noise with the standard deviation given."""
+        """Draw x_T from the density, and add normal noise of standard deviation `noise_level`."""
         assert self.density is not None
         x_T = self.degradation.compose(self.density.sample(noise)).clamp(-1, 1)
         return x_T + noise_level * noise.normal(*x_T.shape[1:])
@@ -118,7 +119,7 @@ class ColdDiffusion(Model):
         method: Literal["improved", "naive"] = "improved",
         noise_level: NotNegative | None = None,
     ) -> Images:
-        """One image for each seed, from x_T down to x_0. y: images to restore, one for each seed.
+        """One image for each seed, from x_T down to x_0. y: the images that are degraded and restored, one per seed.
 
         mode: The source of x_T: "generate" draws it from a density fitted to degraded images; "reconstruct" takes
             degraded test images, D(y, T), and generates nothing new.
@@ -158,7 +159,7 @@ class ColdDiffusion(Model):
     # --- Pictures -----------------------------------------------------------------------------------------------------
 
     def restoration(self, batch: Batch) -> Tensor:
-        """Five images, a row each: degraded from t = 0 to T in five pictures, and back again in five."""
+        """Five images, one row each: five pictures of the degradation from t = 0 to T, then five of the restoration."""
         x0, T = batch.x0[:5], self.degradation.T
         degraded = [self.degradation(x0, round(T * part / 4)) for part in range(5)]
         path = [degraded[-1], *self.restore_path(degraded[-1])]
@@ -166,7 +167,7 @@ class ColdDiffusion(Model):
         return torch.stack([*degraded, *restored], dim=1).flatten(0, 1).clamp(-1, 1)
 
     def generation(self, batch: Batch) -> Tensor:
-        """Five samples, a row each: from x_T, drawn from the density, to x_0 in ten pictures."""
+        """Five samples, one row each: ten pictures from x_T, drawn from the density, to x_0."""
         x_T, T = self.draw_x_T(Noise(batch.noise.seeds[:5]), NOISE_LEVEL), self.degradation.T
         path = [x_T, *self.restore_path(x_T)]
         return torch.stack([path[round(T * part / 9)] for part in range(10)], dim=1).flatten(0, 1).clamp(-1, 1)

@@ -1,11 +1,11 @@
 """Consistency models (Song et al. 2023, arXiv 2303.01469), trained from scratch by the improved recipe (Song & Dhariwal
 2023, "Improved techniques for training consistency models", arXiv 2310.14189).
 
-The ODE of EDM leads every x at noise level sigma to one image, the origin of its path. A network learns to give this
-origin in one step: f(x; sigma) = c_skip x + c_out F(c_in x; c_noise), which is x itself at the lowest level. Of one
-image with one noise, at two neighbouring levels, it is to make the same: what it makes of the lower level is the target
-of the higher one. The levels begin few and far apart, which is quick, and become twice as many again and again, which
-is exact.
+The ODE of EDM leads every x at noise level sigma to one image, the origin of its path. A network learns to predict this
+origin in one step: f(x; sigma) = c_skip x + c_out F(c_in x; c_noise), which is x itself at the lowest level. Training
+adds the same noise to an image at two neighbouring levels. The prediction from the lower level is the target for the
+prediction from the higher one. Training starts with few levels, far apart, which is fast. Their number then doubles
+several times, which makes the result more exact.
 """
 
 import math
@@ -25,28 +25,29 @@ from genbench.tensors import Images, Labels, PerImage, Scalar, float64_device, i
 
 
 class Consistency(Model):
-    """The distance of f at two neighbouring levels of noise, divided by their difference.
+    """Minimises the distance between f at two neighbouring noise levels, divided by the difference of these levels.
 
-    The distance is the pseudo-Huber metric sqrt(|a - b|^2 + c^2) - c. The target has no gradient, and the dropout of
-    the other pass. After each K / (log2(intervals_end / intervals_start) + 1) of K iterations there are twice as many
-    intervals between levels.
+    The distance is the pseudo-Huber metric sqrt(|a - b|^2 + c^2) - c. The target has no gradient, and the same dropout
+    as the other pass. In a training of K iterations, the number of intervals between levels doubles after every
+    K / (log2(intervals_end / intervals_start) + 1) iterations.
 
     denoiser: The network F, a class of `songunet` or `unet`; its time input is ln(sigma) / 4.
     sigma_data: Standard deviation of the images' values, from which c_skip, c_in and c_out follow.
     sigma_min: Lowest level of noise, at which f(x) = x.
     sigma_max: Highest level, from which samples start.
     rho: Levels are evenly spaced in sigma^(1 / rho).
-    p_mean: Mean of ln(sigma) while training: levels are drawn by how much of a normal distribution lies below them.
+    p_mean: Mean of ln(sigma) while training. An interval between levels is drawn with its probability under this normal
+        distribution.
     p_std: Standard deviation of ln(sigma) while training.
-    intervals_start: Intervals between levels as training begins, the paper's s_0.
-    intervals_end: Intervals between levels as it ends, the paper's s_1.
-    huber: c of the distance is this number times the square root of the number of an image's values.
+    intervals_start: Number of intervals between levels when training starts, the paper's s_0.
+    intervals_end: Number of intervals between levels when training ends, the paper's s_1.
+    huber: c of the distance is this number times the square root of the number of values in an image.
     """
 
     family = "Consistency model"
     about = (
-        "A network learns to make the same image of a picture with more and with a little less noise, down to none. "
-        "So it leads pure noise to an image in one step; a second step with new noise adds detail."
+        "A network learns to predict the same image from a picture with some noise and with a little less, down to "
+        "none. It then turns pure noise into an image in one step; a second step with new noise adds detail."
     )
     paper = "Song & Dhariwal 2023, arXiv 2310.14189"
     network = "denoiser"
@@ -86,8 +87,8 @@ class Consistency(Model):
     def losses(self, batch: Batch, step: int) -> Iterator[tuple[str, Scalar]]:
         below, sigma = self.draw_levels(batch.noise, self.intervals(step))
         eps = batch.noise.normal(*batch.x0.shape[1:])
-        # Dropout is to hide the same in both passes, on any device. The first pass has the gradient: autocast keeps the
-        # weights that it has shortened, and those of a pass without one would have none.
+        # Dropout must hide the same units in both passes, on any device. The pass with the gradient runs first:
+        # autocast keeps the weights that it has cast, and those cast in a pass without gradients would have none.
         dropout = int(torch.randint(2**63 - 1, (), device="cpu"))
         torch.manual_seed(dropout)
         x0_hat = self.origin(batch.x0 + sigma[:, None, None, None] * eps, sigma)
@@ -99,7 +100,7 @@ class Consistency(Model):
         yield "denoiser", (distance / (sigma - below)).mean()
 
     def intervals(self, step: int) -> int:
-        """How many intervals there are between levels at a step of the training: the paper's N(k) - 1."""
+        """The number of intervals between levels at a training step: the paper's N(k) - 1."""
         doublings = math.log2(self.intervals_end // self.intervals_start)
         every = max(1, int(self.training_steps / (doublings + 1)))
         return min(self.intervals_start * 2 ** min(step // every, math.ceil(doublings)), self.intervals_end)
@@ -110,7 +111,7 @@ class Consistency(Model):
         return torch.linspace(*ends, intervals + 1, dtype=torch.float64, device="cpu") ** self.rho
 
     def draw_levels(self, noise: Noise, intervals: int) -> tuple[PerImage, PerImage]:
-        """The lower and the upper end of an interval for each image, by the share that it has of N(p_mean, p_std^2)."""
+        """The lower and upper ends of one interval per image, drawn with its probability under N(p_mean, p_std^2)."""
         levels = self.levels(intervals)
         shares = torch.special.ndtr((levels.log() - self.p_mean) / self.p_std)
         inner = ((shares[1:-1] - shares[0]) / (shares[-1] - shares[0])).to(float64_device(noise.device))
@@ -130,9 +131,9 @@ class Consistency(Model):
     # --- Sampling -----------------------------------------------------------------------------------------------------
 
     def sample(self, noise: Noise, y: Labels | None = None, *, sigmas: Sequence[Positive] = ()) -> Images:
-        """One step, and one more for each of `sigmas`, which adds new noise first: algorithm 1 of arXiv 2303.01469.
+        """One step, then for each of `sigmas` new noise and another step: algorithm 1 of arXiv 2303.01469.
 
-        sigmas: Levels of noise, falling, between sigma_max and sigma_min.
+        sigmas: Noise levels, falling, between sigma_max and sigma_min.
         """
         x0 = self._step(self.sigma_max * noise.normal(*self.image_shape), self.sigma_max)
         for sigma in sigmas:
@@ -157,9 +158,9 @@ class Consistency(Model):
         return {"steps": 1 + len(options.get("sigmas", ()))}
 
     def one_step(self, batch: Batch) -> Tensor:
-        """Five held-out images with noise of ten levels, a row each; below each what one step makes of it.
+        """Five held-out images with ten levels of noise, one row each; below each row, the images after one step.
 
-        Images with noise are shown at the variance of those without.
+        Images with noise are scaled to the variance of those without.
         """
         rows = []
         for x0, eps in zip(batch.x0[:5], batch.noise.normal(*self.image_shape)[:5], strict=True):

@@ -1,7 +1,7 @@
 """Denoising diffusion GANs (Xiao et al. 2022, arXiv 2112.07804): a few large denoising steps, each learned by a GAN.
 
-Over a large step q(x_s | x_t) is no Gaussian any more. The generator therefore draws x0_hat = G(x_t, z, t), and x_s
-follows from the posterior q(x_s | x_t, x0_hat); the discriminator distinguishes such pairs (x_s, x_t) from those of q.
+Over a large step, q(x_s | x_t) is no longer Gaussian. The generator therefore draws x0_hat = G(x_t, z, t), and x_s is
+drawn from the posterior q(x_s | x_t, x0_hat). The discriminator distinguishes such pairs (x_s, x_t) from those of q.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,8 @@ from genbench.tensors import Images, Labels, Logits, Scalar, Timesteps
 
 
 class DDGAN(Model):
-    """s = t - 1, with t drawn uniformly from 1..T for every image, separately for discriminator and generator.
+    """Learns steps from t to s = t - 1. t is drawn uniformly from 1..T, for every image, and separately for
+    discriminator and generator.
 
     generator: The network that draws x0_hat, a class of `ncsnpp`.
     discriminator: The network that distinguishes real images from drawn ones; null for a model that is only sampled.
@@ -32,14 +33,14 @@ class DDGAN(Model):
     timesteps: T, the number of steps from data to noise.
     schedule: How noise grows with t: a name, or a mapping with `name` and its options, see below.
     r1_gamma: Weight of the R1 penalty of the discriminator, with respect to x_s.
-    r1_every: Iterations from one such penalty to the next. The penalty is not multiplied by their number, as in the
-        authors' runs.
+    r1_every: Number of iterations from one such penalty to the next. As in the authors' runs, the penalty is not
+        multiplied by this number.
     """
 
     family = "DDGAN"
     about = (
-        "Noise is removed in a few large steps, each of them the work of a conditional GAN. That unites the coverage "
-        "of diffusion models with a number of network evaluations that can be counted on one hand."
+        "A conditional GAN removes noise in a few large steps. This combines the coverage of diffusion models with "
+        "very few network evaluations."
     )
     paper = "Xiao et al. 2022, arXiv 2112.07804"
     network = "generator"
@@ -58,7 +59,7 @@ class DDGAN(Model):
     ) -> None:
         super().__init__()
         self.latent_size, self.r1_gamma, self.r1_every = latent_size, r1_gamma, r1_every
-        if not r1_gamma:  # what it makes useless
+        if not r1_gamma:
             self.idle = {"r1_every": "does nothing beside r1_gamma: 0"}
         with place("schedule"):
             self.schedule = choose(SCHEDULES, schedule)(timesteps)
@@ -82,9 +83,9 @@ class DDGAN(Model):
         return x_s, x_t, t
 
     def fake_x_s(self, x_t: Images, t: Timesteps, noise: Noise) -> Images:
-        """x_s from q(x_s | x_t, x0_hat) for a t of every image's own; at s = 0 it is x0_hat itself."""
+        """x_s from q(x_s | x_t, x0_hat), with a separate t for every image; at s = 0 it is x0_hat itself."""
         x0_hat = self.predict_x0(x_t, t, noise)
-        # As Schedule.q_posterior; single precision is enough for steps as large as these.
+        # As in Schedule.q_posterior; single precision is enough for such large steps.
         abar_t, abar_s = (self.schedule.levels(time)[0] ** 2 for time in (t, t - 1))
         alpha = abar_t / abar_s
         mean = (abar_s.sqrt() * (1 - alpha) * x0_hat + alpha.sqrt() * (1 - abar_s) * x_t) / (1 - abar_t)

@@ -1,10 +1,10 @@
 """DiffuseVAE (Pandey et al. 2022, arXiv 2201.00308): a VAE draws a blurred image, a diffusion model sharpens it.
 
-The VAE is trained first and held fixed. The network of the diffusion model sees its image x_hat beside x_t: as further
-channels (formulation 1), and also added to x_t (formulation 2). The paper writes formulation 2 as a process around
-x_hat, x_t = sqrt(abar_t) x_0 + x_hat + sqrt(1 - abar_t) eps. Everything in it but the network is a function of
-x_t - x_hat, which is the process of DDPM: so that is what is walked here, with any sampler, and no x_hat is left in the
-sample.
+The VAE is trained first and then held fixed. The network of the diffusion model receives the VAE's image x_hat together
+with x_t: as additional channels (formulation 1), or as additional channels and also added to x_t (formulation 2). The
+paper writes formulation 2 as a process around x_hat, x_t = sqrt(abar_t) x_0 + x_hat + sqrt(1 - abar_t) eps. Apart from
+the network, this process depends only on x_t - x_hat, which follows the process of DDPM. The code therefore samples
+x_t - x_hat, with any sampler, and its result does not contain x_hat.
 """
 
 from collections.abc import Mapping
@@ -25,14 +25,15 @@ from genbench.tensors import Images, Outputs, Timesteps
 
 
 class DiffuseVAE(Diffusion):
-    """A Diffusion whose denoiser sees the VAE's image beside x_t.
+    """A Diffusion whose denoiser sees the VAE's image together with x_t.
 
-    Its training images are decoded draws of q(z|x), not decodings of its mean.
+    In training, the VAE's images are decoded draws of q(z|x), not decoded means.
 
-    vae: The first stage, whose weights come from its own training and do not move; `first_stage` beside `model` fills
-        it in.
+    vae: The first stage. Its weights come from its own training and stay fixed. The key `first_stage` beside `model`
+        fills it in.
     denoiser: The network that predicts, a class of `unet`.
-    formulation: 1 or 2 of the paper: the VAE's image as further channels, or also added to x_t.
+    formulation: The paper's formulation: 1 gives the network the VAE's image as additional channels; 2 also adds it to
+        x_t.
     timesteps: T, the number of steps from data to noise.
     schedule: How noise grows with t: a name, or a mapping with `name` and its options, see below.
     prediction: What the network predicts: the noise eps, v = sqrt(abar_t) eps - sqrt(1 - abar_t) x0, or x0.
@@ -40,13 +41,13 @@ class DiffuseVAE(Diffusion):
 
     family = "DiffuseVAE"
     about = (
-        "A VAE draws a blurred image, and a diffusion model that sees it beside the noise makes it sharp. The image "
-        "keeps the VAE's small latent space, and fewer steps are needed than from noise only."
+        "A VAE draws a blurred image, and a diffusion model that sees this image sharpens it. The images keep the "
+        "VAE's small latent space, and sampling needs fewer steps than from noise only."
     )
     paper = "Pandey et al. 2022, arXiv 2201.00308"
     first_stage = "vae"
     pictures = ("denoising", "refinement")
-    bits_per_dim = None  # type: ignore[assignment]  # the bound is of p(x | x_hat), not of p(x)
+    bits_per_dim = None  # type: ignore[assignment]  # the bound is on p(x | x_hat), not on p(x)
 
     def __init__(
         self,
@@ -102,11 +103,11 @@ class DiffuseVAE(Diffusion):
     ) -> Images:
         """The options of the walk and of its `method` also apply, as in Diffusion.
 
-        x_T is the first draw, as in Diffusion: the same seeds start both from the same noise.
+        x_T is drawn first, as in Diffusion: with the same seeds, both start from the same noise.
 
         prior: The distribution of the VAE's latent, one of its `priors`; by default the first.
         temperature: Scales x_T, the noise that sampling starts from.
-        clip: The predicted image is clipped to [-1, 1] before each step; by default true.
+        clip: Whether the predicted image is clipped to [-1, 1] before each step; by default true.
         """
         times, step = self.walk(noise, **walk)
         x_T = temperature * noise.normal(*self.image_shape)
@@ -125,7 +126,7 @@ class DiffuseVAE(Diffusion):
         return [f"first stage: {remark}" for remark in self.vae.remarks({"prior": prior} if prior else {})]
 
     def refinement(self, batch: Batch) -> Tensor:
-        """Ten images of the first stage in a row, and what the second makes of them in the row below."""
+        """A row of ten images of the first stage; below it, the images that the second stage makes from them."""
         few = Noise(batch.noise.seeds[:10])
         x_T, x_hat = few.normal(*self.image_shape), self.draw_condition(few)
         times, step = self.walk(few, steps=min(SHOWN_STEPS, self.schedule.T))

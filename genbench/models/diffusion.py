@@ -1,9 +1,9 @@
-"""Denoising diffusion (Ho et al. 2020, arXiv 2006.11239): learn to undo a little noise, and walk back from noise.
+"""Denoising diffusion (Ho et al. 2020, arXiv 2006.11239): learn to remove a little noise, and start from pure noise.
 
 The network sees x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps and predicts eps, x_0, or
-v = sqrt(abar_t) eps - sqrt(1 - abar_t) x_0 (Salimans & Ho 2022, arXiv 2202.00512). Every sampler works from the
-x0_hat that follows: see processes/samplers.py. Improved diffusion (Nichol & Dhariwal 2021, arXiv 2102.09672) also
-learns the variance of each step, from the variational bound: see processes/variational_bound.py.
+v = sqrt(abar_t) eps - sqrt(1 - abar_t) x_0 (Salimans & Ho 2022, arXiv 2202.00512). Each of these gives an x0_hat, which
+is all that a sampler needs: see processes/samplers.py. Improved diffusion (Nichol & Dhariwal 2021, arXiv 2102.09672)
+also learns the variance of each step, from the variational bound: see processes/variational_bound.py.
 """
 
 import inspect
@@ -29,41 +29,42 @@ from genbench.ranges import CountOrZero, Factor, Positive, ShareBelowOne, StepCo
 from genbench.schema import check_arguments, choose, construct, defaults, divided, keywords, renamed
 from genbench.tensors import Images, Labels, Outputs, PerImage, Scalar, Seeds, Timesteps
 
-SHOWN_STEPS = 100  # at most, of a picture: it costs less than a row of samples, with all T of a long chain far more
+SHOWN_STEPS = 100  # at most: a picture then costs less than a row of samples; with all T of a long chain, far more
 
 
 class Diffusion(Model):
-    """L_simple, L_hybrid or L_vlb at a drawn t in 1..T.
+    """Minimises L_simple, L_hybrid or L_vlb at a random t in 1..T.
 
     denoiser: The network that predicts, a class of `unet` or `plain_cnn`.
     timesteps: T, the number of steps from data to noise.
     schedule: How noise grows with t: a name, or a mapping with `name` and its options, see below.
     prediction: What the network predicts: the noise eps, v = sqrt(abar_t) eps - sqrt(1 - abar_t) x0, or x0.
-    learned_variance: The network's second half of channels, v in [-1, 1], places the log variance of a step between its
-        smallest and largest value. It learns only from the bound, so loss must be "hybrid" or "vlb".
+    learned_variance: Whether the network also learns the variance of a step. The second half of its channels, v in
+        [-1, 1], places the log variance between its smallest and largest value. Only the bound trains v, so loss must
+        be "hybrid" or "vlb".
     variance: The variance of a step of ddpm and of the bound, unless it is learned or a sampler states another one:
         "small" is the posterior's, "large" is beta.
-    clip: Whether a sampler clips the predicted image to [-1, 1] before each step, unless it says otherwise; a number
+    clip: Whether a sampler clips the predicted image to [-1, 1] before each step, unless it states otherwise; a number
         is another range, [-clip, clip].
     data_scale: Images are multiplied by it before noise is added, and divided by it after sampling: 0.5 is for a
         network that learned images in [-0.5, 0.5].
-    spacing: The times that a sampler visits if these are not all of them, unless the sampler states others.
+    spacing: Which times a sampler visits if it does not visit all of them, unless the sampler states others.
     time_input: The time that the network receives: the index t - 1; "rescaled" to 1000 steps, (t - 1) 1000 / T
         (OpenAI's rescale_timesteps); or the fraction t / T.
-    loss: "simple" is the mean squared error of the prediction; "hybrid" adds 0.001 L_vlb, which there moves only the
+    loss: "simple" is the mean squared error of the prediction; "hybrid" adds 0.001 L_vlb, which then trains only the
         variance; "vlb" is the bound, T times the term at t, in bits per dimension.
-    time_sampler: Which t are learned from how often: a name, or a mapping with `name` and its options, see below.
+    time_sampler: How often training draws each t: a name, or a mapping with `name` and its options, see below.
     num_classes: Number of classes. A linear layer adds the labels to the network's embedding of time; 0 means no
         labels.
-    multi_label: An image has several labels at once, a row of zeros and ones, instead of one class.
-    label_dropout: Share of the images that are learned without their labels, as `guidance` requires (Ho & Salimans
-        2022, arXiv 2207.12598).
+    multi_label: Whether an image has several labels at once, a row of zeros and ones, instead of one class.
+    label_dropout: Share of the training images whose labels are left out, as `guidance` requires (Ho & Salimans 2022,
+        arXiv 2207.12598).
     """
 
     family = "Diffusion"
     about = (
-        "A network learns to remove a little noise from an image; walking back step by step from pure noise makes a "
-        "new one. One trained network serves many samplers, which trade the number of steps for quality."
+        "A network learns to remove a little noise from an image; repeated step by step from pure noise, this makes a "
+        "new image. One trained network serves many samplers, which trade the number of steps for quality."
     )
     paper = "Ho et al. 2020, arXiv 2006.11239"
     network = "denoiser"
@@ -158,14 +159,14 @@ class Diffusion(Model):
         yield "denoiser", (weights * total).mean()
 
     def condition_on(self, batch: Batch) -> Tensor | None:
-        """What the network is given beside x_t and t while it learns: the labels, if it has classes."""
+        """The network's condition during training, in addition to x_t and t: the labels, if it has classes."""
         if not self.num_classes:
             return None
         labels = self.multi_hot(batch.y)
         return labels * (batch.noise.uniform(1) >= self.label_dropout) if self.label_dropout else labels
 
     def draw_condition(self, noise: Noise, y: Labels | None = None) -> Tensor | None:
-        """The same for new samples: their labels y, or the classes in turn where nobody gives any."""
+        """The condition for new samples: their labels y, or the classes in turn if y is None."""
         if not self.num_classes:
             return None
         return self.multi_hot(noise.seeds % self.num_classes if y is None else y)
@@ -174,17 +175,17 @@ class Diffusion(Model):
         return seeds % self.num_classes if self.num_classes and not self.multi_label else None
 
     def multi_hot(self, y: Labels) -> Tensor:
-        """Zeros and ones, float32 (N, num_classes), of class indices (N,) or of what is multi-hot already."""
+        """Zeros and ones, float32 (N, num_classes), from class indices (N,) or from multi-hot labels."""
         if y.ndim == 1:
             return (y[:, None] == torch.arange(self.num_classes, device=y.device)).float()
         return y.float()
 
     def call(self, x_t: Images, time: Timesteps, c: Tensor | None) -> Outputs:
-        """The network's answer; c is what it is given beside them."""
+        """The network's output at x_t and `time`. c: its condition, if any."""
         return self.denoiser(x_t, time) if c is None else self.denoiser(x_t, time, c)
 
     def evaluate(self, x_t: Images, t: Timesteps, c: Tensor | None = None) -> tuple[Images, Images | None]:
-        """What the network says: its prediction, and the fraction (v + 1) / 2 of a learned variance."""
+        """The network's prediction, and the fraction (v + 1) / 2 of a learned variance."""
         if self.time_input == "index":
             time = t - 1
         elif self.time_input == "rescaled":
@@ -198,7 +199,7 @@ class Diffusion(Model):
         return prediction, (v + 1) / 2
 
     def target(self, x0: Images, t: Timesteps, eps: Images) -> Images:
-        """What the network's prediction is compared with."""
+        """The target of the network's prediction."""
         if self.prediction == "eps":
             return eps
         if self.prediction == "x0":
@@ -221,7 +222,7 @@ class Diffusion(Model):
     def predictor(self, clip: bool | float, c: Tensor | None = None, guidance: float = 0.0) -> Predict:
         """(x_t, t) -> x0_hat, clipped to [-1, 1] or [-clip, clip] if asked, and the fraction of a learned variance.
 
-        guidance w moves the prediction by w times its difference to the one without labels, a second evaluation.
+        guidance w adds w times the difference from the prediction without labels, which takes a second evaluation.
         """
 
         def predict(x_t: Images, t: int) -> Prediction:
@@ -255,7 +256,7 @@ class Diffusion(Model):
         respacing: str | None = None,
         **options: Any,
     ) -> tuple[list[int], Step | Walk]:
-        """The times to visit, and what moves between them: the sampler `method`, to which all other options go.
+        """The times to visit, and the sampler `method` that moves between them. It receives all other options.
 
         method: The step from a time t to an earlier s: one of those below.
         steps: How many of the T times are visited; by default all.
@@ -279,9 +280,9 @@ class Diffusion(Model):
     ) -> Images:
         """The options of the walk and of its `method` also apply: see samplers.
 
-        y: labels, of a model with classes; without them, seed i has class i mod num_classes.
+        y: labels, for a model with classes; without them, seed i has class i mod num_classes.
 
-        clip: The predicted image is clipped to [-1, 1] before each step; by default as the model says.
+        clip: Whether the predicted image is clipped to [-1, 1] before each step; by default the model's `clip`.
         guidance: Weight of classifier-free guidance, for a model with `label_dropout`; 0 is none.
         """
         times, step = self.walk(noise, **walk)
@@ -290,7 +291,7 @@ class Diffusion(Model):
         return self.decoded(reverse_process(x_T, times, predict, step) / self.data_scale)
 
     def check_sampler(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Those that `sample` names, those that `walk` names, and the rest, which are the sampler's own."""
+        """Check and return the options of `sample`, of `walk`, and of the sampler itself. Raises InputError."""
         options = renamed(options, step="method")
         of_sample, of_walk, own = divided(options, self.sample, self.walk)
         checked = super().check_sampler(of_sample) | check_arguments(self.walk, of_walk)
@@ -308,7 +309,7 @@ class Diffusion(Model):
         return {key: checked[key] for key in options if key in checked}
 
     def describe_walk(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Found by walking with an image of zeros and no network: one step, or all of a sampler that owns its walk."""
+        """Found by sampling from an image of zeros, without the network: one step, or all steps of a walk."""
         _, of_walk, own = divided(options, self.sample, self.walk)
         zeros = torch.zeros(1, *self.x_shape, device="cpu")
         prediction = Prediction(zeros, zeros if self.learned_variance else None)
@@ -325,15 +326,15 @@ class Diffusion(Model):
         }
 
     def calibrate(self, noise: Noise, y: Labels | None = None, **options: Any) -> None:
-        """Draw samples x_0, then let the network see x_t from q(x_t | x_0) at t = 1..T, each t with one of them.
+        """Draw samples x_0, then run the network on x_t from q(x_t | x_0) at t = 1..T, with one sample for each t.
 
-        Where that would take more evaluations than the samples did, so many times are taken, evenly spaced:
-        a sampler of few steps has less to gain, and its calibration costs less.
+        If sampling took fewer evaluations than that, only as many times are used, evenly spaced: a sampler with few
+        steps has less to gain, and its calibration costs less.
         """
         again = copy(noise)
         x0 = self.sample(noise, y, **options)
-        again.normal(*self.x_shape)  # x_T, the first draw of `sample`: what follows is as there
-        taken = inspect.signature(self.draw_condition).parameters  # a family may take options of its own there
+        again.normal(*self.x_shape)  # skips x_T, the first draw of `sample`: the next draws are then the same as there
+        taken = inspect.signature(self.draw_condition).parameters  # a family may have its own options there
         c = self.draw_condition(again, y, **{key: value for key, value in options.items() if key in taken})
         T, drawn = self.schedule.T, self.describe_walk(options)["steps"] * len(x0)
         count = -(-T // len(x0)) * len(x0)  # whole batches
@@ -345,7 +346,7 @@ class Diffusion(Model):
             self.evaluate(x_t, t, c)
 
     def denoising(self, batch: Batch) -> Tensor:
-        """Five samples on their way from noise to data: a row of ten each, after every tenth of at most 100 steps."""
+        """Five samples, one row each: ten pictures from noise to data, one after every tenth of at most 100 steps."""
         few = Noise(batch.noise.seeds[:5])
         times, step = self.walk(few, steps=min(SHOWN_STEPS, self.schedule.T))
         x_T = few.normal(*self.x_shape)
@@ -356,7 +357,7 @@ class Diffusion(Model):
         return self.decoded(torch.stack([kept[number] for number in shown], dim=1).flatten(0, 1)).clamp(-1, 1)
 
     def inversion(self, batch: Batch) -> Tensor:
-        """Five images led to noise by DDIM the other way round, and back: a row of five pictures up and five down."""
+        """Five images, one row each: five pictures of the way to noise by inverted DDIM, then five of the way back."""
         x0, c = self.encoded(batch.x0[:5]), self.draw_condition(batch.noise, batch.y)
         c = None if c is None else c[:5]
         times = spaced_timesteps(self.schedule.T, min(50, self.schedule.T), self.spacing)
@@ -371,9 +372,10 @@ class Diffusion(Model):
 
     @torch.no_grad()
     def bits_per_dim(self, x0: Images, noise: Noise, *, steps: StepCount | None = None) -> tuple[PerImage, Tensor]:
-        """The variational bound on -log2 p(x0) per value of x0, in its parts: the prior's (N,), and the steps' (N, S).
+        """The variational bound on -log2 p(x0) per value of x0, in parts: the prior's (N,), and the steps' (N, S).
 
-        steps: of the T times, evenly spaced (default all); the columns go with `timesteps(steps, "linspace", None)`.
+        steps: how many of the T times, evenly spaced (default all). The columns are those of
+            `timesteps(steps, "linspace", None)`.
         """
         bound = VariationalBound(self.schedule, self.variance, self.timesteps(steps, "linspace", None))
         predict = self.predictor(self.clip)

@@ -1,7 +1,7 @@
-"""EDM (Karras et al. 2022, arXiv 2206.00364): a denoiser D(x; sigma), and the ODE that it leads along.
+"""EDM (Karras et al. 2022, arXiv 2206.00364): a denoiser D(x; sigma), and the ODE that it defines.
 
-A network learns the mean of the images that x can come from by noise of standard deviation sigma. Factors around the
-network F keep what it sees and what it answers at unit variance at any sigma: D(x; sigma) = c_skip x + c_out F(c_in x;
+D(x; sigma) learns the mean of all images that noise of standard deviation sigma can turn into x. Factors around the
+network F keep its input and its target at unit variance for any sigma: D(x; sigma) = c_skip x + c_out F(c_in x;
 c_noise). As sigma falls, the ODE dx/dsigma = (x - D(x; sigma)) / sigma leads from noise to an image. Churn adds noise
 on the way, which the ODE then removes together with earlier errors.
 """
@@ -43,7 +43,7 @@ def noise_levels(steps: int, sigma_min: float, sigma_max: float, rho: float) -> 
 def churned(
     x: Images, sigma: float, noise: Noise, gamma: float, s_min: float, s_max: float | None, s_noise: float
 ) -> tuple[Images, float]:
-    """x with new noise, so that sigma becomes (1 + gamma) sigma, at most sqrt(2) sigma; as it is outside the limits."""
+    """Add noise to x: sigma grows to (1 + gamma) sigma, at most sqrt(2) sigma. Outside s_min..s_max, x is unchanged."""
     if not gamma or sigma < s_min or (s_max is not None and sigma > s_max):
         return x, sigma
     more = sigma * (1 + min(gamma, math.sqrt(2) - 1))
@@ -66,14 +66,14 @@ def euler(
 ) -> Iterator[Images]:
     """First order, one evaluation per step: algorithm 2 without its correction.
 
-    steps: Noise levels above 0.
-    sigma_min: The lowest of them.
-    sigma_max: The highest of them, from which it starts.
-    rho: They are evenly spaced in sigma^(1 / rho): the larger it is, the more of them are low.
-    s_churn: Noise added before each step: sigma grows by its share s_churn / steps. 0 adds none.
+    steps: Number of noise levels above 0.
+    sigma_min: The lowest noise level.
+    sigma_max: The highest noise level, from which sampling starts.
+    rho: Noise levels are evenly spaced in sigma^(1 / rho): the larger rho, the more of them are low.
+    s_churn: Noise added before each step: sigma grows by the share s_churn / steps. 0 adds none.
     s_min: Lowest sigma at which noise is added.
-    s_max: Highest sigma at which noise is added; by default there is none.
-    s_noise: The added noise is multiplied by it.
+    s_max: Highest sigma at which noise is added; by default there is no limit.
+    s_noise: The added noise is multiplied by this number.
     """
     sigmas = noise_levels(steps, sigma_min, sigma_max, rho)
     x = sigma_max * in_float64(x)
@@ -97,16 +97,16 @@ def heun(
     s_max: Positive | None = None,
     s_noise: NotNegative = 1.0,
 ) -> Iterator[Images]:
-    """Second order, two evaluations per step but for the last, which ends at 0: algorithm 2.
+    """Second order, two evaluations per step, and one in the last step, which ends at 0: algorithm 2.
 
-    steps: Noise levels above 0.
-    sigma_min: The lowest of them.
-    sigma_max: The highest of them, from which it starts.
-    rho: They are evenly spaced in sigma^(1 / rho): the larger it is, the more of them are low.
-    s_churn: Noise added before each step: sigma grows by its share s_churn / steps. 0 adds none.
+    steps: Number of noise levels above 0.
+    sigma_min: The lowest noise level.
+    sigma_max: The highest noise level, from which sampling starts.
+    rho: Noise levels are evenly spaced in sigma^(1 / rho): the larger rho, the more of them are low.
+    s_churn: Noise added before each step: sigma grows by the share s_churn / steps. 0 adds none.
     s_min: Lowest sigma at which noise is added.
-    s_max: Highest sigma at which noise is added; by default there is none.
-    s_noise: The added noise is multiplied by it.
+    s_max: Highest sigma at which noise is added; by default there is no limit.
+    s_noise: The added noise is multiplied by this number.
     """
     sigmas = noise_levels(steps, sigma_min, sigma_max, rho)
     x = sigma_max * in_float64(x)
@@ -130,21 +130,21 @@ def find_sampler(name: str) -> Sampler:
 
 
 class EDM(Model):
-    """The weighted squared error of D(x_0 + sigma eps; sigma) at a drawn sigma, whose logarithm is normal.
+    """Minimises the weighted squared error of D(x_0 + sigma eps; sigma). ln(sigma) is drawn from a normal distribution.
 
     denoiser: The network F, a class of `songunet` or `unet`; its time input is ln(sigma) / 4.
     sigma_data: Standard deviation of the images' values, from which c_skip, c_in and c_out follow.
     p_mean: Mean of ln(sigma) while training.
     p_std: Standard deviation of ln(sigma) while training.
     num_classes: Number of classes of the network's labels; 0 means no labels.
-    augment: Probability of each augmentation that does not leak into samples: images are flipped, scaled, rotated,
-        stretched and shifted, and the network is given how (appendix F.2); flipped left to right is every second image.
-        Where it is above 0, `flip` of the training is needless.
+    augment: Probability of each augmentation: images are flipped, scaled, rotated, stretched and shifted. The network
+        receives the parameters, which keeps augmentation out of samples (appendix F.2). Flips from left to right always
+        have probability 1/2. With `augment` above 0, the training does not need `flip`.
     """
 
     family = "EDM"
     about = (
-        "A network learns to remove noise of any strength from an image, with what it sees and answers kept at unit "
+        "A network learns to remove noise of any strength from an image; its inputs and targets are scaled to unit "
         "variance. Heun's method then follows the resulting differential equation from noise to a new image."
     )
     paper = "Karras et al. 2022, arXiv 2206.00364"
@@ -187,9 +187,9 @@ class EDM(Model):
         yield "denoiser", (weights * error).mean()
 
     def denoise(self, x: Images, sigma: PerImage, labels: Tensor | None = None, how: Tensor | None = None) -> Images:
-        """D(x; sigma), float32, of which the network is F (equation 7 and table 1).
+        """D(x; sigma), float32, with the network as F (equation 7 and table 1).
 
-        labels: (N, num_classes) zeros and ones. how: the images were augmented, (N, 9); None: they were not.
+        labels: zeros and ones (N, num_classes). how: the augmentation of each image (N, 9), or None without any.
         """
         level = sigma[:, None, None, None]
         total = (level**2 + self.sigma_data**2).sqrt()
@@ -198,13 +198,13 @@ class EDM(Model):
         return (self.sigma_data / total) ** 2 * x + level * self.sigma_data / total * answer
 
     def one_hot(self, y: Labels) -> Tensor | None:
-        """Zeros and ones, float32 (N, num_classes), of classes (N,); None for a model without."""
+        """Zeros and ones, float32 (N, num_classes), from classes (N,); None for a model without classes."""
         return (y[:, None] == torch.arange(self.num_classes, device=y.device)).float() if self.num_classes else None
 
     # --- Sampling -----------------------------------------------------------------------------------------------------
 
     def path(self, noise: Noise, y: Labels | None, method: str, **options: Any) -> Iterator[Images]:
-        """Every x_i on the way, float64, from a new image's noise to itself."""
+        """Every x_i from the first noise to the new image, float64."""
         labels = self.one_hot(noise.seeds % max(1, self.num_classes) if y is None else y)
 
         def denoise(x: Images, sigma: float) -> Images:
@@ -216,7 +216,7 @@ class EDM(Model):
     def sample(self, noise: Noise, y: Labels | None = None, *, method: str = "heun", **options: Any) -> Images:
         """The options of the named sampler also apply.
 
-        y: labels, of a model with classes; without them, seed i has class i mod num_classes.
+        y: labels, for a model with classes; without them, seed i has class i mod num_classes.
 
         method: The solver of the ODE from sigma_max to 0: one of those below.
         """
@@ -245,9 +245,9 @@ class EDM(Model):
         return {"method": method, "label": LABELS.get(method, sampler_label(method)), "steps": steps}
 
     def denoising(self, batch: Batch) -> Tensor:
-        """Five samples on their way from noise to data: a row of ten each, after every second of 20 steps by Heun.
+        """Five samples, one row each: ten pictures from noise to data, one after every second of 20 Heun steps.
 
-        Images with noise are shown at the variance of those without.
+        Images with noise are scaled to the variance of those without.
         """
         levels = noise_levels(20, 0.002, 80.0, 7.0)[1:]
         path = self.path(Noise(batch.noise.seeds[:5]), None, "heun", steps=20)

@@ -1,10 +1,10 @@
 """Flow matching (Lipman et al. 2023, arXiv 2210.02747), rectified flow (Liu et al. 2023, arXiv 2209.03003).
 
-On the straight path x_t = (1 - t) x_0 + t x_1 from an image x_0 to noise x_1 the velocity dx/dt is x_1 - x_0. A network
-learns its mean v(x, t) over all paths through x at t. The ODE dx/dt = v(x, t) then leads from noise, at t = 1, to
-images, at t = 0. Where the paths of training cross, those of the ODE bend. The straighter these are, the fewer steps a
-solver needs: pairs of images and noise that are matched by optimal transport (Tong et al. 2024, arXiv 2302.00482), or
-that the ODE of a first training has made ("reflow"), cross less.
+On the straight path x_t = (1 - t) x_0 + t x_1 from an image x_0 to noise x_1, the velocity dx/dt is x_1 - x_0. A
+network learns its mean v(x, t) over all paths through x at t. The ODE dx/dt = v(x, t) then leads from noise, at t = 1,
+to images, at t = 0. Where the paths of training cross, those of the ODE bend, and straighter paths need fewer steps of
+a solver. The paths of training cross less if pairs of images and noise are matched by optimal transport (Tong et al.
+2024, arXiv 2302.00482), or are made by the ODE of a first training ("reflow").
 """
 
 from collections import deque
@@ -40,7 +40,7 @@ def euler(velocity: Velocity, x: Images, *, steps: StepCount = 50) -> Iterator[I
 
 
 def midpoint(velocity: Velocity, x: Images, *, steps: StepCount = 25) -> Iterator[Images]:
-    """Second order, two evaluations per step: all of it by the velocity that Euler's method finds half a step ahead.
+    """Second order, two evaluations per step: half a step of Euler's method finds the velocity for the whole step.
 
     steps: Number of steps, all of equal length.
     """
@@ -51,11 +51,11 @@ def midpoint(velocity: Velocity, x: Images, *, steps: StepCount = 25) -> Iterato
 
 
 def rk45(velocity: Velocity, x: Images, *, tolerance: Positive = 1e-5) -> Iterator[Images]:
-    """Fifth order, six evaluations per step: Dormand and Prince's method, each image with steps as short as it needs.
+    """Fifth order, six evaluations per step: Dormand and Prince's method, with steps as short as each image needs.
 
-    By torchode (Lienen & Günnemann 2022, arXiv 2210.12375). Only x_0 is yielded.
+    Uses torchode (Lienen & Günnemann 2022, arXiv 2210.12375). Yields only x_0.
 
-    tolerance: Largest error of a step, absolute and relative. One below 1e-6 asks more than float32 has.
+    tolerance: Largest error of a step, absolute and relative. Below 1e-6 it exceeds the precision of float32.
     """
     import torchode
 
@@ -64,7 +64,7 @@ def rk45(velocity: Velocity, x: Images, *, tolerance: Positive = 1e-5) -> Iterat
     solver = torchode.AutoDiffAdjoint(torchode.Dopri5(term=term), controller, max_steps=1000)
     start = torch.ones(len(x), device=x.device)
     end = torch.zeros_like(start)
-    # As a time to look at, x_0 is kept when an image arrives; else it is worked out when the last one does.
+    # With t_eval, x_0 is stored when its image arrives at t = 0; without it, only when the last image does.
     problem = torchode.InitialValueProblem(x.flatten(1), start, end, t_eval=end[:, None])
     solution = solver.solve(problem)
     if (failed := solution.status[solution.status != torchode.Status.SUCCESS.value]).numel():
@@ -89,7 +89,7 @@ def find_solver(name: str) -> Solver:
 
 
 def matched(x0: Images, x1: Images, group_size: int) -> Images:
-    """x_1 in the order with the smallest sum of |x_0 - x_1|^2 within each group of images: see Model.group_size."""
+    """x_1 in the order that minimises the sum of |x_0 - x_1|^2 within each group of images: see Model.group_size."""
     if x0.is_meta:  # a dry run: shapes only
         return x1
     from scipy.optimize import linear_sum_assignment  # slow to import, and needed here only
@@ -98,27 +98,28 @@ def matched(x0: Images, x1: Images, group_size: int) -> Images:
     order = torch.arange(len(x0))
     for first in range(groups):
         images, noise = (in_float64(x[first::groups].flatten(1)) for x in (x0, x1))
-        # |x_0 - x_1|^2 = |x_0|^2 + |x_1|^2 - 2 x_0 x_1: the squares are there in whichever order.
+        # |x_0 - x_1|^2 = |x_0|^2 + |x_1|^2 - 2 x_0 x_1: the sum of the squares is the same in any order.
         _, partner = linear_sum_assignment((images @ noise.T).cpu().numpy(), maximize=True)
         order[first::groups] = order[first::groups][torch.from_numpy(partner)]
     return x1[order.to(x1.device)]
 
 
 class Flow(Model):
-    """The mean squared error of the velocity at a drawn t in (0, 1).
+    """Minimises the mean squared error of the velocity at a random t in (0, 1).
 
-    velocity: The network that predicts it, a class of `unet`; its time input is 1000 t.
-    times: How t is drawn: evenly ("uniform"), or more often in the middle of the path: its logit is normal
+    velocity: The network that predicts the velocity, a class of `unet`; its time input is 1000 t.
+    times: How t is drawn: "uniform", or more often in the middle of the path, with a normally distributed logit
         ("logit-normal", Esser et al. 2024, arXiv 2403.03206).
-    times_mean: Mean of the logit of t, below 0 nearer to the images.
+    times_mean: Mean of the logit of t. Below 0, times nearer to the images are drawn more often.
     times_std: Standard deviation of the logit of t.
-    matched: So many images of a batch are matched with as many noises by optimal transport; 1 matches none.
+    matched: Size of the groups in which the images of a batch are matched with noise by optimal transport; 1 matches
+        none.
     """
 
     family = "Flow matching"
     about = (
         "A network learns the velocity on straight paths from images to noise; a solver of differential equations "
-        "follows it back, from noise to a new image. The straighter the way, the fewer steps it takes."
+        "follows it back, from noise to a new image. The straighter the path, the fewer steps the solver needs."
     )
     paper = "Lipman et al. 2023, arXiv 2210.02747"
     network = "velocity"
@@ -196,14 +197,14 @@ class Flow(Model):
         return {"method": method, "label": LABELS.get(method, sampler_label(method)), "steps": steps}
 
     def adaptive(self, options: Mapping[str, Any]) -> bool:
-        """Those with an option `tolerance` are."""
+        """True for solvers with an option `tolerance`."""
         return "tolerance" in defaults(self._solver(options))
 
     def remarks(self, options: Mapping[str, Any]) -> list[str]:
         return ["adapts its steps to each image: NFE is that of the first"] if self.adaptive(options) else []
 
     def flowing(self, batch: Batch) -> Tensor:
-        """Five samples on their way from noise to data: a row of ten each, after every tenth of 50 steps by Euler."""
+        """Five samples, one row each: ten pictures from noise to data, one after every tenth of 50 Euler steps."""
         path = list(euler(self.velocity_at, Noise(batch.noise.seeds[:5]).normal(*self.x_shape), steps=50))
         return self.decoded(torch.stack(path[4::5], dim=1).flatten(0, 1)).clamp(-1, 1)
 
@@ -211,21 +212,21 @@ class Flow(Model):
 class Reflow(Flow):
     """A Flow that learns straight lines between the ends of a first Flow's paths.
 
-    Its network starts with the first one's weights. Every batch draws new noise, from which the first Flow makes images
-    by the midpoint method; it uses no image of the data set.
+    Its network starts with the weights of the first Flow. Every batch draws new noise, from which the first Flow makes
+    images by the midpoint method. Images of the data set are not used.
 
-    teacher: The first stage, a Flow whose weights come from its own training and do not move; `first_stage` beside
-        `model` fills it in.
-    pair_steps: Steps from a noise to its image, of two evaluations each.
+    teacher: The first stage, a Flow. Its weights come from its own training and stay fixed. The key `first_stage`
+        beside `model` fills it in.
+    pair_steps: Number of steps from noise to its image, with two evaluations each.
     times: How t is drawn: "uniform", or "logit-normal".
-    times_mean: Mean of the logit of t, below 0 nearer to the images.
+    times_mean: Mean of the logit of t. Below 0, times nearer to the images are drawn more often.
     times_std: Standard deviation of the logit of t.
     """
 
     family = "Reflow"
     about = (
-        "A second training of rectified flow: it learns from pairs of noise and image that the first one has made, "
-        "whose straight connections hardly cross. So a solver needs few steps, or only one."
+        "A second training of rectified flow: it learns from pairs of noise and image that the first model made. The "
+        "straight lines between them hardly cross, so a solver needs few steps, or only one."
     )
     paper = "Liu et al. 2023, arXiv 2209.03003"
     first_stage = "teacher"
@@ -256,7 +257,7 @@ class Reflow(Flow):
 
     def train(self, mode: bool = True) -> "Reflow":
         super().train(mode)
-        self.teacher.eval()  # it draws, without dropout
+        self.teacher.eval()  # it makes images, without dropout
         return self
 
     @torch.no_grad()

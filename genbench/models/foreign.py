@@ -1,6 +1,6 @@
-"""Generators that are no models of genbench: programs in ONNX, of torch.export, and functions in a file.
+"""Generators that are not genbench models: ONNX programs, torch.export programs, and functions in a file.
 
-They are drawn from, timed and judged as all others are, and not trained here. Their latents come by seed, too.
+They are sampled, timed and evaluated like all others, but not trained here. Their latents are also drawn by seed.
 """
 
 import hashlib
@@ -27,13 +27,13 @@ def draw_latents(noise: Noise, size: int | Sequence[int], distribution: str) -> 
 
 
 class Foreign(Model):
-    """What is drawn from here and was made elsewhere: `program` takes one row of numbers for each image."""
+    """A generator that was made elsewhere: `program` takes one row of numbers for each image."""
 
     paper = ""
     network = "program"
     about = (
-        "Code that is no part of genbench, drawn from by seed like every other model: timed by the same clock, and "
-        "judged by the same metrics. How it was trained, and on what, is its author's word."
+        "Code that is not part of genbench, but is sampled by seed, timed and evaluated like every other model. Only "
+        "its author knows how it was trained, and on what data."
     )
     size: int | Sequence[int] | None = None  # of a latent
     distribution: str = "normal"
@@ -48,7 +48,7 @@ class Foreign(Model):
         return images
 
     def inputs(self, noise: Noise) -> Tensor:
-        """What the program is given for each seed."""
+        """The program's input for each seed."""
         if self.size is None:
             raise InputError("key 'latent' is missing; expected {size: N, distribution: normal or uniform}")
         return draw_latents(noise, self.size, self.distribution)
@@ -57,7 +57,7 @@ class Foreign(Model):
         return self.draw(self.inputs(noise))
 
     def interpolation(self, batch: Batch) -> Tensor:
-        """From one draw to another in ten images, a row for each pair: on a great circle of normal latents, on the
+        """Ten images from one draw to another, one row for each pair: on a great circle between normal latents, on a
         straight line between uniform ones."""
         z = self.inputs(Noise(batch.noise.seeds[:10]))
         start, end = z.flatten(1).chunk(2)
@@ -73,11 +73,11 @@ class Foreign(Model):
         return found if self.by_seed else [*found, "the same seeds gave other images in another batch"]
 
     def known_parameters(self) -> dict[str, int]:
-        """The weights that its file states; none where it states none."""
+        """The number of weights that the program's file states; empty if it states none."""
         return {self.network: self.num_parameters} if self.num_parameters else {}
 
     def describe(self) -> str:
-        """What runs, in a few words."""
+        """The program, in a few words."""
         raise NotImplementedError
 
 
@@ -126,8 +126,8 @@ class OnnxProgram(_FromLatents):
 
 
 class TorchProgram(_FromLatents):
-    """A program of torch.export. It is run only where a suite of this process says `trusted` of a file with its hash:
-    reading one may run code."""
+    """A program of torch.export. Runs only if a suite of this process declares a file with its hash as `trusted`:
+    reading such a program may run code."""
 
     family = "torch.export program"
 
@@ -160,7 +160,7 @@ class TorchProgram(_FromLatents):
 
 
 class Function(Foreign):
-    """A function in a file, run in a process of its own, from seeds (N,) or latents to images, uint8 (N, H, W, C)."""
+    """A function in a file, run in a separate process, from seeds (N,) or latents to images, uint8 (N, H, W, C)."""
 
     family = "Foreign function"
 
@@ -192,7 +192,7 @@ class Function(Foreign):
 
 
 class FunctionOfLatents(Function):
-    """The same from latents, so that pictures can lie between two draws."""
+    """A Function of latents, which can also draw images between two draws."""
 
     pictures = ("interpolation",)
 

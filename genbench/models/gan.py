@@ -1,8 +1,8 @@
-"""Generative adversarial networks: a generator learns to make what a discriminator takes for real.
+"""Generative adversarial networks: a generator learns to make images that a discriminator takes for real ones.
 
-GAN (arXiv 1406.2661), LSGAN (1611.04076) and WGAN-GP (1704.00028) differ in two entries, `objective` and
-`penalty`: see processes/adversarial.py. DCGAN (1511.06434) is the first with the networks of networks/dcgan.py, R3GAN
-(2501.05441) relativistic pairing and R1 + R2 with those of networks/r3gan.py.
+GAN (arXiv 1406.2661), LSGAN (1611.04076) and WGAN-GP (1704.00028) differ in two keys, `objective` and `penalty`: see
+processes/adversarial.py. DCGAN (1511.06434) is GAN with the networks of networks/dcgan.py. R3GAN (2501.05441) combines
+the relativistic objective, R1 + R2 penalties and the networks of networks/r3gan.py.
 """
 
 import math
@@ -27,7 +27,7 @@ from genbench.tensors import Images, Labels, Latents, Logits, Scalar
 
 
 class GAN(Model):
-    """z ~ N(0, I), x = G(z). The discriminator moves every step, the generator every `n_critic` steps.
+    """z ~ N(0, I), x = G(z). The discriminator is updated every step, the generator every `n_critic` steps.
 
     generator: The network that draws, a class of `dcgan`, `resnet`, `sngan` or `r3gan`.
     discriminator: The network that distinguishes real images from drawn ones; null for a model that is only sampled.
@@ -35,19 +35,19 @@ class GAN(Model):
     objective: The losses that discriminator and generator minimise.
     penalty: Keeps the discriminator's gradient small: a name, or a mapping with `name` and its options, see below.
     penalty_decay_steps: Iterations over which the penalty's weight falls, along half a cosine; 0 keeps it.
-    penalty_final: Share of the weight that is left then.
+    penalty_final: Share of the penalty's weight that is left afterwards.
     augment: The transformation of images, real and drawn, that the discriminator sees, also in penalties: a name, or a
         mapping with `name` and its options, see below. Gradients flow through to the generator.
     n_critic: Steps of the discriminator for each step of the generator.
-    image_size: The networks' own, a multiple of the data's: images are brought to it bilinearly for training, and
-        samples are averaged over squares of pixels (a box filter) on the way back.
+    image_size: Side of the networks' images, a multiple of the data's. Training images are enlarged to it bilinearly;
+        samples are reduced by averaging over squares of pixels (a box filter).
     """
 
     family = "GAN"
     about = (
         "A generator turns noise into images in a single pass, and a discriminator learns to distinguish them from "
-        "real ones; each is trained against the other. What the discriminator's answer is compared with, and how it is "
-        "kept smooth, is what distinguishes GAN, LSGAN and WGAN-GP."
+        "real ones; each is trained against the other. GAN, LSGAN and WGAN-GP differ in their losses and in how they "
+        "keep the discriminator smooth."
     )
     paper = "Goodfellow et al. 2014, arXiv 1406.2661"
     network = "generator"
@@ -132,14 +132,14 @@ class GAN(Model):
         yield "discriminator", loss
 
         if (step + 1) % self.n_critic == 0:
-            if self.objective.relativistic:  # by the discriminator as it is now
+            if self.objective.relativistic:  # from the discriminator after its update
                 with torch.no_grad():
                     real_logits = judge(real)
             fake = self.generator(batch.noise.normal(self.latent_size))
             yield "generator", self.objective.generator_loss(real_logits, judge(fake))
 
     def penalty_share(self, step: int) -> float:
-        """What is left of the penalty's weight at `step`."""
+        """The share of the penalty's weight that is left at `step`."""
         if not self.penalty_decay_steps:
             return 1.0
         progress = min(1.0, step / self.penalty_decay_steps)
@@ -161,7 +161,7 @@ class GAN(Model):
         return self.draw(noise.normal(self.latent_size))
 
     def interpolation(self, batch: Batch) -> Tensor:
-        """From one draw to another in ten images, a row for each pair, along a great circle of latents."""
+        """Ten images from one draw to another, one row for each pair, along a great circle of latents."""
         start, end = Noise(batch.noise.seeds[:10]).normal(self.latent_size).chunk(2)
         return self.draw(great_circles(start, end, 10))
 

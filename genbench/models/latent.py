@@ -1,10 +1,10 @@
-"""Latent diffusion (Rombach et al. 2022, arXiv 2112.10752): learn where a VAE's latents lie, and decode what is drawn.
+"""Latent diffusion (Rombach et al. 2022, arXiv 2112.10752): learn the distribution of a VAE's latents, decode samples.
 
-A VAE with a small weight of its KL divergence makes images small and keeps what matters in them. It is trained first
-and held fixed. A diffusion model, or a flow, then learns from draws z of q(z|x), a grid (C, h, w), scaled to unit
-variance; its samples are decoded. Each evaluation of its network is that of a smaller image; the decoder runs once.
-The paper's first stages are also taught by LPIPS, a network's judgement of likeness, and by a GAN on patches; ours only
-by the VAE's own loss, with 1e-6 as the weight of its KL divergence where an entry follows the paper.
+A VAE with a small weight of its KL divergence compresses images and keeps what matters in them. It is trained first
+and then held fixed. A diffusion model, or a flow, learns from draws z of q(z|x), grids (C, h, w) scaled to unit
+variance. Its samples are decoded. Each evaluation of its network is that of a smaller image, and the decoder runs once.
+The paper also trains its first stages with LPIPS, a network's measure of similarity, and with a GAN on patches. Ours
+use only the VAE's own loss; entries that follow the paper give the KL divergence a weight of 1e-6.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,11 +25,11 @@ from genbench.ranges import Count, CountOrZero, Factor, Positive, ShareBelowOne,
 from genbench.schema import construct
 from genbench.tensors import Images, Scalar, in_float64
 
-SCALED_BY = 10  # batches of a hundred images, whose latents say how large a latent is
+SCALED_BY = 10  # batches of a hundred images, whose latents determine the scale
 
 
 def first_stage(vae: Mapping[str, Any], image_shape: tuple[int, int, int]) -> tuple[VAE, tuple[int, int, int]]:
-    """The VAE of an entry, held fixed, and the shape (C, h, w) of its latents. Raises InputError for flat ones."""
+    """The VAE of an entry, held fixed, and the shape (C, h, w) of its latents. Raises InputError for flat latents."""
     with place("vae"):
         found: VAE = construct("genbench.models", vae, VAE, image_shape=image_shape)
         shape = getattr(found.autoencoder, "latent_shape", None)
@@ -43,10 +43,10 @@ def first_stage(vae: Mapping[str, Any], image_shape: tuple[int, int, int]) -> tu
 
 
 class InLatents(Model):
-    """What makes a family learn from a VAE's latents instead of images: a base class beside the family's own.
+    """A second base class for a family: it then learns from a VAE's latents instead of images.
 
-    scale: 1 over the standard deviation of the first thousand training images' latents: what is learned from is z
-        times this.
+    scale: 1 over the standard deviation of the first thousand training images' latents. The family learns from z times
+        this number.
     """
 
     vae: VAE
@@ -54,7 +54,7 @@ class InLatents(Model):
     first_stage = "vae"
 
     def hold(self, vae: VAE) -> None:
-        """Take the first stage, at the end of the constructor."""
+        """Store the first stage. Called at the end of the constructor."""
         self.vae = vae
         self.register_buffer("scale", torch.ones(()))
 
@@ -74,12 +74,12 @@ class InLatents(Model):
 
     def train(self, mode: bool = True) -> "InLatents":
         super().train(mode)
-        self.vae.eval()  # it is held fixed, in all that it does
+        self.vae.eval()  # the first stage stays fixed in every respect
         return self
 
     @torch.no_grad()
     def drawn(self, batch: Batch) -> Images:
-        """A draw of q(z|x) for each image, as the second stage has it."""
+        """A draw of q(z|x) for each image, scaled for the second stage."""
         mu, logvar = self.vae.encode(batch.x0)
         z = mu if self.vae.deterministic else mu + torch.exp(0.5 * logvar) * batch.noise.normal(self.vae.latent_size)
         return z.unflatten(1, self.x_shape) * self.scale
@@ -89,7 +89,7 @@ class InLatents(Model):
 
     @torch.no_grad()
     def encoded(self, x0: Images) -> Tensor:
-        """The means of q(z|x), as the second stage has them."""
+        """The means of q(z|x), scaled for the second stage."""
         return self.vae.encode(x0)[0].unflatten(1, self.x_shape) * self.scale
 
     def decoded(self, x: Tensor) -> Images:
@@ -97,39 +97,39 @@ class InLatents(Model):
 
 
 class LatentDiffusion(InLatents, Diffusion):
-    """A Diffusion of a VAE's latents: L_simple at a drawn t in 1..T.
+    """A Diffusion of a VAE's latents: minimises L_simple at a random t in 1..T.
 
     The paper also trains its first stages with LPIPS and a GAN on patches; ours use only the VAE's own loss. The bound
     on the likelihood of images of 256 levels, and the losses that need it, are left out.
 
-    vae: The first stage, whose weights come from its own training and do not move; `first_stage` beside `model` fills
-        it in. Its latents must have a height and a width: its `autoencoder` is autoencoder_kl.AutoencoderKL.
+    vae: The first stage. Its weights come from its own training and stay fixed. The key `first_stage` beside `model`
+        fills it in. Its latents must have a height and a width: its `autoencoder` is autoencoder_kl.AutoencoderKL.
     denoiser: The network that predicts, a class of `unet` or `plain_cnn`; it sees latents (C, h, w).
     timesteps: T, the number of steps from data to noise.
     schedule: How noise grows with t: a name, or a mapping with `name` and its options, see below.
     prediction: What the network predicts: the noise eps, v = sqrt(abar_t) eps - sqrt(1 - abar_t) x0, or x0.
     variance: The variance of a step of ddpm, unless a sampler states another one: "small" is the posterior's, "large"
         is beta.
-    clip: Whether a sampler clips the predicted latents to [-1, 1] before each step, unless it says otherwise; a number
-        is another range, [-clip, clip]. Latents have unit variance: a useful range is several times as wide.
-    spacing: The times that a sampler visits if these are not all of them, unless the sampler states others.
+    clip: Whether a sampler clips the predicted latents to [-1, 1] before each step, unless it states otherwise; a
+        number is another range, [-clip, clip]. Latents have unit variance: a useful range is several times as wide.
+    spacing: Which times a sampler visits if it does not visit all of them, unless the sampler states others.
     time_input: The time that the network receives: the index t - 1; "rescaled" to 1000 steps, (t - 1) 1000 / T
         (OpenAI's rescale_timesteps); or the fraction t / T.
-    time_sampler: Which t are learned from how often: a name, or a mapping with `name` and its options, see below.
+    time_sampler: How often training draws each t: a name, or a mapping with `name` and its options, see below.
     num_classes: Number of classes. A linear layer adds the labels to the network's embedding of time; 0 means no
         labels.
-    multi_label: An image has several labels at once, a row of zeros and ones, instead of one class.
-    label_dropout: Share of the images that are learned without their labels, as `guidance` requires (Ho & Salimans
-        2022, arXiv 2207.12598).
+    multi_label: Whether an image has several labels at once, a row of zeros and ones, instead of one class.
+    label_dropout: Share of the training images whose labels are left out, as `guidance` requires (Ho & Salimans 2022,
+        arXiv 2207.12598).
     """
 
     family = "Latent diffusion"
     about = (
-        "A VAE makes images small and keeps what matters in them; a diffusion model learns from its latents, and its "
-        "decoder turns new latents into images. Steps are cheap, and the VAE bounds how sharp an image can be."
+        "A VAE compresses images and keeps what matters in them; a diffusion model learns from its latents, and its "
+        "decoder turns new latents into images. Steps are cheap, and the VAE limits how sharp an image can be."
     )
     paper = "Rombach et al. 2022, arXiv 2112.10752"
-    bits_per_dim = None  # type: ignore[assignment]  # the bound would be of latents
+    bits_per_dim = None  # type: ignore[assignment]  # the bound would be on latents
 
     def __init__(
         self,
@@ -169,23 +169,24 @@ class LatentDiffusion(InLatents, Diffusion):
 
 
 class LatentFlow(InLatents, Flow):
-    """A Flow of a VAE's latents: the mean squared error of the velocity at a drawn t in (0, 1).
+    """A Flow of a VAE's latents: minimises the mean squared error of the velocity at a random t in (0, 1).
 
     The paper also trains its first stages with LPIPS and a GAN on patches; ours use only the VAE's own loss.
 
-    vae: The first stage, whose weights come from its own training and do not move; `first_stage` beside `model` fills
-        it in. Its latents must have a height and a width: its `autoencoder` is autoencoder_kl.AutoencoderKL.
-    velocity: The network that predicts it, a class of `unet`; its inputs are latents (C, h, w) and 1000 t.
+    vae: The first stage. Its weights come from its own training and stay fixed. The key `first_stage` beside `model`
+        fills it in. Its latents must have a height and a width: its `autoencoder` is autoencoder_kl.AutoencoderKL.
+    velocity: The network that predicts the velocity, a class of `unet`; its inputs are latents (C, h, w) and 1000 t.
     times: How t is drawn: "uniform", or "logit-normal".
-    times_mean: Mean of the logit of t, below 0 nearer to the latents.
+    times_mean: Mean of the logit of t. Below 0, times nearer to the latents are drawn more often.
     times_std: Standard deviation of the logit of t.
-    matched: So many latents of a batch are matched with as many noises by optimal transport; 1 matches none.
+    matched: Size of the groups in which the latents of a batch are matched with noise by optimal transport; 1 matches
+        none.
     """
 
     family = "Latent flow"
     about = (
-        "A VAE makes images small and keeps what matters in them; flow matching leads from noise to its latents, and "
-        "its decoder turns new latents into images. Steps are cheap, and the VAE bounds how sharp an image can be."
+        "A VAE compresses images and keeps what matters in them; flow matching leads from noise to its latents, and "
+        "its decoder turns new latents into images. Steps are cheap, and the VAE limits how sharp an image can be."
     )
     paper = "Rombach et al. 2022, arXiv 2112.10752"
 

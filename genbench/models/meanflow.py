@@ -1,10 +1,10 @@
-"""MeanFlow (Geng et al. 2025, arXiv 2505.13447): the average velocity between two times, which one step follows.
+"""MeanFlow (Geng et al. 2025, arXiv 2505.13447): learn the average velocity between two times, and sample in one step.
 
-On the path z_t = (1 - t) x_0 + t x_1 from an image x_0 to noise x_1 flow matching learns the velocity v = x_1 - x_0 at
-one time, and a solver adds it up. Here a network learns what the solver would find: the average velocity u(z_t, r, t)
-from t back to r. It obeys u = v - (t - r) du/dt, where du/dt is its derivative along the path, so that the network's
-own derivative makes its target, and no integral is solved. z_r = z_t - (t - r) u(z_t, r, t) then is a step of any
-length, and from noise, at t = 1, one leads to an image, at r = 0.
+On the path z_t = (1 - t) x_0 + t x_1 from an image x_0 to noise x_1, flow matching learns the velocity v = x_1 - x_0 at
+one time, and a solver integrates it. Here a network learns the solver's result: the average velocity u(z_t, r, t) from
+t back to r. It satisfies u = v - (t - r) du/dt, where du/dt is its derivative along the path. The target is therefore
+computed from the network's own derivative, without an integral. z_r = z_t - (t - r) u(z_t, r, t) is then a step of any
+length. One step leads from noise, at t = 1, to an image, at r = 0.
 """
 
 import warnings
@@ -28,29 +28,30 @@ from genbench.tensors import Images, Labels, PerImage, Scalar
 
 @cache
 def load_forward_derivatives() -> None:
-    """Have torch compile, once, those forward derivatives for which it uses a compiler that it calls deprecated."""
+    """Make torch compile its forward derivatives once, without the warning that the compiler for some is deprecated."""
     with warnings.catch_warnings(action="ignore", category=FutureWarning):
         torch.func.jvp(torch.sin, (torch.zeros(()),), (torch.zeros(()),))
 
 
 class MeanFlow(Model):
-    """The squared error of the average velocity between two drawn times, weighted by a power of its inverse.
+    """Minimises the squared error of the average velocity between two random times, weighted by a power of its inverse.
 
-    velocity: The network that predicts it, such as a class of `unet`; its time inputs are t and t - r.
-    times_mean: Mean of the logits of both times, below 0 nearer to the images.
+    velocity: The network that predicts this velocity, such as a class of `unet`; its time inputs are t and t - r.
+    times_mean: Mean of the logits of both times. Below 0, times nearer to the images are drawn more often.
     times_std: Standard deviation of these logits.
-    different: Share of images whose times differ. At r = t the rest learns the velocity itself, as in flow matching.
+    different: Share of images whose times differ. The others have r = t and learn the velocity itself, as in flow
+        matching.
     weight_power: p of the weights 1 / (squared error + c)^p, through which no gradient flows. 0 weights all images
         alike; with 1, the gradient of a large error is no larger than that of a small one.
     weight_offset: c, which keeps the weights of small errors finite.
-    augment: Probability of each augmentation that does not leak into samples, as `edm.EDM` has it, but without flips
-        upside down and rotations. Where it is above 0, `flip` of the training is needless.
+    augment: Probability of each augmentation, as in `edm.EDM`, but without flips upside down and rotations. With
+        `augment` above 0, the training does not need `flip`.
     """
 
     family = "MeanFlow"
     about = (
         "A network learns the average velocity between any two times of the straight paths from images to noise, from "
-        "its own derivative along them. So one step leads from noise to an image."
+        "its own derivative along these paths. One step then leads from noise to an image."
     )
     paper = "Geng et al. 2025, arXiv 2505.13447"
     network = "velocity"
@@ -81,7 +82,7 @@ class MeanFlow(Model):
     # --- Training -----------------------------------------------------------------------------------------------------
 
     def draw_times(self, noise: Noise) -> tuple[PerImage, PerImage]:
-        """r and t, of which r is not above t."""
+        """r and t, with r at most t."""
         times = torch.sigmoid(self.times_mean + self.times_std * noise.normal(2))
         r, t = times.amin(1), times.amax(1)
         return torch.where(noise.uniform() < self.different, r, t), t
@@ -115,13 +116,13 @@ class MeanFlow(Model):
         return u, v - (t - r)[:, None, None, None] * du_dt.detach()
 
     def velocity_at(self, z: Images, r: PerImage, t: PerImage, how: Tensor | None = None) -> Images:
-        """u(z, r, t), float32. how: the images were augmented, (N, 9); None: they were not."""
+        """u(z, r, t), float32. how: the augmentation of each image (N, 9), or None without any."""
         return self.velocity(z, torch.stack([t, t - r], dim=1), *((None, how) if how is not None else ())).float()
 
     # --- Sampling -----------------------------------------------------------------------------------------------------
 
     def path(self, z: Images, steps: int) -> Iterator[Images]:
-        """Every z_r on the way from noise z to an image, the last."""
+        """Every z_r on the way from noise z to an image, which comes last."""
         for left in range(steps, 0, -1):
             r, t = (torch.full((len(z),), i / steps, device=z.device) for i in (left - 1, left))
             z = z - self.velocity_at(z, r, t) / steps
@@ -134,10 +135,10 @@ class MeanFlow(Model):
         return deque(self.path(noise.normal(*self.image_shape), steps), maxlen=1)[0]
 
     def allows_compile(self) -> bool:
-        return False  # torch's compiler does not follow a forward derivative into a network of its own
+        return False  # torch.compile does not follow a forward derivative into a network that it has compiled
 
     def stepping(self, batch: Batch) -> Tensor:
-        """Five noises, and the images that one to ten steps make of each: a row of ten each."""
+        """Five draws of noise, one row each: the ten images that one to ten steps make from it."""
         z = Noise(batch.noise.seeds[:5]).normal(*self.image_shape)
         images = [deque(self.path(z, steps), maxlen=1)[0] for steps in range(1, 11)]
         return torch.stack(images, dim=1).flatten(0, 1).clamp(-1, 1)

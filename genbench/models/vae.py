@@ -30,24 +30,24 @@ class VAE(Model):
     """q(z|x) = N(mu, exp(logvar)), reconstruction = sum of squared errors over an image's values in [-1, 1].
 
     latent_size: Numbers in a latent z.
-    channels: Width of the default network; one that `autoencoder` describes has its own key.
+    channels: Width of the default network; a network in `autoencoder` has its own key.
     autoencoder: The network, a class of `autoencoder` or `bottleneck`; by default autoencoder.Autoencoder.
     kl_weight: Weight of the KL divergence, the beta of a beta-VAE.
     kl_anneal_steps: Steps over which that weight rises linearly from 0.
     deterministic: Encodes to z = mu without noise or KL divergence: an autoencoder.
-    output: The decoder's last step; "sigmoid" is scaled to [-1, 1], and then kl_weight 4 is 1 for errors of values in
-        [0, 1].
+    output: The decoder's last step. "sigmoid" is scaled to [-1, 1]; kl_weight 4 then equals kl_weight 1 for errors of
+        values in [0, 1].
     priors: The distributions from which sampling can draw z: N(0, I) ("standard"), or a density fitted to the training
-        images' mu once training is over (Ghosh et al. 2020, arXiv 1903.12436), which an autoencoder needs: one Gaussian
+        images' mu after training (Ghosh et al. 2020, arXiv 1903.12436), which an autoencoder needs: one Gaussian
         ("gaussian") or a mixture of `mixture_components` ("mixture"), with full covariances.
-    mixture_components: Gaussians in a fitted mixture.
+    mixture_components: Number of Gaussians in a fitted mixture.
     """
 
     family = "VAE"
     about = (
-        "An encoder describes an image by a few numbers and a decoder makes it again from them, while the codes are "
-        "kept near a simple prior. New images are decoded draws of that prior: fast, with a known bound on the "
-        "likelihood, and smooth."
+        "An encoder describes an image by a few numbers, kept near a simple prior, and a decoder reconstructs the "
+        "image from them. New images are decoded draws of that prior: they are fast and smooth, with a known bound on "
+        "the likelihood."
     )
     paper = "Kingma & Welling 2014, arXiv 1312.6114"
     network = "autoencoder.decoder"
@@ -149,10 +149,10 @@ class VAE(Model):
         mode: Literal["generate", "reconstruct"] = "generate",
         prior: Prior | None = None,
     ) -> Images:
-        """Decoded draws of a prior, or images that were encoded and decoded. y: these images, one for each seed.
+        """Decoded draws of a prior, or images that were encoded and decoded. y: the images to encode, one per seed.
 
         mode: "generate" draws z from a prior; "reconstruct" decodes the means of test images' latents, and generates
-            nothing new: the bound of what a model of these latents can reach.
+            nothing new: it bounds what a model of these latents can reach.
         prior: The distribution of z, one of the model's `priors`; by default the first.
         """
         if mode == "reconstruct":
@@ -188,13 +188,13 @@ class VAE(Model):
         return [f"prior: {density} fitted to the latents of the training images"]
 
     def reconstructions(self, batch: Batch) -> Tensor:
-        """Ten images in a row, and the decoded means of their latents in the row below."""
+        """Rows of ten images; below each, a row of their reconstructions, decoded from the means of their latents."""
         x0 = batch.x0
         rows = zip(x0.split(10), self.decode(self.encode(x0)[0]).split(10), strict=True)
         return torch.cat([row for pair in rows for row in pair])
 
     def interpolation(self, batch: Batch) -> Tensor:
-        """From one held-out image to another in ten, a row for each pair, along the line between their latents."""
+        """Ten images from one held-out image to another, one row per pair, along the line between their latents."""
         start, end = self.encode(batch.x0[:10])[0][:, None].chunk(2)
         share = torch.linspace(0, 1, 10, device=start.device)[None, :, None]
         return self.decode(start.lerp(end, share).flatten(0, 1))
