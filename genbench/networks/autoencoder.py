@@ -1,7 +1,7 @@
 """The convolutional autoencoder of the CMU course 16-824: four convolutions down to 1/8, three transposed ones up.
 
-Convolutions 388,416 + 689,219 parameters for 32x32 colour images; with linear layers, 2,654,851 for a VAE of 128
-latents. Sides that 8 does not divide are rounded up inside and the output is cropped.
+The convolutions have 388,416 + 689,219 parameters for 32x32 colour images. With linear layers, a VAE of 128 latents has
+2,654,851. Sides that 8 does not divide are rounded up inside, and the output is cropped.
 """
 
 from torch import nn
@@ -11,9 +11,9 @@ from genbench.tensors import Images, Latents
 
 
 class Encoder(nn.Module):
-    """Images (N, C, H, W) to (N, out_features): a latent, or a mean and a log-variance side by side.
+    """Images (N, C, H, W) to (N, out_features): a latent, or a concatenated mean and log-variance.
 
-    channels: Width of the first layer; the next three are 2, 4 and 8 times as wide.
+    channels: Width of the first layer. The next three are 2, 4 and 8 times as wide.
     """
 
     def __init__(self, *, image_shape: tuple[int, int, int], out_features: int, channels: Count = 32) -> None:
@@ -35,7 +35,7 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Latents (N, latent_size) to images (N, C, H, W), without a final non-linearity.
 
-    channels: Width of the last hidden layer; the three before it are 8, 4 and 2 times as wide.
+    channels: Width of the last hidden layer. The three before it are 8, 4 and 2 times as wide.
     """
 
     def __init__(self, *, image_shape: tuple[int, int, int], latent_size: int, channels: Count = 32) -> None:
@@ -56,9 +56,9 @@ class Decoder(nn.Module):
 
 
 class Autoencoder(nn.Module):
-    """An encoder and a decoder side by side, trained by one optimizer.
+    """An encoder and a decoder, trained by one optimizer.
 
-    channels: Width at the image's resolution; at each halving of the sides it doubles, up to 8 times.
+    channels: Width at the image's resolution. It doubles each time the sides are halved, up to 8 times this width.
     """
 
     def __init__(

@@ -1,9 +1,9 @@
-"""The first stage of latent diffusion (Rombach et al. 2022, arXiv 2112.10752, appendix G): latents with a place.
+"""The first stage of latent diffusion (Rombach et al. 2022, arXiv 2112.10752, appendix G): latents on a grid.
 
 Residual blocks with group normalisation and SiLU lead from an image down to a grid of latents (C, h, w), whose sides
-are the image's divided by f = 2^(levels - 1), and back up again; at the lowest resolution there is self-attention.
-Defaults are the paper's network with f = 4: 22,351,280 + 32,960,783 parameters for colour images and three channels of
-latents. A VAE has its latents flat: `latent_shape` says how they lie.
+are the image's divided by f = 2^(levels - 1), and back up again. The lowest resolution has self-attention. Defaults are
+the paper's network with f = 4: 22,351,280 + 32,960,783 parameters for colour images and three channels of latents.
+The VAE's latents are flat vectors; `latent_shape` is the shape of their grid.
 """
 
 from collections.abc import Sequence
@@ -37,25 +37,25 @@ class Block(nn.Module):
 
 
 def attention(channels: int, groups: int) -> Attention:
-    """Of one head, whose last layer begins like any other."""
+    """Attention with one head. Its last layer is initialised like any other, not at zero."""
     layer = Attention(channels, 1, groups, EPS)
     layer.out.reset_parameters()
     return layer
 
 
 def middle(width: int, groups: int) -> list[nn.Module]:
-    """What stands at the lowest resolution."""
+    """The layers at the lowest resolution."""
     return [Block(width, width, groups), attention(width, groups), Block(width, width, groups)]
 
 
 class AutoencoderKL(nn.Module):
     """Images (N, C, H, W) to out_features, and latents (N, latent_size) back to images.
 
-    The channels of a latent follow from latent_size, which is theirs times h w: 196 is 4 x 7 x 7.
+    The channels of a latent follow from latent_size = channels x h x w: 196 is 4 x 7 x 7.
 
     channels: Width at the image's resolution; `channel_mult` has multiples of it.
-    channel_mult: Widths of the levels as multiples of `channels`; from each to the next the sides are halved.
-    num_res_blocks: Residual blocks at each level, on the way down; one more on the way up.
+    channel_mult: Widths of the levels as multiples of `channels`. Each level halves the sides of the one before.
+    num_res_blocks: Residual blocks at each level on the way down; there is one more on the way up.
     attention_resolutions: Sides of feature maps that get attention. The middle always has it.
     norm_groups: Groups of every group normalisation, a divisor of all widths.
     """
@@ -116,7 +116,7 @@ class AutoencoderKL(nn.Module):
         for number, (out_channels, side) in enumerate(zip(widths, sides, strict=True)):
             encoder += level(width, out_channels, num_res_blocks, side)
             width = out_channels
-            if number + 1 < len(widths):  # zeros on the right and below only
+            if number + 1 < len(widths):  # zero padding only on the right and below
                 encoder += [nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(width, width, 3, stride=2)]
         encoder += [*middle(width, norm_groups), *end(width, moments), nn.Conv2d(moments, moments, 1), nn.Flatten()]
         self.encoder = nn.Sequential(*encoder)

@@ -1,7 +1,7 @@
-"""Blocks of NCSN++ (Song et al. 2021, arXiv 2011.13456, appendix H), which several networks are made of.
+"""Blocks of NCSN++ (Song et al. 2021, arXiv 2011.13456, appendix H), used by several networks.
 
-They are BigGAN's: they change the resolution themselves. Sums of two branches are divided by sqrt 2, which keeps their
-variance. Weights begin as DDPM's and DDGAN's do.
+They are BigGAN's blocks, which change the resolution themselves. Sums of two branches are divided by sqrt 2, which
+keeps their variance. Weights are initialised as in DDPM and DDGAN.
 """
 
 import math
@@ -16,7 +16,7 @@ from genbench.networks.resampling import SMOOTH, Resample, Taps, resampled, smoo
 from genbench.tensors import Latents
 
 Affine = TypeVar("Affine", nn.Linear, nn.Conv2d)
-GAIN = math.sqrt(1e-10)  # of layers that end a residual branch: as good as zero, and yet with a direction
+GAIN = math.sqrt(1e-10)  # of layers that end a residual branch: almost zero, but with a direction
 
 
 def averaged(module: Affine, gain: float = 1.0) -> Affine:
@@ -28,7 +28,7 @@ def averaged(module: Affine, gain: float = 1.0) -> Affine:
 
 
 def fanned_out(module: Affine, gain: float = 1.0) -> Affine:
-    """Weights uniform with the variance gain^2 / fan-out, biases zero: how DDGAN's own layers begin."""
+    """Weights uniform with the variance gain^2 / fan-out, biases zero (DDGAN's own layers)."""
     fan_out = module.weight.shape[0] * module.weight[0, 0].numel()
     bound = gain * math.sqrt(3 / fan_out)
     nn.init.uniform_(module.weight, -bound, bound)
@@ -38,7 +38,7 @@ def fanned_out(module: Affine, gain: float = 1.0) -> Affine:
 
 
 def norm_groups(channels: int) -> int:
-    """The groups of a normalisation: 32, or fewer with four channels each. Raises InputError."""
+    """The number of groups of a normalisation: 32, or fewer with four channels each. Raises InputError."""
     groups = min(channels // 4, 32)
     if groups == 0 or channels % groups:
         raise InputError(
@@ -49,7 +49,7 @@ def norm_groups(channels: int) -> int:
 
 
 def check_sides(image_shape: tuple[int, int, int], factor: int, reason: str) -> None:
-    """Raise InputError where the sides can't be halved as often as the network does it."""
+    """Raise InputError if `factor` does not divide the sides of the images."""
     if image_shape[1] % factor or image_shape[2] % factor:
         raise InputError(
             f"ncsnpp: image sides {image_shape[1]}x{image_shape[2]} are not divisible by {factor} ({reason})"
@@ -57,13 +57,13 @@ def check_sides(image_shape: tuple[int, int, int], factor: int, reason: str) -> 
 
 
 class AdaptiveGroupNorm(nn.Module):
-    """Group normalisation whose scale and shift follow from the embedded latent w (N, latent_embedding)."""
+    """Group normalisation whose scale and shift are computed from the embedded latent w (N, latent_embedding)."""
 
     def __init__(self, channels: int, embedding_size: int) -> None:
         super().__init__()
         self.norm = GroupNorm(norm_groups(channels), channels, eps=1e-6, affine=False)
         self.style = fanned_out(nn.Linear(embedding_size, 2 * channels))
-        nn.init.ones_(self.style.bias[:channels])  # scales begin around 1
+        nn.init.ones_(self.style.bias[:channels])  # scales start near 1
 
     def forward(self, x: Tensor, w: Latents) -> Tensor:
         scale, shift = self.style(w)[:, :, None, None].chunk(2, dim=1)
@@ -71,13 +71,13 @@ class AdaptiveGroupNorm(nn.Module):
 
 
 class Attention(nn.Module):
-    """Self-attention of one head over positions; the sum with its input is divided by sqrt 2."""
+    """Self-attention with one head over positions. Its sum with the input is divided by sqrt 2."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.norm = GroupNorm(norm_groups(channels), channels, eps=1e-6)
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
-        for part in self.qkv.weight.chunk(3):  # queries, keys and values are layers of their own in this respect
+        for part in self.qkv.weight.chunk(3):  # queries, keys and values are initialised as separate layers
             nn.init.xavier_uniform_(part, math.sqrt(0.1))
         nn.init.zeros_(self.qkv.bias)  # type: ignore[arg-type]
         self.out = averaged(nn.Conv2d(channels, channels, 1), GAIN)
@@ -91,9 +91,10 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """Two convolutions, the time between them; may halve or double the sides, by a filter of these taps.
+    """Two convolutions; the embedding of time is added between them. May halve or double the sides, with a filter.
 
-    latent_embedding: Width of the latent that chooses scale and shift of both normalisations; None has no latent.
+    latent_embedding: Width of the latent that sets scale and shift of both normalisations; None for no latent. taps:
+    those of the filter.
     """
 
     def __init__(
@@ -134,7 +135,7 @@ class Block(nn.Module):
 
 
 class Pyramid(nn.Module):
-    """The image, smoothed and carried one resolution down by a convolution of stride 2."""
+    """Smooths an image and halves its sides with a convolution of stride 2."""
 
     def __init__(self, in_channels: int, out_channels: int, taps: Taps = SMOOTH) -> None:
         super().__init__()

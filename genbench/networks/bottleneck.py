@@ -1,7 +1,7 @@
 """The autoencoder of DiffuseVAE (Pandey et al. 2022, arXiv 2201.00308): bottleneck blocks at falling resolutions.
 
-Defaults are its network for CIFAR-10, 5,830,528 + 3,412,579 parameters with 512 latents. The blocks are those of very
-deep VAEs (Child 2021, arXiv 2011.10650), without their hierarchy of latents.
+Defaults are the paper's network for CIFAR-10: 5,830,528 + 3,412,579 parameters with 512 latents. The blocks are those
+of very deep VAEs (Child 2021, arXiv 2011.10650), without their hierarchy of latents.
 """
 
 from collections.abc import Sequence
@@ -16,9 +16,8 @@ from genbench.tensors import Images, Latents
 
 
 class Block(nn.Module):
-    """Four convolutions, each after a GELU: down to half the channels, two of 3x3, and up; residual. Then a mean pool.
-
-    At a side of 1 the inner convolutions are of 1x1 too.
+    """A residual block, then mean pooling. Its four convolutions each follow a GELU: 1x1 to half the channels, two of
+    3x3, and 1x1 back. At a side of 1, the inner convolutions are 1x1, too.
     """
 
     def __init__(self, channels: int, side: int, pool: int = 1) -> None:
@@ -41,12 +40,12 @@ class Block(nn.Module):
 
 
 class Autoencoder(nn.Module):
-    """Images (N, C, H, W) to out_features at side 1, and latents (N, latent_size) there back to images.
+    """Images (N, C, H, W) to out_features at side 1, and latents (N, latent_size) at side 1 back to images.
 
     sides: Sides of the feature maps, from the image's down to 1, each a divisor of the one before.
-    channels: Widths at these sides, as many; the last is the latent's size.
-    encoder_blocks: Blocks at each side on the way down, beside the one that pools to the next.
-    decoder_blocks: Blocks at each side on the way up, in the order of `sides`.
+    channels: Widths at these sides, one for each. The last is the latent's size.
+    encoder_blocks: Number of blocks at each side on the way down, in addition to the one that pools to the next side.
+    decoder_blocks: Number of blocks at each side on the way up, in the order of `sides`.
     """
 
     def __init__(
@@ -77,7 +76,7 @@ class Autoencoder(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Images (N, C, H, W) to (N, out_features). The last block at each side pools to the next."""
+    """Images (N, C, H, W) to (N, out_features). The last block at each side pools to the next side."""
 
     def __init__(
         self,

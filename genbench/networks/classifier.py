@@ -1,4 +1,4 @@
-"""A small convolutional classifier of images of any size from 16 pixels: the evaluator of a data set's classes."""
+"""A small convolutional classifier for images of at least 16x16 pixels: the evaluator of a data set's classes."""
 
 import math
 
@@ -12,10 +12,10 @@ SMALLEST_SIDE = 16
 
 
 class Classifier(nn.Module):
-    """Images (N, C, H, W) in [-1, 1] to logits (N, num_classes); `features` gives the (N, 128) activations before.
+    """Images (N, C, H, W) in [-1, 1] to logits (N, num_classes); `features` gives the activations before them (N, 128).
 
-    Convolution, batch norm, ReLU and pooling until at most 4 pixels are left, then the mean over space: any
-    size from 16 pixels, any number of channels. Raises InputError below that size or two classes.
+    Convolution, batch norm, ReLU and pooling until the shorter side has at most 4 pixels, then the mean over space.
+    Images have any number of channels. Raises InputError for sides below 16 pixels or fewer than two classes.
     """
 
     def __init__(self, *, channels: int, height: int, width: int, num_classes: int) -> None:

@@ -1,7 +1,7 @@
 """DCGAN (Radford et al. 2016, arXiv 1511.06434): strided convolutions, batch normalisation, no pooling.
 
-The 64x64 layout of the PyTorch tutorial (3,576,704 + 2,765,568 parameters). Other sizes drop or add stages: the
-side is halved while it is even and above 7, so 64 and 32 start from 4x4, and 28 from 7x7.
+At 64x64 these are the networks of the PyTorch tutorial (3,576,704 + 2,765,568 parameters). Other sizes have fewer or
+more stages: the side is halved while it is even and above 7, so 64 and 32 start from 4x4, and 28 from 7x7.
 """
 
 from torch import nn
@@ -50,7 +50,8 @@ class Discriminator(nn.Module):
     """Images (N, C, H, W) to logits (N,).
 
     channels: Width of the first layer; each stage is twice as wide as the one before.
-    spectral_norm: The largest singular value of each layer's weights is 1; it replaces batch normalisation.
+    spectral_norm: Whether the largest singular value of each layer's weights is kept at 1, instead of batch
+        normalisation.
     """
 
     def __init__(self, *, image_shape: tuple[int, int, int], channels: Count = 64, spectral_norm: bool = False) -> None:

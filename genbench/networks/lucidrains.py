@@ -1,8 +1,8 @@
 """The U-Net of lucidrains' denoising-diffusion-pytorch, in all layouts that it had since release 0.22 (June 2022).
 
-Two residual blocks at each level, on the way up as well, each followed by a connection across; linear attention
-(Shen et al. 2021, arXiv 1812.01243) at every level but, since 1.8, the lowest; the embedding of time scales and shifts
-the first normalisation of a block. Defaults are release 2.2.6; `dim` there is `channels` here.
+Each level has two residual blocks, on the way up as well, and each block has a skip connection. Every level has linear
+attention (Shen et al. 2021, arXiv 1812.01243), except for the lowest since release 1.8. The embedding of time scales
+and shifts the first normalisation of a block. Defaults are release 2.2.6; `dim` there is `channels` here.
 """
 
 import math
@@ -26,7 +26,7 @@ NormOverChannels = Literal["rms", "layer", "layer-bias"]
 
 
 class ChannelNorm(nn.Module):
-    """Normalisation of each pixel over its channels: by its root mean square, or by mean and deviation ("layer")."""
+    """Normalises each pixel over its channels: by its root mean square, or by mean and deviation ("layer")."""
 
     def __init__(self, channels: int, kind: NormOverChannels) -> None:
         super().__init__()
@@ -53,9 +53,10 @@ class StandardisedConv(nn.Conv2d):
 class Attention(nn.Module):
     """Self-attention over positions, residual; (N, C, H, W) to the same.
 
-    similarity: of queries and keys: "dot", over the root of their width; or this number times the dot product of those
-        whose channels have unit length over all positions (not over the channels of a position, a cosine).
-    memory: keys and values that are learned, beside those of the positions.
+    similarity: of queries and keys: "dot" is their dot product over the root of their width. A number multiplies their
+        dot product after each channel is scaled to unit length over all positions (a cosine would scale each position
+        over its channels).
+    memory: number of learned keys and values, in addition to those of the positions.
     """
 
     def __init__(
@@ -83,9 +84,9 @@ class Attention(nn.Module):
 
 
 class LinearAttention(nn.Module):
-    """The same at a cost linear in the number of positions: softmax of q over its width, of k over positions.
+    """Attention at a cost linear in the number of positions: softmax of q over its width, of k over positions.
 
-    mean_values: values are divided by the number of positions.
+    mean_values: whether values are divided by the number of positions.
     """
 
     def __init__(
@@ -113,7 +114,7 @@ class LinearAttention(nn.Module):
 
 
 class Block(nn.Module):
-    """Two convolutions, residual; the embedding of time scales and shifts after the first normalisation."""
+    """Two convolutions, residual. The embedding of time scales and shifts the result of the first normalisation."""
 
     def __init__(
         self, in_channels: int, out_channels: int, embedding_size: int, groups: int, standardised: bool, dropout: float
@@ -137,7 +138,7 @@ class Block(nn.Module):
 
 
 class Level(nn.Module):
-    """Two blocks, attention after the second, and what changes the resolution to the next level."""
+    """Two blocks, attention after the second, and the layer that changes the resolution to the next level."""
 
     block1: Block
     block2: Block
@@ -153,21 +154,24 @@ class UNet(nn.Module):
     """Predicts (N, out_channels, H, W) from x_t (N, C, H, W) and the network's time t (N,), such as 0 .. T-1.
 
     channels: Width of the network; `channel_mult` has multiples of it.
-    first_channels: Width after the first convolution; by default as `channels`.
+    first_channels: Width after the first convolution; by default `channels`.
     channel_mult: Widths after each level as multiples of `channels`.
-    full_attention: Which levels have full instead of linear attention; by default the lowest only.
-    num_heads: Heads of each attention.
+    full_attention: Which levels have full instead of linear attention; by default only the lowest.
+    num_heads: Number of heads of each attention.
     head_channels: Channels of a head.
-    memory: Keys and values of each attention that are learned, beside those of the positions (since release 1.9).
-    norm_groups: Groups of the normalisations in blocks; 0: by the root mean square over channels (since 2.0).
+    memory: Number of learned keys and values of each attention, in addition to those of the positions (since release
+        1.9).
+    norm_groups: Number of groups of the normalisations in blocks; 0 normalises by the root mean square over channels
+        (since 2.0).
     attention_norm: Normalisation of attention: "rms" by the root mean square over channels (since 1.7.1); "layer" by
         mean and deviation; "layer-bias" with a bias as well (before 0.26.5).
-    standardised: The weights of the blocks' convolutions are standardised (from 0.27.4 to 1.7.0).
-    similarity: The similarity of queries and keys in full attention: "dot", over the root of their width; or this
-        number times that of channels of unit length over all positions (16 from 0.26, 10 from 0.27.4, "dot" again from
-        0.28).
-    mean_values: The values of linear attention are divided by the number of positions (from 0.26.4 to 1.7.3).
-    downsample: "folded": squares of 2x2 pixels become channels (since 0.32); "strided": a 4x4 convolution of stride 2.
+    standardised: Whether the weights of the blocks' convolutions are standardised (from 0.27.4 to 1.7.0).
+    similarity: The similarity of queries and keys in full attention. "dot" is their dot product over the root of their
+        width. A number multiplies their dot product after each channel is scaled to unit length over all positions (16
+        from 0.26, 10 from 0.27.4, "dot" again from 0.28).
+    mean_values: Whether the values of linear attention are divided by the number of positions (from 0.26.4 to 1.7.3).
+    downsample: "folded" turns squares of 2x2 pixels into channels (since 0.32); "strided" is a 4x4 convolution of
+        stride 2.
     dropout: Share of activations set to zero in each block while training.
     """
 

@@ -1,9 +1,9 @@
 """The networks of denoising diffusion GANs (Xiao et al. 2022, arXiv 2112.07804, appendix C).
 
-The generator is NCSN++ (Song et al. 2021, arXiv 2011.13456, appendix H): a U-Net whose blocks change the resolution
-themselves (BigGAN's), whose resampling is filtered by [1, 3, 3, 1], and which meets the image again at every lower
-resolution. A latent z chooses scale and shift of every group normalisation. The discriminator judges pairs of
-images. Defaults are those of CIFAR-10: 48,432,515 + 12,741,633 parameters. `patch_size` is as in networks/unet.py.
+The generator is NCSN++ (Song et al. 2021, arXiv 2011.13456, appendix H), a U-Net. Its blocks change the resolution
+themselves (BigGAN's blocks), with the filter [1, 3, 3, 1], and the image is added again at every lower resolution. A
+latent z sets scale and shift of every group normalisation. The discriminator judges pairs of images. Defaults are the
+paper's for CIFAR-10: 48,432,515 + 12,741,633 parameters. `patch_size` is as in networks/unet.py.
 """
 
 import math
@@ -29,11 +29,11 @@ class Generator(nn.Module):
 
     channels: Width of the first layer; `channel_mult` has multiples of it.
     channel_mult: Widths of the resolutions, as multiples of `channels`.
-    num_res_blocks: Residual blocks at each resolution, on the way down; one more on the way up.
+    num_res_blocks: Residual blocks at each resolution on the way down; there is one more on the way up.
     attention_resolutions: Sides of feature maps (after folding) that get attention; by default 16, if there is one. The
         middle always has it.
     latent_embedding: Width of the network that embeds z.
-    latent_layers: Layers of that network after the first.
+    latent_layers: Number of layers of that network after the first.
     dropout: Share of activations set to zero in each block while training.
     patch_size: Squares with this side, in pixels, are folded into channels before the first layer, and unfolded after
         the last.
@@ -94,7 +94,7 @@ class Generator(nn.Module):
                 self.pyramid.append(Pyramid(pyramid_width, layer.out_channels))
                 pyramid_width = layer.out_channels
         self.middle = nn.ModuleList([block(lowest, attention=True), block(lowest)])
-        for layer in up:  # where attention comes once a level
+        for layer in up:  # with attention only once per level
             self.up.append(block(layer, attention=layer.is_last and sides[layer.level] in attention_resolutions))
 
         self.norm_out = GroupNorm(norm_groups(widths[0]), widths[0], eps=1e-6)
@@ -120,7 +120,8 @@ class Generator(nn.Module):
 
 
 class DiscriminatorBlock(nn.Module):
-    """Two convolutions with the time between them, without normalisation; `down` halves the sides between them."""
+    """Two convolutions without normalisation; the embedding of time is added between them, and `down` halves the sides.
+    """
 
     def __init__(self, in_channels: int, out_channels: int, time_size: int, down: bool) -> None:
         super().__init__()
@@ -137,10 +138,10 @@ class DiscriminatorBlock(nn.Module):
 
 
 def minibatch_deviation(h: Tensor, group: int) -> Tensor:
-    """How much images differ among each other, as one more channel: (N, C, H, W) to (N, C + 1, H, W).
+    """Add a channel that measures how much images differ from each other: (N, C, H, W) to (N, C + 1, H, W).
 
-    The batch is dealt out into N / group groups: the standard deviation inside a group, its mean over C, H and W
-    (Karras et al. 2018, arXiv 1710.10196, section 3). Fewer images than `group` are one group.
+    The batch is split into N / group groups. The channel is the standard deviation within a group, averaged over C, H
+    and W (Karras et al. 2018, arXiv 1710.10196, section 3). Fewer images than `group` form one group.
     """
     n, _, height, width = h.shape
     group = min(group, n)
@@ -159,13 +160,13 @@ def minibatch_deviation(h: Tensor, group: int) -> Tensor:
 class Discriminator(nn.Module):
     """Logits (N,) for pairs x_s, x_t (N, C, H, W) and the network's time t (N,), 0 .. T-1.
 
-    Made for 32x32, which three of the four blocks bring to 4x4. Sides of at most 4 are kept and odd ones rounded down,
-    so 28x28 ends at 3x3, and 16x16 at 4x4.
+    Designed for 32x32, which three of the four blocks reduce to 4x4. Sides of at most 4 are kept, and odd ones rounded
+    down: 28x28 ends at 3x3, and 16x16 at 4x4.
 
     channels: Width at full resolution: twice the official ngf.
     time_size: Width of the embedding of time.
-    group: Images that are compared with each other: their standard deviation becomes one more channel before the last
-        layers.
+    group: Number of images that are compared with each other. Their standard deviation is added as a channel before the
+        last layers.
     patch_size: Squares with this side, in pixels, are folded into channels before the first layer.
     """
 

@@ -1,4 +1,4 @@
-"""ResNet-18 with an output for each object: the evaluator of conditional models (K. He et al., arXiv 1512.03385)."""
+"""ResNet-18 with one output per object: the evaluator of conditional models (K. He et al., arXiv 1512.03385)."""
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -6,17 +6,17 @@ from torchvision.models.resnet import BasicBlock, ResNet
 
 from genbench.tensors import Images
 
-COURSE_SIZE = 64  # the side of the images that the course's weights were trained on
+COURSE_SIZE = 64  # side of the images that the course's weights were trained on
 
 
 class ObjectClassifier(ResNet):
     """torchvision's ResNet-18: images (N, 3, H, W) in [-1, 1], of any size, to logits (N, num_classes).
 
-    Images below 64 pixels a side are enlarged to that (bilinear): the network's first layers reduce them by four.
+    Images with sides below 64 pixels are enlarged to 64 (bilinear), since the first layers reduce them by four.
     """
 
     def __init__(self, num_classes: int) -> None:
-        # Residual branches that begin at zero learn sooner; weights that are loaded overwrite that.
+        # Residual branches that start at zero learn faster. Loaded weights overwrite this.
         super().__init__(BasicBlock, [2, 2, 2, 2], num_classes=num_classes, zero_init_residual=True)
 
     def features(self, images: Images) -> Tensor:

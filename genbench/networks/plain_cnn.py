@@ -1,7 +1,7 @@
 """A plain convolutional denoiser, as in courses on diffusion: every layer at the image's own resolution.
 
-Wide kernels of 7x7 stand in for a U-Net's lower levels, and layer normalisation over a whole image lets distant pixels
-know of each other. With the hidden channels (16, 32, 32, 16) on 28x28 images it has 291,217 parameters.
+Wide 7x7 kernels replace a U-Net's lower levels, and layer normalisation over a whole image connects distant pixels.
+With the hidden channels (16, 32, 32, 16) on 28x28 images it has 291,217 parameters.
 """
 
 import math
@@ -21,7 +21,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {"gelu": nn.GELU, "selu": nn.SELU}
 
 
 def time_features(t: Timesteps) -> Tensor:
-    """sin and cos - 1 of t in [0, 1] at 0 and at 14 powers of 1.5, counted in turns: (N, 32), all 0 for t = 0."""
+    """sin and cos - 1 of t in [0, 1], at 0 and 1.5^0 to 1.5^14 turns per unit of t: (N, 32), all 0 for t = 0."""
     turns = 1.5 ** torch.arange(FREQUENCIES - 1, dtype=torch.float32, device=t.device)
     phases = 2 * math.pi * t.float()[:, None] * torch.cat([torch.zeros_like(turns[:1]), turns])
     return torch.cat([phases.sin(), phases.cos() - 1], dim=1)
@@ -30,8 +30,8 @@ def time_features(t: Timesteps) -> Tensor:
 class PlainCNN(nn.Module):
     """Predicts (N, out_channels, H, W) from x_t (N, C, H, W) and the time t / T (N,) in [0, 1].
 
-    A block is a 7x7 convolution, layer normalisation and the activation; time is added once, after the first block.
-    out_channels is by default the image's. Raises InputError for integer times: the model needs `time_input: fraction`.
+    A block is a 7x7 convolution, layer normalisation and the activation. Time is added once, after the first block. By
+    default, out_channels is the image's. Raises InputError for integer times: the model needs `time_input: fraction`.
 
     hidden_channels: Widths of the blocks.
     activation: The activation after each normalisation and in the layers that embed time.

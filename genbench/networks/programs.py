@@ -1,6 +1,6 @@
-"""Programs that were made elsewhere as networks: numbers for each image in, images out.
+"""Networks that run programs made elsewhere: numbers for each image in, images out.
 
-The bytes of a program are a buffer, so that a model.safetensors holds all that drawing takes.
+The bytes of a program are stored in a buffer: a model.safetensors then contains all that sampling needs.
 """
 
 import io
@@ -16,14 +16,14 @@ from genbench.errors import InputError
 from genbench.images import to_images
 from genbench.machine.foreign_process import ForeignProcess
 
-Run = Callable[[Tensor], Tensor]  # latents to a program's answer, as it gives it
+Run = Callable[[Tensor], Tensor]  # latents to a program's unchanged output
 
 
 class Program(nn.Module):
-    """A program that `start` brings to life, from latents to images (N, C, H, W) in about [-1, 1].
+    """A program that `start` loads, from latents to images (N, C, H, W) in about [-1, 1].
 
-    num_bytes: of the program's file. shape: (C, H, W). layout: order of its answer's dimensions. low, high: its values
-    for black and white.
+    num_bytes: of the program's file. shape: (C, H, W). layout: order of the output's dimensions. low, high: the
+    output's values for black and white.
     """
 
     code: Tensor  # uint8 (num_bytes,)
@@ -56,10 +56,10 @@ class Program(nn.Module):
 
 
 class OtherProcess(nn.Module):
-    """A function in a process of its own, from seeds or latents to images (N, C, H, W).
+    """A function in a separate process, from seeds or latents to images (N, C, H, W).
 
-    path, name, digest: its file and name, and the first hex digits of the file's SHA-256. num_bytes: of the file, of
-    which a copy is kept. shape: (C, H, W).
+    path, name, digest: its file and name, and the first hex digits of the file's SHA-256. num_bytes: of the file; a
+    copy of it is kept. shape: (C, H, W).
     """
 
     code: Tensor  # uint8 (num_bytes,)
@@ -84,7 +84,7 @@ class OtherProcess(nn.Module):
 
 
 def start_onnx(content: bytes, device: torch.device) -> Run:
-    """An ONNX program, with all its weights inside. Raises InputError where it can't run on this device."""
+    """An ONNX program that contains all its weights. Raises InputError if it can't run on this device."""
     import onnxruntime
 
     providers = ["CPUExecutionProvider"]
@@ -100,7 +100,7 @@ def start_onnx(content: bytes, device: torch.device) -> Run:
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(content, options, providers)
-    except Exception as error:  # onnxruntime raises classes of its own
+    except Exception as error:  # onnxruntime has its own exception classes
         raise InputError(
             f"not an ONNX program that onnxruntime can run: {' '.join(str(error).split())[:300]}"
         ) from None
@@ -121,8 +121,8 @@ def start_onnx(content: bytes, device: torch.device) -> Run:
 
 
 def load_exported(content: bytes) -> torch.export.ExportedProgram:
-    """A program of torch.export. torch.export.load unpickles tensors and evaluates expressions of the file, so that
-    a file can bring code: only for those that are trusted."""
+    """Load a program of torch.export. Only for trusted files: torch.export.load unpickles tensors and evaluates
+    expressions of the file, which can run code."""
     try:
         return torch.export.load(io.BytesIO(content))
     except Exception as error:  # a damaged file can make torch raise anything
@@ -130,7 +130,7 @@ def load_exported(content: bytes) -> torch.export.ExportedProgram:
 
 
 def start_exported(content: bytes, device: torch.device) -> Run:
-    """Such a program, ready to run."""
+    """A program of torch.export, ready to run."""
     program = load_exported(content)
     module = program.module().to(device)
     names = set(program.graph_signature.user_inputs)
@@ -151,7 +151,7 @@ def start_exported(content: bytes, device: torch.device) -> Run:
 
 
 def in_batches(run: Run, size: int | None) -> Run:
-    """A program that takes `size` latents at once, no more and no less, for any number; any other as it is."""
+    """Make a program that accepts only batches of `size` latents accept any number; None: it already does."""
     if size is None:
         return run
 

@@ -1,10 +1,10 @@
 """The networks of R3GAN (Huang et al. 2024, arXiv 2501.05441, configuration E): convolutions without normalisation.
 
-A block widens its input, convolves it in groups of channels and narrows it again: ResNeXt's, inverted. Its last layer
-begins at zero, and the others the smaller, the more blocks there are (Fixup, arXiv 1901.09321). At the smallest side
-every channel has a learned pattern: the generator multiplies each by a number made of z, and the discriminator ends
-with inner products. Sides double and halve by the filter [1, 3, 3, 1], and 1x1 convolutions change widths.
-The defaults are the authors' for CIFAR-10: 20,732,160 + 20,683,776 parameters.
+A block widens its input, convolves it in groups of channels and narrows it again: an inverted ResNeXt block. Its last
+layer starts at zero; the others start smaller the more blocks there are (Fixup, arXiv 1901.09321). At the smallest side
+every channel has a learned pattern. The generator multiplies each pattern by a number computed from z, and the
+discriminator ends with inner products. The filter [1, 3, 3, 1] doubles and halves sides, and 1x1 convolutions change
+widths. The defaults are the authors' for CIFAR-10: 20,732,160 + 20,683,776 parameters.
 """
 
 import math
@@ -43,12 +43,12 @@ def _widths(channels: int | Sequence[int], sides: int) -> list[int]:
 
 
 def _float32(x: Tensor) -> AbstractContextManager[Any]:
-    """The smallest maps are computed in float32 also under autocast, as in the authors' code."""
+    """No autocast: the smallest maps are always computed in float32, as in the authors' code."""
     return torch.autocast("cpu" if x.device.type == "meta" else x.device.type, enabled=False)
 
 
 class Block(nn.Module):
-    """(N, C, H, W) to (N, C, H, W). `depth`: blocks of the whole network."""
+    """(N, C, H, W) to (N, C, H, W). `depth`: number of blocks in the whole network."""
 
     def __init__(self, channels: int, expansion: int, group_width: int, depth: int) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ def _stages(widths: Sequence[int], blocks: int, expansion: int, group_width: int
 
 
 def _between(widths: Sequence[int]) -> nn.ModuleList:
-    """From each width to the next: 1x1 convolutions, where they differ."""
+    """1x1 convolutions from each width to the next, where these differ."""
     return nn.ModuleList(
         nn.Identity() if old == new else _scaled(nn.Conv2d(old, new, 1, bias=False)) for old, new in pairwise(widths)
     )
@@ -86,8 +86,8 @@ class Generator(nn.Module):
 
     channels: Width at every side, or a list of widths from the smallest side to the images' own.
     blocks: Residual blocks at each side.
-    expansion: How much wider a block is inside.
-    group_width: Channels of each group of a block's 3x3 convolution: the authors' cardinality is their number.
+    expansion: Factor by which a block widens its input.
+    group_width: Channels in each group of a block's 3x3 convolution. The authors' cardinality is the number of groups.
     """
 
     def __init__(
@@ -120,12 +120,12 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images (N, C, H, W) to logits (N,): the generator, mirrored.
+    """Images (N, C, H, W) to logits (N,): the mirrored generator.
 
     channels: Width at every side, or a list of widths from the images' own side to the smallest.
     blocks: Residual blocks at each side.
-    expansion: How much wider a block is inside.
-    group_width: Channels of each group of a block's 3x3 convolution: the authors' cardinality is their number.
+    expansion: Factor by which a block widens its input.
+    group_width: Channels in each group of a block's 3x3 convolution. The authors' cardinality is the number of groups.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""Filters that halve and double the sides of feature maps, as StyleGAN2's (Karras et al. 2020, arXiv 1912.04958).
+"""Filters that halve and double the sides of feature maps, as in StyleGAN2 (Karras et al. 2020, arXiv 1912.04958).
 
-A filter is the outer product of its taps with themselves, to a sum of 1: [1, 1] are means of 2x2 pixels and pixels
-repeated, [1, 3, 3, 1] is smoother. The number of taps is even.
+A filter is the outer product of its taps with themselves, scaled to a sum of 1. [1, 1] averages 2x2 pixels or repeats
+pixels; [1, 3, 3, 1] is smoother. The number of taps is even.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ Resample = Literal["up", "down"] | None
 
 @cache
 def _kernel(taps: tuple[int, ...], device: torch.device) -> Tensor:
-    with torch.inference_mode(False):  # sampling may ask first, training next
+    with torch.inference_mode(False):  # sampling may cache this first, and training use it later
         row = torch.tensor(taps, dtype=torch.float32, device=device) / sum(taps)
         return torch.outer(row, row)
 
@@ -34,12 +34,12 @@ def _of_each_channel(x: Tensor, taps: Taps, gain: int = 1) -> Tensor:
 
 
 def _without_autocast(x: Tensor) -> AbstractContextManager[Any]:
-    """For filters of single channels: in bfloat16 they take 20 to 80 times as long on processors."""
+    """No autocast: filters of single channels take 20 to 80 times as long in bfloat16 on CPUs."""
     return torch.autocast("cpu" if x.device.type == "meta" else x.device.type, enabled=False)
 
 
 def smooth(x: Tensor, taps: Taps = SMOOTH, *, padding: int, stride: int = 1) -> Tensor:
-    """Every channel of x (N, C, H, W) smoothed, with zeros beyond the borders; float32."""
+    """Smooth every channel of x (N, C, H, W), with zeros beyond the borders; float32."""
     x = at_least_float32(x)
     if tuple(taps) == BOX:
         return F.avg_pool2d(x, 2, stride, padding)
@@ -48,12 +48,12 @@ def smooth(x: Tensor, taps: Taps = SMOOTH, *, padding: int, stride: int = 1) -> 
 
 
 def downsample(x: Tensor, taps: Taps = SMOOTH) -> Tensor:
-    """(N, C, H, W) to (N, C, H/2, W/2): smoothed, and every second pixel of the result; float32."""
+    """(N, C, H, W) to (N, C, H/2, W/2): smooth x and keep every second pixel; float32."""
     return smooth(x, taps, padding=len(taps) // 2 - 1, stride=2)
 
 
 def upsample(x: Tensor, taps: Taps = SMOOTH) -> Tensor:
-    """(N, C, H, W) to (N, C, 2H, 2W): zeros between the pixels, smoothed to the same brightness; float32."""
+    """(N, C, H, W) to (N, C, 2H, 2W): put zeros between pixels and smooth to the same brightness; float32."""
     x = at_least_float32(x)
     if tuple(taps) == BOX:
         return F.interpolate(x, scale_factor=2, mode="nearest")
@@ -63,5 +63,5 @@ def upsample(x: Tensor, taps: Taps = SMOOTH) -> Tensor:
 
 
 def resampled(x: Tensor, resample: Resample, taps: Taps = SMOOTH) -> Tensor:
-    """x with its sides doubled, halved, or as it is."""
+    """x with its sides doubled, halved or unchanged."""
     return x if resample is None else upsample(x, taps) if resample == "up" else downsample(x, taps)

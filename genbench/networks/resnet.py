@@ -1,8 +1,8 @@
 """The residual networks of WGAN-GP for 32x32 (Gulrajani et al. 2017, arXiv 1704.00028, appendix F).
 
-As used on CUB-200 at 32x32: 1,204,099 + 1,053,825 parameters with 128 channels. Batch normalisation in the
-generator only: the gradient penalty is a statement about single images. Upsampling repeats pixels and
-downsampling averages them.
+As used on CUB-200 at 32x32: 1,204,099 + 1,053,825 parameters with 128 channels. Only the generator has batch
+normalisation, since the gradient penalty is defined for single images. Upsampling repeats pixels, and downsampling
+averages them.
 """
 
 from torch import Tensor, nn
@@ -28,7 +28,7 @@ class UpBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         h = self.conv1(F.relu(self.norm1(x)))
         h = self.conv2(F.interpolate(F.relu(self.norm2(h)), scale_factor=2, mode="nearest"))
-        # A 1x1 convolution and repeating pixels commute: the cheaper order.
+        # A 1x1 convolution and repeating pixels commute; this order is cheaper.
         return h + F.interpolate(self.shortcut(x), scale_factor=2, mode="nearest")
 
 
@@ -72,7 +72,7 @@ class Discriminator(nn.Module):
     """Images (N, C, H, W) to logits (N,): halved down to at most 8x8, then two plain blocks and a sum over space.
 
     channels: Width of all layers.
-    spectral_norm: The largest singular value of each layer's weights is 1.
+    spectral_norm: Whether the largest singular value of each layer's weights is kept at 1.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """The residual networks of SNGAN for CIFAR-10 (Miyato et al. 2018, arXiv 1802.05957, table 4).
 
-At 32x32: 4,276,739 + 1,053,825 parameters. Unlike those of resnet.py, which are WGAN-GP's as a course has them, they
-enlarge before the first convolution of a block and reduce after the second, and the discriminator's first block meets
-the image without a ReLU. Other sizes than 32 add or drop blocks.
+At 32x32 they have 4,276,739 + 1,053,825 parameters. The networks of resnet.py, a course's version of WGAN-GP's, differ:
+here, a block enlarges before its first convolution and reduces after its second, and the discriminator's first block
+sees the image without a ReLU. Sizes other than 32 have more or fewer blocks.
 """
 
 from torch import Tensor, nn
@@ -37,12 +37,12 @@ class UpBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         h = self.conv1(F.interpolate(F.relu(self.norm1(x)), scale_factor=2, mode="nearest"))
         h = self.conv2(F.relu(self.norm2(h)))
-        # A 1x1 convolution and repeating pixels commute: the cheaper order.
+        # A 1x1 convolution and repeating pixels commute; this order is cheaper.
         return h + F.interpolate(self.shortcut(x), scale_factor=2, mode="nearest")
 
 
 class Block(nn.Module):
-    """(N, C_in, H, W) to (N, C_out, H, W), or half the size with `down`; `first`: x is an image, and meets no ReLU."""
+    """(N, C_in, H, W) to (N, C_out, H, W), or half the size with `down`. `first`: x is an image; no ReLU before it."""
 
     def __init__(self, in_channels: int, out_channels: int, down: bool, first: bool = False) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class Discriminator(nn.Module):
     """Images (N, C, H, W) to logits (N,): halved down to at most 8x8, then two plain blocks and a sum over space.
 
     channels: Width of all layers.
-    spectral_norm: The largest singular value of each layer's weights is 1.
+    spectral_norm: Whether the largest singular value of each layer's weights is kept at 1.
     """
 
     def __init__(self, *, image_shape: tuple[int, int, int], channels: Count = 128, spectral_norm: bool = True) -> None:

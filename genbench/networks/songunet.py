@@ -1,8 +1,8 @@
-"""DDPM++ and NCSN++ (Song et al. 2021, arXiv 2011.13456, appendix H) as EDM has them (Karras et al., arXiv 2206.00364).
+"""DDPM++ and NCSN++ (Song et al. 2021, arXiv 2011.13456, appendix H) as used by EDM (Karras et al., arXiv 2206.00364).
 
-A U-Net whose blocks change the resolution themselves. DDPM++ knows its time by sines and cosines of fixed frequencies;
-NCSN++ by those of random ones, its resampling is smoother, and the encoder meets the image again at every lower
-resolution. Defaults are EDM's DDPM++ for CIFAR-10: 55,732,739 parameters. Its NCSN++ has `embedding: fourier`,
+Both are U-Nets whose blocks change the resolution themselves. DDPM++ embeds time in sines and cosines of fixed
+frequencies. NCSN++ uses random frequencies and smoother resampling, and its encoder adds the image again at every lower
+resolution. Defaults are EDM's DDPM++ for CIFAR-10: 55,732,739 parameters. EDM's NCSN++ has `embedding: fourier`,
 `encoder: residual` and `resample_filter: [1, 3, 3, 1]`. `patch_size` is as in networks/unet.py.
 """
 
@@ -25,7 +25,7 @@ from genbench.tensors import Images, Outputs, PerImage, Times
 
 
 class FourierEmbedding(nn.Module):
-    """Sines and cosines of t (N,) at size / 2 random frequencies, which never change: (N, size), float32.
+    """Sines and cosines of t (N,) at size / 2 fixed random frequencies: (N, size), float32.
 
     scale: Standard deviation of the frequencies.
     """
@@ -52,7 +52,7 @@ class PositionalEmbedding(nn.Module):
 
 
 def _output(width: int, channels: int) -> nn.Sequential:
-    """From the features of a level to its image."""
+    """The layers from the features of a level to its image."""
     norm = GroupNorm(norm_groups(width), width, eps=1e-6)
     return nn.Sequential(norm, nn.SiLU(), averaged(nn.Conv2d(width, channels, 3, padding=1), GAIN))
 
@@ -61,23 +61,23 @@ class SongUNet(nn.Module):
     """Predicts (N, C, H, W) from x_t (N, C, H, W) and the network's time t (N,), any number, such as log(sigma) / 4.
 
     If num_classes is not 0, labels (N, num_classes) of zeros and ones are added to the embedding of t, or zeros if
-    there are none; so is the augmentation `augment` (N, augment_size), see models/edm.py. If num_times is not 1, t is
-    (N, num_times), and the embeddings of an image's times are concatenated.
+    there are none. The augmentation `augment` (N, augment_size) is added in the same way, see models/edm.py. If
+    num_times is not 1, t is (N, num_times), and the embeddings of an image's times are concatenated.
 
     embedding: Frequencies in the embedding of t: "positional" has fixed ones, "fourier" random ones, twice as many.
-    fourier_scale: Standard deviation of the random frequencies: the smaller it is, the less the network makes of small
-        differences of t.
+    fourier_scale: Standard deviation of the random frequencies. The smaller it is, the less small differences of t
+        matter to the network.
     encoder: The encoder's input at lower resolutions: "standard" is only features; "residual" adds the image, smoothed
-        and carried down by convolutions.
+        and reduced by convolutions.
     decoder: The output: "standard" is that of the highest resolution; "skip" is the sum of one output for each
         resolution.
     resample_filter: Taps of the filter that halves and doubles sides, an even number of them: [1, 1], or the smoother
         [1, 3, 3, 1].
-    embedding_mult: Sines and cosines of a time as a multiple of `channels`; by default 1 with fixed frequencies, 2 with
-        random ones.
+    embedding_mult: Number of sines and cosines of a time, as a multiple of `channels`; by default 1 with fixed
+        frequencies, 2 with random ones.
     channels: Width of the first layer; `channel_mult` has multiples of it.
     channel_mult: Widths of the resolutions, as multiples of `channels`.
-    num_res_blocks: Residual blocks at each resolution, on the way down; one more on the way up.
+    num_res_blocks: Residual blocks at each resolution on the way down; there is one more on the way up.
     attention_resolutions: Sides of feature maps (after folding) that get attention; by default 16, if there is one. The
         middle always has it.
     dropout: Share of activations set to zero in each block while training.
@@ -159,7 +159,7 @@ class SongUNet(nn.Module):
                 pyramid_width = layer.out_channels
         self.middle = nn.ModuleList([block(lowest, attention=True), block(lowest)])
         self.up, self.outputs = nn.ModuleList(), nn.ModuleList()
-        for layer in up:  # where attention comes once a level
+        for layer in up:  # with attention only once per level
             self.up.append(block(layer, attention=layer.is_last and sides[layer.level] in attention_resolutions))
             if layer.is_last and (layer.level == 0 or decoder == "skip"):
                 self.outputs.append(_output(layer.out_channels, image_channels))

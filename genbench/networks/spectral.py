@@ -1,5 +1,5 @@
-"""Spectral normalisation (Miyato et al. 2018, arXiv 1802.05957, algorithm 1): no layer stretches what it is given by
-more than a factor of 1."""
+"""Spectral normalisation (Miyato et al. 2018, arXiv 1802.05957, algorithm 1): no layer stretches its input by more than
+a factor of 1."""
 
 import torch
 from torch import Tensor, nn
@@ -8,10 +8,10 @@ from torch.nn.utils import parametrize
 
 
 class SpectralNorm(nn.Module):
-    """W to W / sigma(W), the largest singular value of W as a matrix with one row per output.
+    """W to W / sigma(W), where sigma(W) is the largest singular value of W as a matrix with one row per output.
 
-    It is estimated by one power iteration from u, which moves with each forward pass of a training; in float32 also
-    under autocast, for which torch's own makes no exception on GPUs.
+    One power iteration from u estimates sigma(W). Each forward pass in training updates u. All of this is in float32,
+    even under autocast; torch's own spectral norm makes no such exception on GPUs.
     """
 
     u: Tensor  # (outputs,), the left singular vector
@@ -27,12 +27,12 @@ class SpectralNorm(nn.Module):
                 v = F.normalize(matrix.mT @ self.u, dim=0)
                 u = F.normalize(matrix @ v, dim=0)
                 if self.training:
-                    self.u = u  # not in place: compiled, backward goes on from the one before
+                    self.u = u  # not in place: in compiled code, the backward pass still needs the previous u
             return weight / (u @ (matrix @ v))
 
 
 def normalise_spectrally(network: nn.Module) -> None:
-    """Normalise the weights of every convolution and linear layer; the parameters are the weights before that."""
+    """Normalise the weights of every convolution and linear layer. Parameters remain the unnormalised weights."""
     for layer in [module for module in network.modules() if isinstance(module, (nn.Conv2d, nn.Linear))]:
-        # unsafe: without a first pass that checks shapes, for which torch on meta imports its compiler.
+        # unsafe: skips a first pass that checks shapes, for which torch imports its compiler on the meta device.
         parametrize.register_parametrization(layer, "weight", SpectralNorm(layer.weight), unsafe=True)

@@ -1,8 +1,8 @@
-"""The U of a U-Net (Ronneberger et al. 2015, arXiv 1505.04597) as a list: which layers there are, and how wide.
+"""The U of a U-Net (Ronneberger et al. 2015, arXiv 1505.04597) as a list of layers and their widths.
 
-On the way down each level has its blocks and, but for the lowest, a layer that halves the sides. What every layer
-leaves, and what the first one is given, is a skip for a block on the way up. So each level has one block more there,
-and then, but for the highest, a layer that doubles the sides.
+On the way down, each level has its blocks and, except for the lowest, a layer that halves the sides. The output of
+every layer, and the input of the first one, is also a skip connection to a block on the way up. On the way up, each
+level therefore has one block more and then, except for the highest, a layer that doubles the sides.
 """
 
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ from typing import Literal, NamedTuple
 
 
 class Layer(NamedTuple):
-    """A layer of the U: a block or, with `resample`, what changes the resolution.
+    """A layer of the U: a block or, with `resample`, a layer that changes the resolution.
 
-    level: 0 is full resolution; a layer that changes it is of the level that it leaves. is_last: the last block of a
-    level on the way up.
+    level: 0 is full resolution; a layer that changes it belongs to the level that it leaves. is_last: the last block of
+    a level on the way up.
     """
 
     in_channels: int
@@ -26,7 +26,7 @@ class Layer(NamedTuple):
 def u_shape(channels: int, widths: Sequence[int], num_res_blocks: int) -> tuple[list[Layer], list[Layer]]:
     """The layers on the way down and on the way up, in the order of the forward pass.
 
-    channels: what the first layer is given. widths: of the levels. num_res_blocks: at each level on the way down.
+    channels: width of the first layer's input. widths: of the levels. num_res_blocks: at each level on the way down.
     """
     down: list[Layer] = []
     up: list[Layer] = []

@@ -1,6 +1,6 @@
 """The U-Net of DDPM (Ho et al. 2020, arXiv 2006.11239, appendix B), with the options that distinguish its relatives.
 
-Defaults are Ho et al.'s network for CIFAR-10, 35,746,307 parameters. Others are reached by options: OpenAI's
+Defaults are Ho et al.'s network for CIFAR-10, with 35,746,307 parameters. Options give others: OpenAI's
 improved-diffusion (`scale_shift_norm`, `num_heads`, `time_embedding`), diffusers' UNet2DModel (`head_channels`,
 `norm_eps`, `frequency_shift`, `up_attention_resolutions`, `middle_attention`). `patch_size` folds p x p pixels into
 channels before the first layer and unfolds them after the last, which makes a network on small images several times
@@ -28,9 +28,9 @@ def sinusoidal_embedding(
 ) -> Tensor:
     """Sines and cosines of t at `size` / 2 frequencies 10000^(-i / (size / 2 - shift)): (N, size), float32.
 
-    "sin-cos" is Ho et al.'s, with shift 1: the last frequency is exactly 1/10000. "cos-sin" is OpenAI's, with shift 0,
-    which stops before it. The order of operations is that of OpenAI and diffusers, bit for bit: at t = 1000 a rounding
-    error of a frequency is one of 1e-4 in its angle.
+    "sin-cos" is Ho et al.'s, with shift 1: the last frequency is exactly 1/10000. "cos-sin" is OpenAI's, with shift 0:
+    the last frequency is above 1/10000. The order of operations is that of OpenAI and diffusers, bit for bit, since at
+    t = 1000 a rounding error in a frequency changes its angle by 1e-4.
     """
     half = size // 2
     if shift is None:
@@ -43,22 +43,22 @@ def sinusoidal_embedding(
 
 
 def check_embedding(key: str, size: int, shift: float) -> None:
-    """Check the width of a network whose time is embedded in as many sines and cosines."""
+    """Check that time can be embedded in `size` sines and cosines. Raises InputError."""
     if size % 2 or size // 2 <= shift:
         least = max(2, 2 * math.floor(shift + 1))
         raise InputError(f"key {key!r}: found {size}, expected an even number of at least {least}, to embed time in")
 
 
 def attention_sides(given: Sequence[int] | None, sides: Sequence[int]) -> Sequence[int]:
-    """The sides of feature maps that get attention, out of `sides`; by default 16, where that is one."""
+    """The sides of feature maps that get attention; by default 16, if `sides` contains it."""
     if not sides:
         raise InputError("key 'channel_mult': found [], expected at least one")
     return [side for side in sides if side == 16] if given is None else given
 
 
 def idle_sides(sides: Sequence[int], **given: Sequence[int]) -> dict[str, str]:
-    """What is wrong with keys whose sides do not all occur: sides without effect. Preflight refuses such an entry; a
-    checkpoint that has them from before is still built."""
+    """What is wrong with keys that state sides which do not occur and have no effect. Preflight refuses such an entry;
+    an older checkpoint with such sides is still built."""
     absent = {key: [side for side in values if side not in sides] for key, values in given.items()}
     expected = ", ".join(map(str, sides))
     return {key: f"found {values[0]}, expected some of {expected}" for key, values in absent.items() if values}
@@ -73,25 +73,25 @@ class UNet(nn.Module):
 
     channels: Width of the network; `channel_mult` has multiples of it.
     channel_mult: Widths of the levels as multiples of `channels`, each an integer number of channels.
-    num_res_blocks: Residual blocks at each level, on the way down; one more on the way up.
+    num_res_blocks: Residual blocks at each level on the way down; there is one more on the way up.
     attention_resolutions: Sides of feature maps (after folding) that get attention; by default 16, if there is one.
-    up_attention_resolutions: The same on the way up, if it differs from the way down.
+    up_attention_resolutions: The same for the way up, if it differs from the way down.
     middle_attention: Attention at the lowest resolution: "normed" with a normalisation before it, as everywhere else;
         "bare" without one, as in diffusers with scale_shift_norm; or "none".
-    num_heads: Heads of each attention.
-    up_num_heads: The same on the way up, if it differs.
-    head_channels: Channels of a head, instead of `num_heads`: as many heads as the width allows.
+    num_heads: Number of heads of each attention.
+    up_num_heads: The same for the way up, if it differs.
+    head_channels: Channels of a head, instead of `num_heads`. The number of heads then follows from the width.
     dropout: Share of activations set to zero in each block while training.
     norm_groups: Groups of every group normalisation, a divisor of all widths.
     norm_eps: Added to the variance in every group normalisation.
-    scale_shift_norm: The embedding of t scales and shifts the second normalisation of a block, instead of being added
-        before it.
-    downsample_padding: Where the convolutions of stride 2 see zeros beyond the border: "asymmetric" on the right and
-        below, as Ho et al.; "symmetric" on all sides.
+    scale_shift_norm: Whether the embedding of t scales and shifts the output of a block's second normalisation, instead
+        of being added before it.
+    downsample_padding: Where the convolutions of stride 2 pad with zeros: "asymmetric" on the right and below, as in Ho
+        et al.; "symmetric" on all sides.
     resample: The layer that changes the resolution: "conv" is a convolution, "block" a residual block as in guided
         diffusion (Dhariwal & Nichol 2021, arXiv 2105.05233).
     time_embedding: Order of sines and cosines in the embedding of t: "sin-cos" is Ho et al.'s, "cos-sin" OpenAI's.
-    frequency_shift: Moves the lowest frequency of that embedding, which with 1 is exactly 1/10000; by default 1 for
+    frequency_shift: Moves the lowest frequency of that embedding; with 1 it is exactly 1/10000. By default 1 for
         "sin-cos" and 0 for "cos-sin".
     patch_size: Squares with this side, in pixels, are folded into channels before the first layer, and unfolded after
         the last.
@@ -169,7 +169,7 @@ class UNet(nn.Module):
 
         down, up = u_shape(channels, widths, num_res_blocks)
         middle, middle_heads = widths[-1], num_heads if middle_attention != "none" else 0
-        self.down, self.up = nn.ModuleList(), nn.ModuleList()  # whose order is that of the weights in files
+        self.down, self.up = nn.ModuleList(), nn.ModuleList()  # this order is that of the weights in files
         self.down.extend(layer_of(layer, num_heads, attended) for layer in down)
         first = block(middle, middle, middle_heads, norm=middle_attention == "normed")
         self.middle = nn.ModuleList([first, block(middle, middle)])
@@ -207,7 +207,7 @@ def _check_sides(image_shape: tuple[int, int, int], factor: float) -> None:
 
 
 def _level_widths(channels: int, channel_mult: Sequence[float], norm_groups: int) -> list[int]:
-    """Channels of each level. Raises InputError where they are no integers, or groups do not divide them."""
+    """Channels of each level. Raises InputError if they are not integers, or if the groups do not divide them."""
     widths = [round(channels * mult) for mult in channel_mult]
     for mult, width in zip(channel_mult, widths, strict=True):
         if abs(channels * mult - width) > 1e-6 * channels:
@@ -228,7 +228,7 @@ def _up_heads(num_heads: int, up_num_heads: int | None, head_channels: int | Non
 
 
 def _heads(width: int, number: int, channels: int | None) -> int:
-    """How many heads an attention of this width has: so many, or as many as have so many channels."""
+    """The number of heads of an attention of this width: `number`, or as many as have `channels` channels each."""
     if channels is None:
         return number
     if width % channels:
@@ -244,7 +244,7 @@ def _idle(
     head_channels: int | None,
     resample: str,
 ) -> dict[str, str]:
-    """What is wrong with keys that would do nothing, by key."""
+    """The keys that would have no effect, and why."""
     idle = idle_sides(sides, attention_resolutions=attended, up_attention_resolutions=up_attended)
     if not up_attended:
         idle["up_num_heads"] = "does nothing without attention on the way up"

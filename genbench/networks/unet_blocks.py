@@ -1,4 +1,4 @@
-"""What DDPM's U-Net and its relatives are made of: residual blocks, attention, and changes of the resolution."""
+"""The parts of DDPM's U-Net and its relatives: residual blocks, attention, and layers that change the resolution."""
 
 from typing import Literal
 
@@ -12,7 +12,7 @@ Embedding = Tensor  # (N, 4 * channels)
 
 
 def zero(module: nn.Conv2d) -> nn.Conv2d:
-    """A last layer that starts at zero: every residual branch begins as the identity."""
+    """Set a last layer to zero: every residual branch then starts at zero."""
     nn.init.zeros_(module.weight)
     if module.bias is not None:
         nn.init.zeros_(module.bias)
@@ -43,7 +43,7 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """Two convolutions with the time embedding between them, residual, and attention after if asked."""
+    """Two convolutions, residual, with the embedding of time between them and, optionally, attention after them."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Block(nn.Module):
         self.attention = Attention(out_channels, num_heads, attention_groups, eps) if num_heads else nn.Identity()
 
     def resample(self, x: Tensor) -> Tensor:
-        """What a block does to the resolution: nothing."""
+        """Change the resolution: here not at all."""
         return x
 
     def forward(self, x: Tensor, embedding: Embedding) -> Tensor:
@@ -87,21 +87,21 @@ class Block(nn.Module):
 
 
 class DownBlock(Block):
-    """A block that halves the sides by means of 2x2 pixels, before its first convolution and beside it."""
+    """A block that halves the sides by averaging 2x2 pixels, before its first convolution and in its skip branch."""
 
     def resample(self, x: Tensor) -> Tensor:
         return F.avg_pool2d(x, 2)
 
 
 class UpBlock(Block):
-    """A block that doubles the sides by repeated pixels, likewise."""
+    """A block that doubles the sides by repeating pixels, before its first convolution and in its skip branch."""
 
     def resample(self, x: Tensor) -> Tensor:
         return F.interpolate(x, scale_factor=2, mode="nearest")
 
 
 class Downsample(nn.Module):
-    """Convolution of stride 2. "asymmetric" pads only right and below, as Ho et al. in TensorFlow's "SAME"."""
+    """Convolution of stride 2. "asymmetric" pads only on the right and below, like TensorFlow's "SAME" in Ho et al."""
 
     def __init__(self, channels: int, padding: Literal["asymmetric", "symmetric"]) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ class Downsample(nn.Module):
 
 
 class Upsample(nn.Module):
-    """Pixels repeated twice each way, then a convolution."""
+    """Doubles the sides by repeating pixels, then a convolution."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

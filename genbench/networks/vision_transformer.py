@@ -1,4 +1,4 @@
-"""The vision transformer, as DINOv2 has it: pre-norm blocks whose branches are scaled by a learned vector.
+"""The vision transformer of DINOv2: pre-norm blocks whose branches are scaled by a learned vector.
 
 Sources: Dosovitskiy et al. 2021 (arXiv 2010.11929); Oquab et al. 2024 (arXiv 2304.07193); the scales are those of
 Touvron et al. 2021 (arXiv 2103.17239). Parameters have the names of DINOv2's published files.
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 EPSILON = 1e-6  # of the layer norms
-OFFSET = 0.1  # DINOv2 enlarges the grid of positions by so much of a patch before it interpolates
+OFFSET = 0.1  # DINOv2 enlarges the grid of positions by this share of a patch before it interpolates
 
 
 class Attention(nn.Module):
@@ -69,7 +69,7 @@ class PatchEmbed(nn.Module):
 
 
 class VisionTransformer(nn.Module):
-    """grid: patches on a side that the positions were learned for, 37 in DINOv2 (518 pixels of patches of 14)."""
+    """grid: patches per side for which the positions were learned, 37 in DINOv2 (518 pixels, patches of 14)."""
 
     def __init__(self, *, dim: int, depth: int, heads: int, grid: int, patch: int) -> None:
         super().__init__()
@@ -77,12 +77,12 @@ class VisionTransformer(nn.Module):
         self.patch_embed = PatchEmbed(dim, patch)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
         self.pos_embed = nn.Parameter(torch.zeros(1, 1 + grid**2, dim))
-        self.mask_token = nn.Parameter(torch.zeros(1, dim))  # for training only, and in the published files
+        self.mask_token = nn.Parameter(torch.zeros(1, dim))  # used only in training, but in the published files
         self.blocks = nn.Sequential(*(Block(dim, heads) for _ in range(depth)))
         self.norm = nn.LayerNorm(dim, EPSILON)
 
     def positions(self, side: int) -> Tensor:
-        """The embedding of the class token's and of side x side patches' positions, (1, 1 + side^2, D)."""
+        """The embeddings of the positions of the class token and of side x side patches, (1, 1 + side^2, D)."""
         if side == self.grid:
             return self.pos_embed
         learned = self.pos_embed[:, 1:].unflatten(1, (self.grid, self.grid)).permute(0, 3, 1, 2)  # (1, D, grid, grid)
@@ -91,7 +91,7 @@ class VisionTransformer(nn.Module):
         return torch.cat([self.pos_embed[:, :1], patches.flatten(2).transpose(1, 2)], dim=1)
 
     def forward(self, images: Tensor) -> Tensor:
-        """The class token after the last norm, (N, D), of normalised square images (N, 3, S, S), S patches a side."""
+        """The class token after the last norm, (N, D), for normalised square images (N, 3, S, S)."""
         x = self.patch_embed(images)
         x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)
         x = self.blocks(x + self.positions(images.shape[-1] // self.patch))
