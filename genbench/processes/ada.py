@@ -1,5 +1,5 @@
 """Adaptive discriminator augmentation (Karras et al. 2020, arXiv 2006.06676): each change of an image happens with
-probability p, and p follows how sure the discriminator has become of the training images."""
+probability p, which grows as the discriminator becomes more certain about the training images."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -17,12 +17,12 @@ from genbench.tensors import Images, Logits, PerImage, Scalar
 
 
 def _happens(noise: Noise, p: Scalar, count: int) -> tuple[PerImage, ...]:
-    """`count` times 1 with probability p, else 0."""
+    """`count` numbers for each image: 1 with probability p, else 0."""
     return (noise.uniform(count) < p).float().unbind(1)
 
 
 def blitting(noise: Noise, p: Scalar, width: int, height: int) -> tuple[Tensor, Tensor]:
-    """Flips, quarter turns and whole pixels: the place in the old image is the new one times (N, 2, 2) plus (N, 2)."""
+    """Flips, quarter turns, shifts by whole pixels. A pixel's source is its position times (N, 2, 2) plus (N, 2)."""
     flipped, turned, moved = _happens(noise, p, 3)
     half, quarters = noise.uniform(2).unbind(1)
     pixels = ((2 * noise.uniform(2) - 1) / 8 * torch.tensor([width, height], device=noise.device)).round()
@@ -34,7 +34,7 @@ def blitting(noise: Noise, p: Scalar, width: int, height: int) -> tuple[Tensor, 
 def geometry(noise: Noise, p: Scalar) -> Transformation:
     """Scaling, rotation, stretching along any direction, and shifts by fractions of a pixel."""
     scaled, stretched, moved = _happens(noise, p, 3)
-    before, after = _happens(noise, 1 - (1 - p).clamp(0, 1).sqrt(), 2)  # of the stretch: either with probability p
+    before, after = _happens(noise, 1 - (1 - p).clamp(0, 1).sqrt(), 2)  # the stretch; at least one with probability p
     first, second = (math.pi * (2 * noise.uniform(2) - 1)).unbind(1)
     scale, stretch, shift_x, shift_y = noise.normal(4).unbind(1)
     return Transformation(
@@ -50,9 +50,9 @@ def geometry(noise: Noise, p: Scalar) -> Transformation:
 
 
 def recoloured(x: Images, noise: Noise, p: Scalar) -> Images:
-    """Brightness, contrast and inverted brightness; of three channels hue and saturation, too.
+    """Change brightness, contrast and inversion of brightness; with three channels, also hue and saturation.
 
-    The paper's product of matrices, written with an image's grey part and the rest, which only turns and grows.
+    The paper's product of matrices, split into an image's grey part and the rest, which is only rotated and scaled.
     """
     changes = _happens(noise, p, 5)
     half, hue = noise.uniform(2).unbind(1)
@@ -69,22 +69,22 @@ def recoloured(x: Images, noise: Noise, p: Scalar) -> Images:
 
 
 class ADA(Augmentation):
-    """Each change happens with probability p, which training adjusts: up if the discriminator is above 0 for more of
-    the training images than `target` states, and otherwise down. Made for the objectives gan and hinge, whose
+    """Each change happens with probability p. Training raises p if the discriminator is above 0 for more training
+    images than `target` states, and otherwise lowers it. Designed for the objectives gan and hinge, whose
     discriminators separate real from drawn images at 0.
 
-    pipeline: Which changes there are: `blit` flips, turns by 90 degrees and moves by whole pixels; `geom` scales,
-        rotates, stretches and moves; `color` changes brightness, contrast, hue and saturation.
+    pipeline: The kinds of changes: `blit` flips, turns by 90 degrees and shifts by whole pixels; `geom` scales,
+        rotates, stretches and shifts; `color` changes brightness, contrast, hue and saturation.
     target: The target of E[sign D(x)] at training images: with 0.6, D is above 0 for 80 % of them. null keeps p fixed.
-    kimg: Thousands of training images in which p moves by 1.
-    interval: Batches of training images after each of which p moves.
-    initial: The p of the start.
+    kimg: Thousands of training images over which p moves by 1.
+    interval: Number of batches of training images between changes of p.
+    initial: p at the start.
     """
 
     p: Tensor
     signs: Tensor  # the sum of sign D(x) since p last moved
-    images: Tensor  # how many that are
-    batches: Tensor  # of the whole training
+    images: Tensor  # the number of terms in this sum
+    batches: Tensor  # the number of batches in the whole training
 
     def __init__(
         self,

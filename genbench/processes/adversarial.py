@@ -1,4 +1,4 @@
-"""What makes a GAN a GAN, an LSGAN or a WGAN-GP: the objective, a pair of functions of logits, and the penalty.
+"""The differences between GAN, LSGAN and WGAN-GP: the objective, a pair of functions of logits, and the penalty.
 
 `real_logits` and `fake_logits` (N,) are the discriminator's raw outputs D(x) and D(G(z)).
 """
@@ -20,7 +20,7 @@ Discriminator = Callable[[Images], Logits]
 class Objective(NamedTuple):
     discriminator_loss: Callable[[Logits, Logits], Scalar]  # (real_logits, fake_logits)
     generator_loss: Callable[[Logits, Logits], Scalar]  # (real_logits, fake_logits)
-    relativistic: bool = False  # whether the generator's loss looks at real_logits, too
+    relativistic: bool = False  # whether the generator's loss also depends on real_logits
 
 
 # Goodfellow et al. 2014 (arXiv 1406.2661), non-saturating: cross-entropy on logits; softplus(-s) = -log sigmoid(s).
@@ -45,13 +45,13 @@ wgan = Objective(
     generator_loss=lambda real_logits, fake_logits: -fake_logits.mean(),
 )
 
-# Lim and Ye 2017 (arXiv 1705.02894), as SNGAN has it: nothing is gained by D above 1 for real, below -1 for fake.
+# Lim and Ye 2017 (arXiv 1705.02894), as in SNGAN: no gain from D above 1 for real, or below -1 for fake.
 hinge = Objective(
     discriminator_loss=lambda real_logits, fake_logits: F.relu(1 - real_logits).mean() + F.relu(1 + fake_logits).mean(),
     generator_loss=lambda real_logits, fake_logits: -fake_logits.mean(),
 )
 
-# Jolicoeur-Martineau 2018 (arXiv 1807.00734), RpGAN: each real image is to look more real than the drawn one beside it.
+# Jolicoeur-Martineau 2018 (arXiv 1807.00734), RpGAN: each real image should look more real than its paired fake one.
 relativistic = Objective(
     discriminator_loss=lambda real_logits, fake_logits: F.softplus(fake_logits - real_logits).mean(),
     generator_loss=lambda real_logits, fake_logits: F.softplus(real_logits - fake_logits).mean(),
@@ -62,12 +62,12 @@ Penalty = Callable[[Discriminator, Images, Images, Noise], Scalar]  # (discrimin
 
 
 def _gradient(discriminator: Discriminator, x: Images) -> Images:
-    """dD/dx for each image, float32, differentiable once more. Where x requires gradients, D(x) may be remembered.
+    """dD/dx for each image, float32, differentiable once more. If x requires gradients, D(x) may be a stored result.
 
-    Under autocast to bfloat16 the discriminator computes in that; float16 would be too narrow for gradients that no
-    scaler has seen, and float32 takes its place.
+    Under autocast to bfloat16, the discriminator also computes in bfloat16. float16 is too narrow for these gradients,
+    which no scaler has scaled, so float32 replaces it.
     """
-    device = x.device.type if x.device.type in ("cpu", "cuda") else "cpu"  # no autocast is ever on elsewhere
+    device = x.device.type if x.device.type in ("cpu", "cuda") else "cpu"  # other devices never have autocast on
     narrow = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) is torch.float16
     if narrow or not x.requires_grad:
         x = x.detach().float().requires_grad_()
@@ -103,7 +103,7 @@ def r1_penalty(
 def r1_r2_penalty(
     discriminator: Discriminator, real: Images, fake: Images, noise: Noise, *, gamma: NotNegative = 0.05
 ) -> Scalar:
-    """gamma / 2 * E ||dD/dx||^2 at real images, and the same at drawn ones (Huang et al. 2024, arXiv 2501.05441).
+    """gamma / 2 * E ||dD/dx||^2 at real images, plus the same at drawn ones (Huang et al. 2024, arXiv 2501.05441).
 
     gamma: Twice the weight of both penalties.
     """
@@ -112,7 +112,7 @@ def r1_r2_penalty(
 
 
 def remembered(discriminator: Discriminator, *known: tuple[Images, Logits]) -> Discriminator:
-    """The discriminator, which does not compute its logits of the same tensors again."""
+    """The discriminator, without computing again the logits of the tensors in `known`."""
 
     def logits(x: Images) -> Logits:
         for images, found in known:

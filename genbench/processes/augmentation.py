@@ -1,8 +1,9 @@
 """Augmentation that does not leak into samples (Karras et al. 2022, arXiv 2206.00364, appendix F.2 and table 6).
 
-Each image is flipped, scaled, rotated, stretched and shifted at random, and the network is given the nine numbers that
-say how. While sampling they are zero: of an image as it is. The geometry is Karras et al.'s of 2020 (arXiv 2006.06676,
-appendix B): borders are mirrored, and the image is moved between two filters, at twice its size.
+Each image is flipped, scaled, rotated, stretched and shifted at random, and the network receives nine numbers that
+describe these changes. Sampling sets them to zero, which stands for an unchanged image. The geometry is that of Karras
+et al. 2020 (arXiv 2006.06676, appendix B): borders are mirrored, and the image is enlarged to twice its size with a
+filter, transformed, and reduced with a filter.
 """
 
 import math
@@ -22,14 +23,14 @@ SYM6 = (
     *(0.787641141030194, 0.3379294217276218, -0.07263752278646252, -0.021060292512300564, 0.04472490177066578),
     *(0.0017677118642428036, -0.007800708325034148),
 )
-REACH = len(SYM6) // 4  # of the filter, in pixels of the image
+REACH = len(SYM6) // 4  # the filter's reach, in pixels of the image
 
 
 class Transformation(NamedTuple):
-    """How each image is moved; of one that is not, all are zero.
+    """The transformation of each image; all values are zero for an unchanged image.
 
-    flip_x, flip_y: 0 or 1. scale: a standard normal number, of which 2^(0.2 scale) is the factor. angle: in radians.
-    stretch: likewise of the factor along a direction, and of its inverse across; direction: in radians.
+    flip_x, flip_y: 0 or 1. scale: a standard normal number; the factor is 2^(0.2 scale). angle: in radians.
+    stretch: likewise for the factor along a direction; its inverse applies across. direction: in radians.
     shift_x, shift_y: in eighths of the image's sides.
     """
 
@@ -44,20 +45,20 @@ class Transformation(NamedTuple):
 
     @property
     def labels(self) -> Tensor:
-        """What the network is given: (N, 9)."""
+        """The network's input that describes the transformation: (N, 9)."""
         turned = [self.angle.cos() - 1, self.angle.sin()]
         stretched = [self.stretch * self.direction.cos(), self.stretch * self.direction.sin()]
         rest = [self.shift_x, self.shift_y]
         return torch.stack([self.flip_x, self.flip_y, self.scale, *turned, *stretched, *rest], dim=1)
 
     def upright(self) -> "Transformation":
-        """The same without flips upside down and rotations."""
+        """The same transformation without flips upside down and rotations."""
         none = torch.zeros_like(self.angle)
         return self._replace(flip_y=none, angle=none)
 
 
 def draw_transformation(noise: Noise, probability: float) -> Transformation:
-    """One for each image: left to right it is flipped or not at even odds; all else happens with `probability`."""
+    """One for each image: a flip from left to right with probability 1/2, each other change with `probability`."""
     happens = (noise.uniform(5) < probability).float().unbind(1)
     flip_x, flip_y = (noise.uniform(2) < 0.5).float().unbind(1)
     angle, direction = ((2 * noise.uniform(2) - 1) * math.pi).unbind(1)
@@ -76,7 +77,7 @@ def draw_transformation(noise: Noise, probability: float) -> Transformation:
 
 
 def transformed(x0: Images, how: Transformation) -> Images:
-    """The images, moved: float32, of the same shape."""
+    """The transformed images: float32, same shape."""
     x0 = torch.where(how.flip_x[:, None, None, None] == 1, x0.flip(3), x0)
     x0 = torch.where(how.flip_y[:, None, None, None] == 1, x0.flip(2), x0)
     with torch.autocast("cpu" if x0.device.type == "meta" else x0.device.type, enabled=False):
@@ -84,13 +85,13 @@ def transformed(x0: Images, how: Transformation) -> Images:
 
 
 def rotation(angle: PerImage) -> Tensor:
-    """(N, 2, 2)."""
+    """Rotation matrices (N, 2, 2)."""
     cos, sin = angle.cos(), angle.sin()
     return torch.stack([torch.stack([cos, -sin], dim=1), torch.stack([sin, cos], dim=1)], dim=1)
 
 
 def inverse(how: Transformation, width: int, height: int) -> tuple[Tensor, Tensor]:
-    """From a place in the new image to its source: the place, less a shift (N, 2), times a matrix (N, 2, 2)."""
+    """The matrix (N, 2, 2) and shift (N, 2) of the inverse: the source of position p is matrix (p - shift)."""
     factor, stretch = torch.exp2(-0.2 * how.scale), torch.exp2(0.2 * how.stretch)
     squeezed = torch.diag_embed(torch.stack([1 / stretch, stretch], dim=1))
     matrix = rotation(how.angle) @ rotation(-how.direction) @ squeezed @ rotation(how.direction)
@@ -98,7 +99,7 @@ def inverse(how: Transformation, width: int, height: int) -> tuple[Tensor, Tenso
 
 
 def warped(x0: Images, matrix: Tensor, shift: Tensor, offset: Tensor | None = None) -> Images:
-    """Images (N, C, H, W) whose pixel at p, counted from the middle, is that of x0 at matrix (p - shift) + offset.
+    """Images (N, C, H, W) whose pixel at p, relative to the centre, is that of x0 at matrix (p - shift) + offset.
 
     matrix: (N, 2, 2). shift, offset: (N, 2), in pixels.
     """
@@ -106,12 +107,12 @@ def warped(x0: Images, matrix: Tensor, shift: Tensor, offset: Tensor | None = No
     middle = torch.tensor([(width - 1) / 2, (height - 1) / 2], device=x0.device)
 
     def source(x: Tensor, y: Tensor) -> Tensor:
-        """Where pixels x (H', W') and y (H', W') of the new images come from: (N, H', W', 2)."""
+        """The sources of the pixels at x (H', W') and y (H', W') of the new images: (N, H', W', 2)."""
         places = (torch.stack([x, y], dim=-1) - middle).flatten(0, 1) - shift[:, None]
         found = (places @ matrix.mT).unflatten(1, x.shape) + middle
         return found if offset is None else found + offset[:, None, None]
 
-    # At twice the size, pixel i of an image lies at 2 i. The filter on the way back sees REACH pixels on each side.
+    # At twice the size, pixel i of an image lies at 2 i. The filter that reduces it sees REACH pixels on each side.
     grids = [torch.arange(2 * (side + 2 * REACH), device=x0.device) / 2 - REACH for side in (height, width)]
     y, x = torch.meshgrid(*grids, indexing="ij")
     ends = torch.tensor([0.0, 1.0], device=x0.device)
@@ -127,7 +128,7 @@ def warped(x0: Images, matrix: Tensor, shift: Tensor, offset: Tensor | None = No
 
 
 def _doubled(x: Tensor) -> Tensor:
-    """Images (N, C, H, W) at twice the size: zeros between the pixels, and the filter over all."""
+    """Images (N, C, H, W) enlarged to twice the size: zeros between the pixels, then the filter."""
     channels = x.shape[1]
     kernel = torch.tensor(SYM6[::-1], device=x.device).expand(channels, 1, 1, -1)
     for axis, weight, padding in ((3, kernel, (0, 6)), (2, kernel.mT, (6, 0))):
@@ -137,12 +138,12 @@ def _doubled(x: Tensor) -> Tensor:
 
 
 def _margins(corners: Tensor, width: int, height: int) -> list[int]:
-    """Pixels to mirror on the left, at the top, on the right and at the bottom, so that all sources lie within.
+    """The number of pixels to mirror on the left, top, right and bottom to include all sources.
 
     corners: the sources of the images' corners, (..., 2).
     """
     most = [width - 1, height - 1] * 2
-    if corners.is_meta:  # a dry run: as many as there can be
+    if corners.is_meta:  # a dry run: the maximum
         return most
     ends = corners.flatten(0, -2)
     beyond = torch.cat([-ends.amin(0), ends.amax(0) - torch.tensor(most[:2], device=ends.device)]) + 2 * REACH

@@ -1,9 +1,10 @@
 """Averages of weights over a training, whose length is chosen afterwards (Karras et al. 2024, arXiv 2312.02696).
 
-In an average by the power function the weights of step tau have a share in proportion to tau^gamma, so that its profile
-is the same at any step, but for its scale. Its length is the standard deviation of this profile, as a share of the
-training so far (the paper's sigma_rel). A sum of profiles of two lengths, kept at many steps, comes close to that of
-any other length, and so does the sum of their averages: the coefficients are those of least squares.
+In a power-function average, the share of the weights of step tau is proportional to tau^gamma. Its profile is therefore
+the same at any step, except for its scale. Its length is the standard deviation of this profile, as a share of the
+training so far (the paper's sigma_rel). A sum of profiles of two lengths, stored at many steps, approximates the
+profile of any other length. The same sum of their averages then approximates the average of that length; least squares
+gives the coefficients.
 """
 
 from collections.abc import Sequence
@@ -19,12 +20,12 @@ def exponent(length: float) -> float:
 
 
 def kept_share(length: float, step: int) -> float:
-    """Share of the average so far that is kept when the weights of `step` (from 1) join it (equation 127)."""
+    """Share of the previous average that is kept when the weights of `step` (from 1) are added (equation 127)."""
     return float((1 - 1 / step) ** (exponent(length) + 1))
 
 
 def overlaps(steps: Sequence[int], lengths: Sequence[float], step: int, length: float) -> NDArray[np.float64]:
-    """Integrals of the product of each profile and that of `length` at `step`, divided by what does not depend on it.
+    """Integrals of the products of each profile and the profile of `length` at `step`.
 
     The profile of gamma at t is p(tau) = (gamma + 1) tau^gamma / t^(gamma + 1), 0 <= tau <= t.
     """
@@ -36,9 +37,9 @@ def overlaps(steps: Sequence[int], lengths: Sequence[float], step: int, length: 
 
 
 def coefficients(steps: Sequence[int], lengths: Sequence[float], step: int, length: float) -> NDArray[np.float64]:
-    """What the averages of `lengths` at `steps` are multiplied by, to sum to that of `length` at `step` (algorithm 3).
+    """Coefficients with which the averages of `lengths` at `steps` sum to that of `length` at `step` (algorithm 3).
 
-    The least-squares fit of their profiles to its own, scaled to a sum of 1.
+    The least-squares fit of their profiles to the wanted one, scaled to a sum of 1.
     """
     gram = np.stack([overlaps(steps, lengths, *one) for one in zip(steps, lengths, strict=True)])
     found = np.linalg.solve(gram, overlaps(steps, lengths, step, length))

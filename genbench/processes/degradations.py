@@ -1,8 +1,8 @@
 """Degradations D(x, t) of images, without noise, from D(x, 0) = x to D(x, T), for cold diffusion.
 
 Averaging of rows or columns, as in a course's project, and the Gaussian blur of Bansal et al. 2022 (arXiv 2208.09392).
-All are linear in x. What little can be left of an image at T are the combinations of a few images, the modes: numbers
-few enough to fit a density to.
+All are linear in x. At T, an image is a combination of a few fixed images, the modes. There are few enough coefficients
+to fit a density to them.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ from genbench.ranges import Count, CountOrZero, NotNegative, Positive, Seed, Ste
 from genbench.tensors import Images, Latents, Timesteps
 
 NEGLIGIBLE = (
-    1e-3  # what D(., T) shrinks more than this cannot be distinguished from the noise of 0.002 that breaks symmetry
+    1e-3  # parts that D(., T) shrinks below this cannot be distinguished from the noise of 0.002 that breaks symmetry
 )
 Order = Literal["centre-out", "out-centre", "random"] | Sequence[CountOrZero]
 
@@ -26,7 +26,7 @@ class Degradation(nn.Module):
     """D: images (N, C, H, W) in [-1, 1] and times 0..T, one for all or (N,), to images of the same shape."""
 
     T: int
-    modes: Tensor  # (K, H, W), orthonormal: every D(x, T), each channel by itself, is a combination of them
+    modes: Tensor  # (K, H, W), orthonormal: each channel of every D(x, T) is a combination of them
 
     def forward(self, x0: Images, t: Timesteps | int) -> Images:
         raise NotImplementedError
@@ -36,12 +36,12 @@ class Degradation(nn.Module):
         return torch.einsum("nchw,khw->nck", x_T, self.modes).flatten(1)
 
     def compose(self, z: Latents) -> Images:
-        """The images x_T with such coefficients: the inverse of `describe`."""
+        """The images x_T with the coefficients z: the inverse of `describe`."""
         return torch.einsum("nck,khw->nchw", z.unflatten(1, (-1, len(self.modes))), self.modes)
 
 
 class Averaging(Degradation):
-    """The first t of T equal blocks of neighbouring rows (or columns), in a fixed order, each replaced by its mean.
+    """Replaces each of the first t of T equal blocks of neighbouring rows (or columns), in a fixed order, by its mean.
 
     D is idempotent and nested: D(D(x, s), t) = D(x, max(s, t)). The order is a buffer, saved with the model.
     """
@@ -74,25 +74,25 @@ class Averaging(Degradation):
 
 
 def block_order(count: int, order: Order, seed: int) -> np.ndarray:
-    """The blocks 0..count-1 in the order in which they are averaged; `seed` is of the random order only."""
+    """The blocks 0..count-1 in the order in which they are averaged. Only the random order uses `seed`."""
     if not isinstance(order, str):
         if sorted(order) != list(range(count)):
             raise InputError(f"key 'order': found {list(order)}, expected each of 0 to {count - 1} once")
         return np.array(order)
     if order == "random":
         return np.random.Generator(np.random.Philox(key=seed)).permutation(count)
-    outward = np.argsort(np.abs(np.arange(count) - (count - 1) / 2), kind="stable")  # of two as near, the upper first
+    outward = np.argsort(np.abs(np.arange(count) - (count - 1) / 2), kind="stable")  # of two equally near, upper first
     return outward if order == "centre-out" else outward[::-1]
 
 
 def rows(
     image_shape: tuple[int, int, int], *, timesteps: Count = 7, order: Order = "random", seed: Seed = 0
 ) -> Averaging:
-    """T blocks of H / T rows: on MNIST T = 28 averages row by row, T = 7 four rows at a time by a mean in common.
+    """T blocks of H / T rows: on MNIST, T = 28 averages single rows, and T = 7 gives four rows at a time one mean.
 
     timesteps: T, a divisor of the image's height.
-    order: Which blocks come first: those near the centre, those far from it, or any, drawn at random; or all of them
-        in a list, from 0.
+    order: The order of the blocks: first those near the centre, first those far from it, or random; or a list of all
+        blocks, from 0.
     seed: The seed of the random order.
     """
     return Averaging(image_shape, 2, timesteps, order, seed)
@@ -101,26 +101,26 @@ def rows(
 def columns(
     image_shape: tuple[int, int, int], *, timesteps: Count = 7, order: Order = "random", seed: Seed = 0
 ) -> Averaging:
-    """T blocks of W / T columns, as `rows`.
+    """T blocks of W / T columns, as in `rows`.
 
     timesteps: T, a divisor of the image's width.
-    order: Which blocks come first: those near the centre, those far from it, or any, drawn at random; or all of them
-        in a list, from 0.
+    order: The order of the blocks: first those near the centre, first those far from it, or random; or a list of all
+        blocks, from 0.
     seed: The seed of the random order.
     """
     return Averaging(image_shape, 3, timesteps, order, seed)
 
 
 class Blur(Degradation):
-    """t Gaussian blurs one after another, step i of 1..T with a standard deviation of std + (i - 1) std_growth pixels.
+    """Applies t Gaussian blurs in turn; step i of 1..T has a standard deviation of std + (i - 1) std_growth pixels.
 
-    The defaults are Bansal et al.'s for MNIST (from their code: 20 steps, an 11x11 kernel, the image continued
-    periodically); for CIFAR-10 they take 50 steps, std 0.35, std_growth 0.01 and padding "reflect".
+    The defaults are Bansal et al.'s for MNIST (from their code: 20 steps, an 11x11 kernel, periodic continuation of the
+    image). For CIFAR-10 they use 50 steps, std 0.35, std_growth 0.01 and padding "reflect".
 
     timesteps: T, the number of blurs.
     kernel_size: Pixels along a side of a blur's kernel, odd.
     std: Standard deviation of the first blur, in pixels.
-    std_growth: By how much it grows with each step.
+    std_growth: Growth of the standard deviation with each step, in pixels.
     padding: How the image continues beyond its border: periodically, or mirrored.
     """
 
@@ -148,7 +148,7 @@ class Blur(Degradation):
         left, right = (blur_matrices(side, kernel_size, stds, padding) for side in sides)
         self.register_buffer("left", torch.tensor(left.astype(np.float32)))
         self.register_buffer("right", torch.tensor(right.astype(np.float32)))
-        # D(., T) has the singular values s_i s_j: what is left of an image are the pairs of vectors with large ones.
+        # D(., T) has the singular values s_i s_j: only pairs of vectors with large values are left of an image.
         (u, s, _), (v, r, _) = np.linalg.svd(left[-1]), np.linalg.svd(right[-1])
         kept = np.argwhere(np.outer(s, r) > NEGLIGIBLE)  # (K, 2)
         modes = np.stack([np.outer(u[:, i], v[:, j]) for i, j in kept])
@@ -165,11 +165,11 @@ class Blur(Degradation):
 def blur_matrices(side: int, kernel_size: int, stds: list[float], padding: str) -> np.ndarray:
     """The blurs of a line of `side` pixels after 0, 1, ... steps: (len(stds) + 1, side, side), float64."""
     offsets = np.arange(kernel_size) - kernel_size // 2
-    places = np.arange(side)[:, None] + offsets  # (side, kernel_size): the pixels that go into each pixel
+    places = np.arange(side)[:, None] + offsets  # (side, kernel_size): the source pixels of each pixel
     if padding == "circular":
         places %= side
     else:
-        places = np.abs(places)  # as 2 1 0 1 2: the outermost pixel is not repeated
+        places = np.abs(places)  # 2 1 0 1 2: the outermost pixel is not repeated
         places = np.minimum(places, 2 * (side - 1) - places)
     blurs = [np.eye(side)]
     for std in stds:

@@ -1,4 +1,4 @@
-"""Densities of latents: what an autoencoder, which has no prior, is sampled from."""
+"""Densities of latents, from which an autoencoder, which has no prior, is sampled."""
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from genbench.tensors import Latents, in_float64
 
 
 class GaussianMixture(nn.Module):
-    """A mixture of Gaussians with full covariances over latents of `size`; a single Gaussian for one component.
+    """A mixture of Gaussians with full covariances over latents of `size`; one component is a single Gaussian.
 
     Its parameters are buffers: fitted once, saved with the model, never trained.
     """
@@ -25,7 +25,7 @@ class GaussianMixture(nn.Module):
         self.register_buffer("scale_trils", torch.eye(size).repeat(components, 1, 1))
 
     def fit(self, z: Latents) -> None:
-        """Maximum likelihood for `z` (N, D): in closed form, or by scikit-learn's expectation-maximisation (seed 0)."""
+        """Fit to `z` (N, D) by maximum likelihood: in closed form, or by scikit-learn's EM algorithm (seed 0)."""
         z = in_float64(z)
         ridge = 1e-6 * torch.eye(self.size, dtype=z.dtype, device=z.device)
         if self.components == 1:
@@ -41,7 +41,7 @@ class GaussianMixture(nn.Module):
         self.scale_trils.copy_(torch.linalg.cholesky(torch.from_numpy(fitted.covariances_)).float())
 
     def sample(self, noise: Noise) -> Latents:
-        """One latent for each seed, (N, D). All components are computed and one is kept: shapes depend on no luck."""
+        """One latent for each seed, (N, D). Computes all components and keeps one: no shape depends on the draws."""
         edges = self.weights.cumsum(0)[:-1]
         chosen = (noise.uniform(1) > edges).sum(1)  # (N,)
         eps = noise.normal(self.size)
@@ -50,10 +50,10 @@ class GaussianMixture(nn.Module):
 
 
 def great_circles(start: Latents, end: Latents, points: int) -> Tensor:
-    """`points` latents on the way from each of N starts to its end, both included: (N * points, D), way by way.
+    """`points` latents from each of N starts to its end, both included: (N * points, D), one path after another.
 
-    On great circles (White 2016, arXiv 1609.04468): latents between two draws of N(0, I) are as long as draws are;
-    those on the straight line are shorter.
+    The paths are great circles (White 2016, arXiv 1609.04468). Latents on them have the length of draws from N(0, I);
+    those on a straight line are shorter.
     """
     share = torch.linspace(0, 1, points, device=start.device)[None, :, None]
     cosine = nn.functional.cosine_similarity(start, end, dim=1).clamp(-1 + 1e-6, 1 - 1e-6)

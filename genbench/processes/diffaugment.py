@@ -1,5 +1,5 @@
-"""Differentiable augmentation (Zhao et al. 2020, arXiv 2006.10738): a discriminator is shown changed images, real and
-drawn alike, so that it cannot memorise a small data set; the generator learns through the changes.
+"""Differentiable augmentation (Zhao et al. 2020, arXiv 2006.10738): real and drawn images are both changed before the
+discriminator sees them. It then cannot memorise a small data set. Gradients reach the generator through the changes.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,38 +14,38 @@ from genbench.tensors import Images, Logits
 
 
 class Augmentation(nn.Module):
-    """Random changes of images (N, C, H, W) in [-1, 1], each by numbers of its own, differentiable in the images."""
+    """Random changes of images (N, C, H, W) in [-1, 1], drawn separately per image, differentiable in the images."""
 
     def forward(self, x: Images, noise: Noise) -> Images:
         raise NotImplementedError
 
     def observe(self, real_logits: Logits) -> dict[str, Tensor]:
-        """Take note of what the discriminator says of a batch of real images; returns scalars for the history."""
+        """Observe the discriminator's logits of a batch of real images. Returns scalars for the history."""
         return {}
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Stays as it is: its random numbers are drawn in Python."""
+        """Does nothing: random numbers are drawn in Python, which torch.compile cannot compile."""
 
 
 def brightness(x: Images, noise: Noise) -> Images:
-    """Lighter or darker by up to a quarter of the range."""
+    """Makes images lighter or darker by up to a quarter of the range."""
     return x + (noise.uniform(1, 1, 1) - 0.5)
 
 
 def saturation(x: Images, noise: Noise) -> Images:
-    """Colours from none to twice as strong."""
+    """Scales the saturation by a factor from 0 to 2."""
     grey = x.mean(1, keepdim=True)
     return (x - grey) * (2 * noise.uniform(1, 1, 1)) + grey
 
 
 def contrast(x: Images, noise: Noise) -> Images:
-    """Differences from the image's mean half to one and a half times as large."""
+    """Scales differences from the image's mean by a factor from 0.5 to 1.5."""
     mean = x.mean((1, 2, 3), keepdim=True)
     return (x - mean) * (noise.uniform(1, 1, 1) + 0.5) + mean
 
 
 def translation(x: Images, noise: Noise) -> Images:
-    """Moved by up to an eighth of the sides, in whole pixels; what comes in is 0."""
+    """Shifts images by up to an eighth of the sides, in whole pixels; new pixels are 0."""
     down, right = (int(side / 8 + 0.5) for side in x.shape[2:])
     rows, columns = (
         torch.arange(side, device=x.device) + noise.integers(0, 2 * reach + 1)[:, None]
@@ -57,7 +57,7 @@ def translation(x: Images, noise: Noise) -> Images:
 
 
 def cutout(x: Images, noise: Noise) -> Images:
-    """A rectangle of half the sides around a random pixel is 0."""
+    """Sets a rectangle of half the sides around a random pixel to 0."""
     hidden = []
     for side in x.shape[2:]:
         size = int(side / 2 + 0.5)
@@ -75,7 +75,7 @@ POLICIES: dict[str, tuple[Callable[[Images, Noise], Images], ...]] = {
 
 
 class DiffAugment(Augmentation):
-    """Every image is changed in each of these ways, one after another (Zhao et al. 2020, arXiv 2006.10738).
+    """Changes every image in each of these ways, one after another (Zhao et al. 2020, arXiv 2006.10738).
 
     policy: `color` changes brightness, saturation and contrast; `translation` moves images by up to an eighth of their
         sides; `cutout` blanks a quarter of their area.

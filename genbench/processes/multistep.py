@@ -1,4 +1,5 @@
-"""Samplers that remember what they saw at earlier times: of higher order with one evaluation per step.
+"""Multistep samplers: they reuse predictions from earlier times, which gives a higher order with one evaluation per
+step.
 
 They solve the diffusion ODE, or SDE, in lambda_t = log(alpha_t / sigma_t), half the log of the signal-to-noise ratio,
 where x_t = alpha_t x_0 + sigma_t eps. The step to data, s = 0, where lambda is infinite, returns x0_hat.
@@ -22,7 +23,7 @@ from genbench.tensors import Images
 def dpm_solver_step(schedule: Schedule, noise: Noise) -> Step:
     """DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095, algorithm 2): second order, one evaluation per step.
 
-    The last x0_hat is kept to extrapolate; the first step and the one to data are of first order.
+    The previous x0_hat is used to extrapolate. The first step and the step to data are of first order.
     """
     last: tuple[Images, float] | None = None  # the previous step's x0_hat and the width of that step in lambda
 
@@ -50,7 +51,7 @@ def dpm_solver_step(schedule: Schedule, noise: Noise) -> Step:
 def sde_dpm_solver_step(schedule: Schedule, noise: Noise) -> Step:
     """SDE-DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095, appendix B.5): the same with noise in each step.
 
-    It solves the diffusion SDE, whose noise corrects earlier errors where there are steps enough.
+    It solves the diffusion SDE, whose noise corrects earlier errors if there are enough steps.
     """
     last: tuple[Images, float] | None = None
 
@@ -73,8 +74,8 @@ def sde_dpm_solver_step(schedule: Schedule, noise: Noise) -> Step:
 def dpm_solver_3m_walk(schedule: Schedule, noise: Noise) -> Walk:
     """DPM-Solver++(3M) (Lu et al. 2022, arXiv 2211.01095): third order, one evaluation per step.
 
-    The first step is of first order, the second of second. So is the last but one where there are fewer than 15 times,
-    which is steadier there.
+    The first step is of first order, the second of second order. With fewer than 15 times, the last step but one is
+    also of second order, for stability.
     """
 
     def walk(predict: Predict, x_T: Images, times: Sequence[int]) -> Iterator[Images]:
@@ -112,15 +113,14 @@ def unipc_walk(
 ) -> Walk:
     """UniPC (Zhao et al. 2023, arXiv 2302.04867): each evaluation corrects the step before it, then predicts the next.
 
-    order: The order of the predictor; that of the corrector is higher by one. The first and the last steps have a lower
-        order.
+    order: The order of the predictor; the corrector's is higher by one. The first and last steps have a lower order.
     variant: B(h) of the paper: "bh1" is h, "bh2" is e^h - 1.
     """
 
     def update(
         x: Images, t: int, s: int, seen: Sequence[tuple[Images, float]], p: int, at_s: Images | None = None
     ) -> Images:
-        """From t to s with the last p of `seen`, and, for the corrector, x0_hat at s."""
+        """x_s from x at t, the last p predictions in `seen` and, for the corrector, x0_hat at s."""
         (alpha_s, sigma_s, lambda_s), (_, sigma_t, lambda_t) = _levels(schedule, s), _levels(schedule, t)
         h, latest = lambda_s - lambda_t, seen[0][0]
         places = [(lambda_i - lambda_t) / h for _, lambda_i in list(seen)[1:p]]
@@ -152,9 +152,9 @@ def unipc_walk(
 
 
 def _weights(places: Sequence[float], hh: float, B: float) -> Sequence[float]:
-    """Of the slopes at `places`, so that the step is exact for polynomials of their number (UniPC, theorem 3.1).
+    """Weights of the slopes at `places`, which make the step exact for polynomials of that degree (UniPC, theorem 3.1).
 
-    One slope has the weight 1/2, as in the paper's experiments.
+    A single slope has the weight 1/2, as in the paper's experiments.
     """
     if len(places) < 2:
         return [0.5] * len(places)
@@ -179,11 +179,11 @@ def pndm_walk(
 ) -> Walk:
     """PNDM (Liu et al. 2022, arXiv 2202.09778): a linear multistep method in eps_hat, for evenly spaced times.
 
-    Its steps divide by what is left of the image, alpha_t: from t = T (spacing "trailing") of a cosine schedule, where
-    that is next to nothing, samples run away; "uniform" begins below.
+    Its steps divide by alpha_t. At t = T of a cosine schedule, alpha_t is almost 0, and samples diverge if they start
+    there (spacing "trailing"); "uniform" starts below T.
 
     warm_up: The first three steps: "runge-kutta" takes four evaluations for each (F-PNDM); "multistep" takes one for
-        each, of lower order, and one more for the first (S-PNDM's start, as Stable Diffusion has it).
+        each, of lower order, and one more for the first (S-PNDM's start, as in Stable Diffusion).
     """
 
     def implied(x: Images, t: int, x0_hat: Images) -> Images:

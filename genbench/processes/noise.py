@@ -1,9 +1,9 @@
 """Random numbers that belong to a sample, not to a batch.
 
-Philox 4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") is a function from a counter
-to random bits. The counter here is (element, draw, seed): the noise of image i is the same whatever the batch
-size, the shard or the number of processes. All arithmetic is in 64-bit integers and float64 by torch, on the device
-itself; for an Apple GPU, which has no float64, on the CPU.
+Philox 4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") is a function from a counter to
+random bits. The counter here is (element, draw, seed): the noise of image i does not depend on the batch size, the
+shard or the number of processes. Torch computes everything in 64-bit integers and float64, on the device itself, or on
+the CPU for an Apple GPU, which has no float64.
 """
 
 import math
@@ -19,7 +19,7 @@ _MASK = 0xFFFFFFFF
 
 
 def _multiply(a: int, x: Tensor) -> tuple[Tensor, Tensor]:
-    """High and low 32 bits of a * x, both below 2^32: an int64 product wraps around, and keeps its 64 bits."""
+    """High and low 32 bits of a * x, where a and x are below 2^32: an int64 product wraps around, but keeps 64 bits."""
     product = x * a
     return (product >> 32) & _MASK, product & _MASK
 
@@ -41,10 +41,10 @@ def philox(
 class Noise:
     """A stream of random tensors, one row per seed.
 
-    Row i depends only on (`key`, `seeds[i]`, the number of draws made so far). Normal numbers are computed in
-    float64 and rounded, so that the last-bit differences of logarithms between devices all but vanish.
+    Row i depends only on (`key`, `seeds[i]`, the number of draws made so far). Normal numbers are computed in float64
+    and rounded: differences between devices in the last bit of a logarithm then almost vanish.
 
-    seeds: (N,) integers in [0, 2^63). key: in [0, 2^64), distinguishes streams (a training's seed, say).
+    seeds: (N,) integers in [0, 2^63). key: in [0, 2^64), distinguishes streams, such as the seed of a training.
     """
 
     def __init__(self, seeds: Seeds, key: int = 0) -> None:
@@ -61,7 +61,7 @@ class Noise:
         return len(self.seeds)
 
     def bits(self, count: int) -> Tensor:
-        """The next (N, count) random integers of 32 bits, int64 in [0, 2^32), where there is float64."""
+        """The next (N, count) random integers of 32 bits, int64 in [0, 2^32), on a device that has float64."""
         draw, self.draws = self.draws, self.draws + 1
         blocks = -(-count // 4)
         if self.device.type == "meta":  # a dry run: shapes only
@@ -72,12 +72,12 @@ class Noise:
         return torch.stack(words, dim=-1).view(len(self), 4 * blocks)[:, :count]  # (N, blocks, 4) -> (N, count)
 
     def uniform(self, *shape: int) -> Tensor:
-        """Float32 (N, *shape), uniform in the open interval (0, 1): 2^23 levels, none at an end."""
+        """Float32 (N, *shape), uniform in the open interval (0, 1): 2^23 levels, none of them 0 or 1."""
         uniform = ((self.bits(math.prod(shape)) >> 9).float() + 0.5).mul_(2.0**-23)
         return uniform.view(len(self), *shape).to(self.device)
 
     def integers(self, low: int, high: int, *shape: int) -> Tensor:
-        """Int64 (N, *shape), uniform in [low, high); high - low at most 2^31 (the bias is below 2^-30 of a share)."""
+        """Int64 (N, *shape), uniform in [low, high). high - low is at most 2^31; the bias is below 2^-30 of a share."""
         return (low + (self.bits(math.prod(shape)) * (high - low) >> 32)).view(len(self), *shape).to(self.device)
 
     def normal(self, *shape: int) -> Tensor:
@@ -92,7 +92,7 @@ class Noise:
 
 
 class StillNoise(Noise):
-    """Numbers of the right shape at no cost: always the same."""
+    """Constant numbers of the right shape, at no cost."""
 
     def bits(self, count: int) -> Tensor:
         self.draws += 1

@@ -1,7 +1,7 @@
 """One reverse process for every diffusion model: a model predicts x0_hat from x_t, and a step moves to an earlier time.
 
-A step moves from time t to any earlier time s, with one prediction or several. One that chooses its own times, or how
-often it visits them, or that must know them all beforehand, is a walk instead: a generator.
+A step moves from time t to any earlier time s, with one prediction or several. A sampler that chooses its own times, or
+how often it visits them, or that must know all of them beforehand, is a walk instead: a generator.
 """
 
 import inspect
@@ -14,7 +14,7 @@ from genbench.tensors import Images
 
 
 class Prediction(NamedTuple):
-    """What a model says of x_t: x0_hat, and, where it has learned one, the variance of the step in log space.
+    """A model's prediction from x_t: x0_hat and, if learned, the variance of the step in log space.
 
     variance_fraction f, about [0, 1]: log variance = f log(beta) + (1 - f) log(the posterior's variance).
     """
@@ -23,20 +23,20 @@ class Prediction(NamedTuple):
     variance_fraction: Images | None = None
 
 
-Predict = Callable[[Images, int], Prediction]  # (x_t, t) -> what is known of x_0
+Predict = Callable[[Images, int], Prediction]  # (x_t, t) -> prediction of x_0
 Step = Callable[[Predict, Images, int, int], Images]  # (predict, x_t, t, s) -> x_s, s < t
 Walk = Callable[[Predict, Images, Sequence[int]], Iterator[Images]]  # a generator: (predict, x_T, times) -> every x_s
 
 
 def is_walk(step: Step | Walk) -> bool:
-    """Whether it is a generator, also where its types are checked at run time."""
+    """Whether `step` is a generator, even if it is wrapped in a type check at run time."""
     return inspect.isgeneratorfunction(inspect.unwrap(step))
 
 
 def reverse_path(x_T: Images, timesteps: Sequence[int], predict: Predict, step: Step | Walk) -> Iterator[Images]:
     """Walk from x_T to data along `timesteps` (descending, each at least 1; 0 is appended), and yield every x_s.
 
-    A walk is given the same times, and yields as often as it likes.
+    A walk receives the same times and may yield any number of images.
     """
     if is_walk(step):
         yield from cast(Walk, step)(predict, x_T, timesteps)
@@ -48,5 +48,5 @@ def reverse_path(x_T: Images, timesteps: Sequence[int], predict: Predict, step: 
 
 
 def reverse_process(x_T: Images, timesteps: Sequence[int], predict: Predict, step: Step | Walk) -> Images:
-    """Where `reverse_path` ends: the sample."""
+    """The last image of `reverse_path`: the sample."""
     return deque(reverse_path(x_T, timesteps, predict, step), maxlen=1)[0]

@@ -1,5 +1,6 @@
-"""The samplers of diffusion models: how x_s follows from x_t. DDPM, DDIM and Heun look at one step; those that remember
-earlier ones are in processes/multistep.py. They differ in a few lines. At s = 0 every step returns data, without noise.
+"""The samplers of diffusion models: how x_s follows from x_t. DDPM, DDIM and Heun use only the current step; samplers
+that also use earlier steps are in processes/multistep.py. They differ in a few lines. At s = 0 every step returns data,
+without noise.
 
 A sampler is a function (schedule, noise, *, its own options) that returns a step or a walk: see processes/reverse.py.
 """
@@ -32,9 +33,9 @@ def ddpm_step(
 ) -> Step:
     """Ancestral sampling from q(x_s | x_t, x0_hat) (Ho et al. 2020, arXiv 2006.11239, algorithm 2).
 
-    variance: "small" is the posterior's; "large" is beta of the step from s to t; "learned" lies between, at a point
-        that the network predicts (Nichol & Dhariwal 2021, arXiv 2102.09672, equation 15). The default is "learned" if
-        the model has learned it, and otherwise the model's.
+    variance: "small" is the posterior's; "large" is beta of the step from s to t; "learned" lies between them, at a
+        point that the network predicts (Nichol & Dhariwal 2021, arXiv 2102.09672, equation 15). The default is
+        "learned" if the model has learned it, and otherwise the model's `variance`.
     """
 
     def step(predict: Predict, x_t: Images, t: int, s: int) -> Images:
@@ -81,10 +82,11 @@ def ddim_step(schedule: Schedule, noise: Noise, *, eta: Share | Literal["sigma-h
 def heun_step(schedule: Schedule, noise: Noise) -> Step:
     """Heun's method on the probability-flow ODE (Karras et al. 2022, arXiv 2206.00364, algorithm 1, without churn).
 
-    In y = x_t / sqrt(abar_t) and sigma = sqrt(1 / abar_t - 1) the ODE is dy/dsigma = (y - x0_hat) / sigma: a step of
-    Euler (which is DDIM with eta = 0), then again with the mean of the slopes at both ends. Two evaluations per step,
-    one for the last, and for one in which sigma falls by more than a factor of 20, as at the start of a cosine
-    schedule. There the slope at the end is wrong by the network's error divided by sigma_s, carried over sigma_t.
+    With y = x_t / sqrt(abar_t) and sigma = sqrt(1 / abar_t - 1), the ODE is dy/dsigma = (y - x0_hat) / sigma. Heun's
+    method takes an Euler step (DDIM with eta = 0), then repeats it with the mean of the slopes at both ends. This takes
+    two evaluations per step. One is used in the last step, and in steps where sigma falls by more than a factor of 20,
+    as at the start of a cosine schedule. There the slope at the end has the network's error divided by sigma_s, which
+    the step multiplies by about sigma_t.
     """
 
     def step(predict: Predict, x_t: Images, t: int, s: int) -> Images:
@@ -106,10 +108,10 @@ def heun_step(schedule: Schedule, noise: Noise) -> Step:
 
 
 def inversion_path(schedule: Schedule, x0: Images, timesteps: Sequence[int], predict: Predict) -> Iterator[Images]:
-    """DDIM with eta = 0 the other way round: from data to the x_t that DDIM would have made it of; yields every x_t.
+    """Inverted DDIM with eta = 0: from data to the x_t from which DDIM would make this data; yields every x_t.
 
     Dhariwal & Nichol 2021 (arXiv 2105.05233), appendix F. timesteps: descending, as for `reverse_path`. The network is
-    asked at t about x_s, since x_t is not there yet: exact in the limit of many steps. `predict` must not clip.
+    evaluated at t on x_s, since x_t is not yet known: exact in the limit of many steps. `predict` must not clip.
     """
     x, s = x0, 0
     for t in reversed(timesteps):
@@ -131,7 +133,7 @@ SAMPLERS: dict[str, Sampler] = {
     "unipc": unipc_walk,
     "pndm": pndm_walk,
 }
-LABELS = {  # where a page writes another
+LABELS = {  # names on pages
     "ddpm": "DDPM",
     "ddim": "DDIM",
     "heun": "Heun",
@@ -149,7 +151,7 @@ def find_sampler(name: str) -> Sampler:
 
 
 def sampler_label(name: str) -> str:
-    """How a page writes it: of a user's own file, the function's name."""
+    """The sampler's name on a page; for a user's own file, the function's name."""
     own = own_code.parse(name)
     return own.name if own else LABELS.get(name, name)
 
@@ -160,7 +162,7 @@ Degrade = Callable[[Images, int], Images]  # (x_0, t) -> D(x_0, t)
 
 
 def cold_step(degrade: Degrade) -> Step:
-    """x_s = x_t - D(x0_hat, t) + D(x0_hat, s), algorithm 2: what x0_hat misses at t is not lost at s.
+    """x_s = x_t - D(x0_hat, t) + D(x0_hat, s), algorithm 2: details of x_t that x0_hat lacks are kept in x_s.
 
     Exact for any D if x0_hat = x_0, and for any x0_hat if D(x, t) = x + t e with e the same for all x.
     """

@@ -1,8 +1,8 @@
 """Variance-preserving noise schedules: q(x_t | x_0) = N(sqrt(abar_t) x_0, (1 - abar_t) I).
 
-Times are integers from 0 (data, abar_0 = 1) to T (noise), so q_posterior works between any two of them and a
-shorter chain is just a shorter list of integers. Sources: Ho et al. 2020 (arXiv 2006.11239), Nichol & Dhariwal
-2021 (arXiv 2102.09672), Song et al. 2021 (arXiv 2011.13456).
+Times are integers from 0 (data, abar_0 = 1) to T (noise). q_posterior works between any two of them, so a shorter chain
+is just a shorter list of integers. Sources: Ho et al. 2020 (arXiv 2006.11239), Nichol & Dhariwal 2021 (arXiv
+2102.09672), Song et al. 2021 (arXiv 2011.13456).
 """
 
 import math
@@ -47,13 +47,13 @@ class Schedule:
         return len(self.alphas_cumprod) - 1
 
     def alpha_bar(self, t: int) -> float:
-        """abar_t as a number: sampling needs no tensor on the device."""
+        """abar_t as a number, since sampling needs no tensor on the device."""
         return self.alphas_cumprod[t].item()
 
     def levels(self, t: Timesteps) -> tuple[Tensor, Tensor]:
         """Signal sqrt(abar_t) and noise sqrt(1 - abar_t) for a batch of times, float32 (N, 1, 1, 1) on t's device."""
-        if t.device not in self._tables:  # copied once: a copy at every step would stop the host
-            with torch.inference_mode(False):  # sampling may ask first, training next
+        if t.device not in self._tables:  # copied once: a copy at every step would make the host wait
+            with torch.inference_mode(False):  # sampling may fill this first, and training use it later
                 table = torch.stack([self.alphas_cumprod.sqrt(), (1 - self.alphas_cumprod).sqrt()])
                 self._tables[t.device] = table.float().to(t.device)  # from float64: 1 - abar_1 is near 0
         signal, noise = self._tables[t.device][:, t, None, None, None]
@@ -76,7 +76,7 @@ class Schedule:
 
 
 def linear(T: int, *, beta_start: InnerShare = 1e-4, beta_end: InnerShare = 0.02) -> Schedule:
-    """Ho et al.: betas evenly spaced from beta_start to beta_end, made for T = 1000.
+    """Ho et al.: betas evenly spaced from beta_start to beta_end, designed for T = 1000.
 
     beta_start: The first beta.
     beta_end: The last beta.
@@ -96,9 +96,9 @@ def cosine(T: int, *, offset: NotNegative = 0.008, max_beta: InnerShare = 0.999)
 
 
 def vp(T: int, *, beta_min: NotNegative = 0.1, beta_max: Positive = 20.0, eps: ShareBelowOne = 1e-3) -> Schedule:
-    """Song et al.'s variance-preserving SDE at T + 1 even times u from eps to 1, for chains of a few steps (DDGAN).
+    """Song et al.'s variance-preserving SDE at T + 1 evenly spaced times u from eps to 1, for short chains (DDGAN).
 
-    log abar(u) = -u beta_min - u^2 (beta_max - beta_min) / 2; the little noise at u = eps is left out of abar_0.
+    log abar(u) = -u beta_min - u^2 (beta_max - beta_min) / 2; abar_0 leaves out the little noise at u = eps.
 
     beta_min: Rate of noise at u = 0.
     beta_max: Rate of noise at u = 1.
@@ -120,7 +120,7 @@ def scaled_linear(T: int, *, beta_start: InnerShare = 1e-4, beta_end: InnerShare
 
 
 def sigmoid(T: int, *, beta_start: InnerShare = 1e-4, beta_end: InnerShare = 0.02) -> Schedule:
-    """Betas along a logistic curve from -6 to 6, as diffusers' "sigmoid" (from Xu et al. 2022, arXiv 2203.02923).
+    """Betas along a logistic curve from -6 to 6, like diffusers' "sigmoid" (from Xu et al. 2022, arXiv 2203.02923).
 
     beta_start: The start of the curve: slightly below the first beta.
     beta_end: The end of the curve: slightly above the last beta.
@@ -148,7 +148,7 @@ def sigmoid_abar(
 
 
 def given(T: int, *, values: Sequence[InnerShare]) -> Schedule:
-    """The betas themselves, T of them: for checkpoints whose schedule has no name.
+    """T given betas, for checkpoints whose schedule has no name.
 
     values: The betas.
     """

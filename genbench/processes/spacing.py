@@ -24,15 +24,15 @@ Spacing = Literal[
 def spaced_timesteps(T: int, steps: int, spacing: str = "uniform") -> list[int]:
     """`steps` of the times 1..T, descending.
 
-    uniform: 1 + floor(i T / steps), the DDIM paper's (arXiv 2010.02502, appendix D.2).
-    quadratic: 1 + floor(i^2 c) that ends near 0.8 T, which the DDIM paper uses for CIFAR-10.
-    linspace: evenly from 1 to T, both included, rounded (OpenAI's respacing by a number).
-    trailing: rounded multiples of T / steps, which ends at T (Lin et al. 2024, arXiv 2305.08891).
+    uniform: 1 + floor(i T / steps), as in the DDIM paper (arXiv 2010.02502, appendix D.2).
+    quadratic: 1 + floor(i^2 c), ending near 0.8 T, which the DDIM paper uses for CIFAR-10.
+    linspace: evenly spaced from 1 to T, both included, rounded (OpenAI's respacing by a number).
+    trailing: rounded multiples of T / steps, ending at T (Lin et al. 2024, arXiv 2305.08891).
     truncated: the last ones, steps to 1, for samples that do not start from pure noise.
     leading: 1 + i floor(T / steps), diffusers' "leading": equal to uniform only if the number of steps divides T.
-    diffusers-linspace: diffusers' "linspace": as linspace, but for its rounding where a time falls between two.
-    diffusers-trailing: diffusers' "trailing": as trailing, but for its rounding, and counted from T downwards.
-    lucidrains: denoising-diffusion-pytorch's: as trailing, but rounded down.
+    diffusers-linspace: diffusers' "linspace": like linspace, except for the rounding of times halfway between two.
+    diffusers-trailing: diffusers' "trailing": like trailing, except for its rounding, and counted down from T.
+    lucidrains: denoising-diffusion-pytorch's: like trailing, but rounded down.
     """
     if not 1 <= steps <= T:
         raise InputError(f"key 'steps': found {steps}, expected 1 to {T} (the model's timesteps)")
@@ -62,10 +62,10 @@ def spaced_timesteps(T: int, steps: int, spacing: str = "uniform") -> list[int]:
 
 
 def respaced_timesteps(T: int, respacing: str) -> list[int]:
-    """Times of 1..T, descending, by the strings of OpenAI's improved-diffusion.
+    """Times of 1..T, descending, from a string in the notation of OpenAI's improved-diffusion.
 
-    "50": 50 evenly spaced times, 1 and T included. "10,15,20": the range in three equal sections with so many times
-    each. "ddim50": every k-th time from 1, for the k that gives 50 of them.
+    "50": 50 evenly spaced times, 1 and T included. "10,15,20": three equal sections of the range, with 10, 15 and 20
+    times. "ddim50": every k-th time from 1, for the k that gives 50 of them.
     """
 
     def bad(expected: str) -> InputError:
@@ -86,7 +86,7 @@ def respaced_timesteps(T: int, respacing: str) -> list[int]:
         if count > length:
             raise bad(f"at most {length} times in section {section + 1}")
         stride = (length - 1) / (count - 1) if count > 1 else 1.0
-        # Summed, not multiplied, as OpenAI does: at a half, the sum's rounding error decides.
+        # Summed, not multiplied, as in OpenAI's code: at a half, the sum's rounding error decides.
         times += [start + round(place) for place in accumulate([stride] * (count - 1), initial=0.0)]
         start += length
     return times[::-1]

@@ -1,4 +1,4 @@
-"""Which times a diffusion model learns from: uniformly, or more often those whose loss is large."""
+"""Which times a diffusion model learns from: all equally often, or more often those with a large loss."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -10,21 +10,21 @@ from genbench.processes.noise import Noise
 from genbench.ranges import Count, Share
 from genbench.tensors import PerImage, Timesteps, in_float64
 
-Gather = Callable[[Tensor], Tensor]  # values of a process's images to those of all (Batch.gather)
+Gather = Callable[[Tensor], Tensor]  # from values of one process's images to those of all processes (Batch.gather)
 
 
 class TimeSampler(Protocol):
     def draw(self, noise: Noise) -> tuple[Timesteps, PerImage]:
-        """A time in 1..T for every image, and the weight of its loss that leaves the mean over times unbiased."""
+        """A time in 1..T for every image, and the weight of its loss that keeps the mean over times unbiased."""
         ...
 
     def observe(self, t: Timesteps, losses: PerImage, gather: Gather = lambda values: values) -> None:
-        """Learns after each draw what the losses were, unweighted; `gather` brings in those of other processes."""
+        """Receive the unweighted losses after each draw; `gather` adds those of other processes."""
         ...
 
 
 class Uniform(nn.Module):
-    """Every time alike, with weight 1."""
+    """Draws every time equally often, with weight 1."""
 
     def __init__(self, T: int) -> None:
         super().__init__()
@@ -38,17 +38,17 @@ class Uniform(nn.Module):
 
 
 class LossSecondMoment(nn.Module):
-    """p_t in proportion to the root mean square of the last losses at t.
+    """Draws t with a probability p_t in proportion to the root mean square of the last losses at t.
 
     Nichol & Dhariwal 2021 (arXiv 2102.09672), section 3.3. Draws are uniform until every time has a full history. The
-    weights are 1 / (T p_t). The history is part of the model's state, so that a resumed training goes on with it.
+    weights are 1 / (T p_t). The history is part of the model's state, and a resumed training continues with it.
 
-    history: Losses kept for each t.
+    history: Number of losses kept for each t.
     uniform: Share of the draws that stays uniform.
     """
 
-    losses: Tensor  # (T, history), a ring for every time
-    counts: Tensor  # (T,), how often each time was seen
+    losses: Tensor  # (T, history), a ring buffer for every time
+    counts: Tensor  # (T,), how often each time was drawn
 
     def __init__(self, T: int, *, history: Count = 10, uniform: Share = 0.001) -> None:
         super().__init__()
@@ -57,7 +57,7 @@ class LossSecondMoment(nn.Module):
         self.register_buffer("counts", torch.zeros(T, dtype=torch.int64))
 
     def probabilities(self) -> Tensor:
-        """(T,), of the times 1..T."""
+        """The probabilities of the times 1..T: (T,)."""
         importance = (self.losses**2).mean(1).sqrt()
         total = importance.sum()
         share = torch.where(total > 0, importance / total, torch.full_like(importance, 1 / self.T))
@@ -77,9 +77,9 @@ class LossSecondMoment(nn.Module):
         index, losses = gather(t) - 1, gather(losses.detach())
         same = index[:, None] == index[None, :]
         before = same.tril(-1).sum(1)  # images earlier in the batch with the same time
-        kept = same.triu(1).sum(1) < self.history  # of more than the history holds, the last ones
+        kept = same.triu(1).sum(1) < self.history  # if there are more than the history holds, the last ones
         column = (self.counts[index] + before) % self.history
-        # Every kept place is written once, so that the order of writing does not matter; the others share one more.
+        # Every kept place is written only once: the order of writing does not matter. The others share an extra place.
         place = torch.where(kept, index * self.history + column, self.T * self.history)
         flat = torch.cat([self.losses.flatten(), self.losses.new_zeros(1)])
         flat[place] = torch.where(kept, losses.to(flat.dtype), 0.0)

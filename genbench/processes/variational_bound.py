@@ -1,8 +1,8 @@
 """The variational bound on -log p(x_0) of a diffusion model, term by term, in bits per dimension.
 
 Ho et al. 2020 (arXiv 2006.11239, section 2) and, for learned variances, Nichol & Dhariwal 2021 (arXiv 2102.09672).
-One term is KL(q(x_T | x_0) || N(0, I)); each step adds KL(q(x_s | x_t, x_0) || p(x_s | x_t)), and the last, to data,
--log p(x_0 | x_t) of 8-bit pixels.
+One term is KL(q(x_T | x_0) || N(0, I)). Each step adds KL(q(x_s | x_t, x_0) || p(x_s | x_t)), and the last one, to
+data, adds -log p(x_0 | x_t) of 8-bit pixels.
 """
 
 import math
@@ -27,14 +27,14 @@ def gaussian_kl(mean_q: Images, log_variance_q: Tensor, mean_p: Tensor, log_vari
 
 
 def _normal_cdf(x: Tensor) -> Tensor:
-    """The tanh approximation (Page 1977) that published bits per dimension are computed with; error below 2e-4."""
+    """The tanh approximation (Page 1977) used for published bits per dimension; error below 2e-4."""
     return 0.5 * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
 
 
 def pixel_log_likelihood(x0: Images, mean: Images, log_variance: Tensor) -> Images:
     """log p(x0), in nats, elementwise, of 8-bit values in [-1, 1]: a Gaussian's mass in bins of 2/255.
 
-    The first and the last bin are open: they hold the tails.
+    The first and last bins are open and contain the tails.
     """
     inverse = torch.exp(-0.5 * log_variance)
     upper = _normal_cdf(inverse * (x0 - mean + 1 / 255))
@@ -44,10 +44,10 @@ def pixel_log_likelihood(x0: Images, mean: Images, log_variance: Tensor) -> Imag
 
 
 class VariationalBound:
-    """The bound's terms for a chain of times: all of 1..T, or those kept when respaced.
+    """The bound's terms for a chain of times: all of 1..T, or those kept by respacing.
 
-    variance: the model's, as in `samplers.ddpm_step`. At the step to data, where the posterior's variance is 0, that of
-    the step before it stands in for it.
+    variance: the model's, as in `samplers.ddpm_step`. The step to data has a posterior variance of 0; the variance of
+    the step before it is used instead.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class VariationalBound:
         times = list(range(schedule.T, 0, -1)) if timesteps is None else list(timesteps)
         self.schedule, self.times, self.variance = schedule, times, variance
         rows = [(0.0, 0.0, 0.0, 0.0)] * (schedule.T + 1)
-        stand_in = 1 - schedule.alpha_bar(times[0])  # kept where the chain is a single step
+        stand_in = 1 - schedule.alpha_bar(times[0])  # used if the chain is a single step
         for t, s in pairwise([*times, 0]):
             posterior = schedule.q_posterior(t, s)
             stand_in = posterior.variance if s > 0 else stand_in
