@@ -1,11 +1,11 @@
-"""What the numbers of a table mean: arrays of features in, numbers out. No network and no torch here.
+"""The metrics: arrays of features in, numbers out. No network and no torch here.
 
-A metric compares the features of real and of generated images, or looks at the logits that a classifier gives to
-the generated ones. Every function takes the real set first. The name FID is kept for Inception features: the
-same distance in any other feature space is a Frechet distance, FD, named after the extractor of the features.
+A metric compares the features of real and of generated images, or uses the logits that a classifier gives to the
+generated ones. Every function takes the real set first. The name FID is reserved for Inception features: the same
+distance in any other feature space is a Frechet distance, FD, named after the extractor of the features.
 
 Each metric is one file, with its maths and its entry: fid.py, kid.py, precision_recall.py, memorisation.py,
-inception_score.py, classifier_scores.py, object_accuracy.py. METRICS holds all entries by name.
+inception_score.py, classifier_scores.py, object_accuracy.py. METRICS contains all entries by name.
 """
 
 from genbench.metrics.checks import MetricWarning

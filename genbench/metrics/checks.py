@@ -1,4 +1,4 @@
-"""What every metric asks of its features first, and how the slow ones say where they are."""
+"""Checks of features before every metric, and progress messages of slow metrics."""
 
 import logging
 import time
@@ -17,12 +17,12 @@ SECONDS_BETWEEN_LOGS = 10.0
 
 
 class MetricWarning(UserWarning):
-    """A metric was computed, and there is something that its reader should know."""
+    """A metric was computed, but its reader should know about a problem."""
 
 
 def check_pair(real: NDArray[Any], fake: NDArray[Any], least: int) -> None:
     check_features("real features", real, least)
-    check_features("generated features", fake, least, constant_is_error=False)  # of a collapsed model
+    check_features("generated features", fake, least, constant_is_error=False)  # a collapsed model's are constant
     if real.shape[1] != fake.shape[1]:
         raise InputError(f"real features have {real.shape[1]} dimensions, generated ones {fake.shape[1]}")
 
@@ -39,7 +39,7 @@ def check_features(what: str, features: NDArray[Any], least: int, constant_is_er
 
 
 def with_progress(items: Sequence[Item], what: str) -> Iterator[Item]:
-    """Yield the items, and log every ten seconds how far that is: nobody should think that it hangs."""
+    """Yield the items, and log progress every ten seconds."""
     last = time.monotonic()
     for done, item in enumerate(items):
         if time.monotonic() - last > SECONDS_BETWEEN_LOGS:

@@ -1,4 +1,4 @@
-"""Does a sample show the class that it was asked for, and is each class as varied as its real images?"""
+"""Does a sample show the requested class, and is each class as varied as its real images?"""
 
 import warnings
 from typing import Any
@@ -14,16 +14,16 @@ from genbench.metrics.object_accuracy import wilson_interval
 
 
 def class_accuracy(logits: NDArray[Any], labels: NDArray[Any]) -> float:
-    """The share of images to whose label (N,) a classifier gives the largest of its logits (N, K)."""
+    """The share of images for which the largest of a classifier's logits (N, K) is that of the label (N,)."""
     return float((logits.argmax(axis=1) == labels).mean())
 
 
 def class_distances(
     real: NDArray[Any], real_labels: NDArray[Any], fake: NDArray[Any], fake_labels: NDArray[Any]
 ) -> dict[int, float]:
-    """The Frechet distance of each class's real and generated features, (N, D) and (M, D), by the class.
+    """The Frechet distance between each class's real and generated features, (N, D) and (M, D), by class.
 
-    Of classes that both have, with more than D images in each. Labels: (N,) and (M,).
+    Covers classes of which both sets have more than D images. Labels: (N,) and (M,).
     """
     return {y: found[0] for y, found in _by_class(real, real_labels, fake, fake_labels).items()}
 
@@ -31,12 +31,12 @@ def class_distances(
 def _by_class(
     real: NDArray[Any], real_labels: NDArray[Any], fake: NDArray[Any], fake_labels: NDArray[Any]
 ) -> dict[int, tuple[float, NDArray[np.float64], float]]:
-    """By the class its `fd_and_changes`."""
+    """The `fd_and_changes` of each class."""
     dim, shared = real.shape[1], np.intersect1d(real_labels, fake_labels).tolist()
     parts = {y: (real[real_labels == y], fake[fake_labels == y]) for y in shared}
     enough = {y: sets for y, sets in parts.items() if min(map(len, sets)) > dim}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", MetricWarning)  # of rank: a class has few images
+        warnings.simplefilter("ignore", MetricWarning)  # about rank: a class has few images
         for sets in enough.values():
             check_pair(*sets, least=dim + 1)
         return {y: fd_and_changes(feature_statistics(of_real), of_fake) for y, (of_real, of_fake) in enough.items()}

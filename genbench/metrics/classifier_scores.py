@@ -1,4 +1,4 @@
-"""What a classifier of the data set says of generated images: its score, its confidence, the classes it finds."""
+"""Metrics by a classifier of the data set: its score, its confidence, and the classes that it finds."""
 
 from dataclasses import replace
 from typing import Any
@@ -11,7 +11,7 @@ from genbench.metrics.inception_score import INCEPTION_SCORE, log_softmax
 from genbench.metrics.intervals import GROUPS, mean_without
 from genbench.metrics.metric import Inputs, Metric, Value
 
-CONFIDENT = 0.8  # a max-softmax above this counts as a confident decision
+CONFIDENT = 0.8  # a largest softmax probability above this is a confident decision
 
 
 def classifier_confidence(logits: NDArray[Any]) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""The table of all metrics, made of the entries in the files of this package: a new metric is one more file."""
+"""The table of all metrics, collected from the entries in the files of this package. A new metric is a new file."""
 
 import importlib
 import pkgutil
@@ -11,7 +11,7 @@ from genbench.errors import InputError
 from genbench.metrics.metric import INCEPTION, Metric
 from genbench.metrics.options import EvaluationOptions
 
-# The order of tables and records; the entries of other files follow, file by file.
+# The order in tables and records; the entries of other files follow, file by file.
 FIRST = ("fid", "kid", "precision_recall", "memorisation", "inception_score", "classifier_scores", "object_accuracy")
 
 
@@ -24,7 +24,7 @@ def built_in() -> Mapping[str, Metric]:
 
 
 def by_name(metrics: Iterable[Metric]) -> dict[str, Metric]:
-    """Metrics by their names, each once. Raises InputError where two have one name."""
+    """Metrics by name, each once. Raises InputError if two have the same name."""
     found: dict[str, Metric] = {}
     for metric in metrics:
         if found.setdefault(metric.name, metric) is not metric:
@@ -33,9 +33,9 @@ def by_name(metrics: Iterable[Metric]) -> dict[str, Metric]:
 
 
 def load_metric(reference: str) -> Metric:
-    """The metric of your own that `PATH.py:NAME#HASH` names, as `own_code.allow` returns it.
+    """The user's own metric that `PATH.py:NAME#HASH` names, as `own_code.allow` returns it.
 
-    Raises InputError as `own_code.load` does, and where the file has something else than a Metric of this name.
+    Raises InputError as `own_code.load` does, and if the object of this name is not a Metric.
     """
     found = own_code.load(reference)
     if not isinstance(found, Metric):
@@ -44,7 +44,7 @@ def load_metric(reference: str) -> Metric:
 
 
 def metric_info(key: str) -> Metric:
-    """The metric of a key of results: `fd` of `fd_classifier`. Raises InputError for an unknown key."""
+    """The metric of a key of results: `fd` for `fd_classifier`. Raises InputError for an unknown key."""
     parts = key.split("_")
     for length in range(len(parts), 0, -1):
         name, ending = "_".join(parts[:length]), "_".join(parts[length:])
@@ -54,12 +54,12 @@ def metric_info(key: str) -> Metric:
 
 
 def metric_keys(extractor: str, logits: bool) -> list[str]:
-    """The keys of results that an extractor's features give, and with them its logits, if it has some."""
+    """The keys of results from an extractor's features and, if it has any, its logits."""
     return [metric.key(extractor) for metric in built_in().values() if metric.is_for(extractor, logits)]
 
 
 def extractor_of(key: str, names: Iterable[str]) -> str:
-    """Which of the extractors in `names` a key of results is measured with; "" where the key does not say."""
+    """The extractor of `names` with which a key of results is measured; "" if the key does not name it."""
     for name in names:
         named = key.endswith(f"_{INCEPTION.get(name, name)}")
         if named or any(metric.key(name) == key for metric in built_in().values() if metric.is_for(name)):
@@ -70,7 +70,8 @@ def extractor_of(key: str, names: Iterable[str]) -> str:
 def minimum_samples(keys: Sequence[str], dim: int, options: EvaluationOptions | None = None) -> int:
     """The smallest number of real and of generated images for which all of these metrics are defined.
 
-    dim: the number of features, D. Optional metrics don't count beside others. Raises InputError for an unknown key.
+    dim: the number of features, D. Optional metrics count only if there are no others. Raises InputError for an unknown
+        key.
     """
     options = options or EvaluationOptions()
     metrics = [metric_info(key) for key in keys]

@@ -1,4 +1,4 @@
-"""All metrics that a pair of feature sets allows, with what a reader should know of each."""
+"""All metrics that a pair of feature sets allows, each with its notes for the reader."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ def wanted_metrics(
     options: EvaluationOptions,
     metrics: Iterable[Metric] | None = None,
 ) -> dict[str, Metric]:
-    """The metrics that these features and options ask for, by their keys, however many images there are.
+    """The metrics for these features and options, by key, whatever the number of images.
 
     metrics: all to choose from; by default those of genbench.
     """
@@ -47,14 +47,15 @@ def evaluate_features(
 ) -> dict[str, dict[str, Any]]:
     """Every metric that the features allow: {key: {"value", "std", "n_real", "n_fake", "note"}}.
 
-    The keys are those of `metric_keys`. `std` is None where a metric has none, `note` a sentence or None. holdout: the
-    features of test images, when real ones are training images: with them comes `memorised`, and in it "neighbours",
-    the nearest training images of the first samples, {"index", "distance"}. metrics: all to choose from; by default
-    those of genbench. One that is not genbench's has "about", too: what a reader must know of it, as MetricInfo.
-    known: what is known of `real` and `holdout` already, as `know_reference` returns it; the rest is added to it.
-    A metric that needs more images than there are raises InputError; `allow_too_few` leaves it out instead, as optional
-    ones always are. Raises InputError, too, when the sets do not fit each other, and for features not
-    finite, or real ones constant.
+    The keys are those of `metric_keys`. `std` is None if a metric has none; `note` is a sentence or None.
+    holdout: the features of test images, if the real images are training images. They add `memorised`, which contains
+        "neighbours", the nearest training images of the first samples: {"index", "distance"}.
+    metrics: all to choose from; by default those of genbench. A metric that is not genbench's also has "about", what a
+        reader must know about it, as in MetricInfo.
+    known: what is already known about `real` and `holdout`, as returned by `know_reference`; new results are added.
+    Raises InputError if a metric needs more images than there are; `allow_too_few` leaves it out instead, as is always
+    done with optional ones. Also raises InputError if the sets do not fit each other, for features that are not finite,
+    and for constant real features.
     """
     options = options or EvaluationOptions()
     if real.extractor != fake.extractor or (holdout is not None and holdout.extractor != real.extractor):
@@ -86,10 +87,10 @@ def evaluate_against(
     options: EvaluationOptions | None = None,
     metrics: Iterable[Metric] | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """The metrics that the mean and covariance of real features allow, as `evaluate_features` has them: FD, not KID.
+    """The metrics that need only the mean and covariance of real features, as in `evaluate_features`: FD, not KID.
 
-    A metric that needs more generated images than there are is left out: `possible_against` names them all. Raises
-    InputError where dimensions differ, and for features that are not finite.
+    Leaves out metrics that need more generated images than there are: `possible_against` names all. Raises InputError
+    if dimensions differ, and for features that are not finite.
     """
     options = options or EvaluationOptions()
     results = {}
@@ -104,7 +105,7 @@ def evaluate_against(
 def possible_against(
     fake: Features, options: EvaluationOptions, metrics: Iterable[Metric] | None = None
 ) -> dict[str, Metric]:
-    """The metrics that statistics allow in these features, by their keys, however many images there are."""
+    """The metrics of these features that need only statistics, by key, whatever the number of images."""
     wanted = wanted_metrics(fake, fake, None, options, metrics)
     return {key: metric for key, metric in wanted.items() if metric.against is not None}
 
@@ -112,7 +113,7 @@ def possible_against(
 def know_reference(
     real: Features, holdout: Features | None, options: EvaluationOptions, metrics: Iterable[Metric] | None, known: Known
 ) -> Known:
-    """What the metrics of later rows need of real and test images only; adds to `known` what is missing there."""
+    """Add to `known` what the metrics of later rows need from only real and test images, and return it."""
     inputs = Inputs(Reference(real, holdout, options, known), real)
     for metric in wanted_metrics(real, real, holdout, options, metrics).values():
         for compute in metric.of_reference if enough(metric, inputs) else ():
@@ -121,7 +122,7 @@ def know_reference(
 
 
 def enough(metric: Metric, inputs: Inputs) -> bool:
-    """Whether there are as many images as a metric needs, of every kind that it looks at."""
+    """Whether there are enough images of every kind that a metric uses."""
     sets = [inputs.real, inputs.fake]
     if inputs.holdout is not None and "holdout" in metric.needs:
         sets.append(inputs.holdout)
@@ -130,7 +131,7 @@ def enough(metric: Metric, inputs: Inputs) -> bool:
 
 
 def check_numbers(inputs: Inputs, metrics: Iterable[Metric]) -> None:
-    """Raise InputError that names the strictest metric, where there are too few images for one that is not optional."""
+    """Raise InputError, naming the strictest metric, if there are too few images for one that is not optional."""
     needed = [metric for metric in metrics if not metric.optional]
     if all(enough(metric, inputs) for metric in needed):
         return
@@ -155,12 +156,11 @@ def evaluate_draws(
     metrics: Iterable[Metric] | None = None,
     known: Known | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """`evaluate_features` of each of `draws` equal parts of `fake`, which are draws with other seeds of one model.
+    """`evaluate_features` of each of `draws` equal parts of `fake`, which are draws of one model with different seeds.
 
-    `value` is the mean over the draws, "values" lists them, and "draw_std" is the standard deviation between them
-    (N - 1 in the denominator); "interval" and "without" are of the mean, `n_fake` is of one draw, and the rest that of
-    the first. Raises InputError, too, when
-    the samples can't be dealt out.
+    `value` is the mean over the draws, "values" lists them, and "draw_std" is their standard deviation (N - 1 in the
+    denominator). "interval" and "without" are those of the mean, `n_fake` is that of one draw, and all else is that of
+    the first draw. Also raises InputError if the samples can't be split evenly.
     """
     chosen, known = None if metrics is None else list(metrics), {} if known is None else known
     return over_draws(
@@ -172,7 +172,7 @@ def evaluate_draws(
 
 
 def deal_out(fake: Features, draws: int) -> list[Features]:
-    """The equal parts of `fake` that are its draws. Raises InputError when the samples can't be dealt out."""
+    """Split `fake` into its draws, which are equal parts. Raises InputError if the samples can't be split evenly."""
     count, rest = divmod(len(fake.features), draws)
     if rest:
         raise InputError(f"found {len(fake.features)} generated images, expected a multiple of the {draws} draws")
@@ -189,8 +189,8 @@ def deal_out(fake: Features, draws: int) -> list[Features]:
 def over_draws(parts: Sequence[dict[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
     """The metrics of several draws as one: the first's, with the mean, "values" and "draw_std" over all.
 
-    The ends of an interval are as far from the mean as independent numbers' are (Zou and Donner 2008, doi
-    10.1002/sim.3095), and without a group stands the mean over draws without that group of each.
+    The interval of the mean is that for independent numbers (Zou and Donner 2008, doi 10.1002/sim.3095). "without" is
+    the mean over draws of the numbers without each group.
     """
     results = parts[0]
     for key, result in results.items() if len(parts) > 1 else ():

@@ -1,6 +1,6 @@
-"""FID and other Frechet distances: how far apart two sets of features are, each seen as a Gaussian.
+"""FID and other Frechet distances: the distance between two sets of features, with a Gaussian fitted to each.
 
-In the features of FID's own Inception network it is FID; in those of any other network an FD, named after it.
+In the features of FID's own Inception network it is FID; in those of any other network it is an FD, named after it.
 """
 
 import warnings
@@ -27,7 +27,7 @@ from genbench.metrics.metric import (
 )
 from genbench.metrics.options import EvaluationOptions
 
-PAPER_SAMPLES = 50_000  # FD's bias is of the order 1/N: values of another number than the papers' are marked
+PAPER_SAMPLES = 50_000  # FD's bias is of order 1/N: values from a number of images other than the papers' get a note
 
 
 def feature_statistics(features: NDArray[Any]) -> Statistics:
@@ -51,12 +51,12 @@ def _statistics(features: NDArray[Any]) -> Statistics:
 def frechet_distance(mu1: NDArray[Any], sigma1: NDArray[Any], mu2: NDArray[Any], sigma2: NDArray[Any]) -> float:
     """Squared Frechet distance |mu1 - mu2|^2 + Tr(S1 + S2 - 2 (S1 S2)^{1/2}) of two Gaussians.
 
-    S1 S2 has the eigenvalues of the symmetric R^T S2 R, for any R with R R^T = S1. Cholesky's needs no eigenvectors, so
-    one symmetric eigenvalue problem in float64 gives the trace of the root; nothing becomes complex, and nothing is
-    added to a singular matrix, for which R comes from its eigenvectors (those below rounding, D eps lambda_max, left
-    out). Negative eigenvalues of the product count as zero.
+    S1 S2 has the eigenvalues of the symmetric R^T S2 R, for any R with R R^T = S1. Cholesky's R needs no eigenvectors:
+    one symmetric eigenvalue problem in float64 gives the trace of the root, without complex numbers. For a singular S1,
+    R comes from its eigenvectors, without those whose eigenvalues are below rounding (D eps lambda_max); nothing is
+    added to the matrix. Negative eigenvalues of the product count as zero.
     Shapes: means (D,), covariances (D, D). Raises InputError on other shapes and non-finite values; warns with
-    MetricWarning when the negative eigenvalues weigh more than 1e-3 of the trace (not a covariance matrix).
+    MetricWarning if the negative eigenvalues sum to more than 1e-3 of the trace (not a covariance matrix).
     Source: Dowson and Landau 1982; Heusel et al. 2017 (arXiv 1706.08500), equation 6.
     """
     mu1, sigma1, mu2, sigma2 = (np.asarray(array, dtype=np.float64) for array in (mu1, sigma1, mu2, sigma2))
@@ -74,13 +74,13 @@ def _distance(
 ) -> float:
     trace = _trace_of_root(root1, sigma2)
     distance = np.sum((mu1 - mu2) ** 2) + np.trace(sigma1) + np.trace(sigma2) - 2 * trace
-    return max(float(distance), 0.0)  # equal sets: rounding may leave -1e-12
+    return max(float(distance), 0.0)  # equal sets may give -1e-12 by rounding
 
 
 def _trace_of_root(root: NDArray[np.float64], sigma: NDArray[np.float64]) -> float:
     """Tr (S1 S2)^{1/2} for S1 = root root^T and S2 = sigma."""
     sigma = (sigma + sigma.T) / 2
-    if root.shape == sigma.shape and not np.triu(root, 1).any():  # Cholesky's: LAPACK needs half the products
+    if root.shape == sigma.shape and not np.triu(root, 1).any():  # Cholesky's root: LAPACK needs half the products
         from scipy.linalg import lapack
 
         product, _ = lapack.dsygst(sigma, root, itype=2, lower=1)
@@ -92,13 +92,13 @@ def _trace_of_root(root: NDArray[np.float64], sigma: NDArray[np.float64]) -> flo
 
 
 def _root(sigma: NDArray[Any]) -> NDArray[Any]:
-    """A matrix R (D, rank) with R R^T = sigma: Cholesky's, or by eigenvectors where sigma is singular."""
+    """A matrix R (D, rank) with R R^T = sigma: Cholesky's, or from eigenvectors if sigma is singular."""
     root = _cholesky(sigma)
     return _root_by_eigenvectors(sigma) if root is None else root
 
 
 def _cholesky(sigma: NDArray[Any]) -> NDArray[Any] | None:
-    """Cholesky's lower root of sigma, or None where sigma is singular."""
+    """Cholesky's lower root of sigma, or None if sigma is singular."""
     try:
         return np.linalg.cholesky(sigma)
     except np.linalg.LinAlgError:
@@ -113,10 +113,10 @@ def _root_by_eigenvectors(sigma: NDArray[Any]) -> NDArray[Any]:
 
 
 def _warn_of_rank(what: str, sigma: NDArray[Any], cholesky: NDArray[Any] | None) -> None:
-    """Warn where a covariance is rank-deficient; cholesky: its root, if it has one.
+    """Warn if a covariance is rank-deficient. cholesky: its root, if it has one.
 
-    The root's pivots, its diagonal squared, are at least the smallest eigenvalue, and seldom much more: where all are D
-    times what counts as zero, no eigenvalues are needed.
+    The root's pivots, its squared diagonal, are at least the smallest eigenvalue, and rarely much larger. If all are
+    above D times the threshold for zero, no eigenvalues are needed.
     """
     dim = len(sigma)
     if cholesky is not None and np.diag(cholesky).min() ** 2 > dim**2 * np.finfo(np.float64).eps * np.trace(sigma):
@@ -140,15 +140,15 @@ def _warn_of_negative(eigenvalues: NDArray[Any]) -> None:
 def fd(real: NDArray[Any], fake: NDArray[Any]) -> float:
     """Frechet distance of Gaussians fitted to real (N, D) and generated (M, D) features.
 
-    Raises InputError below D + 1 samples (a covariance of fewer is singular), for features that are not finite, and
-    for real ones that are all the same; warns with MetricWarning when a covariance is rank-deficient all the same.
+    Raises InputError below D + 1 samples (their covariance would be singular), for features that are not finite, and
+    for real ones that are all the same. Warns with MetricWarning if a covariance is still rank-deficient.
     """
     check_pair(real, fake, least=real.shape[-1] + 1)
     return fd_of(_statistics(real), _statistics(fake))[0]
 
 
 def fd_of(of_real: Statistics, of_fake: Statistics) -> tuple[float, NDArray[np.float64]]:
-    """The distance between two means and covariances, and R with R R^T = S1. Warns as `fd`."""
+    """The distance between two means and covariances, and R with R R^T = S1. Warns as `fd` does."""
     (mu1, sigma1), (mu2, sigma2) = of_real, of_fake
     root1 = _cholesky(sigma1)
     _warn_of_rank("real", sigma1, root1)
@@ -159,20 +159,20 @@ def fd_of(of_real: Statistics, of_fake: Statistics) -> tuple[float, NDArray[np.f
 
 
 def fd_and_changes(of_real: Statistics, fake: NDArray[Any]) -> tuple[float, NDArray[np.float64], float]:
-    """FD, and `changes_of_fd` of its generated features (N, D). Warns as `fd`."""
+    """FD, and `changes_of_fd` for its generated features (N, D). Warns as `fd` does."""
     of_fake = _statistics(fake)
     distance, root = fd_of(of_real, of_fake)
     return distance, *changes_of_fd(of_real, root, of_fake, fake)
 
 
 def fd_infinity(real: NDArray[Any], fake: NDArray[Any], sizes: int = 15, seed: int = 0) -> float:
-    """FD to infinitely many generated samples: the intercept of a line through FD at `sizes` sizes over 1/N.
+    """FD for infinitely many generated samples: the intercept of a line fitted to FD at `sizes` sizes over 1/N.
 
-    FD of N samples is too large by about a constant over N; subsets of N/10 (or smallest_size(D)) to N samples, evenly
-    spaced, each with the ones before and some more of a random order, give that constant. The reference stays whole,
-    and keeps its own part of the bias. real (N, D), fake (M, D). May be slightly negative for equal distributions.
-    Costs one pass over the samples and, for each size, a symmetric eigenvalue problem (0.9 s of one core at D = 2048).
-    Raises InputError for fewer than 2 smallest_size(D) generated samples, and for what `fd` refuses.
+    FD of N samples is too large by about a constant over N. FDs of subsets give that constant: their sizes are evenly
+    spaced from N/10 (or smallest_size(D)) to N, and each consists of the first samples in one random order. The
+    reference stays whole and keeps its own part of the bias. real (N, D), fake (M, D). May be slightly negative for
+    equal distributions. Takes one pass over the samples and, for each size, a symmetric eigenvalue problem (0.9 s on
+    one core at D = 2048). Raises InputError for fewer than 2 smallest_size(D) generated samples, and as `fd` does.
     Source: Chong and Forsyth 2020 (arXiv 1911.07023), algorithm 1.
     """
     check_pair(real, fake, least=real.shape[-1] + 1)
@@ -180,7 +180,7 @@ def fd_infinity(real: NDArray[Any], fake: NDArray[Any], sizes: int = 15, seed: i
 
 
 def _subsets(count: int, dim: int, sizes: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """A random order of `count` images, and the sizes of the subsets with which it begins."""
+    """A random order of `count` images, and the sizes of the subsets that are its first images."""
     ends = np.linspace(max(smallest_size(dim), count // 10), count, sizes).round().astype(int)
     return np.random.default_rng(seed).permutation(count), ends
 
@@ -207,7 +207,7 @@ def _fd_infinity_of(of_real: Statistics, fake: NDArray[Any], sizes: int, seed: i
 
 
 def smallest_size(dim: int) -> int:
-    """The fewest samples whose FD is near enough to a line in 1/N: four times the feature dimension."""
+    """The smallest number of samples at which FD is close enough to a line in 1/N: four times the feature dimension."""
     return 4 * dim
 
 
@@ -217,7 +217,7 @@ def real_statistics(reference: Reference) -> Statistics:
 
 
 def _fd(inputs: Inputs) -> Value:
-    """FD, with a note of what its number of images and its covariances do to it."""
+    """FD, with a note on the effects of the number of images and of the covariances."""
     real, fake = inputs.real.features, inputs.fake.features
     check_pair(real, fake, least=real.shape[1] + 1)
     return inputs.once(_fd_found)[0]
@@ -230,7 +230,7 @@ def _fd_found(inputs: Inputs) -> tuple[Value, NDArray[np.float64] | None]:
 def _noted_fd(
     of_real: Statistics, fake: NDArray[Any], groups: NDArray[np.int64] | None
 ) -> tuple[Value, NDArray[np.float64] | None]:
-    """FD, and with groups the share of each image in it."""
+    """FD and, with groups, the share of each image in it."""
     n_fake, changes, without = len(fake), None, None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", MetricWarning)
@@ -260,7 +260,7 @@ def _check_against(of_real: Statistics, fake: Features) -> None:
 
 
 def _fd_infinity(inputs: Inputs) -> Value:
-    """FD-infinity, with a note of the sizes that it comes from."""
+    """FD-infinity, with a note on the sizes from which it is extrapolated."""
     of_real, changes = inputs.reference.once(real_statistics), inputs.once(_fd_found)[1]
     return _noted_infinity(of_real, inputs.fake.features, inputs.options, changes, inputs.groups)
 

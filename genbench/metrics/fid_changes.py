@@ -1,8 +1,8 @@
-"""What each image does to a Frechet distance, to first order: from one symmetric eigenvalue problem and one product.
+"""The effect of each image on a Frechet distance, to first order: one symmetric eigenvalue problem and one product.
 
-The derivative of FD by the covariance S2 of the generated images is I - T, where T = R (R^T S2 R)^{-1/2} R^T, with
-R R^T = S1, is the optimal map between the two Gaussians; by their mean it is 2 (mu2 - mu1). So twenty covariances
-without a group of images, and the roots of their products, are not needed.
+The derivative of FD with respect to the covariance S2 of the generated images is I - T. Here T = R (R^T S2 R)^{-1/2}
+R^T, with R R^T = S1, is the optimal map between the two Gaussians. With respect to their mean it is 2 (mu2 - mu1). This
+replaces twenty covariances, each without a group of images, and the roots of their products.
 Source: Olkin and Pukelsheim 1982, doi 10.1016/0024-3795(82)90112-4, on the map; Efron 1982, chapter 6, on derivatives.
 """
 
@@ -18,10 +18,10 @@ ROWS = 4096
 
 
 def changes_of_fd(of_real: Statistics, root: Array, of_fake: Statistics, fake: NDArray[Any]) -> tuple[Array, float]:
-    """The share of each image in FD (N,), with the sum 0, and the variance of FD's part of second order.
+    """The share of each image in FD (N,), with the sum 0, and the variance of FD's second-order part.
 
     root: R of the real images' covariance. fake: features (N, D), with the statistics `of_fake`. The variance is
-    that of Gaussian features: where both sets are almost alike, FD is a sum of squares, its derivative mere chance.
+    that of Gaussian features. If both sets are almost alike, FD is a sum of squares, and its derivative is only noise.
     """
     (mu1, _), (mu2, sigma2), count = of_real, of_fake, len(fake)
     eigenvalues, eigenvectors = np.linalg.eigh(root.T @ sigma2 @ root)
@@ -40,11 +40,12 @@ def changes_of_fd(of_real: Statistics, root: Array, of_fake: Statistics, fake: N
 
 
 def changes_of_fd_infinity(changes: Array, order: NDArray[np.int64], ends: NDArray[np.int64]) -> Array:
-    """The share of each image in FD-infinity (N,), the intercept over 1/N at `ends`, the sizes of subsets in an order.
+    """The share of each image in FD-infinity (N,), the intercept over 1/N.
 
-    changes: those of FD. Each FD of a subset has the derivative of the whole set's.
+    changes: those of FD. order, ends: the order of the images, and the sizes of the subsets. Each subset's FD is given
+    the derivative of the whole set's FD.
     """
-    weights = np.linalg.pinv(np.column_stack([1 / ends, np.ones(len(ends))]))[1]  # of each size in the intercept
+    weights = np.linalg.pinv(np.column_stack([1 / ends, np.ones(len(ends))]))[1]  # each size's in the intercept
     found, of_all = np.zeros(len(changes)), changes[order] * len(changes)
     for end, weight in zip(ends, weights, strict=True):
         part = of_all[:end]

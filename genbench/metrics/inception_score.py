@@ -1,4 +1,4 @@
-"""The Inception score: whether generated images are of recognisable classes, and of many of them."""
+"""The Inception score: whether generated images show recognisable classes, and many of them."""
 
 from typing import Any
 
@@ -11,15 +11,16 @@ from genbench.metrics.intervals import GROUPS
 from genbench.metrics.metric import INCEPTION, Features, Inputs, Metric, Statistics, Value, groups_of
 from genbench.metrics.options import EvaluationOptions
 
-SEED = 2020  # as torch-fidelity's
-IMAGES_PER_SPLIT = 10  # fewer than this say nothing about a split's marginal p(y)
+SEED = 2020  # torch-fidelity's
+IMAGES_PER_SPLIT = 10  # with fewer images, a split's marginal p(y) is meaningless
 
 
 def inception_score(logits: NDArray[Any], splits: int = 10, seed: int = SEED) -> tuple[float, float]:
     """Mean and standard deviation over splits of exp E_x KL(p(y|x) || p(y)), between 1 and the number of classes.
 
-    logits (N, K) of any classifier; only those of Inception give what papers call IS. Samples are shuffled first, since
-    sets sorted by class break the splits. Raises InputError below 10 samples a split and on non-finite logits.
+    logits (N, K) of any classifier; only those of Inception give the IS of papers. Samples are shuffled first, since
+    splits of a set sorted by class would be wrong. Raises InputError below 10 samples per split and on non-finite
+    logits.
     Source: Salimans et al. 2016 (arXiv 1606.03498), section 4.
     """
     return _score_of(logits, splits, seed, None)[:2]
@@ -28,7 +29,7 @@ def inception_score(logits: NDArray[Any], splits: int = 10, seed: int = SEED) ->
 def _score_of(
     logits: NDArray[Any], splits: int, seed: int, groups: NDArray[np.int64] | None
 ) -> tuple[float, float, NDArray[np.float64] | None]:
-    """The score, its deviation between splits, and the score without each group of images."""
+    """The score, its standard deviation between splits, and the score without each group of images."""
     check_features("logits", logits, least=IMAGES_PER_SPLIT * splits, constant_is_error=False)
     n = len(logits)
     order = np.random.RandomState(seed).permutation(n)
@@ -47,7 +48,7 @@ def _score_of(
 
 
 def _without(p_y_x: NDArray[Any], log_p_y_x: NDArray[Any], groups: NDArray[np.int64]) -> NDArray[np.float64]:
-    """The score of one split without each group of its images: from sums of p(y|x) and of its entropy."""
+    """The score of one split without each group of its images, from sums of p(y|x) and of its entropy."""
     entropies = (p_y_x * log_p_y_x).sum(axis=1)
     sums = np.bincount(groups, entropies, GROUPS)
     classes, sizes = np.zeros((GROUPS, p_y_x.shape[1])), np.bincount(groups, minlength=GROUPS)
@@ -65,7 +66,7 @@ def log_softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _score(inputs: Inputs) -> Value:
-    """The score, with that of the real images beside it."""
+    """The score, with the real images' score in its note."""
     splits = inputs.options.splits
     real_logits, logits = inputs.logits
     real_score, _ = inception_score(real_logits, splits)
@@ -74,7 +75,7 @@ def _score(inputs: Inputs) -> Value:
 
 
 def _score_only(of_real: Statistics, fake: Features, options: EvaluationOptions) -> Value:
-    """The score where no real images are, which it does not need."""
+    """The score without real images, which it does not need."""
     if fake.logits is None:
         raise InputError(f"{fake.extractor} features: found no logits, expected an extractor that classifies")
     score, std, without = _score_of(fake.logits, options.splits, SEED, groups_of(fake))

@@ -1,4 +1,4 @@
-"""KID's kernel over random subsets of two sets: summed from products, or from distances that are computed already."""
+"""KID's kernel over random subsets of two sets: summed from products, or from distances that are already computed."""
 
 from typing import Any, NamedTuple
 
@@ -12,14 +12,14 @@ Indices = NDArray[np.int64]
 
 
 class Tally(NamedTuple):
-    """Of each subset: the sum for each row of one set (subsets, size), and the sum of squares (subsets,)."""
+    """For each subset: the sum of each row of one set (subsets, size), and the sum of squares (subsets,)."""
 
     rows: NDArray[np.float64]
     squares: NDArray[np.float64]
 
 
 def draw_subsets(n_real: int, n_fake: int, subsets: int, size: int, seed: int) -> tuple[Indices, Indices]:
-    """Random subsets (subsets, size) of the indices of both sets, in order: those of torch-fidelity(real, fake)."""
+    """Random subsets (subsets, size) of the indices of both sets, sorted: the same as torch-fidelity(real, fake)."""
     random = np.random.RandomState(seed)
     pairs = [np.sort(random.choice(count, size, replace=False)) for _ in range(subsets) for count in (n_real, n_fake)]
     found = np.array(pairs, dtype=np.int64).reshape(subsets, 2, size)
@@ -29,14 +29,14 @@ def draw_subsets(n_real: int, n_fake: int, subsets: int, size: int, seed: int) -
 def kernel_sums(
     x: NDArray[Any], y: NDArray[Any], of_x: Indices, of_y: Indices, what: str, tallied: bool = False
 ) -> tuple[NDArray[np.float64], Tally]:
-    """Sums (subsets,) of (x_i.y_j / D + 1)^3 over i and j in each subset; where x is y, over i and j that differ.
+    """Sums (subsets,) of (x_i.y_j / D + 1)^3 over i and j in each subset; if x is y, over i and j that differ.
 
-    tallied: with their Tally, of the rows of y, which is empty otherwise.
+    tallied: whether to fill the Tally of the rows of y, which is otherwise empty.
     """
     sums, rows_of, squares = [], [], []
     for i, j in with_progress(list(zip(of_x, of_y, strict=True)), f"{what}, subset"):
         rows = x[i]
-        base = rows @ (rows if x is y else y[j]).T  # of rows with themselves NumPy computes one half only
+        base = rows @ (rows if x is y else y[j]).T  # for rows with themselves, NumPy computes only one half
         base /= x.shape[1]
         base += 1
         cubes = _cubes(base, but_diagonal=x is y)
@@ -48,9 +48,9 @@ def kernel_sums(
 
 
 class KernelSums:
-    """The same `sums` of x (N, D) and y (M, D), as tiles of their squared distances come in, and the tally of x's rows.
+    """The same `sums` for x (N, D) and y (M, D), from tiles of their squared distances, and the tally of x's rows.
 
-    x.y = (|x|^2 + |y|^2 - |x - y|^2) / 2. Tiles as by `distance_tiles`.
+    x.y = (|x|^2 + |y|^2 - |x - y|^2) / 2. Tiles are those of `distance_tiles`.
     """
 
     def __init__(self, x: NDArray[Any], y: NDArray[Any], of_x: Indices, of_y: Indices) -> None:
@@ -61,11 +61,11 @@ class KernelSums:
         self._rows, self._squared = np.zeros(of_x.shape), np.zeros(len(of_x))
 
     def tally(self) -> Tally:
-        """Of the tiles that came."""
+        """The tally of the tiles so far."""
         return Tally(self._rows, self._squared)
 
     def see(self, rows: slice, columns: slice, squared: NDArray[np.float32]) -> None:
-        times = 2 if self._same and rows != columns else 1  # the tile below the diagonal does not come
+        times = 2 if self._same and rows != columns else 1  # stands for its mirror image below the diagonal, too
         for subset, (of_x, of_y) in enumerate(self._subsets):
             own, others = _part(of_x, rows), _part(of_y, columns)
             i, j = of_x[own], of_y[others]
@@ -90,11 +90,11 @@ def kid_of_sums(
 
 
 def kid_changes(count: int, of_fake: Indices, within: Tally, between: Tally) -> tuple[NDArray[np.float64], float]:
-    """The share of each of `count` generated images in KID (N,), and the variance of its part of second order.
+    """The share of each of `count` generated images in KID (N,), and the variance of KID's second-order part.
 
-    within, between: of the generated images of each subset, with each other and with the real ones. The first is
-    Hoeffding's projection (1948) of a U-statistic; the second 2 E k^2 over the number of pairs, of the kernel k less
-    its projections, where pairs come again in several subsets.
+    within, between: tallies of the generated images of each subset, with each other and with the real ones. The shares
+    are Hoeffding's projection (1948) of a U-statistic. The variance is 2 E k^2 over the number of pairs, where k is the
+    kernel minus its projections; the number allows for pairs that occur in several subsets.
     """
     subsets, size = of_fake.shape
     mean_within, mean_between = within.rows / (size - 1), between.rows / size

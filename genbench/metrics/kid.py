@@ -1,4 +1,4 @@
-"""KID, the kernel distance: whether two sets of features could be of one distribution, without a Gaussian's bias."""
+"""KID, the kernel distance: whether two sets of features could come from one distribution; unbiased, unlike FID."""
 
 from typing import Any
 
@@ -17,9 +17,9 @@ def kid(
 ) -> tuple[float, float]:
     """Mean and standard deviation over random subsets of the unbiased MMD^2 with the kernel (x.y / D + 1)^3.
 
-    real (N, D), fake (M, D); the raw value, which tables show times 1000. Slightly negative values are right for equal
-    distributions. Products x.y are of the features' own precision, and sums in float64, as in torch-fidelity and
-    clean-fid. Raises InputError when a set is smaller than a subset, its features are not finite, or the real ones
+    real (N, D), fake (M, D). Tables show this value times 1000. Slightly negative values are correct for equal
+    distributions. Products x.y have the features' own precision, and sums are in float64, as in torch-fidelity and
+    clean-fid. Raises InputError if a set is smaller than a subset, if features are not finite, or if real ones are
     constant.
     Source: Binkowski et al. 2018 (arXiv 1801.01401), section 4.
     """
@@ -30,7 +30,7 @@ def kid(
 def _kid_of(
     real: NDArray[Any], fake: NDArray[Any], subsets: int, size: int, seed: int, groups: NDArray[np.int64] | None
 ) -> tuple[float, float, NDArray[np.float64] | None]:
-    """KID, its deviation between subsets, and KID without each group of generated images."""
+    """KID, its standard deviation between subsets, and KID without each group of generated images."""
     check_pair(real, fake, least=size)
     of_real, of_fake = draw_subsets(len(real), len(fake), subsets, size, seed)
     within_real, _ = kernel_sums(real, real, of_real, of_real, "KID, real images")
@@ -44,7 +44,7 @@ def _kid_of(
 
 
 def _kid(inputs: Inputs) -> Value:
-    """KID, with the subsets that it is the mean of; two of its three sums from distances, where those are computed."""
+    """KID, with a note on its subsets. If distances are computed anyway, two of its three sums come from them."""
     real, fake, options = inputs.real.features, inputs.fake.features, inputs.options
     subsets, size = options.kid_subsets, options.kid_subset_size
     if inputs.wanted.isdisjoint(MANIFOLDS):

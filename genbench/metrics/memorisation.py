@@ -1,4 +1,4 @@
-"""Memorisation: the nearest training images, and the share of generated images that are suspiciously near to one."""
+"""Memorisation: the nearest training images, and the share of generated images that are suspiciously close to one."""
 
 from typing import Any
 
@@ -13,16 +13,16 @@ from genbench.metrics.neighbours import Nearest, centre_of, distance_tiles
 from genbench.metrics.precision_recall import MANIFOLDS, manifolds
 
 COPY = (
-    1e-4  # of the test images' median distance: what rounding makes of the distance to a copy, and no other image has
+    1e-4  # of the test images' median distance: rounding keeps the distance to a copy below this, but no other image's
 )
-NEAR_QUANTILE = 0.05  # of the test images' distances to training images: nearer than that is suspiciously near
+NEAR_QUANTILE = 0.05  # of the test images' distances to training images: anything closer is suspicious
 
 
 def nearest(train: NDArray[Any], features: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Distance (N,) from each of `features` (N, D) to its nearest training sample (M, D), and that one's index (N,).
+    """Distance (N,) from each of `features` (N, D) to its nearest training sample (M, D), and the sample's index (N,).
 
-    Tile by tile, as the manifolds; the distance to the nearest one is then exact, so that to a copy is 0. Raises
-    InputError on features that are not finite, and on training ones that are constant.
+    Searches tile by tile, like the manifolds, then computes the smallest distance exactly: that to a copy is 0. Raises
+    InputError if features are not finite, or if training ones are constant.
     """
     check_pair(train, features, least=1)
     found = Nearest(len(features))
@@ -32,10 +32,11 @@ def nearest(train: NDArray[Any], features: NDArray[Any]) -> tuple[NDArray[np.flo
 
 
 def memorised(fake_distances: NDArray[Any], holdout_distances: NDArray[Any]) -> tuple[float, float]:
-    """Shares of generated images as near to a training image as the nearest 5 % of test images, and as the nearer half.
+    """Shares of generated images as close to a training image as the closest 5 % of test images, and the closer half.
 
-    Arguments: distances to the nearest training image, from `nearest`. A model that learned the distribution and not
-    the images has about 0.05 and 0.5, as has a second test set; one that copies has 1. Below: samples unlike both.
+    Arguments: distances to the nearest training image, from `nearest`. A model that learned the distribution but not
+    the images has about 0.05 and 0.5, like a second test set; one that copies has 1. Lower shares mean samples that
+    resemble neither set.
     Source: the comparison is that of Meehan et al. 2020 (arXiv 2004.05675), section 3, here at two quantiles.
     """
     near, middle = np.quantile(holdout_distances, [NEAR_QUANTILE, 0.5])
@@ -43,15 +44,15 @@ def memorised(fake_distances: NDArray[Any], holdout_distances: NDArray[Any]) -> 
 
 
 def count_copies(fake_distances: NDArray[Any], holdout_distances: NDArray[Any]) -> int:
-    """How many generated images are a training image itself, up to the rounding of features.
+    """How many generated images are copies of a training image, up to the rounding of features.
 
-    Arguments: as of `memorised`.
+    Arguments: as in `memorised`.
     """
     return int((fake_distances <= COPY * np.median(holdout_distances)).sum())
 
 
 def holdout_distances(reference: Reference) -> tuple[NDArray[np.float32]]:
-    """Distance (N,) of each test image to its nearest training image. Raises InputError where there are none."""
+    """Distance (N,) of each test image to its nearest training image. Raises InputError if there are no test images."""
     real, holdout = reference.real, reference.holdout
     if holdout is None:
         raise InputError("test images: found none, expected their features")
@@ -61,12 +62,12 @@ def holdout_distances(reference: Reference) -> tuple[NDArray[np.float32]]:
 
 
 def _memorised(inputs: Inputs) -> Value:
-    """The share at the nearest 5 %; that at the nearer half and the neighbours of the first samples stand beside it."""
+    """The share at the closest 5 %; further keys hold that at the closer half, and the first samples' neighbours."""
     (of_test,) = inputs.reference.once(holdout_distances)
     real, fake = inputs.real.features, inputs.fake.features
     if inputs.wanted.isdisjoint(MANIFOLDS):
         distances, indices = nearest(real, fake)
-    else:  # for which all distances are computed anyway
+    else:  # these need all distances anyway
         found = inputs.once(manifolds).nearest
         distances, indices = found.distances(fake, real), found.indices
     share, near_half = memorised(distances, of_test)
@@ -87,7 +88,7 @@ MEMORISED = Metric(
     label="Memorised",
     definition=f"share of generated images nearer to a training image than all but {NEAR_QUANTILE:.0%} of the test "
     f"images are; {NEAR_QUANTILE:.0%} without memorisation, more with it",
-    direction=None,  # below 5 % nothing is better: samples are then unlike both
+    direction=None,  # less than 5 % is not better: such samples resemble neither set
     source="after Meehan et al. 2020, arXiv 2004.05675",
     compute=_memorised,
     besides=(SPATIAL,),

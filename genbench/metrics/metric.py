@@ -1,4 +1,4 @@
-"""A metric's entry: what it is, what it needs, how it is computed, and how tables show it."""
+"""A metric's entry: its meaning, its requirements, its computation, and its appearance in tables."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -16,20 +16,20 @@ Arrays = tuple[NDArray[Any], ...]
 Kept = TypeVar("Kept", bound=Arrays)
 Statistics = tuple[NDArray[np.float64], NDArray[np.float64]]  # mean (D,) and covariance (D, D) of features
 Known = dict[str, Arrays]  # by the name of the function that computed them
-# Only the official weights' features carry these names: any other network's distance is an FD, not an FID.
+# Only features of the official weights have these names: any other network's distance is an FD, not an FID.
 INCEPTION = {"inception-clean": "clean", "inception-legacy": "legacy", "inception-tensorflow": "tensorflow"}
-SPATIAL = "inception-spatial"  # features of the same network that keep where things are: for sFID only
+SPATIAL = "inception-spatial"  # features of the same network that keep spatial positions: only for sFID
 LAST = 100  # in the comparison
 
 
 @dataclass(frozen=True)
 class Features:
-    """What an extractor makes of a set of images.
+    """An extractor's output for a set of images.
 
-    features: (N, D) float32. logits: (N, K) float32, or None when the extractor does not classify. labels: (N,) int64,
-    the class of each image, or what it was asked for; None where images have no class each.
-    info: where they come from; `info["extractor"]["name"]` is the extractor's name. sha256: of the arrays, if read from
-    a file.
+    features: (N, D) float32. logits: (N, K) float32, or None if the extractor does not classify. labels: (N,) int64,
+    the class of each image, or its requested class; None if images do not have one class each.
+    info: the source of the arrays; `info["extractor"]["name"]` is the extractor's name. sha256: of the arrays, if read
+    from a file.
     """
 
     features: NDArray[np.float32]
@@ -45,9 +45,9 @@ class Features:
 
 @dataclass(frozen=True)
 class Reference:
-    """Real images, and test images or None: what metrics compute of these only is the same for every row of a table.
+    """Real images, and test images or None. What metrics compute from only these is the same for every row of a table.
 
-    known: what was computed already.
+    known: what has already been computed.
     """
 
     real: Features
@@ -56,7 +56,7 @@ class Reference:
     known: Known = field(default_factory=dict)
 
     def once(self, compute: Callable[["Reference"], Kept]) -> Kept:
-        """`compute(self)`, computed where it is not known, and known from then on."""
+        """`compute(self)`, computed only if it is not yet known."""
         name = f"{compute.__module__}.{compute.__qualname__}"
         if name not in self.known:
             self.known[name] = compute(self)
@@ -65,9 +65,9 @@ class Reference:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a metric is computed from: the features of real and of generated images, of test images or None, options.
+    """The inputs of a metric: features of real and of generated images, features of test images or None, and options.
 
-    wanted: names of all metrics that will be computed from it, which may share their work.
+    wanted: names of all metrics that will be computed from these inputs and may share their work.
     """
 
     reference: Reference
@@ -89,25 +89,25 @@ class Inputs:
 
     @property
     def labels(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Those of real and of generated images (N,); there for every metric that needs "labels"."""
+        """The labels of real and of generated images (N,), for metrics that need "labels"."""
         if self.real.labels is None or self.fake.labels is None:
             raise InputError(f"{self.real.extractor} features: found no labels, expected those of a model with classes")
         return self.real.labels, self.fake.labels
 
     @property
     def logits(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Those of real and of generated images (N, K); there for every metric that needs "logits"."""
+        """The logits of real and of generated images (N, K), for metrics that need "logits"."""
         if self.real.logits is None or self.fake.logits is None:
             raise InputError(f"{self.real.extractor} features: found no logits, expected an extractor that classifies")
         return self.real.logits, self.fake.logits
 
     @property
     def groups(self) -> NDArray[np.int64] | None:
-        """The group of each generated image that intervals come from (N,), as `intervals.groups_of` deals them out."""
+        """The group of each generated image (N,), used for intervals: see `intervals.groups_of`."""
         return self.once(_groups)
 
     def once(self, compute: Callable[["Inputs"], Found]) -> Found:
-        """`compute(self)`, computed for the first metric that asks for it and kept for the others."""
+        """`compute(self)`, computed once and kept for all metrics."""
         if compute not in self._kept:
             self._kept[compute] = compute(self)
         found: Found = self._kept[compute]
@@ -119,17 +119,17 @@ def _groups(inputs: Inputs) -> NDArray[np.int64] | None:
 
 
 def groups_of(fake: Features) -> NDArray[np.int64] | None:
-    """The group of each generated image; class by class, where each was asked for by its class."""
+    """The group of each generated image; class by class, if images were drawn by class."""
     return intervals.groups_of(len(fake.features), fake.labels if fake.info.get("drawn_by_class") else None)
 
 
 @dataclass(frozen=True)
 class Value:
-    """One number, and what stands beside it in its record.
+    """One number, with the other values of its record.
 
     std: a standard deviation within the computation. note: a sentence. interval: of confidence, [low, high].
-    without: the number without each group of `Inputs.groups`, which gives the interval, if no other is given.
-    share_of: of a share, the number of images that it is of: its interval then lies within 0 and 1.
+    without: the number without each group of `Inputs.groups`; it gives the interval if `interval` is None.
+    share_of: for a share, the number of images of which it is a share; its interval then lies within 0 and 1.
     more: further keys of the record.
     """
 
@@ -142,7 +142,7 @@ class Value:
     more: Mapping[str, Any] = field(default_factory=dict)
 
     def record(self, n_real: int | None, n_fake: int) -> dict[str, Any]:
-        """What a record holds of it, with the numbers of images that it was computed from."""
+        """The number as a record contains it, with the numbers of images from which it was computed."""
         found: dict[str, Any] = {"value": self.value, "std": self.std, "n_real": n_real, "n_fake": n_fake}
         if self.interval is not None:
             found["interval"] = list(self.interval)
@@ -157,15 +157,16 @@ class Value:
 
 @dataclass(frozen=True, kw_only=True)
 class MetricInfo:
-    """What a reader of a metric must know, in plain values: records of a metric of your own hold it.
+    """What a reader of a metric must know, in plain values. Records of a user's own metric contain it.
 
-    name: of the key of results. label: its heading. direction: which way is better, or None.
-    compared: where the comparison shows it, the smallest number first; None shows it with its model only.
-    overview: the page over all suites shows it. highlight: so does what sums a suite up.
+    name: start of the key of results. label: its heading. direction: which way is better, or None.
+    compared: its position in the comparison, the smallest number first; None shows it only with its model.
+    overview: whether the page on all suites shows it. highlight: whether the summary of a suite shows it, too.
     printed: with three significant digits, three digits after the point, or as a count. power: tables show it times ten
-    to this power. distance: it is a distance of features, which its label names. biased: its value depends on the
-    number of images. everywhere: the comparison shows it in all features, not only in the headline's. per_labels: its
-    key ends with the file of label sets that was asked for. of_imagenet: it means little for other images.
+    to this power. distance: whether it is a distance of features, which its label names. biased: whether its value
+    depends on the number of images. everywhere: whether the comparison shows it in all features, not only the
+    headline's. per_labels: whether its key ends with the requested file of label sets. of_imagenet: whether it means
+    little for other images.
     """
 
     name: str
@@ -191,18 +192,18 @@ class MetricInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class Metric(MetricInfo):
-    """A metric: all that evaluation, tables and documents know of it.
+    """A metric: all that evaluation, tables and documents know about it.
 
-    compute: from Inputs to its Value; those of the classifier of objects take its counts (see object_accuracy.py).
-    needs: what must be there, of "features" (real and generated), "logits", "holdout" (features of test images),
-    "labels" (of real images, and what generated ones were asked for), and "objects" for those of the classifier of
-    objects. extractors: the only ones that it is for, () for all; besides: those it is not for. minimum: how many
-    images it needs, from (feature dimension, options), with minimum_rule in words. optional: it is left out where there
-    are too few images, instead of an error.
-    wanted: whether options ask for it. applies: whether these images allow it, beside their number. of_reference: what
-    it computes of real and test images only, which a file can keep for the next row. against: how it is computed where
-    of the real images only the statistics are known, such as published ones, from (statistics, features of generated
-    images, options); None where they do not suffice.
+    compute: from Inputs to its Value; metrics by the classifier of objects take its counts (see object_accuracy.py).
+    needs: its inputs: "features" (real and generated), "logits", "holdout" (features of test images), "labels" (classes
+    of real images, and requested classes of generated ones), or "objects" for metrics by the classifier of objects.
+    extractors: the only extractors that have it, () for all; besides: those that do not. minimum: how many images it
+    needs, from (feature dimension, options); minimum_rule: the same in words. optional: with too few images it is left
+    out, without an error.
+    wanted: whether options ask for it. applies: whether the images allow it, apart from their number. of_reference:
+    what it computes from only real and test images, which a file can keep for the next row. against: its computation
+    from only the statistics of the real images, such as published ones: (statistics, features of generated images,
+    options); None if these are not enough.
     """
 
     compute: Callable[[Any], Value]
@@ -218,16 +219,16 @@ class Metric(MetricInfo):
     against: Callable[[Statistics, Features, EvaluationOptions], Value] | None = None
 
     def is_for(self, extractor: str, logits: bool = True, holdout: bool = True, labels: bool = False) -> bool:
-        """Whether an extractor's features give it, with logits, features of test images, and labels or without."""
+        """Whether an extractor's features give this metric, with or without logits, test images and labels."""
         kinds = {"features": True, "logits": logits, "holdout": holdout, "labels": labels}
         there = {kind for kind, is_there in kinds.items() if is_there}
         named = extractor not in self.besides and (not self.extractors or extractor in self.extractors)
         return named and there.issuperset(self.needs)
 
     def key(self, extractor: str) -> str:
-        """Its key of results, such as `fd_classifier`; a metric of a single extractor does not name it."""
+        """Its key of results, such as `fd_classifier`; the key of a metric for one extractor does not name it."""
         return self.name if len(self.extractors) == 1 else f"{self.name}_{INCEPTION.get(extractor, extractor)}"
 
     def may_end(self, ending: str) -> bool:
-        """Whether a key may be its name followed by `ending`, an extractor's."""
+        """Whether a key may be its name followed by `ending`, which stands for an extractor."""
         return not ending or not self.extractors or ending in {INCEPTION.get(name, name) for name in self.extractors}

@@ -1,4 +1,4 @@
-"""Distances between all pairs of two sets of features, tile by tile, and who is nearest to whom."""
+"""Distances between all pairs of two sets of features, tile by tile, and nearest neighbours."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,10 +14,10 @@ TILE = 2048  # rows and columns: 16 MB of distances at a time, and a matrix prod
 def distance_tiles(
     x: NDArray[Any], y: NDArray[Any], centre: NDArray[np.float32], what: str
 ) -> Iterator[tuple[slice, slice, NDArray[np.float32]]]:
-    """Rows of x (N, D), rows of y (M, D), and the squared distances between these, tile by tile; `what` is logged.
+    """Rows of x (N, D), rows of y (M, D), and the squared distances between them, tile by tile. `what` is logged.
 
-    Where x is y, only the tiles on and above the diagonal: those below are their transposes. centre: a point (D,) near
-    the features. Distances are what they were after a shift, and their float32 error is smaller around the origin.
+    If x is y, yields only the tiles on and above the diagonal: those below are their transposes. centre: a point (D,)
+    near the features, which is subtracted: this keeps distances the same, and their float32 error is smaller near 0.
     """
     tiles = [
         (rows, columns)
@@ -43,12 +43,12 @@ def squared_distances(x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray
 
 
 def shifted(features: NDArray[Any], centre: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Features (N, D) around `centre` (D,), in float32."""
+    """Features (N, D) minus `centre` (D,), in float32."""
     return np.subtract(features, centre).astype(np.float32, copy=False)
 
 
 def centre_of(features: NDArray[Any]) -> NDArray[np.float32]:
-    """Their mean (D,)."""
+    """The mean of the features (D,)."""
     return features.mean(axis=0, dtype=np.float64).astype(np.float32)
 
 
@@ -66,13 +66,13 @@ def neighbour_distances(
 ) -> NDArray[np.float32]:
     """Squared distances (k, N) from every point (N, D) to its k nearest other points, the nearest first.
 
-    watch: sees every tile.
+    watch: called with every tile.
     """
     smallest = np.full((len(points), k), np.inf, dtype=np.float32)
 
     def see(rows: slice, squared: NDArray[np.float32]) -> None:
         known = smallest[rows]
-        nearer = np.flatnonzero((squared < known[:, -1:]).any(axis=1))  # the others have their k already
+        nearer = np.flatnonzero((squared < known[:, -1:]).any(axis=1))  # the others already have their k
         found = np.concatenate([known[nearer], squared[nearer]], axis=1)
         found.partition(k - 1, axis=1)
         known[nearer] = found[:, :k]
@@ -89,7 +89,7 @@ def neighbour_distances(
 
 
 class Nearest:
-    """For each of N rows the index of the nearest of other points, as tiles of distances come in."""
+    """For each of N rows, the index of its nearest other point, found from tiles of distances."""
 
     def __init__(self, count: int) -> None:
         self.indices = np.zeros(count, dtype=np.int64)
@@ -103,7 +103,7 @@ class Nearest:
         self._squared[rows][nearer] = found[nearer]
 
     def distances(self, features: NDArray[Any], train: NDArray[Any]) -> NDArray[np.float32]:
-        """From each of `features` (N, D) to its nearest of `train` (M, D), in float64: that to a copy is 0."""
+        """Distance from each of `features` (N, D) to its nearest in `train` (M, D), in float64: 0 for a copy."""
         found = np.empty(len(features), dtype=np.float32)
         for rows in slices(len(features)):
             apart = np.subtract(features[rows], train[self.indices[rows]], dtype=np.float64)

@@ -1,7 +1,7 @@
-"""Does an image show the objects that it was asked for? Pooled top-k accuracy by a classifier of objects.
+"""Does an image show the requested objects? Pooled top-k accuracy by a classifier of objects.
 
-The NYCU course's evaluation of iCLEVR: an image asked for with k objects is given the k that score highest, and the
-accuracy is the number of hits over the number of objects, of all images together.
+The NYCU course's evaluation of iCLEVR: for an image with k requested objects, the classifier predicts the k objects
+with the highest scores. The accuracy is the number of hits over the number of objects, for all images together.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ QUANTILE = 1.959964  # of the normal distribution, for intervals of 95 %
 
 
 class ObjectCounts(NamedTuple):
-    """How many of `objects` were hit, and the others by what stands in their place; the four add up to `objects`."""
+    """How many of `objects` were hit, and how the others were missed; the four numbers add up to `objects`."""
 
     hits: int
     colour_wrong: int
@@ -38,16 +38,16 @@ class ObjectCounts(NamedTuple):
 def count_objects(
     scores: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]], num_colours: int
 ) -> ObjectCounts:
-    """Count the objects of images that are among the k of highest score, k being the image's number of objects.
+    """Count the objects of images that are among the k highest scores, where k is the image's number of objects.
 
     scores: (N, K), higher is likelier. labels: zeros and ones (N, K); object j has colour j % num_colours and shape
-    j // num_colours. An object that is not found is paired with one that was found instead, so that as many pairs as
-    possible agree in something: `colour_wrong` if that has its shape, `shape_wrong` if it has its colour, `missing` if
-    it has neither. Raises InputError for arrays that do not fit, scores that are not finite, and images of no object.
+    j // num_colours. Each object that is not found is paired with one that was found instead, and as many pairs as
+    possible agree in shape or colour: `colour_wrong` for the same shape, `shape_wrong` for the same colour, `missing`
+    for neither. Raises InputError for arrays that do not fit, scores that are not finite, and images without objects.
     """
     _check(scores, labels)
     hits = colour_wrong = shape_wrong = missing = 0
-    ranked = np.argsort(-scores, axis=1, kind="stable")  # of equal scores, the first counts as the highest
+    ranked = np.argsort(-scores, axis=1, kind="stable")  # among equal scores, the first counts as the highest
     for order, hot in zip(ranked, labels, strict=True):
         asked = set(np.flatnonzero(hot).tolist())
         found = set(order[: len(asked)].tolist())
@@ -64,7 +64,7 @@ def count_objects(
 def _pair(absent: Sequence[int], instead: Sequence[int], num_colours: int) -> tuple[int, int]:
     """How many objects can be paired with one of the same shape, and how many others with one of the same colour.
 
-    Of the pairings that explain as many, one with most shapes in common.
+    Among the pairings that explain most objects, one with the most equal shapes.
     """
 
     @cache
@@ -84,7 +84,7 @@ def _pair(absent: Sequence[int], instead: Sequence[int], num_colours: int) -> tu
 
 
 def wilson_interval(hits: int, total: int, quantile: float = QUANTILE) -> tuple[float, float]:
-    """The interval of a binomial share that E. B. Wilson gave in 1927, doi 10.2307/2276774; of 95 % by default."""
+    """Wilson's interval of a binomial share (E. B. Wilson 1927, doi 10.2307/2276774); 95 % by default."""
     if not 0 <= hits <= total or total < 1:
         raise InputError(f"interval: found {hits} hits of {total}, expected 0 to the total, of at least 1")
     share, z2 = hits / total, quantile**2 / total
@@ -98,10 +98,10 @@ def object_accuracy(
 ) -> dict[str, dict[str, Any]]:
     """Accuracy and errors of `draws` sets of images with the same labels: {key: {"value", "n_fake", "note", ...}}.
 
-    scores: (draws x N, K), the sets one after another; labels: (N, K). `value` is over all draws together, which is
-    the mean over them; "interval" holds the 95 % Wilson interval of all objects pooled, which takes them for
-    independent. With more draws than one, "values" lists them and "draw_std" is the standard deviation between them
-    (N - 1 in the denominator). Raises InputError as `count_objects`, and for another number of scores.
+    scores: (draws x N, K), the sets one after another; labels: (N, K). `value` is over all draws together, which equals
+    their mean. "interval" is the 95 % Wilson interval of all objects pooled, treated as independent. With more than one
+    draw, "values" lists them, and "draw_std" is the standard deviation between them (N - 1 in the denominator). Raises
+    InputError as `count_objects` does, and for another number of scores.
     """
     if draws < 1 or len(scores) != draws * len(labels):
         raise InputError(

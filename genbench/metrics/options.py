@@ -1,4 +1,4 @@
-"""The few knobs of the metrics."""
+"""The options of the metrics."""
 
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from genbench.errors import InputError, place
 from genbench.ranges import Passes, Range, Repeats, RepeatsOrZero, Seed
 from genbench.schema import check_arguments
 
-READERS = {  # the metrics that read an option, by the beginning of its name
+READERS = {  # the metrics that read an option, by the start of its name
     "kid": ("kid",),
     "splits": ("inception_score", "classifier_score"),
     "nearest_k": ("precision", "recall", "density", "coverage"),
@@ -21,14 +21,14 @@ READERS = {  # the metrics that read an option, by the beginning of its name
 class EvaluationOptions:
     """The options of the metrics; the defaults follow the literature. Raises InputError on values that make no sense.
 
-    kid_subsets: Subsets over which KID is a mean.
-    kid_subset_size: Images in such a subset.
-    kid_seed: Draws these subsets; by default as torch-fidelity, whose first input is then the real images.
-    splits: Parts over which the Inception score is a mean.
+    kid_subsets: Number of subsets over which KID is a mean.
+    kid_subset_size: Number of images in such a subset.
+    kid_seed: Seed of these subsets; by default that of torch-fidelity, whose first input is then the real images.
+    splits: Number of parts over which the Inception score is a mean.
     nearest_k: The k of the nearest-neighbour manifolds. By default 3 for precision and recall (as in torch-fidelity)
         and 5 for density and coverage; a number is used for all four.
-    fd_infinity_sizes: Over how many sizes of subsets FD-infinity extrapolates, 0 for none.
-    fd_infinity_seed: Draws these subsets.
+    fd_infinity_sizes: Number of subset sizes from which FD-infinity is extrapolated; 0 for no FD-infinity.
+    fd_infinity_seed: Seed of these subsets.
     neighbours: The number of samples whose nearest training image is kept.
     """
 
@@ -57,7 +57,7 @@ class EvaluationOptions:
 
 
 def idle_options(options: Iterable[str], metrics: Container[str]) -> dict[str, tuple[str, ...]]:
-    """Those of the options that none of genbench's `metrics`, by name, reads; each with the metrics that would."""
+    """The options that none of genbench's `metrics` (by name) reads, each with the metrics that would read it."""
     readers = {
         option: next((found for start, found in READERS.items() if option.startswith(start)), ()) for option in options
     }

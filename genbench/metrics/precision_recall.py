@@ -1,4 +1,4 @@
-"""Precision, recall, density and coverage: fidelity and variety by the manifolds of two sets."""
+"""Precision, recall, density and coverage: fidelity and variety, from the manifolds of two sets."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,12 +20,12 @@ Watch = Callable[[slice, slice, NDArray[np.float32]], None]
 def precision_recall_density_coverage(
     real: NDArray[Any], fake: NDArray[Any], precision_k: int = 3, density_k: int = 5
 ) -> dict[str, float]:
-    """Fidelity and variety, from balls around every sample that reach to its k-th nearest neighbour in its own set.
+    """Fidelity and variety, from a ball around every sample that reaches to its k-th nearest neighbour in its own set.
 
     precision: share of generated samples inside the ball of some real one. recall: share of real samples inside the
-    ball of some generated one (both with k = precision_k). density: how many real balls a generated sample lies in,
-    over k. coverage: share of real samples whose ball holds a generated one (both with k = density_k).
-    real (N, D), fake (M, D); float32 distances, tile by tile, so that 50,000 x 50,000 needs little memory.
+    ball of some generated one (both with k = precision_k). density: mean number of real balls that contain a generated
+    sample, over k. coverage: share of real samples whose ball contains a generated one (both with k = density_k).
+    real (N, D), fake (M, D); float32 distances, tile by tile: 50,000 x 50,000 needs little memory.
     Raises InputError for k samples or fewer, for features that are not finite, and for real ones that are constant.
     Sources: Kynkaanniemi et al. 2019 (arXiv 1904.06991); Naeem et al. 2020 (arXiv 2002.09797).
     """
@@ -35,14 +35,14 @@ def precision_recall_density_coverage(
 
 
 class Holders:
-    """Of each of `count` real images, the first and the last group of generated images that hold it."""
+    """For each of `count` real images, the first and the last group of generated images that hold it."""
 
     def __init__(self, count: int) -> None:
         self._last = np.zeros(count, dtype=np.uint8)  # 1 + the group, 0 for none
         self._first = np.zeros(count, dtype=np.uint8)  # GROUPS - the group
 
     def see(self, columns: slice, holds: NDArray[np.bool_], groups: NDArray[np.int64]) -> None:
-        """holds (n, M): which of n generated images, of these `groups` (n,), hold which of M real ones."""
+        """holds (n, M): which of n generated images, in these `groups` (n,), hold which of M real ones."""
         for found, code in ((self._last, groups + 1), (self._first, GROUPS - groups)):
             coded = holds * code.astype(np.uint8)[:, None]
             np.maximum(found[columns], coded.max(axis=0), out=found[columns])
@@ -50,8 +50,8 @@ class Holders:
     def without(self) -> NDArray[np.float64]:
         """The share of real images that are held without each group: (GROUPS,).
 
-        A real image in a dense place loses all that hold it less often than one group: e^-n, not n e^-n, of n expected
-        ones. By that difference the variance is less than the jackknife's.
+        With n expected holders, a real image loses all of them in a redraw with probability e^-n. The jackknife's
+        variance counts images with a single holding group instead, n e^-n. The excess is subtracted.
         """
         held, count = self._last > 0, len(self._last)
         only = held & (self._last + self._first == GROUPS + 1)
@@ -72,9 +72,9 @@ def _manifolds(
     watch_both: Watch = lambda rows, columns, squared: None,
     groups: NDArray[np.int64] | None = None,
 ) -> tuple[dict[str, float], dict[str, NDArray[np.float64]]]:
-    """The four, and, with groups, the same without each of these; radii as by `neighbour_distances` of real.
+    """The four metrics and, with groups, the same without each group; radii: `neighbour_distances` of real.
 
-    What watches sees all distances on the way. Without a group the balls of the other generated images keep their size.
+    The two watchers see all distances. Without a group, the balls of the other generated images keep their size.
     """
     centre = centre_of(real)
     precision_radii, density_radii = radii[precision_k - 1], radii[density_k - 1]
@@ -109,7 +109,7 @@ def _manifolds(
 
 
 def real_radii(reference: Reference) -> tuple[NDArray[np.float32]]:
-    """Squared distances (k, N) from each real image to the k real ones nearest to it."""
+    """Squared distances (k, N) from each real image to its k nearest real ones."""
     real, options = reference.real.features, reference.options
     k = max(options.precision_k, options.density_k)
     check_features("real features", real, least=k + 1)
@@ -117,9 +117,9 @@ def real_radii(reference: Reference) -> tuple[NDArray[np.float32]]:
 
 
 class Manifolds(NamedTuple):
-    """The four of a row, and what else its distances give: the nearest real image of each generated one, and KID.
+    """The four metrics of a row, the nearest real image of each generated one, and KID, all from the same distances.
 
-    without: the four, and KID, without each group of generated images.
+    without: the four metrics and KID without each group of generated images.
     """
 
     values: dict[str, float]
@@ -128,13 +128,13 @@ class Manifolds(NamedTuple):
     without: dict[str, NDArray[np.float64]]
 
     def value(self, name: str, k: int, of: Features | None = None) -> Value:
-        """One of the four; of: the images that it is a share of."""
+        """One of the four metrics. of: the images of which it is a share."""
         count = None if of is None else len(of.features)
         return Value(self.values[name], note=f"k = {k}", without=self.without.get(name), share_of=count)
 
 
 def manifolds(inputs: Inputs) -> Manifolds:
-    """From all distances of a row, each computed once. KID is left at 0 where it is not wanted."""
+    """Compute all distances of a row once, and the metrics from them. KID is 0 if it is not wanted."""
     real, fake, options = inputs.real.features, inputs.fake.features, inputs.options
     check_pair(real, fake, least=max(options.precision_k, options.density_k) + 1)
     (radii,) = inputs.reference.once(real_radii)

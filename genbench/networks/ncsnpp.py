@@ -120,7 +120,7 @@ class Generator(nn.Module):
 
 
 class DiscriminatorBlock(nn.Module):
-    """Two convolutions without normalisation, with the embedding of time added between them; `down` halves the sides."""
+    """Two convolutions without normalisation, with the time embedding added between them; `down` halves the sides."""
 
     def __init__(self, in_channels: int, out_channels: int, time_size: int, down: bool) -> None:
         super().__init__()
