@@ -1,12 +1,12 @@
-"""One question: how good are these images? From two folders, arrays or published statistics to a table.
+"""How good are these images? From two folders, arrays or published statistics to a table.
 
-sides        what is compared: images, features made before, or published statistics
+sides        what is compared: images, existing features, or published statistics
 materials    from both sides to features in one extractor, kept in a folder
 comparison   evaluate: all metrics that the two sides allow
 results      Evaluation: a record, and a table of it
 page         the same as a page with pictures
 
-Features and metrics are those of the pipeline, so that the numbers are the same.
+Features and metrics are those of the pipeline, and give the same numbers.
 """
 
 from genbench.evaluation.comparison import evaluate

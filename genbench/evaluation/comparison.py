@@ -1,4 +1,4 @@
-"""All metrics that two sets of images allow, whatever is known of each: images, features, or published statistics."""
+"""All metrics that two sets of images allow, given as images, features, or published statistics."""
 
 import contextlib
 import logging
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TEMPLATES = ROOT / "report"
-DEFAULT = ("inception-clean", "efficientnet")  # FID, and what needs no download
+DEFAULT = ("inception-clean", "efficientnet")  # FID, and an extractor that needs no download
 SAME = {"fid": "fd", "fid_infinity": "fd_infinity"}  # one distance, called FID only in the features of FID's network
 ASK = (
     "with the network and resize that made them: inception-tensorflow (TTUR, EDM, OpenAI), "
@@ -43,7 +43,7 @@ ASK = (
 
 
 def ask() -> str:
-    """What is expected where features or statistics do not say what made them."""
+    """What is expected if features or statistics do not state what made them."""
     return f"expected {option('features')} {ASK}"
 
 
@@ -127,7 +127,7 @@ def evaluate(
 
 
 def choose_metrics(names: Sequence[str] | None) -> list[Metric]:
-    """The metrics of these names; all of genbench's, where none are given. fid and fd are one: so are their limits."""
+    """The metrics of these names; by default all of genbench's. fid and fd are one metric, and so are their limits."""
     if names is None:
         return list(METRICS.values())
     same = {**SAME, **{value: key for key, value in SAME.items()}}
@@ -144,9 +144,9 @@ def choose_metrics(names: Sequence[str] | None) -> list[Metric]:
 
 
 def choose_extractors(features: Sequence[str] | None, sides: Mapping[str, Side]) -> list[str]:
-    """The extractors that are asked for; or those of the features given, or by default DEFAULT.
+    """The requested extractors, or those of the given features, or DEFAULT.
 
-    Raises InputError where features or statistics do not say what made them, and nobody does.
+    Raises InputError if neither features or statistics nor the user state what made them.
     """
     if features is not None:
         check_names(list(features), sides)
@@ -167,7 +167,7 @@ def assign_statistics(
 ) -> dict[str, dict[str, PublishedStatistics]]:
     """By extractor, the published statistics of each side that it made.
 
-    Raises InputError where several of the extractors have as many features, so that either could have.
+    Raises InputError if several of the extractors have this number of features and could have made them.
     """
     found: dict[str, dict[str, PublishedStatistics]] = {}
     for role, side in sides.items():
@@ -196,14 +196,14 @@ def assign_statistics(
 
 
 def _shape(sides: Mapping[str, Side]) -> tuple[int, int, int] | None:
-    """(C, H, W) of the images, if any are there."""
+    """(C, H, W) of the images, if there are any."""
     images = [side.images for side in sides.values() if side.images is not None]
     return (images[0].shape[3], images[0].shape[1], images[0].shape[2]) if images else None
 
 
 @contextlib.contextmanager
 def _folder(out: "str | os.PathLike[str] | None") -> Iterator[Path]:
-    """The folder of the results; without one a folder that is gone afterwards."""
+    """The folder of the results; by default a temporary one, which is removed afterwards."""
     if out is None:
         with tempfile.TemporaryDirectory(prefix="genbench-") as folder:
             yield Path(folder)

@@ -1,4 +1,4 @@
-"""From the sides of an evaluation to their features in one extractor: files that a later evaluation finds again."""
+"""From the sides of an evaluation to their features in one extractor: files that a later evaluation reuses."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class WeightsError(Exception):
-    """An extractor whose weights are unavailable; the message says which file to put where."""
+    """An extractor's weights are unavailable; the message says which file to put where."""
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Eyes:
 
     @cached_property
     def identity(self) -> dict[str, Any]:
-        """Name and hash of the weights, of published ones without loading them."""
+        """Name and hash of the weights; published ones are not loaded for this."""
         kind = EXTRACTORS[self.name]
         if kind.weights is not None and ":" not in self.spec and not self.any_weights:
             return {"name": self.name, "sha256": kind.weights.sha256}
@@ -60,7 +60,7 @@ class Eyes:
 
 
 def check_names(specs: list[str], sides: Mapping[str, Side]) -> None:
-    """Raise InputError for a name that is no extractor's, unless features of it were made before."""
+    """Raise InputError for a name that is not an extractor's, unless there are existing features of this name."""
     made = {name for side in sides.values() for name in side.made}
     names = [spec.partition(":")[0] for spec in specs]
     for number, name in enumerate(names):
@@ -72,7 +72,7 @@ def check_names(specs: list[str], sides: Mapping[str, Side]) -> None:
 
 @dataclass
 class Materials:
-    """What metrics in one extractor are computed from: files of features, and statistics, each by its side's role."""
+    """The inputs of metrics in one extractor: files of features, and statistics, each by its side's role."""
 
     files: dict[str, Path] = field(default_factory=dict)
     statistics: dict[str, PublishedStatistics] = field(default_factory=dict)
@@ -86,10 +86,10 @@ class Materials:
 def gather(
     eyes: Eyes, sides: Mapping[str, Side], statistics: Mapping[str, PublishedStatistics], folder: Path
 ) -> Materials:
-    """Features of every side that has images or features for this extractor, computed where `folder` has none of them.
+    """Features of every side that has images or features for this extractor, computed if `folder` does not have them.
 
     statistics: of the sides whose published statistics this extractor made. Raises WeightsError, and InputError for
-    what are no images, or for features of another network than stated.
+    input that is not images, or for features of another network than stated.
     """
     found = Materials(statistics=dict(statistics))
     bare = {}
@@ -119,7 +119,7 @@ def gather(
 
 
 def _extractor(eyes: Eyes, found: Materials) -> dict[str, Any]:
-    """What made the features: as a file of them or of statistics says, or else what was asked for."""
+    """The extractor that made the features, as stated by their file or by a file of statistics, else as requested."""
     for path in found.files.values():
         about: dict[str, Any] = load_features(path).info["extractor"]
         return about
@@ -128,7 +128,7 @@ def _extractor(eyes: Eyes, found: Materials) -> dict[str, Any]:
 
 
 def _features(eyes: Eyes, role: str, side: Side, folder: Path) -> Path:
-    """The file of features of a side's images: as it was kept, if it is of these images and this network."""
+    """The file of features of a side's images. Reuses an existing one of the same images and the same network."""
     assert side.images is not None
     path = folder / f"{role}-{eyes.name}.npz"
     if path.exists() and _is_of(path, array_sha256(side.images), lambda: eyes.identity):

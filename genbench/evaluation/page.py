@@ -32,7 +32,7 @@ def publish(
 ) -> None:
     """Write metrics.json, table.csv, pictures and index.html into `folder`.
 
-    materials: in the features of the first that has some of both sides, real images are near to generated ones.
+    materials: the first that has features of both sides is used to find the real images nearest to generated ones.
     """
     write_json(folder / "metrics.json", evaluation.record.content())
     with atomic_path(folder / "table.csv") as temporary:
@@ -73,7 +73,7 @@ def near_to(fake: Side, real: Side, materials: Sequence[Materials]) -> tuple[str
 
 
 def small(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Images (N, H, W, C) in colour, made smaller where they are large, for a picture of many."""
+    """Images (N, H, W, C) in colour, reduced if they are large, for a picture of many."""
     height, width = images.shape[1:3]
     scale = min(1, LARGEST / max(height, width))
     return fitted(images, max(1, round(height * scale)), max(1, round(width * scale)))
@@ -89,7 +89,7 @@ def fitted(images: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uin
 
 
 def record_of(evaluation: Evaluation) -> list[tuple[str, str]]:
-    """What makes the numbers again, by name: hashes, options, and the version of the code."""
+    """What reproduces the numbers, by name: hashes, options, and the version of the code."""
     record = evaluation.record
     found = [("Real images", record.reference_sha256), ("Generated images", record.samples_sha256)]
     found += [(name, str(about.get("sha256"))) for name, about in record.extractors.items()]

@@ -1,4 +1,4 @@
-"""What an evaluation has found: a record, as metrics.json holds it, and a table for people."""
+"""The results of an evaluation: a record, as in metrics.json, and a table for readers."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class Line(NamedTuple):
-    """One metric as it is shown. std: the spread within its computation, interval: of 95 %, "" if none.
+    """One metric as it is shown. std: the spread within its computation; interval: of 95 %; "" if there is none.
 
-    extractor: of its features.
+    extractor: that of its features.
     """
 
     column: Column
@@ -33,10 +33,10 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """All metrics of an evaluation: `record` is what metrics.json holds of them, `table` a pandas DataFrame.
+    """All metrics of an evaluation: `record` is the content of metrics.json, `table` a pandas DataFrame.
 
-    missing: a line for each extractor that was left out because its weights are unavailable. dataset, image_shape: of
-    the real images, if known.
+    missing: a line for each extractor that was left out because its weights are unavailable. dataset, image_shape:
+    those of the real images, if known.
     """
 
     record: Metrics
@@ -58,7 +58,7 @@ class Evaluation:
 
     @property
     def table(self) -> "pd.DataFrame":
-        """A row for each metric: label, value, low, high, std, better (which end), features, n_real, n_fake, note."""
+        """A row for each metric: label, value, low, high, std, better (a direction), features, n_real, n_fake, note."""
         import pandas as pd
 
         rows = {
@@ -80,14 +80,14 @@ class Evaluation:
 
     @cached_property
     def lines(self) -> list[Line]:
-        """The metrics in the order of tables, as they are printed."""
+        """The metrics as they are printed, in the order of tables."""
         found = self.record.metrics
         own = {key: stated(key, metric.about) for key, metric in found.items() if metric.about is not None}
         keys = sorted(found, key=lambda key: self._place(key, own))
         data = {"name": self.dataset, "image_shape": None if self.image_shape is None else list(self.image_shape)}
         columns = metric_columns(keys, self.record.num_fake, data, own)
         known = measured(self.record, found).items()
-        values = {key: [value] for key, value in known if not key.endswith("_without")}  # the interval stands beside
+        values = {key: [value] for key, value in known if not key.endswith("_without")}  # the interval is shown instead
         lines = []
         for column in columns:
             cell, metric = print_cell(values, column), found[column.key]
@@ -108,11 +108,11 @@ class Evaluation:
         return [self.footnotes[note] for note in notes]
 
     def extractor_of(self, key: str) -> str:
-        """The extractor in whose features a metric stands; "" where its key does not say."""
+        """The extractor of a metric's features; "" if its key does not name it."""
         return extractor_of(key, self.record.extractors)
 
     def _place(self, key: str, own: Mapping[str, MetricInfo]) -> tuple[Any, ...]:
-        """By extractor, and then as a comparison orders metrics."""
+        """The sort key: by extractor, then in the order of a comparison."""
         names = list(self.record.extractors)
         extractor = self.extractor_of(key)
         order = {name: number for number, name in enumerate(METRICS)}
@@ -121,7 +121,7 @@ class Evaluation:
         return (names.index(extractor) if extractor else len(names), compared, order.get(info.name, len(order)))
 
     def texts(self) -> Iterator[str]:
-        """The notes with their marks, the warnings, and what is missing, each a line."""
+        """The notes with their marks, the warnings, and what is missing, one per line."""
         yield from (f"{mark} {note}" for note, mark in self.footnotes.items())
         yield from self.warnings
         yield from (f"left out: {line}" for line in self.missing)

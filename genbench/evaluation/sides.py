@@ -1,4 +1,4 @@
-"""What is compared: each side is images, features made before, or published statistics; or several of these."""
+"""What is compared: each side is images, existing features, or published statistics, or several of these."""
 
 import os
 from collections.abc import Mapping
@@ -23,10 +23,10 @@ Given = Any  # a path, the name of a data set, an array, a tensor
 
 @dataclass
 class Side:
-    """One side of an evaluation, as far as it is known.
+    """One side of an evaluation, with whatever is known about it.
 
     name: for messages. images: uint8 (N, H, W, C), with the `info` of their file. made: files of features by extractor.
-    bare: features (N, D) of which only their reader knows what made them. holdout: the held-out images of a data set.
+    bare: features (N, D) that do not state what made them. holdout: the held-out images of a data set.
     """
 
     name: str
@@ -40,20 +40,20 @@ class Side:
 
     @property
     def origin(self) -> str:
-        """Where it comes from, in a word: the data set, or the file or folder."""
+        """The name of its source: the data set, or the file or folder."""
         files = [*(path.name for path in self.made.values()), *(found.file for found in self.statistics)]
         return str(self.dataset or self.info.get("source") or next(iter(files), "an array"))
 
     @property
     def warnings(self) -> list[str]:
-        """What a reader of the numbers must know of the images."""
+        """What a reader of the numbers must know about the images."""
         notes = [*self.info.get("notes", []), *(["stored with losses (JPEG)"] if self.info.get("lossy") else [])]
         return [f"{self.name}: {note}" for note in notes]
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How images are read: what `read_images` takes; and of a data set, which split, and where raw data are."""
+    """How images are read: the options of `read_images` and, for a data set, the split and the folder of raw data."""
 
     layout: Axes | None = None
     channels: Literal[1, 3] | None = None
@@ -68,9 +68,9 @@ class Reading:
 
 
 def open_side(given: Given, name: str, reading: Reading, datasets: bool = False) -> Side:
-    """What is at a path, in an array or tensor, or in the data set of this name, if `datasets` are looked for.
+    """The content of a path, of an array or tensor or, if `datasets`, of the data set of this name.
 
-    Raises InputError, which names it, for what is none of these.
+    Raises InputError, naming `given`, if it is none of these.
     """
     if isinstance(given, str | os.PathLike):
         path = Path(given).expanduser()
@@ -126,13 +126,13 @@ def _images_of(path: Path, keys: list[str], reading: Reading) -> tuple[NDArray[n
     options = reading.of_images
     if "info" not in keys or options["channels"] or options["image_size"]:
         return read_images(path, **options)
-    images, info = load_images(path)  # which verifies what genbench wrote
+    images, info = load_images(path)  # verifies a file that genbench wrote
     with place(path):
         return as_images(images, reading.layout), info
 
 
 def _of_dataset(source: str, name: str, reading: Reading) -> Side:
-    """A split of a data set, with the other as held-out images; as it was prepared here, if it was."""
+    """A split of a data set; the training split has the test images as held-out images. Uses prepared files, if any."""
     prepared = {split: Path("resources") / source / f"{split}.npz" for split in ("train", "test")}
     if all(path.exists() for path in prepared.values()):
         sets = {split: load_image_set(path) for split, path in prepared.items()}

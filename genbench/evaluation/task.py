@@ -1,4 +1,4 @@
-"""The record of an evaluation, from the features of both sides and the statistics that were published of either."""
+"""The record of an evaluation, from the features of both sides and from published statistics of either."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from genbench.records.provenance import Provenance
 
 @dataclass(frozen=True)
 class Task:
-    """What is computed from the features: of which sides, which metrics, with which options."""
+    """What is computed from the features: the sides, the metrics and the options."""
 
     sides: Mapping[str, Side]
     statistics: Mapping[str, Mapping[str, PublishedStatistics]]
@@ -57,7 +57,7 @@ class Task:
         return Metrics(**{**given, **content})
 
     def _add_distances(self, content: dict[str, Any], each: Materials) -> None:
-        """The metrics that published statistics allow, instead of those from a part of their images."""
+        """Add the metrics that published statistics allow, instead of those from only a part of their images."""
         if not each.statistics:
             return
         known, notes = {}, []
@@ -85,7 +85,7 @@ class Task:
         content["extractors"][each.name] = {key: value for key, value in each.extractor.items() if key != "name"}
 
     def _between(self, each: Materials, known: dict[str, Statistics]) -> dict[str, dict[str, Any]]:
-        """The Frechet distance where the generated images are known by their statistics only."""
+        """The Frechet distance if generated images are known only by their statistics."""
         key, counts = frechet_key(each.name), {}
         if metric_info(key).name not in {metric.name for metric in self.metrics}:
             return {}

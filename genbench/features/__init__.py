@@ -1,8 +1,8 @@
-"""Images to features: the networks in whose eyes real and generated images are compared, and the files between.
+"""Images to features: the networks whose features are compared, and the files of features.
 
-Features are computed once for each set of images, in float32 and without shortcuts, and kept with the hashes of the
-images and of the network's weights. One file for each extractor. Torch is imported only where a network runs:
-evaluation reads these files without.
+Features are computed once for each set of images, in exact float32, and stored with the hashes of the images and of the
+network's weights. Each extractor is one file. Torch is imported only where a network runs: evaluation reads the files
+of features without it.
 """
 
 from genbench.features.extraction import Extractor, ExtractorKind, extract

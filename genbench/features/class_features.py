@@ -1,4 +1,4 @@
-"""The data set's own classifier as an extractor: features of the domain itself, where ImageNet's mean little (R16)."""
+"""The data set's own classifier as an extractor: features of the domain, if ImageNet's mean little there (R16)."""
 
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def load(path: str | None, device: "torch.device | str") -> Extractor:
     """The mean over space of the classifier's last activations, and its logits.
 
-    path: what train_classifier.py wrote. Raises InputError without it, and when it is missing or damaged.
+    path: a file written by train_classifier.py. Raises InputError if it is not given, missing or damaged.
     """
     from genbench.features.class_training import load_classifier
     from genbench.images import to_images

@@ -1,6 +1,6 @@
 """A small convolutional classifier: the evaluator for data sets that Inception was not made for, such as digits.
 
-Its 128 penultimate activations are the feature space of `fd_classifier` and its neighbours, its logits give the
+Its 128 penultimate activations are the feature space of `fd_classifier` and similar metrics; its logits give the
 classifier score. It trains within minutes on one CPU thread. Measured there: 98.4 to 98.8 % on 1,000 digits after 10
 epochs of 4,000 (three seeds, 30 s); 99.4 % on MNIST's 10,000 after 3 epochs of 60,000 (130 s).
 """
@@ -54,7 +54,7 @@ def train_classifier(
 
 @torch.inference_mode()
 def accuracy(classifier: Classifier, pixels: NDArray[np.uint8], y: NDArray[np.integer[Any]]) -> float:
-    """Share of images (N, H, W, C) uint8 whose largest logit is at their label (N,)."""
+    """Share of images (N, H, W, C) uint8 whose largest logit is that of their label (N,)."""
     check_labels(pixels, y, classifier.head.out_features)
     device = classifier.head.weight.device
     correct = 0
@@ -65,21 +65,21 @@ def accuracy(classifier: Classifier, pixels: NDArray[np.uint8], y: NDArray[np.in
 
 
 def save_classifier(path: str | os.PathLike[str], classifier: Classifier, info: Mapping[str, Any]) -> str:
-    """Write weights and JSON-able `info` as safetensors, atomically; returns the SHA-256 of the weights."""
+    """Write weights and JSON-serialisable `info` as safetensors, atomically; returns the SHA-256 of the weights."""
     return save_tensors(path, classifier.state_dict(), {**info, "classifier": classifier.spec})
 
 
 def load_classifier(
     path: str | os.PathLike[str], device: torch.device | str = "cpu"
 ) -> tuple[Classifier, dict[str, Any]]:
-    """Rebuild the classifier that `save_classifier` wrote, in eval mode; and its info, with `sha256` of the weights.
+    """The classifier that `save_classifier` wrote, in eval mode, and its info, with `sha256` of the weights.
 
-    Raises InputError, naming the file, when it is missing, damaged, or holds something else.
+    Raises InputError, naming the file, if it is missing, damaged, or contains something else.
     """
     tensors, info = load_tensors(path, device)
     if missing := [key for key in ("classifier", "test_accuracy") if key not in info]:
         raise InputError(f"{path}: no {missing[0]} in the file; expected one written by train_classifier.py")
-    with torch.device("meta"):  # no time spent on initial weights
+    with torch.device("meta"):  # skips initial weights, which take time
         classifier = Classifier(**info["classifier"])
     classifier.load_state_dict(tensors, assign=True)
     return classifier.eval().requires_grad_(False), info

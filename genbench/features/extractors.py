@@ -1,4 +1,4 @@
-"""Every extractor by its name, with what is known of it before it is loaded."""
+"""Every extractor by name, with its description before it is loaded."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -62,10 +62,10 @@ def load_extractor(
 ) -> Extractor:
     """The extractor that `NAME` or `NAME:PATH` stands for, such as `classifier:classifier.safetensors`.
 
-    Published weights are looked for in `weights_root`, and downloaded there, unless a PATH is given. A name stands for
-    exactly these weights: never call a number FID unless FID's Inception made it. `any_weights` accepts other ones, of
-    which nothing is known, and appends `-unofficial` to the extractor's name, and so to its metrics' (fd_..., not fid).
-    Raises InputError for an unknown name, and for weights that are missing, damaged or other ones.
+    Unless a PATH is given, published weights are read from `weights_root`, and downloaded there if missing. A name
+    stands for exactly these weights: a number is called FID only if FID's Inception made it. `any_weights` accepts
+    other, unknown weights, and appends `-unofficial` to the names of the extractor and of its metrics (fd_..., not
+    fid). Raises InputError for an unknown name, and for weights that are missing, damaged or not the published ones.
     """
     name, _, path = spec.partition(":")
     if name not in EXTRACTORS:
@@ -74,7 +74,7 @@ def load_extractor(
     if kind.weights is not None:
         path = path or str(fetch_weights(kind.weights, weights_root))
         try:
-            check_sha256(Path(path), kind.weights)  # before a network is built of them: TorchScript is code
+            check_sha256(Path(path), kind.weights)  # before a network is built from them: TorchScript is code
         except InputError as error:
             if not any_weights:
                 raise InputError(

@@ -1,4 +1,4 @@
-"""Files of features, written and read. Without torch, and without pickle."""
+"""Writes and reads files of features, without torch and without pickle."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from genbench.metrics import Features
 
 
 def save_features(path: str | os.PathLike[str], found: Features) -> None:
-    """Write features, logits where there are some, and info as an uncompressed npz, whole or not at all."""
+    """Write features, logits and labels (if any), and info as an uncompressed npz, whole or not at all."""
     arrays: dict[str, NDArray[Any]] = {"features": found.features}
     if found.logits is not None:
         arrays["logits"] = found.logits
@@ -29,7 +29,7 @@ def save_features(path: str | os.PathLike[str], found: Features) -> None:
 def load_features(path: str | os.PathLike[str]) -> Features:
     """Read what `save_features` wrote.
 
-    Raises InputError, naming the file, when it is missing, damaged or something else.
+    Raises InputError, naming the file, if it is missing, damaged or something else.
     """
     arrays = read_npz(path, ("features", "logits", "labels", "info"), ours=True)
     if "features" not in arrays or "info" not in arrays:

@@ -1,4 +1,4 @@
-"""Are these images at all? What goes wrong between a model and its metrics, caught before a network sees it."""
+"""Are these images at all? Checks that find mistakes between a model and its metrics before a network runs."""
 
 import hashlib
 from collections.abc import Mapping
@@ -9,20 +9,20 @@ from numpy.typing import NDArray
 
 from genbench.errors import InputError
 
-SMALLEST_SPAN = 16  # grey levels between the darkest and the brightest: fewer are no image
+SMALLEST_SPAN = 16  # grey levels between the darkest and the brightest: an image has at least this many
 NARROW_SPAN = 128
 FEW_DISTINCT = 0.5
-JPEG_IMAGES = 500  # that are looked at
-JPEG_SCORE = 0.35  # JPEG leaves 0.5 to 0.9; other images, noise and photographs alike, below 0.1, two-level ones 0.25
+JPEG_IMAGES = 500  # the number of images that are checked
+JPEG_SCORE = 0.35  # JPEG gives 0.5 to 0.9; other images, both noise and photographs, below 0.1; two-level ones 0.25
 
 
 def check_images(images: NDArray[Any], drawn_here: bool = False) -> tuple[dict[str, Any], list[str]]:
     """Check that images are images; returns {"min", "max", "mean", "dtype", "distinct"} and a list of warnings.
 
-    images: uint8 (N, H, W, C) with C = 1 or 3. Raises InputError on another dtype or shape, on values that are all the
-    same, that span no range or look like floats cast to bytes, and on images that are all the same. Warnings are for a
-    narrow range, for many duplicates, and for traces of JPEG. drawn_here: they are a model's samples, drawn by this
-    package, whose scale is right: one that has collapsed is a result, with warnings, and no broken file.
+    images: uint8 (N, H, W, C) with C = 1 or 3. Raises InputError for another dtype or shape, for values that are all
+    the same, have too small a range or look like floats cast to bytes, and for images that are all the same. Warns of a
+    narrow range, of many duplicates, and of traces of JPEG. drawn_here: whether this package drew them from a model.
+    Their scale is then right, and samples of a collapsed model are a result, with warnings, not a broken file.
     """
     if images.dtype != np.uint8:
         raise InputError(
@@ -54,14 +54,14 @@ def check_images(images: NDArray[Any], drawn_here: bool = False) -> tuple[dict[s
 
 
 def drawn_here(info: Mapping[str, Any]) -> bool:
-    """Whether a file of images, by its info, holds what a model has drawn by this package."""
+    """Whether a file of images, by its info, contains samples that this package drew from a model."""
     return info.get("model_sha256") is not None
 
 
 def _refuse_broken(values: NDArray[Any], distinct: int, count: int) -> None:
-    """Raise InputError for values, and numbers of images, that files have whose writer took one scale for another.
+    """Raise InputError if the values show that the file's writer confused scales, or if all images are the same.
 
-    values: those that occur, rising. distinct: how many of the `count` images differ.
+    values: those that occur, in rising order. distinct: how many of the `count` images differ.
     """
     low, high = int(values[0]), int(values[-1])
     if low == high:
@@ -81,12 +81,13 @@ def _refuse_broken(values: NDArray[Any], distinct: int, count: int) -> None:
 
 
 def jpeg_score(images: NDArray[np.uint8]) -> float:
-    """How much the images look like decoded JPEG: about 0 when not, 0.5 to 1 at qualities up to 85 or 90.
+    """How much the images look like decoded JPEG: about 0 if they do not, 0.5 to 1 for qualities up to 85 or 90.
 
-    JPEG rounds the cosine transform of each 8 x 8 block to multiples of a step, and decoding leaves them near these.
-    For low frequencies the mean of cos(2 pi c / step), over coefficients c that aren't rounded to zero, is near 1 for
-    the right step and 0 for smooth distributions; the score is the median over frequencies of the largest over steps.
-    Grid positions are those of whole images: a cropped or resized JPEG isn't seen, and clipped drawings may not be.
+    JPEG rounds the cosine transform of each 8 x 8 block to multiples of a step; after decoding, values are still close
+    to these. For low frequencies, the mean of cos(2 pi c / step), over coefficients c that are not rounded to zero, is
+    near 1 for the right step and 0 for smooth distributions. The score is the median over frequencies of the largest
+    mean over steps. Grid positions are those of whole images: the score misses JPEGs that were cropped or resized, and
+    may miss clipped drawings.
     images: uint8 (N, H, W, C). Source: Fan and de Queiroz 2003, "Identification of bitmap compression history".
     """
     blocks_down, blocks_across = images.shape[1] // 8, images.shape[2] // 8

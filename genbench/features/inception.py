@@ -1,16 +1,17 @@
-"""FID's Inception network in three customs: TensorFlow's "inception-2015-12-05", ported to torch twice.
+"""FID's Inception network in three conventions: TensorFlow's "inception-2015-12-05", ported to torch twice.
 
 legacy: pytorch-fid's port, after torch's bilinear resize to 299 x 299, which does not antialias.
 clean: the port that clean-fid uses (a TorchScript archive), after Pillow's bicubic resize of each channel in float32.
-tensorflow: pytorch-fid's port after TensorFlow 1's own resize and scale, as in the network's graph: the custom of the
-statistics that TTUR, EDM and OpenAI publish.
-Networks and the order of their operations are those packages' own; here they run on uint8 arrays, whole batches at a
-time, in channels_last memory and with batch normalisation folded into the convolutions, equal up to rounding.
+tensorflow: pytorch-fid's port after TensorFlow 1's own resize and scale, as in the network's graph: the convention of
+the statistics that TTUR, EDM and OpenAI publish.
+Networks and the order of their operations are those of these packages. Here they run on uint8 arrays, a whole batch at
+a time, in channels_last memory and with batch normalisation folded into the convolutions; results are equal up to
+rounding.
 
-Features are pool3 (2048); those for sFID are the first 7 channels of mixed_6/conv at 17 x 17 places, channels last
-(2023). Logits are the 1,008 of the last layer without its bias, as the Inception score has them
-("logits_unbiased" in torch-fidelity). Sources: Heusel et al. 2017 (arXiv 1706.08500); Parmar et al. 2022 (arXiv
-2104.11222); Salimans et al. 2016 (arXiv 1606.03498); Nash et al. 2021 (arXiv 2103.03841).
+Features are pool3 (2048). Those for sFID are the first 7 channels of mixed_6/conv at 17 x 17 positions, channels last
+(2023). Logits are the 1,008 of the last layer without its bias, as for the Inception score ("logits_unbiased" in
+torch-fidelity). Sources: Heusel et al. 2017 (arXiv 1706.08500); Parmar et al. 2022 (arXiv 2104.11222); Salimans et al.
+2016 (arXiv 1606.03498); Nash et al. 2021 (arXiv 2103.03841).
 """
 
 import tempfile
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 DIM = 2048
 SIZE = 299
-SPATIAL_CHANNELS = 7  # of 192, so that there are about as many features as in pool3
+SPATIAL_CHANNELS = 7  # of 192: about as many features as in pool3
 SPATIAL_DIM = SPATIAL_CHANNELS * 17 * 17
 
 LEGACY_WEIGHTS = WeightFile(
@@ -48,7 +49,7 @@ CLEAN_WEIGHTS = WeightFile(
 
 
 def load_legacy(path: str, device: "torch.device | str") -> Extractor:
-    """pytorch-fid's network and resize. path: weights in its format. Raises InputError when they are not."""
+    """pytorch-fid's network and resize. path: weights in its format. Raises InputError for other files."""
     model, output = legacy_network(path)
     model.to(device).to(memory_format=_layout(device))
     output = output.to(device)
@@ -81,7 +82,7 @@ def load_tensorflow(path: str, device: "torch.device | str") -> Extractor:
 
 
 def load_spatial(path: str, device: "torch.device | str") -> Extractor:
-    """Features for sFID, of the network as `load_tensorflow` has it, up to its middle."""
+    """Features for sFID, from the first half of the network of `load_tensorflow`."""
     model, _ = legacy_network(path)
     model.to(device).to(memory_format=_layout(device))
     middle = model.blocks[2]  # Mixed_5b to 5d, 6a to 6e: TensorFlow calls them mixed to mixed_7
@@ -90,14 +91,14 @@ def load_spatial(path: str, device: "torch.device | str") -> Extractor:
     def network(pixels: "torch.Tensor") -> tuple["torch.Tensor", "torch.Tensor | None"]:
         images = before(model.blocks[1](model.blocks[0](as_tensorflow(pixels))))
         maps = mixed_6.branch1x1(images)[:, :SPATIAL_CHANNELS]  # (N, 7, 17, 17)
-        return maps.permute(0, 2, 3, 1).flatten(1), None  # as TensorFlow lays them out
+        return maps.permute(0, 2, 3, 1).flatten(1), None  # TensorFlow's layout
 
     info = {"resize": f"TensorFlow bilinear to {SIZE}", "layer": "mixed_6/conv"}
     return Extractor("inception-spatial", SPATIAL_DIM, sha256_file(path), network, batch_size=50, info=info)
 
 
 def as_tensorflow(pixels: "torch.Tensor") -> "torch.Tensor":
-    """uint8 (N, H, W, C) as the first convolution of the published graph sees it: (N, 3, 299, 299), about [-1, 1]."""
+    """From uint8 (N, H, W, C) to the input of the published graph's first convolution: (N, 3, 299, 299) in [-1, 1]."""
     from genbench.features.resizing import resize, tensorflow_matrix  # and with it Pillow
 
     return (resize(pixels, SIZE, SIZE, matrix=tensorflow_matrix) - 128) / 128
@@ -118,7 +119,7 @@ def legacy_network(path: str) -> "tuple[Any, torch.Tensor]":
 
     state = read_tensors(path)
     try:
-        with patch.object(inception, "load_state_dict_from_url", lambda url, progress: state):  # it would download them
+        with patch.object(inception, "load_state_dict_from_url", lambda url, progress: state):  # prevents a download
             model = inception.InceptionV3().eval()
     except RuntimeError as error:
         raise InputError(f"{path}: not the weights of pytorch-fid's Inception ({first_words(error)})") from None
@@ -131,7 +132,7 @@ def legacy_network(path: str) -> "tuple[Any, torch.Tensor]":
 def load_clean(path: str, device: "torch.device | str") -> Extractor:
     """clean-fid's network and resize. path: a TorchScript archive like its own, which is code: verify it first.
 
-    Raises InputError when it is no such archive.
+    Raises InputError if it is not such an archive.
     """
     from genbench.features.resizing import resize
 
@@ -154,8 +155,8 @@ def clean_network(path: str, device: "torch.device | str") -> "tuple[Any, torch.
         raise InputError(f"{path}: no such file")
     try:
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "`torch.jit", FutureWarning)  # the archive is what it is
-            # clean-fid takes a folder, and knows the file's name in it.
+            warnings.filterwarnings("ignore", "`torch.jit", FutureWarning)  # the published format is TorchScript
+            # clean-fid takes a folder and expects the file there under its own name.
             Path(folder, CLEAN_WEIGHTS.name).symlink_to(Path(path).resolve())
             model = InceptionV3W(folder, download=False)
             output = model.base.output.weight.detach().to(device)

@@ -1,4 +1,4 @@
-"""The classifier of a data set's objects as an extractor: features of the domain, where images have many labels."""
+"""The classifier of a data set's objects as an extractor: features of the domain, for images with several labels."""
 
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ DIM = 512  # of a ResNet-18
 def load(path: str | None, device: "torch.device | str") -> Extractor:
     """The mean over space of the ResNet's last activations.
 
-    path: what train_object_classifier.py wrote. Raises InputError without it, and when it is missing or damaged.
+    path: a file written by train_object_classifier.py. Raises InputError if it is not given, missing or damaged.
     """
     from genbench.features.object_training import load_object_classifier
     from genbench.images import to_images

@@ -1,4 +1,4 @@
-"""Which of many objects does an image show? A ResNet-18 with an output for each: the evaluator of conditional models.
+"""Which of many objects does an image show? ResNet-18 with one output per object, the evaluator of conditional models.
 
 The NYCU course's evaluator of iCLEVR, trained here (K. He et al., arXiv 1512.03385; binary cross-entropy), or the
 course's own weights. Its top-k accuracy on real images that it was not trained on is the ceiling for generated ones.
@@ -38,7 +38,7 @@ def train_object_classifier(
     precision: Literal["fp32", "bf16"] = "fp32",
     device: torch.device | str = "cpu",
 ) -> ObjectClassifier:
-    """Train on images (N, H, W, 3) uint8 with zeros and ones (N, K), as `train_supervised` does, mirrored at random.
+    """Train on images (N, H, W, 3) uint8 with zeros and ones (N, K), as `train_supervised` does, with random mirroring.
 
     precision: of the forward and backward passes; bf16 takes half the time on CPUs that have it. Raises InputError for
     data that do not fit.
@@ -47,7 +47,7 @@ def train_object_classifier(
 
     def make() -> ObjectClassifier:
         network = ObjectClassifier(labels.shape[1])
-        # Outputs begin at the objects' log odds: learning how rare they are took the first epoch otherwise.
+        # Outputs start at the objects' log odds: otherwise, the first epoch is spent on learning how rare they are.
         share = torch.from_numpy(labels.mean(axis=0)).float().clamp(0.01, 0.99)
         network.get_parameter("fc.bias").data.copy_(share.logit())
         return network
@@ -71,14 +71,14 @@ def train_object_classifier(
 
 @torch.inference_mode()
 def object_scores(network: ObjectClassifier, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """The network's logits for images (N, H, W, 3) uint8, float32 (N, K), whatever the batch."""
+    """The network's logits for images (N, H, W, 3) uint8, float32 (N, K), computed in batches."""
     device = next(network.parameters()).device
     parts = [network(to_images(from_array(part).to(device))).cpu() for part in _batches(pixels)]
     return torch.cat(parts).float().numpy()
 
 
 def save_object_classifier(path: str | os.PathLike[str], network: ObjectClassifier, info: Mapping[str, Any]) -> str:
-    """Write weights and JSON-able `info` as safetensors, atomically; returns the SHA-256 of the weights."""
+    """Write weights and JSON-serialisable `info` as safetensors, atomically; returns the SHA-256 of the weights."""
     num_classes = int(network.fc.out_features)
     return save_tensors(path, network.state_dict(), {**info, "object_classifier": {"num_classes": num_classes}})
 
@@ -86,10 +86,10 @@ def save_object_classifier(path: str | os.PathLike[str], network: ObjectClassifi
 def load_object_classifier(
     path: str | os.PathLike[str], device: torch.device | str = "cpu"
 ) -> tuple[ObjectClassifier, dict[str, Any]]:
-    """Rebuild what `save_object_classifier` wrote, or the course's checkpoint.pth, in eval mode; and its info.
+    """The network that `save_object_classifier` wrote, or the course's checkpoint.pth, in eval mode, and its info.
 
-    info: `sha256` (of the weights, or of the course's file), `class_names`, `image_size`, and `accuracy`, its own, None
-    for the course's. Raises InputError, naming the file, when it is missing, damaged, or holds something else.
+    info: `sha256` (of the weights, or of the course's file), `class_names`, `image_size`, and its `accuracy`, None for
+    the course's. Raises InputError, naming the file, if it is missing, damaged, or contains something else.
     """
     if Path(path).suffix in (".pth", ".pt"):
         state = _read_course(path)
@@ -140,5 +140,5 @@ def _read_course(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     state = content.get("model") if isinstance(content, dict) else None
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise InputError(f"{path}: found no weights at the key 'model', expected the course's checkpoint.pth")
-    # The sigmoid has no weights, and leaves the order of scores as it is.
+    # The sigmoid has no weights, and does not change the order of scores.
     return {name.replace("fc.0.", "fc."): value for name, value in state.items()}

@@ -1,6 +1,6 @@
-"""The classifiers that come with genbench, in reference/classifiers: every machine measures by the same features.
+"""The classifiers that come with genbench, in reference/classifiers: all machines then measure with the same features.
 
-Trained again, a classifier has other weights on another kind of processor, and distances in its features are others.
+Training the same classifier on another kind of processor gives other weights, and other distances in its features.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ FOLDER = ROOT / "reference" / "classifiers"
 def packaged_classifier(
     data_sha256: Mapping[str, str], recipe: Mapping[str, Any]
 ) -> tuple[Path, dict[str, Any]] | None:
-    """The file whose classifier was trained on these images with this recipe, and its info; None where there is none.
+    """The file whose classifier was trained on these images with this recipe, and its info; None if there is none.
 
     data_sha256: of the training and test images. recipe: epochs and seed.
     """

@@ -1,8 +1,9 @@
-"""Mean and covariance of features, as others publish them, and as others read them: a reference without its images.
+"""Mean and covariance of features, in the format that others publish and read: a reference without its images.
 
-TTUR, pytorch-fid, clean-fid and EDM write an npz with `mu` and `sigma`; OpenAI's reference batches have beside them
-those of the spatial features, `mu_s` and `sigma_s`, and images. Such a file does not say which network and which
-resize made it: the user must, by the name of an extractor. What genbench writes has the same keys and says so.
+TTUR, pytorch-fid, clean-fid and EDM write an npz with `mu` and `sigma`. OpenAI's reference batches also contain those
+of the spatial features, `mu_s` and `sigma_s`, and images. Such a file does not state which network and which resize
+made it: the user must state this, by the name of an extractor. Files that genbench writes have the same keys and state
+it.
 """
 
 import json
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 
 PAIRS = (("mu", "sigma"), ("mu_s", "sigma_s"))
 ASYMMETRY = 1e-4  # of the largest element: files in float32 have 1e-7
-NEGATIVE = 1e-3  # of the trace: how much negative eigenvalues may weigh, as in the distance itself
+NEGATIVE = 1e-3  # of the trace: the largest sum of negative eigenvalues, as in the distance itself
 UNOFFICIAL = "-unofficial"
 
 
@@ -33,7 +34,8 @@ UNOFFICIAL = "-unofficial"
 class PublishedStatistics:
     """The statistics of one kind of features in a file: mu (D,) and sigma (D, D), float64.
 
-    sha256: of the file. made_by: the extractor, {"name", "sha256"}, and num_images, where genbench wrote the file.
+    sha256: of the file. made_by, num_images: the extractor, {"name", "sha256"}, and the number of images, if genbench
+    wrote the file.
     """
 
     mu: NDArray[np.float64]
@@ -52,27 +54,27 @@ class PublishedStatistics:
         return self.mu, self.sigma
 
     def note(self, extractor: str) -> str:
-        """What must stand beside a number: the file with its hash, and who says what made it."""
+        """The note for a number: the file with its hash, the extractor, and whether the file itself states it."""
         says = "as it states" if self.made_by else "as stated to genbench: the file does not say"
         return f"against the statistics in {self.file} (SHA-256 {self.sha256[:12]}), made by {extractor}, {says}"
 
     def about(self) -> dict[str, Any]:
-        """What a record holds of them."""
+        """The statistics' description in a record."""
         return {"file": self.file, "sha256": self.sha256, "dim": self.dim} | (
             {} if self.num_images is None else {"num_images": self.num_images}
         )
 
 
 def has_statistics(keys: list[str]) -> bool:
-    """Whether an npz with these keys holds statistics."""
+    """Whether an npz with these keys contains statistics."""
     return any(set(pair) <= set(keys) for pair in PAIRS)
 
 
 def read_published(path: str | os.PathLike[str]) -> list[PublishedStatistics]:
-    """The statistics in an npz: of `mu` and `sigma`, and of `mu_s` and `sigma_s`, as far as it has them.
+    """The statistics in an npz: `mu` and `sigma`, and `mu_s` and `sigma_s`, if it has them.
 
-    Raises InputError, naming the file and the key, when it is missing, damaged, holds objects, has neither, or when a
-    pair is not a mean and its covariance: of other shapes, not finite, not symmetric, or with negative variances.
+    Raises InputError, naming the file and the key, if it is missing or damaged, contains objects or neither pair, or if
+    a pair is not a mean and its covariance: other shapes, not finite, not symmetric, or negative variances.
     """
     arrays = read_npz(path, [*(key for pair in PAIRS for key in pair), "info"])
     about = read_info(path, arrays["info"]).get("statistics", {}) if "info" in arrays else {}
@@ -92,7 +94,7 @@ def read_published(path: str | os.PathLike[str]) -> list[PublishedStatistics]:
 
 
 def check_statistics(mu: NDArray[Any], sigma: NDArray[Any], names: tuple[str, str] = PAIRS[0]) -> Statistics:
-    """A mean (D,) and a covariance (D, D) in float64, exactly symmetric. Raises InputError where they are none."""
+    """A mean (D,) and a covariance (D, D) in float64, exactly symmetric. Raises InputError for other arrays."""
     for key, array in zip(names, (mu, sigma), strict=True):
         if array.dtype.kind not in "fiu":
             raise InputError(f"{key}: found {array.dtype}, expected numbers")
@@ -124,7 +126,7 @@ def check_statistics(mu: NDArray[Any], sigma: NDArray[Any], names: tuple[str, st
 
 
 def choose_published(found: list[PublishedStatistics], extractor: str) -> PublishedStatistics | None:
-    """Those of an extractor's dimension. Raises InputError where they say that another extractor made them."""
+    """The statistics of an extractor's dimension. Raises InputError if they state that another extractor made them."""
     dim = EXTRACTORS[extractor.removesuffix(UNOFFICIAL)].dim
     for statistics in found:
         if statistics.dim == dim:
@@ -140,8 +142,8 @@ def choose_published(found: list[PublishedStatistics], extractor: str) -> Publis
 
 
 def published_for(path: str | os.PathLike[str], extractor: str) -> PublishedStatistics:
-    """The statistics in a file that an extractor made, as somebody states. Raises InputError as `read_published`, and
-    where there are none of this extractor's dimension."""
+    """The statistics in a file that, as the user states, an extractor made. Raises InputError as `read_published` does,
+    and if there are none of this extractor's dimension."""
     found = read_published(path)
     chosen = choose_published(found, extractor)
     if chosen is None:
@@ -152,9 +154,9 @@ def published_for(path: str | os.PathLike[str], extractor: str) -> PublishedStat
 
 
 def write_published(path: str | os.PathLike[str], features: Features) -> None:
-    """Write the mean and covariance of features as pytorch-fid has them: an npz with `mu` and `sigma`.
+    """Write the mean and covariance of features in pytorch-fid's format: an npz with `mu` and `sigma`.
 
-    pytorch-fid and clean-fid read these keys; a third, `info`, says what made them. Raises InputError for fewer than
+    pytorch-fid and clean-fid read these keys; a third, `info`, states what made them. Raises InputError for fewer than
     two images, and for features that are all the same.
     """
     mu, sigma = feature_statistics(features.features)

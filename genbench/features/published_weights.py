@@ -1,4 +1,4 @@
-"""Files of published weights: found or fetched, verified, and read without running anything in them."""
+"""Files of published weights: finds or downloads them, verifies them, and reads them without running their code."""
 
 import os
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ WITHOUT = "fd_classifier and fd_efficientnet need no download"
 
 @dataclass(frozen=True)
 class WeightFile:
-    """A published file of weights: its name, where it is published, and the SHA-256 that makes it that file."""
+    """A published file of weights: its name, its addresses, and the SHA-256 that identifies it."""
 
     name: str
     urls: Sequence[str]
@@ -26,14 +26,14 @@ class WeightFile:
 
 
 def weights_root() -> Path:
-    """Where weights are looked for and downloaded to: $GENBENCH_WEIGHTS, or resources/weights."""
+    """The folder of weights, also for downloads: $GENBENCH_WEIGHTS, or resources/weights."""
     return Path(os.environ.get("GENBENCH_WEIGHTS") or "resources/weights")
 
 
 def fetch_weights(file: WeightFile, root: Path | None = None) -> Path:
     """The path of published weights in `root` (default: weights_root()), downloaded if they are not there.
 
-    Raises InputError when what lies there is another file, and when it can't be downloaded: with its name, address and
+    Raises InputError if another file is there, or if it can't be downloaded; the message states its name, address and
     path, and what can run without it.
     """
     path = (root or weights_root()) / file.name
@@ -43,7 +43,7 @@ def fetch_weights(file: WeightFile, root: Path | None = None) -> Path:
 
 
 def check_sha256(path: Path, file: WeightFile) -> None:
-    """Raises InputError unless the file at `path` is this published one, byte for byte."""
+    """Raise InputError unless the file at `path` is this published one, byte for byte."""
     try:
         found = sha256_file(path)
     except FileNotFoundError:
@@ -57,7 +57,7 @@ def check_sha256(path: Path, file: WeightFile) -> None:
 def load_weights(module: "torch.nn.Module", path: str | os.PathLike[str]) -> str:
     """Load a torch file of tensors into a module that has exactly these; returns the file's SHA-256.
 
-    Raises InputError, naming the file, when it is missing, damaged, or of another network.
+    Raises InputError, naming the file, if it is missing, damaged, or belongs to another network.
     """
     state = read_tensors(path)
     try:
@@ -68,7 +68,7 @@ def load_weights(module: "torch.nn.Module", path: str | os.PathLike[str]) -> str
 
 
 def read_tensors(path: str | os.PathLike[str]) -> dict[str, "torch.Tensor"]:
-    """The tensors of a torch file by their names. Raises InputError, naming it, when it is missing or something else.
+    """The tensors of a torch file by name. Raises InputError, naming the file, if it is missing or something else.
 
     Nothing in the file is executed (weights_only).
     """
@@ -83,6 +83,6 @@ def read_tensors(path: str | os.PathLike[str]) -> dict[str, "torch.Tensor"]:
 
 
 def first_words(error: Exception) -> str:
-    """An error on one line, cut where it gets long: torch lists every key of a network."""
+    """An error on one line, cut to 200 characters, since torch lists every key of a network."""
     words = " ".join(str(error).split())
     return words if len(words) <= 200 else f"{words[:200]}..."

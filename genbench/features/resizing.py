@@ -1,9 +1,8 @@
 """Pillow's resize, and TensorFlow's, for a whole batch on the device.
 
-Pillow filters rows and columns one after the other, each by fixed weights: a linear map for each axis. Resizing an
-identity matrix reveals that map's matrix, and two matrix products with such matrices are Pillow's own result for
-channels in float32 (its mode F), whatever the filter and the sizes, as fast as the device multiplies. TensorFlow's is
-linear in each axis, too.
+Pillow filters rows, then columns, each with fixed weights: one linear map per axis. Resizing an identity matrix gives
+the matrix of this map. Two matrix products then give Pillow's own result for channels in float32 (its mode F), for any
+filter and any sizes, as fast as the device multiplies. TensorFlow's resize is linear in each axis, too.
 """
 
 from collections.abc import Callable
@@ -29,10 +28,10 @@ def resize_matrix(size: int, target: int, resample: Image.Resampling = Image.Res
 
 @cache
 def tensorflow_matrix(size: int, target: int) -> NDArray[np.float32]:
-    """The matrix (target, size) of TensorFlow 1's bilinear resize, whose corners are not aligned: no antialiasing.
+    """The matrix (target, size) of TensorFlow 1's bilinear resize, without aligned corners and without antialiasing.
 
-    Target pixel i lies at i * size / target, between two pixels of the source: not at the centre of what it covers, as
-    in torch and Pillow, but towards the origin. The images of FID's first statistics were resized so.
+    Target pixel i lies at i * size / target, between two pixels of the source: not at the centre of the area that it
+    covers, as in torch and Pillow, but towards the origin. The first FID statistics used this resize.
     """
     places = np.arange(target, dtype=np.float32) * np.float32(size / target)
     lower = np.floor(places).astype(np.int64)
@@ -47,12 +46,12 @@ def tensorflow_matrix(size: int, target: int) -> NDArray[np.float32]:
 def resize(
     pixels: "torch.Tensor", height: int, width: int, rounded: bool = False, matrix: Matrix = resize_matrix
 ) -> "torch.Tensor":
-    """Bicubic resize, antialiased when it shrinks, as Pillow's of float images (mode F), clipped to 0..255.
+    """Bicubic resize like Pillow's for float images (mode F), antialiased when shrinking, clipped to 0..255.
 
-    rounded: to whole levels after rows and after columns, as Pillow does with images of bytes; ties may differ. matrix:
-    another filter, by its matrix for a number of pixels and of target pixels.
+    rounded: whether to round to whole levels after rows and after columns, as Pillow does with images of bytes; ties
+    may differ. matrix: another filter: a function from the numbers of source and target pixels to its matrix.
     pixels: uint8 (N, H, W, C), C = 1 or 3; grey is repeated to three channels. Returns float32 (N, 3, height, width) in
-    0..255, in channels_last memory where the device computes well with it. Equal to Pillow's to 1e-4 grey levels.
+    0..255, in channels_last memory if that is fast on the device. Equal to Pillow's to 1e-4 grey levels.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""What metrics compute of real and test images only: written once, and read for every row of a table."""
+"""Results that metrics compute from only real and test images: written once, and read for every row of a table."""
 
 import json
 import logging
@@ -21,13 +21,13 @@ Source = dict[str, Any]
 
 
 def source_of(real: Features, test: Features | None, options: EvaluationOptions) -> Source:
-    """All that such numbers depend on: the features of real and of test images, read from files, options, and code."""
+    """All that these results depend on: the features of real and of test images, read from files, options, and code."""
     sets = {"real": real.sha256, "test": None if test is None else test.sha256}
     return {**sets, "options": asdict(options), "code": code_sha256("metrics")}
 
 
 def save_statistics(path: str | os.PathLike[str], extractors: Mapping[str, tuple[Source, Known]]) -> None:
-    """Write what is known in the features of each extractor, whole or not at all; only of genbench's own metrics."""
+    """Write the results in each extractor's features, whole or not at all; only those of genbench's own metrics."""
     arrays: dict[str, NDArray[Any]] = {}
     info = {}
     for extractor, (source, known) in extractors.items():
@@ -44,9 +44,9 @@ def save_statistics(path: str | os.PathLike[str], extractors: Mapping[str, tuple
 
 
 def read_statistics(path: str | os.PathLike[str], extractor: str, source: Source) -> Known:
-    """What `save_statistics` wrote for an extractor's features; nothing, with a line in the log, from another source.
+    """The results that `save_statistics` wrote for an extractor's features; empty, and logged, for another source.
 
-    Test images count only where `source` has some. Raises InputError, naming the file, when it is missing or damaged.
+    Test images count only if `source` has some. Raises InputError, naming the file, if it is missing or damaged.
     """
     about = read_npz(path, ("info",), ours=True).get("info", np.array("{}"))
     if "statistics" not in (info := read_info(path, about)):

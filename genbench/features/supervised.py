@@ -1,4 +1,4 @@
-"""How both classifiers of a data set learn: by Adam, one cycle of the learning rate, and small shifts of the images."""
+"""Training of both classifiers of a data set: Adam, one cycle of the learning rate, and small shifts of the images."""
 
 import logging
 from collections.abc import Callable
@@ -35,10 +35,11 @@ def train_supervised(
     precision: Literal["fp32", "bf16"] = "fp32",
     device: torch.device | str,
 ) -> Network:
-    """Train what `make` makes on images (N, H, W, C) uint8 with `targets` (N, ...); in eval mode, on `device`.
+    """Train the network from `make` on images (N, H, W, C) uint8 with `targets` (N, ...). Returns it in eval mode, on
+    `device`.
 
-    loss_of: of logits and targets of a batch. name: in the log. warm_up: the share of the steps in which the learning
-    rate rises. mirror: half of the images, at random. precision: of the network's passes.
+    loss_of: the loss of a batch's logits and targets. name: in the log. warm_up: the share of the steps in which the
+    learning rate rises. mirror: whether to mirror half of the images, at random. precision: of the network's passes.
     Deterministic by seed for one device and number of threads.
     """
     random = torch.Generator().manual_seed(seed)
