@@ -1,6 +1,6 @@
-"""Other projects' checkpoints as files of ours: a model.safetensors that can be sampled like one trained here.
+"""Import other projects' checkpoints: each becomes a model.safetensors that can be sampled like one trained here.
 
-A format is a function from a file or folder to what is in it; its keyword-only parameters are what that does not say.
+A format is a function that reads a file or folder. Its keyword-only parameters supply what the file does not state.
 """
 
 import os
@@ -46,24 +46,25 @@ FORMATS: dict[str, Callable[..., Imported]] = {
 
 
 def choose_format(format: str, options: Mapping[str, Any]) -> Callable[[Path], Imported]:
-    """The function of a format, its options checked and bound."""
+    """Return the function of a format, with its options checked and bound."""
     read = find_function(FORMATS, format, "format", takes=["path"])
     with place(f"format {format}"):
         return partial(read, **check_arguments(read, options))
 
 
 def read_checkpoint(format: str, path: str | os.PathLike[str], **options: Any) -> Imported:
-    """What the checkpoint at `path` holds: a model's description and its weights.
+    """Read the checkpoint at `path`: a model's description and its weights.
 
-    format: a key of FORMATS, or FILE.py:NAME#HASH of own code; options: the keyword-only arguments of its function.
-    Raises InputError, naming the file, when that is not of the format, or lacks something that an option must say.
+    format: a key of FORMATS, or FILE.py:NAME#HASH of the user's own code
+    options: the keyword-only arguments of the format's function
+    Raises InputError, naming the file, if it is of another format or needs an option that is not given.
     """
     imported = choose_format(format, options)(Path(path))
-    if not isinstance(imported, Imported):  # of own code
+    if not isinstance(imported, Imported):  # only the user's own code can
         raise InputError(f"format {format}: returned {type(imported).__name__}, expected genbench.importing.Imported")
     with place(path), torch.device("meta"):
         model = build(imported.model, imported.image_shape)
-    model.load_state_dict(imported.tensors, assign=True)  # a last check that it is complete
+    model.load_state_dict(imported.tensors, assign=True)  # a last check that no tensor is missing
     return imported
 
 
@@ -75,9 +76,10 @@ def import_checkpoint(
     source: str | None = None,
     **options: Any,
 ) -> dict[str, Any]:
-    """Write the weights of `path` to `out` as a model of ours; returns the info written beside them.
+    """Write the weights of `path` to `out` as a genbench model; returns the info written with them.
 
-    source: where `path` was fetched from, for the record. Other arguments, and errors, are those of `read_checkpoint`.
+    source: where `path` was fetched from, for the record
+    The other arguments and the errors are those of `read_checkpoint`.
     """
     imported = read_checkpoint(format, path, **options)
     origin = f", from {source}" if source else ""
@@ -112,12 +114,13 @@ def import_pretrained(
     record: str | os.PathLike[str] | None = None,
     hand_in: bool = False,
 ) -> dict[str, Any]:
-    """Write a checkpoint on this machine, or one on the model hub, to `out` as a model of ours; returns its info.
+    """Write a checkpoint on this machine, or one on the model hub, to `out` as a genbench model; returns its info.
 
-    path, hub: one of the two, where hub is OWNER/NAME@COMMIT, downloaded into data_root as far as it is not there.
-    options: what the checkpoint does not say. record: where a JSON file says, for the report, where the weights come
-    from. Raises InputError as `import_checkpoint` does, and for what can't be downloaded; of a hand_in there is then
-    a model that draws nothing and states that reason.
+    path, hub: one of the two; hub is OWNER/NAME@COMMIT, and its missing files are downloaded into data_root
+    options: what the checkpoint does not state
+    record: path of a JSON file to write, which states the origin of the weights for the report
+    hand_in: write a model that draws nothing and states the reason, instead of raising InputError
+    Raises InputError as `import_checkpoint` does, and if a download fails.
     """
     if (path is None) == (hub is None):
         raise InputError(f"path and hub: found {path} and {hub}, expected one of them")
@@ -138,7 +141,7 @@ def import_pretrained(
 
 
 def _write_refused(out: str | os.PathLike[str], reason: str) -> dict[str, Any]:
-    """A model that draws nothing, and why."""
+    """Write a model that draws nothing and states the reason; returns its info."""
     info = {
         "model": {"class": "foreign.Refused", "reason": reason},
         "image_shape": (1, 1, 1),

@@ -1,7 +1,7 @@
 """U-Nets of Hugging Face diffusers, as DDPMPipeline or UNet2DModel saves them.
 
-A pipeline's folder has the network in unet/ and its noise schedule in scheduler/; the oldest published ones have all
-files side by side. Only JSON and tensors are read: diffusers itself is not needed.
+A pipeline's folder has the network in unet/ and its noise schedule in scheduler/. The oldest published ones have all
+files in one folder. Only JSON and tensors are read: diffusers itself is not needed.
 """
 
 import os
@@ -34,7 +34,7 @@ from genbench.models import build
 from genbench.models.diffusion import Diffusion
 from genbench.ranges import Count, Side, StepCount
 
-_USUAL = {  # options of sampling, and their values for what the sampler ddpm does by default
+_USUAL = {  # sampling options whose values match the defaults of our sampler ddpm
     "variance_type": "fixed_small",
     "clip_sample": True,
     "clip_sample_range": 1,
@@ -43,10 +43,10 @@ _USUAL = {  # options of sampling, and their values for what the sampler ddpm do
     "steps_offset": 0,
     "set_alpha_to_one": True,
 }
-_PASSED_OVER = {"dynamic_thresholding_ratio", "sample_max_value"}  # beside thresholding
-_EXAMPLES = {"timesteps": 1000, "schedule": "linear", "prediction": "eps"}  # the published models'
+_PASSED_OVER = {"dynamic_thresholding_ratio", "sample_max_value"}  # known keys that only matter with thresholding
+_EXAMPLES = {"timesteps": 1000, "schedule": "linear", "prediction": "eps"}  # of the published models
 _EMA = {"decay", "optimization_step"}  # EMAModel.save_pretrained adds these to a network's configuration
-_MORE_EMA = {"min_decay", "update_after_step", "use_ema_warmup", "inv_gamma", "power"}  # and these, how it averaged
+_MORE_EMA = {"min_decay", "update_after_step", "use_ema_warmup", "inv_gamma", "power"}  # and these, on how it averaged
 _IDENTITY = (
     "a layer of the module around this network makes its class embedding of the labels; expected the file of that "
     "module's weights, and as label_layer the name that its linear layer for labels of zeros and ones has there"
@@ -54,7 +54,7 @@ _IDENTITY = (
 
 
 def find_files(path: Path) -> tuple[pathlib.Path, pathlib.Path, pathlib.Path | None]:
-    """The files of weights, of the network's configuration and, where there is one, of the scheduler's."""
+    """Find the files of the weights, the network's configuration and, if there is one, the scheduler's."""
     given = pathlib.Path(path)
     if not given.exists():
         raise InputError(f"{path}: no such file or folder")
@@ -72,7 +72,7 @@ def find_files(path: Path) -> tuple[pathlib.Path, pathlib.Path, pathlib.Path | N
 
 
 def _note(weights: pathlib.Path, taken: str, scheduler: Mapping[str, Any] | None, ignored: Sequence[str]) -> str:
-    """Which weights were taken, how their pipeline samples if not as ddpm does here, and what was passed over."""
+    """State which weights were taken, how their pipeline samples if not like ddpm here, and which keys were ignored."""
     parts = [f"{taken} of {weights.name}" if taken else weights.name]
     said = scheduler or {}
     unusual = [f"{key} {said[key]}" for key, usual in _USUAL.items() if said.get(key, usual) != usual]
@@ -90,7 +90,7 @@ def _note(weights: pathlib.Path, taken: str, scheduler: Mapping[str, Any] | None
 
 
 def _classes(config: UNet2DConfig, num_classes: int | None, label_layer: str | None, path: Path) -> dict[str, Any]:
-    """How many classes the network knows, in its entry. Raises InputError for options that do not fit."""
+    """Return the entry's key for the number of classes. Raises InputError for options that do not fit."""
     entry: dict[str, Any] = {}
     if config.class_embed_type or config.num_class_embeds is not None:
         why = "num_class_embeds is null"
@@ -128,13 +128,13 @@ def diffusers(
         sample_size.
     num_classes: How many classes there are, needed only if num_class_embeds is null and classes are embedded like times
         (class_embed_type "timestep") or by a layer around the network ("identity").
-    label_layer: Name, in the file of weights, of the linear layer around the network which makes its class embedding
-        from labels of zeros and ones; needed only if class_embed_type is "identity".
+    label_layer: Name, in the file of weights, of the linear layer around the network that embeds labels of zeros and
+        ones; needed only if class_embed_type is "identity".
     key: The state dict to read, if the file of weights holds several.
     """
     weights, config_path, scheduler_path = find_files(path)
     values = read_object(config_path, ["UNet2DModel"])
-    for blocks in ("down_block_types", "up_block_types"):  # an old name of the same blocks
+    for blocks in ("down_block_types", "up_block_types"):  # older files name the same blocks UNetRes...
         if isinstance(values.get(blocks), list):
             values[blocks] = [str(kind).removeprefix("UNetRes") for kind in values[blocks]]
     config = read_config(UNet2DConfig, values, config_path)

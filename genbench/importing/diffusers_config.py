@@ -1,4 +1,4 @@
-"""What the configurations of diffusers say of a network, its process and its sampling, as an entry of ours.
+"""Turn diffusers' configurations of a network, its process and its sampling into an entry of a suite.
 
 The classes below are the schema of what networks/unet.py can express, with diffusers' names and defaults.
 """
@@ -13,7 +13,7 @@ from genbench.importing.source import Path
 from genbench.schema import check_arguments
 
 PREDICTIONS = {"epsilon": "eps", "v_prediction": "v", "sample": "x0"}
-SCHEDULERS = (  # those of the discrete variance-preserving process; they differ in how they sample
+SCHEDULERS = (  # all of the discrete variance-preserving process; they differ in how they sample
     "DDIMScheduler",
     "DDPMScheduler",
     "DEISMultistepScheduler",
@@ -21,13 +21,13 @@ SCHEDULERS = (  # those of the discrete variance-preserving process; they differ
     "PNDMScheduler",
     "UniPCMultistepScheduler",
 )
-OURS = ("DDIMScheduler", "DDPMScheduler")  # those that sample as ours of these names
+OURS = ("DDIMScheduler", "DDPMScheduler")  # they sample like our samplers of the same names
 SPACINGS = {"leading": "leading", "linspace": "diffusers-linspace", "trailing": "diffusers-trailing"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class UNet2DConfig:
-    """What config.json may say of a UNet2DModel for it to be a UNet of ours."""
+    """The values that config.json of a UNet2DModel may have if our UNet is to express it."""
 
     sample_size: int | Sequence[int] | None = None
     in_channels: int = 3
@@ -66,12 +66,12 @@ class UNet2DConfig:
     add_attention: bool = True
     class_embed_type: Literal["timestep", "identity"] | None = None
     num_class_embeds: int | None = None
-    num_train_timesteps: int | None = None  # only of a learned embedding of times
+    num_train_timesteps: int | None = None  # used only by a learned embedding of times
 
 
 @dataclass(frozen=True, kw_only=True)
 class SchedulerConfig:
-    """What scheduler_config.json says of the process; its other keys are options of sampling."""
+    """The keys of scheduler_config.json that describe the process; the others are sampling options."""
 
     num_train_timesteps: int = 1000
     beta_start: float = 1e-4
@@ -85,9 +85,9 @@ class SchedulerConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingConfig:
-    """What scheduler_config.json says of how its pipeline samples, as far as our samplers can do the same.
+    """The sampling options of scheduler_config.json that our samplers can follow.
 
-    Of "fixed_large_log" diffusers takes the root of a negative number.
+    "fixed_large_log" is missing because diffusers takes the root of a negative number for it.
     """
 
     variance_type: Literal["fixed_small", "fixed_small_log", "fixed_large", "learned", "learned_range"] | None = None
@@ -112,7 +112,7 @@ def unexpressed(path: Path, key: str, found: object, expected: str) -> InputErro
 
 
 def read_object(path: Path, classes: Sequence[str]) -> dict[str, Any]:
-    """A configuration of one of these classes; the oldest do not say of which they are."""
+    """Read a configuration of one of these classes. The oldest files do not name their class: it is then the first."""
     values = read_json(path, ours=False)
     if not isinstance(values, dict):
         raise InputError(f"{path}: found {type(values).__name__}, expected a JSON object")
@@ -122,7 +122,7 @@ def read_object(path: Path, classes: Sequence[str]) -> dict[str, Any]:
 
 
 def denoiser_entry(config: UNet2DConfig, size: int, path: Path) -> dict[str, Any]:
-    """The entry of the network for images of `size` rows."""
+    """Return the network's entry for images of `size` rows."""
     widths, channels = config.block_out_channels, (config.block_out_channels or [0])[0]
     for key in ("down_block_types", "up_block_types"):
         if len(getattr(config, key)) != len(widths):
@@ -180,7 +180,7 @@ def denoiser_entry(config: UNet2DConfig, size: int, path: Path) -> dict[str, Any
 
 
 def process_entry(config: SchedulerConfig, path: Path) -> dict[str, Any]:
-    """Times, schedule and parametrisation, as the entry of a Diffusion has them."""
+    """Return the number of times, the schedule and the prediction as keys of a Diffusion's entry."""
     T, ends = config.num_train_timesteps, {"beta_start": config.beta_start, "beta_end": config.beta_end}
     schedule: dict[str, Any]
     if T < 1:
@@ -197,7 +197,7 @@ def process_entry(config: SchedulerConfig, path: Path) -> dict[str, Any]:
 
 
 def learns_variance(config: UNet2DConfig, scheduler: Mapping[str, Any] | None, path: Path) -> bool:
-    """Whether half of the network's channels place the variance between its bounds, as OpenAI's do."""
+    """Whether half of the output channels interpolate the variance between its bounds, as in OpenAI's networks."""
     if config.out_channels == config.in_channels:
         return False
     if config.out_channels != 2 * config.in_channels:
@@ -212,7 +212,7 @@ def learns_variance(config: UNet2DConfig, scheduler: Mapping[str, Any] | None, p
 
 
 def sampling_entry(scheduler: Mapping[str, Any], learned: bool, path: Path) -> dict[str, Any]:
-    """What a sampler does unless a suite says otherwise, as the pipeline's scheduler does it."""
+    """Return the samplers' defaults in a Diffusion's entry, so that they follow the pipeline's scheduler."""
     config = read_config(SamplingConfig, scheduler, path)
     entry: dict[str, Any] = {}
     if not learned and config.variance_type in ("learned", "learned_range"):

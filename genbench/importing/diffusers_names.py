@@ -1,4 +1,4 @@
-"""Names of tensors: of a UNet2DModel of diffusers, today's and older ones, and of our U-Net."""
+"""Translate tensor names between diffusers' UNet2DModel, in current and older releases, and our U-Net."""
 
 from collections.abc import Iterator, Mapping
 
@@ -20,7 +20,7 @@ _BLOCK = {
     "skip": "conv_shortcut",
 }
 _LABELS = "class_embedding"
-_OLD_ATTENTION = {  # names in files from before 2023, and in the oldest
+_OLD_ATTENTION = {  # first the names in files from before 2023, then those in the oldest
     "query": "to_q",
     "key": "to_k",
     "value": "to_v",
@@ -41,7 +41,7 @@ def _block_layers(ours: str, resnet: str, attention: str) -> Iterator[tuple[str,
 
 
 def _layers(unet: UNet) -> Iterator[tuple[str, list[str]]]:
-    """Our layers, in the order of the forward pass, and those of UNet2DModel that each is made of."""
+    """Yield our layers, in the order of the forward pass, and the layers of UNet2DModel that make up each one."""
     yield from (("time_mlp.0", ["time_embedding.linear_1"]), ("time_mlp.2", ["time_embedding.linear_2"]))
     yield "conv_in", ["conv_in"]
     for path, blocks in (("down", unet.down), ("middle", unet.middle), ("up", unet.up)):
@@ -58,7 +58,7 @@ def _layers(unet: UNet) -> Iterator[tuple[str, list[str]]]:
 
 
 def official_names(unet: UNet) -> dict[str, list[str]]:
-    """Our parameters, and the tensors of UNet2DModel that each is made of, along its first axis."""
+    """Map our parameters to the tensors of UNet2DModel that are concatenated, along axis 0, to make each one."""
     ours = unet.state_dict()
     return {
         f"{name}.{kind}": [f"{layer}.{kind}" for layer in theirs]
@@ -69,12 +69,12 @@ def official_names(unet: UNet) -> dict[str, list[str]]:
 
 
 def to_official(unet: UNet) -> State:
-    """The state dict of the UNet2DModel that is this network."""
+    """Return this network's state dict as that of a UNet2DModel."""
     tensors: State = {}
     ours = unet.state_dict()
     for name, theirs in official_names(unet).items():
         for part, official in zip(ours[name].chunk(len(theirs)), theirs, strict=True):
-            # A linear layer in theirs is a 1x1 convolution in ours.
+            # Their linear layers are our 1x1 convolutions.
             tensors[official] = part.flatten(1) if ".attentions." in official and part.ndim == 4 else part
     return tensors
 
@@ -82,14 +82,15 @@ def to_official(unet: UNet) -> State:
 def from_official(
     state: Mapping[str, Tensor], unet: UNet, path: Path, what: str, *, label_layer: str | None = None
 ) -> State:
-    """The tensors of a UNet2DModel under our names and in our shapes; InputError where they do not fit `unet`.
+    """Return a UNet2DModel's tensors under our names and in our shapes.
 
-    label_layer: the linear layer of a module around it which makes its class embedding of labels of zeros and ones.
+    label_layer: the linear layer, in a module around it, that embeds labels of zeros and ones
+    Raises InputError if the tensors do not fit `unet`.
     """
     if label_layer is not None:
         state = _without_module(state, label_layer)
     shapes, labels = {name: tuple(value.shape) for name, value in to_official(unet).items()}, unet.label_embedding
-    by_time = f"{_LABELS}.linear_1.weight" in state  # class_embed_type "timestep": as times are embedded
+    by_time = f"{_LABELS}.linear_1.weight" in state  # class_embed_type "timestep": embedded like times
     if labels is not None:
         embeds = ["time_embedding.linear_1", "time_embedding.linear_2"] if by_time else []
         shapes |= {
@@ -113,18 +114,18 @@ def from_official(
 
 
 def _without_module(state: Mapping[str, Tensor], label_layer: str) -> State:
-    """The tensors of a UNet2DModel inside another module, and `class_embedding`: that module's layer for labels."""
+    """Return the tensors of a UNet2DModel inside a module, and the module's layer for labels as `class_embedding`."""
     layer = {f"{label_layer}.{kind}": f"{_LABELS}.{kind}" for kind in ("weight", "bias")}
     inside = [name for name in state if name not in layer]
     prefix = next((name.removesuffix("conv_in.weight") for name in inside if name.endswith("conv_in.weight")), "")
     found = {layer.get(name, name.removeprefix(prefix)): value for name, value in state.items()}
-    if f"{_LABELS}.weight" in found and f"{_LABELS}.bias" not in found:  # a layer without one
+    if f"{_LABELS}.weight" in found and f"{_LABELS}.bias" not in found:  # a layer without bias
         found[f"{_LABELS}.bias"] = torch.zeros(len(found[f"{_LABELS}.weight"]))
     return found
 
 
 def _embedded_as_times(state: Mapping[str, Tensor], unet: UNet) -> Tensor:
-    """A row for each class: what a network adds for it whose classes are embedded as times are."""
+    """Return one row per class: the embedding, for a network that embeds classes like times."""
     assert unet.label_embedding is not None
     classes = torch.arange(unet.label_embedding.in_features, device="cpu")
     x = sinusoidal_embedding(classes, unet.channels, unet.time_order, unet.frequency_shift)
@@ -135,7 +136,7 @@ def _embedded_as_times(state: Mapping[str, Tensor], unet: UNet) -> Tensor:
 
 
 def renamed(state: Mapping[str, Tensor]) -> State:
-    """A state dict with today's names of the layers of attention."""
+    """Return a state dict with the current names of attention layers."""
     tensors: State = {}
     for name, value in state.items():
         block, separator, layer = name.rpartition(".attentions.")
@@ -143,6 +144,6 @@ def renamed(state: Mapping[str, Tensor]) -> State:
         old, _, kind = rest.rpartition(".")
         if separator and old in _OLD_ATTENTION:
             name = f"{block}.attentions.{number}.{_OLD_ATTENTION[old]}.{ {'W': 'weight', 'b': 'bias'}.get(kind, kind) }"
-            value = value.T if kind == "W" else value  # a matrix product, its weight the other way round
+            value = value.T if kind == "W" else value  # the weight of a matrix product is transposed
         tensors[name] = value
     return tensors

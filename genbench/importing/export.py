@@ -1,4 +1,4 @@
-"""Our models as files of other projects."""
+"""Export our models as files of other projects."""
 
 import inspect
 import json
@@ -27,7 +27,7 @@ EDM_PRECOND = "NVlabs' EDMPrecond"
 
 
 def _with_defaults(kind: type, entry: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of an entry, with the defaults of those that it leaves out."""
+    """Return an entry's arguments, with the defaults of those that it leaves out."""
     parameters = inspect.signature(kind).parameters.items()
     return {name: p.default for name, p in parameters if p.default is not p.empty} | dict(entry)
 
@@ -37,7 +37,7 @@ def _inexpressible(key: str, found: object, expected: str, who: str = "diffusers
 
 
 def _head_dim(options: Mapping[str, Any], attended: set[int]) -> int | None:
-    """attention_head_dim of the levels that have attention: diffusers gives the width of a head, not how many."""
+    """Return attention_head_dim for levels of these widths: diffusers states the width of a head, not the number."""
     if options["head_channels"]:
         return int(options["head_channels"])
     if options["num_heads"] == 1 or not attended:
@@ -49,7 +49,7 @@ def _head_dim(options: Mapping[str, Any], attended: set[int]) -> int | None:
 
 
 def unet_config(unet: UNet, entry: Mapping[str, Any], image_shape: tuple[int, int, int]) -> dict[str, Any]:
-    """config.json of the UNet2DModel that is this network, whose entry in a suite is `entry`."""
+    """Return config.json of this network as a UNet2DModel; entry: the network's entry in a suite."""
     options = _with_defaults(UNet, entry)
     if options["patch_size"] != 1:
         raise _inexpressible("patch_size", options["patch_size"], "1")
@@ -104,7 +104,7 @@ def unet_config(unet: UNet, entry: Mapping[str, Any], image_shape: tuple[int, in
 
 
 def scheduler_config(model: Diffusion, entry: Mapping[str, Any]) -> dict[str, Any]:
-    """scheduler_config.json of the DDPMScheduler of a model: it samples as step ddpm does with its defaults."""
+    """Return scheduler_config.json of a DDPMScheduler that samples like our method ddpm with its defaults."""
     given = _with_defaults(Diffusion, entry)["schedule"]
     schedule = {"name": given} if isinstance(given, str) else dict(given)
     config: dict[str, Any] = {
@@ -135,13 +135,13 @@ def scheduler_config(model: Diffusion, entry: Mapping[str, Any]) -> dict[str, An
 
 
 def _write_config(path: Path, config: Mapping[str, Any]) -> None:
-    """Without the hash of our own records: diffusers warns of every key that it does not know."""
+    """Write a configuration without the hash of our records, since diffusers warns about every unknown key."""
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(config, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def diffusers(model: Model, info: Mapping[str, Any], folder: Path) -> None:
-    """A folder for diffusers' DDPMPipeline.from_pretrained, which draws what step ddpm draws here.
+    """Write a folder for diffusers' DDPMPipeline.from_pretrained, which draws what method ddpm draws here.
 
     Raises InputError, naming the key, for a model that diffusers cannot express.
     """
@@ -154,7 +154,7 @@ def diffusers(model: Model, info: Mapping[str, Any], folder: Path) -> None:
         raise _inexpressible("num_classes", model.num_classes, "0: its pipelines of this kind have no labels")
     if model.data_scale != 1:
         raise _inexpressible("data_scale", model.data_scale, "1")
-    # Rescaled to 1000, an index of 0 .. 999 is itself.
+    # With T = 1000, rescaling leaves the index 0 .. 999 unchanged.
     if model.time_input != "index" and not (model.time_input == "rescaled" and model.schedule.T == 1000):
         raise _inexpressible("time_input", model.time_input, "'index'")
     config = unet_config(model.denoiser, entry["denoiser"], tuple(info["image_shape"]))
@@ -169,7 +169,7 @@ def diffusers(model: Model, info: Mapping[str, Any], folder: Path) -> None:
 
 
 def edm(model: Model, info: Mapping[str, Any], path: Path) -> None:
-    """A safetensors file for NVlabs/edm, of the tensors and the arguments of its EDMPrecond, as format edm reads it.
+    """Write a safetensors file with the tensors and arguments of NVlabs/edm's EDMPrecond, as format edm reads it.
 
     Raises InputError, naming the key, for a model that EDMPrecond cannot express.
     """
@@ -200,9 +200,10 @@ FORMATS: dict[str, Callable[[Model, Mapping[str, Any], Path], None]] = {"diffuse
 
 
 def export_checkpoint(format: str, path: str | os.PathLike[str], out: str | os.PathLike[str]) -> None:
-    """Write the model of `path`, a model.safetensors or a snapshot of ours, to `out` as another project has it.
+    """Write the model of `path`, a model.safetensors or a snapshot of genbench, to `out` in another project's format.
 
-    format: a key of FORMATS. Raises InputError, naming the file, for a model that the format has no place for.
+    format: a key of FORMATS
+    Raises InputError, naming the file, for a model that the format cannot express.
     """
     if format not in FORMATS:
         raise unknown_name("format", format, FORMATS)

@@ -1,6 +1,6 @@
-"""Generators that are no models of genbench, as files of ours: programs in ONNX, of torch.export, functions in a file.
+"""Import generators that are not genbench models: programs in ONNX or of torch.export, and functions in a file.
 
-Each is drawn from twice while it is read, so that what does not serve is known before anything is made.
+Each is sampled twice while it is read, so that an unsuitable one is refused before any sampling job starts.
 """
 
 import os
@@ -23,7 +23,7 @@ from genbench.networks.programs import load_exported, start_exported, start_onnx
 from genbench.processes.noise import Noise
 from genbench.ranges import Figure
 
-PROBED = 4  # images, before anything is made
+PROBED = 4  # images that are drawn while a generator is read
 
 
 def onnx(
@@ -33,11 +33,11 @@ def onnx(
     range: Sequence[Figure],
     layout: Literal["NCHW", "NHWC"] = "NCHW",
 ) -> Imported:
-    """A program in ONNX from latents (N, *size), float32, to images, run by onnxruntime: the extra `onnx`.
+    """An ONNX program from latents (N, *size), float32, to images. onnxruntime runs it: install the extra `onnx`.
 
     latent: {size: 100, distribution: normal}, or uniform between -1 and 1; size may be a list, such as [100, 1, 1].
-    range: The values of its answer that are black and white, such as [-1, 1] or [0, 1].
-    layout: Order of its answer's dimensions.
+    range: The output values of black and white, such as [-1, 1] or [0, 1].
+    layout: Order of the output's dimensions.
     """
     content, files, num_parameters = _read_onnx(Path(path))
     entry = {"class": "foreign.OnnxProgram", "num_parameters": num_parameters}
@@ -54,12 +54,12 @@ def torch_export(
     layout: Literal["NCHW", "NHWC"] = "NCHW",
 ) -> Imported:
     """A program of torch.export (.pt2) from latents (N, *size), float32, to images. Reading such a file may run code
-    that came with it.
+    that it contains.
 
     program: Its name and hash, as a suite that trusts it states them.
     latent: {size: 100, distribution: normal}, or uniform between -1 and 1; size may be a list, such as [100, 1, 1].
-    range: The values of its answer that are black and white, such as [-1, 1] or [0, 1].
-    layout: Order of its answer's dimensions.
+    range: The output values of black and white, such as [-1, 1] or [0, 1].
+    layout: Order of the output's dimensions.
     """
     own_code.allowed_file(program)
     content = _read(Path(path))
@@ -72,10 +72,10 @@ def torch_export(
 def function(
     path: AnyPath, *, function: str, latent: Mapping[str, Any] | None = None, files: Sequence[str] = ()
 ) -> Imported:
-    """A function in a file, run in a process of its own, from seeds, int64 (N,), to images, uint8 (N, H, W, C).
+    """A function in a file from seeds, int64 (N,), to images, uint8 (N, H, W, C). It runs in a separate process.
 
-    function: FILE.py:NAME of it.
-    latent: {size: 100, distribution: normal}: it is then given latents (N, *size), float32, instead of seeds.
+    function: The function, as FILE.py:NAME.
+    latent: {size: 100, distribution: normal}; the function then receives latents (N, *size), float32, instead of seeds.
     files: Other files that the function reads, such as its weights, for the record.
     """
     reference = own_code.parse(function)
@@ -116,7 +116,7 @@ def _program(
     range: Sequence[float],
     layout: str,
 ) -> Imported:
-    """A program that runs: drawn from, and checked."""
+    """Draw from a program that is ready to run, check its images, and return it as a model."""
     low, high = range if len(range) == 2 and range[0] < range[1] else (0.0, 0.0)
     if low == high:
         raise InputError(f"key 'range': found {list(range)}, expected two numbers, the lower first, such as [-1, 1]")
@@ -156,7 +156,7 @@ def _imported(entry: dict[str, Any], content: bytes, files: Sequence[AnyPath], n
 
 
 def _checked(latent: Mapping[str, Any]) -> dict[str, Any]:
-    """A latent's size and distribution."""
+    """Return a latent's size and distribution. Raises InputError for invalid ones."""
     size, distribution = latent.get("size"), latent.get("distribution", "normal")
     sides = size if isinstance(size, (list, tuple)) else [size]
     if not sides or not all(type(side) is int and 1 <= side <= 10**6 for side in sides) or latent.keys() - LATENT:
@@ -179,13 +179,13 @@ def _read(path: Path) -> bytes:
 
 
 def _read_onnx(path: Path) -> tuple[bytes, list[AnyPath], int]:
-    """A program with all its weights inside, the files that it came from, and how many weights there are.
+    """Return a program with all its weights inside, the files that it came from, and the number of weights.
 
-    Weights that lie in files beside it are read from its folder, and from nowhere else.
+    Weights in separate files are read only from the program's folder.
     """
     try:
         import onnx
-        import onnxruntime  # noqa: F401 - which will run it
+        import onnxruntime  # noqa: F401 - it will run the program
         from onnx.external_data_helper import load_external_data_for_model, uses_external_data
     except ModuleNotFoundError as error:
         raise InputError(f"{path}: needs the package {error.name}: {install('onnx')}") from None
@@ -193,7 +193,7 @@ def _read_onnx(path: Path) -> tuple[bytes, list[AnyPath], int]:
     try:
         model = onnx.load_model_from_string(content)
         weights = list(model.graph.initializer)
-    except Exception as error:  # protobuf raises classes of its own
+    except Exception as error:  # protobuf raises its own classes
         raise InputError(f"{path}: not an ONNX program, or damaged ({' '.join(str(error).split())[:200]})") from None
     folder, files = path.resolve().parent, [path]
     for tensor in filter(uses_external_data, weights):

@@ -1,6 +1,6 @@
 """U-Nets of OpenAI's guided diffusion (Dhariwal & Nichol 2021, arXiv 2105.05233), as its training saves them.
 
-They are those of improved diffusion, with three more options, of which two leave no trace in a file.
+They are those of improved diffusion with three more options. Two of these leave no trace in a file.
 """
 
 from typing import Any, Literal
@@ -33,7 +33,7 @@ def guided_diffusion(
     schedule: The authors' --noise_schedule; no default, since another value draws noise.
     num_heads: Heads of each attention.
     num_heads_upsample: Heads on the way up; -1 means as many as elsewhere.
-    num_head_channels: Channels of a head, instead of num_heads; -1: num_heads.
+    num_head_channels: Channels of a head, instead of num_heads; -1 means that num_heads is used.
     use_new_attention_order: The authors' option: q, k and v are split before the heads.
     rescale_timesteps: Whether the network receives t rescaled to 1000 steps.
     prediction: What the network predicts: the noise eps, or x0 (the authors' --predict_xstart).

@@ -1,7 +1,7 @@
 """U-Nets of OpenAI's improved diffusion (Nichol & Dhariwal 2021, arXiv 2102.09672), as their training saves them.
 
-A file is a state dict, from whose names and shapes the network follows. What the command line said of the process is
-not in it. Their attention keeps q, k and v of one head together, ours those of all heads.
+A file is a state dict. The network follows from its names and shapes. The command line's options for the process are
+not in it. Their attention stores q, k and v head by head; ours stores q of all heads, then k, then v.
 """
 
 import pathlib
@@ -35,12 +35,12 @@ LABELS = "label_emb.weight"
 
 
 def embedded_labels(table: Tensor) -> State:
-    """A UNet's layer for labels that adds row y of a table (classes, width) for class y."""
+    """Return a UNet's layer for labels that adds row y of a table (classes, width) for class y."""
     return {"label_embedding.weight": table.T.contiguous(), "label_embedding.bias": torch.zeros(table.shape[1])}
 
 
 def _layers(unet: UNet) -> Iterator[tuple[str, str]]:
-    """(our name, the authors' name) of every layer."""
+    """Yield (our name, the authors' name) of every layer."""
 
     def block(ours: str, residual: str, attention: str) -> Iterator[tuple[str, str]]:
         yield from ((f"{ours}.{a}", f"{residual}.{b}") for a, b in _BLOCK.items())
@@ -57,7 +57,7 @@ def _layers(unet: UNet) -> Iterator[tuple[str, str]]:
     yield from block("middle.1", "middle_block.2", "")
     number, place = -1, 0
     for i, module in enumerate(unet.up):
-        if isinstance(module, UpBlock):  # of guided diffusion: in theirs, the last part of the block before it
+        if isinstance(module, UpBlock):  # guided diffusion only: the last part of the block before it
             yield from block(f"up.{i}", f"output_blocks.{number}.{place}", "")
         elif isinstance(module, Block):
             number, place = number + 1, 2 if isinstance(module.attention, Attention) else 1
@@ -68,7 +68,7 @@ def _layers(unet: UNet) -> Iterator[tuple[str, str]]:
 
 
 def official_names(unet: UNet) -> dict[str, str]:
-    """Our parameters, and the authors' tensors."""
+    """Map the names of our parameters to the authors' names."""
     ours = unet.state_dict()
     return {
         f"{name}.{kind}": f"{theirs}.{kind}"
@@ -79,13 +79,13 @@ def official_names(unet: UNet) -> dict[str, str]:
 
 
 def official_shapes(unet: UNet) -> dict[str, tuple[int, ...]]:
-    """The authors' state dict: names and shapes. Attention has convolutions in one dimension."""
+    """Return the authors' names and shapes. Their attention has one-dimensional convolutions."""
     ours = unet.state_dict()
     shapes = {
         theirs: tuple(ours[name].shape[: 3 if ".attention." in name else 4])
         for name, theirs in official_names(unet).items()
     }
-    if unet.label_embedding is not None:  # a row for each class
+    if unet.label_embedding is not None:  # one row per class
         shapes[LABELS] = tuple(unet.label_embedding.weight.T.shape)
     return shapes
 
@@ -93,9 +93,10 @@ def official_shapes(unet: UNet) -> dict[str, tuple[int, ...]]:
 def from_official(
     state: Mapping[str, Tensor], unet: UNet, path: Path, *, heads_first: bool = True, who: str = "improved"
 ) -> State:
-    """The authors' tensors under our names and in our order; InputError where they do not fit `unet`.
+    """Return the authors' tensors under our names and in our order; InputError if they do not fit `unet`.
 
-    heads_first: q, k and v of one head stand together. who: improved or guided, for the error.
+    heads_first: whether q, k and v of one head are stored together
+    who: improved or guided, for the error
     """
     check_shapes(state, official_shapes(unet), path, f"a U-Net of {who} diffusion with as many blocks")
     ours = unet.state_dict()
@@ -114,9 +115,9 @@ def from_official(
 
 
 def _levels(state: State, num_res_blocks: int | None) -> list[list[str]]:
-    """The authors' names of the blocks of each level, on the way down.
+    """Return the authors' names of the blocks of each level, on the way down.
 
-    num_res_blocks: where blocks change the resolution, whose names are those of the others.
+    num_res_blocks: blocks per level, if blocks change the resolution: their names do not differ from the others'
     """
     levels: list[list[str]] = [[]]
     number = 1
@@ -132,7 +133,7 @@ def _levels(state: State, num_res_blocks: int | None) -> list[list[str]]:
 def denoiser(
     state: State, image_size: int, heads: Mapping[str, int], path: Path, *, who: str = "improved"
 ) -> dict[str, Any]:
-    """The entry of the network, from the names and shapes of its tensors."""
+    """Return the network's entry, from the names and shapes of its tensors."""
     resampling = [int(name.split(".")[1]) for name in state if re.fullmatch(_RESAMPLING, name)]
     try:
         channels = state["input_blocks.0.0.weight"].shape[0]
@@ -161,9 +162,9 @@ def denoiser(
 
 
 def learns_variance(state: State, path: Path) -> bool:
-    """Whether the network also learns the variance. InputError for a network that is not of images to images."""
+    """Whether the network also learns the variance. InputError for a network that does not map images to images."""
     if not {"input_blocks.0.0.weight", "out.2.weight"} <= state.keys():
-        return False  # `denoiser` says so
+        return False  # `denoiser` raises the error
     channels, out_channels = state["input_blocks.0.0.weight"].shape[1], state["out.2.weight"].shape[0]
     if channels > 4 or out_channels not in (channels, 2 * channels):
         raise InputError(
@@ -174,12 +175,12 @@ def learns_variance(state: State, path: Path) -> bool:
 
 
 def classes(state: State) -> dict[str, int]:
-    """The key of an entry for a network that is given the class, as theirs are with class_cond."""
+    """Return the entry's key for a class-conditional network, trained with the authors' class_cond."""
     return {"num_classes": state[LABELS].shape[0]} if LABELS in state else {}
 
 
 def named_schedule(name: str, timesteps: int) -> dict[str, Any]:
-    """The entry of a schedule of theirs: the linear one keeps the noise at the end when T is not 1000."""
+    """Return the entry of one of their schedules. The linear one ends with about the same noise for any T."""
     ends = {"beta_start": 1e-4 * 1000 / timesteps, "beta_end": 0.02 * 1000 / timesteps}
     return {"name": name, **(ends if name == "linear" else {})}
 
@@ -187,7 +188,7 @@ def named_schedule(name: str, timesteps: int) -> dict[str, Any]:
 def imported(
     state: State, entry: dict[str, Any], image_size: int, path: Path, files: Sequence[Path], taken: str, **reading: Any
 ) -> Imported:
-    """A model of this entry with the authors' tensors; `reading` goes to `from_official`."""
+    """Return a model of this entry with the authors' tensors; `reading` goes to `from_official`."""
     image_shape = (state["input_blocks.0.0.weight"].shape[1], image_size, image_size)
     with place(path), torch.device("meta"):
         model = build(entry, image_shape)
@@ -215,14 +216,14 @@ def improved_diffusion(
     prediction: Literal["eps", "x0"] = "eps",
     key: str | None = None,
 ) -> Imported:
-    """A model with or without classes; options of the authors' command, with their defaults where these are safe.
+    """A model with or without classes; options are those of the authors' command, with their defaults where safe.
 
     image_size: Side of the images.
     timesteps: The authors' --diffusion_steps; no default, since another value draws noise.
     schedule: The authors' --noise_schedule; no default, since another value draws noise.
     num_heads: Heads of each attention.
     num_heads_upsample: Heads on the way up; -1 means as many as elsewhere.
-    sigma_small: Whether the variance of a step is the posterior's instead of beta, if the network has not learned one.
+    sigma_small: Whether the variance of a step is the posterior's instead of beta; only without a learned variance.
     rescale_timesteps: Whether the network receives t rescaled to 1000 steps.
     prediction: What the network predicts: the noise eps, or x0 (the authors' --predict_xstart).
     key: The state dict to read, if the file holds several.

@@ -1,4 +1,4 @@
-"""A trained model, ours or somebody else's: a file of ours, or another project's checkpoint read as it is."""
+"""Open a trained model: a file of genbench, or another project's checkpoint as it is."""
 
 import os
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from genbench.models import Model
 from genbench.sampling.checkpoint import build_with, load_model
 
 OURS = "model.safetensors"
-DIFFUSERS = ("model_index.json", CONFIG, f"unet/{CONFIG}")  # one of them is in every folder of diffusers
+DIFFUSERS = ("model_index.json", CONFIG, f"unet/{CONFIG}")  # every folder of diffusers has one of them
 
 
 def open_model(
@@ -26,11 +26,12 @@ def open_model(
     *,
     device: torch.device | str = "cpu",
 ) -> tuple[Model, dict[str, Any]]:
-    """A model in evaluation mode, and what is known of it: at least `model`, its entry, `image_shape` and `sha256`.
+    """Return a model in evaluation mode, and its info: at least `model` (its entry), `image_shape` and `sha256`.
 
-    path: a model.safetensors, a snapshot, or the folder of a run; or a checkpoint of `format`, a key of FORMATS, which
-    a folder of diffusers does not have to name. options: what such a checkpoint does not say. Raises InputError, naming
-    the file, for one that is missing, damaged, or of another format.
+    path: a model.safetensors, a snapshot, the folder of a run, or another project's checkpoint
+    format: a key of FORMATS, for another project's checkpoint; not needed for a folder of diffusers
+    options: what such a checkpoint does not state
+    Raises InputError, naming the file, if it is missing, damaged, or of another format.
     """
     path = Path(path)
     if format is None:
@@ -51,16 +52,16 @@ def open_model(
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether the file has genbench's metadata; a damaged one has none that can be read."""
+    """Whether the file has readable genbench metadata; False for a damaged file."""
     try:
         with safe_open(path, framework="pt") as file:
             return "genbench" in (file.metadata() or {})
-    except Exception:  # no file, or any other: safetensors raises what it likes
+    except Exception:  # safetensors raises many kinds of errors
         return False
 
 
 def _format_of(path: Path) -> str | None:
-    """The format of another project's checkpoint as its names say it; None for what is read as a file of ours."""
+    """Infer the format of another project's checkpoint from file names; None for what is read as a genbench file."""
     beside = path if path.is_dir() else path.parent
     if any((beside / name).is_file() for name in DIFFUSERS):
         return "diffusers"

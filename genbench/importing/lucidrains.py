@@ -1,8 +1,8 @@
 """U-Nets of lucidrains' denoising-diffusion-pytorch: the file of its Trainer, or a state dict of network or process.
 
-The Trainer's file holds the process as well: its betas, and in the weights of its loss what the network predicts. A
-network's own state dict says neither. What changed between releases is mostly seen in names and shapes; the rest
-follows from the release, which the Trainer saves since December 2022, or which is asked for.
+The Trainer's file also holds the process: its betas, and its loss weights, which show what the network predicts. A
+state dict of the network has neither. Most differences between releases show in names and shapes. The others follow
+from the release: the Trainer has saved it since December 2022; otherwise it is an option.
 """
 
 import pathlib
@@ -31,7 +31,7 @@ _BLOCK = {
     "norm2": "block2.norm",
     "skip": "res_conv",
 }
-# From which release on, until the next, what no name and no shape shows. 1.7.1 and 1.7.2, of one day, are not built.
+# By first release: what no name or shape shows, valid until the next key. 1.7.1 and 1.7.2, of one day, are not built.
 _RELEASES: dict[tuple[int, ...], dict[str, Any]] = {
     (0, 22): {"attention_norm": "layer"},
     (0, 26): {"attention_norm": "layer", "similarity": 16.0},
@@ -49,7 +49,7 @@ _EARLIER = "layouts before release 0.22 are not built here"
 
 
 def _layers(unet: UNet, nested: bool) -> Iterator[tuple[str, str]]:
-    """(our name, the library's name) of every layer; nested: the normalisation is around the attention, not in it."""
+    """Yield (our name, the library's name) of every layer; nested: the normalisation wraps the attention."""
 
     def attention(ours: str, theirs: str) -> Iterator[tuple[str, str]]:
         inner, outer = (f"{theirs}.fn.fn", f"{theirs}.fn") if nested else (theirs, theirs)
@@ -72,7 +72,7 @@ def _layers(unet: UNet, nested: bool) -> Iterator[tuple[str, str]]:
 
 
 def official_names(unet: UNet, nested: bool) -> dict[str, str]:
-    """Our parameters, and the library's tensors."""
+    """Map the names of our parameters to the library's names."""
     names, layers = {}, dict(_layers(unet, nested))
     for name in unet.state_dict():
         layer, _, kind = name.rpartition(".")
@@ -86,7 +86,7 @@ def official_names(unet: UNet, nested: bool) -> dict[str, str]:
 
 
 def _release(version: str | None, state: State, path: Path) -> dict[str, Any]:
-    """What follows from the release for networks whose attention has its normalisation around it: before 1.8."""
+    """Return the keys that depend on the release, for networks whose normalisation wraps the attention: before 1.8."""
     if version is None:
         raise InputError(
             f"{path}: does not say version, and before 1.8 the releases differ in what no tensor shows; expected it as "
@@ -96,7 +96,7 @@ def _release(version: str | None, state: State, path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: version: found {version!r}, expected a release such as 0.27.4")
     number = tuple(int(part) for part in re.findall(r"\d+", version))
     if "downs.0.3.1.weight" in state and number < (0, 28):
-        number = (0, 32)  # the library counted from 0.1 again in November 2022, after 0.32
+        number = (0, 32)  # in November 2022, after 0.32, the library counted from 0.1 again
     if number < (0, 22):
         raise InputError(f"{path}: version: found {version}, expected at least 0.22: {_EARLIER}")
     if (1, 7, 1) <= number < (1, 7, 3):
@@ -110,7 +110,7 @@ def _release(version: str | None, state: State, path: Path) -> dict[str, Any]:
 
 
 def _denoiser(state: State, version: str | None, num_heads: int, norm_groups: int, path: Path) -> dict[str, Any]:
-    """The entry of the network, from the names and shapes of its tensors and from the release."""
+    """Return the network's entry, from the names and shapes of its tensors and from the release."""
     try:
         channels, first = state["time_mlp.1.weight"].shape[1], state["init_conv.weight"].shape[0]
         levels = 1 + max(int(name.split(".")[1]) for name in state if name.startswith("downs."))
@@ -144,7 +144,7 @@ def _denoiser(state: State, version: str | None, num_heads: int, norm_groups: in
 
 
 def _check_channels(state: State, path: Path) -> tuple[int, bool]:
-    """How many channels an image has, and whether the network learns the variance. InputError for other networks."""
+    """Return the number of image channels, and whether the variance is learned. InputError for other networks."""
     if "time_mlp.0.weights" in state:
         raise InputError(
             f"{path}: found time_mlp.0.weights, of learned_sinusoidal_cond or random_fourier_features; expected a "
@@ -173,7 +173,7 @@ def _check_channels(state: State, path: Path) -> tuple[int, bool]:
 
 
 def _chosen(content: Any, path: Path, key: str | None) -> tuple[State, State, str, str]:
-    """The tensors of the network, those beside it in its process, where in the file they are, and which weights."""
+    """Return the network's tensors, those of its process, their key in the file, and the kind of weights."""
     if key is None and isinstance(content, Mapping) and "model" in content and "step" in content:
         if "ema" not in content:
             raise InputError(
@@ -196,7 +196,7 @@ def _chosen(content: Any, path: Path, key: str | None) -> tuple[State, State, st
 
 
 def _schedule(betas: Tensor) -> dict[str, Any]:
-    """The schedule of a process that is saved with its betas: one of the library's by name, or the betas themselves."""
+    """Return the schedule with these betas: by name if it is one of the library's, or else the betas themselves."""
     T = len(betas)
     for name in ("linear", "cosine", "sigmoid"):
         entry = _named_schedule(name, T)
@@ -207,14 +207,17 @@ def _schedule(betas: Tensor) -> dict[str, Any]:
 
 
 def _named_schedule(name: str, T: int) -> dict[str, Any]:
-    if name == "linear":  # theirs keeps the noise at the end when T is not 1000
+    if name == "linear":  # theirs ends with about the same noise for any T
         return {"name": "linear", "beta_start": 1e-4 * 1000 / T, "beta_end": 0.02 * 1000 / T}
     return {"name": {"sigmoid": "sigmoid_abar"}.get(name, name)}
 
 
 def _prediction(process: State) -> str | None:
-    """What the network predicts, by the weights of the loss since 1.5: at low signal to noise they are 1, snr, or
-    snr / (snr + 1), also where min_snr_loss_weight cuts them elsewhere. None where the file does not say."""
+    """Return what the network predicts, from the loss weights saved since 1.5; None if they do not show it.
+
+    At low signal-to-noise ratios the weights are 1 (eps), snr (x0) or snr / (snr + 1) (v), even if
+    min_snr_loss_weight clips them elsewhere.
+    """
     if "loss_weight" not in process or "alphas_cumprod" not in process:
         return None
     abar, weight = process["alphas_cumprod"].double(), process["loss_weight"].double()
@@ -245,8 +248,8 @@ def lucidrains(
     prediction: The library's objective, needed only if the file does not show it, as before 1.5.
     version: The release that trained it, needed for networks from before 1.8 if the file does not state it.
     num_heads: The library's attn_heads, needed only if the tensors do not show it, as before 1.9.
-    norm_groups: The library's resnet_block_groups, of networks of before 2.0.
-    key: Which of the state dicts in the file: model instead of the average.
+    norm_groups: The library's resnet_block_groups, for networks from before 2.0.
+    key: The state dict to read; `model` reads the weights of the last step instead of the average.
     """
     sides = [image_size, image_size] if isinstance(image_size, int) else list(image_size)
     if len(sides) != 2:

@@ -1,7 +1,7 @@
 """Denoising diffusion GANs as their authors' training saves them: netG_{epoch}.pth, or content.pth.
 
 A netG file is the generator's state dict. content.pth, for resuming, also holds the options, the discriminator and
-the optimizers; an average of the generator's weights lies with its optimizer, in the order of the parameters.
+the optimizers. The generator's optimizer holds the average of its weights, in the order of the parameters.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from genbench.networks import biggan, ncsnpp
 from genbench.ranges import NotNegative, Positive, Side, StepCount
 
 V = TypeVar("V")
-# Options of the authors' training that change the networks or the chain, and are not seen in shapes.
+# Options of the authors' training that change the networks or the chain, but no shape.
 FIXED = {
     "centered": True,
     "conditional": True,
@@ -46,7 +46,7 @@ _DISCRIMINATOR_BLOCK = {"conv1": "conv1.0", "time": "dense_t1", "conv2": "conv2.
 
 
 def _generator_layers(generator: ncsnpp.Generator) -> Iterator[tuple[str, str]]:
-    """(our name, the authors' name) of every layer; theirs are numbered in the order of the forward pass."""
+    """Yield (our name, the authors' name) of every layer; theirs are numbered in the order of the forward pass."""
     for i in range(0, len(generator.latent_mlp), 2):
         yield f"latent_mlp.{i}", f"z_transform.{i + 1}"
     layers = ["time_mlp.0", "time_mlp.2", "conv_in"]
@@ -84,7 +84,7 @@ Network = ncsnpp.Generator | ncsnpp.Discriminator
 
 
 def official_names(network: Network) -> dict[str, list[str]]:
-    """Our parameters of a generator or a discriminator, and the authors' tensors that each is made of."""
+    """Map our parameters of a generator or a discriminator to the authors' tensors that make up each one."""
     layers = _generator_layers(network) if isinstance(network, ncsnpp.Generator) else _discriminator_layers(network)
     ours = network.state_dict()
     return {
@@ -102,7 +102,7 @@ def _tensor_name(layer: str, kind: str) -> str:
 
 
 def official_shapes(network: Network) -> dict[str, tuple[int, ...]]:
-    """The authors' state dict of a generator or a discriminator: names and shapes, in the order of ours."""
+    """Return the authors' names and shapes for a generator or a discriminator, in the order of our state dict."""
     ours, shapes = network.state_dict(), {}
     for name, theirs in official_names(network).items():
         for part, official in zip(ours[name].chunk(len(theirs)), theirs, strict=True):
@@ -111,7 +111,7 @@ def official_shapes(network: Network) -> dict[str, tuple[int, ...]]:
 
 
 def from_official(state: Mapping[str, Tensor], network: Network, path: Path, what: str) -> State:
-    """The authors' tensors under our names and in our shapes; InputError where they do not fit `network`."""
+    """Return the authors' tensors under our names and in our shapes; InputError if they do not fit `network`."""
     check_shapes(state, official_shapes(network), path, what)
     ours, tensors = network.state_dict(), {}
     for name, theirs in official_names(network).items():
@@ -121,7 +121,7 @@ def from_official(state: Mapping[str, Tensor], network: Network, path: Path, wha
 
 
 def _check_blocks(state: State, path: Path) -> None:
-    """Raise InputError that names the option of the authors' training by which these are other blocks than ours."""
+    """Raise InputError naming the authors' option if it made blocks that are not built here."""
     kinds = {name.split(".", 2)[2] for name in state if name.startswith("all_modules.") and name.count(".") > 1}
     found = {}
     if "GroupNorm_0.style.weight" in kinds and "GroupNorm_1.weight" in kinds:
@@ -133,7 +133,7 @@ def _check_blocks(state: State, path: Path) -> None:
 
 
 def _generator_entry(state: State, image_size: int, path: Path) -> dict[str, Any]:
-    """The generator, from the names and shapes of its tensors."""
+    """Return the generator's entry, from the names and shapes of its tensors."""
     _check_blocks(state, path)
     try:
         channels, latent_layers = state["all_modules.2.weight"].shape[0], 0
@@ -146,7 +146,8 @@ def _generator_entry(state: State, image_size: int, path: Path) -> dict[str, Any
                 modules.setdefault(int(number), set()).add(rest)
         blocks = [number for number in sorted(modules) if "GroupNorm_1.style.weight" in modules[number]]
         levels = 1 + sum("Conv2d_0.weight" in names for names in modules.values())
-        # Down n a level and one between levels, two in the middle, up n + 1 a level and one between levels.
+        # With n = num_res_blocks: n per level down, two in the middle, n + 1 per level up, and one between two levels,
+        # both down and up.
         num_res_blocks = (len(blocks) - 3 * levels) // (2 * levels)
         if num_res_blocks < 1 or len(blocks) != 2 * levels * num_res_blocks + 3 * levels:
             raise InputError(
@@ -177,7 +178,7 @@ def _generator_entry(state: State, image_size: int, path: Path) -> dict[str, Any
 
 
 def _average(content: Mapping[str, Any], state: State) -> State | None:
-    """The average of the generator's weights, which lies with its optimizer's moments; None without --use_ema."""
+    """Return the average of the generator's weights, saved with its optimizer's moments; None without --use_ema."""
     optimizer = content.get("optimizerG") or {}
     moments = optimizer.get("state", {})
     numbers = [number for group in optimizer.get("param_groups", []) for number in group["params"]]
@@ -194,14 +195,14 @@ def _check_fixed(options: Mapping[str, Any], path: Path) -> None:
 
 
 def _agreed(key: str, given: V | None, saved: V | None, path: Path) -> V | None:
-    """What the file says, or the option; None where neither does."""
+    """Return the value in the file or the option's; None if there is neither."""
     if given is not None and saved not in (None, given):
         raise InputError(f"{path}: {key}: found {saved} in the file and {given} as an option")
     return saved if given is None else given
 
 
 def _number(key: str, given: int | None, saved: Any, example: int, path: Path) -> int:
-    """A number that the file says, or the option, which it must have."""
+    """Return a number from the file or the option. Raises InputError if there is neither."""
     agreed = _agreed(key, given, saved, path)
     if agreed is None:
         raise InputError(f"{path}: does not say {key}; expected it as an option ({example} for CIFAR-10)")
@@ -209,7 +210,7 @@ def _number(key: str, given: int | None, saved: Any, example: int, path: Path) -
 
 
 def _discriminator_entry(state: State) -> dict[str, Any] | None:
-    """The authors' discriminator for small images; None for the one for large images, which is not built here."""
+    """Return the entry of the authors' discriminator for small images; None for large images: it is not built here."""
     if "start_conv.weight" not in state or "t_embed.main.0.weight" not in state or "conv5.skip.0.weight" in state:
         return None
     channels, time_size = state["start_conv.weight"].shape[0], state["t_embed.main.0.weight"].shape[0]
@@ -225,7 +226,7 @@ def ddgan(
     beta_max: Positive | None = None,
     key: str | None = None,
 ) -> Imported:
-    """A generator of the authors', with the options that their commands leave at the default (FIXED).
+    """A generator that the authors' training made with the options FIXED in genbench/importing/nvlabs_ddgan.py.
 
     image_size: Side of the images, for a netG file; content.pth states it.
     timesteps: T, for a netG file; content.pth states it.

@@ -1,7 +1,7 @@
-"""Models of EDM (Karras et al. 2022, arXiv 2206.00364) as NVlabs/edm names their tensors.
+"""Models of EDM (Karras et al. 2022, arXiv 2206.00364), with the tensor names of NVlabs/edm.
 
-The published files are pickles that run code when they are read, so they are not read here. A user who trusts one turns
-it into a safetensors file in NVlabs' repository: docs/checkpoints.md has the lines.
+The published files are pickles that run code when they are read, so they are not read here. A user who trusts one can
+convert it to a safetensors file in NVlabs' repository: docs/checkpoints.md has the commands.
 """
 
 import json
@@ -36,7 +36,7 @@ _BLOCK = {
 
 
 def _sides(blocks: nn.ModuleList, side: int) -> Iterator[tuple[int, str]]:
-    """Of each block on the way down or up: the side of its output, and its name at this side."""
+    """Yield, for each block on the way down or up, the side of its output and its name at this side."""
     number = 0
     for block in blocks:
         if isinstance(block, unet_blocks.DownBlock) or block.resample == "down":
@@ -51,7 +51,7 @@ def _sides(blocks: nn.ModuleList, side: int) -> Iterator[tuple[int, str]]:
 
 
 def _layers(network: Network, side: int) -> Iterator[tuple[str, str]]:
-    """(our name, NVlabs' name) of every layer that may be there; side: of the images."""
+    """Yield (our name, NVlabs' name) of every layer that may exist; side: of the images."""
 
     def block(ours: str, theirs: str) -> Iterator[tuple[str, str]]:
         yield from ((f"{ours}.{a}", f"{theirs}.{b}") for a, b in _BLOCK.items())
@@ -79,7 +79,7 @@ def _layers(network: Network, side: int) -> Iterator[tuple[str, str]]:
 
 
 def official_names(network: Network, side: int) -> dict[str, str]:
-    """Our tensors of a network for images of this side, and NVlabs'. A UNet's label_embedding.bias has none."""
+    """Map our names to NVlabs', for images of this side. A UNet's label_embedding.bias has no counterpart."""
     ours = network.state_dict()
     names = {
         f"{name}.{kind}": f"{theirs}.{kind}"
@@ -95,13 +95,13 @@ def official_names(network: Network, side: int) -> dict[str, str]:
 
 
 def official_shapes(network: Network, side: int) -> dict[str, tuple[int, ...]]:
-    """NVlabs' state dict without its filters, which are constants: names and shapes."""
+    """Return NVlabs' names and shapes, without the filters, which are constants."""
     ours = network.state_dict()
     return {theirs: tuple(ours[name].shape) for name, theirs in official_names(network, side).items()}
 
 
 def _heads(network: Network, name: str) -> int | None:
-    """How many heads the attention has whose q, k and v the tensor makes; None of any other tensor."""
+    """Return the number of heads if the tensor belongs to a layer qkv; None for any other tensor."""
     layer, separator, _ = name.partition(".qkv.")
     if not separator:
         return None
@@ -110,7 +110,7 @@ def _heads(network: Network, name: str) -> int | None:
 
 
 def from_official(state: Mapping[str, Tensor], network: Network, side: int, path: Path) -> State:
-    """NVlabs' tensors under our names and in our order; InputError where they do not fit `network`."""
+    """Return NVlabs' tensors under our names and in our order; InputError if they do not fit `network`."""
     state = {name: value for name, value in state.items() if not name.endswith(".resample_filter")}
     check_shapes(state, official_shapes(network, side), path, "the network of EDM that its arguments describe")
     tensors: State = {}
@@ -125,7 +125,7 @@ def from_official(state: Mapping[str, Tensor], network: Network, side: int, path
 
 
 def to_official(network: SongUNet, side: int) -> State:
-    """NVlabs' state dict of our network for images of this side, with its filters."""
+    """Return our network's state dict in NVlabs' form, for images of this side, with the filters."""
     ours, state = network.state_dict(), {}
     for name, theirs in official_names(network, side).items():
         value = ours[name]
@@ -189,9 +189,9 @@ _AS_ADM = {
 
 
 def denoiser(arguments: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """The entry of the network that these arguments of NVlabs' EDMPrecond make.
+    """Return the entry of the network that NVlabs' EDMPrecond builds from these arguments.
 
-    Raises InputError, naming the file and the argument, for one that is not built here.
+    Raises InputError, naming the file and the argument, for a network that is not built here.
     """
     kind = arguments.get("model_type", "DhariwalUNet")
     if kind not in DEFAULTS:
@@ -218,7 +218,7 @@ def denoiser(arguments: Mapping[str, Any], path: Path) -> dict[str, Any]:
 
 
 def network_arguments(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of NVlabs' EDMPrecond that make a SongUNet of these options."""
+    """Return the arguments with which NVlabs' EDMPrecond builds a SongUNet of these options."""
     found = {theirs: options[ours] for theirs, ours in _KEYS.items()}
     if found["attn_resolutions"] is None:
         found["attn_resolutions"] = [16]
@@ -226,7 +226,7 @@ def network_arguments(options: Mapping[str, Any]) -> dict[str, Any]:
     return {"model_type": "SongUNet", "channel_mult_noise": noise, **found}
 
 
-# Arguments of NVlabs' EDMPrecond, beside those of its network. Those with a value must have it; None: any.
+# Arguments of NVlabs' EDMPrecond besides those of its network. A value is the only one allowed; None allows any.
 PRECONDITIONING: Mapping[str, Any] = {
     "img_resolution": None,
     "img_channels": None,
@@ -237,19 +237,19 @@ PRECONDITIONING: Mapping[str, Any] = {
     "sigma_min": 0,
     "sigma_max": float("inf"),
     "use_fp16": None,  # precision is a key of the samplers here
-    "label_dropout": None,  # while training
+    "label_dropout": None,  # used only in training
 }
 _REMEDY = "expected a file that the lines in docs/checkpoints.md wrote in NVlabs' repository"
 
 
 def _description(path: Path) -> dict[str, Any]:
-    """The arguments of the EDMPrecond in a file's metadata."""
+    """Read the arguments of EDMPrecond from a file's metadata."""
     try:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get("edm")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except Exception as error:  # safetensors raises what it likes
+    except Exception as error:  # safetensors raises many kinds of errors
         why = (
             "NVlabs' own files are pickles, which run code when they are read" if str(path).endswith(".pkl") else error
         )
@@ -274,9 +274,9 @@ def _description(path: Path) -> dict[str, Any]:
 
 
 def edm(path: Path) -> Imported:
-    """A model of NVlabs/edm, from a safetensors file of its tensors that also says how EDMPrecond was made.
+    """A model of NVlabs/edm, from a safetensors file with its tensors and the arguments of EDMPrecond.
 
-    The layer for augmentation, which sampling does not use, is left out.
+    The layer for augmentation is left out: sampling does not use it.
     """
     arguments = _description(path)
     state = {name.removeprefix("model."): value.float() for name, value in load_safetensors_file(path).items()}

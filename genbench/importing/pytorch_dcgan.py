@@ -1,6 +1,6 @@
 """The DCGAN of the PyTorch tutorial: state dicts of its Generator and its Discriminator.
 
-Both are one sequence called `main`, in the order of networks/dcgan.py.
+Each is one nn.Sequential called `main`, in the order of networks/dcgan.py.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ from genbench.ranges import Side
 def dcgan(
     path: Path, *, discriminator: str | None = None, image_size: Side | None = None, key: str | None = None
 ) -> Imported:
-    """The tutorial's generator.
+    """The generator of PyTorch's DCGAN tutorial.
 
     discriminator: Path of the discriminator's state dict, which sampling does not need.
     image_size: Side of the data's images, if the network's own is a multiple of it (see genbench/models/gan.py).
@@ -30,7 +30,7 @@ def dcgan(
     if len(convolutions) < 2:
         raise InputError(f"{path}: not the weights of {what}: expected keys such as main.0.weight and main.3.weight")
     first, last = convolutions[0], convolutions[-1]
-    size = first.shape[2] * 2 ** (len(convolutions) - 1)  # every layer but the first doubles the sides
+    size = first.shape[2] * 2 ** (len(convolutions) - 1)  # every layer except the first doubles the sides
     states: dict[str, tuple[State, Path, str]] = {"generator": (generator, path, what)}
     entry: dict[str, Any] = {
         "class": "gan.GAN",

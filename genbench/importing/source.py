@@ -1,4 +1,4 @@
-"""What an imported file holds as a model of ours, and the checks that several formats share."""
+"""The result of reading another project's checkpoint, and checks that several formats share."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -18,9 +18,10 @@ State = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Imported:
-    """A model's entry as a suite has it, its image shape (C, H, W) and its weights under our names.
+    """A model's entry as in a suite, its image shape (C, H, W) and its weights under our names.
 
-    weights: "ema", "raw", or "unknown" where the file does not say. note: which of the file's weights were taken.
+    weights: "ema", "raw", or "unknown" if the file does not say
+    note: which of the file's weights were taken
     """
 
     model: dict[str, Any]
@@ -32,7 +33,7 @@ class Imported:
 
 
 def load_safetensors_file(path: Path) -> State:
-    """The tensors of a safetensors file."""
+    """Read the tensors of a safetensors file."""
     try:
         return load_file(path, device="cpu")
     except FileNotFoundError:
@@ -44,7 +45,7 @@ def load_safetensors_file(path: Path) -> State:
 
 
 def check_shapes(state: Mapping[str, Tensor], expected: Mapping[str, tuple[int, ...]], path: Path, what: str) -> None:
-    """Raise InputError that lists missing, unexpected and misshapen tensors, if there are any."""
+    """Raise InputError listing missing and unexpected tensors and those of a wrong shape, if there are any."""
 
     def listed(names: Sequence[str]) -> str:
         return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
@@ -61,7 +62,7 @@ def check_shapes(state: Mapping[str, Tensor], expected: Mapping[str, tuple[int, 
 
 
 def given_or_said(key: str, given: Any, said: Any, file: Path, why: str) -> Any:
-    """What a file says, or else the option. Raises InputError where both do, and where neither does."""
+    """Return the value from the file or from the option. Raises InputError if both are given, or neither."""
     if given is not None and said is not None:
         raise InputError(f"{file}: {key}: found {said!r} in the file and {given!r} as an option; expected one of them")
     if given is None and said is None:

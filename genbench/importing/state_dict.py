@@ -1,7 +1,7 @@
-"""Any file of tensors as any model of genbench: the entry says what the model is, and how to read names.
+"""Read any file of tensors as any genbench model: the entry describes the model and how to rename the tensors.
 
-What wrappers add to names (DataParallel's `module.`, torch.compile's `_orig_mod.`) is taken away before, and of a file
-with several state dicts the option `key` chooses one (Lightning's is `state_dict`): see states.py.
+states.py first removes what wrappers add to names (DataParallel's `module.`, torch.compile's `_orig_mod.`). If a file
+has several state dicts, the option `key` chooses one (Lightning's is `state_dict`).
 """
 
 import pathlib
@@ -19,9 +19,9 @@ from genbench.ranges import Side
 
 
 def renamed(state: State, rename: Mapping[str, str | None], path: Path) -> State:
-    """The tensors under the names that remain after all of `rename`, in order; null leaves a tensor out.
+    """Rename tensors by applying the regular expressions of `rename` in order; null leaves a tensor out.
 
-    Raises InputError for what is no regular expression, for one that no name matches, and for two tensors of one name.
+    Raises InputError for an invalid expression, for one that matches no name, and for two tensors of one name.
     """
     names: dict[str, str | None] = {name: name for name in state}
     for pattern, replacement in rename.items():
@@ -53,7 +53,7 @@ def renamed(state: State, rename: Mapping[str, str | None], path: Path) -> State
 
 
 def _check(found: State, expected: State, path: Path, what: str) -> None:
-    """Raise InputError that names every tensor that is missing, left over or of another shape, with the shapes."""
+    """Raise InputError listing every tensor that is missing, left over or of another shape, with the shapes."""
 
     def shape(tensors: State, name: str) -> tuple[int, ...]:
         return tuple(tensors[name].shape)
@@ -80,14 +80,14 @@ def state_dict(
     averaged: bool | None = None,
     key: str | None = None,
 ) -> Imported:
-    """The weights of any model here, from a file of tensors of any names.
+    """The weights of any genbench model, from a file of tensors with any names.
 
     model: The same as in an entry that is trained here, with its `class`.
     image_shape: Channels, height and width of the images.
     rename: Regular expressions, in order, and the replacements of their matches in the tensors' names: \\1 is the first
         group, as in Python's re.sub; null leaves the tensor out.
     absent: Regular expressions of names that the file may lack: these tensors stay as the entry builds them.
-    averaged: Whether the weights are a moving average, for the table; without it, this is unknown.
+    averaged: Whether the weights are a moving average, for the table; unknown if not given.
     key: The state dict to read, if the file holds several.
     """
     if len(image_shape) != 3:

@@ -1,4 +1,4 @@
-"""State dicts of others: from a file, the shards of an index or a folder, out of what lies around them."""
+"""Find a state dict in a file, in the shards of an index, or in a folder, among whatever else is saved there."""
 
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -12,14 +12,14 @@ from genbench.files.hub import choose_weights
 from genbench.files.weights import load_torch_file
 from genbench.importing.source import Path, State, load_safetensors_file
 
-# What torch.compile, FSDP and activation checkpointing put into names; `module` comes first, of DDP and AveragedModel.
+# Parts of names added by torch.compile, FSDP and activation checkpointing. DDP and AveragedModel prefix `module`.
 _WRAPPERS = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
 
 
 def read_content(path: Path) -> tuple[Any, list[Path]]:
-    """What a file holds, or the shards of an index, or a folder's weights; and the files that were read.
+    """Read a file, the shards of an index, or a folder's weights; returns the content and the files that were read.
 
-    Raises InputError, naming the file, for what is not there or can't be read.
+    Raises InputError, naming the file, if it is missing or unreadable.
     """
     file = pathlib.Path(path)
     if file.is_dir():
@@ -50,10 +50,10 @@ def _read_shards(index: pathlib.Path) -> tuple[State, list[Path]]:
 
 
 def state_of(value: Any, path: Path, key: str | None = None) -> tuple[State, str]:
-    """A state dict in float32 without the names of wrappers, and where in the file it is ("" for all of it).
+    """Return a state dict in float32 without wrappers' names, and its key in the file ("" for the whole file).
 
-    key: Which of a file's state dicts, with dots for what lies deeper; not needed where there is one.
-    Raises InputError that lists what the file holds where that does not say it.
+    key: which of the file's state dicts, with dots between levels; not needed if there is only one
+    Raises InputError, listing what the file holds, if the state dict is missing or ambiguous.
     """
     taken = ""
     if key is not None:
@@ -94,7 +94,7 @@ def _unwrapped(name: str) -> str:
 
 
 def _within(value: Any, part: str, path: Path, key: str) -> Any:
-    """What is under `part`: a mapping's value, or the tensors whose names begin with it."""
+    """Return what is under `part`: a mapping's value, or the tensors whose names begin with it."""
     if isinstance(value, Mapping):
         if part in value:
             return value[part]
@@ -105,7 +105,7 @@ def _within(value: Any, part: str, path: Path, key: str) -> Any:
 
 
 def _contents(value: Mapping[Any, Any]) -> str:
-    """The keys of a file and what is under each."""
+    """List the keys of a file with the kind of each value."""
 
     def kind(part: Any) -> str:
         if _is_state(part):
