@@ -1,7 +1,8 @@
 """FID, KID, precision and more of two sets of images: python examples/fid_of_two_folders.py FAKE REAL [FEATURES...]
 
-Each is a folder, an archive or an npz of images. FEATURES are inception-clean (clean-fid's FID), inception-legacy
-(pytorch-fid's), dinov2 or efficientnet; the first three download their weights. From a shell: genbench evaluate.
+FAKE and REAL are each a folder, an archive or an npz of images. FEATURES are inception-clean (clean-fid's FID),
+inception-legacy (pytorch-fid's), dinov2 or efficientnet; the first three download their weights. The same from a shell:
+genbench evaluate.
 """
 
 import sys

@@ -1,6 +1,6 @@
-"""A GAN of your own images: python examples/own_data.py FOLDER_OR_ARCHIVE [STEPS]
+"""Train a GAN on your own images: python examples/own_data.py FOLDER_OR_ARCHIVE [STEPS]
 
-They may lie in one folder, in one per class, or in a .zip or .tar; each is cut to a square and resized.
+The images may be in one folder, in one folder per class, or in a .zip or .tar. Each is cropped to a square and resized.
 """
 
 import sys
@@ -10,7 +10,7 @@ from genbench import load_suite, sample, show, train
 path = sys.argv[1]
 steps = int(sys.argv[2]) if len(sys.argv) > 2 else 2000
 
-suite = load_suite("demo")  # for its recipes; the data set is yours
+suite = load_suite("demo")  # provides the recipes; the data set is replaced below
 suite["dataset"] = {"source": "folder", "name": "mine", "path": path, "image_size": 32, "filter": "bicubic"}
 suite["models"]["gan"]["training"]["flip"] = True  # any key of the recipe: docs/suites.md
 

@@ -1,4 +1,4 @@
-"""A model that is not in the package: implicit maximum likelihood (Li & Malik 2018, arXiv 1809.09087), on digits."""
+"""Train a model that is not in the package on digits: implicit maximum likelihood (Li & Malik, arXiv 1809.09087)."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
