@@ -1,4 +1,4 @@
-"""Bad input, a table of it: each is refused by one clear line that names the place, before anything is trained."""
+"""A table of bad input: before training, each case is refused in one clear line that names the place."""
 
 import copy
 import os
@@ -48,7 +48,7 @@ SUITE: dict[str, Any] = {"title": "Toy", "dataset": {"source": "demo"}, "num_sam
 
 
 def changed(whole: Any, path: str, value: object) -> Any:
-    """`whole` with the value at a dotted path replaced, or removed when `value` is ...."""
+    """Return `whole` with the value at a dotted path replaced, or removed if `value` is `...`."""
     *parents, last = path.split(".")
     part = whole
     for parent in parents:
@@ -61,7 +61,7 @@ def changed(whole: Any, path: str, value: object) -> Any:
 
 
 def refused(suite: Any, folder: Path) -> str:
-    """The error of a suite in the file toy.yaml, without that name in front; it is one line."""
+    """Return the error of a suite in toy.yaml, without the file's name; it must be one line."""
     path = folder / "toy.yaml"
     path.write_text(yaml.safe_dump(suite))
     with pytest.raises(InputError) as caught:
@@ -73,7 +73,7 @@ def refused(suite: Any, folder: Path) -> str:
     return said.partition("toy.yaml: ")[2]
 
 
-# The model of ENTRIES, the dotted path in its entry, the value, and what the error says after the place of the entry.
+# The model of ENTRIES, the dotted path in its entry, the value, and the error's text after the place of the entry.
 ENTRY_CASES: list[tuple[str, str, object, str]] = [
     (
         "cold",
@@ -87,7 +87,7 @@ ENTRY_CASES: list[tuple[str, str, object, str]] = [
         MODELS["ddpm"] | {"timesteps": 1, "spacing": "trailing"},
         "model: key 'spacing': found 'trailing', which does nothing with timesteps: 1",
     ),
-    # --- A training
+    # --- Training
     ("vae", "training.steps", ..., "training: key 'steps' is missing"),
     ("vae", "training.steps", 0, "training: key 'steps': found 0, expected at least 1"),
     ("vae", "training.steps", -5, "training: key 'steps': found -5, expected at least 1"),
@@ -147,7 +147,7 @@ ENTRY_CASES: list[tuple[str, str, object, str]] = [
     ("vae", "model.priors", ["standard", "standard"], "key 'priors': found ['standard', 'standard'], expected each"),
     ("vae", "model.class", "v\u0430e.VAE", "class: found 'v\u0430e.VAE', and there is no module"),
     ("vae", "snapshots", {"every": 20}, "snapshots: every: found 20, expected less than steps 10"),
-    # --- Keys that do nothing, beside others or in so few steps
+    # --- Keys that have no effect because of other keys or too few steps
     ("vae", "model.mixture_components", 5, "key 'mixture_components': found 5, which does nothing without 'mixt"),
     ("vae", "model", MODELS["vae"] | {"kl_weight": 0, "kl_anneal_steps": 4}, "'kl_anneal_steps': found 4, which does"),
     ("autoencoder", "model.kl_anneal_steps", 4, "key 'kl_anneal_steps': found 4, which does nothing beside kl_weight"),
@@ -315,7 +315,7 @@ ENTRY_CASES: list[tuple[str, str, object, str]] = [
     ("blur", "model.degradation.std", 0, "key 'std': found 0, expected more than 0 and at most 1000000"),
     ("blur", "model.degradation.kernel_size", 4, "key 'kernel_size': found 4, expected an odd number from 3"),
     ("blur", "model.degradation.timesteps", 10**7, "key 'timesteps': found 10000000, expected at least 1 and at most"),
-    # --- What stands beside model and training
+    # --- Keys besides model and training
     ("vae", "model", ..., "found training of the keys that say what this is"),
     ("vae", "model", "vae.VAE", "model: found 'vae.VAE', expected a mapping"),
     ("vae", "model.class", "vae.VAF", "model: class in genbench.models.vae: found 'VAF'"),
@@ -357,7 +357,7 @@ def test_a_bad_entry_is_refused(model: str, path: str, value: object, message: s
 
 # --- Suites as files --------------------------------------------------------------------------------------------------
 
-# What a file of a suite holds, and what the error says after the file's name.
+# The content of a suite's file, and the error's text after the file's name.
 FILE_CASES: list[tuple[bytes, str]] = [
     (b"", "found None, expected a mapping"),
     (b"demo\n", "found 'demo', expected a mapping"),
@@ -456,7 +456,7 @@ def test_a_folder_is_no_suite(tmp_path: Path) -> None:
         load_suite(tmp_path / "toy.yaml")
 
 
-# The dotted path in SUITE with one VAE, the value, and what the error says after the file's name.
+# The dotted path in SUITE with one VAE, the value, and the error's text after the file's name.
 SUITE_CASES: list[tuple[str, object, str]] = [
     (
         "evaluation",
@@ -597,7 +597,7 @@ def test_a_bad_configuration_is_refused(config: dict[str, Any], message: str) ->
 
 
 def photographs(folder: Path, count: int, side: int = 16) -> dict[str, Any]:
-    """The entry of a data set of so many grey images in two classes, three tenths of them held out."""
+    """Return the entry of a data set of `count` grey images in two classes, with 30% held out."""
     images = np.random.default_rng(0).integers(0, 256, (count, side, side), dtype=np.uint8)
     for index, image in enumerate(images):
         path = folder / "images" / "ab"[index % 2] / f"{index}.png"
@@ -673,7 +673,7 @@ CLASSIFY = ("--train", "t.npz", "--test", "t.npz", "--out", "o.safetensors")
 IMPORT = ("--in", "none", "--like", "t.npz", "--out", "o.npz", "--timing", "t.json", "--grid", "g.png")
 EVALUATE = ("--real", "r.npz", "--fake", "f.npz", "--out", "o.json")
 CHECKPOINT = ("--format", "dcgan", "--in", "none", "--out", "o.safetensors")
-# A script, its arguments, and what it says.
+# A script, its arguments, and its message.
 COMMAND_CASES: list[tuple[str, tuple[str, ...], str]] = [
     ("sample", (), "the following arguments are required: --model, --out"),
     ("sample", (*SAMPLE, "--sampler", "[]"), "argument --sampler: expected a JSON object"),
@@ -774,11 +774,11 @@ def test_a_bad_command_line_is_refused(
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and not path.name.startswith(".")]
 
 
-# --- As typed ---------------------------------------------------------------------------------------------------------
+# --- Commands as typed ------------------------------------------------------------------------------------------------
 
 
 def typed(folder: Path, *command: object) -> tuple[int, str]:
-    """The exit status of a command in `folder`, and what it says on standard error."""
+    """Return the exit status of a command run in `folder`, and its standard error."""
     done = subprocess.run([sys.executable, *map(str, command)], cwd=folder, capture_output=True, text=True, check=False)
     return done.returncode, done.stderr
 

@@ -1,4 +1,4 @@
-"""The suite calibration: with small files in the very formats it is checked whole; without, one line names them all."""
+"""The suite calibration: it is checked with small files in the same formats; without files, one line names them all."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ FID = "fid_tensorflow_published"
 
 
 def save_published(folder: Path) -> None:
-    """The suite's files, of small networks: as DDPMPipeline, OpenAI and the authors of DDGAN write them."""
+    """Save the suite's files for small networks, as DDPMPipeline, OpenAI and the authors of DDGAN write them."""
     unet = diffusers.UNet2DModel(sample_size=32, **SMALL["Ho et al."])
     diffusers.DDPMPipeline(unet, diffusers.DDPMScheduler(variance_type="fixed_large")).save_pretrained(
         folder / "ddpm-cifar10-32"

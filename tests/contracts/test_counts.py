@@ -1,6 +1,6 @@
-"""Counts in which a change of speed shows, and which do not waver as seconds do: of the demo, of what a job imports.
+"""Counts that show a change of speed and, unlike seconds, do not vary: FLOPs, calls and jobs of the demo, imports.
 
-Whoever changes one of them on purpose changes it here. Seconds are measured by hand: docs/speed.md.
+After an intended change, update the count here. Seconds are measured by hand: docs/speed.md.
 """
 
 import ast
@@ -24,8 +24,8 @@ from genbench.training.recipe import TrainConfig
 from genbench.training.trainer import Trainer
 
 DEMO = load_suite(ROOT / "suites/demo.yaml")
-ITERATIONS = 3  # WGAN-GP's generator moves in every third
-# By entry: million FLOPs for each image in an iteration, and calls of each network, in three iterations.
+ITERATIONS = 3  # WGAN-GP's generator is updated in every third
+# By entry: million FLOPs per image and iteration, and calls of each network in three iterations.
 TRAINING: dict[str, tuple[float, dict[str, int]]] = {
     "gan": (41.7966, {"generator": 6, "discriminator": 9}),
     "lsgan": (41.7966, {"generator": 6, "discriminator": 9}),
@@ -37,7 +37,7 @@ TRAINING: dict[str, tuple[float, dict[str, int]]] = {
     "diffusevae": (97.8811, {"denoiser": 3}),
     "cold": (78.2451, {"degradation": 3, "restorer": 3}),
 }
-# By entry and sampler: evaluations of the network, and million FLOPs for each image, a first stage's included.
+# By entry and sampler: evaluations of the network, and million FLOPs per image, including a first stage's.
 SAMPLING: dict[str, dict[str, tuple[int, float]]] = {
     "gan": {"default": (1, 3.81338)},
     "lsgan": {"default": (1, 3.81338)},
@@ -53,7 +53,7 @@ SAMPLING: dict[str, dict[str, tuple[int, float]]] = {
     "cold": {"generate": (10, 261.284)},
 }  # fmt: skip
 JOBS = 86
-# What the commands import at their start and in their functions, of packages that take a while.
+# The slow packages, and those that each command imports, at its start or in its functions.
 HEAVY = {
     "torch", "torchvision", "torchao", "jaxtyping", "diffusers", "huggingface_hub", "cleanfid", "pytorch_fid",
     "pandas", "seaborn", "matplotlib", "scipy", "sklearn", "jinja2", "mlxtend", "mpi4py", "requests", "snakemake",
@@ -69,7 +69,7 @@ IMPORTS = {
 
 
 class Flops(TorchDispatchMode):
-    """Adds up the FLOPs of convolutions and matrix products, also of those that a second derivative takes."""
+    """Adds up the FLOPs of convolutions and matrix products, including those of second derivatives."""
 
     total = 0
 
@@ -123,7 +123,7 @@ def test_the_demo_has_as_few_jobs_as_it_had(tmp_path: Path) -> None:
 
 
 def imported_by(commands: str) -> set[str]:
-    """The heavy packages that commands import, also those that they import when they begin to work."""
+    """Return the heavy packages that commands import, at their start or in functions."""
     lines = []
     for name in commands.split():
         tree = ast.parse((ROOT / f"genbench/commands/{name}.py").read_text(encoding="utf-8"))

@@ -1,7 +1,7 @@
-"""Own code beside a suite: a data set, families, a sampler and a metric, each in one file, with no edit of the package.
+"""A user's own code beside a suite: a data set, families, a sampler and a metric, each in one file.
 
-The files below stand in a user's folder beside the suite. Each is taken to metrics in this process, and one run of the
-workflow to its report.
+The package is not edited. The files below are in a user's folder, with the suite. This process takes each of them as
+far as metrics. One run of the workflow goes as far as the report.
 """
 
 import json
@@ -251,7 +251,7 @@ SUITE = {
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user's folder, in which a process begins that may run nothing: the suite, and files beside it."""
+    """A user's folder with the suite and the files; the process starts without permission to run any of them."""
     monkeypatch.setattr(own_code, "_allowed", {})
     monkeypatch.delenv(own_code.VARIABLE, raising=False)
     monkeypatch.chdir(tmp_path)
@@ -268,7 +268,7 @@ def write(suite: dict) -> None:
 
 @pytest.fixture
 def way(folder: Path, script: Callable[..., str]) -> Callable[[str], dict]:
-    """The way of a model of the suite from data to metrics, as the rules go it; returns metrics.json."""
+    """Take a model of the suite from data to metrics with the rules' scripts; returns metrics.json."""
     suite = load_suite(folder / "mine/own.yaml")
     preflight(suite, "downloads", "own.yaml")
     script("prepare_data", "--dataset", json.dumps(suite["dataset"]), "--out", "data")
@@ -303,7 +303,7 @@ def test_a_data_set_and_families_of_every_kind_go_from_their_files_to_metrics(wa
     suite = load_suite(Path("mine/own.yaml"))
     assert suite["dataset"]["name"] == "corners"
     assert read_json("data/info.json")["entry"] == suite["dataset"]
-    assert suite["models"]["flow"]["label"] == "flow.py:Flow"  # a label is no reference
+    assert suite["models"]["flow"]["label"] == "flow.py:Flow"  # a label is not a reference to code
     assert first_stage_key(suite["models"]["refined"]["model"]) == "sketch"
     for name, entry in suite["models"].items():
         metrics = way(name)
@@ -353,7 +353,7 @@ def test_an_edit_makes_anew_what_depends_on_the_file_and_nothing_else(way: Calla
         | {"models": {"flow": SUITE["models"]["flow"] | {"model": {"class": "../moved.py:Flow", "velocity": LINEAR}}}}
     )
     assert "already trained with the same code" in trained(load_suite(Path("mine/own.yaml")))
-    load_model("flow/model.safetensors")  # which says where the file was
+    load_model("flow/model.safetensors")  # it records where the file was
 
     flow.write_text(FLOW + "# a third\n")
     own_code._allowed.clear()
@@ -464,7 +464,7 @@ JUDGING = {"evaluate", "evaluate_real", "report", "index", "all"}
 
 
 def planned_after_an_edit(name: str) -> set[str]:
-    """The rules of the jobs that a run would do after an edit of this file, which is undone."""
+    """Return the rules of the jobs that a run would start after an edit of this file; undoes the edit."""
     path = Path(f"mine/{name}.py")
     code = path.read_text()
     path.write_text(code + "# edited\n")
@@ -485,7 +485,7 @@ def test_own_code_goes_through_the_workflow_to_the_report(folder: Path) -> None:
     assert "tandard deviation of all features of generated images" in page
     assert re.search(r"mine/sampler\.py:leap#\w{16}", page)
     assert "other code than this checkout" not in page
-    assert planned_after_an_edit("flow") == set()  # of a file that this suite does not name
+    assert planned_after_an_edit("flow") == set()  # this suite does not name the file
     assert planned_after_an_edit("metric") == JUDGING
     drawing = {"sample", "measure_speed", "sample_features", *JUDGING} - {"evaluate_real"}
     assert planned_after_an_edit("sampler") == drawing

@@ -1,4 +1,4 @@
-"""Every key of a model does something: some other value of it changes weights, losses or samples, or is refused."""
+"""Every key of a model has an effect: some other value changes weights, losses or samples, or is refused."""
 
 import copy
 import typing
@@ -27,13 +27,13 @@ TABLES: Mapping[str, Mapping[str, Any]] = {
     "augment": AUGMENTATIONS,
     "degradation": DEGRADATIONS,
 }
-FILLED = {"image_shape", "out_features", "in_channels", "out_channels"}  # not by the user
+FILLED = {"image_shape", "out_features", "in_channels", "out_channels"}  # filled in by the program
 OF_SAMPLERS = {"variance", "clip", "spacing"}  # defaults of samplers: these entries draw in all steps, by ddpm
-OF_DATA = {"multi_label"}  # what one label an image is makes no difference to
+OF_DATA = {"multi_label"}  # has no effect with one label per image
 
 
 def others(annotation: Any, default: Any) -> Iterator[Any]:
-    """A few values of a kind, other than the default."""
+    """Yield a few values of a type, other than the default."""
     origin, parts = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         least, most = (bounds(annotation).get(key, end) for key, end in (("ge", -1e9), ("le", 1e9)))
@@ -57,7 +57,7 @@ def others(annotation: Any, default: Any) -> Iterator[Any]:
 
 
 def parts_of(entry: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """The path and the function or class of an entry and of all that is named inside it."""
+    """Yield the path and the function or class of an entry and of everything named inside it."""
     if "class" in entry:
         package = "models" if not path else "networks"
         yield path, find_class(f"genbench.{package}", entry["class"])
@@ -80,7 +80,7 @@ def changed(entry: Mapping[str, Any], path: tuple[str, ...], key: str, value: An
 
 
 def signature(entry: Mapping[str, Any]) -> list[Any]:
-    """What an entry is and does: names, shapes and values of its weights, losses of two steps, two samples."""
+    """Return what an entry builds: names, shapes and sums of its weights, losses of two steps, two samples."""
     torch.manual_seed(0)
     model = build(entry, IMAGE_SHAPE)
     check_idle(model, entry)
@@ -109,14 +109,14 @@ def signature(entry: Mapping[str, Any]) -> list[Any]:
 
 
 def differs(entry: Mapping[str, Any], before: list[Any]) -> bool:
-    """Whether an entry does something else, or is refused: it says that it does not."""
+    """Whether an entry has another signature or is refused."""
     try:
         return signature(entry) != before
     except InputError:
         return True
 
 
-@pytest.mark.parametrize("name", ["gan", "vae", "cold"])  # the larger networks of the others take minutes
+@pytest.mark.parametrize("name", ["gan", "vae", "cold"])  # the others' larger networks take minutes
 def test_every_key_does_something_or_is_refused(name: str) -> None:
     entry = MODELS[name]
     before, idle = signature(entry), []

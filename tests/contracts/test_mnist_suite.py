@@ -1,4 +1,4 @@
-"""suites/mnist.yaml says what it is: epochs, sets of hyper-parameters, and what their schedules leave of an image."""
+"""Facts that suites/mnist.yaml states: epochs, sets of hyper-parameters, and what their schedules leave of an image."""
 
 import math
 from pathlib import Path
@@ -89,7 +89,7 @@ def test_preflight_tells_the_schedules_and_what_they_leave_of_an_image(checked: 
     left = {name: math.sqrt(schedule.alphas_cumprod[-1]) for name, schedule in told.items()}
     assert left["testing"] == pytest.approx(0.6, abs=0.005)  # as its description says
     assert max(left[name] for name in told if name != "testing") < 0.01
-    # By the textbook: the product of 1 - beta.
+    # The textbook's product of 1 - beta.
     betas = [1e-4 + (0.02 - 1e-4) * i / 999 for i in range(500)]
     assert told["default"].alphas_cumprod[50] == pytest.approx(math.prod(1 - beta for beta in betas), rel=1e-9)
 

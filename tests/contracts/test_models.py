@@ -61,7 +61,7 @@ def test_samples_have_the_shape_of_images_and_belong_to_their_seeds(name: str) -
         part = model.sample(Noise(torch.arange(2, 5)))
     assert whole.shape == (6, *IMAGE_SHAPE)
     assert whole.isfinite().all()
-    torch.testing.assert_close(part, whole[2:5], rtol=0, atol=1e-4)  # other batch size: equal within tolerance
+    torch.testing.assert_close(part, whole[2:5], rtol=0, atol=1e-4)  # another batch size: equal within tolerance
     assert not torch.equal(whole[0], whole[1])
 
 
@@ -93,7 +93,7 @@ def test_r1_and_r2_take_the_logits_that_the_loss_has() -> None:
     calls: list[str] = []
     model.discriminator.register_forward_pre_hook(lambda *_: calls.append("discriminator"))
     next(model.losses(batch(), 0))
-    assert len(calls) == 2  # for real images and drawn ones
+    assert len(calls) == 2  # for real and generated images
 
 
 def test_a_penalty_s_weight_falls_along_half_a_cosine() -> None:
@@ -309,7 +309,7 @@ def test_a_perfect_prediction_gives_back_x0(prediction: str) -> None:
     torch.testing.assert_close(model.predictor(clip=True)(x_t, t).x0, x0, rtol=0, atol=1e-5)
     assert (seen[0] == t - 1).all()  # published networks count from 0
 
-    # ... and with a perfect network the loss is zero, whatever t was drawn.
+    # With a perfect network the loss is zero for any t.
     def perfect_for_any_t(module: torch.nn.Module, inputs: tuple, output: torch.Tensor) -> torch.Tensor:
         x_t, time = inputs
         signal, level = model.schedule.levels(time + 1)

@@ -1,4 +1,4 @@
-"""A metric is one file: the one of docs/extending.md is computed, recorded and shown, and no other file knows of it."""
+"""A metric is one file: that of docs/extending.md is computed, recorded and shown without a change of another file."""
 
 import json
 import re
@@ -27,7 +27,7 @@ OPTIONS = {"kid_subsets": 2, "kid_subset_size": 50, "splits": 2, "fd_infinity_si
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """The file of the documents."""
+    """The file as docs/extending.md shows it."""
     text = (ROOT / "docs/extending.md").read_text(encoding="utf-8")
     (code,) = (code for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "VENDI = Metric(" in code)
     path = tmp_path / "vendi.py"
@@ -76,7 +76,7 @@ def test_it_goes_from_files_of_features_to_the_report(vendi, tmp_path):
         record = evaluate_files([real], [fake], options=options, metrics=[*METRICS.values(), vendi]).content()
         found = record["metrics"].pop("vendi_classifier")
         without = evaluate_files([real], [fake], options=options).content()
-        assert record == without | {"provenance": record["provenance"]}  # nothing else has changed; times may differ
+        assert record == without | {"provenance": record["provenance"]}  # only times in it may differ
         assert (found["n_real"], found["n_fake"], found["about"]["label"]) == (120, 120, "Vendi")
         record["metrics"]["vendi_classifier"] = found
         if "final" in place.parts:

@@ -1,4 +1,4 @@
-"""The project holds together: pins, environments, names, and what may import what."""
+"""The project is consistent: pins, environments, names, and imports."""
 
 import ast
 import re
@@ -25,7 +25,7 @@ ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
 
 
 def pins(python: str | None = None) -> dict[str, str]:
-    """The pinned version of every distribution, for this Python or the one named."""
+    """Return the pinned version of every distribution, for this Python or the given one."""
     environment = {**default_environment(), **({"python_full_version": python} if python else {})}
     requirements = map(Requirement, PROJECT["tool"]["uv"]["constraint-dependencies"])
     chosen = [r for r in requirements if r.marker is None or r.marker.evaluate(environment)]
@@ -81,7 +81,7 @@ def test_the_image_and_the_conda_line_have_the_cuda_of_the_pinned_torch():
 
 
 def rules() -> dict[str, tuple[str, str]]:
-    """The environment file and the script of every rule that has both."""
+    """Return the environment file and the script of every rule that has both."""
     found = {}
     for path in sorted((ROOT / "rules").glob("*.smk")):
         for name, body in re.findall(r"(?ms)^rule (\w+):\n(.*?)(?=^\S|\Z)", path.read_text(encoding="utf-8")):
@@ -98,7 +98,7 @@ def import_graph() -> grimp.ImportGraph:
 
 @cache
 def third_party(script: Path) -> set[str]:
-    """Distributions that a script imports, at its start or in a function, itself or through genbench."""
+    """Return the distributions that a script imports, directly or through genbench, at its start or in a function."""
     graph = import_graph()
     imported = set()
     for node in ast.walk(ast.parse(script.read_text(encoding="utf-8"))):
@@ -145,7 +145,7 @@ WITHOUT_TORCH = [
 
 
 def test_what_needs_no_torch_does_not_load_it():
-    """One after the other in one process: the first that loads it is named."""
+    """Import them one after the other in one process, and name the first that loads it."""
     code = f"""
 import importlib, sys
 for name in {WITHOUT_TORCH}:

@@ -31,7 +31,7 @@ from tools.signatures import FILLED, classes, parameters
 
 
 def unbounded(annotation: Any, ends: frozenset[str] = frozenset()) -> Iterator[type]:
-    """The numbers in an annotation that have no lower, or no upper, end; ends: those stated around it."""
+    """Yield the numbers in an annotation without a lower or an upper bound; ends: bounds from enclosing annotations."""
     origin, parts = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
         yield from unbounded(parts[0], ends | bounds(annotation).keys())
@@ -44,7 +44,7 @@ def unbounded(annotation: Any, ends: frozenset[str] = frozenset()) -> Iterator[t
 
 
 def signatures() -> dict[str, tuple[Callable[..., Any], tuple[str, ...]]]:
-    """Every function and class whose keywords are keys of a suite, with the keywords that the program fills in."""
+    """Return every function and class whose keywords are keys of a suite, with the keywords the program fills in."""
     found: dict[str, tuple[Callable[..., Any], tuple[str, ...]]] = {}
     for name, model in classes(models, models.Model).items():
         found |= {name: (model, ("image_shape",)), f"{name}.sample": (model.sample, ())}
@@ -60,7 +60,7 @@ def signatures() -> dict[str, tuple[Callable[..., Any], tuple[str, ...]]]:
 
 
 def key_models(model: type[Keys]) -> Iterator[type[Keys]]:
-    """A model of keys, and all that its values may be."""
+    """Yield a model of keys, and every model that its values may be."""
     yield model
 
     def within(annotation: Any) -> Iterator[type[Keys]]:
@@ -102,5 +102,5 @@ def test_a_number_without_a_range_is_found() -> None:
 
 
 def test_shipped_values_of_a_diverging_training_are_within() -> None:
-    """Case C1: a learning rate with which a model diverges is one that can be typed."""
+    """A learning rate that makes a model diverge is in the allowed range (case C1)."""
     assert check_arguments(OptimizerConfig, {"algorithm": "sgd", "lr": 1.0e6})["lr"] == 1e6

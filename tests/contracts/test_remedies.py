@@ -1,4 +1,4 @@
-"""What a message tells its reader to do, done: the bad input, the message, its remedy as it stands there, success."""
+"""Each message's remedy works: bad input gives the message, and following it to the letter succeeds."""
 
 import json
 import re
@@ -54,12 +54,12 @@ def draw(path: Path, side: int = 16, mode: str = "L", value: int = 7) -> None:
     Image.fromarray(pixels.astype(np.uint8).reshape(shape)).save(path)
 
 
-# --- Samples from elsewhere: the same fault as the script's reader and the suite's are told of it
+# --- Samples from elsewhere: the same fault, as the script reports it and as a suite's check does
 
 
 @pytest.fixture
 def importing(tmp_path: Path) -> Callable[..., list[str]]:
-    """The command line that imports samples for a grey data set of 16x16, with more flags."""
+    """Return the command line that imports samples for a grey data set of 16x16, with further flags."""
     images = np.arange(4 * 256, dtype=np.uint8).reshape(4, 16, 16, 1)
     data = make_image_set(
         images, np.zeros(4, np.int64), ("a",), dataset="d", split="train", source="s", source_sha256="0"
@@ -91,7 +91,7 @@ def test_samples_are_converted_as_the_message_says(
         path = tmp_path / "theirs.npy"
         np.save(path, np.stack(arrays))
     flags: list[str] = []
-    for _ in options:  # a file is refused for one fault at a time
+    for _ in options:  # each message reports only one fault
         said = said_by(partial(import_samples.main, importing(path, *flags)))
         assert "samples: {" not in said
         flags += shlex.split(said.rpartition("; ")[2].removesuffix(" converts every image"))
@@ -102,7 +102,7 @@ def test_samples_are_converted_as_the_message_says(
         f"--{name.replace('_', '-')}": str(value) for name, value in options.items()
     }
     given: dict[str, Any] = {}
-    while given != options:  # as a suite's reader is told
+    while given != options:  # the messages for keys of a suite
         said = said_by(partial(given_samples, path, 2, (1, 16, 16), **given))
         assert "--" not in said
         entry = yaml.safe_load(said.rpartition("; ")[2].removesuffix(" converts every image"))["samples"]
@@ -208,7 +208,7 @@ def test_splits_are_named_as_the_message_says(names: tuple[str, ...], options: d
     assert len(data["train"].images) >= 4
 
 
-# --- An entry of a suite. The keys of its model, what the message says, the keys that it asks for
+# --- An entry of a suite: the keys of its model, the message, the keys that it asks for
 
 D, SHAPE = MODELS["ddpm"], (1, 16, 16)
 MODEL_CASES: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
@@ -313,7 +313,7 @@ def test_draws_are_named_as_the_reader_gives_them(tmp_path: Path) -> None:
     (tmp_path / "l.json").write_text(json.dumps([["red cube"]]))
     paths = (tmp_path / "none", tmp_path / "s.npz", str(tmp_path / "l.json"))
     assert "1 draws (draws)" in said_by(lambda: evaluate_objects(*paths))
-    assert "expected 1: " not in said_by(lambda: evaluate_objects(*paths, draws=3))  # it goes on to the evaluator
+    assert "expected 1: " not in said_by(lambda: evaluate_objects(*paths, draws=3))  # it reaches the evaluator
 
 
 def test_what_genbench_did_not_draw_is_kept_until_another_place_is_given(tmp_path: Path) -> None:
@@ -355,7 +355,7 @@ SUITE["models"]["vae"]["training"] = TRAINING
 
 
 def written(folder: Path, name: str, **keys: Any) -> str:
-    """The path of a suite in a file of its own."""
+    """Write a suite to a file; returns its path."""
     path = folder / f"{name}.yaml"
     path.write_text(yaml.safe_dump(SUITE | keys))
     return str(path)
@@ -372,7 +372,7 @@ def test_images_without_classes_are_evaluated_as_the_message_writes_it(tmp_path:
 
     said = said_by(check)
     remedy = yaml.safe_load(said.rpartition(": write ")[2].partition(", or likewise")[0])
-    # It goes on to the next fault: ten images are too few.
+    # The check then reaches the next fault: ten images are too few.
     assert said_by(partial(check, **remedy)).startswith("toy.yaml: num_samples: found 10")
 
 

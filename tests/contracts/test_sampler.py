@@ -1,5 +1,5 @@
-"""One function is a sampler: its options, its errors, its samples, what is known of it beforehand, and its place in the
-report, without a change of another file."""
+"""A sampler is one function: its options, errors, samples, plan and place in the report need no change of another
+file."""
 
 import logging
 import re
@@ -33,7 +33,7 @@ FUNCTION = re.search(r"```python\n(import math\n[^`]*def gamma_step.*?)```", EXT
 
 @pytest.fixture
 def model(monkeypatch: pytest.MonkeyPatch) -> Model:
-    """A small diffusion model; the sampler of docs/extending.md is in the closed set."""
+    """A small diffusion model; the sampler of docs/extending.md is added to SAMPLERS."""
     scope = dict(vars(samplers))
     exec(FUNCTION, scope)
     monkeypatch.setitem(samplers.SAMPLERS, "gamma", scope["gamma_step"])
@@ -80,7 +80,7 @@ def test_its_options_are_checked(model: Model, options: dict, message: str) -> N
 
 
 def planned(tmp_path: Path, entries: dict) -> dict:
-    """What preflight records of these samplers of a small diffusion model."""
+    """Return what preflight records about these samplers of a small diffusion model."""
     path = tmp_path / "toy.yaml"
     model = DDPM | {"denoiser": DDPM["denoiser"] | {"attention_resolutions": [7]}}  # of 28x28, folded
     models = {"ddpm": {"model": model, "training": TRAINING, "samplers": entries}}

@@ -1,4 +1,4 @@
-"""Suites and preflight: what is wrong is named with file, entry and key before anything is trained."""
+"""Suites and preflight: before training, every fault is reported with file, entry and key."""
 
 import copy
 import json
@@ -22,7 +22,7 @@ from genbench.suites.load import PROSE, find_suite, load_suite
 from genbench.suites.preflight import preflight
 
 ROOT = Path(__file__).parents[2]
-# Without those that need files of others': see test_calibration.py.
+# Without suites that need other projects' files: see test_calibration.py.
 SUITES = [path for path in IMAGE_SUITES if not load_suite(path)["files"]]
 TRAINING = {"steps": 10, "batch_size": 8}
 SUITE = {
@@ -42,7 +42,7 @@ SUITE = {
 
 
 def changed(path: str, value: object) -> dict:
-    """SUITE with the value at a dotted path replaced, or removed when `value` is ...."""
+    """Return SUITE with the value at a dotted path replaced, or removed if `value` is `...`."""
     suite = copy.deepcopy(SUITE)
     *parents, last = path.split(".")
     part = suite
@@ -62,12 +62,12 @@ def checked(tmp_path: Path, suite: dict) -> Plan:
 
 
 class Shared(Checked):
-    """What was found of the entries of all suites: one that several suites have, of as many images, is built once."""
+    """Findings for entries of all suites: an entry that several suites share, with as many images, is built once."""
 
     found: ClassVar[dict[str, Mapping[str, Any]]] = {}
 
     def key(self, entry: Mapping[str, Any], data: Description) -> str:
-        """All of it but its texts, and what it sees of the data set."""
+        """The entry without its texts, and the properties of the data set that it depends on."""
         seen = data.image_shape, data.num_classes, data.num_train, data.num_test, data.multi_label
         return sha256_json([{key: value for key, value in entry.items() if key not in PROSE}, seen])
 
@@ -88,7 +88,7 @@ def test_every_entry_of_every_suite_builds_runs_and_samples_at_full_size(path: P
         assert sum(model.parameters.values()) > 0
         assert model.training_memory_bytes > 16 * sum(model.parameters.values())
         for sampler in model.samplers.values():
-            if "tolerance" in sampler.options:  # it adapts
+            if "tolerance" in sampler.options:  # its number of steps is adaptive
                 assert sampler.nfe is sampler.flops_per_image is sampler.walk is None
                 continue
             assert sampler.nfe >= 1
@@ -109,7 +109,7 @@ def test_preflight_counts_parameters_flops_and_nfe(tmp_path: Path) -> None:
     samplers = result["ddpm"].samplers
     assert (samplers["all"].nfe, samplers["few"].nfe) == (1000, 7)
     assert samplers["few"].flops_per_image == 7 * samplers["few"].flops_per_nfe
-    # The decoder of the VAE: a linear layer and the convolutions, two FLOPs a multiplication.
+    # The decoder of the VAE: a linear layer and the convolutions, two FLOPs per multiplication.
     c = 8
     linear = 4 * 8 * c * 16
     transposed = sum(a * b * 16 * side * side for a, b, side in [(8 * c, 4 * c, 4), (4 * c, 2 * c, 8), (2 * c, c, 16)])

@@ -1,4 +1,4 @@
-"""A wheel holds all that a checkout has for a run, and finds it."""
+"""A wheel holds all files of a checkout that a run needs, and an installed package finds them."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ FOLDERS = ("envs", "genbench", "profiles", "reference", "report", "rules", "sche
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder into which the wheel of this checkout was unpacked."""
+    """A folder with the unpacked wheel of this checkout."""
     folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
@@ -70,7 +70,7 @@ def test_in_another_checkout_its_own_command_goes_on(tmp_path: Path, monkeypatch
     went: list[list[str]] = []
     monkeypatch.setattr(checkout.os, "execv", lambda program, arguments: went.append(arguments))
     monkeypatch.setattr(sys, "argv", ["/usr/bin/genbench", "run", "demo"])
-    for folder in (tmp_path, ROOT):  # no checkout, and that of this package
+    for folder in (tmp_path, ROOT):  # not a checkout, and this package's own checkout
         monkeypatch.chdir(folder)
         checkout.enter_checkout()
     assert went == []

@@ -1,4 +1,4 @@
-"""The project's English: words for which there is a plainer one are in no text that people read."""
+"""The project's English: texts for people use no word that has a plainer alternative."""
 
 import io
 import re
@@ -31,7 +31,7 @@ PLAINER = {  # a pattern, and what to write instead
     r"(?:normal|initial|recogn|summar)iz\w+": "British spelling",
     rf"{NUMBER} {COUNTED} an? {UNIT}": "per image, per row, per step",
 }
-# Where a word is a name, or somebody else's: a pattern of the words around it.
+# A pattern of the surrounding words where a word is a name or a quotation.
 NAMES = {
     r"alone": r"threads: alone|def alone",
     r"tells": r"\{told\}",
@@ -41,7 +41,7 @@ NAMES = {
 
 
 def texts() -> Iterator[tuple[str, int, str]]:
-    """Every line of prose: its file, its number, and its text without code."""
+    """Yield every line of prose: its file, its number, and its text without code."""
     found = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in found.splitlines():
         path = ROOT / name
@@ -51,7 +51,7 @@ def texts() -> Iterator[tuple[str, int, str]]:
 
 
 def of_markdown(text: str) -> Iterator[tuple[int, str]]:
-    """What stands outside of code."""
+    """Yield the lines outside code blocks, without inline code."""
     fenced = False
     for number, line in enumerate(text.splitlines(), 1):
         fenced ^= line.lstrip().startswith("```")
@@ -60,7 +60,7 @@ def of_markdown(text: str) -> Iterator[tuple[int, str]]:
 
 
 def of_python(text: str) -> Iterator[tuple[int, str]]:
-    """Comments, docstrings and messages."""
+    """Yield the lines of comments, docstrings and messages."""
     parts = {tokenize.COMMENT, tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)}
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type in parts:
@@ -69,7 +69,7 @@ def of_python(text: str) -> Iterator[tuple[int, str]]:
 
 
 def of_lines(text: str) -> Iterator[tuple[int, str]]:
-    """All of it."""
+    """Yield every line."""
     yield from enumerate(text.splitlines(), 1)
 
 
