@@ -1,4 +1,4 @@
-"""The autoencoder of latent diffusion: weight for weight that of diffusers, whose checkpoints are Rombach et al.'s."""
+"""The autoencoder of latent diffusion equals that of diffusers, which has Rombach et al.'s checkpoints."""
 
 import diffusers
 import torch
@@ -8,7 +8,7 @@ from genbench.networks.autoencoder_kl import AutoencoderKL
 
 
 def layers(block: nn.Module) -> list[nn.Module | list[nn.Module]]:
-    """The layers of one of their blocks, in the order of evaluation; those of queries, keys and values are a list."""
+    """Return the layers of one of their blocks, in evaluation order; queries, keys and values are one list."""
     attention = list(getattr(block, "attentions", None) or [])
     found: list[nn.Module | list[nn.Module]] = []
     for part in block.resnets:
@@ -16,7 +16,7 @@ def layers(block: nn.Module) -> list[nn.Module | list[nn.Module]]:
         found += [part.conv_shortcut] if part.conv_shortcut is not None else []
         for layer in attention[:1]:
             found += [layer.group_norm, [layer.to_q, layer.to_k, layer.to_v], layer.to_out[0]]
-        attention = []  # it stands behind the first
+        attention = []  # it follows only the first residual block
     for name in ("downsamplers", "upsamplers"):
         found += [part.conv for part in getattr(block, name, None) or []]
     return found

@@ -1,4 +1,4 @@
-"""Class-conditional checkpoints of OpenAI and of diffusers: answers and samples by class, and what is refused."""
+"""Class-conditional checkpoints of OpenAI and of diffusers: outputs and samples by class, and refused files."""
 
 import json
 from pathlib import Path
@@ -34,7 +34,7 @@ def model_of(format: str, path: Path, **options: object) -> Diffusion:
 
 
 def openai_model(name: str, folder: Path) -> Diffusion:
-    """Ours for one of NETWORKS, through a file of theirs."""
+    """Return our model of one of NETWORKS, imported from a file in OpenAI's format."""
     options = NETWORKS[name]
     blocks = {"resample": "block", "head_channels": 16} if options.get("resblock_updown") else {"num_heads": 4}
     with torch.device("meta"):
@@ -43,7 +43,7 @@ def openai_model(name: str, folder: Path) -> Diffusion:
             attention_resolutions=[8], scale_shift_norm=True, num_classes=CLASSES, **blocks,
         )  # fmt: skip
     torch.save(weights(official_shapes(unet)), folder / "ema_0.9999_000100.pt")
-    given: dict[str, object] = {"rescale_timesteps": False}  # as their functions' defaults
+    given: dict[str, object] = {"rescale_timesteps": False}  # the default of their functions
     if options.get("resblock_updown"):
         given |= {"num_head_channels": 16, "use_new_attention_order": True}
     return model_of(f"{name.partition(',')[0]}-diffusion", folder / "ema_0.9999_000100.pt", **PROCESS, **given)

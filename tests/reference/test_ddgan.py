@@ -68,7 +68,7 @@ def test_vp_has_the_authors_betas(T: int, betas: list[float], places: int) -> No
     abar = SCHEDULES["vp"](T).alphas_cumprod
     assert abar[0] == 1
     assert (1 - abar[1:] / abar[:-1]).tolist() == pytest.approx(betas, abs=0.6 * 10**-places)
-    # ... and ends where the continuous process does: log abar(1) - log abar(0.001).
+    # The end is that of the continuous process: log abar(1) - log abar(0.001).
     assert math.log(abar[-1]) == pytest.approx(-0.1 * 0.999 - 0.5 * 19.9 * (1 - 1e-6), rel=1e-12)
 
 
@@ -204,9 +204,9 @@ def test_minibatch_deviation_is_taken_within_groups_that_are_dealt_out() -> None
     found = ncsnpp.minibatch_deviation(h, 4)
     assert found.shape == (8, 4, 2, 2)
     torch.testing.assert_close(found[:, :3], h)
-    deviation = torch.tensor([1.0, 1e-4] * 4)  # of 2, 2, 0, 0; and the root of 1e-8
+    deviation = torch.tensor([1.0, 1e-4] * 4)  # that of 2, 2, 0, 0; and the root of 1e-8
     torch.testing.assert_close(found[:, 3], deviation[:, None, None].expand(8, 2, 2))
-    assert ncsnpp.minibatch_deviation(h[:3], 4)[:, 3].unique().numel() == 1  # fewer than a group are one
+    assert ncsnpp.minibatch_deviation(h[:3], 4)[:, 3].unique().numel() == 1  # fewer images than a group form one
 
 
 @pytest.mark.parametrize(("size", "last"), [(16, 4), (28, 3), (32, 4), (64, 8)])
@@ -260,7 +260,7 @@ def test_networks_answer_as_the_authors_do() -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif("GENBENCH_DDGAN_REPO" not in os.environ, reason="GENBENCH_DDGAN_REPO names no checkout")
-@pytest.mark.filterwarnings("ignore")  # the authors' code is of 2022
+@pytest.mark.filterwarnings("ignore")  # the authors' code is from 2022
 @pytest.mark.parametrize("options", [CIFAR10, TINY], ids=["CIFAR-10", "tiny"])
 def test_networks_equal_the_authors_code(options: dict) -> None:
     expected = official_answers(os.environ["GENBENCH_DDGAN_REPO"], options)

@@ -1,4 +1,4 @@
-"""DINOv2's transformer: another implementation's numbers, the published files' names, and what is refused."""
+"""DINOv2's transformer: features of another implementation, names in the published files, and refused weights."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ DIM, HEADS = 128, 2
 
 @pytest.fixture(scope="module")
 def state() -> dict[str, torch.Tensor]:
-    """Random weights of a small transformer, in the names and shapes of the published files."""
+    """Random weights of a small transformer, with the names and shapes of the published files."""
     torch.manual_seed(0)
     model = VisionTransformer(dim=DIM, depth=2, heads=HEADS, grid=37, patch=14)
     return {name: torch.randn_like(value) * 0.2 for name, value in model.state_dict().items()}
@@ -33,7 +33,7 @@ def weights(state, tmp_path_factory) -> Path:
 
 
 def reference(state: dict[str, torch.Tensor], images: torch.Tensor) -> torch.Tensor:
-    """The same transformer of torchvision's blocks, each branch's scale multiplied into its last weights."""
+    """The same transformer built from torchvision's blocks, with each branch's scale in its last weights."""
     x = F.conv2d(images, state["patch_embed.proj.weight"], state["patch_embed.proj.bias"], stride=14)
     x = torch.cat([state["cls_token"].expand(len(x), -1, -1), x.flatten(2).mT], dim=1)
     grid = state["pos_embed"][0, 1:].T.reshape(1, DIM, 37, 37)

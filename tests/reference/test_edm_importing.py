@@ -1,4 +1,4 @@
-"""Networks of NVlabs' EDM become models of ours, which draw what generate.py draws."""
+"""Imported networks of NVlabs' EDM draw what generate.py draws."""
 
 import json
 import os
@@ -33,7 +33,7 @@ EXPECTED = json.loads((Path(__file__).parents[1] / "support/data/edm.json").read
 
 
 def written(path: Path, arguments: dict[str, Any], kind: str = "EDMPrecond") -> Path:
-    """A file as the lines of docs/checkpoints.md write it, but for the filters."""
+    """Write a file like the commands of docs/checkpoints.md, but without the filters."""
     state = weights(official_shapes(our_network(arguments), arguments["img_resolution"]))
     about = {"class": kind, "arguments": arguments}
     save_file({f"model.{name}": value for name, value in state.items()}, path, {"edm": json.dumps(about)})
@@ -41,14 +41,14 @@ def written(path: Path, arguments: dict[str, Any], kind: str = "EDMPrecond") -> 
 
 
 class Latents(Noise):
-    """The latents of `official_edm.py`, whatever the seeds."""
+    """The latents of `official_edm.py`, the same for all seeds."""
 
     def normal(self, *shape: int) -> Tensor:
         return 2 * uniform("latents", (len(self.seeds), *shape))
 
 
 def drawn(path: Path, folder: Path) -> Tensor:
-    """What the imported model draws for its first two seeds, whose labels are 0 and 1."""
+    """Return the imported model's images for its first two seeds, whose labels are 0 and 1."""
     import_checkpoint("edm", path, folder / "model.safetensors")
     model, _ = load_model(folder / "model.safetensors")
     assert isinstance(model, EDM)
@@ -89,7 +89,7 @@ SONG = {
 
 
 def saved(folder: Path, **options: Any) -> tuple[Path, EDM]:
-    """A model.safetensors of ours, and its model."""
+    """Save a model.safetensors; returns its path and the model."""
     entry = {"class": "edm.EDM", "sigma_data": 0.25, "denoiser": SONG | options, "num_classes": 3, "augment": 0.1}
     torch.manual_seed(0)
     model = build(entry, (1, 8, 8)).eval()
@@ -130,7 +130,7 @@ needs_their_code = pytest.mark.skipif(
 
 
 def run_documented(containing: str, *arguments: str, folder: Path) -> None:
-    """Run the lines of docs/checkpoints.md that contain this, in NVlabs' checkout but for the working folder."""
+    """Run the code block of docs/checkpoints.md that contains a text, with NVlabs' checkout importable, in `folder`."""
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     (code,) = [code for code in blocks if containing in code]
     (folder / "lines.py").write_text(code, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""DDPM++, NCSN++ and ADM against the networks of NVlabs' EDM, by the names of their tensors."""
+"""DDPM++, NCSN++ and ADM equal the networks of NVlabs' EDM with the same weights, matched by tensor names."""
 
 import json
 import math
@@ -22,7 +22,7 @@ EXPECTED = json.loads((Path(__file__).parents[1] / "support/data/edm.json").read
 
 
 def our_network(arguments: dict[str, Any]) -> Network:
-    """Ours for the arguments of theirs, without weights."""
+    """Build our network from their arguments, without weights."""
     shape = (arguments["img_channels"], arguments["img_resolution"], arguments["img_resolution"])
     named = {"num_classes": "label_dim", "augment_size": "augment_dim"}
     given = {ours: arguments[theirs] for ours, theirs in named.items() if theirs in arguments}

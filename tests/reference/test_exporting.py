@@ -1,4 +1,4 @@
-"""Exported models: that diffusers loads them and draws the same, and that they come back as they went."""
+"""Exported models: diffusers loads them and draws the same, and importing them again gives the original."""
 
 import json
 from collections.abc import Callable
@@ -28,7 +28,7 @@ UNET: dict[str, Any] = {
 
 
 def saved(folder: Path, entry: dict, shape: tuple[int, int, int] = SHAPE) -> tuple[Path, Model]:
-    """A model.safetensors with weights that no initialisation leaves at zero, and its model."""
+    """Save a model.safetensors in which no weights stay at their initial zero; returns its path and the model."""
     torch.manual_seed(0)
     model = build(entry, shape).eval()
     with torch.no_grad():
@@ -46,7 +46,7 @@ def diffusion(unet: dict | None = None, **options: object) -> dict[str, Any]:
 def diffusers_chain(
     pipeline: diffusers.DDPMPipeline, draws: Noise, monkeypatch: pytest.MonkeyPatch, steps: int | None = None
 ) -> torch.Tensor:
-    """What the pipeline draws, before it makes pixels of it, with its noise taken from `draws`."""
+    """Return the pipeline's samples, before conversion to pixels, with noise from `draws`."""
     shape = (pipeline.unet.config.in_channels, pipeline.unet.config.sample_size, pipeline.unet.config.sample_size)
     monkeypatch.setattr(
         diffusers.schedulers.scheduling_ddpm, "randn_tensor", lambda *given, **options: draws.normal(*shape)
@@ -71,7 +71,7 @@ def test_what_was_imported_comes_back_as_it_was(tmp_path: Path, name: str) -> No
     assert second.image_shape == first.image_shape
     assert second.tensors.keys() == first.tensors.keys()
     assert all(torch.equal(value, first.tensors[key]) for key, value in second.tensors.items())
-    # ... and in diffusers, its state dict is bit for bit the one that was saved.
+    # In diffusers, its state dict equals the saved one bit for bit.
     expected, found = unet2d(name).state_dict(), diffusers.DDPMPipeline.from_pretrained(tmp_path / "ours").unet
     assert found.state_dict().keys() == expected.keys()
     assert all(torch.equal(value, expected[key]) for key, value in found.state_dict().items())

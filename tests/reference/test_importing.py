@@ -1,4 +1,4 @@
-"""Published checkpoints: what is inferred from them, what they draw, and what is refused."""
+"""Published checkpoints: what is inferred from them, what they draw, and which are refused."""
 
 import argparse
 import hashlib
@@ -51,7 +51,7 @@ def official_state(generator: dict = GENERATOR, **sizes: int) -> dict[str, torch
 
 
 def content(average: bool, **options: object) -> dict[str, object]:
-    """What the authors' training saves for resuming, with `average` the average of the weights: here, their doubles."""
+    """What the authors' training saves for resuming; average: also save an average, here twice the weights."""
     state = official_state()
     network = ncsnpp.Discriminator(image_shape=(2, 16, 16), channels=8, time_size=10)
     defaults = {"image_size": 16, "num_timesteps": 2, "beta_min": 0.1, "beta_max": 20.0, "skip_rescale": True}
@@ -163,7 +163,7 @@ def test_ddgan_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:
 
 
 class Tutorial(nn.Module):
-    """The tutorial's generator and discriminator, at a width of 4: sequences called main."""
+    """The tutorial's generator or discriminator, with a width of 4: an nn.Sequential called main."""
 
     def __init__(self, *, generator: bool) -> None:
         super().__init__()
@@ -292,7 +292,7 @@ def test_all_layouts_and_names_of_tensors_give_the_same_model(tmp_path: Path) ->
         place.mkdir()
         (place / "config.json").write_bytes((unet / "config.json").read_bytes())
     (bare / "some_name.safetensors").write_bytes((unet / weights_file).read_bytes())
-    # google/ddpm-cifar10-32: all files side by side, attention with its names from before 2023.
+    # google/ddpm-cifar10-32: all files in one folder, and the attention's names from before 2023.
     (flat / "scheduler_config.json").write_bytes(scheduler.read_bytes())
     old = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
     state, renamed = unet2d("Ho et al.").state_dict(), {}

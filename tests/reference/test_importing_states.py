@@ -1,4 +1,5 @@
-"""State dicts as wrappers, trainings and hubs leave them: every way to the same weights, or what the file holds."""
+"""State dicts as wrappers, trainings and hubs save them: all give the same weights, or an error that lists the file's
+content."""
 
 import json
 from pathlib import Path
@@ -24,7 +25,7 @@ Given = dict[str, object]
 
 @pytest.fixture(scope="module")
 def state() -> dict[str, torch.Tensor]:
-    """What improved diffusion saves of a small network."""
+    """The state dict that improved diffusion saves for a small network."""
     with torch.device("meta"):
         unet = UNet(image_shape=(1, 8, 8), channels=32, channel_mult=[1], num_res_blocks=1, attention_resolutions=[])
     return weights(official_shapes(unet))

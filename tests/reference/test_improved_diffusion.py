@@ -1,4 +1,4 @@
-"""Learned variances, the variational bound and importance sampling, against closed forms."""
+"""Learned variances, the variational bound and importance sampling, compared with closed forms."""
 
 import math
 
@@ -26,7 +26,7 @@ def diffusion(**options: object) -> Diffusion:
     torch.manual_seed(0)
     model = build({"class": "diffusion.Diffusion", "denoiser": UNET, "timesteps": 40, **options}, SHAPE)
     assert isinstance(model, Diffusion)
-    with torch.no_grad():  # the last layers start at zero, and would hide what they are multiplied with
+    with torch.no_grad():  # the last layers start at zero, which would hide the values they multiply
         for parameter in model.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
     return model
@@ -63,7 +63,7 @@ def test_the_masses_of_all_pixel_values_sum_to_one(deviation: float) -> None:
 
 def test_bits_per_dimension_of_gaussian_data_is_their_entropy() -> None:
     # Pixels drawn from N(0, 0.25^2) and rounded to 8 bits have -E log2 p = log2(0.25 sqrt(2 pi e)) + log2(127.5) bits.
-    # The best denoiser and the true reverse variance are known, and with them the bound is all but tight.
+    # The best denoiser and the true reverse variance are known. With them the bound is almost tight.
     schedule, spread = cosine(400), 0.25**2
     bound = VariationalBound(schedule, "learned")
     x0 = (((0.25 * Noise(torch.arange(64), key=1).normal(*SHAPE)).clamp(-1, 1) + 1) * 127.5).round() / 127.5 - 1
@@ -98,7 +98,7 @@ def test_bits_per_dim_adds_up_and_does_not_depend_on_the_batch() -> None:
     prior, terms = model.bits_per_dim(x0, Noise(torch.arange(8)))
     assert terms.shape == (8, 40)
     assert (prior >= 0).all()
-    assert terms[:, :-1].min() > -1e-6  # KL divergences; the last is of pixels, and positive
+    assert terms[:, :-1].min() > -1e-6  # KL divergences; the last term is that of the pixels, which is positive
     one_prior, one_terms = model.bits_per_dim(x0[3:4], Noise(torch.arange(3, 4)))
     torch.testing.assert_close(
         torch.cat([one_prior, one_terms[0]]), torch.cat([prior[3:4], terms[3]]), rtol=1e-3, atol=1e-4
@@ -110,7 +110,7 @@ def test_bits_per_dim_adds_up_and_does_not_depend_on_the_batch() -> None:
 
 
 def gradients(model: Diffusion, examples: Batch) -> torch.Tensor:
-    """Of the loss with respect to the weights of the last convolution: (6, C, 3, 3)."""
+    """Return the loss's gradients with respect to the last convolution's weights: (6, C, 3, 3)."""
     ((_, loss),) = list(model.losses(examples, 0))
     (gradient,) = torch.autograd.grad(loss, [model.denoiser.conv_out.weight])
     return gradient
@@ -128,7 +128,7 @@ def test_the_hybrid_loss_teaches_the_mean_by_the_simple_one_alone() -> None:
             }
         )
     found, expected = gradients(hybrid, batch()), gradients(simple, batch())
-    assert torch.equal(found[:3], expected)  # exactly: nothing of the bound reaches the mean
+    assert torch.equal(found[:3], expected)  # exactly: the bound has no gradient for the mean
     assert found[3:].abs().min() > 0
 
 
@@ -225,7 +225,7 @@ def test_the_history_keeps_the_last_losses_of_every_time() -> None:
 
 def test_times_are_drawn_as_their_losses_ask_and_weighted_back() -> None:
     sampler = LossSecondMoment(4, history=2)
-    assert sampler.probabilities().tolist() == [0.25] * 4  # until every time has a history
+    assert sampler.probabilities().tolist() == [0.25] * 4  # uniform until every time has a history
     sampler.observe(torch.tensor([1, 1, 2, 2, 3, 3]), torch.tensor([1.0, 1.0, 2.0, 2.0, 3.0, 3.0]))
     assert sampler.probabilities().tolist() == [0.25] * 4
     sampler.observe(torch.tensor([4, 4]), torch.tensor([4.0, 4.0]))
@@ -234,7 +234,7 @@ def test_times_are_drawn_as_their_losses_ask_and_weighted_back() -> None:
     t, weights = sampler.draw(Noise(torch.arange(20000)))
     torch.testing.assert_close(torch.bincount(t, minlength=5)[1:] / 20000, p, rtol=0, atol=0.01)
     torch.testing.assert_close(weights, 1 / (4 * p[t - 1]))
-    values = torch.tensor([7.0, 1.0, 5.0, 3.0])  # any function of t keeps its mean over all times
+    values = torch.tensor([7.0, 1.0, 5.0, 3.0])  # the weighted mean of any function of t is its mean over all times
     assert float((weights * values[t - 1]).mean()) == pytest.approx(4.0, rel=0.02)
 
 

@@ -1,4 +1,4 @@
-"""Inception in both customs, equal to pytorch-fid, clean-fid and torch-fidelity on the same images and weights."""
+"""Inception's variants equal pytorch-fid, clean-fid and torch-fidelity on the same images and weights."""
 
 import dataclasses
 import shutil
@@ -27,10 +27,10 @@ from genbench.files import downloads
 from genbench.files.artifacts import sha256_file
 from genbench.metrics import EvaluationOptions, Features, evaluate_features, fd, metric_keys
 
-# torch.jit goes the way of all flesh; clean-fid's archive is one until then.
+# torch.jit is deprecated, but clean-fid's weights are a torch.jit archive.
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")
 NAMES = ("inception-clean", "inception-legacy", "inception-tensorflow")
-PORTED = NAMES[:2]  # by a package each
+PORTED = NAMES[:2]  # each has its own Python package
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def extractors(weights):
 
 
 def pictures(count: int, size: int = 32, seed: int = 0) -> np.ndarray:
-    """Smooth random colours, which differ as photographs do."""
+    """Smooth random colours that differ between images, like photographs."""
     random = np.random.default_rng(seed)
     coarse = np.clip(random.normal(120 + 20 * seed, 60, size=(count, 4, 4, 3)), 0, 255).astype(np.uint8)
     return np.stack(
@@ -101,7 +101,7 @@ def test_features_and_fid_are_the_packages_own(name, extractors, weights, sets):
     theirs = [features(folder, weights[name]) for _, folder in sets]
     for found, expected in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
-    few = [(x[:, :5].mean(axis=0), np.cov(x[:, :5], rowvar=False)) for x in theirs]  # 8 images span no 2,048
+    few = [(x[:, :5].mean(axis=0), np.cov(x[:, :5], rowvar=False)) for x in theirs]  # 8 images: too few for 2,048
     assert fd(*(x[:, :5] for x in ours)) == pytest.approx(distance(*few[0], *few[1]), rel=1e-3)
 
 
@@ -113,7 +113,7 @@ def test_features_and_logits_are_those_of_torch_fidelity(extractors, weights):
     found = extract(images, extractors["inception-clean"])
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-5 * np.abs(theirs).max())
-    # The other port scales pixels to (x - 127.5) / 127.5 instead of (x - 128) / 128, and else is the same network.
+    # The other port scales pixels to (x - 127.5) / 127.5 instead of (x - 128) / 128. Otherwise it is the same network.
     np.testing.assert_allclose(
         extract(images, extractors["inception-legacy"])[1], expected[1], atol=0.05 * np.abs(expected[1]).max()
     )
@@ -131,7 +131,7 @@ def test_statistics_are_pytorch_fids_own_and_clean_fid_reads_them_too(weights, s
     read = fid_score.compute_statistics_of_path(str(ours), None, 8, 2048, "cpu")
     for found, expected in zip(read, of_theirs.pair, strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
-    # clean-fid looks for statistics of one's own beside its code, by their name.
+    # clean-fid looks up custom statistics by name, next to its code.
     (tmp_path / "stats").mkdir()
     shutil.copy(ours, tmp_path / "stats/pictures_clean_custom_na.npz")
     monkeypatch.setattr(cleanfid, "__file__", str(tmp_path / "__init__.py"))
@@ -142,8 +142,8 @@ def test_statistics_are_pytorch_fids_own_and_clean_fid_reads_them_too(weights, s
 
 @pytest.mark.parametrize("size", [32, 300])
 def test_after_tensorflows_resize_features_and_those_for_sfid_are_torch_fidelitys(size, extractors, weights):
-    """Its port has TensorFlow's resize and scale. The maps for sFID are those that OpenAI's evaluator asks for: the
-    first 7 channels of mixed_6/conv, which is the first branch of Mixed_6d, in TensorFlow's order (N, H, W, C)."""
+    """torch-fidelity's port has TensorFlow's resize and scale. OpenAI's evaluator computes sFID from the first 7
+    channels of mixed_6/conv, which is the first branch of Mixed_6d, in TensorFlow's order (N, H, W, C)."""
     images = pictures(2, size=size)
     path = str(weights["inception-legacy"])
     reference = FeatureExtractorInceptionV3("x", ["2048", "logits_unbiased"], feature_extractor_weights_path=path)

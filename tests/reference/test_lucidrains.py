@@ -1,4 +1,4 @@
-"""Checkpoints of denoising-diffusion-pytorch, of every layout, against what the library answered and drew."""
+"""Checkpoints of denoising-diffusion-pytorch, of every layout, compared with the library's outputs and samples."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ from genbench.networks.lucidrains import UNet
 from genbench.processes.schedule import SCHEDULES
 
 EXPECTED = json.loads((Path(__file__).parents[1] / "support/data/lucidrains.json").read_text(encoding="utf-8"))
-NESTED = {  # how the networks of before 1.8 differ from those after
+NESTED = {  # how networks from before 1.8 differ from later ones
     "full_attention": [False] * 3, "memory": 0, "norm_groups": 8, "downsample": "folded", "attention_norm": "layer",
 }  # fmt: skip
 OURS: dict[str, dict[str, Any]] = {
@@ -37,7 +37,7 @@ State = dict[str, torch.Tensor]
 
 
 def library_state(release: str) -> State:
-    """The state dict of the library's Unet, weights by formula."""
+    """The state dict of the library's Unet, with weights from a formula."""
     with torch.device("meta"):
         unet = UNet(image_shape=(1, SIZE, SIZE), channels=8, channel_mult=[1, 2, 4], **OURS[release])
     names = official_names(unet, nested=release < "1.8")
@@ -50,7 +50,7 @@ def saved(path: Path, value: object) -> Path:
 
 
 def trainer_file(release: str, objective: str, schedule: str) -> dict[str, Any]:
-    """What the library's Trainer saves: the process with its buffers, and its average in an EMA."""
+    """The library's Trainer file: the process with its buffers, and its average in an EMA."""
     name = {"sigmoid": "sigmoid_abar"}.get(schedule, schedule)
     ends = {"beta_start": 0.1 / T, "beta_end": 20 / T} if schedule == "linear" else {}
     abar = SCHEDULES[name](T, **ends).alphas_cumprod
@@ -93,7 +93,7 @@ def test_it_answers_as_the_library_s_network_did(release: str, tmp_path: Path) -
 def test_it_draws_as_the_library_did(release: str, chain: str, tmp_path: Path) -> None:
     objective, schedule, steps, eta = CHAINS[chain]
     path = saved(tmp_path / "model-7.pt", trainer_file(release, objective, schedule))
-    model = model_of(path, image_size=SIZE)  # all else is in the file
+    model = model_of(path, image_size=SIZE)  # everything else is in the file
     sampler = {} if steps == T else {"method": "ddim", "steps": steps, "eta": eta}
     with torch.no_grad():
         found = model.sample(Draws(4), **sampler)[:, :, ::3, ::3]

@@ -1,4 +1,4 @@
-"""R3GAN's networks, losses and penalties against the authors' code, weight for weight."""
+"""R3GAN's networks, losses and penalties equal those of the authors' code with the same weights."""
 
 import json
 import math
@@ -31,7 +31,7 @@ EXPECTED = json.loads((Path(__file__).parents[1] / "support/data/r3gan.json").re
 
 
 def our_answers(options: Mapping[str, list[int]]) -> dict[str, Any]:
-    """As `official_answers`, of our model."""
+    """Return what `official_answers` returns, but from our model."""
     model = build(entry(options), image_shape(options))
     assert isinstance(model, GAN)
     assert model.discriminator is not None

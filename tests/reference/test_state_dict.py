@@ -1,4 +1,4 @@
-"""Files of tensors of any names, by `format: state-dict`: what courses and students save, without a line of Python."""
+"""`format: state-dict` reads files with any tensor names, such as those of students, without Python code."""
 
 import math
 from pathlib import Path
@@ -85,7 +85,7 @@ def saved(path: Path, value: object) -> Path:
 
 
 def generator_state() -> State:
-    """Our tensors of the generator, by formula."""
+    """Our generator's tensors, from a formula."""
     options = yaml.safe_load(GENERATOR)
     state = build(options["model"], tuple(options["image_shape"])).state_dict()
     values = weights({name: tuple(value.shape) for name, value in state.items()})
@@ -93,7 +93,7 @@ def generator_state() -> State:
 
 
 def theirs(layer: str) -> str:
-    """A student's name of our layer: up0, norm_1, up3, norm_4, up6."""
+    """Return a student's name for our layer: up0, norm_1, up3, norm_4, up6."""
     return f"norm_{layer}" if layer in "14" else f"up{layer}"
 
 
@@ -158,7 +158,7 @@ def project_c() -> ProjectC:
 @torch.no_grad()
 def test_project_c_s_diffusion_draws_what_its_own_sampler_does(tmp_path: Path) -> None:
     network, T = project_c(), 10
-    betas = torch.linspace(0, 0.1, T + 1)  # beta_0 .. beta_T, the first 0: with it the project noises once more
+    betas = torch.linspace(0, 0.1, T + 1)  # beta_0 .. beta_T; beta_0 > 0 would add noise again at t = 0
     abar = torch.exp(torch.cumsum(torch.log(1 - betas), 0))
     state = {f"gt.{name}": value for name, value in network.state_dict().items()} | {"beta_t": betas, "alpha_t": abar}
     path = saved(tmp_path / "ddpm_mnist_20_default.pth", state)

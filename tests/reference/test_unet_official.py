@@ -1,4 +1,4 @@
-"""Our U-Net against OpenAI's improved diffusion, through the import of its checkpoints."""
+"""Our U-Net equals that of OpenAI's improved diffusion, after importing its checkpoints."""
 
 import json
 import math
@@ -29,7 +29,7 @@ from genbench.sampling.checkpoint import load_model
 
 
 def our_unet(options: dict) -> UNet:
-    """Our network for the arguments of theirs."""
+    """Build our network from their arguments."""
     size = options["image_size"]
     with torch.device("meta"):
         return UNet(
@@ -53,7 +53,7 @@ def imported(
     schedule: str = "cosine",
     **process: object,
 ) -> Diffusion:
-    """The model that the import makes of their state dict."""
+    """Import their state dict as a model."""
     torch.save(state, folder / "model000100.pt")
     given = {"image_size": options["image_size"], "num_heads": options["num_heads"]}
     given |= {key: options[key] for key in ("num_heads_upsample",) if key in options}
@@ -66,7 +66,7 @@ def imported(
 
 @torch.no_grad()
 def our_answers(model: Diffusion, options: dict) -> torch.Tensor:
-    """The network's output, put together again from the prediction and the fraction (v + 1) / 2 of the variance."""
+    """Return the network's output, reassembled from the prediction and the fraction (v + 1) / 2 of the variance."""
     prediction, fraction = model.evaluate(*inputs(options))
     return prediction if fraction is None else torch.cat([prediction, 2 * fraction - 1], dim=1)
 
@@ -138,7 +138,7 @@ def test_its_steps_are_the_authors(name: str, schedule: str, tmp_path: Path) -> 
             expected = process.p_mean_variance(network, x_t, torch.full((len(x_t),), t - 1), clip_denoised=True)
             predicted = predict(x_t, t)
         posterior = model.schedule.q_posterior(t, t - 1)
-        atol = 1e-5 + 3e-6 / math.sqrt(model.schedule.alpha_bar(t))  # eps_hat's error grows where there is little x0
+        atol = 1e-5 + 3e-6 / math.sqrt(model.schedule.alpha_bar(t))  # eps_hat's error grows as the share of x0 falls
         torch.testing.assert_close(predicted.x0, expected["pred_xstart"], rtol=0, atol=atol)
         mean = posterior.x0_weight * predicted.x0 + posterior.xt_weight * x_t
         torch.testing.assert_close(mean, expected["mean"], rtol=0, atol=1e-4)
