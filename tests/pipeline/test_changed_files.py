@@ -1,4 +1,4 @@
-"""Files of a user's own that change after they were read are read again, and no others."""
+"""A user's files are read again if they change after they were read, and only then."""
 
 import json
 import os
@@ -59,7 +59,7 @@ def test_changed_files_of_the_users_are_read_again(tmp_path: Path) -> None:
 
     records = {path: path.read_text() for path in (tmp_path / ".snakemake/metadata").iterdir()}
     without = {path: json.loads(text) for path, text in records.items()}
-    for path, record in without.items():  # as a version before recorded them
+    for path, record in without.items():  # earlier versions did not record them
         record["params"] = [text for text in record["params"] if "files: " not in text]
         path.write_text(json.dumps(record))
     assert len([path for path in records if records[path] != path.read_text()]) >= 2

@@ -1,4 +1,5 @@
-"""`--sdm conda` with a stand-in for conda: the environments of rules are made and used. Not that conda-forge has them.
+"""`--sdm conda` with a stand-in for conda: rules' environments are made and used. Whether conda-forge has the packages
+is not tested.
 
 On request: uv run --with py-rattler pytest -m conda
 """
@@ -19,7 +20,7 @@ pytestmark = [pytest.mark.conda, pytest.mark.slow, pytest.mark.timeout(900)]
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One in which all environments were made and the demo's data was prepared in one of them."""
+    """A checkout with all environments made, and the demo's data prepared in one of them."""
     folder = check_out(tmp_path_factory.mktemp("conda") / "genbench")
     make_channel(folder / "channel", ENVIRONMENTS)
     make_command(folder / "conda", folder / "channel")
@@ -30,7 +31,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def made(checkout: Path) -> dict[str, Path]:
-    """Where the environment of each file of envs/ was made: Snakemake leaves a copy of the file beside it."""
+    """Return the folder of each environment of envs/, found by the copy of its file that Snakemake leaves beside it."""
     copies = {path.read_text(): path for path in (checkout / ".snakemake/conda").glob("*.yaml")}
     return {file.stem: copies[file.read_text()].with_suffix("") for file in ENVIRONMENTS}
 

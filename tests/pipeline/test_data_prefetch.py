@@ -1,4 +1,4 @@
-"""The target prefetch: everything that a suite needs from the network, and what is said when it can't be had."""
+"""The target prefetch: it downloads everything that a suite needs, and reports each file that is unavailable."""
 
 import functools
 import gzip
@@ -27,7 +27,7 @@ WEIGHTS = b"weights" * 1000
 
 @pytest.fixture
 def server(tmp_path):
-    """A folder that is served on this machine, its address, and the paths that were asked for."""
+    """A folder served by a local web server, its URL, and the list of requested paths."""
     folder, asked = tmp_path / "www", []
     folder.mkdir()
 
@@ -45,7 +45,7 @@ def server(tmp_path):
 
 @pytest.fixture
 def published(server, tmp_path, monkeypatch):
-    """Four small files in place of MNIST's, and one of weights, on the server: their names."""
+    """The names of four small files that replace MNIST's on the server, which also has a file of weights."""
     folder, url, _ = server
     contents = {}
     for images, labels in idx.SPLITS.values():
@@ -65,7 +65,7 @@ def published(server, tmp_path, monkeypatch):
 
 
 def suite(folder, dataset, extractors):
-    """A suite's file, with a model that prefetch does not look at."""
+    """Write a suite with a model that prefetch ignores; returns its path."""
     content = {
         "title": "Toy",
         "dataset": dataset,
@@ -78,7 +78,7 @@ def suite(folder, dataset, extractors):
 
 
 def run(monkeypatch, path, data_root):
-    """Exit status of the script."""
+    """Run the script; returns its exit status."""
     monkeypatch.setattr(sys, "argv", ["prefetch.py", "--suite", str(path), "--data-root", str(data_root)])
     try:
         prefetch.main()
@@ -113,7 +113,7 @@ def test_each_file_that_cannot_be_had_is_told_in_its_own_line(tmp_path, publishe
         assert error.startswith(f"error: {target}: not there, and could not be downloaded ({url}{name}: HTTP 404)")
         assert error.endswith(f"fetch {url}{name} elsewhere and put it at {target}; the suite demo needs no download")
     assert errors[2].startswith(f"error: {tmp_path / 'weights' / 'inception.pt'}: not there")
-    assert "fd_classifier" in errors[2]  # what runs without it
+    assert "fd_classifier" in errors[2]  # an alternative that does not need it
     assert sorted(file.name for file in (tmp_path / "root/MNIST/raw").iterdir()) == sorted(published[1:3])
 
 

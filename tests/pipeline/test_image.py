@@ -1,6 +1,7 @@
-"""The image of the Dockerfile, built by a real docker engine and run, also by Snakemake through apptainer.
+"""The Dockerfile's image: a real Docker engine builds and runs it, and Snakemake runs it through apptainer.
 
-On request: uv run pytest -m containers. It builds 7 GB, as `genbench:latest`, and leaves them: docker rmi genbench.
+On request: uv run pytest -m containers. It builds 7 GB as `genbench:latest` and keeps them: docker rmi genbench removes
+them.
 """
 
 import json
@@ -30,7 +31,7 @@ for module, names in packages_distributions().items():
         found |= here
 print(sorted(wanted - found))
 """
-# Twenty megabytes, as gradients are: small messages go another way between ranks.
+# Twenty megabytes, like gradients: MPI sends small messages in another way.
 RANKS = """
 import numpy as np
 from mpi4py import MPI
@@ -65,7 +66,7 @@ def check_results(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the image was built as the document has it."""
+    """A checkout in which the image was built with the document's command."""
     folder = make_checkout(tmp_path_factory.mktemp("image") / "checkout")
     run("docker build -t genbench .", folder)
     return folder
@@ -73,7 +74,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
-    """Of what is too large to be kept, as pytest does with that of three runs: 3.5 GB of image in each."""
+    """A temporary folder that is deleted after the test: pytest would keep three, with 3.5 GB of image in each."""
     yield tmp_path
     shutil.rmtree(tmp_path)
 
@@ -84,7 +85,7 @@ def test_every_user_can_import_compile_and_name_the_commit(checkout, user):
         return execute(f"docker run --rm {user} --volume=$PWD:/work genbench {shlex.join(command)}", checkout)
 
     assert said().startswith("usage: snakemake")
-    assert said("python", "-c", IMPORTS) == "['mpich']\n"  # which has no Python; and nobody complains
+    assert said("python", "-c", IMPORTS) == "['mpich']\n"  # MPICH has no Python; and no warning is printed
     compiled = "import torch; print(torch.compile(torch.square)(torch.tensor(3.0)).item())"
     assert said("python", "-c", compiled) == "9.0\n"
     named = "from genbench.machine.provenance import git_commit; print(git_commit())"
@@ -104,7 +105,7 @@ def test_a_suite_runs_in_the_image_up_to_its_report(checkout):
 
 @pytest.mark.skipif(shutil.which("docker-registry") is None, reason="this machine has no docker-registry")
 def test_the_image_is_pushed_to_a_registry(checkout, folder):
-    """Debian's, on this machine: docker asks only those of 127.0.0.1 without TLS."""
+    """Debian's registry, on this machine: Docker accepts a registry without TLS only on 127.0.0.1."""
     (folder / "config.yml").write_text(REGISTRY.format(folder=folder))
     server = subprocess.Popen(["docker-registry", "serve", folder / "config.yml"])
     try:
@@ -122,7 +123,7 @@ def test_the_image_is_pushed_to_a_registry(checkout, folder):
 @pytest.mark.skipif(shutil.which("apptainer") is None, reason="this machine has no apptainer")
 def test_a_suite_runs_through_apptainer_up_to_its_report(checkout, folder):
     make_checkout(folder)
-    run("apptainer build genbench.sif docker-daemon://genbench:latest", folder)  # there since the fixture
+    run("apptainer build genbench.sif docker-daemon://genbench:latest", folder)  # the fixture built it
     on_a_cluster = documented("uv run snakemake --profile profiles/slurm --sdm apptainer --apptainer-args=--nv")
     here = on_a_cluster.replace("--profile profiles/slurm", "--cores 2")
     assert "Activating singularity image genbench.sif" in execute(f"{here} {CONFIGURATION}", folder)

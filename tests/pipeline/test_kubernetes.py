@@ -1,4 +1,4 @@
-"""docs/cloud.md, as it stands, on a stand-in for Kubernetes and moto, a stand-in for S3: from a checkout to the report.
+"""The commands of docs/cloud.md, from a checkout to the report, on stand-ins for Kubernetes and for S3 (moto).
 
 On request: uv run --with 'moto[server]' pytest -m cloud
 """
@@ -40,15 +40,15 @@ CIFAR10 = SUITE | {
         },
     },
 }
-KEY = "somebody"  # moto lets everybody in
+KEY = "somebody"  # moto accepts any key
 
 pytestmark = [pytest.mark.cloud, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def make_image(folder: Path) -> dict[str, str]:
-    """What plays the image: the project's packages and pip, as in the Dockerfile, but not genbench itself.
+    """Make a stand-in for the image: the project's packages and pip, as in the Dockerfile, but not genbench itself.
 
-    Returns its variables. Pods install from a folder of what pip finds here for the storage plugin.
+    Returns its environment variables. Pods install the storage plugin from a folder of wheels that is downloaded here.
     """
     venv.create(folder / "venv", with_pip=True)
     (site,) = (folder / "venv").glob("lib/python*/site-packages")
@@ -63,14 +63,14 @@ def make_image(folder: Path) -> dict[str, str]:
         "XDG_CACHE_HOME": str(folder / "cache"),
         "PIP_NO_INDEX": "1",
         "PIP_FIND_LINKS": str(folder / "wheels"),
-        "PIP_NO_COMPILE": "1",  # which spares each pod some seconds
+        "PIP_NO_COMPILE": "1",  # saves each pod some seconds
         "OMP_NUM_THREADS": "1",
         "GENBENCH_SAVE_SECONDS": "0.5",
     }
 
 
 def make_checkout(folder: Path, endpoint: str) -> None:
-    """A clone of what git tracks here, with a small suite in place of cifar10 and the page's profile."""
+    """Make a clone of the tracked files, with a small suite instead of cifar10 and the page's profile."""
     check_out(folder, cifar10=CIFAR10)
     set_device(folder, "cpu")
     page = (folder / "docs/cloud.md").read_text(encoding="utf-8")
@@ -87,7 +87,7 @@ def make_checkout(folder: Path, endpoint: str) -> None:
 
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where moto answers, with an empty bucket."""
+    """The URL of a moto server."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -110,22 +110,22 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 class Run(NamedTuple):
-    """A run of the page's command, in which the first training was killed when it had saved itself."""
+    """A run of the page's command, in which the first training was killed after its first save."""
 
     checkout: Path
     variables: dict[str, str]
     output: str
     cluster: Cluster
-    objects: dict[str, bytes]  # all that was in the bucket when it ended
+    objects: dict[str, bytes]  # the bucket's content at the end of the run
 
 
 def pods_of(pods: Iterable[Pod], rule: str) -> list[Pod]:
-    """The pods of a rule's jobs, the first submitted first."""
+    """Return the pods of a rule's jobs, in order of submission."""
     return [pod for pod in pods if re.search(rf"--target-jobs '?{rule}:", pod.command)]
 
 
 def kill_once(cluster: Cluster, over: threading.Event) -> None:
-    """Kill the training, once it has saved itself."""
+    """Kill the training after its first save."""
     while not over.wait(0.1):
         for pod in pods_of([*cluster.pods.values()], "train"):
             if [*pod.folder.glob("**/training/state.safetensors")]:
@@ -206,7 +206,7 @@ def test_a_killed_training_comes_back_with_more_memory_and_begins_anew(run):
 
 def test_jobs_that_ask_for_a_gpu_ask_for_it_as_kubernetes_wants_it(run):
     asking = [*pods_of(run.cluster.pods.values(), "train"), *pods_of(run.cluster.pods.values(), "sample")]
-    assert len(asking) == 4  # the training twice, and samples of a snapshot, too
+    assert len(asking) == 4  # the training twice, and the samples of a snapshot and of the final model
     for pod in run.cluster.pods.values():
         requests, limits = (pod.container["resources"][kind] for kind in ("requests", "limits"))
         assert requests.get("nvidia.com/gpu", "0") == limits.get("nvidia.com/gpu", "0") == "01"[pod in asking]

@@ -1,6 +1,6 @@
-"""genbench as a part of another workflow, in a folder without a configuration and without an activated environment.
+"""genbench as a module of another workflow, in a folder without a configuration and without an activated environment.
 
-One run is shared: of its models one trains as it should, one collapses, and one diverges.
+All tests share one run with three models: one trains normally, one collapses, and one diverges.
 """
 
 import json
@@ -47,7 +47,7 @@ rule mine:
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The importing workflow, from elsewhere, by a Python that no variable names."""
+    """Run the importing workflow in another folder, with a Python that is not on the PATH."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(folder / "importing/Snakefile"), "--cores", "2"]
     others = [path for path in os.environ["PATH"].split(os.pathsep) if path != str(Path(sys.executable).parent)]
     return subprocess.run(
@@ -67,7 +67,7 @@ def write(folder: Path, suite: dict) -> None:
 
 @pytest.fixture(scope="module")
 def failed(warm_module: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A folder in which that was run, and what the run said."""
+    """The folder of that run, and its output."""
     folder = tmp_path_factory.mktemp("module")
     for name in ("importing", "elsewhere"):
         (folder / name).mkdir()

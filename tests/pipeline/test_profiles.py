@@ -1,4 +1,4 @@
-"""Profiles and rules ask for what Snakemake and clusters understand."""
+"""Profiles and rules use options and resources that Snakemake and clusters understand."""
 
 import ast
 import re
@@ -47,7 +47,7 @@ def test_the_profiles_do_not_contradict_each_other():
 
 
 def profile_resources(name):
-    """What a profile sets, by rule; also of rules that are others with another name."""
+    """Return the resources that a profile sets, by rule, including rules that inherit from another rule."""
     return yaml.safe_load((ROOT / f"profiles/{name}/config.yaml").read_text(encoding="utf-8"))["set-resources"]
 
 
@@ -64,7 +64,7 @@ def test_where_jobs_end_after_four_hours_no_rule_asks_for_more():
     for name, body in ALL_RULES.items():
         (minutes,) = map(int, re.findall(r"runtime=growing\((\d+)", body))
         assert (4 * minutes <= 240) == (name not in found), name
-    grouped = set(yaml.safe_load((ROOT / "profiles/slurm-short/config.yaml").read_text())["groups"])  # two in a row
+    grouped = set(yaml.safe_load((ROOT / "profiles/slurm-short/config.yaml").read_text())["groups"])  # in pairs
     assert {name for name, resources in found.items() if resources == {"runtime": 120}} == grouped
     assert all(resources == {"runtime": 240} for name, resources in found.items() if name not in grouped)
 
@@ -87,7 +87,7 @@ def test_each_attempt_asks_for_as_much_again():
     names: dict = {}
     exec(ast.unparse(growing), names)
     assert [names["growing"](8000)(wildcards=None, attempt=attempt) for attempt in (1, 2, 3)] == [8000, 16000, 24000]
-    assert names["growing"](8000)(wildcards=None, attempt=30) == 32_000  # of a training that comes back many times
+    assert names["growing"](8000)(wildcards=None, attempt=30) == 32_000  # of a training that is restarted many times
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
-"""A toy suite through a real Slurm: `pytest -m slurm`, which tests/pipeline/slurm/run.sh does on a Slurm of its own.
+"""A toy suite on a real Slurm: `pytest -m slurm`. tests/pipeline/slurm/run.sh starts a Slurm and runs it there.
 
-Its GPUs may be stand-ins: jobs ask for them, and compute on the CPU.
+The GPUs may be stand-ins: jobs request them, but compute on the CPU.
 """
 
 import json
@@ -24,7 +24,7 @@ CIFAR10 = SUITE | {
         "ddpm": DDPM_OF_TWO_RANKS,
     },
 }
-# What docs/clusters.md says a cluster without accounts and with two partitions needs in its profile, and haste.
+# The profile's keys for a cluster without accounts and with two partitions (docs/clusters.md), and shorter waits.
 FITTED = """
 slurm-partition-config: partitions.yaml
 slurm-status-command: squeue
@@ -48,21 +48,21 @@ def slurm(*command: str) -> str:
 
 
 def job_records(folder: Path) -> list[dict[str, str]]:
-    """What Slurm knows of every job of this folder, by its own names."""
+    """Return Slurm's record of every job of this folder, with Slurm's keys."""
     lines = slurm("scontrol", "show", "job", "--oneliner").splitlines()
     records = [dict(re.findall(r"([\w/]+)=(\S+)", line)) for line in lines]
     return [record for record in records if record.get("WorkDir") == str(folder)]
 
 
 def jobs_of(records: list[dict[str, str]], rule: str, model: str = "") -> list[dict[str, str]]:
-    """The jobs of a rule, the first submitted first: the executor's comment is rule_NAME_wildcards_VALUES."""
+    """Return a rule's jobs in order of submission; the executor's comment is rule_NAME_wildcards_VALUES."""
     found = [record for record in records if re.match(rf"rule_{rule}_wildcards_.*{model}", record.get("Comment", ""))]
     return sorted(found, key=lambda record: int(record["JobId"]))
 
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkout that is fitted to this cluster, and whose suites are small."""
+    """A checkout with a profile for this cluster and small suites."""
     demo = SUITE | {"models": {"given": {"samples": "given.npz"}}}
     folder = check_out(tmp_path_factory.mktemp("cluster") / "genbench", cifar10=CIFAR10, demo=demo)
     set_device(folder, "cpu")
@@ -75,7 +75,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cluster(checkout: Path) -> tuple[Path, str, list[dict[str, str]]]:
-    """The folder, Snakemake's output and Slurm's records of a run in which a training was cancelled once."""
+    """The folder, Snakemake's output and Slurm's records of a run with one cancelled training."""
     with (checkout / "output.log").open("w") as output:
         process = subprocess.Popen(
             RUN.split(),
@@ -89,7 +89,7 @@ def cluster(checkout: Path) -> tuple[Path, str, list[dict[str, str]]]:
             while process.poll() is None and not state.exists():
                 time.sleep(0.2)
             for job in jobs_of(job_records(checkout), "train", "gan"):
-                slurm("scancel", job["JobId"])  # as at the end of its time
+                slurm("scancel", job["JobId"])  # as Slurm does at the time limit
             process.wait()
         finally:
             process.terminate()
@@ -130,7 +130,7 @@ def test_jobs_that_ask_for_a_gpu_get_one_and_others_do_not(cluster):
     assert seen <= {"0", "1"}
     assert len(seen) >= 1
     timing = json.loads((folder / "results/cifar10/gan/seed0/final/default/timing.json").read_text())
-    assert timing["device"].startswith("CPU")  # told, not assumed
+    assert timing["device"].startswith("CPU")  # recorded, not assumed
 
 
 def test_the_ranks_of_a_model_run_in_one_job(cluster):
@@ -174,7 +174,7 @@ def test_the_doctor_finds_a_shared_folder_and_no_real_gpu(cluster):
 
 
 def test_a_gpu_is_tried_by_hand(cluster):
-    """In the shell that srun opens on a node, in a terminal."""
+    """Run the command in the shell that srun opens on a node, in a terminal."""
     shell = documented("srun --gpus=1 --cpus-per-task=4 --mem=16G --time=1:00:00 --pty bash")
     line = documented("uv run snakemake --cores 4 --resources gpu=1 --config device=cuda")
     said = subprocess.run(
@@ -192,7 +192,7 @@ def test_a_gpu_is_tried_by_hand(cluster):
 
 
 def test_jobs_run_in_the_image(cluster):
-    """With a stand-in for apptainer."""
+    """A stand-in for apptainer is used."""
     folder = cluster[0]
     make_command(folder / "bin", "genbench.sif")
     path = f"{folder / 'bin'}{os.pathsep}{environment(folder)['PATH']}"

@@ -1,4 +1,4 @@
-"""The whole way of the data for real, at toy size: run, run again, edit, kill, continue."""
+"""The whole workflow at toy size: run, run again, edit, kill, continue."""
 
 import copy
 import json
@@ -98,7 +98,7 @@ def write(folder: Path, suite: dict) -> None:
 
 
 def planned(folder: Path, *arguments: str) -> Counter[tuple[str, str]]:
-    """What a dry run would do: (rule, model), counted; rules that belong to no model have model ""."""
+    """Count the jobs of a dry run by (rule, model); the model is "" for rules that belong to no model."""
     output = snakemake(folder, "--dry-run", *arguments).stdout
     jobs = re.findall(
         r"^(?:(?:local)?rule (\w+):|Job \d+: (\w+)(?: [\w-]+/(?!real)([\w-]+)(?:/seed|$))?)", output, re.MULTILINE
@@ -125,7 +125,7 @@ def test_a_dry_run_refuses_the_entry_that_a_run_refuses(tmp_path: Path) -> None:
         planned = snakemake(tmp_path, target, "--dry-run")
         assert planned.returncode != 0
         assert line in planned.stdout, target
-    for question in ("--summary", "--lint", "--list", "--unlock"):  # which are about other things, and quick
+    for question in ("--summary", "--lint", "--list", "--unlock"):  # these do not check the suite
         answer = snakemake(tmp_path, question)
         assert answer.returncode == 0, answer.stdout
         assert "latent_sise" not in answer.stdout
@@ -150,7 +150,7 @@ def toy(warm_module: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def ran(toy: Path, tmp_path: Path) -> Path:
-    """A copy of that folder, times kept."""
+    """A copy of that folder that keeps file times."""
     folder = tmp_path / "copy"
     shutil.copytree(toy, folder, symlinks=True)
     return folder
@@ -215,7 +215,7 @@ def test_ranks_share_training_and_sampling_and_another_number_of_them_repeats_on
     suite = copy.deepcopy(TOY)
     suite["models"]["gan"] |= {"ranks": 3, "gpus": 4}
     write(ran, suite)
-    shown = {("report", ""): 1, ("index", ""): 1, ("all", ""): 1}  # which shows the suite
+    shown = {("report", ""): 1, ("index", ""): 1, ("all", ""): 1}  # the page shows the suite
     assert planned(ran) == {("measure_speed", "gan"): 1, **shown}
 
 
@@ -229,7 +229,7 @@ def test_a_deleted_model_alone_is_made_again_though_the_report_is_newer(ran: Pat
 
 @pytest.mark.slow
 def test_whatever_a_killed_job_took_away_is_made_again(ran: Path) -> None:
-    """Snakemake deletes what a job is about to make; a job that is killed leaves it so, under a newer first page."""
+    """Snakemake deletes a job's outputs before the job; after a kill they are missing, but the first page is newer."""
     report = ran / "results/report"
     for path in (
         report / "toy.html",
@@ -387,7 +387,7 @@ def test_a_wrong_key_inside_a_model_stops_before_training_and_keeps_what_there_i
 
 
 def documented(heading: str) -> tuple[set[str], set[str]]:
-    """The keys that docs/results.md lists under a heading: that always are there, and that only some have."""
+    """Return the keys under a heading of docs/results.md: those of every record, and those that only some have."""
     (section,) = re.findall(rf"^### {re.escape(heading)}\n(.*?)(?=^##|\Z)", DOCUMENT, re.MULTILINE | re.DOTALL)
     rows = [line for line in section.splitlines() if line.startswith("| `")]
     some = re.findall(r"^- `(\w+)`, ", section, re.MULTILINE)

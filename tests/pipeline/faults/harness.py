@@ -1,8 +1,8 @@
-"""Disturb runs of the toy suite at random, continue them, and compare what comes out with an undisturbed run.
+"""Disturb runs of the toy suite at random, continue them, and compare the results with those of an undisturbed run.
 
-A fault is survived when the continued run ends with the same results to the bit, or when the damage is named, with the
-file and the command that repairs it, and that command then leads to the same results. Anything else is lost.
-One line of JSON for each fault: what was done, when, what it hit, and the outcome.
+A fault is survived if the continued run ends with bitwise identical results, or if an error names the file and the
+repair command, and that command leads to the same results. Any other outcome is a loss.
+One line of JSON per fault: what was done, when, what it hit, and the outcome.
 
     python tests/pipeline/faults/harness.py --work /tmp/faults --out faults.jsonl --kills 100 --minutes 120
 """
@@ -34,7 +34,7 @@ from toy_run import contents, jobs, prepare, run, start, unlock
 
 import genbench.features
 import genbench.sampling.generation
-import genbench.training.folder  # noqa: F401 - what forked jobs use
+import genbench.training.folder  # noqa: F401 - forked jobs use it
 from genbench.errors import InputError
 from genbench.files.weights import load_tensors
 
@@ -48,7 +48,7 @@ class Lost(Exception):  # noqa: N818
 
 
 class Harness:
-    """The undisturbed run, and where the disturbed ones go."""
+    """The undisturbed run, and the folder of the disturbed ones."""
 
     def __init__(self, work: Path, out: Path, seed: int, pause: float | None, quick: bool, ranks: int = 1) -> None:
         self.work, self.out, self.random = work, out, random.Random(seed)
@@ -66,7 +66,7 @@ class Harness:
         self.expected, self.seconds = expected["contents"], expected["seconds"]
         self.pause = pause or self.seconds / 8
         self.quick = quick
-        self.plan = jobs(self.whole)  # of a finished run: what is not there yet is listed without its command
+        self.plan = jobs(self.whole)  # of a finished run, since missing outputs are listed without a command
         self.job_seconds: dict[str, float] = {}
 
     def record(self, **values: Any) -> None:
@@ -75,7 +75,10 @@ class Harness:
 
     @contextmanager
     def judged(self, folder: Path, faults: list[dict[str, Any]]) -> Iterator[dict[str, str]]:
-        """Record what came of `faults` in `folder`, and remove it; a lost run is kept. The outcome can be detailed."""
+        """Record the outcome of `faults` in `folder`, then remove it; a copy of a lost run is kept.
+
+        Yields the verdict, whose outcome the caller may replace by a more detailed one.
+        """
         verdict = {"outcome": "same bits"}
         try:
             yield verdict
@@ -87,7 +90,7 @@ class Harness:
         shutil.rmtree(folder)
 
     def folder(self, source: str) -> Path:
-        """A new folder: `empty` but for raw data, `prepared` with data and reference features, or `whole`."""
+        """Make a new folder: `empty` except for raw data, `prepared` with data and reference features, or `whole`."""
         self.rounds += 1
         folder = self.work / f"round-{os.getpid()}-{self.rounds}"
         shutil.rmtree(folder, ignore_errors=True)
@@ -100,7 +103,8 @@ class Harness:
         return folder
 
     def run(self, folder: Path) -> tuple[int, str]:
-        """Continue the run in `folder`: exit status and output. Without Snakemake, what is missing is made in turn."""
+        """Continue the run in `folder`; returns exit status and output. Without Snakemake, missing outputs are made in
+        turn."""
         if not self.quick:
             unlock(folder)
             return run(folder)
@@ -123,7 +127,7 @@ class Harness:
             raise Lost(f"differ: {differing}; new: {sorted(found.keys() - self.expected.keys())}")
 
     def finish(self, folder: Path, repairs: int = 4) -> list[str]:
-        """Continue the run in `folder` to its end; repairs on the way, as the errors say, are returned."""
+        """Continue the run in `folder` to its end, with the repairs that errors ask for; returns these errors."""
         named = []
         for _ in range(repairs + 1):
             status, output = self.run(folder)
@@ -145,7 +149,7 @@ class Harness:
 
 
 def scripts_of(snakemake: subprocess.Popen[str]) -> list[psutil.Process]:
-    """The jobs that run: python processes of this snakemake; of a job with ranks, every rank."""
+    """Return the running jobs: Python processes of this snakemake, including every rank of a job with ranks."""
     try:
         children = psutil.Process(snakemake.pid).children(recursive=True)
         return [child for child in children if any("scripts/" in word for word in child.cmdline()[1:2])]
@@ -154,14 +158,14 @@ def scripts_of(snakemake: subprocess.Popen[str]) -> list[psutil.Process]:
 
 
 def name_of(process: psutil.Process) -> str:
-    """Which script, for which model, and which rank of several: what a kill hit."""
+    """Describe a kill's target: the script, the model, and the rank if there are several."""
     words, rank = process.cmdline(), process.environ().get("PMI_RANK")
     out = next((words[i + 1] for i, word in enumerate(words[:-1]) if word in ("--out", "--results")), "")
     return f"{Path(words[1]).stem} {out}" + (f", rank {rank}" if rank is not None else "")
 
 
 def kills(harness: Harness, wanted: int, deadline: float) -> int:
-    """One run from its beginning to its end, killed at random times on the way; returns the number of kills."""
+    """Do one whole run, killed at random times; returns the number of kills."""
     choose = harness.random
     source = choose.choice(["empty", "prepared"])
     folder, hits = harness.folder(source), []
@@ -187,7 +191,7 @@ def kills(harness: Harness, wanted: int, deadline: float) -> int:
                         job = choose.choice(jobs)
                         hit = name_of(job)
                         if hit.startswith("preflight") and choose.random() < 0.9:
-                            continue  # it stands before everything else, which would hardly be hit
+                            continue  # it always comes first, so later jobs would hardly be hit
                         job.send_signal(SIGNALS[how])
                     elif victim == "snakemake":
                         process.send_signal(SIGNALS[how])
@@ -211,16 +215,16 @@ def kills(harness: Harness, wanted: int, deadline: float) -> int:
 
 
 def quick_kills(harness: Harness, wanted: int) -> int:
-    """The jobs of one run in turn, without Snakemake, each killed at random times until it ends.
+    """Do the jobs of one run in turn, without Snakemake, each killed at random times until it ends.
 
-    A job is forked from this process, which has imported what it needs: so kills are many, and hit work instead of
-    imports. What Snakemake would do after a kill, delete the outputs, is done here.
+    Each job is forked from this process, which has already imported its packages. So there can be many kills, and they
+    hit work instead of imports. As Snakemake does after a kill, this function deletes the outputs.
     """
     choose, folder, hits = harness.random, harness.folder("empty"), []
     with harness.judged(folder, hits):
         for words, outputs in harness.plan:
             seconds = harness.job_seconds.get(words[0], 1.0)
-            left = choose.randint(0, 8)  # kills of this job at most
+            left = choose.randint(0, 8)  # maximum number of kills of this job
             while True:
                 started = time.monotonic()
                 child = fork(folder, words)
@@ -250,13 +254,13 @@ def quick_kills(harness: Harness, wanted: int) -> int:
 
 
 def remove(folder: Path, names: list[str]) -> None:
-    """What Snakemake does to the outputs of a job that it did not see finish, and before one begins."""
+    """Delete outputs, as Snakemake does before a job begins and if it did not see the job finish."""
     for path in (folder / name for name in names):
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def fork(folder: Path, words: list[str]) -> int:
-    """Begin the job of these words; the number of its process."""
+    """Start the job with this command line; returns its process id."""
     if child := os.fork():
         return child
     status = 70
@@ -279,7 +283,7 @@ def fork(folder: Path, words: list[str]) -> int:
 
 
 def interrupted(harness: Harness, rule: str) -> Path:
-    """A folder in which the GAN's training, or its sampling, was stopped halfway."""
+    """Make a folder in which the GAN's training, or its sampling, was stopped halfway."""
     kept = harness.work / f"interrupted-{rule}"
     if not kept.exists():
         folder = harness.folder("whole")
@@ -306,8 +310,8 @@ def interrupted(harness: Harness, rule: str) -> Path:
 
 
 GAN_METRICS = f"{GAN}/final/default/metrics.json"
-# The file that is damaged, from which folder, and the results that are removed so that it is read again: the last that
-# depend on it, too, since Snakemake asks for nothing else.
+# By kind: the source folder, the file to damage, and the results to remove, which forces a run to read the file again.
+# These include the last results that depend on the file, since Snakemake checks only those.
 DAMAGED: dict[str, tuple[str, str, list[str]]] = {
     "save": ("train", f"{GAN}/training/state.safetensors", []),
     "history of a save": ("train", f"{GAN}/training/history.jsonl", []),
@@ -332,12 +336,12 @@ DAMAGED: dict[str, tuple[str, str, list[str]]] = {
 
 
 def damage(harness: Harness, kind: str) -> None:
-    """Truncate a file, or flip one of its bits; run on."""
+    """Truncate a file, or flip one of its bits, and continue the run."""
     source, name, removed = DAMAGED[kind]
     folder = harness.folder("whole") if source == "whole" else interrupted(harness, source)
     path = folder / name
     content = bytearray(path.read_bytes())
-    path.unlink()  # it may be linked to
+    path.unlink()  # other files may be hard links to it
     before = os.stat(folder / "toy.yaml").st_mtime_ns
     how = harness.random.choice(["truncated", "bit flipped", "bit flipped"])
     place = harness.random.randrange(len(content))
@@ -347,7 +351,7 @@ def damage(harness: Harness, kind: str) -> None:
         content[place] ^= 1 << harness.random.randrange(8)
         path.write_bytes(content)
     if source == "whole" and not name.endswith("done.json"):
-        os.utime(path, ns=(before, before))  # as a disk would do it, without telling Snakemake
+        os.utime(path, ns=(before, before))  # a damaged disk does not change times, so Snakemake notices nothing
     for other in removed:
         shutil.rmtree(folder / other) if (folder / other).is_dir() else (folder / other).unlink()
     fault = {"fault": "damage", "file": kind, "how": how, "at": f"byte {place} of {len(content)}"}
@@ -362,7 +366,7 @@ def damage(harness: Harness, kind: str) -> None:
                 raise Lost(f"no clear error: {output[-1500:]}")
             else:
                 named = errors
-                shutil.copy(harness.whole / "blobs.zip", path)  # its owner's: nobody else has another
+                shutil.copy(harness.whole / "blobs.zip", path)  # only its owner can replace it
                 harness.finish(folder)
         else:
             named = harness.finish(folder)
@@ -375,7 +379,7 @@ def damage(harness: Harness, kind: str) -> None:
 
 @contextmanager
 def small_disk(folder: Path, megabytes: int) -> Iterator[None]:
-    """`folder` on a file system of its own; needs root."""
+    """Mount `folder` as a separate file system; needs root."""
     folder.mkdir(parents=True)
     subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(folder)], check=True)
     try:
@@ -386,7 +390,7 @@ def small_disk(folder: Path, megabytes: int) -> Iterator[None]:
 
 
 def full_disk(harness: Harness) -> None:
-    """Fill the disk under a training that was halfway, continue, make room, continue."""
+    """Fill the disk when a training is halfway, continue, free the space, continue."""
     source = interrupted(harness, "train")
     folder = harness.work / f"disk-{os.getpid()}"
     with small_disk(folder, 200):
@@ -418,7 +422,7 @@ def full_disk(harness: Harness) -> None:
 
 
 def jumping_clock(harness: Harness) -> None:
-    """The clock jumps by hours to years, back and forth, while jobs run (libfaketime; not the machine's own)."""
+    """Make the clock jump by hours to years, back and forth, while jobs run (with libfaketime, for these jobs only)."""
     library = next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
     if library is None or harness.quick:
         return
@@ -446,7 +450,7 @@ def jumping_clock(harness: Harness) -> None:
 
 
 def two_jobs_at_once(harness: Harness) -> None:
-    """Every job of a run twice at a time, as an orphan of a killed Snakemake and the job of the next one."""
+    """Run every job twice at the same time, like an orphan of a killed Snakemake beside the job of the next one."""
     folder, fault = harness.folder("empty"), {"fault": "two jobs at once", "jobs": len(harness.plan), "waits": 0}
     with harness.judged(folder, [fault]):
         for words, _ in harness.plan:
@@ -461,7 +465,7 @@ def two_jobs_at_once(harness: Harness) -> None:
 
 
 def two_at_once(harness: Harness) -> None:
-    """Two runs of one folder, started together or one after the other."""
+    """Start two runs in one folder, together or one after the other."""
     if harness.quick:
         two_jobs_at_once(harness)
         return
@@ -490,16 +494,16 @@ OTHERS: dict[str, Callable[[Harness], None]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="a folder for the runs")
-    parser.add_argument("--out", type=Path, required=True, help="a line of JSON for each fault is added to it")
+    parser.add_argument("--out", type=Path, required=True, help="file to which one line of JSON per fault is added")
     parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--quick-kills", type=int, default=300, help="of jobs alone, without Snakemake")
-    parser.add_argument("--quick", action="store_true", help="without Snakemake also for the damage and other faults")
+    parser.add_argument("--quick-kills", type=int, default=300, help="kills of single jobs, without Snakemake")
+    parser.add_argument("--quick", action="store_true", help="also do damage and other faults without Snakemake")
     parser.add_argument("--damage", nargs="*", default=list(DAMAGED), metavar="FILE", help=", ".join(DAMAGED))
     parser.add_argument("--others", nargs="*", default=list(OTHERS), metavar="FAULT", help=", ".join(OTHERS))
-    parser.add_argument("--repeat", type=int, default=1, help="how often every damage and every other fault is done")
-    parser.add_argument("--minutes", type=float, default=600, help="begin nothing new after this time")
-    parser.add_argument("--ranks", type=int, default=1, help="of the DDPM's training (without --quick)")
-    parser.add_argument("--pause", type=float, help="most seconds between two kills (an eighth of a whole run)")
+    parser.add_argument("--repeat", type=int, default=1, help="repeats of each damage and other fault")
+    parser.add_argument("--minutes", type=float, default=600, help="start nothing new after this time")
+    parser.add_argument("--ranks", type=int, default=1, help="ranks of the DDPM's training (without --quick)")
+    parser.add_argument("--pause", type=float, help="maximum seconds between two kills (an eighth of a run)")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     if args.ranks > 1 and (args.quick or args.quick_kills):

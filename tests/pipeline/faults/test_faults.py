@@ -1,4 +1,4 @@
-"""A few faults as everyday tests; harness.py does them by the hundred, to whole runs."""
+"""A few faults as ordinary tests; harness.py does hundreds of them, on whole runs."""
 
 import json
 import os
@@ -85,7 +85,7 @@ FILES: dict[str, tuple[str, Callable[[Path], object], Callable[[Path], object]]]
     "samples": ("samples.npz", write_samples, lambda path: load_images(path)[0].tolist()),
     "features": ("features.npz", write_features, read_features),
     "kept batch": ("0.npz", write_part, read_part),
-    # A bit flipped in the name of the hash leaves a record whole that is not checked.
+    # A bit flipped in the name of the hash leaves a valid record without a hash, which is not checked.
     "record": (
         "metrics.json",
         lambda path: write_json(path, {"metrics": {"fd": 1.25, "note": "ok"}}),
@@ -98,7 +98,7 @@ FILES: dict[str, tuple[str, Callable[[Path], object], Callable[[Path], object]]]
 def test_no_flipped_bit_and_no_truncation_changes_a_result_in_silence(
     kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What is read is what was written, or an error that says what to delete."""
+    """Reading gives the written content, or an error that says what to delete."""
     name, write, read = FILES[kind]
     path = tmp_path / name
     write(path)
@@ -127,7 +127,7 @@ def test_no_flipped_bit_and_no_truncation_changes_a_result_in_silence(
 
 @contextmanager
 def full_disk(folder: Path, free: int):
-    """A file system of `free` bytes; skips where it cannot be had."""
+    """A file system of `free` bytes; skips the test if it cannot be made."""
     folder.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={free}", "tmpfs", str(folder)], capture_output=True)
     if mounted.returncode:
@@ -156,7 +156,7 @@ def test_a_full_disk_is_one_clear_error_and_keeps_what_there_is(
         with pytest.raises(SystemExit):
             run(lambda: write(path) and None)
         printed = capsys.readouterr().err
-        place = path.with_name("fingerprint") if kind == "kept batch" else path  # what is written first
+        place = path.with_name("fingerprint") if kind == "kept batch" else path  # the file that is written first
         assert printed.startswith(f"error: {place}: "), printed
         assert "No space left on device" in printed
         assert printed.count("\n") == 1

@@ -1,4 +1,4 @@
-"""A run so small that it can be disturbed a hundred times, and what two runs of it must have in common."""
+"""A run small enough to be disturbed a hundred times, and the content that must be equal in two runs."""
 
 import copy
 import csv
@@ -53,13 +53,13 @@ TARGETS = [
     "results/toy/ddpm/seed0/final/ddim/metrics.json",
     "results/toy/real/metrics.json",
 ]
-# Not a matter of what was computed, but of when, where and how fast, and of how often it was interrupted.
+# Keys that do not depend on the computation, but on when, where and how fast it ran, and on interruptions.
 PASSING = {"provenance", "seconds", "images_per_second", "resumed", "peak_memory_bytes", "device", "time"}
-PASSING |= {"history_sha256"}  # of lines that have seconds in them; what else they say is compared
+PASSING |= {"history_sha256"}  # its lines contain seconds; the rest of each line is compared
 
 
 def prepare(folder: Path, ranks: int = 1) -> None:
-    """Make the folder of a run: a suite, and an archive of small images as its raw data; its DDPM has `ranks`."""
+    """Make the folder of a run: a suite, whose DDPM has `ranks`, and an archive of small images as raw data."""
     folder.mkdir(parents=True)
     images, labels = blobs(640)
     with zipfile.ZipFile(folder / "blobs.zip", "w") as archive:
@@ -74,21 +74,21 @@ def prepare(folder: Path, ranks: int = 1) -> None:
 
 
 def command(*arguments: str, targets: list[str] = TARGETS) -> list[str]:
-    """Snakemake as a user calls it, two jobs at a time; a job that fails is tried again if `--retries` says so."""
+    """Return Snakemake's command line as a user calls it, with two jobs at a time."""
     snakemake = [sys.executable, "-m", "snakemake", *targets, *arguments, "--snakefile", str(ROOT / "Snakefile")]
     options = ["--cores", "2", "--resources", "gpu=1", "--profile", str(ROOT / "profiles/default")]
     return [*snakemake, *options, "--config", "suite=toy.yaml", "device=cpu"]
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Trainings save all the time, so that there is much to interrupt."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # rules call this very `python`
+    """Return variables with which trainings save all the time: there is then much to interrupt."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # rules call this `python`
     own = {"PATH": path, "PYTHONPATH": str(ROOT)}
     return os.environ | own | {"GENBENCH_SAVE_SECONDS": "0.1", "OMP_NUM_THREADS": "1"} | more
 
 
 def start(folder: Path, *arguments: str, log: Path, targets: list[str] = TARGETS, **more: str) -> subprocess.Popen[str]:
-    """Snakemake in a session of its own, its output at the end of `log`."""
+    """Start Snakemake in a new session; its output is appended to `log`."""
     with open(log, "a") as file:
         return subprocess.Popen(
             command(*arguments, targets=targets),
@@ -102,7 +102,7 @@ def start(folder: Path, *arguments: str, log: Path, targets: list[str] = TARGETS
 
 
 def run(folder: Path, *arguments: str, targets: list[str] = TARGETS, **more: str) -> tuple[int, str]:
-    """Run Snakemake to its end: exit status and output."""
+    """Run Snakemake to its end; returns exit status and output."""
     log = folder / "run.log"
     log.unlink(missing_ok=True)
     status = start(folder, *arguments, log=log, targets=targets, **more).wait(timeout=3600)
@@ -110,13 +110,13 @@ def run(folder: Path, *arguments: str, targets: list[str] = TARGETS, **more: str
 
 
 def unlock(folder: Path) -> None:
-    """What Snakemake asks for after it was killed."""
+    """Unlock the folder, as Snakemake requires after it was killed."""
     if any((folder / ".snakemake/locks").glob("*")):
         run(folder, "--unlock")
 
 
 def jobs(folder: Path) -> list[tuple[list[str], list[str]]]:
-    """Every job of a run, in an order in which they can be done: the words of its command, and its outputs."""
+    """Return the command line and the outputs of every job of a run, in an order in which they can run."""
     listed = subprocess.run(
         command("--detailed-summary"), cwd=folder, env=environment(), capture_output=True, text=True, check=True
     )
@@ -136,14 +136,14 @@ def jobs(folder: Path) -> list[tuple[list[str], list[str]]]:
 
 
 def lasting(value: Any) -> Any:
-    """A record without what may differ between two runs."""
+    """Return a record without the parts that may differ between two runs."""
     if isinstance(value, dict):
         return {key: lasting(part) for key, part in value.items() if key not in PASSING}
     return [lasting(part) for part in value] if isinstance(value, list) else value
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """A hash of what each result holds, by its path: weights, samples, features, metrics, losses, prepared data."""
+    """Return a hash of each result's content by path: weights, samples, features, metrics, losses, prepared data."""
     found: dict[str, Any] = {}
     results = sorted([*folder.glob("results/toy/*/**/*"), *folder.glob("resources/blobs/**/*")])
     for path in results:

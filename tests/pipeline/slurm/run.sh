@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# run.sh: the tests marked slurm, on a Slurm of this machine that is started for them and stopped afterwards.
+# run.sh: run the tests marked slurm on a local Slurm, which is started before them and stopped afterwards.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 folder=$(mktemp -d)

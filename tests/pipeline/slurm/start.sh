@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# start.sh FOLDER: a Slurm of one machine, for tests: munged, slurmctld and slurmd with all their files in FOLDER, which
-# stop.sh FOLDER ends. Needs Debian's slurm-wlm and munge; neither root nor systemd. Its two GPUs are no GPUs: character
-# devices that every machine has stand in for them, so that Slurm counts them and sets CUDA_VISIBLE_DEVICES as it would.
+# start.sh FOLDER: start a Slurm of one machine for tests: munged, slurmctld and slurmd, with all their files in FOLDER.
+# stop.sh FOLDER ends it. It needs Debian's slurm-wlm and munge, but neither root nor systemd. Two character devices that
+# every machine has stand in for GPUs: Slurm counts them and sets CUDA_VISIBLE_DEVICES as for real ones.
 # Afterwards: export SLURM_CONF=FOLDER/slurm.conf PATH=FOLDER/bin:$PATH
 set -euo pipefail
 mkdir -p "$1"
@@ -42,7 +42,7 @@ MinJobAge=3600
 KillWait=5
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
-# Four cores and 64 GB, whatever the machine has: jobs are toys, but ask for what full recipes need.
+# Four cores and 64 GB on any machine: the jobs are toys, but request what full recipes need.
 SlurmdParameters=config_overrides
 NodeName=$host NodeAddr=127.0.0.1 CPUs=4 RealMemory=64000 Gres=gpu:2
 PartitionName=cpu Nodes=$host Default=YES MaxTime=INFINITE State=UP
@@ -53,7 +53,7 @@ NodeName=$host Name=gpu File=/dev/null
 NodeName=$host Name=gpu File=/dev/zero
 END
 
-# Snakemake's executor clears SLURM_* before it calls srun in a job, and with it SLURM_CONF; a training asks squeue, too.
+# Snakemake's executor clears SLURM_*, and so SLURM_CONF, before it calls srun in a job. A training also calls squeue.
 mkdir -p "$folder/bin"
 for program in srun squeue; do
   printf '#!/bin/sh\nSLURM_CONF=%s exec %s "$@"\n' "$folder/slurm.conf" "$(command -v $program)" > "$folder/bin/$program"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# stop.sh FOLDER: end the Slurm that start.sh FOLDER began.
+# stop.sh FOLDER: stop the Slurm that start.sh FOLDER started.
 set -uo pipefail
 export SLURM_CONF=$1/slurm.conf
 timeout 10 scancel --user "$(id -un)" 2>/dev/null
-for _ in $(seq 30); do  # a job's last process outlives slurmd if it cannot tell it that it ended
+for _ in $(seq 30); do  # the last process of a job outlives slurmd if it cannot report its end
   [ -z "$(timeout 5 squeue --noheader 2>/dev/null)" ] && break
   sleep 0.5
 done
