@@ -1,4 +1,4 @@
-"""docs/checkpoints.md lists every option of the programs that write checkpoints, and of what reads them here."""
+"""docs/checkpoints.md lists every option of the programs that write checkpoints, and of the formats that read them."""
 
 import inspect
 import re
@@ -22,12 +22,12 @@ TEXT = (Path(__file__).parents[2] / "docs/checkpoints.md").read_text(encoding="u
 
 
 def names(text: str) -> set[str]:
-    """What stands in code style, one word each."""
+    """Return the single words in code style."""
     return set(re.findall(r"`([A-Za-z_]\w*)`", text))
 
 
 def listed(heading: str, column: int = 0) -> set[str]:
-    """The names in a column of the table below a heading, of its rows after the second."""
+    """Return the names in a column of the first table below a heading."""
     found = re.search(rf"^#+ {re.escape(heading)}.*?\n((?:\|[^\n]*\n)+)", TEXT, re.MULTILINE | re.DOTALL)
     assert found, heading
     return {name for row in found[1].splitlines()[2:] for name in names(row.split(" | ")[column])}

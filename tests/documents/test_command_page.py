@@ -1,4 +1,4 @@
-"""The examples of docs/command.md, run as they stand."""
+"""The examples of docs/command.md run unchanged."""
 
 import json
 import os
@@ -51,7 +51,7 @@ UNET = {
 
 
 def genbench(line: str, capsys: pytest.CaptureFixture[str]) -> str:
-    """What a documented command prints, in this process; fails unless its status is 0."""
+    """Run a documented command in this process; returns its output. Fails unless its status is 0."""
     with pytest.raises(SystemExit) as ended:
         app.call(shlex.split(documented(line))[1:])
     assert not ended.value.code
@@ -60,7 +60,7 @@ def genbench(line: str, capsys: pytest.CaptureFixture[str]) -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder but for a suite of one's own, and data with its classifier."""
+    """A folder with only a user's suite and its prepared data."""
     monkeypatch.chdir(tmp_path)
     for name in ("my", "resources/demo"):
         Path(name).mkdir(parents=True)
@@ -102,7 +102,7 @@ def test_a_shell_learns_to_complete(
 @pytest.mark.parametrize("line", RUNS)
 @pytest.mark.usefixtures("folder")
 def test_what_is_run_is_what_the_page_says(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Up to Snakemake, which the tests of the workflow run."""
+    """The command is run up to the call of Snakemake; the tests of the workflow run Snakemake."""
     ran: list[list[str]] = []
     monkeypatch.setattr("snakemake.cli.main", ran.append)
     monkeypatch.setattr(workflow, "count_gpus", lambda: 0)
@@ -134,7 +134,7 @@ def test_a_dry_run_in_an_empty_folder_shows_the_demo(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout
     assert re.search(r"^train +9$", done.stdout, re.MULTILINE)
-    assert done.stdout.count("Building DAG of jobs") == 1  # Snakemake's lines come once
+    assert done.stdout.count("Building DAG of jobs") == 1  # Snakemake's lines are printed once
 
 
 @pytest.mark.parametrize("line", LISTS)
@@ -151,8 +151,7 @@ def test_names_are_listed(line: str, capsys: pytest.CaptureFixture[str]) -> None
 def test_a_suite_is_checked(
     line: str, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The demo's jobs are counted elsewhere, by a dry run of its own; here the suite of one model has one. Only that
-    model's network is measured."""
+    """Another test counts the demo's jobs, by a dry run. Here only the suite of one model is planned and measured."""
     if "demo" in line:
         monkeypatch.setattr(workflow, "planned_jobs", lambda names, config: {"train": 9})
         monkeypatch.setattr(measured, "measure", lambda models, shape, device: [])
@@ -189,7 +188,7 @@ def test_features_are_computed(folder: Path, capsys: pytest.CaptureFixture[str])
 def test_what_cannot_be_fetched_is_one_line(
     folder: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """test_commands.py asks a network that is not there, which takes its time."""
+    """No download is tried here: test_commands.py tests one without a network, which is slow."""
     asked: list[Path] = []
 
     def prefetch(suites: list[Path], data_root: Path) -> list[InputError]:

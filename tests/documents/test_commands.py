@@ -1,4 +1,4 @@
-"""The commands of the documents, run as they stand, in checkouts whose suites are small."""
+"""The commands of the documents run unchanged, in checkouts with small suites."""
 
 import os
 import re
@@ -23,7 +23,7 @@ from PIL import Image
 from genbench.data import datasets
 from genbench.files import downloads
 
-# What runs the commands that no test here runs.
+# Other files that run commands which no test here runs.
 ELSEWHERE = {
     ".ci/run": [
         "uv sync",
@@ -95,7 +95,7 @@ ELSEWHERE = {
         "apptainer build genbench.sif docker-daemon://genbench:latest",
     ],
 }
-# What runs tests itself, or measures for minutes, and has no test but a person.
+# Commands that run tests or measure for minutes: only people run them.
 BY_HAND = [
     "uv run --with prdc python -m benchmarks --peers ../peers --before ../genbench-before --write docs/speed.md",
     "uv run python -m benchmarks --only train-wgan-gp kid",
@@ -112,7 +112,7 @@ BY_HAND = [
     "uv run pytest -m containers",
     "uv run pytest -m faults",
 ]
-# Tried by hand where the network allows it: 3 GB of PyTorch each time, the CPU's from PyTorch's own index.
+# Run by hand, since each downloads 3 GB of PyTorch; the CPU version comes from PyTorch's own index.
 INSTALLATION = [
     "uvx --from dist/genbench-0.1.0-py3-none-any.whl genbench run",
     "uv venv",
@@ -162,14 +162,14 @@ pytestmark = [
 
 
 def command(*lines: str) -> Callable[..., Any]:
-    """The documented commands that a test is about, as its argument `line`: a test for each."""
+    """Parametrise a test by documented commands: each becomes its argument `line`."""
     ran.extend(map(documented, lines))
     return pytest.mark.parametrize("line", lines)
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """One in which nothing has been run, and every suite that the commands name is small."""
+    """A checkout in which nothing has been run, with small versions of every suite that the commands name."""
     return small_checkout(tmp_path / "genbench")
 
 
@@ -183,27 +183,27 @@ def small_checkout(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def first_run(warm_module: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A checkout in which the README's first command was run, and what it said."""
+    """A checkout in which the README's first command was run, and the command's output."""
     folder = small_checkout(tmp_path_factory.mktemp("first") / "genbench")
     return folder, run(DEMO, folder)
 
 
 @pytest.fixture
 def demo(first_run: tuple[Path, str], tmp_path: Path) -> Path:
-    """A copy of that checkout, times kept."""
+    """A copy of that checkout that keeps file times."""
     return Path(shutil.copytree(first_run[0], tmp_path / "genbench", symlinks=True))
 
 
 @pytest.fixture
 def data(demo: Path) -> Path:
-    """A copy of that checkout with its data alone: nothing is trained."""
+    """A copy of that checkout with only its data: nothing is trained."""
     shutil.rmtree(demo / "results")
     return demo
 
 
 @pytest.fixture(scope="module")
 def cifar10(first_run: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A copy of that checkout in which the suite cifar10 was run with data from elsewhere, and what that said."""
+    """A copy of that checkout in which the suite cifar10 was run with data from another folder, and the output."""
     folder = Path(shutil.copytree(first_run[0], tmp_path_factory.mktemp("offline") / "genbench", symlinks=True))
     data = folder.parent / "data"
     (data / "genbench").mkdir(parents=True)
@@ -217,7 +217,7 @@ def cifar10(first_run: tuple[Path, str], tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The package index of this machine's uv."""
+    """Skips the test if uv reaches no package index."""
     ask = "uv pip install --dry-run --no-cache --no-deps --target here packaging"
     if subprocess.run(ask.split(), cwd=tmp_path_factory.mktemp("index"), capture_output=True).returncode:
         pytest.skip("this machine reaches no package index")
@@ -225,10 +225,10 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 def test_every_command_is_run_by_a_test_or_by_ci() -> None:
     for file, lines in ELSEWHERE.items():
-        text = re.sub(r'"\s*\n\s*"', "", (ROOT / file).read_text(encoding="utf-8"))  # its broken strings joined
+        text = re.sub(r'"\s*\n\s*"', "", (ROOT / file).read_text(encoding="utf-8"))  # joins split strings
         assert [line for line in lines if line not in text] == [], file
     run_elsewhere = [line for lines in ELSEWHERE.values() for line in lines]
-    assert sorted(map(plain, ran + run_elsewhere + BY_HAND + INSTALLATION)) == sorted(COMMANDS)  # each by one
+    assert sorted(map(plain, ran + run_elsewhere + BY_HAND + INSTALLATION)) == sorted(COMMANDS)  # each exactly once
 
 
 # --- README -----------------------------------------------------------------------------------------------------------
@@ -247,7 +247,7 @@ def test_a_wheel_is_built(line: str, checkout: Path) -> None:
 @command("python3 -m venv .uv && .uv/bin/pip install uv")
 @pytest.mark.usefixtures("index")
 def test_two_commands_do_everything(line: str, demo: Path) -> None:
-    """Where the environment is there, and the demo was run."""
+    """The environment exists already, and the demo has been run."""
     run(line, demo)
     script = demo.parent / "bin/genbench"  # this environment may be older than the command
     script.parent.mkdir()
@@ -274,7 +274,7 @@ def test_other_suites_get_a_page_of_their_own(line: str, demo: Path) -> None:
     said = run(line, demo)
     assert f"{suite}: Small (1 model, 1 row)" in said
     assert (demo / f"results/report/{suite}.html").exists()
-    assert "train_classifier" not in said  # that of the data set, which the demo has as well
+    assert "train_classifier" not in said  # the demo, with the same data set, has trained it
 
 
 @command("uv run snakemake -n --cores 1 --config suite=demo num_samples=10000 seeds=[0,1,2] device=cpu")
@@ -383,7 +383,7 @@ def test_a_gpu_is_tried_with_the_demo(line: str, data: Path) -> None:
 
 @command("uv run snakemake prefetch --cores 1 --config suite=cifar10")
 def test_what_a_suite_needs_is_fetched_first(line: str, checkout: Path) -> None:
-    """Behind a proxy that is not there; tests/pipeline/test_data_prefetch.py fetches."""
+    """The proxy does not exist, so downloads fail; tests/pipeline/test_data_prefetch.py tests successful ones."""
     (checkout / "suites/cifar10.yaml").write_text(yaml.safe_dump(SMALL | {"dataset": {"source": "cifar10"}}))
     code = checkout / "genbench/files/downloads.py"
     pauses, shorter = f"= {downloads.PAUSES}", f"= {tuple(0.01 for _ in downloads.PAUSES)}"
@@ -435,7 +435,7 @@ def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def repository(committed: Path) -> Iterator[Path]:
-    """The same for each test: what one changes is taken back at its end."""
+    """That checkout, shared by tests: changes of a test are undone at its end."""
     assert execute("git status --porcelain", committed) == ""
     yield committed
     execute("git checkout --quiet . && git clean --quiet --force -d", committed)

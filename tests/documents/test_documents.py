@@ -1,4 +1,4 @@
-"""What README.md, CONTRIBUTING.md and docs/ say: suites, examples, links, hosts, keys and messages."""
+"""The content of README.md, CONTRIBUTING.md and docs/: suites, examples, links, hosts, keys and messages."""
 
 import importlib.util
 import json
@@ -29,7 +29,7 @@ NAMES_A_SUITE = [line for line in COMMANDS if line.startswith("uv run snakemake 
 
 @pytest.fixture(scope="module")
 def planning(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for dry runs, of which the first that names a suite checks it for all."""
+    """A folder for dry runs: the first one with a suite checks it for all the others."""
     folder = tmp_path_factory.mktemp("planning")
     (folder / "my").mkdir()
     shutil.copy(ROOT / "suites/demo.yaml", folder / "my/suite.yaml")
@@ -41,14 +41,14 @@ def planning(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.usefixtures("warm")
 @pytest.mark.parametrize("line", NAMES_A_SUITE)
 def test_snakemake_would_run_the_suites_that_the_documents_name(line: str, planning: Path) -> None:
-    """The real ones, as a dry run; test_commands.py runs the same commands with small ones in their place."""
+    """A dry run of the real suites; test_commands.py runs the same commands with small suites."""
     words = shlex.split(line)[3:]
     if "--profile" in words:
         place = words.index("--profile")
-        profile = ROOT / words[place + 1]  # or it is to be written by whoever has such a cluster
+        profile = ROOT / words[place + 1]  # missing if users write it for their cluster
         known = profile.exists() and importlib.util.find_spec("snakemake_executor_plugin_slurm") is not None
         words[place : place + 2] = ["--profile", str(profile)] if known else []
-    config = words.index("--config")  # it takes all that follows
+    config = words.index("--config")  # it takes all following words
     default = str(ROOT / "profiles/default")
     options = ["--dry-run", "--snakefile", str(ROOT / "Snakefile"), "--workflow-profile", default]
     job = subprocess.run(
@@ -65,7 +65,7 @@ def test_snakemake_would_run_the_suites_that_the_documents_name(line: str, plann
 
 @pytest.fixture(scope="module")
 def written() -> dict[Path, str]:
-    """What the documents and schemas that are written from the code should hold."""
+    """The expected content of the documents and schemas that are written from the code."""
     return document.contents()
 
 
@@ -159,7 +159,7 @@ def test_files_that_the_documents_name_exist() -> None:
 
 
 def block(name: str, language: str, containing: str) -> str:
-    """The code block of a document that contains a text."""
+    """Return the code block of a document that contains a text."""
     text = (ROOT / name).read_text(encoding="utf-8")
     (found,) = [code for code in re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL) if containing in code]
     return str(found)
@@ -190,7 +190,7 @@ PYTHON = [
 
 @pytest.mark.parametrize(("name", "number", "code"), PYTHON, ids=[f"{name}-{number}" for name, number, _ in PYTHON])
 def test_an_example_has_all_its_imports(name: str, number: int, code: str) -> None:
-    """Pasted into an empty file, no name in it is unknown; what reads files is run by the tests of these examples."""
+    """In an empty file the example has no undefined name. Other tests run the examples, with the files they read."""
     command = ["ruff", "check", "--isolated", "--no-cache", "--select", "F", "--output-format", "concise", "-"]
     done = subprocess.run([sys.executable, "-m", *command], input=code, capture_output=True, text=True)
     assert done.returncode == 0, f"{name}, example {number}: {done.stdout}"
@@ -227,11 +227,11 @@ def test_results_are_read_as_the_document_shows(monkeypatch: pytest.MonkeyPatch,
     assert "ddim-20" in demo["models"]["ddpm"]["samplers"]
 
 
-# --- What the code says -----------------------------------------------------------------------------------------------
+# --- Messages and hosts in the code -----------------------------------------------------------------------------------
 
 
 def source() -> str:
-    """All of the program's text, its broken strings joined."""
+    """Return the program's whole source, with split strings joined."""
     files = [path for folder in ("genbench", "scripts", "rules") for path in (ROOT / folder).rglob("*")]
     texts = [path.read_text(encoding="utf-8") for path in files if path.suffix in (".py", ".smk")]
     return re.sub(r'"\s*\n\s*f?"', "", "\n".join(texts))
@@ -244,7 +244,7 @@ def test_messages_that_troubleshooting_explains_are_in_the_code() -> None:
     others = {
         "Out of jobs ready to be started": (folder / "scheduling/job_scheduler.py").read_text(),
         "Directory cannot be locked": (folder / "exceptions.py").read_text(),
-        "CUDA out of memory": "CUDA out of memory",  # said by PyTorch's C++
+        "CUDA out of memory": "CUDA out of memory",  # the message is in PyTorch's C++
     }
     text = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
     messages = re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE)
@@ -257,7 +257,7 @@ def test_offline_names_every_host_and_no_other_document_does() -> None:
     code = source()
     hosts = {str(urlparse(url).hostname) for url in re.findall(r"https?://[\w./-]+", code)}
     hosts -= {"arxiv.org", "www.w3.org"}  # links to papers, and the name of SVG
-    hosts |= {"huggingface.co"}  # the library's own constant
+    hosts |= {"huggingface.co"}  # a constant of the library huggingface_hub
     offline = (ROOT / "docs/offline.md").read_text(encoding="utf-8")
     assert {host for host in hosts if f"`{host}`" not in offline} == set()
     table = {

@@ -1,6 +1,6 @@
-"""The programs and the notebook of examples/, and the Python of README.md and docs/api.md, run as they stand.
+"""The programs and the notebook of examples/, and the Python code of README.md and docs/api.md, run unchanged.
 
-Trainings and samplers are cut to a few steps; all else is as a reader would run it.
+Only trainings and samplers are cut to a few steps.
 """
 
 import re
@@ -31,7 +31,7 @@ def python_of(document: str) -> list[str]:
 
 @pytest.fixture
 def few_steps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """An empty folder to run a program in, whose trainings and samplers take three steps."""
+    """An empty folder in which to run a program; trainings and samplers take three steps."""
 
     def shortened(function: Callable[..., Any], always: bool) -> Callable[..., Any]:
         def called(*arguments: Any, **options: Any) -> Any:
@@ -103,7 +103,7 @@ def test_published_checkpoint(program: Callable[..., str], few_steps: Path) -> N
     said = program("published_checkpoint.py", "theirs")
     assert said == f"published.png: 16 images of Diffusion, {unet.num_parameters():,} parameters\n"
     assert size_of("published.png") == (38, 38)
-    unet.save_pretrained("network")  # which does not say its noise
+    unet.save_pretrained("network")  # without the noise schedule
     program("published_checkpoint.py", "network", "diffusers", "timesteps=60", "schedule=linear", "prediction=eps")
 
 
@@ -123,7 +123,7 @@ def test_the_python_of_the_page_about_it(few_steps: Path) -> None:
     (few_steps / "imle.py").write_text(next(code for code in python_of("README.md") if "class IMLE" in code))
     api.train(api.load_suite("demo"), "ddpm", folder="results/demo/ddpm/seed0")
     np.save("images.npy", blobs(200)[0])
-    save_images(few_steps / "birds.zip", 0, 200)  # a folder of that name
+    save_images(few_steps / "birds.zip", 0, 200)  # a folder, despite its name
     codes = python_of("docs/api.md")
     assert len(codes) == 4
     for code in codes:
@@ -137,11 +137,11 @@ def test_the_notebook_draws_from_a_finished_run_in_a_real_kernel(few_steps: Path
         api.train(suite, name, folder=few_steps / f"results/demo/{name}/seed0")
     notebook = nbformat.read(EXAMPLES / "load_and_play.ipynb", as_version=4)
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert all(not cell.outputs and cell.execution_count is None for cell in cells)  # as it is kept
+    assert all(not cell.outputs and cell.execution_count is None for cell in cells)  # as committed
     nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(few_steps)}}).execute()
     first, chosen, all_of_them, _ = (cell.outputs for cell in cells)
     assert "demo/ddpm/seed0: Diffusion, " in first[0].text
     assert "demo/vae/seed0: VAE, " in first[0].text
     assert any("image/png" in output.get("data", {}) for output in chosen)
-    assert any("64/64" in str(output) for output in chosen)  # the bar
+    assert any("64/64" in str(output) for output in chosen)  # the progress bar
     assert sum("image/png" in output.get("data", {}) for output in all_of_them) == 2

@@ -1,4 +1,4 @@
-"""Numbers that README.md and the comments of suites/ say in words or digits: the code counts them."""
+"""Numbers in README.md and in the comments of suites/, in words or digits, agree with the code."""
 
 import re
 import typing
@@ -34,7 +34,7 @@ def number(text: str) -> float:
 
 
 def said(before: str, after: str) -> float:
-    """The one number of the README between two texts."""
+    """Return the only number in the README between two texts."""
     (found,) = re.findall(rf"{before} (\S+) {after}", README)
     return number(found)
 
@@ -60,12 +60,12 @@ def test_a_suite_says_how_often_its_samplers_call_the_network(suite: str, tmp_pa
     said = {sampler: number(count) for of, sampler, count in EVALUATIONS if of == suite}
     path = ROOT / f"suites/{suite}.yaml"
     found = load_suite(path)
-    own = tuple(yaml.safe_load(SUITES[suite])["models"])  # and not those of the suite that it extends
+    own = tuple(yaml.safe_load(SUITES[suite])["models"])  # without those of the suite that it extends
     entries = {
         name: entry
         | {"samplers": {key: entry["samplers"][key] for key in said if key in entry["samplers"]}, "published": []}
         for name, entry in found["models"].items()
-        if name.startswith(own)  # a list of budgets makes ddpm-1T of ddpm
+        if name.startswith(own)  # a list of budgets expands ddpm to ddpm-1T and others
     }
     found["models"] = {name: entry for name, entry in entries.items() if entry["samplers"]}
     plan = preflight(found, str(tmp_path), str(path))

@@ -1,4 +1,4 @@
-"""What the README shows works as it stands."""
+"""The README's examples work unchanged."""
 
 import re
 from pathlib import Path
@@ -20,14 +20,14 @@ README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
 def block(language: str, containing: str) -> str:
-    """The code block of the README that contains a text."""
+    """Return the code block of the README that contains a text."""
     (found,) = [code for code in re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL) if containing in code]
     return str(found)
 
 
 @pytest.fixture
 def imle(tmp_path: Path) -> dict:
-    """The README's own family in a file of its own, and its entry, narrowed."""
+    """The README's example family, written to a file, and its entry with fewer channels."""
     (tmp_path / "imle.py").write_text(block("python", "class IMLE"))
     entry = own_code.complete(yaml.safe_load(block("yaml", "imle.py:IMLE"))["imle"], tmp_path)
     entry["model"]["generator"] |= {"channels": 8}

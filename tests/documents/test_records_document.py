@@ -24,7 +24,7 @@ RECORD = 'genbench record results/demo --out demo.json --name "Chair of Statisti
 
 
 def genbench(line: str, capsys: pytest.CaptureFixture[str], status: int = 0) -> str:
-    """What a documented command prints, in this process; fails unless its status is that."""
+    """Run a documented command in this process; returns its output. Fails unless it ends with `status`."""
     with pytest.raises(SystemExit) as ended:
         app.call(shlex.split(documented(line))[1:])
     assert (ended.value.code or 0) == status
@@ -33,7 +33,7 @@ def genbench(line: str, capsys: pytest.CaptureFixture[str], status: int = 0) -> 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Results of a run, and two records of theirs, of which one has other samples and another name."""
+    """Results of a run, and two records of them; the second has other samples and no name."""
     folder = tmp_path_factory.mktemp("records")
     write_results(folder / "results", models=FEW, seeds=(0, 1, 2))
     record = write_record(folder / "results/demo", folder / "demo.json", "Ann <b>")

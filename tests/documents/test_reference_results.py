@@ -20,7 +20,7 @@ from genbench.references.files import write_reference
 from tools import gallery, reference_results
 
 LABELS = {"fast": "Fast", "slow": None}
-NUMBERS = {  # family, budget, sampler: a number for each seed
+NUMBERS = {  # family, budget, sampler: one number per seed
     ("A", 1e12, "slow"): (30.0, 32.0),
     ("A", 4e12, "slow"): (9.0, 11.0),
     ("A", 4e12, "fast"): (10.0, 12.0),
@@ -51,7 +51,7 @@ def record(numbers=NUMBERS) -> Reference:
             sampler=sampler,
             metrics={"fd_classifier": value},
             device="A CPU",
-            seconds_per_50k=80.0 if (family, budget) != ("B", 4e12) else 90.0,  # beside other work
+            seconds_per_50k=80.0 if (family, budget) != ("B", 4e12) else 90.0,  # slower, as if other jobs ran beside it
         )
         for (family, budget, sampler), values in numbers.items()
         for seed, value in enumerate(values)
@@ -87,7 +87,7 @@ def test_the_best_row_of_each_family_stands_at_each_budget(root: Path) -> None:
     assert rows == [
         "| B | 20.0 ± 0.0 | 8.20 ± 0.28 | 0:01:20 |",
         "| A, slow | 31.0 ± 1.4 | 10.0 ± 1.4 | 0:01:20 |",
-        "| Half | 1.00 ± 0.00 | – | 0:01:20 |",  # better, with less
+        "| Half | 1.00 ± 0.00 | – | 0:01:20 |",  # better at a lower budget
     ]
     assert not empty
     assert "lower is better; 2,000 samples; mean of 2 trainings, ± their standard deviation." in caption
