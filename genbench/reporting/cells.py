@@ -1,4 +1,4 @@
-"""One number of a comparison: its mean over seeds, how far it varies, and whether it is the best of its column."""
+"""One number of a comparison: its mean over seeds, its standard deviation, and whether it is the best of its column."""
 
 import operator
 from collections.abc import Mapping, Sequence
@@ -14,17 +14,17 @@ from genbench.reporting.columns import TIME, Column
 from genbench.reporting.numerals import Number, plus_minus, proportion, significant
 
 BY_GROUPS = "between draws as the groups of one set's images show it"
-Group = Mapping[str, Sequence[Any]]  # rows of the tidy table by column: pandas takes 30 times as long for a few rows
+Group = Mapping[str, Sequence[Any]]  # rows of the tidy table, by column: for a few rows pandas is 30 times slower
 
 
 @dataclass
 class Cell:
     """One number as it is printed; `value` and `std` are over seeds, in the unit of the results.
 
-    runs: what they are of: the number of each run, by its seeds; with `repeated`, of what is measured once for all
-    trainings, each repeat of that. without: of one training, the number without each group of images; drawn: the seeds
-    of these. estimated: whether `std` comes from these groups. met: whether it is as the suite expects, if it expects
-    something.
+    runs: the number of each run, by its seeds; with `repeated`, the number of each repeat of a measurement that is made
+    once for all trainings. without: of one training, the number without each group of images; drawn: the seeds of these
+    images. estimated: whether `std` comes from these groups. met: whether the number is within the suite's bound, if
+    there is one.
     """
 
     text: str = "–"
@@ -43,10 +43,10 @@ class Cell:
 
 
 def print_cell(group: Group, column: Column) -> Cell:
-    """One number: its mean over seeds, and the standard deviation between them if there are several.
+    """One number: its mean over training seeds, and their standard deviation if there are several.
 
-    With one training seed it is that between draws with other sampling seeds: if there are several of these, or as the
-    groups of images of a single one show it.
+    With one training seed it is the standard deviation between draws with different sampling seeds; with a single draw
+    it is estimated from that draw's groups of images.
     """
     values = [float(value) for value in seen(group, column.key)]
     if not values:
@@ -94,7 +94,7 @@ def print_cell(group: Group, column: Column) -> Cell:
 
 
 def bars_of(cells: Sequence[Cell]) -> str:
-    """What the bars of these numbers are in a plot, as a sentence; "" where none has a standard deviation."""
+    """A sentence that says what the bars of these numbers are in a plot; "" if none has a standard deviation."""
     estimated = [cell.estimated for cell in cells if cell.std is not None]
     if not estimated:
         return ""
@@ -112,11 +112,11 @@ def runs_of(group: Group, key: str) -> dict[tuple[Any, ...], Number]:
 
 
 def mark_best(cells: Sequence[Cell], column: Column) -> None:
-    """Mark the best number and its ties: what is printed alike, or differs by no more than chance explains.
+    """Mark the best number and its ties: numbers that are printed alike, or differ by no more than chance explains.
 
-    That is the test of genbench/references/same.py against the best number, at one level for the column. Without
-    several runs it says nothing, and only what is printed alike ties. Nothing is marked where no end is better, where
-    there is nothing to compare with, where all tie, or where a number says little.
+    The test in genbench/references/same.py compares each number with the best, at one level for the column. It needs
+    several runs or groups of images; without them, only numbers that are printed alike tie. Nothing is marked in a
+    column that is doubtful or has no better direction, if all numbers tie, or if there is only one.
     """
     present = sorted((cell for cell in cells if cell.value is not None), key=lambda cell: rank(cell, column))
     if column.direction is None or column.doubtful or not present:
@@ -138,7 +138,7 @@ def mark_expected(cells: Sequence[Cell], bound: str) -> None:
 
 
 def tied(cells: Sequence[Cell], best: Cell) -> list[bool]:
-    """Which numbers tie with `best`: printed alike, or no further apart than chance explains, at one level."""
+    """Which numbers tie with `best`: printed alike, or different by no more than chance explains, at one level."""
     tested = [cell for cell in cells if cell is not best and cell.runs and best.runs]
     found = [between(cell, best) for cell in tested]
     chance = {id(cell) for cell, differs in zip(tested, are_different(found), strict=True) if differs is False}
@@ -154,10 +154,10 @@ def between(a: Cell, b: Cell) -> Difference:
 
 
 def places(cells: Sequence[Cell], column: Column) -> list[str]:
-    """The place of each number, with ties: "2", or "2–4" where it may be any of these; "" without a number.
+    """The place of each number, with ties: "2", or "2–4" if it may be any of these; "" without a number.
 
-    That is how many are better, and how many are worse, by the test of genbench/references/same.py for all pairs at one
-    level.
+    It follows from how many numbers are better and how many are worse, by the test in genbench/references/same.py for
+    all pairs at one level.
     """
     there = [number for number, cell in enumerate(cells) if cell.value is not None and cell.runs]
     found = ["" for _ in cells]
@@ -172,21 +172,21 @@ def places(cells: Sequence[Cell], column: Column) -> list[str]:
 
 
 def rank(cell: Cell, column: Column) -> float:
-    """A number that sorts cells best first, and absent ones last."""
+    """A sort key: the best cells first, those without a number last."""
     if cell.value is None:
         return float("inf")
     return -cell.value if column.direction == "higher" else cell.value
 
 
 def seen(rows: pd.DataFrame | Group, key: str) -> list[Any]:
-    """The values that are there, in a column that may be absent."""
+    """The known values of a column; none if the column is absent."""
     values = rows.get(key, [])
     return [value for value in (values.tolist() if isinstance(values, pd.Series) else values) if known(value)]
 
 
 def known(value: Any) -> bool:
-    """Whether a value of the tidy table is there."""
-    return value is not None and value is not pd.NaT and value == value  # not-a-number differs from itself
+    """Whether a value of the tidy table is known: neither None, NaT nor NaN."""
+    return value is not None and value is not pd.NaT and value == value  # NaN differs from itself
 
 
 def exact(value: Number) -> str:

@@ -1,4 +1,4 @@
-"""What the tables show: each quantity with its name, its definition, which end is better, and how it is printed."""
+"""The columns of the tables: each quantity's name, definition, better direction and number format."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from genbench.reporting.numerals import Number, count, duration, memory, proport
 
 PRINTED: dict[str, Callable[[Number], str]] = {"significant": significant, "proportion": proportion, "count": count}
 NONE: Mapping[str, MetricInfo] = {}
-FEATURES = {  # how labels name an extractor
+FEATURES = {  # the name of each extractor in labels
     "classifier": "classifier",
     "objects": "objects",
     "efficientnet": "EfficientNet",
@@ -27,7 +27,7 @@ STAND_INS = {
 }
 UNKNOWN = "its record does not say what it measures"
 UNOFFICIAL = "features of weights that are not the published ones: no FID"
-PEERS = {"clean": "clean-fid", "legacy": "pytorch-fid", "tensorflow": "torch-fidelity"}  # by the resize
+PEERS = {"clean": "clean-fid", "legacy": "pytorch-fid", "tensorflow": "torch-fidelity"}  # by kind of resize
 GREYSCALE = "features learned from colour photographs; greyscale images are outside their domain"
 OTHER_CLASSES = "counts classes of ImageNet, which these images do not show: no measure of their quality"
 
@@ -36,8 +36,8 @@ OTHER_CLASSES = "counts classes of ImageNet, which these images do not show: no 
 class Column:
     """One quantity of the tidy table. Values are printed by `text` after multiplication with `scale`.
 
-    info: of the metric, for metrics. notes: sentences that hold for all its numbers. doubtful: says so little
-    here that it is shown in grey, and nothing is marked as its best. group: the heading over several columns.
+    info: for a metric, its MetricInfo. notes: sentences that hold for all its numbers. doubtful: it means so little
+    on this data set that it is shown in grey, without a best number. group: the heading over several columns.
     """
 
     key: str
@@ -54,12 +54,12 @@ class Column:
 
     @property
     def metric(self) -> str:
-        """The name of the metric, "" for other quantities."""
+        """The name of the metric; "" for other quantities."""
         return self.info.name if self.info else ""
 
     @property
     def distance(self) -> bool:
-        """Whether it is a distance between features: the plots have a logarithmic axis for it."""
+        """Whether it is a distance between features, which plots show on a logarithmic axis."""
         return bool(self.info and self.info.distance)
 
 
@@ -149,9 +149,10 @@ DETAILS = [
 
 
 def info_of(key: str, own: Mapping[str, MetricInfo]) -> MetricInfo:
-    """What to know of the metric of a key of results: as `own` has it, or its entry in genbench.
+    """The MetricInfo for a key of the results: from `own`, or else genbench's.
 
-    own: by key, what records say of metrics that are not genbench's. One that no record describes has its key as label.
+    own: by key, the MetricInfo of metrics that are not genbench's. A metric that no record describes has its key as
+    label.
     """
     if key in own:
         return own[key]
@@ -162,20 +163,20 @@ def info_of(key: str, own: Mapping[str, MetricInfo]) -> MetricInfo:
 
 
 def own_metrics(summary: Mapping[str, Any]) -> dict[str, MetricInfo]:
-    """What the summary of a suite says of metrics that are not genbench's, by key."""
+    """The MetricInfo of each metric in a suite's summary that is not genbench's, by key."""
     return {key: stated(key, about) for key, about in summary.get("own_metrics", {}).items()}
 
 
 def stated(key: str, about: Mapping[str, Any]) -> MetricInfo:
-    """What a record says of a metric that is not genbench's. Raises InputError for what does not fit MetricInfo."""
-    from genbench.schema import check_arguments  # which is slow to load, and most suites have no such metric
+    """The MetricInfo of a metric that is not genbench's, from a record. Raises InputError for wrong fields."""
+    from genbench.schema import check_arguments  # slow to import, and most suites have no such metric
 
     given = {"name": key, "label": key, "definition": UNKNOWN, "direction": None, **about}
     return MetricInfo(**check_arguments(MetricInfo, given))
 
 
 def ending(key: str, info: MetricInfo) -> str:
-    """What a metric's key names beside it, an extractor or a file of label sets: "" where it names none."""
+    """The rest of a key after the metric's name: an extractor or a file of label sets, or ""."""
     return key.removeprefix(info.name).removeprefix("_")
 
 
@@ -185,8 +186,8 @@ def metric_columns(
     dataset: Mapping[str, Any] | None = None,
     own: Mapping[str, MetricInfo] = NONE,
 ) -> list[Column]:
-    """The columns of metrics. A distance names its features and, where it depends on it, the number of samples; other
-    metrics name their features only where they stand in several. own: as for `info_of`."""
+    """The columns of metrics. The label of a distance names its features and, if it is biased, the number of samples;
+    other metrics name their features only if `keys` has them in several. own: as for `info_of`."""
     infos = [info_of(key, own) for key in keys]
     names = [info.name for info in infos]
     columns = []
@@ -225,9 +226,10 @@ def name_features(label: str, extractor: str) -> str:
 
 
 def same_as(info: MetricInfo, extractor: str) -> str:
-    """Which program has the same number of the same images, for those who compare: docs/peers.md shows it.
+    """Which other program gives the same number for the same images; docs/peers.md shows it.
 
-    KID and the Inception score are torch-fidelity's with the real images as its `input1`, where subsets are its own.
+    KID and the Inception score equal torch-fidelity's with the real images as its `input1`: then the random subsets are
+    the same.
     """
     resize = extractor.removeprefix("inception-")
     if info.name == "fid" and resize in PEERS:
@@ -238,7 +240,7 @@ def same_as(info: MetricInfo, extractor: str) -> str:
 
 
 def notes_on(info: MetricInfo, extractor: str, dataset: Mapping[str, Any]) -> list[str]:
-    """What a reader must know of every number of a metric in an extractor's features, on images of `dataset`."""
+    """What a reader must know about every number of a metric in an extractor's features, on images of `dataset`."""
     notes = [STAND_INS[extractor]] if extractor in STAND_INS else []
     if extractor.endswith("-unofficial"):
         notes.append(UNOFFICIAL)
@@ -250,7 +252,7 @@ def notes_on(info: MetricInfo, extractor: str, dataset: Mapping[str, Any]) -> li
 
 
 def shows_objects(dataset: Mapping[str, Any]) -> bool:
-    """Whether a data set shows many kinds of the objects that ImageNet's classes are of, as CIFAR-10 does."""
+    """Whether a data set shows many kinds of ImageNet's objects, as CIFAR-10 does."""
     return str(dataset.get("name")).startswith(("cifar", "imagenet")) and (dataset.get("num_classes") or 0) >= 10
 
 
@@ -262,9 +264,9 @@ def comparison_columns(
     likelihood: bool = False,
     own: Mapping[str, MetricInfo] = NONE,
 ) -> list[Column]:
-    """The columns of the comparison: the headline first, then the other compared metrics, then what they cost.
+    """The columns of the comparison: the headline first, then the other compared metrics, then the costs.
 
-    Frechet distances stand there in all features, other metrics in those of the headline, if they exist in them.
+    Frechet distances appear in all features, other metrics in those of the headline where possible.
     likelihood: with bits per dimension, which only some families have. own: as for `info_of`.
     """
     features = ending(headline, info_of(headline, own))
@@ -290,7 +292,7 @@ def detail_columns(
     likelihood: bool = False,
     own: Mapping[str, MetricInfo] = NONE,
 ) -> list[Column]:
-    """Every quantity, for a model's own section."""
+    """The columns of a model's section: every quantity."""
     bits = [BITS_PER_DIM] if likelihood else []
     return metric_columns(list(dict.fromkeys([headline, *metrics])), num_samples, dataset, own) + bits + COSTS + DETAILS
 
@@ -298,7 +300,7 @@ def detail_columns(
 def definition_columns(
     metrics: Sequence[str], likelihood: bool = False, own: Mapping[str, MetricInfo] = NONE
 ) -> list[Column]:
-    """Every quantity once, whatever features it stands in: what a page defines."""
+    """Every quantity that a page defines, each once, whatever its features."""
     infos = {info.name: info for info in (info_of(key, own) for key in metrics)}
     defined = [
         Column(name, info.label, info.definition, info.direction, source=info.source) for name, info in infos.items()

@@ -1,4 +1,4 @@
-"""The rows of a suite that its page compares: the table, the order of the models, and where all comes from."""
+"""The rows that a suite's page compares: their table, the order of the models, and where the results come from."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from genbench.reporting.results import Results
 from genbench.reporting.snapshots import distinct
 from genbench.reporting.table import Table, compare, final_rows
 
-STAGES = {  # of the provenance, and where each is computed: a key of machine/code.py's ROOTS
+STAGES = {  # of the provenance, and the key of each in ROOTS of machine/code.py
     "training": "training",
     "sampling": "sampling",
     "evaluation": "metrics",
@@ -27,7 +27,7 @@ STAGES = {  # of the provenance, and where each is computed: a key of machine/co
 
 
 class Compared:
-    """The compared rows of one suite. Each part is made when it is first asked for; root: results/{suite}."""
+    """The compared rows of one suite. Each part is computed on first use; root: results/{suite}."""
 
     def __init__(self, results: Results, root: Path) -> None:
         self.results, self.root, self.preflight = results, root, results.preflight
@@ -46,7 +46,7 @@ class Compared:
         measured = [column for column in columns[1:] if column not in COSTS or seen(self.compared, column.key)]
         links = {model: f"#{anchor}" for model, anchor in self.anchors.items()}
         rows = self.compared
-        if self.older and not self.all_older:  # at the row; of all of them, above the table
+        if self.older and not self.all_older:  # if all are, the page says so above the table
             told = [[OLDER] * (model in self.older) for model in rows["model"]]
             rows = rows.assign(remarks=rows["remarks"] + pd.Series(told, rows.index, dtype=object))
         shown = [columns[0], *measured]
@@ -67,7 +67,7 @@ class Compared:
 
     @cached_property
     def names(self) -> dict[str, str]:
-        """The label of each model, which differs from the others', in their order."""
+        """A distinct label for each model, in their order."""
         return distinct({model: self.label(model) for model in self.order})
 
     @cached_property
@@ -92,7 +92,7 @@ class Compared:
         return definition_columns(keys, self.likelihood, self.results.own)
 
     def details(self, samples: int | None = None) -> list[Column]:
-        """Every column of the sections of models; samples: their number, where all rows have the same."""
+        """Every column of the models' sections; samples: their number, if all rows have the same."""
         found, headline = self.results, self.preflight.headline
         return detail_columns(found.metrics, headline, samples, self.dataset, self.likelihood, found.own)
 
@@ -108,9 +108,9 @@ class Compared:
 
     @cached_property
     def older(self) -> list[str]:
-        """The models whose results other code made than that of this checkout."""
+        """The models whose results were made by other code than this checkout's."""
 
-        known: dict[str, bool] = {}  # many models are of one class and differ in their training only
+        known: dict[str, bool] = {}  # many models share a class and differ only in their training
 
         def is_current(stage: str, model: str, code: str) -> bool:
             spec = self.preflight.models[model].spec
@@ -126,22 +126,22 @@ class Compared:
 
     @property
     def all_older(self) -> bool:
-        """Whether other code made the results of every model that has some."""
+        """Whether the results of every model that has some were made by other code."""
         return len(self.older) == len(set(seen(self.results.provenance, "model")))
 
     @property
     def code_versions(self) -> int:
-        """By how many versions of the code the results were made."""
+        """How many versions of the code made the results."""
         return code_versions(self.results.provenance)
 
     @cached_property
     def draws(self) -> list[dict[str, Any]]:
-        """The compared rows of the tidy table, absent values left out."""
+        """The compared rows of the tidy table, without absent values."""
         return records(self.compared)
 
 
 def anchors(names: Sequence[str] | Mapping[str, Any]) -> dict[str, str]:
-    """A fragment identifier for each name: letters, digits, point, dash and underscore, all different."""
+    """A unique fragment identifier for each name: letters, digits, full stop, dash and underscore."""
     found: dict[str, str] = {}
     for number, name in enumerate(names):
         anchor = "model-" + re.sub(r"[^A-Za-z0-9_.-]+", "-", name)

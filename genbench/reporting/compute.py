@@ -1,4 +1,4 @@
-"""Quality against the cost of training: one line for each series, a recipe at several budgets, and what it shows."""
+"""Quality against the cost of training: a line for each series (a recipe at several budgets), and what it shows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Line:
-    """A series: its name, its points by rising budget, the model of its largest one, and a sentence about them."""
+    """A series: its name, its points by rising budget, and sentences about what they show."""
 
     name: str
     points: Sequence[Point]
@@ -35,7 +35,7 @@ class Line:
 
     @property
     def last(self) -> Row:
-        """The row of its largest budget."""
+        """The row at its largest budget."""
         return self.points[-1].row
 
     def at(self, budget: Number) -> Row | None:
@@ -45,7 +45,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Compute:
-    """The part of a page about compute: its plots, its lines, the best first, and all their budgets."""
+    """The part of a page about compute: its plots, its lines (the best first), and all their budgets."""
 
     plots: Sequence[Comparison]
     lines: Sequence[Line]
@@ -53,9 +53,9 @@ class Compute:
 
 
 def quality_against_compute(models: Mapping[str, ModelPlan], table: Table) -> Compute | None:
-    """What the series of a suite make of their budgets; None where no series has results at two budgets.
+    """The quality that each series of a suite reaches at its budgets; None if no series has results at two budgets.
 
-    models: of the plan. A budget is what the suite states, or else the FLOPs of the training.
+    models: the plan's. A budget is the one that the suite states, or else the FLOPs of the training.
     """
     lead = table.columns[0]
     lines = [Line(name, points) for name, points in series_of(models, table).items()]
@@ -73,7 +73,7 @@ def quality_against_compute(models: Mapping[str, ModelPlan], table: Table) -> Co
 
 
 def series_of(models: Mapping[str, ModelPlan], table: Table) -> dict[str, list[Point]]:
-    """The best measured row of every model of a series, by the series, with rising budgets."""
+    """By series, the best measured row of each of its models, by rising budget."""
     lead, found = table.columns[0], dict[str, dict[str, Point]]()
     for row in table.rows:  # the best first
         entry = models[row.model]
@@ -86,7 +86,7 @@ def series_of(models: Mapping[str, ModelPlan], table: Table) -> dict[str, list[P
 
 
 def training_times(models: Mapping[str, ModelPlan], table: Table) -> dict[str, Number]:
-    """The mean seconds of each model's training and of its first stage's, where both are known."""
+    """The mean training time of each model in seconds, first stage included, for models of which both are known."""
     own = {row.model: cell.value for row in table.rows if (cell := row.cells.get(TRAINING_TIME.key)) and cell.value}
     stages = {model: models[model].first_stage for model in own}
     return {
@@ -99,7 +99,7 @@ def training_times(models: Mapping[str, ModelPlan], table: Table) -> dict[str, N
 def plotted(
     cost: str, costs: Mapping[str, Number], lines: Sequence[Line], lead: Column, bars: str
 ) -> Comparison | None:
-    """Quality against one cost, of each model as `costs` has it; None where fewer than two are known."""
+    """Quality against one cost; `costs`: by model. None if fewer than two different costs are known."""
     shown = points_of(
         (
             (point.row, {"name": line.name, "x": float(costs[point.row.model])})
@@ -122,13 +122,13 @@ def plotted(
 
 
 def finding(line: Line, lines: Sequence[Line], lead: Column) -> str:
-    """One or two sentences about a line: at which budgets it leads, and what more compute bought."""
+    """One or two sentences about a line: at which budgets it leads, and what more compute achieved."""
     place, gains = place_of(line, lines, lead), gains_of(line, lead)
     return f"{place or f'{line.name}.'} {gains}" if gains else place
 
 
 def place_of(line: Line, lines: Sequence[Line], lead: Column) -> str:
-    """At which budgets a line is the best, or not told apart from the best; of those that another one shares."""
+    """At which budgets a line is the best or ties with the best, of the budgets that another line shares."""
     leads: list[Number] = []
     ties: list[Number] = []
     behind: list[Number] = []
@@ -150,7 +150,7 @@ def place_of(line: Line, lines: Sequence[Line], lead: Column) -> str:
 
 
 def gains_of(line: Line, lead: Column) -> str:
-    """What each larger budget did to the headline."""
+    """How each larger budget changed the headline number."""
     said = []
     for less, more in pairwise(line.points):
         before, after = less.row.cells[lead.key], more.row.cells[lead.key]

@@ -1,4 +1,4 @@
-"""Curves over training: of one model, and of several on one axis."""
+"""Curves over training, for one model or several on the same axes."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -26,13 +26,13 @@ from genbench.reporting.drawing import (
 )
 from genbench.reporting.numerals import Number, count, significant
 
-CURVE_POINTS = 200  # more cannot be seen at the size of a curve
+CURVE_POINTS = 200  # more are invisible at the size of a plot
 MARKED_POINTS = 20  # more marks would hide the line
-FEW_PLACES = 12  # on a logarithmic axis, so few places get ticks of their own
+FEW_PLACES = 12  # on a logarithmic axis, up to so many places each get a tick
 
 
 def learning_curve(history: pd.DataFrame, title: str) -> Plot | None:
-    """Values over the training steps, a line for each name and seed of `history` (seed, step, name, value).
+    """Values against the training steps, a line for each name and seed of `history` (seed, step, name, value).
 
     Long curves are thinned to means over blocks of steps. None if no value is finite.
     """
@@ -47,7 +47,7 @@ def learning_curve(history: pd.DataFrame, title: str) -> Plot | None:
         for name, curve in runs:
             look = {"color": hues[name], "linestyle": dashes[name], "label": "_" if name in named else name}
             axes.plot(curve["step"], curve["value"], linewidth=1.4, **look)
-            named.add(name)  # the legend names its first run
+            named.add(name)  # only its first run is in the legend
         axes.set(xlabel="step", ylabel="")
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: count(step)))
@@ -67,13 +67,13 @@ def compare_curves(
     log_y: bool = False,
     ticks: Mapping[Number, str] | None = None,
 ) -> Plot | None:
-    """Curves of several rows on one axis, told apart by colour, dashes and marks; `size` in inches, without the legend.
+    """Curves of several rows on the same axes, told apart by colour, dashes and marks. None if no value is finite.
 
     points: name, seed, x, value and, optionally, apart and std. Several seeds are thin lines around their mean, with
-    bars of their standard deviation at its marks; std is drawn as a bar. A point that is `apart` is of its curve but
-    can't be compared with it: it is hollow and not joined; the legend calls it as the argument says. log_y: a
-    logarithmic axis also for values that are close. ticks: names of the places on the x axis, if these are all there
-    are. None if no value is finite.
+    bars of their standard deviation at its marks; std is drawn as a bar. A point that is `apart` belongs to its curve
+    but is not comparable with it: it is hollow and not joined. size: in inches, without the legend. apart: the name of
+    such points in the legend. log_y: a logarithmic axis even for values that are close. ticks: the label of each place
+    on the x axis, if there are no other places.
     """
     points = points[np.isfinite(points["x"]) & np.isfinite(points["value"])]
     if points.empty:
@@ -112,8 +112,8 @@ def compare_curves(
 
 
 def draw_curve(axes: Axes, curve: pd.DataFrame, number: int) -> Line2D:
-    """Draw the curve of one row, the `number`-th; returns what stands for it in a legend."""
-    # From the ninth row on colours come again, but with other marks and dashes.
+    """Draw the curve of the `number`-th row; returns its handle for the legend."""
+    # From the ninth row on, colours repeat with other marks and dashes.
     hue, other = HUES[number % len(HUES)], (number + number // len(HUES)) % len(MARKERS)
     joined = curve[~curve["apart"]]
     if curve["seed"].nunique() > 1:
@@ -136,7 +136,7 @@ def draw_curve(axes: Axes, curve: pd.DataFrame, number: int) -> Line2D:
 
 
 def scale_log_x(axes: Axes, places: Sequence[Number]) -> None:
-    """A logarithmic x axis. If places are few, the ticks are there, where there is room: most frequent ones first."""
+    """A logarithmic x axis. Few places each get a tick where there is room, the most frequent ones first."""
     axes.set_xscale("log")
     distinct = sorted(set(places), key=lambda place: (-list(places).count(place), place))
     if len(distinct) <= FEW_PLACES:
@@ -153,9 +153,9 @@ def scale_log_x(axes: Axes, places: Sequence[Number]) -> None:
 
 
 def marked(curve: pd.DataFrame, over: str = "mean") -> tuple[list[Number], list[Number]]:
-    """The points of a curve that have a mark: MARKED_POINTS of its mean over seeds, evenly, and all that are apart.
+    """The points of a curve that get a mark: MARKED_POINTS of its mean over seeds, evenly, and all that are apart.
 
-    over: mean, or std for the standard deviations over seeds at the same points.
+    over: "mean", or "std" for the standard deviations over seeds at the same points.
     """
     line, apart = thin(over_seeds(curve[~curve["apart"]], over), "x"), over_seeds(curve[curve["apart"]], over)
     chosen = np.linspace(0, len(line) - 1, min(len(line), MARKED_POINTS)).round().astype(int)
@@ -164,7 +164,7 @@ def marked(curve: pd.DataFrame, over: str = "mean") -> tuple[list[Number], list[
 
 
 def over_seeds(curve: pd.DataFrame, over: str = "mean") -> pd.DataFrame:
-    """The mean over seeds at each x, in order; or their standard deviation, std."""
+    """The mean over seeds at each x, in order; with `over` "std" their standard deviation."""
     return curve.groupby("x")["value"].agg(over).reset_index()
 
 

@@ -1,7 +1,7 @@
-"""Plots, as SVG that is part of the page and as files for a paper.
+"""Plots: SVG inside the page, and files for a paper.
 
-Matplotlib draws in the colours of the light theme of style.css. On the page `to_svg` replaces them by its CSS
-variables, so that they change with the theme. Text stays text, so that it can be found, copied and read aloud.
+Matplotlib draws in the colours of the light theme of style.css. `to_svg` replaces them by its CSS variables, which
+change with the theme. Text stays text: it can be found, copied and read aloud.
 """
 
 import atexit
@@ -73,14 +73,14 @@ STYLE: dict[Any, Any] = {
 
 
 class Plot(Markup):
-    """An SVG element of a page, and the figure that it was made from."""
+    """An SVG element of a page, with the figure that it was made from."""
 
     figure: Figure
 
 
 @contextlib.contextmanager
 def styled(**more: Any) -> Iterator[None]:
-    """Matplotlib in STYLE, silent where its own font lacks a letter: the browser has others. more: of rcParams."""
+    """Matplotlib in STYLE, without warnings of letters that its font lacks: browsers have others. more: rcParams."""
     with matplotlib.rc_context(STYLE | more), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")
         yield
@@ -94,16 +94,16 @@ def blank(size: tuple[Number, Number]) -> tuple[Figure, Axes]:
 
 
 def lay_out(figure: Figure) -> None:
-    """Give axes, labels and legend their places, once: for all measurements, the page, the file and the PDF."""
+    """Lay out axes, labels and legend once, for all measurements and all files."""
     if (layout := figure.get_layout_engine()) is not None:
         layout.execute(figure)
         figure.set_layout_engine("none")
 
 
 def scale_values(axes: Axes, values: Sequence[Number], bars: Sequence[Number] = (0,), log: bool = False) -> None:
-    """A logarithmic axis for positive values that span more than a factor of twenty, or with `log`; short numbers.
+    """A y axis with short numbers; logarithmic for positive values that span more than a factor of twenty, or if `log`.
 
-    bars: how far each may reach to both sides. With `log` bars that reach below 0 are cut there.
+    bars: how far the bar of each value reaches to both sides. If `log`, bars are cut at 0.
     """
     found, reach = np.asarray(values, float), np.asarray(bars, float)
     low, high = float(np.min(found - (0 if log else reach))), float(np.max(found + reach))
@@ -119,16 +119,17 @@ def scale_values(axes: Axes, values: Sequence[Number], bars: Sequence[Number] = 
 
 
 def around(styles: Sequence[Any], names: Sequence[str], shift: int = 0) -> dict[str, Any]:
-    """A style for each name, from the start again when there are more names than styles.
+    """A style for each name; if there are more names than styles, the styles repeat.
 
-    shift: so many styles further at each new start, so that two kinds of styles together repeat later.
+    shift: each repetition starts so many styles further on, which makes combinations of two kinds of styles repeat
+    later.
     """
     each = len(styles)
     return {name: styles[(number + shift * (number // each)) % each] for number, name in enumerate(names)}
 
 
 def legible(text: str, length: int = 48) -> str:
-    """A text that a plot can take: one line, not too long; matplotlib leaves out what begins with an underscore."""
+    """A text for a plot: one line, not too long, no underscore first (matplotlib would leave such a text out)."""
     text = "".join(letter if letter.isprintable() else " " for letter in text)
     text = text if len(text) <= length else text[: length - 1] + "…"
     return f" {text}" if text.startswith("_") else text
@@ -138,7 +139,7 @@ def to_svg(figure: Figure, description: str, tooltips: Sequence[str] = ()) -> Pl
     """The figure as an SVG element of an HTML page. `tooltips` are those of the artists with the gid "points"."""
     buffer = io.StringIO()
     lay_out(figure)
-    FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})  # savefig would draw it twice, to lay it out
+    FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})  # savefig would draw it twice
     root = ElementTree.fromstring(buffer.getvalue())
     for element in root.iter():
         element.tag = element.tag.partition("}")[2]
@@ -146,7 +147,7 @@ def to_svg(figure: Figure, description: str, tooltips: Sequence[str] = ()) -> Pl
         element.text = (element.text or "").strip() or None if element.tag not in ("text", "title") else element.text
         element.attrib = {key.partition("}")[2] or key: tidy(value) for key, value in element.attrib.items()}
         element.attrib.pop("clip-path", None)
-    # A page has many plots, whose identifiers would clash: a shape is written out wherever it is used.
+    # The identifiers of the plots on a page would clash: write each shape out wherever it is used.
     shapes = {f"#{shape.get('id')}": shape for shape in root.iter("path")}
     for use in list(root.iter("use")):
         shape, position = shapes[use.attrib["href"]], f"translate({use.attrib['x']} {use.attrib['y']})"
@@ -180,12 +181,12 @@ def svg_file(plot: Plot) -> str:
 
 
 def pdf_file(plot: Plot, characters: str = "") -> bytes:
-    """A plot as a PDF file, the same whenever it is written.
+    """A plot as a PDF file, with the same bytes each time.
 
-    characters: `characters_of` all plots that are written, so that one small font serves them all.
+    characters: `characters_of` all plots that are written, for which one small font then suffices.
     """
     buffer = io.BytesIO()
-    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it reports every font that it makes smaller
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it logs every font that it subsets
     fonts = [font_of(characters or characters_of([plot])), "DejaVu Sans"]
     with styled(**{"font.sans-serif": fonts}):
         FigureCanvasPdf(plot.figure).print_pdf(buffer, metadata={"CreationDate": None})
@@ -193,15 +194,15 @@ def pdf_file(plot: Plot, characters: str = "") -> bytes:
 
 
 def characters_of(plots: Iterable[Plot]) -> str:
-    """What is written in some plots, and the printable characters of ASCII."""
+    """All characters in some plots, and the printable characters of ASCII."""
     return "".join(sorted(set(string.printable).union(*plots)))
 
 
 @functools.cache
 def font_of(characters: str) -> str:
-    """The family of a font with these characters of DejaVu Sans only: to embed it takes a tenth of the time."""
+    """The family of a font that has only these characters of DejaVu Sans: embedding it takes a tenth of the time."""
     options = subset.Options(layout_features=[], glyph_names=True)
-    options.drop_tables += ["FFTM"]  # the time of its making, which it would warn of
+    options.drop_tables += ["FFTM"]  # the time of its creation; fontTools would warn about it
     family = f"genbench {hashlib.sha256(characters.encode(errors='surrogatepass')).hexdigest()[:12]}"
     path = folder_of_fonts() / f"{family}.ttf"
     with subset.load_font(findfont("DejaVu Sans"), options) as font:
@@ -218,14 +219,14 @@ def font_of(characters: str) -> str:
 
 @functools.cache
 def folder_of_fonts() -> Path:
-    """Where they lie until the process ends."""
+    """The folder of these fonts, which is deleted when the process ends."""
     folder = Path(tempfile.mkdtemp(prefix="genbench-fonts"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 
 def tidy(text: str) -> str:
-    """Shorten the numbers of an attribute, and let the page choose colours and fonts."""
+    """Shorten the numbers of an attribute; leave colours and fonts to the page."""
     text = re.sub(r"#[0-9a-f]{6}", lambda match: VARIABLES.get(match[0], match[0]), text)
     text = re.sub(r"font: [^;]*?([\d.]+px)[^;]*", r"font-size: \1", text)  # matplotlib 3.9
     text = re.sub(r"font-family: [^;]*;?", "", text)
@@ -234,5 +235,5 @@ def tidy(text: str) -> str:
 
 
 def shortened(value: float) -> str:
-    """A number of a path in points: to a tenth, one below 1 to a hundredth."""
+    """A number of a path in points, rounded to a tenth, or below 1 to a hundredth."""
     return f"{value:.{1 if abs(value) >= 1 else 2}f}".rstrip("0").rstrip(".")

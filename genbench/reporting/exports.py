@@ -1,4 +1,4 @@
-"""The comparison as files for a paper: CSV and JSON in full, LaTeX (booktabs) and Markdown as it is printed."""
+"""The comparison as files for a paper: CSV and JSON with full precision, LaTeX (booktabs) and Markdown as printed."""
 
 import base64
 import json
@@ -18,18 +18,18 @@ from genbench.reporting.numerals import one_line
 from genbench.reporting.table import Row, Table
 
 PRINTED = (TIME, NFE, FLOPS, PARAMETERS, TRAINING_TIME)  # the costs for which a printed page has room
-PAGE_ROWS = 40  # of a table* on a page of its own
+PAGE_ROWS = 40  # rows of a table* that fills a page
 ARROWS = {"higher": "↑", "lower": "↓"}
 
 
 def described(row: Row) -> dict[str, Any]:
-    """What both files say of a row, beside its numbers."""
+    """What CSV and JSON state about a row besides its numbers."""
     names = {"model": row.label, "family": row.family, "sampler": row.sampler_label}
     return names | {key: getattr(row, key) for key in ("checkpoint", "budget", "samples", "device")}
 
 
 def comma_separated(table: Table) -> str:
-    """Every number in full, with its standard deviation where there is one."""
+    """Every number with full precision, and its standard deviation if there is one."""
     lines = []
     for row in table.rows:
         lines.append(described(row) | {"role": row.role, "place": row.place})
@@ -37,14 +37,14 @@ def comma_separated(table: Table) -> str:
             lines[-1] |= {key: row.cells[key].value, f"{key}_std": row.cells[key].std}
     keys = [key for column in table.columns for key in (column.key, f"{column.key}_std")]
     heading = ["model", "family", "sampler", "checkpoint", "budget", "samples", "device"]
-    if any(row.role for row in table.rows):  # of a suite with hand-ins
+    if any(row.role for row in table.rows):  # the suite has hand-ins
         heading += ["role", "place"]
     heading += [key for key in keys if any(line[key] is not None for line in lines)]
     return pd.DataFrame(lines, columns=heading, dtype=object).to_csv(index=False)
 
 
 def as_json(table: Table) -> str:
-    """Every number in full with its definition and its notes; `best` marks the best of a column and its ties."""
+    """Every number with full precision, definition and notes; `best` marks the best of a column and its ties."""
     columns = {
         column.key: {
             "label": column.label,
@@ -76,10 +76,10 @@ def numbers(cells: Mapping[str, Cell]) -> dict[str, dict[str, object]]:
 
 
 def latex(table: Table) -> str:
-    """A table* for a paper that loads booktabs and graphicx: quality, and costs below; what is too wide is shrunk.
+    """A table* for a paper that loads booktabs and graphicx: quality, then costs below it, shrunk if too wide.
 
-    The best numbers are bold, notes stand below. Of more rows than a page has, each part is a table* of its own, in
-    pieces, and the notes are text after them.
+    The best numbers are bold, notes stand below. If the rows do not fit on a page, they are split into several table*,
+    and the notes are text after them.
     """
     columns = printed_columns(table)
     parts = [[column for column in columns if (column in PRINTED) == cost] for cost in (False, True)]
@@ -110,7 +110,7 @@ def latex(table: Table) -> str:
 
 
 def latex_tabular(table: Table, columns: Sequence[Column], rows: Sequence[Row]) -> list[str]:
-    """The lines of a tabular: models, samplers and some columns of some rows; real images below the last row."""
+    """The lines of a tabular: models, samplers and `columns` of `rows`, with the real images below the last row."""
 
     def line(name: str, sampler: str, cells: Sequence[str]) -> str:
         return " & ".join([name, sampler, *cells]) + r" \\"
@@ -144,29 +144,29 @@ def markdown(table: Table) -> str:
 
 
 def printed_columns(table: Table) -> list[Column]:
-    """The columns of quality, and those costs for which there is room."""
+    """The columns of quality, and the costs in PRINTED."""
     return [column for column in table.columns if column.group == "Quality" or column in PRINTED]
 
 
 def heading(column: Column) -> str:
-    """A column's name with an arrow to where it is better."""
+    """A column's label with an arrow in its better direction."""
     return f"{column.label} {ARROWS[column.direction]}" if column.direction else column.label
 
 
 def named(row: Row) -> str:
-    """A model with its budget and, if it is not the final one, its checkpoint: a reduced budget is never left out."""
+    """A model's label with its budget (always, since it may be reduced) and its checkpoint unless it is final."""
     parts = [row.budget, row.checkpoint if row.checkpoint != "final" else None]
     told = ", ".join(part for part in parts if part)
     return f"{row.label} ({told})" if told else row.label
 
 
 def remarks(table: Table) -> list[str]:
-    """What holds for the table as a whole."""
+    """Sentences about the table as a whole."""
     return ["Bold: the best of its column and its ties. ↓ lower and ↑ higher is better.", *table.remarks]
 
 
 def marked_notes(table: Table, columns: Sequence[Column]) -> list[tuple[str, str]]:
-    """Each note with its mark; those of whole columns name them instead."""
+    """Each note with its mark; notes on whole columns or rows name them."""
     cells = [row.cells[column.key] for row in table.rows for column in columns]
     cells += [table.floor[column.key] for column in columns] if table.floor else []
     own = {note for cell in cells for note in cell.notes}
@@ -180,7 +180,7 @@ def marked_notes(table: Table, columns: Sequence[Column]) -> list[tuple[str, str
 
 
 def escape_markdown(text: str) -> str:
-    """Text as Markdown shows it, on one line: no markup and no HTML."""
+    """Text escaped for Markdown, on one line: no markup and no HTML."""
     escaped = re.sub(r"([\\`*_{}\[\]#|~])", r"\\\1", one_line(text))
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
@@ -198,7 +198,7 @@ class Markup:
         return self.escape(named(row)), self.escape(row.sampler_label)
 
     def cells(self, cells: Mapping[str, Cell], columns: Sequence[Column], table: Table) -> list[str]:
-        """The numbers of a row with the marks of their notes, bold if they are the best of their columns."""
+        """The numbers of a row with the marks of their notes; the best of a column is bold."""
         found = []
         for cell in (cells[column.key] for column in columns):
             text = self.bold % self.escape(cell.text) if cell.best else self.escape(cell.text)
@@ -210,7 +210,7 @@ LATEX, MARKDOWN = Markup(escape_latex, r"\textbf{%s}", "$^{%s}$"), Markup(escape
 
 
 def data_uri(text: str) -> str:
-    """A text file as an address that holds it."""
+    """A text file as a data URI."""
     return "data:text/plain;charset=utf-8;base64," + base64.b64encode(text.encode(errors="replace")).decode()
 
 

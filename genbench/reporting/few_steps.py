@@ -1,4 +1,4 @@
-"""Which row is the best within so many network evaluations: one, a few, or as many as it likes."""
+"""The best row for each limit on network evaluations: one, a few, or no limit."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,12 +9,12 @@ from genbench.reporting.columns import NFE
 from genbench.reporting.numerals import Number
 from genbench.reporting.table import Row, Table
 
-LIMITS = (1, 2, 4, 10, 50, None)  # evaluations of networks for an image; the last has none
+LIMITS = (1, 2, 4, 10, 50, None)  # network evaluations per image; None: no limit
 
 
 @dataclass(frozen=True)
 class Best:
-    """The best row within a limit, and those that tie with it."""
+    """The best row within a limit, and the rows that tie with it."""
 
     row: Row
     ties: Sequence[Row]
@@ -22,16 +22,16 @@ class Best:
 
 @dataclass(frozen=True)
 class FewSteps:
-    """The best rows of each limit, by training budget; what states no budget has the one called None."""
+    """The best rows of each limit, by training budget; the budget None holds the rows that state none."""
 
     budgets: Sequence[Number | None]
     best: Mapping[int | None, Mapping[Number | None, Best]]  # by limit, then by budget
 
 
 def best_by_evaluations(models: Mapping[str, ModelPlan], table: Table) -> FewSteps | None:
-    """The best row with at most each of LIMITS evaluations; None where all take as many, or that is not known.
+    """The best row within each of LIMITS; None if all rows need the same number of evaluations, or it is unknown.
 
-    models: of the plan. Rows of several training budgets are compared within their budget, if several models have it.
+    models: the plan's. Rows are compared within their training budget, if several models share a budget.
     """
     lead = table.columns[0]
     if lead.direction is None or NFE.key not in [column.key for column in table.columns]:
@@ -57,7 +57,7 @@ def budget_of(entry: ModelPlan) -> Number | None:
 def best_within(
     grouped: Mapping[Number | None, Sequence[Row]], limit: int | None, table: Table
 ) -> Iterator[tuple[Number | None, Best]]:
-    """The best row of each budget with at most `limit` evaluations, where there is any."""
+    """The best row of each budget with at most `limit` evaluations, if there is one."""
     lead = table.columns[0]
     for budget, rows in grouped.items():
         within = [row for row in rows if limit is None or (row.cells[NFE.key].value or 0) <= limit]
