@@ -10,7 +10,7 @@ import pandas as pd
 
 from genbench.reporting.table import Row, groups_of, row_key
 
-# Below the row's own folder, that of its training run, and that of its model.
+# By kind, the files in the folders of the row, of its training run and of its model.
 FILES = {
     "Record": (("metrics.json", "timing.json", "paired.json"), ("training.json", "history.jsonl"), ("speed.json",)),
     "Images": (("samples.npz", "grid.png", "neighbours.png"), (), ()),
@@ -20,7 +20,7 @@ FILES = {
 
 @dataclass(frozen=True)
 class RowFiles:
-    """The files of one row. id: of the element that lists them; seeds: by training seed, the links of each kind."""
+    """The files of one row. id: of the element that lists them; seeds: each training seed with its links by kind."""
 
     id: str
     name: str
@@ -28,8 +28,8 @@ class RowFiles:
 
 
 def files_of(rows: pd.DataFrame, root: Path, pages: Path | None) -> dict[str, RowFiles]:
-    """The files of each row of the tidy table, by its key. root: results/{suite}. pages: the folder of the page, from
-    which the addresses start; without it there are none."""
+    """The files of each row of the tidy table, by its key. root: results/{suite}. pages: the folder of the page, to
+    which the addresses are relative; without it, the result is empty."""
     found: dict[str, RowFiles] = {}
     if rows.empty or pages is None:
         return found
@@ -48,17 +48,17 @@ def files_of(rows: pd.DataFrame, root: Path, pages: Path | None) -> dict[str, Ro
 
 
 def links(folders: Sequence[Path], patterns: Sequence[Sequence[str]], pages: Path) -> Iterator[tuple[str, str]]:
-    """(name, address) of each file that is there."""
+    """(name, address) of each file that exists."""
     for folder, names in zip(folders, patterns, strict=True):
         for path in (path for name in names for path in sorted(folder.glob(name))):
             yield path.name.removesuffix(".log"), address(path, pages)
 
 
 def address(path: Path, pages: Path) -> str:
-    """The address of a file from the folder of the pages."""
+    """The address of a file relative to the folder of the pages."""
     return quote(Path(os.path.relpath(path, pages)).as_posix())
 
 
 def linked(rows: Sequence[Row], files: Mapping[str, RowFiles]) -> list[Row]:
-    """The rows, whose numbers open the list of their files."""
+    """The rows, with the id of the list of their files, which a click on their numbers opens."""
     return [replace(row, files=files[row.key].id) if row.key in files else row for row in rows]

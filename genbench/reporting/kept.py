@@ -1,6 +1,6 @@
-"""What was made of the same bytes with the same options before, kept in a folder below the results.
+"""A cache of what was made from the same bytes with the same options, in a folder below the results.
 
-A page of hundreds of rows is made again when one row changes: its other pictures and plots are read from here.
+When one of hundreds of rows changes, the page is made again: its other pictures and plots are read from here.
 """
 
 import hashlib
@@ -14,17 +14,17 @@ log = logging.getLogger(__name__)
 
 
 class Kept:
-    """A folder of results by the hash of all that they were made from; without a folder, everything is made again.
+    """A folder of files named by the hash of what they were made from; without a folder, everything is made again.
 
-    Each file begins with the hash of what follows. A damaged one is made again. A folder that cannot be written is
-    passed over: it only saves time.
+    Each file begins with the hash of the rest; a damaged file is made again. A folder that cannot be written is not
+    used: it only saves time.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
         self.folder, self.used = folder, set[str]()
 
     def get(self, make: Callable[[], bytes], *made_from: bytes | str) -> bytes:
-        """The bytes that `make` gives, which depend on nothing but `made_from`."""
+        """The bytes that `make` returns, which depend only on `made_from`."""
         if self.folder is None:
             return make()
         parts = [part.encode(errors="surrogatepass") if isinstance(part, str) else part for part in made_from]
@@ -47,7 +47,7 @@ class Kept:
         return data
 
     def forget(self) -> None:
-        """Remove what was not asked for since the start: nothing on the page is made from it any more."""
+        """Remove files that `get` has not used: nothing on the page is made from them any more."""
         for path in self.folder.iterdir() if self.folder and self.folder.is_dir() else ():
             if path.name not in self.used:
                 path.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
-"""The page of a suite of language models: its table, learning curves, texts, and where all came from.
+"""The page of a suite of language models: its table, learning curves, texts, and where the results come from.
 
-Its rows stand on no page with images: nothing of the two can be compared.
+Its rows are on no page with image models, since the two cannot be compared.
 """
 
 import json
@@ -27,7 +27,7 @@ from genbench.reporting.report import FORMAT
 log = logging.getLogger(__name__)
 
 WIDE, NARROW = (8.0, 3.4), (4.6, 3.2)  # inches
-COLUMNS = {  # heading, and what it is
+COLUMNS = {  # heading and definition
     "per_word": ("Perplexity per word", "exp of the negative log-likelihood of the test text, divided by its words"),
     "per_token": ("per token", "the same divided by its tokens; compares only models of one tokenizer"),
     "bits_per_byte": ("Bits per byte", "the same in bits, divided by the bytes of the text"),
@@ -41,7 +41,7 @@ COLUMNS = {  # heading, and what it is
 
 
 class Run(NamedTuple):
-    """One training, or one counting: its records; of what only counts or was not trained, fewer."""
+    """The records of one training, or of one counting for an n-gram model, which has only a score."""
 
     seed: int
     score: Perplexity
@@ -51,7 +51,7 @@ class Run(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A model in the table: text and number by column."""
+    """A model in the table: its text and number in each column."""
 
     name: str
     label: str
@@ -61,13 +61,13 @@ class Row(NamedTuple):
 
 
 class LanguageReport:
-    """What the page shows. suite: complete; results: its folder."""
+    """The content of the page. suite: with all defaults filled in; results: the folder of its results."""
 
     def __init__(self, suite: Mapping[str, Any], results: Path) -> None:
         self.suite, self.columns = suite, COLUMNS
         self.counts = read_record(results / "text/text.json", TextCounts)
         self.runs: dict[str, list[Run]] = {}
-        self.missing: list[tuple[str, str]] = []  # model, and why it or one of its seeds has no numbers
+        self.missing: list[tuple[str, str]] = []  # a model, and why it or one of its seeds has no numbers
         for name, entry in suite["models"].items():
             self.runs[name], reasons = _runs(suite, results / name, entry)
             self.missing += [(entry["label"], why) for why in reasons]
@@ -78,7 +78,7 @@ class LanguageReport:
         self.curves = [self._curves(size) for size in (WIDE, NARROW)]
 
     def _curves(self, size: tuple[float, float]) -> Plot | None:
-        """Perplexity per token over the tokens learned, of the training text and of the held-out text."""
+        """Perplexity per token of the training text and the held-out text, against the tokens learned."""
         points = [
             {
                 "name": f"{self.suite['models'][name]['label']}, {what}",
@@ -104,7 +104,7 @@ class LanguageReport:
 
     @property
     def origins(self) -> list[tuple[str, str, str, str, str, str]]:
-        """Model, seed, device, commit, code and hash of the weights of each run."""
+        """For each run its model, seed, device, commit, code, and the hash of its weights."""
         return [
             (
                 self.suite["models"][name]["label"],
@@ -120,12 +120,12 @@ class LanguageReport:
 
     @property
     def packages(self) -> list[tuple[str, str]]:
-        """The packages that scored, with their versions."""
+        """The packages used for scoring, with their versions."""
         found = [run.score.provenance for runs in self.runs.values() for run in runs]
         return sorted({pair for provenance in found if provenance for pair in provenance.packages.items()})
 
     def summary(self) -> dict[str, Any]:
-        """What the index and the end of a run say of the suite."""
+        """What the index and the end of a run show of the suite."""
         shown = ("per_word", "per_token", "scoring")
         lines = [
             f"  {place}. {row.label}: perplexity {row.cells['per_word']} per word, {row.cells['per_token']} per token"
@@ -154,7 +154,7 @@ class LanguageReport:
 
 
 def _runs(suite: Mapping[str, Any], folder: Path, entry: Mapping[str, Any]) -> tuple[list[Run], list[str]]:
-    """The runs of a model that were scored; and why others were not, or have no texts."""
+    """The scored runs of a model, and the reasons why others were not scored or have no texts."""
     runs, reasons = list[Run](), list[str]()
     seeds = suite["seeds"] if "training" in entry else suite["seeds"][:1]
     for seed in seeds:
@@ -179,7 +179,7 @@ def _runs(suite: Mapping[str, Any], folder: Path, entry: Mapping[str, Any]) -> t
 
 
 def _row(name: str, entry: Mapping[str, Any], runs: Sequence[Run]) -> Row:
-    """A model's means over its seeds, with their standard deviations."""
+    """A model's means over its seeds, with standard deviations."""
     cells, values = dict[str, str](), dict[str, float]()
 
     def put(key: str, found: Sequence[float | None], text: Any) -> None:
@@ -204,7 +204,7 @@ def _row(name: str, entry: Mapping[str, Any], runs: Sequence[Run]) -> Row:
 
 
 def publish_language(suite: Mapping[str, Any], results: Path, out_dir: Path, template_dir: Path) -> None:
-    """Write {suite}.html, {suite}.csv, a row for each run, and {suite}.json, the summary, into `out_dir`."""
+    """Write {suite}.html, {suite}.csv (a row per run) and {suite}.json (the summary) into `out_dir`."""
     report = LanguageReport(suite, results)
     name = suite["name"]
     page = environment(template_dir).get_template("language.html.j2").render(report=report, suite=suite)

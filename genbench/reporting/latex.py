@@ -1,4 +1,4 @@
-"""Text as LaTeX prints it in the default fonts of an empty article, without any package."""
+"""Escape text for LaTeX: for the default fonts of an empty article, without any package."""
 
 import re
 import unicodedata
@@ -17,10 +17,10 @@ MATHS |= {"±": r"\pm", "≈": r"\approx", "×": r"\times", "·": r"\cdot", "√
 MATHS |= {"↑": r"\uparrow", "↓": r"\downarrow", "→": r"\rightarrow", "←": r"\leftarrow", "≤": r"\leq", "≥": r"\geq"}
 MATHS |= {"≠": r"\neq", "∈": r"\in", "∇": r"\nabla", "∂": r"\partial", "°": r"^\circ", "•": r"\bullet"}
 MATHS |= {"\u2113": r"\ell", "★": r"\star", "†": r"\dagger", "‡": r"\ddagger", "¬": r"\neg", "÷": r"\div"}
-LATEX = {  # what stands for something else in LaTeX, and signs that its fonts may lack; nothing needs a package
+LATEX = {  # special characters, and signs that its fonts may lack; no command needs a package
     "\\": r"\textbackslash{}",
     **{letter: f"\\{letter}" for letter in "{}$&#%_"},
-    **{letter: f"{{{letter}}}" for letter in "[]*"},  # after \\ it would take them as an option, and a star
+    **{letter: f"{{{letter}}}" for letter in "[]*"},  # after \\ they would be read as an option or a star
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     "<": r"\textless{}",
@@ -44,11 +44,11 @@ ACCENTS = {"\u0300": "`", "\u0301": "'", "\u0302": "^", "\u0303": "~", "\u0304":
 ACCENTS |= {"\u0308": '"', "\u030a": "r", "\u030b": "H", "\u030c": "v", "\u0323": "d", "\u0327": "c", "\u0331": "b"}
 MATHS_ACCENTS = {"\u0302": "hat", "\u0303": "tilde", "\u0304": "bar", "\u0307": "dot"}
 DOTLESS = {"i": r"\i", "j": r"\j"}  # below an accent
-LIGATURES = "-',"  # two of these print another sign
+LIGATURES = "-',"  # LaTeX prints two of these in a row as another sign
 
 
 def escape_latex(text: str) -> str:
-    """Text as LaTeX prints it without any package, on one line; a question mark for letters that its fonts lack."""
+    """Text escaped for LaTeX without any package, on one line; a question mark for letters that its fonts lack."""
     letters = re.findall(r".[\u0300-\u036f]*", unicodedata.normalize("NFC", one_line(text)))
     return "".join(
         "{}" * (letter in LIGATURES and before == letter) + latex_letter(letter)
@@ -57,12 +57,12 @@ def escape_latex(text: str) -> str:
 
 
 def lacking_letters(text: str) -> set[str]:
-    """The letters of a text for which `escape_latex` has a question mark."""
+    """The letters of a text that `escape_latex` replaces by a question mark."""
     return {letter for letter in unicodedata.normalize("NFC", one_line(text)) if latex_letter(letter) == "?"} - {"?"}
 
 
 def latex_letter(letter: str) -> str:
-    """One letter, with its accents, as LaTeX prints it: by commands, which every encoding of fonts has."""
+    """One letter with its accents in LaTeX, written as commands, which every font encoding has."""
     if letter in LATEX or letter.isascii():
         return LATEX.get(letter, letter)
     plain, *marks = list(unicodedata.normalize("NFD", letter))

@@ -1,6 +1,6 @@
-"""Results of several people or machines on one page: row by row whose number it is, and where they disagree.
+"""Results of several people or machines on one page: row by row the number of each, and where they disagree.
 
-The records are foreign input: references/files.py bounds them, and the template escapes what they say.
+The records are untrusted input: references/files.py limits them, and the template escapes their text.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ MOST = 20  # records
 
 @dataclass(frozen=True)
 class Line:
-    """One record's number of one row. differs, identical: whose numbers, and whose samples."""
+    """One record's number of one row. differs, identical: records with other numbers, and with the same samples."""
 
     by: str
     device: str
@@ -38,9 +38,9 @@ class Line:
 
 
 class Merged:
-    """Records of one suite, row by row. metric: by default the headline of the first.
+    """Records of one suite, row by row. metric: by default the headline of the first record.
 
-    Raises InputError for fewer than two or more than MOST records, for other suites, and for an unknown metric.
+    Raises InputError for fewer than two or more than MOST records, for different suites, and for an unknown metric.
     """
 
     def __init__(self, records: Mapping[str, Reference], metric: str | None = None) -> None:
@@ -63,7 +63,7 @@ class Merged:
 
     @cached_property
     def places(self) -> list[Place]:
-        """The rows, in the order of the best number of each."""
+        """The rows, sorted by the best number of each."""
         sign = -1 if self.column.direction == "higher" else 1
         best: dict[Place, float] = {}
         for rows in self.found.values():
@@ -73,7 +73,7 @@ class Merged:
 
     @cached_property
     def disagreements(self) -> list[tuple[Place, str, str]]:
-        """Which pairs of records have different numbers of which row, at one level for all of them."""
+        """Each row with two records whose numbers of it differ, tested at one level for all pairs."""
         pairs = [
             (row, a, b)
             for row in self.places
@@ -93,7 +93,7 @@ class Merged:
 
     @cached_property
     def names(self) -> dict[Place, str]:
-        """What each row is called."""
+        """The name of each row."""
         found: dict[Place, str] = {}
         for record in self.records.values():
             found = names_of(record) | found
@@ -148,13 +148,13 @@ class Merged:
 
 
 def labels(records: Mapping[str, Reference]) -> list[str]:
-    """A name of each record, all different: who made it, or else its file."""
+    """A distinct name for each record: who made it, or else its file."""
     names = [record.name or Path(source).stem for source, record in records.items()]
     return [name if names.count(name) == 1 else f"{name} ({number})" for number, name in enumerate(names, start=1)]
 
 
 def merge(paths: Sequence[Path], out: Path, template_dir: Path, metric: str | None = None) -> Merged:
-    """Write the page of several records. Raises InputError, naming file and key, for one that is wrong."""
+    """Write the page of several records. Raises InputError, with file and key, for an invalid record."""
     records: dict[str, Reference] = {}
     for path in paths:
         if str(path) in records:

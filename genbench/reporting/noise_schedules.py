@@ -1,4 +1,4 @@
-"""What only diffusion models have: noise schedules, and the terms of their bound on the likelihood."""
+"""Plots for diffusion models only: noise schedules, and the terms of the variational bound on the likelihood."""
 
 import textwrap
 from collections.abc import Mapping
@@ -16,13 +16,13 @@ from genbench.reporting.curves import compare_curves
 from genbench.reporting.drawing import HUES, INK, MARKERS, Plot, blank, legible, styled, to_svg
 from genbench.reporting.snapshots import seeds_remark
 
-FEW_STEPS = 20  # a chain so short is shown with a mark at each of its times
-MOST_TERMS = 150  # of a curve, spread evenly on a logarithmic axis: the first ones weigh most
+FEW_STEPS = 20  # up to so many, a chain has a mark at each of its times
+MOST_TERMS = 150  # of a curve, spread evenly on a logarithmic axis: the first terms weigh most
 
 
 @dataclass
 class NoiseSchedule:
-    """One schedule and the labels of the models that have it; abar_t at the times t of 0..T."""
+    """One schedule and the labels of its models; abar: alphas_cumprod at the times t in 0..T."""
 
     name: str
     T: int
@@ -32,7 +32,7 @@ class NoiseSchedule:
 
 
 def distinct_schedules(models: Mapping[str, ModelPlan], labels: Mapping[str, str]) -> list[NoiseSchedule]:
-    """The schedules of the preflight's models in their order, each once: alike are those with the same abar_t."""
+    """The schedules of the preflight's models in their order; schedules with the same abar_t are one."""
     found: dict[tuple[int, tuple[float, ...]], NoiseSchedule] = {}
     for model, entry in models.items():
         if schedule := entry.noise_schedule:
@@ -52,7 +52,7 @@ def schedule_name(given: Any) -> str:
 
 
 def noise_schedules(models: Mapping[str, ModelPlan], labels: Mapping[str, str]) -> Comparison | None:
-    """Signal and noise of x_t against t / T for every schedule of a suite's models; None where there is none."""
+    """Signal and noise of x_t against t / T for every schedule of a suite's models; None if there are none."""
     schedules = distinct_schedules(models, labels)
     if not schedules:
         return None
@@ -64,7 +64,7 @@ def noise_schedules(models: Mapping[str, ModelPlan], labels: Mapping[str, str]) 
 
 
 def draw_schedules(schedules: list[NoiseSchedule], size: Size) -> Plot:
-    """The plot of `noise_schedules`; its legend names each schedule, T, and the models, on several lines if need be."""
+    """The plot of `noise_schedules`; its legend names each schedule, T, and the models, on several lines if needed."""
     letters = int((size[0] - 0.9) / 0.078)
     named = [f"{schedule.name}, T = {schedule.T:,}: {' · '.join(schedule.models)}" for schedule in schedules]
     lines = [textwrap.wrap(legible(text, 3 * letters), letters) or [""] for text in named]
@@ -88,7 +88,7 @@ def draw_schedules(schedules: list[NoiseSchedule], size: Size) -> Plot:
 
 
 def bound_terms(terms: Mapping[str, pd.DataFrame], names: Mapping[str, str]) -> Comparison | None:
-    """The terms of the bound against t for every model that has them, in the order of `names`; None where none has."""
+    """The terms of the bound against t for every model that has them, in the order of `names`; None if none has."""
     curves = [
         thinned.assign(name=name)
         for model, name in names.items()
@@ -100,15 +100,15 @@ def bound_terms(terms: Mapping[str, pd.DataFrame], names: Mapping[str, str]) -> 
         return None
     points = pd.concat(curves).rename(columns={"t": "x"})
     caption = (
-        "The term of the variational bound for each step from t, on logarithmic scales. They and the prior's term, not "
-        "shown, add up to the bits/dim."
+        "The term of the variational bound for the step from each t, on logarithmic scales. These terms and the "
+        "prior's, which is not shown, add up to the bits/dim."
     )
     draw = partial(compare_curves, points, "t", "bits/dim", log_x=True)
     return comparison("Terms of the bound", caption + seeds_remark(points), draw)
 
 
 def few_terms(curve: pd.DataFrame) -> pd.DataFrame:
-    """At most MOST_TERMS rows of a curve, evenly on a logarithmic axis, with the first and the last."""
+    """At most MOST_TERMS rows of a curve, spread evenly on a logarithmic axis, the first and the last included."""
     if len(curve) <= MOST_TERMS:
         return curve
     chosen = np.unique(np.geomspace(1, len(curve), MOST_TERMS).round().astype(int)) - 1

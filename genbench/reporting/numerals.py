@@ -1,4 +1,4 @@
-"""How numbers are printed: three significant digits, k and M, h:mm:ss. They are in full in titles and in the CSV."""
+"""How numbers are printed: three significant digits, k and M, h:mm:ss. Titles and the CSV have them in full."""
 
 import math
 
@@ -18,12 +18,12 @@ def significant(value: Number) -> str:
 
 
 def proportion(value: Number) -> str:
-    """Three digits after the point, for what lies about between 0 and 1."""
+    """Three decimals, for values roughly between 0 and 1."""
     return f"{value:.3f}"
 
 
 def superscript(power: int) -> str:
-    """An exponent as it is set: ³, ⁻²."""
+    """An exponent in superscript digits: ³, ⁻²."""
     return str(power).translate(SUPERSCRIPTS)
 
 
@@ -65,5 +65,5 @@ def duration(seconds: Number) -> str:
 
 
 def one_line(text: str) -> str:
-    """What can be printed of a text, with spaces for the rest."""
+    """A text with a space for every character that cannot be printed."""
     return "".join(letter if letter.isprintable() else " " for letter in text)

@@ -1,4 +1,4 @@
-"""Where results come from, as their files say: for a whole suite by stage, and for each row of a model."""
+"""Where results come from, according to their files: for a whole suite by stage, and for each row of a model."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ HASHES = {
 
 
 def stages(origins: pd.DataFrame) -> list[dict[str, str]]:
-    """For each stage the distinct values of what provenance recorded."""
+    """For each stage, the distinct values in its provenance."""
     found = []
     for stage, group in origins.groupby("stage", sort=False):
         times = sorted(map(str, seen(group, "time")))
@@ -46,7 +46,7 @@ def packages(origins: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def origins_of(draw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """(name, value) of all that makes one row of the tidy table again: seeds, device, precision, batch and hashes."""
+    """(name, value) of all that reproduces one row of the tidy table: seeds, device, precision, batch and hashes."""
     names = {"seed": "Training seed", "sample_seeds": "Sample seeds", "device": "Device", "precision": "Precision"}
     names |= {"batch_size": "Sampling batch", "threads": "Threads", "training_device": "Trained on"} | HASHES
     for key, name in names.items():
@@ -56,9 +56,9 @@ def origins_of(draw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def older_code(rows: pd.DataFrame, is_current: Callable[[str, str, str], bool]) -> list[str]:
-    """The models whose numbers other code made than that of the checkout: as the files of each say.
+    """The models whose numbers were made by other code than the checkout's, according to their files.
 
-    is_current: (stage, model, code_sha256) -> whether the checkout would compute the same.
+    is_current: (stage, model, code_sha256) -> whether this is the code of the checkout.
     """
     if rows.empty or "code_sha256" not in rows:
         return []
@@ -68,20 +68,20 @@ def older_code(rows: pd.DataFrame, is_current: Callable[[str, str, str], bool]) 
 
 
 def code_versions(rows: pd.DataFrame) -> int:
-    """By how many versions of the code the results of one stage of one model were made, at most."""
+    """The largest number of code versions that made the results of one stage of one model."""
     if rows.empty or "code_sha256" not in rows:
         return 0
     return int(rows.groupby(["stage", "model"])["code_sha256"].nunique().max() if rows["model"].notna().any() else 0)
 
 
 def abbreviate(commit: str) -> str:
-    """A commit's first twelve digits, with what is appended to it."""
+    """A commit's first twelve digits, with any suffix that begins with +."""
     digits, plus, changes = commit.partition("+")
     return digits[:12] + plus + changes
 
 
 def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a table as plain values, without those that are absent."""
+    """The rows of a table as plain values, without absent values."""
     return [
         {str(key): value for key, value in record.items() if isinstance(value, list) or known(value)}
         for record in rows.to_dict("records")
@@ -89,6 +89,6 @@ def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def of_each(models: Sequence[str], rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """The rows of each model; without a column for it, all are of none."""
+    """The rows of each model, none if no row names its model."""
     groups = dict(list(rows.groupby("model", sort=False))) if len(rows) and rows["model"].notna().any() else {}
     return {model: groups.get(model, rows[:0]) for model in models}

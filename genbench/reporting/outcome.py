@@ -1,6 +1,6 @@
-"""What a run says when it ends: the best of each suite and where to look, or what failed and how to go on.
+"""What a run prints when it ends: the best rows of each suite and where the report is, or what failed and how to go on.
 
-Read from results/report/SUITE.json, without pandas: it stands between a user and the prompt.
+It reads results/report/SUITE.json without pandas, since a user waits for it.
 """
 
 import os
@@ -20,7 +20,7 @@ LAST = 5  # lines of a failed job's log
 
 
 class FailedJob(NamedTuple):
-    """A job that failed: its rule, the label of what it was to make, and its logs."""
+    """A job that failed: its rule, the label of its output, and its logs."""
 
     rule: str
     label: str
@@ -28,10 +28,10 @@ class FailedJob(NamedTuple):
 
 
 def ranking(summary: Mapping[str, Any]) -> list[tuple[str, dict[str, float]]]:
-    """The rows of a suite's summary, best first by its headline: names, and means over training seeds.
+    """The rows of a suite's summary, best first by its headline: their names, and their means over training seeds.
 
-    As in the report's table, what starts from real images comes last. Rows of identical images are one, with all
-    their names.
+    As in the report's table, rows that start from real images come last. Rows with identical images are merged under
+    all their names.
     """
     headline = metric_columns([summary["headline"]], own=own_metrics(summary))[0]
     draws: dict[tuple[str, str, str], list[Mapping[str, Any]]] = defaultdict(list)
@@ -64,7 +64,7 @@ def ranking(summary: Mapping[str, Any]) -> list[tuple[str, dict[str, float]]]:
 
 
 def made(report: Path, suites: Iterable[str]) -> str:
-    """What the run has made of its suites: their best rows, and the pages to open. `report` is results/report."""
+    """The message of a finished run: the best rows of its suites, and the page to open. `report` is results/report."""
     lines = []
     for suite in suites:
         path = report / f"{suite}.json"
@@ -95,7 +95,7 @@ def made(report: Path, suites: Iterable[str]) -> str:
 
 
 def without_numbers(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """Which models have no numbers, or which seeds of them, and why; one line where many have the same reason."""
+    """Which models or seeds have no numbers, and why; one line if many have the same reason."""
     rows = list(rows)
     finished = {row["label"] for row in rows if "missing" not in row}
     found: dict[str, dict[str, set[int]]] = {}  # by reason and label: the seeds
@@ -114,9 +114,9 @@ def without_numbers(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def failed(jobs: Iterable[FailedJob], report: Path | None = None, again: str | None = None) -> str:
-    """Which jobs failed and why, how their logs end and where they are, and how to go on; no jobs: the run was stopped.
+    """The message of a failed run: its failed jobs with reasons and logs, and how to go on; no jobs: it was stopped.
 
-    report: the first page over what there is, where one could be made. again: the command that goes on, where it is
+    report: the first page of the report of what there is, if it could be made. again: the command that goes on, if
     known.
     """
     lines, reasons = [""], []
@@ -155,6 +155,6 @@ def ending(logs: Iterable[str | os.PathLike[str]]) -> list[str]:
 
 
 def reason(logs: Iterable[str | os.PathLike[str]]) -> str | None:
-    """The error with which a job's log ends; None where it ends without, as that of a job that was killed."""
+    """The error at the end of a job's log; None if there is none, as after a kill."""
     last = "".join(ending(logs)[-1:])
     return last if re.match(r"(error|[\w.]+(Error|Exception)): ", last) else None

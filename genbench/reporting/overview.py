@@ -1,4 +1,4 @@
-"""Several suites on one page: each as its summary has it, and all rows in one table."""
+"""Several suites on one page: each from its summary, and all rows in one table."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ SAMPLES = Column("num_fake", "Samples", "how many images of the row were judged"
 
 @dataclass(frozen=True)
 class Highlight:
-    """The best number of a column, and the names of the rows that have it or tie with it, that row first."""
+    """The best number of a column, and the names of the best row and those that tie with it."""
 
     column: Column
     text: str
@@ -50,7 +50,7 @@ class Overview:
 
     @property
     def joint_columns(self) -> list[Column]:
-        """What of this suite is shown beside others: without the number of samples in a heading, which differs."""
+        """The columns shown beside other suites'. Headings omit the number of samples, which differs between suites."""
         dataset = self.preflight.get("dataset") or {}
         found = comparison_columns(self.preflight["metrics"], self.preflight["headline"], None, dataset, own=self.own)
         lead, *others = (replace(column, notes=()) for column in found)
@@ -58,7 +58,7 @@ class Overview:
 
 
 def overviews_of(summaries: Sequence[Mapping[str, Any]]) -> list[Overview]:
-    """The suites in order; titles that several have are told apart by the suites' names."""
+    """The suites in order; a title that several share is followed by the suite's name."""
     found = [Overview(summary) for summary in summaries]
     titles = [overview.title for overview in found]
     for overview in found:
@@ -68,7 +68,7 @@ def overviews_of(summaries: Sequence[Mapping[str, Any]]) -> list[Overview]:
 
 
 def joint_table(overviews: Sequence[Overview]) -> Table:
-    """The rows of all suites in one table, suite by suite, the best first; what is best is so in its own suite."""
+    """The rows of all suites in one table, suite by suite, best first; each best mark is within its own suite."""
     columns = {column.key: column for overview in overviews for column in overview.joint_columns}
     ordered = [SAMPLES, *sorted(columns.values(), key=lambda column: column in COSTS)]
     rows = []
@@ -77,7 +77,7 @@ def joint_table(overviews: Sequence[Overview]) -> Table:
             samples = Cell() if row.samples is None else Cell(count(row.samples), f"{row.samples:,}", row.samples)
             cells = {SAMPLES.key: samples} | {column.key: Cell() for column in ordered[1:]}
             for key, cell in row.cells.items():
-                if key in cells:  # with the notes of its column, too: columns of several suites share fewer
+                if key in cells:  # with its column's notes, since columns of several suites share fewer
                     notes = [] if cell.value is None else [*overview.table.notes[key], *cell.notes]
                     cells[key] = replace(cell, notes=notes)
             rows.append(replace(row, suite=overview.title, cells=cells))
@@ -90,7 +90,7 @@ def joint_table(overviews: Sequence[Overview]) -> Table:
 
 
 def highlights(table: Table) -> list[Highlight]:
-    """The best of the columns that sum a suite up: the headline, the time to sample, and metrics that say so."""
+    """The best of the columns that sum up a suite: the headline, the time to sample, and metrics with `highlight`."""
     found = []
     for column in table.columns:
         leads = column in (table.columns[0], TIME) or bool(column.info and column.info.highlight)

@@ -1,6 +1,6 @@
-"""Pages from Jinja2 templates, with everything inside that they need, so that they ask the network for nothing.
+"""Self-contained pages from Jinja2 templates: they request nothing from the network.
 
-What is here is the frame; what a page shows is in report.py, how it looks in the templates and in style.css.
+This module renders them. Their content comes from report.py, their look from the templates and style.css.
 """
 
 import base64
@@ -27,13 +27,13 @@ def render_report(report: Report, template_dir: Path) -> str:
 def render_index(summaries: Sequence[Mapping[str, Any]], template_dir: Path) -> str:
     """The page over several suites."""
     suites = overviews_of([summary for summary in summaries if "kind" not in summary])
-    others = [summary for summary in summaries if "kind" in summary]  # whose rows stand in no table with images
+    others = [summary for summary in summaries if "kind" in summary]  # their rows are not comparable with image models
     table = joint_table(suites) if suites else None
     return environment(template_dir).get_template("index.html.j2").render(suites=suites, others=others, table=table)
 
 
 def environment(template_dir: Path) -> jinja2.Environment:
-    """Templates that escape everything, with the style sheet and the script to be placed in the page."""
+    """An environment that escapes everything, with the style sheet and the script for the page as globals."""
     try:
         style = (template_dir / "style.css").read_text(encoding="utf-8")
         script = (template_dir / "page.js").read_text(encoding="utf-8")
@@ -56,17 +56,17 @@ def environment(template_dir: Path) -> jinja2.Environment:
 
 
 def sentence(text: str) -> str:
-    """With a capital at its beginning and a full stop at its end."""
+    """The text with a capital at its beginning and a full stop at its end."""
     return stopped(text[:1].upper() + text[1:]) if text else ""
 
 
 def stopped(text: str) -> str:
-    """With a full stop at its end."""
+    """The text with a full stop at its end."""
     return text + ("" if text.endswith((".", "!", "?", "…")) else ".")
 
 
 def inside(text: str) -> str:
-    """A name as it stands inside a sentence: small, unless it is an abbreviation."""
+    """A name for use within a sentence: in lower case unless it is an abbreviation."""
     return text if text[1:2].isupper() else text[:1].lower() + text[1:]
 
 

@@ -1,4 +1,4 @@
-"""Sample grids as pictures inside the page: pixel for pixel where they are small enough, on the colour of the page."""
+"""Sample grids as pictures inside the page, pixel for pixel if small enough; the page's colour shows in the gaps."""
 
 import base64
 import io
@@ -14,22 +14,22 @@ from PIL import Image
 from genbench.errors import InputError
 
 COLUMNS = 10  # tiles in a row of grid.png
-CAPTIONS = {  # of the pictures that models draw of themselves, by name
+CAPTIONS = {  # of the pictures that models provide, by name
     "reconstructions": "Held-out images, and below each its reconstruction",
-    "interpolation": "From one image to another, in each row, by way of the latents between theirs",
+    "interpolation": "From one image to another in each row, by interpolation between their latents",
     "latent_plane": "The first two latent dimensions over a 10×10 grid in [-1, 1], the others 0",
     "denoising": "From noise to images: a sample in each row, seen after every tenth of the way",
-    "one_step": "Held-out images with noise of ten levels, and below each what the model makes of it in one step",
-    "inversion": "Held-out images, led to noise by DDIM backwards, and in each row back again",
-    "refinement": "Images of the first stage, and below each what the second makes of it",
-    "restoration": "Held-out images in a row each: degraded step by step, and restored again",
-    "generation": "From a draw of what degraded images are like to a sample, one in each row",
+    "one_step": "Held-out images with noise of ten levels, and below each its one-step reconstruction",
+    "inversion": "Held-out images, one in each row: turned into noise by DDIM inversion, then back into images",
+    "refinement": "Images of the first stage, and below each its refinement by the second stage",
+    "restoration": "Held-out images, one in each row: degraded step by step, then restored",
+    "generation": "From a random degraded image to a sample, one in each row",
 }
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG as a data URI, its size in pixels, and what was done to make it small ("" if nothing was)."""
+    """A PNG as a data URI, its size in pixels, and a remark on how it was made smaller ("" if it was not)."""
 
     uri: str
     width: int
@@ -40,7 +40,7 @@ class Picture:
 def read_grid(path: Path, image_shape: Sequence[int] | None = None) -> Image.Image:
     """Open a grid.png of images of `image_shape` (C, H, W); the gaps between its tiles become transparent.
 
-    A picture without colour becomes greyscale. Raises InputError, which names the file, for what is no picture.
+    A picture without colour becomes greyscale. Raises InputError, which names the file, if it is not a picture.
     """
     image = open_picture(path)
     red, green, blue = np.moveaxis(np.asarray(image), 2, 0)
@@ -57,11 +57,11 @@ def read_grid(path: Path, image_shape: Sequence[int] | None = None) -> Image.Ima
 
 
 def open_picture(path: Path) -> Image.Image:
-    """A picture in RGB. Raises InputError, which names the file, for what is no whole picture."""
+    """A picture in RGB. Raises InputError, which names the file, if it is damaged or not a picture."""
     try:
         with Image.open(path) as image:
             return image.convert("RGB")
-    except (OSError, SyntaxError, ValueError, EOFError, zlib.error):  # Pillow's, of damaged files
+    except (OSError, SyntaxError, ValueError, EOFError, zlib.error):  # Pillow raises these for damaged files
         raise InputError(f"{path}: expected a PNG picture, which is damaged or none") from None
 
 
@@ -82,7 +82,7 @@ def first_tiles(grid: Image.Image, count: int, image_shape: Sequence[int] | None
 
 
 def caption(name: str) -> str:
-    """What a picture shows; where nothing is known of it, its name."""
+    """What a picture shows; its name if that is unknown."""
     if name.startswith("neighbours-"):
         sampler = name.removeprefix("neighbours-")
         return f"Samples ({sampler}), and below each the training image that is nearest in the headline's features"
@@ -93,7 +93,7 @@ def caption(name: str) -> str:
 
 
 def embed(image: Image.Image, most_bytes: int = 1 << 30) -> Picture:
-    """Encode as PNG; if that is more than `most_bytes` in 255 colours, and if that is still more, smaller too."""
+    """Encode as PNG; if larger than `most_bytes`, in 255 colours, and if that is still too large, shrunk as well."""
     data, remarks = encode(image), []
     if len(data) > most_bytes and image.mode in ("RGB", "RGBA"):
         data = encode(reduce_colours(image))
@@ -108,7 +108,7 @@ def embed(image: Image.Image, most_bytes: int = 1 << 30) -> Picture:
 
 
 def reduce_colours(image: Image.Image) -> Image.Image:
-    """A colour image with a palette of 255 colours, and one entry for what is transparent. Grey stays as it is."""
+    """A colour image with a palette of 255 colours and one transparent entry. Greyscale images stay as they are."""
     if image.mode not in ("RGB", "RGBA"):
         return image
     reduced = image.convert("RGB").quantize(255)

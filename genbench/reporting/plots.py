@@ -1,4 +1,4 @@
-"""Quality against what it costs: the plots that sum a suite up."""
+"""Quality against cost: the plots that sum up a suite."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -37,13 +37,13 @@ from genbench.reporting.table import Row, Table
 
 TICKS = {0.001: "1 ms", 0.01: "10 ms", 0.1: "0.1 s", 1: "1 s", 10: "10 s", 60: "1 min", 600: "10 min", 3600: "1 h"}
 TICKS |= {3600 * hours: f"{hours} h" for hours in (10, 100, 1000)}
-SIDES = [(8, 0, "left"), (-8, 0, "right"), (0, 12, "center"), (0, -12, "center")]  # of a point: where its label may be
+SIDES = [(8, 0, "left"), (-8, 0, "right"), (0, 12, "center"), (0, -12, "center")]  # where the label of a point may be
 SIDES += [(7, 9, "left"), (7, -9, "left"), (-7, 9, "right"), (-7, -9, "right")]
-MANY_POINTS = 150  # have smaller marks
+MANY_POINTS = 150  # so many have smaller marks
 Array = NDArray[np.float64]
-WIDE, BESIDE, NARROW = (12.5, 5.6), (6.1, 4.6), (4.9, 5.4)  # inches: of a page, of two plots beside each other
+WIDE, BESIDE, NARROW = (12.5, 5.6), (6.1, 4.6), (4.9, 5.4)  # inches: full width, half width, a narrow window
 AXES = {TIME: "time to sample 50,000 images", NFE: "network evaluations (NFE)", TRAINING_TIME: "time to train"}
-TOLD = {  # of each cost, the title and the caption
+TOLD = {  # the title and caption for each cost
     TIME: (
         "Quality against time",
         "Quality against the time to sample 50,000 images. Time has a logarithmic scale, and so has quality if it is a "
@@ -52,13 +52,13 @@ TOLD = {  # of each cost, the title and the caption
     ),
     NFE: (
         "Quality against network evaluations",
-        "Quality against the number of network evaluations (NFE) that a sample takes, on a logarithmic scale; they can "
-        "differ in size. The line is the Pareto front, whose rows have their names.",
+        "Quality against the number of network evaluations (NFE) per sample, on a logarithmic scale; networks can "
+        "differ in size. The line is the Pareto front; its rows are labelled.",
     ),
     TRAINING_TIME: (
         "Quality against the cost of training",
-        "Quality of each model's best row against the time that its training took, on a logarithmic scale. The line is "
-        "the Pareto front, whose models have their names.",
+        "Quality of each model's best row against its training time, on a logarithmic scale. The line is the Pareto "
+        "front; its models are labelled.",
     ),
 }
 
@@ -73,12 +73,12 @@ def quality_against(table: Table, cost: Column) -> Comparison | None:
 def quality_against_cost(table: Table, size: Size, cost: Column = TIME) -> Plot | None:
     """The first column of `table` against a cost of AXES, with the Pareto front. `size` in inches.
 
-    A point for each row of new images, or against the cost of training for the best row of each model; families differ
-    in colour and shape; only rows on the front are labelled. A distance has a logarithmic axis. None without two
-    rows that have both numbers, or where all cost the same.
+    There is a point for each row of new images, or, against the training time, for the best row of each model. Families
+    differ in colour and shape; only rows on the front are labelled. A distance has a logarithmic axis. None unless two
+    rows with both numbers differ in cost.
     """
     lead = table.columns[0]
-    if cost.key not in [column.key for column in table.columns]:  # none of the rows has it
+    if cost.key not in [column.key for column in table.columns]:  # no row has it
         return None
     both = [row for row in table.rows if None not in (row.cells[lead.key].value, row.cells[cost.key].value)]
     rows = [row for row in both if row.generates]
@@ -139,7 +139,7 @@ def quality_against_cost(table: Table, size: Size, cost: Column = TIME) -> Plot 
 
 
 def draw_bars(axes: Axes, points: pd.DataFrame, hues: Mapping[str, str]) -> None:
-    """Bars of one standard deviation, of quality and of cost, where it is known."""
+    """Bars of one standard deviation of quality and of cost, where known."""
     for family, several in points.groupby("family"):
         style = BARS | {"ecolor": hues[str(family)]}
         up = several[several["std"] > 1e-9 * several["quality"].abs()]
@@ -152,12 +152,12 @@ def draw_bars(axes: Axes, points: pd.DataFrame, hues: Mapping[str, str]) -> None
 
 
 def scaled(cell: Cell, column: Column) -> Number | None:
-    """A number in the unit in which its column is printed."""
+    """A number in the unit in which its column prints it."""
     return None if cell.value is None else cell.value * column.scale
 
 
 def on_front(rows: Sequence[Row], table: Table, cost: Column = TIME) -> list[bool]:
-    """Whether each row is on the Pareto front: no other is as good and as cheap, and better in one of the two."""
+    """Whether each row is on the Pareto front: no other is at least as good and cheap, and better in one of the two."""
     lead = table.columns[0]
     costs = [(rank(row.cells[lead.key], lead), rank(row.cells[cost.key], cost)) for row in rows]
     front, least = set(), float("inf")
@@ -177,9 +177,9 @@ def scale_time(axes: Axes, seconds: Sequence[Number]) -> None:
 
 
 def draw_floor(axes: Axes, floor: Number, band: Number = 0) -> Text:
-    """The line of real images; where it is so far off that it would squeeze the points, only its value at that edge.
+    """The line of real images; if it is so far off that it would squeeze the points, only its value at that edge.
 
-    band: a standard deviation to both sides of it. Returns the text.
+    band: one standard deviation, drawn on both sides of the line. Returns the text.
     """
     _, height = axes.transAxes.inverted().transform(axes.transData.transform((axes.get_xlim()[0], floor)))
     if -0.5 < height < 1.5:
@@ -196,7 +196,7 @@ def draw_floor(axes: Axes, floor: Number, band: Number = 0) -> Text:
 
 
 def label_points(figure: Figure, axes: Axes, points: pd.DataFrame, taken: Sequence[Text]) -> None:
-    """Write labels beside the points of the front, where they cover least of the others and of what is `taken`."""
+    """Label the points of the front, each where it covers least of the other points, bars and labels and of `taken`."""
     lay_out(figure)
     space = np.array([axes.get_window_extent().extents])
     centres = axes.transData.transform(points[["cost", "quality"]])
@@ -217,7 +217,7 @@ def label_points(figure: Figure, axes: Axes, points: pd.DataFrame, taken: Sequen
     boxes = np.vstack([np.hstack([centres - 5, centres + 5]), *bars, np.reshape(covered, (-1, 4))])
     for text, x, y in zip(*(front[key] for key in ("label", "cost", "quality")), strict=True):
         label = axes.annotate(text, (x, y), (0, 0), textcoords="offset points", fontsize=10, va="center")
-        label.set_in_layout(False)  # room for long ones on both sides would leave none for the plot
+        label.set_in_layout(False)  # space for long labels on both sides would leave none for the plot
         places = beside(np.array(label.get_window_extent().extents), figure.dpi / 72)
         outside = (places[:, 2:] - places[:, :2]).prod(axis=1) - shared_area(places, space)[:, 0]
         hidden = outside + shared_area(places, boxes).sum(axis=1)
@@ -227,7 +227,7 @@ def label_points(figure: Figure, axes: Axes, points: pd.DataFrame, taken: Sequen
 
 
 def beside(box: Array, scale: float) -> Array:
-    """Where a label is at each of SIDES, if `box` is where it begins at its point: (S, 4). scale: pixels per point."""
+    """The boxes of a label at each of SIDES, (S, 4). box: the label starting at its point. scale: pixels per point."""
     width = box[2] - box[0]
     shift = {"left": 0, "right": -width, "center": -width / 2}
     moved = np.array([[scale * x + shift[ha], scale * y] for x, y, ha in SIDES])

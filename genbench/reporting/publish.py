@@ -22,18 +22,18 @@ from genbench.reporting.results import read_results
 
 log = logging.getLogger(__name__)
 
-SCORES = ("metrics.json", "perplexity.json")  # without one of them there is nothing to report
-KEPT = ".report"  # a folder below the results: what the page of a suite is made of, so that it is made once
+SCORES = ("metrics.json", "perplexity.json")  # a report needs at least one of them
+KEPT = ".report"  # a folder below the results: the cache of pictures and plots of the suite's page
 
 
 def publish(preflight: Path, results: Path, out_dir: Path, template_dir: Path, reference: Path | None = None) -> None:
-    """Write {suite}.html, {suite}.csv (the tidy table in full) and {suite}.json (what the index needs).
+    """Write {suite}.html, {suite}.csv (the whole tidy table) and {suite}.json (what the index needs).
 
-    Beside them, in the folder {suite}/, the comparison as comparison.csv, .json, .tex and .md, and every plot as PDF
-    and as SVG in plots/, for a paper; and record.json, for others to compare their results with.
+    The folder {suite}/ beside them gets, for a paper, the comparison as comparison.csv, .json, .tex and .md, and every
+    plot as PDF and SVG in plots/; and record.json, with which others can compare their results.
 
-    reference: the record that the page compares with; by default that which comes with genbench, if there is one.
-    Raises InputError, which names the file, for what is missing.
+    reference: the record that the page compares with; by default the one that comes with genbench, if there is one.
+    Raises InputError, which names the file, for a missing file.
     """
     found = read_results(preflight, results)
     suite = found.preflight.suite
@@ -44,7 +44,7 @@ def publish(preflight: Path, results: Path, out_dir: Path, template_dir: Path, r
     report = Report(found, results, kept, out_dir, read_reference(record, suite) if record else None)
     write_text(out_dir / f"{suite}.html", render_report(report, template_dir))
     lists = {key: found.rows[key].map(" | ".join) for key in ("warnings", "remarks") if key in found.rows}
-    groups = [key for key in found.rows if str(key).endswith("_without")]  # which intervals stand for
+    groups = [key for key in found.rows if str(key).endswith("_without")]  # long lists, which the intervals summarise
     table = found.rows.drop(columns=groups).assign(**lists)
     write_text(out_dir / f"{suite}.csv", table.to_csv(index=False))
     write_json(out_dir / f"{suite}.json", report.summary())
@@ -65,11 +65,11 @@ def publish_unfinished(
     template_dir: Path,
     others: Mapping[str, Callable[[], None]] | None = None,
 ) -> Path | None:
-    """Publish what there is of suites whose run has failed, and an index; returns that, or None where no page could be.
+    """Publish the existing results of suites whose run has failed, and an index.
 
-    sources: by suite, the files that its report is made from, of which some are there. results: the folder of all
-    suites. others: what publishes a suite of another kind than images. The pages are older than these files: for
-    Snakemake, which has not made them, they are out of date.
+    sources: by suite, the files that its report is made from, of which some exist. results: the folder of all suites.
+    others: functions that publish suites of language models. Returns the path of the index, or None if there is no
+    page. Each page gets a time stamp older than its sources: Snakemake, which did not make it, takes it for outdated.
     """
     published = []
     for suite, paths in sources.items():
@@ -95,7 +95,7 @@ def publish_unfinished(
 
 
 def write_plots(plots: Mapping[str, Plot], folder: Path, kept: Kept) -> None:
-    """Write plots as PDF and SVG into a folder, which has no others afterwards. A PDF is made once for each SVG."""
+    """Write plots as PDF and SVG into a folder and delete all others there. A PDF is made once for each SVG."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.iterdir():
         if path.suffix in (".pdf", ".svg") and path.stem not in plots:
@@ -110,7 +110,7 @@ def write_plots(plots: Mapping[str, Plot], folder: Path, kept: Kept) -> None:
 
 
 def publish_index(out_dir: Path, template_dir: Path) -> None:
-    """Write index.html over all suites that have been published in a folder; of a single one, that suite's page.
+    """Write index.html over all suites published in a folder; for a single suite, a copy of its page.
 
     Raises InputError for a folder without any.
     """
@@ -126,12 +126,12 @@ def publish_index(out_dir: Path, template_dir: Path) -> None:
 
 
 def read_summaries(out_dir: Path) -> list[Mapping[str, Any]]:
-    """The summaries in a folder, in the order of their names. Other JSON files are passed over with a warning."""
+    """The summaries in a folder, in the order of their names. Other JSON files are skipped with a warning."""
     summaries: list[Mapping[str, Any]] = []
     for path in sorted(out_dir.glob("*.json")):
         try:
             summary = read_json(path)
-        except InputError as error:  # perhaps a file of the user's: one stops no page of the others
+        except InputError as error:  # perhaps a file of the user's, which must not stop the other pages
             log.warning("%s; left out of the index", error)
             continue
         if isinstance(summary, dict) and summary.get("format") == FORMAT:
@@ -142,6 +142,6 @@ def read_summaries(out_dir: Path) -> list[Mapping[str, Any]]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, atomically. A lone surrogate, which no encoding has, becomes a question mark."""
+    """Write a text file, atomically. A lone surrogate, which cannot be encoded, becomes a question mark."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="replace")

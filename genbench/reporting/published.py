@@ -1,7 +1,7 @@
-"""Numbers that others published, for orientation: of other implementations, other code and other machines.
+"""Numbers published by others, for orientation: from other implementations and other machines.
 
-They never enter the comparison. `published_beside` puts them next to the rows of a suite on the same data set that are
-of the same family; `figures` puts those of an entry's own recipe or checkpoint beside what was measured here.
+They never enter the comparison. `published_beside` puts them next to a suite's rows of the same family on the same data
+set; `figures` puts those for an entry's own recipe or checkpoint beside the numbers measured here.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,11 +18,11 @@ from genbench.reporting.numerals import duration
 from genbench.reporting.results import Results
 from genbench.reporting.table import Row, Table
 
-MOST_ROWS = 3  # of this suite beside published ones of a family
+MOST_ROWS = 3  # of this suite, per family
 
 
 def arxiv(authors: str, number: str) -> Mapping[str, str]:
-    """A source whose name is the link, so that the table leaves room for this suite's rows."""
+    """A source with the authors as the link, which saves space in the table."""
     return {"title": authors, "url": f"https://arxiv.org/abs/{number}"}
 
 
@@ -40,10 +40,10 @@ STUDIOGAN = {"title": "StudioGAN's benchmark", "url": "https://github.com/POSTEC
 
 @dataclass(frozen=True)
 class PublishedRow:
-    """One published result. Numbers are text, with the digits of their source; "" where it has none.
+    """One published result. Numbers are text, with the digits of their source, or "".
 
-    family: as Model.family, "" for models that are not among genbench's. time: for 100 images, with its machine.
-    source: a title and its address, as `page.cite` takes them.
+    family: as Model.family, "" for models that genbench does not have. time: for 100 images, with its machine.
+    source: a title and its address, for `page.cite`.
     """
 
     family: str
@@ -57,9 +57,9 @@ class PublishedRow:
 
 @dataclass(frozen=True)
 class Beside:
-    """What is published of a family, and the best rows of this suite that are of it, each with its number, if any.
+    """The published rows of a family, and this suite's best rows of it, each with its number, if any.
 
-    measure: what that number is called here, with the kind of Inception and the number of samples.
+    measure: the label of that number here, with the kind of Inception and the number of samples.
     """
 
     family: str
@@ -68,8 +68,8 @@ class Beside:
     here: Sequence[tuple[Row, str]] = field(default=())
 
 
-SIZES = {"cifar10": ((3, 32, 32), 50_000)}  # (C, H, W) and training images: of fewer classes it is another data set
-# By data set. FID of 50,000 samples against the training set, Inception in TensorFlow's weights or a port of them.
+SIZES = {"cifar10": ((3, 32, 32), 50_000)}  # (C, H, W) and training images: with fewer classes it is another data set
+# By data set. FID of 50,000 samples against the training set, by Inception with TensorFlow's weights or a port of them.
 PUBLISHED: Mapping[str, Sequence[PublishedRow]] = {
     "cifar10": [
         PublishedRow("GAN", "DCGAN", "48.29", "6.11", "1", source=STUDIOGAN),
@@ -106,15 +106,15 @@ PUBLISHED: Mapping[str, Sequence[PublishedRow]] = {
 
 
 def published_beside(dataset: Mapping[str, Any], table: Table) -> list[Beside]:
-    """What is published on a suite's data set, family by family, beside its own rows; empty for other data sets.
+    """The results published on a suite's data set, family by family, beside its own rows; empty for other data sets.
 
-    Fewer classes or another size of image make another data set, whatever its name.
+    With fewer classes or another image size it is another data set, whatever its name.
     """
     name = str(dataset.get("name"))
     size = tuple(dataset.get("image_shape") or ()), dataset.get("num_train")
     rows = PUBLISHED[name] if SIZES.get(name) == size else ()
     fids = [column for column in table.columns if column.metric == "fid"]
-    fids.sort(key=lambda column: column.key != "fid_legacy")  # published ones are of TensorFlow's resizer, as it is
+    fids.sort(key=lambda column: column.key != "fid_legacy")  # published FIDs use TensorFlow's resizer, and so does this one
     fid = fids[0] if fids else None
     found = []
     for family in dict.fromkeys(row.family for row in rows):
@@ -124,14 +124,14 @@ def published_beside(dataset: Mapping[str, Any], table: Table) -> list[Beside]:
     return found
 
 
-# --- Of an entry's own recipe or checkpoint ---------------------------------------------------------------------------
+# --- For an entry's own recipe or checkpoint --------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One published figure as it is printed. here, difference: "" where there is nothing here yet.
+    """One published figure as it is printed. here, difference: "" if nothing was measured here yet.
 
-    difference: ours less theirs. of: the sampler and checkpoint, as far as they distinguish.
+    difference: ours minus theirs. of: the sampler and checkpoint, where they distinguish figures.
     """
 
     model: str
@@ -169,7 +169,7 @@ def figures(results: Results) -> list[Figure]:
 
 
 def printing(figure: PublishedFigure, results: Results) -> tuple[str, Callable[[float], str], float]:
-    """What a quantity is called, how it is printed, and what it is multiplied with."""
+    """The label of a quantity, the function that prints it, and the factor before printing."""
     if figure.quantity == "seconds":
         return f"Time for {figure.images:,} images", duration, 1
     if figure.quantity == "training_seconds":
@@ -183,19 +183,19 @@ def printing(figure: PublishedFigure, results: Results) -> tuple[str, Callable[[
 
 
 def with_digits_of(published: float) -> Callable[[float], str]:
-    """A way to print numbers with as many decimals as a published one has."""
+    """A function that prints numbers with as many decimals as the published one."""
     decimals = len(f"{published:.6g}".partition(".")[2])
     return lambda value: f"{value:,.{decimals}f}"
 
 
 def signed(difference: float, text: Callable[[float], str]) -> str:
-    """A difference with its sign; without one where it is printed as nothing."""
+    """A difference with its sign; without a sign if it is printed as zero."""
     printed = text(abs(difference))
     return printed if printed == text(0.0) else f"{'+' if difference > 0 else '−'}{printed}"
 
 
 def measured(figure: PublishedFigure, entry: ModelPlan, rows: pd.DataFrame, results: Results) -> Iterator[float]:
-    """What was found here, of each training."""
+    """The number measured here, for each training."""
     if figure.quantity == "loss":
         yield from last_losses(entry, rows, results)
         return
@@ -206,7 +206,7 @@ def measured(figure: PublishedFigure, entry: ModelPlan, rows: pd.DataFrame, resu
 
 
 def last_losses(entry: ModelPlan, rows: pd.DataFrame, results: Results) -> Iterator[float]:
-    """The mean loss of the last epoch of each training, as far as its history has it: of models with one loss."""
+    """The mean loss of the last epoch of each training, as far as its history has it; only for models with one loss."""
     history = results.histories.get(str(rows["model"].iloc[0])) if len(rows) else None
     dataset, batch = results.preflight.dataset, entry.spec.get("training", {}).get("batch_size")
     if history is None or not batch or not entry.training_steps or dataset is None or not dataset.num_train:
@@ -220,7 +220,7 @@ def last_losses(entry: ModelPlan, rows: pd.DataFrame, results: Results) -> Itera
 
 
 def origin_of(figure: PublishedFigure, entry: ModelPlan) -> Iterator[str]:
-    """The sampler, where the entry has several and it matters, and the checkpoint, where that is a snapshot."""
+    """The sampler, if the entry has several and it matters, and the checkpoint, if it is a snapshot."""
     if figure.quantity not in ("loss", "training_seconds") and len(entry.samplers) > 1:
         yield entry.samplers[figure.sampler].label or figure.sampler
     if figure.checkpoint != "final":

@@ -1,6 +1,6 @@
-"""The record of a suite's results: what `genbench record` and the report write, for others to compare theirs with.
+"""The record of a suite's results, written by `genbench record` and the report: others compare their results with it.
 
-Of the machine it names the processor and the versions of packages: no host, no user, no path.
+About the machine it states only the processor and the versions of packages: no host, no user, no path.
 """
 
 import re
@@ -34,14 +34,14 @@ INTERVAL_DIGITS = 5  # of the ends of its interval
 TRAINING = ("steps", "images_seen", "data_sha256", "model_sha256")
 OF_TRAINING = ("batch_size", "seconds", "device", "precision")  # columns of the tidy table begin with training_
 DRAW = ("samples_sha256", "reference_sha256", "batch_size", "device", "precision", "seconds_per_50k")
-NO_RECIPE = ("description", "published", "files")  # keys of an entry
+NO_RECIPE = ("description", "published", "files")  # keys of an entry that are not part of its recipe
 PATHS = ("path", "samples", "labels", "evaluator", "statistics")  # keys whose values are files and folders
 
 
 def write_record(results: Path, out: Path, name: str | None = None, add: bool = False) -> Reference:
-    """Write the record of results/{suite} to `out`. Raises InputError where there are no results.
+    """Write the record of results/{suite} to `out`. Raises InputError if there are no results.
 
-    add: what `out` has already stays where these results have no row of the same model and seed.
+    add: keep the rows in `out` whose model and seed these results do not have.
     """
     found = results_at(results)
     if not final_draws(found.rows):
@@ -59,7 +59,7 @@ def load_record(path: Path) -> Reference:
 
 
 def results_at(folder: Path, other: str = "") -> Results:
-    """The results of results/{suite}; other: what else an error says was expected."""
+    """The results of results/{suite}; other: an alternative to name in the error message."""
     preflight = folder / "preflight.json"
     if not preflight.exists():
         expected = f"the results of a suite, such as results/demo{other}"
@@ -68,7 +68,7 @@ def results_at(folder: Path, other: str = "") -> Results:
 
 
 def reference_of(suite: str, path: Path | None = None) -> Reference:
-    """The record of a suite to compare with: the file at `path`, or that which comes with genbench."""
+    """The record of a suite to compare with: the file at `path`, or the one that comes with genbench."""
     found = path or packaged(suite)
     if found is None:
         raise InputError(
@@ -78,9 +78,9 @@ def reference_of(suite: str, path: Path | None = None) -> Reference:
 
 
 def record_of(results: Results, name: str | None = None) -> Reference:
-    """The record of results as they were read; of rows without numbers there is nothing in it.
+    """The record of results that were read; rows without numbers are left out.
 
-    name: who made them, for tables of several.
+    name: who made them, for tables of several records.
     """
     plan, rows = results.preflight, final_draws(results.rows)
     hashes = {key: found for key in ("data_sha256", "reference_sha256") if (found := most_common(rows, key))}
@@ -109,18 +109,18 @@ def record_of(results: Results, name: str | None = None) -> Reference:
 
 
 def final_draws(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of final models that have numbers, without what is absent."""
+    """The rows of final models that have numbers, without absent values."""
     return [row for row in records(rows) if row["checkpoint"] == "final" and "missing" not in row]
 
 
 def most_common(rows: list[dict[str, Any]], key: str) -> Any:
-    """The value that most rows have; None where none has one."""
+    """The most frequent value in the rows; None if no row has one."""
     found = Counter(row[key] for row in rows if key in row).most_common(1)
     return found[0][0] if found else None
 
 
 def without(row: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:
-    """A row without what it shares."""
+    """A row without the values that are equal in `shared`."""
     return {key: value for key, value in row.items() if key not in shared or value != shared[key]}
 
 
@@ -149,7 +149,7 @@ def recorded_model(entry: ModelPlan) -> RecordedModel:
 
 
 def trainings_of(rows: list[dict[str, Any]]) -> list[RecordedTraining]:
-    """The training runs that the rows come from, each once; samples from elsewhere have none."""
+    """The training runs of the rows, each once; samples from elsewhere have none."""
     found = {}
     for row in rows:
         values = {key: row[key] for key in TRAINING if key in row}
@@ -183,12 +183,12 @@ def recorded_draw(row: Mapping[str, Any], keys: list[str]) -> RecordedDraw:
 
 
 def metrics_of(row: Mapping[str, Any], keys: list[str]) -> dict[str, float]:
-    """The metrics of a row that are there."""
+    """The known metrics of a row."""
     return {key: _rounded(row[key]) for key in keys if known(row.get(key))}
 
 
 def origins_of(rows: pd.DataFrame) -> list[RecordedOrigin]:
-    """Which code and packages made the results, each stage once for all models of which they are the same."""
+    """The code and packages that made the results: for each stage one entry per version, with all its models."""
     found: dict[str, tuple[dict[str, Any], dict[str, None]]] = {}
     for row in rows.to_dict("records"):
         if not known(row.get("model")):
@@ -200,9 +200,9 @@ def origins_of(rows: pd.DataFrame) -> list[RecordedOrigin]:
 
 
 def without_folders(value: Any, path: bool = False) -> Any:
-    """A JSON value in which a path is its last part, and every text can be printed and is not too long.
+    """A JSON value with each path reduced to its last part, and each text printable and not too long.
 
-    path: whether all its texts are paths; else those that look like one are.
+    path: whether all its texts are paths; else only texts that look like paths are.
     """
     if isinstance(value, Mapping):
         return {
@@ -223,7 +223,7 @@ def _text(value: str | None) -> str | None:
 
 
 def _typed(values: Mapping[str, Any], kind: type[RecordedTraining] | type[RecordedDraw]) -> dict[str, Any]:
-    """Values of the tidy table, in which a column of integers with gaps is one of floats, as the record has them."""
+    """Values in the record's types: in the tidy table, integers are floats if their column has gaps."""
     whole = {name for name, field in kind.model_fields.items() if field.annotation == int | None}
     return {key: int(value) if key in whole else value for key, value in values.items()}
 

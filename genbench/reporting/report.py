@@ -1,4 +1,4 @@
-"""What a suite's page shows, part by part: comparison, plots, pictures, a section for each model, and provenance."""
+"""The content of a suite's page: comparison, plots, pictures, a section for each model, and provenance."""
 
 import re
 from dataclasses import replace
@@ -31,15 +31,15 @@ from genbench.reporting.since import NAME, Since, since_last_run
 from genbench.reporting.snapshots import MOST_LINES, held_out, quality_over_training
 from genbench.reporting.table import Table
 
-LONGEST_INSIDE = 60_000  # letters of a table that the page holds as a file, too
+LONGEST_INSIDE = 60_000  # letters of an exported table; a longer one is not inside the page
 FORMAT = "genbench-report-1"  # of the summaries that the index reads
 
 
 class Report(Compared):
     """One suite, arranged for its page.
 
-    root: results/{suite}. kept: pictures made before. pages: the folder of the page, for its links to files. reference:
-    what the results are compared with, if there is any. time: the column of the time to sample.
+    root: results/{suite}. kept: the cache of pictures. pages: the folder of the page, for its links to files.
+    reference: the record that the results are compared with, if any. time: the column of the time to sample.
     """
 
     time = TIME
@@ -62,7 +62,7 @@ class Report(Compared):
 
     @cached_property
     def table(self) -> Table:
-        """The comparison, each of whose numbers leads to its files."""
+        """The comparison, with links from its numbers to their files."""
         plain = super().table
         return replace(plain, rows=linked(plain.rows, self.files))
 
@@ -79,13 +79,13 @@ class Report(Compared):
 
     @property
     def elsewhere(self) -> list[str]:
-        """The names of the rows shown whose images were drawn elsewhere, of other seeds."""
+        """The names of the shown rows whose images were drawn elsewhere, from other seeds."""
         given = [row.name for row, _ in self.samples.shown if "samples" in self.preflight.models[row.model].spec]
         return list(dict.fromkeys(given))
 
     @cached_property
     def highlights(self) -> list[Highlight]:
-        """What is best at what."""
+        """The best rows of the main columns."""
         return highlights(self.table)
 
     @cached_property
@@ -100,12 +100,12 @@ class Report(Compared):
 
     @cached_property
     def few_steps(self) -> FewSteps | None:
-        """Which row is the best within so many network evaluations."""
+        """The best row for each limit on network evaluations."""
         return best_by_evaluations(self.preflight.models, self.table)
 
     @cached_property
     def compute(self) -> Compute | None:
-        """What recipes at several budgets make of them."""
+        """The quality of recipes at several training budgets."""
         return quality_against_compute(self.preflight.models, self.table)
 
     @cached_property
@@ -115,7 +115,7 @@ class Report(Compared):
 
     @cached_property
     def held_out(self) -> list[Comparison]:
-        """What was watched on held-out images, for all models."""
+        """Quantities measured on held-out images during training, for all models."""
         return held_out(self.results, self.names)
 
     @property
@@ -131,12 +131,12 @@ class Report(Compared):
 
     @cached_property
     def schemes(self) -> Schemes | None:
-        """The quantised networks beside those in float32."""
+        """The quantised networks beside the float32 networks."""
         return scheme_table(self.compared, self.preflight.models, self.table.columns[0])
 
     @cached_property
     def settings(self) -> dict[str, list[Setting]]:
-        """The samplers that take steps, of each model, the best model first."""
+        """The samplers that take steps, by model, the best model first."""
         models, rows = self.preflight.models, self.table.rows
         return {model: settings(models[model], [row for row in rows if row.model == model]) for model in self.order}
 
@@ -148,7 +148,7 @@ class Report(Compared):
 
     @cached_property
     def studies(self) -> list[Study]:
-        """The models whose samplers differ in steps or in noise, enough to be compared: the best MOST_LINES."""
+        """The best MOST_LINES models that have enough samplers with different steps or noise to compare."""
         studies: list[Study] = []
         for model, chosen in self.settings.items():
             if len(studies) < MOST_LINES and (plots := quality_plots(chosen, self.table.columns[0])):
@@ -168,7 +168,7 @@ class Report(Compared):
 
     @cached_property
     def reproduction(self) -> Reproduction | None:
-        """What was reproduced of the reference results."""
+        """How the results compare with the reference results, if there are any."""
         return Reproduction(self.results, self.reference) if self.reference else None
 
     @cached_property
@@ -178,17 +178,17 @@ class Report(Compared):
 
     @cached_property
     def exports(self) -> dict[str, str]:
-        """The comparison as files, by their ending."""
+        """The comparison as files, by file extension."""
         return {kind: write(self.table) for kind, write in EXPORTS.items()}
 
     def export_address(self, kind: str) -> str:
-        """Where the comparison is as a file: inside the page, or beside it where it is long."""
+        """The address of the comparison as a file: a data URI, or a file beside the page if it is long."""
         text, suite = self.exports[kind], quote(self.preflight.suite)
         return data_uri(text) if len(text) <= LONGEST_INSIDE else f"{suite}/comparison.{kind}"
 
     @cached_property
     def plots(self) -> dict[str, Plot]:
-        """Every plot of the page, in its wide form, by the name of its file."""
+        """Every plot of the page in its wide size, by file name."""
         compute = self.compute.plots if self.compute else []
         found = [self.quality, *self.costs, *compute, self.progress, self.speed, *self.held_out, *self.diffusion]
         plots = {file_name(comparison.title): comparison.wide for comparison in found if comparison}
@@ -201,7 +201,7 @@ class Report(Compared):
         return plots
 
     def summary(self) -> dict[str, Any]:
-        """What the index over all suites needs of this one, as JSON."""
+        """What the index over all suites needs from this one, as JSON."""
         own = {key: info.about() for key, info in self.results.own.items()}
         keys = ("suite", "title", "description", "dataset", "num_samples", "headline")
         plan = self.preflight.content()
@@ -219,5 +219,5 @@ class Report(Compared):
 
 
 def file_name(text: str) -> str:
-    """A text as the name of a file: small letters, digits and dashes."""
+    """A text as a file name: lower-case letters, digits, full stops and dashes."""
     return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.") or "plot"

@@ -1,4 +1,4 @@
-"""The page's section on what was reproduced of the reference results of its suite."""
+"""The page's section that compares its results with the reference results of the suite."""
 
 from functools import cached_property
 
@@ -18,7 +18,7 @@ class Reproduction:
 
     @cached_property
     def rows(self) -> list[dict[str, str]]:
-        """A row of the table each: its name, verdict, both numbers, their difference, and why."""
+        """The rows of the table: name, verdict, both numbers, their difference, and the reasons."""
         return [
             {
                 "name": row.name,
@@ -33,7 +33,7 @@ class Reproduction:
 
     @property
     def differs(self) -> bool:
-        """Whether any row does."""
+        """Whether any row differs from the reference."""
         return self.verification.count(DIFFERS) > 0
 
     def text(self, value: float | None) -> str:
@@ -42,7 +42,7 @@ class Reproduction:
 
 
 def column_of(record: Reference, metric: str) -> Column:
-    """How a metric of a record is called and printed."""
+    """The column of a metric of a record: its label and number format."""
     own = own_metrics({"own_metrics": record.own_metrics or {}})
     dataset = record.dataset.content() if record.dataset else {}
     return metric_columns([metric], record.num_samples, dataset, own)[0]
