@@ -68,7 +68,7 @@ def publish_unfinished(
     """Publish the existing results of suites whose run has failed, and an index.
 
     sources: by suite, the files that its report is made from, of which some exist. results: the folder of all suites.
-    others: functions that publish suites of language models. Returns the path of the index, or None if there is no
+    others: by suite, what publishes it if it is not of images. Returns the path of the index, or None if there is no
     page. Each page gets a time stamp older than its sources: Snakemake, which did not make it, takes it for outdated.
     """
     published = []

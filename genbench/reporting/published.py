@@ -114,7 +114,7 @@ def published_beside(dataset: Mapping[str, Any], table: Table) -> list[Beside]:
     size = tuple(dataset.get("image_shape") or ()), dataset.get("num_train")
     rows = PUBLISHED[name] if SIZES.get(name) == size else ()
     fids = [column for column in table.columns if column.metric == "fid"]
-    fids.sort(key=lambda column: column.key != "fid_legacy")  # published FIDs use TensorFlow's resizer, and so does this one
+    fids.sort(key=lambda column: column.key != "fid_legacy")  # like published FIDs, by TensorFlow's resizer
     fid = fids[0] if fids else None
     found = []
     for family in dict.fromkeys(row.family for row in rows):

@@ -1,4 +1,4 @@
-"""Read what the rules wrote for one suite into one tidy table: a row for each model, seed, checkpoint and sampler."""
+"""Read the results of one suite into one tidy table: a row for each model, seed, checkpoint and sampler."""
 
 import json
 import math
@@ -49,7 +49,7 @@ T = TypeVar("T")
 
 
 class Draw(NamedTuple):
-    """Which images: those that one sampler drew from one checkpoint of one training run."""
+    """The images that one sampler drew from one checkpoint of one training run."""
 
     model: str
     seed: int
@@ -62,15 +62,15 @@ class Results:
     """One suite as read from disk.
 
     rows: the tidy table; each metric `key` has columns key, key_std, key_n_fake and key_note.
-    own: by key, what the records say of metrics that are not genbench's.
+    own: by key, the MetricInfo of metrics that are not genbench's.
     floor: the same columns for real images against real images, or None.
-    histories: for each model a table of seed, step, images_seen (NaN if unknown), kind, name, value; the kinds are
-    "losses", "metrics", and "validation" for those of held-out images.
-    pictures: for each model its pictures by name, of its first seed that has them.
-    bound_terms: for each model with a likelihood a table of seed, t, value (bits per dimension), t rising.
+    histories: by model, a table of seed, step, images_seen (NaN if unknown), kind, name, value; the kinds are "losses",
+    "metrics", and "validation" for metrics on held-out images.
+    pictures: by model, its pictures by name, from its first seed that has them.
+    bound_terms: by model with a likelihood, a table of seed, t, value (bits per dimension), t rising.
     provenance: one row per file: stage, model, device, and the keys of Provenance.
-    remarks: what could not be read of the real images.
-    endings: for each model that is not finished how the logs end, by what is missing.
+    remarks: which files of the real images could not be read, and why.
+    endings: for each unfinished model, the last lines of its logs, by seed and sampler.
     """
 
     preflight: Plan
@@ -92,10 +92,10 @@ class Results:
 def read_results(preflight_path: Path, root: Path) -> Results:
     """Read the suite of `preflight_path`, whose results lie under `root` (results/{suite}).
 
-    Every draw that the preflight names is a row. One without its training (unless it was drawn elsewhere), timing or
-    metrics, or whose files cannot be read, has no numbers, and says why. Histories, likelihoods, grids, pictures and
-    the row of real images are optional; one that cannot be read is left out, and a remark says so. Raises InputError
-    for a preflight that cannot be read.
+    Every draw that the preflight names is a row. A draw without timing, metrics or (unless it was drawn elsewhere)
+    training, or with unreadable files, has no numbers but a reason. Histories, likelihoods, grids, pictures and the row
+    of real images are optional; if one cannot be read, it is left out with a remark. Raises InputError for a preflight
+    that cannot be read.
     """
     reader = Reader(read_record(preflight_path, Plan), root)
     found = reader.found
@@ -110,7 +110,7 @@ def read_results(preflight_path: Path, root: Path) -> Results:
 
 
 class Reader:
-    """What has been `found` so far, and what becomes tables at the end."""
+    """The results `found` so far, and lists of rows that become tables at the end."""
 
     def __init__(self, preflight: Plan, root: Path) -> None:
         self.preflight, self.root, self.found = preflight, root, Results(preflight)
@@ -118,10 +118,10 @@ class Reader:
         self.rows: list[dict[str, Any]] = []
         self.histories: defaultdict[str, list[pd.DataFrame]] = defaultdict(list)  # by model
         self.bound_terms: defaultdict[str, list[pd.DataFrame]] = defaultdict(list)
-        self.ceiling: dict[str, Any] = {}  # of the row of real images
+        self.ceiling: dict[str, Any] = {}  # more columns for the row of real images
 
     def attempt(self, path: Path, read: Callable[[Path], T], complaints: list[str]) -> T | None:
-        """What `read` makes of an optional file: None where there is none, or none that it can read: a complaint."""
+        """What `read` returns for an optional file; None if it is absent or, with a complaint, cannot be read."""
         if not path.exists():
             return None
         try:
@@ -131,16 +131,16 @@ class Reader:
             return None
 
     def picture(self, path: Path, complaints: list[str]) -> Path | None:
-        """The path of a picture that is there and can be read."""
+        """The path of a picture if it exists and can be read."""
         return path if self.attempt(path, open_picture, complaints) else None
 
     def keep_picture(self, model: str, name: str, path: Path, complaints: list[str]) -> None:
-        """Keep a picture that is there, if it is the model's first of this name."""
+        """Keep a picture if it exists and is the model's first of this name."""
         if picture := self.picture(path, complaints):
             self.found.pictures.setdefault(model, {}).setdefault(name, picture)
 
     def read_model(self, model: str, entry: ModelPlan) -> None:
-        """The rows of one model; its speed.json is of its samplers, whatever the training seed."""
+        """Read the rows of one model; its speed.json holds for all training seeds."""
         complaints: list[str] = []
         path = self.root / model / "speed.json"
         speed = None
@@ -152,7 +152,7 @@ class Reader:
             self.read_run(model, entry, seed, speed or Speed(samplers={}), list(complaints))
 
     def read_run(self, model: str, entry: ModelPlan, seed: int, speed: Speed, complaints: list[str]) -> None:
-        """The rows of one training run; of samples from elsewhere, whose training nobody ran here, the rows only."""
+        """Read one training run and its rows; samples from elsewhere have rows but no training."""
         run = self.root / model / f"seed{seed}"
         given = "samples" in entry.spec
         why, training = None if given else untrained(run), Training()
@@ -194,7 +194,7 @@ class Reader:
             self.rows.append(without_numbers(known, missing, len(entry.seeds or self.preflight.seeds) > 1))
 
     def read_draw(self, draw: Draw, known: Mapping[str, Any], training: Training, speed: Speed) -> dict[str, Any]:
-        """The row of one set of samples. Raises what UNREADABLE names where its timing or metrics cannot be read."""
+        """The row of one set of samples. Raises one of UNREADABLE if its timing or metrics cannot be read."""
         model, place = draw.model, self.root / draw.model / f"seed{draw.seed}" / draw.checkpoint / draw.sampler
         drawing = read_record(place / "timing.json", Timing)
         timing = of_its_own(drawing, speed, draw.sampler)
@@ -233,9 +233,9 @@ class Reader:
         )
 
     def read_real(self) -> None:
-        """The row of real images, and their grid."""
+        """Read the row of real images, and their grid."""
         real, dataset, remarks = self.root / "real", self.preflight.dataset, self.found.remarks
-        if dataset is None or dataset.num_test != 0:  # else none is held out, and what is there is of another run
+        if dataset is None or dataset.num_test != 0:  # with none held out, any file there is from another run
             evaluation = self.attempt(real / "metrics.json", lambda path: read_record(path, Metrics), remarks)
             if evaluation:
                 self.found.floor = measured(evaluation, evaluation.metrics) | self.ceiling
@@ -245,8 +245,8 @@ class Reader:
 def read_history(path: Path, sha256: str | None, seed: int) -> pd.DataFrame:
     """Read history.jsonl into a table of seed, step, images_seen, kind, name, value; see Results.histories.
 
-    A step logged twice counts once, the last. Raises InputError where the file has another hash than the record of the
-    training says.
+    Of a step logged twice, the last entry counts. Raises InputError if the hash of the file is not the one in the
+    record of the training.
     """
     if sha256 is not None:
         check_sha256(path, sha256)
@@ -267,6 +267,6 @@ def read_history(path: Path, sha256: str | None, seed: int) -> pd.DataFrame:
 
 
 def terms_of(likelihood: Likelihood, seed: int) -> pd.DataFrame:
-    """The terms of a likelihood, if it has some, as seed, t, value."""
+    """The terms of a likelihood, if it has any, as seed, t, value."""
     terms = {"seed": seed, "t": likelihood.terms.t, "value": likelihood.terms.bits_per_dim}
     return pd.DataFrame(terms).astype({"t": float, "value": float}).sort_values("t")

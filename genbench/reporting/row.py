@@ -1,4 +1,4 @@
-"""One row of the tidy table: which keys of which record become its columns."""
+"""One row of the tidy table: which keys of which records become its columns."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ from genbench.records.timing import Timing
 from genbench.records.training import Training
 from genbench.reporting.columns import stated
 
-# Of each record the keys that become columns, by their own names but for those below.
+# The keys of each record that become columns, under their own names except for those below.
 TRAINING = (
     *("steps", "images_seen", "seconds", "images_per_second", "batch_size", "precision", "device"),
     *("weights", "ema_decay", "resumed", "data_sha256", "model_sha256"),
@@ -26,14 +26,14 @@ TIMING = (
     *("seeds", "samples_sha256"),
 )
 METRICS = ("num_real", "num_fake", "reference_sha256")
-METRIC = ("std", "n_fake", "note", "values", "draw_std", "interval", "without")  # each behind the metric's own key
-# Sampling has columns of the first five names, too.
+METRIC = ("std", "n_fake", "note", "values", "draw_std", "interval", "without")  # each after the metric's key
+# Sampling also has columns of these five names.
 OF_TRAINING = {key: f"training_{key}" for key in ("seconds", "images_per_second", "batch_size", "precision", "device")}
 OF_SAMPLES = {"seeds": "sample_seeds"}
 
 
 def bounded_by(accuracy: Objects, labels: str) -> dict[str, Any]:
-    """The evaluator's own accuracy on real images that it was not trained on, as a column of the row of real images."""
+    """The evaluator's accuracy on held-out real images, as a column of the row of real images."""
     if accuracy.evaluator.accuracy is None:
         return {}
     key = f"object_accuracy_{labels}"
@@ -41,7 +41,7 @@ def bounded_by(accuracy: Objects, labels: str) -> dict[str, Any]:
 
 
 def describe(model: str, entry: ModelPlan, sampler: str) -> dict[str, Any]:
-    """What the preflight knows of a row: names to show, budget, cost."""
+    """What the preflight states about a row: names to show, budget, cost."""
     option = entry.samplers[sampler]
     quantised = option.quantisation
     return ({"quantisation": quantised.scheme, "reference_sampler": quantised.sampler} if quantised else {}) | {
@@ -60,19 +60,19 @@ def describe(model: str, entry: ModelPlan, sampler: str) -> dict[str, Any]:
 
 
 def columns(record: Record, keys: Sequence[str], names: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """The values of these keys that a record has, as columns; `names` are those that differ from the keys."""
+    """The values that a record has for `keys`, as columns; `names`: the columns whose names differ from their keys."""
     found = {key: getattr(record, key) for key in keys}
     return {(names or {}).get(key, key): value for key, value in found.items() if value is not None}
 
 
 def imported(training: Training) -> dict[str, Any]:
-    """The column of a published checkpoint's note."""
+    """The column with the note on a published checkpoint."""
     note = (training.imported or {}).get("note")
     return {} if note is None else {"imported": note}
 
 
 def per_image(timing: Timing) -> dict[str, Any]:
-    """The time for an image, of those that were drawn here."""
+    """The time per image, for samples drawn here."""
     seconds = timing.seconds_per_50k
     return {} if seconds is None else {"seconds_per_image": seconds / 50_000}
 
@@ -87,7 +87,7 @@ def measured(evaluation: Metrics, metrics: Mapping[str, Metric]) -> dict[str, An
 
 
 def own_of(metrics: Mapping[str, Metric], path: Path) -> dict[str, MetricInfo]:
-    """What the metrics of a metrics.json say of those that are not genbench's, by key; an InputError names `path`."""
+    """The MetricInfo of each metric in a metrics.json that is not genbench's, by key; an InputError names `path`."""
     found = {}
     for key, metric in metrics.items():
         if metric.about is not None:
@@ -97,7 +97,7 @@ def own_of(metrics: Mapping[str, Metric], path: Path) -> dict[str, MetricInfo]:
 
 
 def bounded(likelihood: Likelihood) -> dict[str, Any]:
-    """The columns that a likelihood.json gives: bits per dimension, their standard error, and of what they are."""
+    """The columns of a likelihood.json: bits per dimension, their standard error, and a note on images and steps."""
     parts = []
     if images := likelihood.images:
         parts.append(" ".join(filter(None, [f"{images:,}", likelihood.split, "images"])))

@@ -1,5 +1,5 @@
-"""Sampling studies: what the number of steps, and the noise that each adds, do to the quality of one model, and what
-fewer steps cost each of several models."""
+"""Sampling studies: how the number of steps and the noise in each affect the quality of one model, and what fewer steps
+cost each of several models."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from genbench.reporting.numerals import Number, count
 from genbench.reporting.pictures import Picture
 from genbench.reporting.table import Row
 
-FEWEST_STEPS = 3  # a curve over steps needs so many different numbers of them
+FEWEST_STEPS = 3  # a curve over steps needs so many different numbers of steps
 FEWEST_ETAS = 2
 FEWEST_MODELS = 2
 MANY_LINES = 8  # more need the width of the page
@@ -28,9 +28,9 @@ SIGMA_HAT_SIGN = "\u03c3\u0302"
 
 @dataclass(frozen=True)
 class Setting:
-    """The sampler of a row: its method, that with what distinguishes it from others, S, and eta where it has one.
+    """The sampler of a row. kind: the method with the options that distinguish it; steps: S; eta: None if it has none.
 
-    calls: of the network in one step, on average, rounded.
+    calls: network calls per step, on average, rounded.
     """
 
     row: Row
@@ -50,7 +50,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Matrix:
-    """The first samples of each setting, of the same seeds: a row for each name, a column for each S."""
+    """The first samples of each setting, from the same seeds: a row for each name, a column for each S."""
 
     steps: Sequence[int]
     rows: Sequence[tuple[str, Sequence[tuple[Setting, Picture] | None]]]
@@ -67,10 +67,9 @@ class Study:
 
 
 def settings(entry: ModelPlan, rows: Sequence[Row]) -> list[Setting]:
-    """The samplers of a model's `rows` in the suite's order: those without a scheme of quantisation whose walk its
-    preflight `entry` records.
+    """The samplers of a model's `rows` in the suite's order: not quantised, and with a walk in the plan's `entry`.
 
-    The options that differ between samplers of one method stand beside its name.
+    The name of a method is followed by the options that differ between its samplers.
     """
     samplers = entry.samplers
     found = [
@@ -89,12 +88,12 @@ def settings(entry: ModelPlan, rows: Sequence[Row]) -> list[Setting]:
 
 
 def in_words(precision: str) -> dict[str, str]:
-    """A precision other than float32, as an option: it moves quality as others do, and so has a line of its own."""
+    """A precision other than float32, as an option: it affects quality, and so gets a separate line."""
     return {} if precision == "fp32" else {"precision": f"in {precision}"}
 
 
 def other_options(options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The options that are neither S nor eta, each in words; of OpenAI's respacing only what is not an even one."""
+    """The options other than method, S and eta, in words; OpenAI's respacing only if it is not a plain number."""
     for key, value in options.items():
         if key in ("method", "steps", "eta") or value is None:
             continue
@@ -114,7 +113,7 @@ def other_options(options: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def quality_plots(chosen: Sequence[Setting], lead: Column) -> list[Comparison]:
-    """The headline `lead` against S, and against eta, each where there is enough to see."""
+    """The headline `lead` against S, and against eta, each if there are enough points."""
     points = points_of(((setting.row, columns_of(setting)) for setting in chosen), lead)
     if points.empty:
         return []
@@ -123,18 +122,18 @@ def quality_plots(chosen: Sequence[Setting], lead: Column) -> list[Comparison]:
 
 
 def columns_of(setting: Setting) -> dict[str, Any]:
-    """What the plots need of a setting; a line is of one name, over x."""
+    """What the plots need of a setting; the points of one name form a line over x."""
     keys = ("name", "method", "kind", "calls", "eta")
     return {key: getattr(setting, key) for key in keys} | {"x": float(setting.steps)}
 
 
 def sizes_of(points: pd.DataFrame) -> tuple[Size, Size]:
-    """Many lines take the width of the page."""
+    """The sizes of a plot: many lines take the width of the page."""
     return (WIDE if points["name"].nunique() > MANY_LINES else HALF), NARROW
 
 
 def against_steps(points: pd.DataFrame, lead: Column, more: str) -> Comparison | None:
-    """A line for each setting; None unless at least three numbers of steps, and one line, can be seen."""
+    """A line for each setting; None unless there are three numbers of steps and a line with two."""
     if points["x"].nunique() < FEWEST_STEPS or points.groupby("name")["x"].nunique().max() < 2:
         return None
     caption = "Quality against the number of sampling steps, on a logarithmic scale."
@@ -146,9 +145,9 @@ def against_steps(points: pd.DataFrame, lead: Column, more: str) -> Comparison |
 
 
 def against_eta(points: pd.DataFrame, lead: Column, more: str) -> Comparison | None:
-    """A line for each kind and number of steps that has two values of eta; None where there is none.
+    """A line for each kind and number of steps that has two values of eta; None if there are none.
 
-    sigma-hat is no value of eta: it stands apart at the right end.
+    sigma-hat is not a value of eta: its points are apart, at the right end.
     """
     points = points[points["eta"].notna()]
     several = points.groupby(["kind", "x"])["eta"].transform("nunique") >= FEWEST_ETAS
@@ -171,19 +170,17 @@ def against_eta(points: pd.DataFrame, lead: Column, more: str) -> Comparison | N
     far = f"{SIGMA_HAT_SIGN}: larger noise" if apart.any() else ""
     draw = partial(compare_curves, shown, "η", lead.label, apart=far, log_y=lead.distance, ticks=ticks)
     methods = " and of ".join(points["method"].unique())
-    caption = (
-        f"Quality against η, the noise in a step of {methods}: none with 0, with 1 as much as DDPM's smaller variance."
-    )
+    caption = f"Quality against η, the noise in a step of {methods}: 0 is no noise, 1 is DDPM's smaller variance."
     if far:
-        caption += f" Hollow marks are {SIGMA_HAT_SIGN}, DDPM's larger variance, which is no value of η."
+        caption += f" Hollow marks are {SIGMA_HAT_SIGN}, DDPM's larger variance, which is not a value of η."
     return comparison("Noise", caption + more, draw, sizes_of(shown))
 
 
 def quality_against_steps(settings: Mapping[str, Sequence[Setting]], lead: Column) -> Comparison | None:
     """The headline `lead` against S, for all models whose samplers have three numbers of steps or more.
 
-    settings: the samplers of each model, by its name, in the suite's order. A line is of one method, and where that has
-    an eta, of eta = 0 only. None where fewer than two models can be compared.
+    settings: the samplers of each model, by its name, in the suite's order. A line shows one method, with eta = 0 if it
+    has an eta. None if fewer than two models can be compared.
     """
     first: dict[tuple[str, str, int], Setting] = {}
     for model, chosen in settings.items():
@@ -207,7 +204,7 @@ def quality_against_steps(settings: Mapping[str, Sequence[Setting]], lead: Colum
 
 
 def arrange(pictures: Sequence[tuple[Setting, Picture]]) -> Matrix | None:
-    """Pictures by setting and S, in the order in which settings come; None without two of them."""
+    """Pictures by setting and S, in the order of the settings; None for fewer than two pictures."""
     if len(pictures) < 2:
         return None
     steps = sorted({setting.steps for setting, _ in pictures})

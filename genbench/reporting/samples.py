@@ -1,4 +1,4 @@
-"""The pictures of a suite's page: first samples, grids, and what models have drawn of themselves."""
+"""The pictures of a suite's page: first samples, grids, and the pictures that models provide."""
 
 import json
 from collections.abc import Sequence
@@ -16,15 +16,15 @@ from genbench.reporting.results import Draw, Results
 from genbench.reporting.sections import Strip, shown_checkpoints
 from genbench.reporting.table import MANY_ROWS, Row, Table, row_key
 
-# All of a page together, before base64 adds a third: of one with few rows, and of one with many, whose tables are long.
+# Totals for a page before base64 adds a third: with few rows, and with many rows, whose tables are long.
 GRID_BYTES, STRIP_BYTES, SECTION_BYTES = (3_300_000, 550_000), (600_000, 180_000), (500_000, 330_000)
 PICTURE_BYTES, STUDY_BYTES = (1_100_000, 250_000), (600_000, 150_000)
-PICTURE_CODE = (Path(pictures.__file__).read_bytes(), PIL.__version__)  # what has made a picture that is kept
+PICTURE_CODE = (Path(pictures.__file__).read_bytes(), PIL.__version__)  # versions of the code that makes a kept picture
 STUDY_TILES = 5  # samples of each setting in the matrix of a study
 
 
 class Samples:
-    """The pictures that go with a table. Of many rows only those that are open have theirs beside each other."""
+    """The pictures that go with a table. If it has many rows, only open rows have theirs beside each other."""
 
     def __init__(self, results: Results, table: Table, kept: Kept, pages: Path | None = None) -> None:
         self.results, self.table, self.kept, self.pages = results, table, kept, pages
@@ -77,7 +77,7 @@ class Samples:
         return sheets
 
     def anchor(self, row: Row) -> str:
-        """Of the grid of a row; "" where the page does not have it."""
+        """The anchor of a row's grid; "" if the page does not show it."""
         place = self.places[row.model, row.checkpoint, row.sampler]
         return f"grid-{place + 1}" if self.table.opened[place] and self.grid_of(row) else ""
 
@@ -87,9 +87,9 @@ class Samples:
         return self.embedded(path, share, STUDY_TILES) if path else None
 
     def of_model(self, model: str) -> list[Strip]:
-        """The first samples of each sampler of a model, at its checkpoints in turn; of its first seed.
+        """The first samples of each sampler of a model at each shown checkpoint, from its first seed.
 
-        Where the page does not have the grid, the name is a link to its file.
+        If the page does not show the grid, the name is a link to its file.
         """
         entries = self.results.preflight.models
         strips = sum(len(entry.samplers) * len(shown_checkpoints(entry)) for entry in entries.values())
@@ -107,7 +107,7 @@ class Samples:
         return found
 
     def pictures(self, model: str, number: int) -> list[Strip]:
-        """The pictures that a model, the `number`-th of the page, has drawn of itself, each with its caption."""
+        """The pictures that a model, the `number`-th of the page, provides, each with its caption."""
         share = self.share(PICTURE_BYTES, sum(map(len, self.results.pictures.values())))
         return [
             Strip(caption(name), self.embedded(path, share), f"picture-{number}-{place}")
@@ -115,7 +115,7 @@ class Samples:
         ]
 
     def embedded(self, path: Path, share: int, tiles: int | None = None) -> Picture:
-        """A picture as it is on the page, or the first `tiles` of a grid: made once from the same bytes."""
+        """A picture for the page, or the first `tiles` of a grid, from the cache if its bytes are the same."""
         data = path.read_bytes()
 
         def make() -> bytes:

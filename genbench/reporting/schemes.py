@@ -1,6 +1,6 @@
-"""Quantised networks beside the float32 network of the same model: size, speed, and what they cost in quality.
+"""Quantised networks beside the float32 network of the same model: size, speed, and loss of quality.
 
-Everything is paired: both draw the same seeds with the same sampler.
+All comparisons are paired: both networks draw the same seeds with the same sampler.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,9 +35,9 @@ PSNR = Column(
 
 @dataclass(frozen=True)
 class Quantised:
-    """One row: a scheme of a sampler, or fp32 for the network that it is compared with.
+    """One row: a quantisation scheme of a sampler, or fp32 for the network that it is compared with.
 
-    unavailable: why nothing was drawn, if so.
+    unavailable: why nothing was drawn, or None.
     """
 
     row: Row
@@ -47,14 +47,14 @@ class Quantised:
 
 @dataclass(frozen=True)
 class Schemes:
-    """The table: of each model first the float32 network, then its schemes, in the suite's order."""
+    """The table: for each model the float32 network, then its schemes, in the suite's order."""
 
     columns: Sequence[Column]
     rows: Sequence[Quantised]
 
 
 def paired_columns(paired: Paired | None, timing: Timing) -> dict[str, Any]:
-    """What the records of a sample set say of a quantised network, as columns; empty for others."""
+    """The columns of a quantised network, from the records of a sample set."""
     found: dict[str, Any] = {} if timing.unavailable is None else {"unavailable": timing.unavailable}
     if record := timing.quantisation:
         found |= {key: getattr(record, key) for key in ("network_bytes", "network_bytes_fp32", "conversion_seconds")}
@@ -70,7 +70,7 @@ def paired_columns(paired: Paired | None, timing: Timing) -> dict[str, Any]:
 def add_differences(rows: Sequence[dict[str, Any]], distances: Sequence[str]) -> None:
     """Add {key}_delta of `distances` to the rows of quantised networks: their value minus the float32 network's.
 
-    distances: keys of metrics. The float32 network's row gets the size of its file, which theirs know.
+    distances: keys of metrics. The float32 network's row gets the size of its file from their rows.
     """
     by_draw = {tuple(row[key] for key in DRAW): row for row in rows}
     for row in rows:
@@ -86,9 +86,9 @@ def add_differences(rows: Sequence[dict[str, Any]], distances: Sequence[str]) ->
 
 
 def scheme_table(rows: pd.DataFrame, models: Mapping[str, ModelPlan], lead: Column) -> Schemes | None:
-    """The quantised of the compared `rows` and those that they are compared with; None where there are none.
+    """The quantised rows among the compared `rows`, and their float32 rows; None if there are none.
 
-    models: of the preflight. lead: the headline metric.
+    models: from the preflight. lead: the headline metric.
     """
     if "quantisation" not in rows:
         return None

@@ -1,4 +1,4 @@
-"""What a page says about one model: facts, recipe, every number, curves, pictures, and what makes its rows again."""
+"""The section of a page on one model: facts, recipe, every number, curves, pictures, and how to reproduce its rows."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from genbench.reporting.table import Table, compare
 if TYPE_CHECKING:
     from genbench.reporting.report import Report
 
-MOST_CHECKPOINTS = 6  # of a model that has many snapshots, its section shows these, spread evenly
+MOST_CHECKPOINTS = 6  # a section shows at most so many, spread evenly
 
 
 @dataclass(frozen=True)
 class Strip:
-    """The first samples of a row, or of the real images: for every model the same seeds in the same order."""
+    """The first samples of a row or of the real images: the same seeds in the same order for every model."""
 
     name: str
     picture: Picture
     anchor: str = ""  # of the whole grid
-    file: str = ""  # the address of a grid that the page does not have
+    file: str = ""  # the address of a grid that the page does not show
     row: str = ""  # the key of its row
 
 
 @dataclass(frozen=True)
 class Section:
-    """What the page says about one model.
+    """The section of one model.
 
-    numbers: of the checkpoints shown; samples_differ: whether they are judged by different numbers of samples;
-    left_out: how many checkpoints are not shown. draws: for each compared row what makes it again, by name. packages:
-    the versions that made it, where they are not those of the whole suite. endings: of what has no numbers, the last
-    lines of the log, by its name; go_on: the command that does the rest. pictures: as the macro of sheets takes them.
+    numbers: of the shown checkpoints; samples_differ: whether they are judged by different numbers of samples;
+    left_out: how many checkpoints are not shown. draws: for each compared row, what reproduces it, by name. packages:
+    the versions that made it, if they are not those of the whole suite. endings: the last lines of the logs of rows
+    without numbers, by name; go_on: the command that continues the run. pictures: as the macro of sheets takes them.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Section:
 
     @property
     def measured(self) -> list[Column]:
-        """The quantities of which there is a number or a note."""
+        """The quantities with a number or a note."""
         rows, notes = self.numbers.rows, self.numbers.notes
         return [
             column
@@ -78,19 +78,19 @@ class Section:
 
     @property
     def best(self) -> str:
-        """The headline number of its best row, with its name."""
+        """The headline's label with the number of the best row."""
         lead, row = self.numbers.columns[0], next(iter(self.numbers.rows), None)
         return f"{lead.label} {row.cells[lead.key].text}" if row else ""
 
 
 def model_section(report: Report, model: str, number: int) -> Section:
-    """What the page of `report` says about `model`, which stands there at place `number`, from 1 on."""
+    """The section on `model`, the `number`-th of the page of `report`, counted from 1."""
     results, plan = report.results, report.preflight
     entry, label = plan.models[model], report.label(model)
     rows = report.rows_of[model]
     shown = shown_checkpoints(entry)
     numbers = rows[rows["checkpoint"].isin(shown)] if len(rows) else rows
-    alike = len(set(seen(numbers, "num_fake"))) <= 1  # otherwise each row says of how many samples it is
+    alike = len(set(seen(numbers, "num_fake"))) <= 1  # otherwise each row states its number of samples
     columns = report.details(report.num_samples if alike else None)
     origins = report.origins_of[model]
     versions, compared = packages(origins), compare(numbers, columns)
@@ -120,7 +120,7 @@ def model_section(report: Report, model: str, number: int) -> Section:
 
 
 def commands(report: Report, model: str, commits: list[str]) -> Iterator[str]:
-    """What to type to make the rows of a model again, which code of these `commits` made."""
+    """The commands that reproduce the rows of a model, which were made by code of these `commits`."""
     for commit in sorted(set(commits)):
         clean, _, changes = commit.partition("+")
         yield f"git checkout {shlex.quote(clean)}" + ("  # and changes that were not committed" if changes else "")
@@ -132,14 +132,14 @@ def commands(report: Report, model: str, commits: list[str]) -> Iterator[str]:
 
 
 def _options(report: Report) -> str:
-    """The options of Snakemake that name the suite."""
+    """The options for Snakemake, which name the suite."""
     suite = report.preflight.suite_argument or report.preflight.suite  # a name in suites/, or a path
     options = f"--cores all --resources gpu=1 --config suite={shlex.quote(suite)}"
     return options + (f" scale={report.preflight.scale:g}" if report.preflight.scale else "")
 
 
 def recipe(spec: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """A model's entry as tables of (dotted key, value), one for each part of it."""
+    """A model's entry as tables of (dotted key, value), one for each of its parts."""
     parts = {key: list(flatten(value)) for key, value in spec.items() if isinstance(value, Mapping) and value}
     if rest := {key: value for key, value in spec.items() if key not in parts}:
         parts["other"] = list(flatten(rest))
@@ -160,7 +160,7 @@ def flatten(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
 
 
 def training_facts(entry: ModelPlan, rows: pd.DataFrame) -> Iterator[tuple[str, str]]:
-    """What is worth knowing of how a model was trained, as far as it was recorded."""
+    """Facts about how a model was trained, as far as they were recorded."""
 
     def values(key: str, text: Any = str) -> str:
         return ", ".join(dict.fromkeys(text(value) for value in seen(rows, key)))
@@ -192,7 +192,7 @@ def training_facts(entry: ModelPlan, rows: pd.DataFrame) -> Iterator[tuple[str, 
 
 
 def remarks(entry: ModelPlan) -> list[str]:
-    """What a reader must know of a model's rows: once if it holds for every sampler, else with their names."""
+    """What a reader must know about a model's rows; remarks that hold only for some samplers name these."""
     found: dict[str, list[str]] = {}
     for sampler, option in entry.samplers.items():
         for remark in option.remarks:
@@ -205,7 +205,7 @@ def remarks(entry: ModelPlan) -> list[str]:
 
 
 def shown_checkpoints(entry: ModelPlan) -> list[str]:
-    """The checkpoints of a model that its section shows, with the first and the last."""
+    """The checkpoints of a model that its section shows, the first and the last included."""
     checkpoints = entry.checkpoints
     if len(checkpoints) <= MOST_CHECKPOINTS:
         return checkpoints
@@ -214,7 +214,7 @@ def shown_checkpoints(entry: ModelPlan) -> list[str]:
 
 
 def training_curves(history: pd.DataFrame | None, label: str) -> list[tuple[str, Plot]]:
-    """The curves of one model against the steps: its losses, then each quantity, in training and of held-out images."""
+    """The curves of one model against the steps: its losses, then each quantity, in training and on held-out images."""
     if history is None:
         return []
     losses = history[history["kind"] == "losses"]

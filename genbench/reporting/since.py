@@ -1,7 +1,7 @@
 """What has changed since the last run, row by row.
 
-Beside the page lies a small file with the numbers that it shows, and those of the page before. A report of the same
-numbers leaves it as it is: a page stays a function of the results and of what was there before them.
+A small file beside the page holds the numbers that it shows, and those of the page before. A report with the same
+numbers leaves this file unchanged: the page depends only on the results and on those before them.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from genbench.reporting.cells import seen
 from genbench.reporting.table import Table, groups_of, images_of, row_key
 
 NAME = "numbers.json"
-DIGITS = 6  # significant: less than that is no change
+DIGITS = 6  # significant; smaller differences are no change
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Since:
-    """What has changed since the last run; time: when the last of its results was made."""
+    """What has changed since the last run; time: when the newest of its results was made."""
 
     time: str
     changes: Sequence[Change]
@@ -49,7 +49,7 @@ class Since:
 
 
 def since_last_run(table: Table, rows: pd.DataFrame, origins: pd.DataFrame, path: Path) -> Since | None:
-    """What differs between `table` and the numbers in the file `path`, which is brought up to date.
+    """The changes of `table` since the last different numbers in the file `path`, which is updated.
 
     rows: the tidy rows of the table; origins: where they come from. None at the first run.
     """
@@ -57,7 +57,7 @@ def since_last_run(table: Table, rows: pd.DataFrame, origins: pd.DataFrame, path
     now = {"time": max(map(str, seen(origins, "time")), default="")[:16].replace("T", " "), "rows": numbers}
     try:
         kept = read_json(path) if path.exists() else {}
-    except InputError:  # a damaged file: as at the first run
+    except InputError:  # treat a damaged file as a first run
         kept = {}
     last = kept.get("now") if isinstance(kept, dict) else None
     if last is None or last["rows"] != numbers:
@@ -68,7 +68,7 @@ def since_last_run(table: Table, rows: pd.DataFrame, origins: pd.DataFrame, path
 
 
 def numbers_of(table: Table, rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """Of each row its name, the numbers of its quality, and a hash of its images."""
+    """For each row its name, its quality numbers, and a hash of its images."""
     images = {
         row_key(group["model"][0], group["checkpoint"][0], group["sampler"][0]): "".join(images_of(group))
         for group in groups_of(rows)
@@ -87,7 +87,7 @@ def numbers_of(table: Table, rows: pd.DataFrame) -> dict[str, dict[str, Any]]:
 
 
 def changes(last: Mapping[str, Any], rows: Mapping[str, Mapping[str, Any]], table: Table) -> Since:
-    """The rows that differ from `last`, in their order, then those that are gone; and the names of the others."""
+    """The rows that differ from `last`, in their order, then rows that are gone; and the names of unchanged rows."""
     lead, *others = [column for column in table.columns if column.group == "Quality"]
     found, same = list[Change](), list[str]()
 

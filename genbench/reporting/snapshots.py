@@ -1,4 +1,4 @@
-"""What is compared over training: the quality of snapshots, and held-out images."""
+"""Quality during training: of snapshots, and on held-out images."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -17,14 +17,14 @@ from genbench.reporting.results import Results
 from genbench.reporting.table import Row
 
 MOST_LINES = 24  # of a plot: the best
-HELD_OUT = {  # of what `validate` gives: a title, and what it is
+HELD_OUT = {  # a title and a definition for quantities that `validate` returns
     "reconstruction": ("Reconstruction error", "Squared error of an image in [-1, 1], summed over its pixels."),
     "kl": ("KL divergence", "KL divergence of the posterior of an image from the prior, in nats."),
 }
 
 
 def quality_over_training(results: Results, rows: Sequence[Row]) -> Comparison | None:
-    """The headline metric of every snapshot, in the order of `rows`, best first; None where no model has one."""
+    """The headline metric of every snapshot, in the order of `rows`, best first; None if no model has one."""
     lead = metric_columns([results.preflight.headline], own=results.own)[0]
     points = snapshot_points(results, lead, rows)
     if points.empty:
@@ -51,7 +51,7 @@ def quality_over_training(results: Results, rows: Sequence[Row]) -> Comparison |
 
 
 def first_lines(points: pd.DataFrame) -> tuple[pd.DataFrame, str]:
-    """The points of the first MOST_LINES names, and a sentence about the others, if there are some."""
+    """The points of the first MOST_LINES names, and a sentence about the others, if there are any."""
     names = list(dict.fromkeys(points["name"]))
     if len(names) <= MOST_LINES:
         return points, ""
@@ -60,13 +60,13 @@ def first_lines(points: pd.DataFrame) -> tuple[pd.DataFrame, str]:
 
 
 def epoch_remark(results: Results, points: pd.DataFrame) -> str:
-    """How many steps are an epoch, where that is known and the same for all points."""
+    """A sentence on how many steps are an epoch, if that is known and the same for all points."""
     images, sizes = training_images(results), set(points["batch_size"].fillna(0))  # 0: unknown
     return f" An epoch is {images / sizes.pop():,.0f} steps." if images and len(sizes) == 1 and all(sizes) else ""
 
 
 def training_images(results: Results) -> int | None:
-    """How many training images there are, where that is known."""
+    """The number of training images, if known."""
     dataset = results.preflight.dataset
     return dataset.num_train if dataset else None
 
@@ -74,8 +74,8 @@ def training_images(results: Results) -> int | None:
 def snapshot_points(results: Results, lead: Column, compared: Sequence[Row]) -> pd.DataFrame:
     """name, seed, x (step), value, samples, batch_size, final, apart of every row of models with snapshots.
 
-    With one seed also std, where it is known. The final model is apart where it was judged by another number of samples
-    than its snapshots.
+    With one seed also std, where known. The final model is apart if it was judged by another number of samples than the
+    snapshots.
     """
     rows = results.rows
     if rows.empty or lead.key not in rows:
@@ -108,7 +108,7 @@ def snapshot_points(results: Results, lead: Column, compared: Sequence[Row]) -> 
 
 
 def deviations(rows: pd.DataFrame, lead: Column) -> pd.Series:
-    """The standard deviation of each row over its draws or, of one draw, as the groups of its images show it."""
+    """The standard deviation of each row over its draws or, with one draw, estimated from its groups of images."""
     absent = pd.Series(np.nan, rows.index, dtype=float)
     drawn = rows.get(f"{lead.key}_draw_std", absent).astype(float)
     groups = rows.get(f"{lead.key}_without", absent.astype(object))
@@ -116,10 +116,9 @@ def deviations(rows: pd.DataFrame, lead: Column) -> pd.Series:
 
 
 def held_out(results: Results, names: Mapping[str, str]) -> list[Comparison]:
-    """Each quantity of held-out images for all models that have it. `names` of the models are in the order of lines.
+    """A plot of each quantity on held-out images, for all models that have it; `names`: of the models, in their order.
 
-    Against epochs where it is known how many images each had seen and how many
-    there are, otherwise against steps.
+    The x axis is in epochs if the numbers of training images and of images seen are known, otherwise in steps.
     """
     found = [
         history[history["kind"] == "validation"].rename(columns={"name": "quantity"}).assign(name=name)
@@ -144,7 +143,7 @@ def held_out(results: Results, names: Mapping[str, str]) -> list[Comparison]:
 
 
 def distinct(names: Mapping[Any, str]) -> dict[Any, str]:
-    """The names by their keys, with the key where a name stands for several."""
+    """The names by their keys; a name that several keys share is followed by the key."""
     values = list(names.values())
     return {
         key: f"{name} ({key if isinstance(key, str) else ', '.join(key)})" if values.count(name) > 1 else name
@@ -158,7 +157,7 @@ def numbers(samples: pd.Series) -> str:
 
 
 def seeds_remark(points: pd.DataFrame, bars: str = "over draws of samples") -> str:
-    """What lines and bars are, where there are several seeds or draws."""
+    """A sentence on what lines and bars are, if there are several seeds or draws."""
     several = points["seed"].nunique()
     if several > 1:
         means = f"Thick lines are means over {several} training seeds, thin ones single seeds"

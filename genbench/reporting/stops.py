@@ -1,12 +1,12 @@
-"""A run that is stopped by Ctrl-C reads as one: its jobs have saved, and no error is reported of them."""
+"""A run that is stopped by Ctrl-C is logged as stopped: its jobs save their state, and none is reported as failed."""
 
 import logging
 
-STOPPING = "Terminating processes on user request"  # as Snakemake 9.27 begins the line with which it stops
+STOPPING = "Terminating processes on user request"  # the beginning of the line that Snakemake 9.27 logs when it stops
 
 
 class Stop(logging.Filter):
-    """A filter of Snakemake's log: what follows the line that a run stops is no error, but jobs that end as asked."""
+    """A filter of Snakemake's log: errors after the line that a run stops are left out, since jobs end as requested."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -21,4 +21,4 @@ class Stop(logging.Filter):
         return not (self.seen and record.levelno >= logging.ERROR)
 
 
-STOP = Stop()  # of this process's run
+STOP = Stop()  # for the run of this process

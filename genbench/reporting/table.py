@@ -1,4 +1,4 @@
-"""The comparison: means over seeds, the best of each column with its ties, and a note wherever a number needs one."""
+"""The comparison: means over seeds, the best of each column with its ties, and notes where a number needs them."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from genbench.reporting.columns import SPEEDS, TIME, Column
 from genbench.reporting.missing import NOT_BEGUN
 from genbench.reporting.numerals import count
 
-MANY_ROWS = 60  # of more some are folded
+MANY_ROWS = 60  # of more rows, some are folded
 OPEN_MODELS = 40
 MANY_WAITING = 5  # of more rows whose training has not begun, all are folded
 
@@ -24,11 +24,11 @@ MANY_WAITING = 5  # of more rows whose training has not begun, all are folded
 class Row:
     """One sampler at one checkpoint of one model, over its training seeds; `name` distinguishes it from the other rows.
 
-    samples: how many were judged. remarks: what a reader must know of the row, whatever the column. generates: whether
-    its images are new; one that starts from real images comes after the others, and is never the best. link: to the
+    samples: how many were judged. remarks: what a reader must know about the row, whatever the column. generates:
+    whether its images are new; a row that starts from real images comes last and is never the best. link: to the
     section of its model. suite: the title of its suite, in a table over several. place: in the first column, with ties.
-    files: the id of what lists its files, on its page.
-    role: of a suite with hand-ins, hand-in or baseline. begun: whether the training of any of its seeds has begun.
+    files: the id of the element that lists its files on the page. role: hand-in or baseline, in a suite with hand-ins.
+    begun: whether the training of any of its seeds has begun.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Row:
 
     @property
     def key(self) -> str:
-        """What distinguishes it from the other rows of its suite, also in another run."""
+        """A key that is unique in its suite and the same in another run."""
         return row_key(self.model, self.checkpoint, self.sampler)
 
 
@@ -61,8 +61,8 @@ class Row:
 class Table:
     """Rows in the order of the first column, best first; `floor` holds the cells of real images.
 
-    notes: by column, those that hold for all its numbers; a cell keeps those that are its own.
-    remarks: sentences about the table as a whole. real_images: how many the floor is of.
+    notes: by column, the notes that hold for all its numbers; a cell has only its own. remarks: sentences about the
+    whole table. real_images: how many images the floor was computed from.
     """
 
     columns: Sequence[Column]
@@ -79,17 +79,17 @@ class Table:
 
     @property
     def suites(self) -> list[str]:
-        """The suites of its rows, where it is over several."""
+        """The suites of its rows, if it is over several."""
         return list(dict.fromkeys(row.suite for row in self.rows if row.suite))
 
     @property
     def devices(self) -> list[str]:
-        """The devices of its rows: one is stated once, several per row."""
+        """The devices of its rows. The page states a single one once, several in each row."""
         return sorted({row.device for row in self.rows if row.device})
 
     @property
     def expects(self) -> bool:
-        """Whether any number is marked as expected or not."""
+        """Whether any number has a bound that the suite expects."""
         return any(cell.met is not None for row in self.rows for cell in row.cells.values())
 
     @property
@@ -99,15 +99,16 @@ class Table:
 
     @property
     def bars(self) -> str:
-        """What the bars of plots are; "" where nothing has a standard deviation."""
+        """A sentence on what the bars of plots are; "" if nothing has a standard deviation."""
         return bars_of([cell for row in self.rows for cell in row.cells.values()])
 
     @cached_property
     def opened(self) -> list[bool]:
-        """Which rows are seen at once, and not folded: of a few all.
+        """Which rows are visible at first, not folded: all if there are few.
 
-        Of more than MANY_ROWS the best row of each of the best models, of each model that has no numbers one row, and
-        what is best in a column. Of more than MANY_WAITING rows whose training has not begun, none.
+        With more than MANY_ROWS: the best row of each of the best models, one row of each model without numbers, and
+        the rows that are best in a column. More than MANY_WAITING rows whose training has not begun are folded, unless
+        these are all rows.
         """
         waiting = [not row.begun for row in self.rows]
         seen_at_once = [not (wait and MANY_WAITING < sum(waiting) < len(waiting)) for wait in waiting]
@@ -125,7 +126,7 @@ class Table:
 
     @property
     def unfolded(self) -> str:
-        """Which rows are seen at once, in words."""
+        """Which rows are visible at first, in words."""
         if len(self.rows) <= MANY_ROWS:
             return "those whose training has begun"
         return "the best row of each of the best models, and the best rows of each column"
@@ -147,18 +148,18 @@ class Table:
         return {text: letters(number) for number, text in enumerate(dict.fromkeys(texts), start=1)}
 
     def marks(self, notes: Sequence[str]) -> list[str]:
-        """The marks of some notes, in their order."""
+        """The sorted marks of some notes."""
         marks = self.footnotes
         return sorted((marks[note] for note in notes), key=lambda mark: (len(mark), mark))
 
 
 def row_key(model: str, checkpoint: str, sampler: str) -> str:
-    """What distinguishes a row from the others of its suite."""
+    """The key of a row, unique in its suite."""
     return f"{model}/{checkpoint}/{sampler}"
 
 
 def final_rows(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows that are compared: of each model its checkpoint `final`, or else its last."""
+    """The compared rows: those of each model's checkpoint `final`, or else of its last checkpoint."""
     if rows.empty:
         return rows
     checkpoints = {model: list(names) for model, names in rows.groupby("model")["checkpoint"]}
@@ -176,7 +177,7 @@ def compare(
 ) -> Table:
     """Average the tidy `rows` over seeds, print each number, mark the best of each column, sort by the first column.
 
-    `num_samples` is what the suite asks for: a row made of another number of samples says so. `expect` are its bounds.
+    num_samples: what the suite asks for; a row with another number of samples gets a note. expect: the suite's bounds.
     """
     groups, models = groups_of(rows), defaultdict[str, list[Group]](list)
     for group in groups:
@@ -243,7 +244,7 @@ def compare(
 
 
 def trainings_of(rows: pd.DataFrame, lead: Column) -> list[int]:
-    """Of how many training seeds each row has a number in the first column; rows without any are left out."""
+    """For how many training seeds each row has a number in the first column; rows without any are left out."""
     if lead.key not in rows or "seed" not in rows:
         return []
     found = rows.dropna(subset=[lead.key]).groupby(["model", "checkpoint", "sampler"])["seed"].nunique()
@@ -251,7 +252,7 @@ def trainings_of(rows: pd.DataFrame, lead: Column) -> list[int]:
 
 
 def tie_rule(run: str) -> str:
-    """When numbers are ties, in words; the same is in docs/metrics.md."""
+    """The rule for ties, in words; also in docs/metrics.md."""
     return (
         "Ties, marked alike, are numbers that are no further from the best than chance explains: by Student's t, "
         f"{run} by {run} where two rows have the same seeds, at {LEVEL:.0%} for each column as a whole."
@@ -259,7 +260,7 @@ def tie_rule(run: str) -> str:
 
 
 def groups_of(rows: pd.DataFrame) -> list[Group]:
-    """The tidy rows of each draw, over seeds, in their order."""
+    """The tidy rows grouped by model, checkpoint and sampler, in their order."""
     if rows.empty:
         return []
     places: dict[tuple[str, ...], list[int]] = {}
@@ -276,7 +277,7 @@ def summarise(
     num_samples: int | None,
     links: Mapping[str, str],
 ) -> Row:
-    """One row from the tidy rows of its seeds. Its warnings stand at the first number, by which rows are judged.
+    """One row from the tidy rows of its seeds. Its warnings become notes on the first number, by which rows are judged.
 
     siblings: all rows of its model.
     """
@@ -307,7 +308,7 @@ def summarise(
 
 
 def images_of(group: Group) -> tuple[str, ...]:
-    """The hashes of a row's samples; none where that of one seed is unknown."""
+    """The hashes of a row's samples; none if that of any seed is unknown."""
     if seen(group, "unavailable"):
         return ()
     found = sorted(seen(group, "samples_sha256"))
@@ -315,7 +316,7 @@ def images_of(group: Group) -> tuple[str, ...]:
 
 
 def mark_identical(rows: Sequence[Row], images: Sequence[tuple[str, ...]]) -> None:
-    """Say at each row of which others it has the very same `images`."""
+    """Add a remark to each row whose `images` other rows share."""
     alike: dict[tuple[str, ...], list[Row]] = {}
     for row, own in zip(rows, images, strict=True):
         alike.setdefault(own, []).append(row)
@@ -326,7 +327,7 @@ def mark_identical(rows: Sequence[Row], images: Sequence[tuple[str, ...]]) -> No
 
 
 def share_remarks(rows: Sequence[Row]) -> list[str]:
-    """The remarks that all of several rows have, which are taken from the rows."""
+    """The remarks that several rows all have; these are removed from the rows."""
     common = [remark for remark in rows[0].remarks if all(remark in row.remarks for row in rows)] if rows[1:] else []
     for row in rows:
         row.remarks[:] = [remark for remark in row.remarks if remark not in common]
@@ -334,7 +335,7 @@ def share_remarks(rows: Sequence[Row]) -> list[str]:
 
 
 def share_notes(rows: Sequence[Row], columns: Sequence[Column]) -> dict[str, list[str]]:
-    """The notes of each column: its own, and those that all its numbers have, which are taken from its cells."""
+    """The notes of each column: its own, and those that all its numbers have, which are removed from its cells."""
     shared = {}
     for column in columns:
         cells = [row.cells[column.key] for row in rows if row.cells[column.key].value is not None]

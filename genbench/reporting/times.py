@@ -1,4 +1,4 @@
-"""How long samples take: from the timing that had the machine to itself, or else from the job that drew them."""
+"""How long samples take: from a separate timing with nothing else running, or else from the job that drew them."""
 
 from typing import Any
 
@@ -8,12 +8,12 @@ from genbench.records.speed import Speed
 from genbench.records.timing import Timing
 
 BESIDE_OTHERS = "timed while other jobs may have run beside it"
-QUIET = 0.5  # cores: from there on other processes count as work
+QUIET = 0.5  # cores: above it, a note says that other processes were busy
 FROM_SPEED = ("seconds_per_50k", "images_per_second", "latency_batch1_seconds", "warmup_seconds")
 
 
 def of_its_own(timing: Timing, speed: Speed, sampler: str) -> Timing:
-    """The record of a set of samples, with the times of its model's speed.json where that has them."""
+    """The record of a set of samples, with times from its model's speed.json where it has them."""
     found = speed.samplers.get(sampler)
     if found is None or found.seconds_per_50k is None or timing.unavailable is not None:
         return timing
@@ -25,10 +25,10 @@ def of_its_own(timing: Timing, speed: Speed, sampler: str) -> Timing:
 
 
 def time_columns(timing: Timing, speed: Speed, sampler: str) -> dict[str, Any]:
-    """How far the timed batches are apart, and what ran beside them, as columns.
+    """The columns on the spread of the timed batches and on other work during the timing.
 
-    timing: as the drawing wrote it. The keys with `_repeats` hold the number of each timed batch: all trainings of a
-    model share one timing.
+    timing: as the sampling job wrote it. The keys with `_repeats` hold the number of each timed batch: all trainings of
+    a model share one timing.
     """
     found = speed.samplers.get(sampler)
     if found is None or found.seconds_per_50k is None:
@@ -44,12 +44,12 @@ def time_columns(timing: Timing, speed: Speed, sampler: str) -> dict[str, Any]:
     if len(times) > 1:
         of_repeats = {"seconds_per_50k": 50_000 * times, "seconds_per_image": times, "images_per_second": 1 / times}
         columns |= {f"{key}_repeats": values.tolist() for key, values in of_repeats.items()}
-        columns |= {"time_spread_repeats": [], "other_work_repeats": []}  # one number for all trainings
+        columns |= {"time_spread_repeats": [], "other_work_repeats": []}  # a single number for all trainings
     return columns
 
 
 def cores(number: float) -> str:
-    """How many cores, in words; whole ones from one core on, so that rows with about the same share a note."""
+    """A number of cores in words, rounded from one core on: rows with similar numbers then share a note."""
     if number < 1:
         return f"{number:.1f} cores"
     return f"about {number:.0f} core{'s' if round(number) > 1 else ''}"
