@@ -152,7 +152,7 @@ def _generator_entry(state: State, image_size: int, path: Path) -> dict[str, Any
         if num_res_blocks < 1 or len(blocks) != 2 * levels * num_res_blocks + 3 * levels:
             raise InputError(
                 f"{path}: not the weights of a DDGAN generator that is built here: found {len(blocks)} residual blocks "
-                f"and {levels - 1} layers of a pyramid, expected 3 blocks a level and twice num_res_blocks"
+                f"and {levels - 1} layers of a pyramid, expected 3 + 2 * num_res_blocks blocks per level"
             )
         first = [blocks[level * (num_res_blocks + 1)] for level in range(levels)]
         return {

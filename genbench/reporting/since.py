@@ -55,16 +55,24 @@ def since_last_run(table: Table, rows: pd.DataFrame, origins: pd.DataFrame, path
     """
     numbers = numbers_of(table, rows)
     now = {"time": max(map(str, seen(origins, "time")), default="")[:16].replace("T", " "), "rows": numbers}
-    try:
-        kept = read_json(path) if path.exists() else {}
-    except InputError:  # treat a damaged file as a first run
-        kept = {}
-    last = kept.get("now") if isinstance(kept, dict) else None
+    kept = read_kept(path)
+    last = kept["now"]
     if last is None or last["rows"] != numbers:
         kept = {"now": now, "before": last}
         write_json(path, kept)
     before = kept["before"]
     return None if before is None else changes(before, numbers, table)
+
+
+def read_kept(path: Path) -> dict[str, Any]:
+    """What the file has of the last two runs, `now` and `before`; without a file, or in a damaged one, None of both."""
+    nothing: dict[str, Any] = {"now": None, "before": None}
+    try:
+        kept: Any = read_json(path) if path.exists() else nothing
+    except InputError:
+        return nothing
+    whole = isinstance(kept, dict) and {"now", "before"} <= kept.keys()
+    return dict(kept) if whole and isinstance(kept["now"], dict) and "rows" in kept["now"] else nothing
 
 
 def numbers_of(table: Table, rows: pd.DataFrame) -> dict[str, dict[str, Any]]:

@@ -178,8 +178,9 @@ def test_the_page_states_what_has_changed_since_the_last_run(tmp_path):
     assert "Unchanged: VAE." in text
     before = (out / "demo.html").read_bytes()
     assert (render(folder) / "demo.html").read_bytes() == before
-    (out / "demo/numbers.json").write_text("[")
-    assert "Since the last run" not in check_page(render(folder) / "demo.html").text
+    for damaged in ("[", "[]", '{"now": {"time": "2025-01-02"}, "before": null}', '{"now": null}'):
+        (out / "demo/numbers.json").write_text(damaged)
+        assert "Since the last run" not in check_page(render(folder) / "demo.html").text
 
 
 def test_the_index_shows_every_suite(hostile):
