@@ -16,7 +16,7 @@ from genbench.records.reference import (
     RecordedTraining,
     Reference,
 )
-from genbench.references.files import write_reference
+from genbench.references.files import read_reference, write_reference
 from tools import gallery, reference_results
 
 LABELS = {"fast": "Fast", "slow": None}
@@ -147,3 +147,9 @@ def test_the_gallery_has_the_first_samples_of_each_family(root: Path, monkeypatc
     with Image.open(pictures / "equal-a.webp") as picture:
         assert picture.size == (10 * 4 + 9 * 2, 4 + 2 + 4)
         assert np.asarray(picture.convert("L"))[[0, -1], 0].tolist() == [0, 2]
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "reference").rglob("*.json")), ids=lambda p: p.stem)
+def test_every_record_can_be_read_and_is_small(path: Path) -> None:
+    assert read_reference(path, path.stem).draws
+    assert path.stat().st_size < 300_000
