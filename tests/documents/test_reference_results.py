@@ -149,7 +149,10 @@ def test_the_gallery_has_the_first_samples_of_each_family(root: Path, monkeypatc
         assert np.asarray(picture.convert("L"))[[0, -1], 0].tolist() == [0, 2]
 
 
-@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "reference").rglob("*.json")), ids=lambda p: p.stem)
+RECORDS = sorted((Path(__file__).parents[2] / "reference").rglob("*.json"))
+
+
+@pytest.mark.parametrize("path", RECORDS, ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_every_record_can_be_read_and_is_small(path: Path) -> None:
     assert read_reference(path, path.stem).draws
     assert path.stat().st_size < 300_000
