@@ -55,7 +55,7 @@ def rk45(velocity: Velocity, x: Images, *, tolerance: Positive = 1e-5) -> Iterat
 
     Uses torchode (Lienen & Günnemann 2022, arXiv 2210.12375). Yields only x_0.
 
-    tolerance: Largest error of a step, absolute and relative. Below 1e-6 it exceeds the precision of float32.
+    tolerance: Largest error of a step, absolute and relative. Below 1e-6 it asks for more precision than float32 has.
     """
     import torchode
 
