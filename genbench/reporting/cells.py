@@ -13,7 +13,7 @@ from genbench.references.same import Difference, are_different, difference, diff
 from genbench.reporting.columns import TIME, Column
 from genbench.reporting.numerals import Number, plus_minus, proportion, significant
 
-BY_GROUPS = "between draws as the groups of one set's images show it"
+BY_GROUPS = "between draws, estimated from groups of images of one draw"
 Group = Mapping[str, Sequence[Any]]  # rows of the tidy table, by column: for a few rows pandas is 30 times slower
 
 
@@ -100,7 +100,7 @@ def bars_of(cells: Sequence[Cell]) -> str:
         return ""
     if not any(estimated):
         return "Bars are ± one standard deviation over seeds or draws."
-    seeds = "" if all(estimated) else "over seeds or draws or, with one set of images, "
+    seeds = "" if all(estimated) else "over seeds or draws; with one set of images, "
     return f"Bars are ± one standard deviation {seeds}{BY_GROUPS}."
 
 

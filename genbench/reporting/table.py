@@ -10,7 +10,18 @@ from typing import Any
 import pandas as pd
 
 from genbench.references.same import LEVEL
-from genbench.reporting.cells import Cell, Group, bars_of, mark_best, mark_expected, places, print_cell, rank, seen
+from genbench.reporting.cells import (
+    BY_GROUPS,
+    Cell,
+    Group,
+    bars_of,
+    mark_best,
+    mark_expected,
+    places,
+    print_cell,
+    rank,
+    seen,
+)
 from genbench.reporting.columns import SPEEDS, TIME, Column
 from genbench.reporting.missing import NOT_BEGUN
 from genbench.reporting.numerals import count
@@ -18,6 +29,7 @@ from genbench.reporting.numerals import count
 MANY_ROWS = 60  # of more rows, some are folded
 OPEN_MODELS = 40
 MANY_WAITING = 5  # of more rows whose training has not begun, all are folded
+ONE_TRAINING = "It does not include the differences between trainings."
 
 
 @dataclass(frozen=True)
@@ -192,45 +204,10 @@ def compare(
     for column in columns:
         if len(devices) <= 1 or column not in SPEEDS:
             mark_best([row.cells[column.key] for row in compared if row.generates], column)
-
         if bound := (expect or {}).get(column.key):
             mark_expected([row.cells[column.key] for row in compared], bound)
 
-    remarks = []
-    if expected := {column.label: expect[column.key] for column in columns if expect and column.key in expect}:
-        words = " and ".join(f"{label} {bound}" for label, bound in expected.items())
-        remarks.append(f"Expected: {words}.")
-    trained = trainings_of(rows, lead)
-    if max(trained, default=1) > 1:
-        single = " or, of one training, as the groups of its images show it" if min(trained) == 1 else ""
-        remarks.append(
-            f"Mean ± standard deviation s over {max(trained)} training seeds{single}. {tie_rule('training')}"
-        )
-    elif any(cell.estimated for row in compared for cell in row.cells.values()):
-        remarks.append(
-            "± is the standard deviation between draws with other sampling seeds of one trained model, as the groups "
-            "of a single draw's images show it; that between trainings comes on top. Ties, marked alike, are numbers "
-            "that are no further from the best than chance explains: by Student's t of these groups, pair by pair "
-            f"where two rows have the same sample seeds, at {LEVEL:.0%} for each column as a whole."
-        )
-    elif compared and any(cell.std is not None for row in compared for cell in row.cells.values()):
-        remarks.append(
-            "± is the standard deviation s between draws with other sampling seeds of one trained model; that between "
-            f"trainings comes on top. {tie_rule('draw')}"
-        )
-    elif len(compared) > 1:
-        remarks.append(
-            "One training and one draw per row: there are no error bars, and small differences mean nothing."
-        )
-    if any(row.place for row in compared):
-        remarks.append(
-            f"The place in {lead.label} counts the rows that are better, and those that are worse, by the same test "
-            "for all pairs of rows: 2–4 is any of these."
-        )
-    if True in seen(rows, "extrapolated") and TIME in columns:
-        remarks.append("≈ is extrapolated: fewer than 50,000 images were timed.")
-    if len(devices) > 1:
-        remarks.append(f"Times come from different devices, so that none is marked as the best: {'; '.join(devices)}.")
+    remarks = remarks_on(compared, rows, columns, expect or {})
     if common := share_remarks(compared):
         remarks.append(f"Every row: {'; '.join(common)}.")
     shared = share_notes(compared, columns)
@@ -243,6 +220,46 @@ def compare(
     return Table(columns, shared, compared, real, remarks, (floor or {}).get("num_fake"))
 
 
+def remarks_on(
+    compared: Sequence[Row], rows: pd.DataFrame, columns: Sequence[Column], expect: Mapping[str, str]
+) -> list[str]:
+    """The sentences about a whole table: its bounds, what ± and ties mean, and how times were measured."""
+    lead, devices = columns[0], sorted(set(seen(rows, "device")))
+    cells = [cell for row in compared for cell in row.cells.values()]
+    remarks = []
+    if expected := [f"{column.label} {expect[column.key]}" for column in columns if column.key in expect]:
+        remarks.append(f"Expected: {' and '.join(expected)}.")
+    trained = trainings_of(rows, lead)
+    if max(trained, default=1) > 1:
+        single = f"; with a single training, s is {BY_GROUPS}" if min(trained) == 1 else ""
+        remarks.append(
+            f"Mean ± standard deviation s over {max(trained)} training seeds{single}. {tie_rule('seed by seed')}"
+        )
+    elif any(cell.estimated for cell in cells):
+        remarks.append(
+            f"± is the standard deviation s {BY_GROUPS}. {ONE_TRAINING} {tie_rule('group by group', 'sample seeds')}"
+        )
+    elif any(cell.std is not None for cell in cells):
+        remarks.append(
+            f"± is the standard deviation s between draws with different sampling seeds. {ONE_TRAINING} "
+            f"{tie_rule('draw by draw')}"
+        )
+    elif len(compared) > 1:
+        remarks.append(
+            "One training and one draw per row: there are no error bars, and small differences mean nothing."
+        )
+    if any(row.place for row in compared):
+        remarks.append(
+            f"The place in {lead.label} is a range, such as 2–4: how many rows are better, and how many are worse, by "
+            "the same test for all pairs of rows."
+        )
+    if True in seen(rows, "extrapolated") and TIME in columns:
+        remarks.append("≈ is extrapolated: fewer than 50,000 images were timed.")
+    if len(devices) > 1:
+        remarks.append(f"Times come from different devices, so that none is marked as the best: {'; '.join(devices)}.")
+    return remarks
+
+
 def trainings_of(rows: pd.DataFrame, lead: Column) -> list[int]:
     """For how many training seeds each row has a number in the first column; rows without any are left out."""
     if lead.key not in rows or "seed" not in rows:
@@ -251,11 +268,11 @@ def trainings_of(rows: pd.DataFrame, lead: Column) -> list[int]:
     return found.tolist()
 
 
-def tie_rule(run: str) -> str:
-    """The rule for ties, in words; also in docs/metrics.md."""
+def tie_rule(pairs: str, seeds: str = "seeds") -> str:
+    """The rule for ties, in words; also in docs/metrics.md. pairs: what is compared pairwise; seeds: if these agree."""
     return (
-        "Ties, marked alike, are numbers that are no further from the best than chance explains: by Student's t, "
-        f"{run} by {run} where two rows have the same seeds, at {LEVEL:.0%} for each column as a whole."
+        "Ties, marked alike, are numbers that differ from the best by no more than chance explains: by Student's t, "
+        f"{pairs} where two rows have the same {seeds}, at {LEVEL:.0%} for each column as a whole."
     )
 
 

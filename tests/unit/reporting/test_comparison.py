@@ -171,7 +171,7 @@ def test_several_seeds_give_mean_and_standard_deviation(tmp_path):
 def test_the_caption_counts_the_trainings_that_there_are():
     uneven = {"a": [10.0, 11.0, 12.0], "b": [20.0], "c": []}
     (caption,) = compare(rows_of(uneven), FD).remarks[:1]
-    assert caption.startswith("Mean ± standard deviation s over 3 training seeds or, of one training, as the groups")
+    assert caption.startswith("Mean ± standard deviation s over 3 training seeds; with a single training, s is ")
     planned = rows_of({"a": [10.0, None, None], "b": [20.0, None, None]})  # by a suite of three seeds, of which one ran
     assert "seeds" not in " ".join(compare(planned, FD).remarks)
 

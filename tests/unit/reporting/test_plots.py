@@ -289,7 +289,7 @@ def test_snapshots_of_one_set_of_images_have_bars_from_its_groups(demo):
     assert all(
         high - low == pytest.approx(2 * np.sqrt(19 / 4)) for _, low, high in upright
     )  # of ten zeros and ten ones
-    assert "Bars are ± one standard deviation between draws as the groups of one set's images show it" in plot.caption
+    assert "Bars are ± one standard deviation between draws, estimated from groups of images" in plot.caption
 
 
 def test_more_families_than_colours_differ_in_their_marks():

@@ -302,7 +302,7 @@ def test_one_training_per_row_has_bars_ties_and_places_from_groups_of_its_images
     assert all("95 % interval" in cell.title and "±" in cell.text for cell in cells)
     assert [row.place for row in table.rows] == [str(number) for number in range(1, len(cells) + 1)]
     assert [cell.best for cell in cells] == [True] + [False] * (len(cells) - 1)
-    assert "groups of one set" in table.bars
+    assert "groups of images" in table.bars
     assert "place 1" in render(folder).joinpath("demo.html").read_text()
     assert "_without" not in render(folder).joinpath("demo.csv").read_text().splitlines()[0]
     drawn = read_results(folder / "preflight.json", folder)
