@@ -91,7 +91,7 @@ def test_the_rule_of_ties_is_told_as_it_is_applied():
     def told(values):
         return " ".join(compare(rows_of(values), FD).remarks)
 
-    assert "Student's t, training by training where two rows have the same seeds, at 5%" in told(
+    assert "Student's t, seed by seed where two rows have the same seeds, at 5%" in told(
         {"a": [1, 2, 3], "b": [1, 2, 4]}
     )
     assert "small differences mean nothing" in told({"a": [1.0], "b": [2.0]})
