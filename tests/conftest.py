@@ -1,4 +1,4 @@
-"""Which tests a machine can run, and the environment of all tests."""
+"""Skips tests that this machine cannot run, and sets the environment of all tests."""
 
 import importlib
 import importlib.util
@@ -14,8 +14,8 @@ import pytest
 import warm_python
 from launches import end_all
 
-os.environ["MPLBACKEND"] = "agg"  # plots open no window
-os.environ["OMP_NUM_THREADS"] = "1"  # on arrays this small a second thread only waits, for minutes if cores are busy
+os.environ["MPLBACKEND"] = "agg"  # no windows for plots
+os.environ["OMP_NUM_THREADS"] = "1"  # arrays are so small that a second thread only waits, for minutes on busy cores
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # rules call this `python`
 
 
@@ -77,7 +77,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in marked:
             item.add_marker(pytest.mark.skip(reason=reason))
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)  # a long file that begins last would end long after the others
+    items.sort(key=lambda item: item.path not in slow)  # slow files first: one that starts last would run on alone
 
 
 @pytest.fixture(scope="session")
@@ -91,14 +91,14 @@ def warm_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[
 
 @pytest.fixture
 def warm(warm_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Saves workflows of this test, and their jobs, from imports that take seconds."""
+    """Starts this test's workflows and their jobs in a warm Python, which saves each some seconds of imports."""
     for name, value in warm_environment.items():
         monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(scope="module")
 def warm_module(warm_environment: dict[str, str]) -> Iterator[None]:
-    """As `warm`, for all tests of a module and for what they share."""
+    """Like `warm`, for all tests and fixtures of a module."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in warm_environment.items():
             patch.setenv(name, value)

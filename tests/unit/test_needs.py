@@ -1,4 +1,4 @@
-"""What a suite needs of the machine is known before anything is made: disk, memory, published weights."""
+"""Shortages of disk or memory and missing published weights are reported before a run begins."""
 
 import http.server
 import re
@@ -34,7 +34,7 @@ GB = 10**9
 
 @pytest.fixture(autouse=True)
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to work in, on a machine with 1 TB of disk and 1 TB of memory, without a GPU."""
+    """The working folder, on a machine with 1 TB of disk, 1 TB of memory and no GPU."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("GENBENCH_WEIGHTS", raising=False)
     set_machine(monkeypatch)
@@ -63,13 +63,13 @@ def test_cifar10_keeps_no_features_of_its_samples(monkeypatch: pytest.MonkeyPatc
 
 
 def test_cifar10_would_write_187_gb_of_features_beside_its_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "LARGE", 1e12)  # so that all stay
+    monkeypatch.setattr(runs, "LARGE", 1e12)  # no features are deleted
     suite, known = cifar10()
     sizes: dict[str, int] = {}
     for what, path, size in files(suite, known):
         if path.startswith("results/"):
             sizes[what] = sizes.get(what, 0) + size
-    rows = 153  # of 50,000 images, each looked at by two Inceptions with 2,048 features and 1,008 logits
+    rows = 153  # each has 50,000 images, evaluated by two Inceptions with 2,048 features and 1,008 logits
     assert sizes["features"] == rows * 2 * 50_000 * (2048 + 1008) * 4 == pytest.approx(187e9, rel=0.005)
     assert sizes["samples"] == rows * 50_000 * (3 * 32 * 32 + 8)
     assert sizes["weights"] == 4 * 35_746_307 * len(suite["seeds"])
@@ -150,7 +150,7 @@ def test_samples_that_are_drawn_at_once_have_to_fit_and_the_line_says_how_many_d
         "memory: models: ddpm: drawing 500 images at once takes about 10.1 GB; 8 GB of this machine's memory are free; "
         "sample_batch_size: 392 fits"
     ]
-    suite["models"]["ddpm"]["sample_batch_size"] = 392  # the remedy is one
+    suite["models"]["ddpm"]["sample_batch_size"] = 392  # the remedy works
     assert lines() == []
     set_machine(monkeypatch, memory=100, gpu=4)
     assert "4 GB of the GPU's memory are free; sample_batch_size: 192 fits" in lines()[0]
@@ -166,7 +166,7 @@ def test_what_a_network_holds_at_once_is_counted_on_the_meta_device() -> None:
         x = torch.empty(2, 100)
     with torch.no_grad(), MemoryCounter(network) as counter:
         network(x)
-    assert counter.peak == 2 * 300 * 4 * 2  # the first layer's answer, and what ReLU makes of it
+    assert counter.peak == 2 * 300 * 4 * 2  # the outputs of the first layer and of ReLU
     with torch.no_grad(), MemoryCounter(network) as counter:
         network(x).T.clone()
     assert (counter.peak, counter.alive) == (2 * 300 * 4 * 2, 0)
@@ -194,7 +194,7 @@ def test_a_training_in_fp16_that_would_be_refused_is_named_before_the_run(monkey
         ("cpu", [], 9.0, "fp32 on this machine's processor"),
         ("cuda", [], 8.0, "bf16 on this machine's GPU"),
         ("cuda", ["bf16"], 7.5, "fp32 on this machine's GPU"),
-        ("cuda", ["bf16"], None, None),  # no nvidia-smi: nobody knows
+        ("cuda", ["bf16"], None, None),  # no nvidia-smi: unknown
         ("mps", ["bf16"], None, "fp32 on this machine's GPU"),
     ],
 )
@@ -225,7 +225,7 @@ def test_what_nvidia_smi_states_of_the_oldest_gpu(monkeypatch: pytest.MonkeyPatc
 
 @pytest.fixture
 def publisher() -> Iterator[str]:
-    """A server on this machine that has one file, and counts nothing but heads."""
+    """A local server that has one file and answers only HEAD requests."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
@@ -258,7 +258,7 @@ def test_weights_that_are_neither_here_nor_to_be_had_are_named_before_the_first_
     assert lines(gone) == [f"{start}, and {gone} can't be reached (HTTP 404): fetch it elsewhere and put it there"]
     (line,) = lines(nobody)
     assert line == f"{start}, and {nobody} can't be reached (ConnectionError): fetch it elsewhere and put it there"
-    # A dry run asks nobody.
+    # A dry run sends no request.
     assert lines(nobody, ask=False) == [f"{start}, which a run fetches from {nobody}; without a network, put it there"]
     # The remedy works, also in another folder for weights.
     monkeypatch.setenv("GENBENCH_WEIGHTS", str(machine / "own"))
@@ -305,7 +305,7 @@ def test_the_features_of_real_images_which_fetch_the_weights_come_before_every_t
     found = re.search(r"^    priority: (\d+)", rule.partition("\nrule ")[0], re.MULTILINE)
     assert found is not None
     for path in IMAGE_SUITES:
-        for entry in load_suite(path)["models"].values():  # as train_priority in rules/entries.smk
+        for entry in load_suite(path)["models"].values():  # train_priority in rules/entries.smk
             assert int(found[1]) > 100 * len(entry["samplers"]) * len(list(checkpoints(entry)))
 
 

@@ -1,4 +1,4 @@
-"""The plain CNN: sizes known from the course, time as it enters, and what each normalisation is blind to."""
+"""The plain CNN: the sizes that the course gives, the time features, and the invariance of each normalisation."""
 
 import math
 
@@ -34,14 +34,14 @@ def test_time_is_sixteen_frequencies_that_all_start_at_zero() -> None:
     assert torch.equal(time_features(torch.zeros(2)), torch.zeros(2, 32))
     features = time_features(torch.tensor([0.25, 1.0]))
     assert features.shape == (2, 32)
-    # t = 1/4: frequency 0 stays, 1 is a quarter of a turn, 1.5^2 = 2.25 is 0.5625 of a turn.
+    # At t = 1/4, frequency 0 makes no turn, 1 a quarter of a turn, and 1.5^2 = 2.25 makes 0.5625 turns.
     sine, cosine = features[0, :16], features[0, 16:] + 1
     assert (sine[0].item(), cosine[0].item()) == (0, 1)
     assert (sine[1].item(), cosine[1].item()) == pytest.approx((1, 0), abs=1e-6)
     assert (sine[3].item(), cosine[3].item()) == pytest.approx(
         (math.sin(2 * math.pi * 0.5625), math.cos(2 * math.pi * 0.5625)), abs=1e-5
     )
-    torch.testing.assert_close(features[1, 1], torch.tensor(0.0), rtol=0, atol=1e-5)  # a whole turn
+    torch.testing.assert_close(features[1, 1], torch.tensor(0.0), rtol=0, atol=1e-5)  # a full turn
 
 
 def test_time_is_added_once_after_the_first_block() -> None:

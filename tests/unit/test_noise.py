@@ -1,4 +1,4 @@
-"""Philox against the published vectors; noise that belongs to seeds and not to batches."""
+"""Philox against the published test vectors; noise depends on seeds, not on batches."""
 
 import math
 
@@ -41,12 +41,12 @@ def test_the_key_and_the_high_bits_of_a_seed_tell_streams_apart() -> None:
 
 
 def test_normal_numbers_have_the_moments_of_a_normal_distribution() -> None:
-    x = Noise(torch.arange(500)).normal(1001).double()  # an odd count: the last pair is cut
+    x = Noise(torch.arange(500)).normal(1001).double()  # odd: one half of the last pair is dropped
     count = x.numel()
     assert abs(x.mean()) < 4 / math.sqrt(count)
     assert abs(x.var() - 1) < 4 * math.sqrt(2 / count)
     assert abs((x**4).mean() - 3) < 4 * math.sqrt(96 / count)
-    assert abs((x[:, :500] * x[:, 500:1000]).mean()) < 4 / math.sqrt(count / 2)  # the halves of a Box-Muller pair
+    assert abs((x[:, :500] * x[:, 500:1000]).mean()) < 4 / math.sqrt(count / 2)  # both halves of Box-Muller pairs
 
 
 def test_uniform_numbers_stay_inside_the_open_interval() -> None:
@@ -75,4 +75,4 @@ def test_noise_is_the_same_on_cpu_and_gpu() -> None:
     assert torch.equal(cpu.bits(1000), gpu.bits(1000).cpu())
     assert torch.equal(cpu.integers(0, 1000, 9), gpu.integers(0, 1000, 9).cpu())
     assert torch.equal(cpu.uniform(3, 5), gpu.uniform(3, 5).cpu())
-    torch.testing.assert_close(gpu.normal(1001).cpu(), cpu.normal(1001), rtol=2e-7, atol=0)  # a bit in the last place
+    torch.testing.assert_close(gpu.normal(1001).cpu(), cpu.normal(1001), rtol=2e-7, atol=0)  # differs in the last bit

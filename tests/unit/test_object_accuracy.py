@@ -1,4 +1,4 @@
-"""Accuracy on objects: known scores, known intervals, and the evaluator's file, the course's, and the script."""
+"""Accuracy on objects: known scores and intervals, our evaluator's file, the course's checkpoint, and the script."""
 
 import json
 from pathlib import Path
@@ -26,12 +26,12 @@ REAL = Path(__file__).resolve().parents[3] / "shared" / "datasets" / "iclevr"
 
 
 def sets(*names):
-    """Label sets, by names such as "red cube, blue sphere", as zeros and ones."""
+    """Return label sets as zeros and ones, from names such as "red cube, blue sphere"."""
     return multi_hot([[INDEX[name] for name in row.split(", ")] for row in names])
 
 
 def seen(*names):
-    """Scores that put exactly these objects first."""
+    """Return scores that rank exactly these objects first."""
     return sets(*names).astype(np.float32) + np.linspace(0, 0.5, 24, dtype=np.float32)
 
 
@@ -48,7 +48,7 @@ def test_images_with_more_objects_weigh_more():
     counts = count_objects(
         seen("red cube", "red cube, blue cube, gray sphere"), sets("red cube", "gray cube, cyan cube, brown sphere"), 8
     )
-    assert counts.accuracy == 1 / 4  # and not the mean of 1 and 0
+    assert counts.accuracy == 1 / 4  # not 1/2, the mean over images
 
 
 @pytest.mark.parametrize(
@@ -58,11 +58,11 @@ def test_images_with_more_objects_weigh_more():
         ("blue cube", "red cube", (0, 1, 0, 0)),
         ("red sphere", "red cube", (0, 0, 1, 0)),
         ("blue sphere", "red cube", (0, 0, 0, 1)),
-        # Colours exchanged: each object has its shape in the other's colour, or its colour in the other's shape.
+        # Colours exchanged: each object could count as a wrong colour or as a wrong shape.
         ("blue cube, red sphere", "red cube, blue sphere", (0, 2, 0, 0)),
-        # One wrong cube stands for one of two cubes only.
+        # A wrong cube is matched with only one of two cubes.
         ("green cube, yellow sphere", "red cube, blue cube", (0, 1, 0, 1)),
-        # As many as possible are explained: the red sphere stands for the red cube, the green one for the sphere.
+        # As many as possible are matched: the red sphere with the red cube, the green sphere with the blue one.
         ("red sphere, green sphere", "red cube, blue sphere", (0, 1, 1, 0)),
         ("gray cube, red cube, blue cube", "gray cube, red sphere, yellow cylinder", (1, 0, 1, 1)),
     ],
@@ -99,7 +99,7 @@ def test_the_denominators_are_the_courses(folder, name, objects):
 
 
 def test_intervals_are_wilsons():
-    assert wilson_interval(9, 10) == pytest.approx((0.59585, 0.98212), abs=1e-5)  # as statsmodels' proportion_confint
+    assert wilson_interval(9, 10) == pytest.approx((0.59585, 0.98212), abs=1e-5)  # from statsmodels' proportion_confint
     assert wilson_interval(0, 20) == pytest.approx((0, 0.16113), abs=1e-5)
     assert wilson_interval(72, 72) == pytest.approx((0.94935, 1), abs=1e-5)
     with pytest.raises(InputError, match="found 3 hits of 2"):
@@ -144,7 +144,7 @@ def data(tmp_path_factory):
 
 
 class Small(ObjectClassifier):
-    """A network in the ResNet's place, where its 11 million weights would take the time."""
+    """Replaces the ResNet, whose 11 million weights would make these tests slow."""
 
     def __init__(self, num_classes):
         nn.Module.__init__(self)
@@ -171,7 +171,7 @@ INFO = {"accuracy": 0.5, "interval": [0.4, 0.6], "class_names": list(OBJECTS), "
 
 
 def test_the_evaluator_learns_what_it_sees(small):
-    """Of images that are all red or all blue, which have two objects each."""
+    """The images are all red or all blue, and each label set has two objects."""
     labels = sets(*["red cube, red sphere", "blue cube, blue cylinder"] * 16)
     images = np.zeros((32, 16, 16, 3), dtype=np.uint8)
     images[0::2, ..., 0] = images[1::2, ..., 2] = 200
@@ -193,7 +193,7 @@ def test_training_twice_gives_the_same_weights_and_another_seed_others(small, da
 
 def test_every_weight_of_the_resnet_is_trained(data):
     images, labels = data["train"].images[:8], data["train"].labels[:8]
-    # Two steps: the residual branches begin at zero, and keep what is before them from a gradient in the first.
+    # Two steps: the residual branches begin at zero, so in the first step the layers before them get no gradient.
     network = train_object_classifier(images, labels, epochs=2, batch_size=8)
     assert network.fc.weight.shape == (24, 512)
     assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in network.parameters())

@@ -1,4 +1,4 @@
-"""Own code beside a suite: what is a reference, what is run, and what an edit or a stranger's file leads to."""
+"""Own code beside a suite: which texts are references, which code may run, and errors after an edit."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ with Path("runs").open("a") as runs:
 
 @pytest.fixture(autouse=True)
 def told_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A process that may run nothing, in an empty folder."""
+    """A process in an empty folder, without permission to run own code."""
     monkeypatch.setattr(own_code, "_allowed", {})
     monkeypatch.setattr(own_code, "_modules", {})
     monkeypatch.delenv(own_code.VARIABLE, raising=False)

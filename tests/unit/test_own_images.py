@@ -1,4 +1,4 @@
-"""Suites on a user's own images: what preflight says of data sets without labels, or without held-out images."""
+"""Suites on a user's own images: preflight's errors for data sets without labels or without held-out images."""
 
 import io
 import re
@@ -18,7 +18,7 @@ from genbench.suites.preflight import check_suite
 
 
 def written(folder: Path, evaluation: dict | None = None, data: dict | None = None, **model: Any) -> Path:
-    """A suite on 2,400 images without folders, enough for every metric, and as many samples."""
+    """Write a suite with 2,400 unlabelled images and 3,000 samples, enough for every metric; returns its path."""
     content = io.BytesIO()
     Image.fromarray(np.arange(256, dtype=np.uint8).reshape(16, 16)).save(content, "PNG")
     with zipfile.ZipFile(folder / "real.zip", "w") as archive:

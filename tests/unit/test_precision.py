@@ -1,4 +1,4 @@
-"""`precision: auto`: what it is where, that it is decided once, and that no training of before is made again for it."""
+"""`precision: auto` depends on the device, is decided once per training, and leaves earlier trainings valid."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ FP32, BF16 = (AUTO | {"precision": precision} for precision in ("fp32", "bf16"))
 
 
 def precision_of(out: Path) -> str:
-    """What the record and the weights say alike."""
+    """Return the precision in the record, which must equal that in the weights' file."""
     recorded = read_json(out / "training.json")["precision"]
     assert weights.load_tensors(out / "model.safetensors")[1]["precision"] == recorded
     return str(recorded)
@@ -40,7 +40,7 @@ def unplug_at(step: int, patch: pytest.MonkeyPatch) -> None:
 
 
 def begin(out: Path, recipe: dict) -> None:
-    """Train the first seven steps, and be killed."""
+    """Train for seven steps, then stop like a killed process."""
     with pytest.MonkeyPatch.context() as patch:
         unplug_at(7, patch)
         with pytest.raises(Unplugged):
@@ -90,7 +90,7 @@ def test_auto_goes_on_in_what_it_began_in_whatever_the_machine(
 
 
 def test_trainings_of_before_there_was_auto_count_and_go_on_in_fp32(tmp_path: Path, native: pytest.MonkeyPatch) -> None:
-    with native.context() as patch:  # they had the fingerprint of fp32, which the version before 0.2 spelt out
+    with native.context() as patch:  # as before 0.2, when a fingerprint included the default fp32
         patch.setattr(Task, "fingerprint", Task.earlier_fingerprint)
         whole = run(tmp_path / "finished", VAE, FP32)
         begin(tmp_path / "cut", FP32)
@@ -107,7 +107,7 @@ def test_a_stated_precision_is_another_training_and_fresh_decides_anew(
     run(tmp_path, VAE, AUTO)
     stated = run(tmp_path, VAE, FP32)
     assert precision_of(tmp_path) == "fp32"
-    assert equal(run(tmp_path, VAE, AUTO), stated)  # that is the training which is here
+    assert equal(run(tmp_path, VAE, AUTO), stated)  # auto keeps the training in the folder
     run(tmp_path, VAE, AUTO, fresh=True)
     assert precision_of(tmp_path) == "bf16"
 
@@ -128,7 +128,7 @@ def test_ranks_on_unlike_machines_train_in_what_all_of_them_multiply(
     assert folder._decided(task(VAE, AUTO), tmp_path, team, fresh=False).config.precision == "fp32"
     native.setattr(team, "gather", lambda value: [value, "bf16"])
     assert folder._decided(task(VAE, AUTO), tmp_path, team, fresh=False).config.precision == "bf16"
-    native.setattr(team, "share", lambda value: "fp16")  # what rank 0 found in its folder
+    native.setattr(team, "share", lambda value: "fp16")  # found by rank 0 in its folder
     assert folder._decided(task(VAE, AUTO), tmp_path, team, fresh=False).config.precision == "fp16"
 
 

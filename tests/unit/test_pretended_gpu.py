@@ -1,4 +1,4 @@
-"""All that computes, on a pretended GPU: nothing is left on the CPU, and the results are the CPU's."""
+"""All computations on a pretended GPU: no tensor is left on the CPU, and the results equal the CPU's."""
 
 import json
 import re
@@ -47,14 +47,14 @@ def test_it_refuses_tensors_of_two_devices_as_a_gpu_does(gpu: torch.device) -> N
     x = torch.arange(4.0, device=gpu)
     assert isinstance(x[1:].add_(1), Elsewhere)
     assert x.cpu().tolist() == [0, 2, 3, 4]
-    assert (x + torch.tensor(1.0)).tolist() == [1, 3, 4, 5]  # a number is let in
+    assert (x + torch.tensor(1.0)).tolist() == [1, 3, 4, 5]  # single numbers may be on the CPU
     with pytest.raises(RuntimeError, match="found tensors of two devices"):
         x + torch.ones(4)
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every family trained on the CPU, and on a pretended GPU."""
+    """The folder of every family's models, trained on the CPU and on a pretended GPU."""
     folder, threads = tmp_path_factory.mktemp("trained"), torch.get_num_threads()
     ranks_worker.train_all(folder / "cpu", 3, ADAM)
     with pretended_gpu() as device:
@@ -66,13 +66,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", ON_PRETENDED_GPU)
 def test_every_family_trains_on_a_gpu(name: str, trained: Path) -> None:
     cpu, gpu = (weights.load_tensors(trained / device / name / "model.safetensors")[0] for device in ("cpu", "gpu"))
-    for key in cpu:  # attention is computed in another way
+    for key in cpu:  # within tolerance, since attention is computed differently
         torch.testing.assert_close(gpu[key], cpu[key], rtol=1e-5, atol=1e-5, msg=key)
 
 
 @pytest.mark.parametrize("name", ON_PRETENDED_GPU)
 def test_every_family_samples_on_a_gpu(name: str, trained: Path, gpu: torch.device) -> None:
-    """The samples of all its samplers, and its pictures."""
+    """Compare the samples of all its samplers, and its pictures."""
     model, _ = load_model(trained / "cpu" / name / "model.safetensors")
     images, labels = map(torch.from_numpy, blobs(50))
     seeds = torch.arange(50)
@@ -90,7 +90,7 @@ def test_every_family_samples_on_a_gpu(name: str, trained: Path, gpu: torch.devi
         drawn.append(here)
     for cpu, there in zip(*drawn, strict=True):
         assert isinstance(there, Elsewhere)
-        assert int((cpu.int() - there.cpu().int()).abs().max()) <= 1  # a grey level
+        assert int((cpu.int() - there.cpu().int()).abs().max()) <= 1  # at most one grey level
 
 
 def test_likelihoods_are_computed_on_a_gpu(trained: Path, gpu: torch.device) -> None:
@@ -104,7 +104,7 @@ def test_likelihoods_are_computed_on_a_gpu(trained: Path, gpu: torch.device) -> 
 
 
 def test_an_apple_gpu_computes_the_same_without_float64(trained: Path, tmp_path: Path) -> None:
-    """Every place where genbench computes in float64 on another device: noise, times, schedules, bounds, densities."""
+    """Cover all float64 computations of genbench on other devices: noise, times, schedules, bounds, densities."""
     images, labels = blobs(40)
     names = ["autoencoder", "cold", "ddgan", "ddpm-improved"]
     with pretended_gpu(apple=True) as device:
@@ -151,9 +151,9 @@ def test_objects_are_counted_on_a_gpu(gpu: torch.device) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("none_left")
 def test_ranks_exchange_what_is_on_their_gpus(trained: Path, tmp_path: Path, warm_environment: dict[str, str]) -> None:
-    """And with Adam, too, two train as one: but for biases that batch normalisation takes away again, and its means.
+    """With Adam, too, two ranks train like one, except for biases before batch normalisation and its running means.
 
-    Their gradients are zero but for rounding, of which Adam makes whole steps.
+    These biases' gradients are zero except for rounding, which Adam turns into full steps.
     """
     finish(mpiexec(2, ranks_worker.__file__, tmp_path, 3, json.dumps(ADAM), "gpu", warm=warm_environment))
     for name in ON_PRETENDED_GPU:

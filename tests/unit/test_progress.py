@@ -1,4 +1,4 @@
-"""What a run tells while it goes on and when it ends."""
+"""A run's output while it runs and at its end."""
 
 import io
 import itertools
@@ -29,7 +29,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time as a list of one number, which the test moves on."""
+    """The current time in seconds, as a list of one number that the test increases."""
     now = [100.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     return now
@@ -46,7 +46,7 @@ def test_a_log_gets_lines_and_never_a_bar(
             clock[0] += 0.125
             steps.note("loss 0.5")
             steps.update()
-    # Eight new steps a second: after ten seconds 80, and 720 are left.
+    # Eight new steps per second: 80 after ten seconds, and 720 are left.
     assert caplog.messages == [
         "280 of 1,000 steps (28%), loss 0.5, 0:01:30 left",
         "360 of 1,000 steps (36%), loss 0.5, 0:01:20 left",
@@ -59,7 +59,7 @@ def test_the_lines_of_a_long_job_become_rare(clock: list[float], caplog: pytest.
     caplog.set_level(logging.INFO)
     long = Progress(86_400, "steps")
     moments = []
-    for _ in range(86_400):  # a day, a step each second
+    for _ in range(86_400):  # a day, at one step per second
         clock[0] += 1
         before = len(caplog.messages)
         long.update()
@@ -98,7 +98,7 @@ def row(model: str, sampler: str, seed: int, value: float | None, **others: Any)
 
 ROWS = [
     row("gan", "default", 0, 30.0),
-    row("gan", "default", 1, 10.0),  # 20 on average
+    row("gan", "default", 1, 10.0),  # the mean is 20
     row("ddpm", "few", 0, 25.0),
     row("ddpm", "many", 0, 12.345),
     row("copy", "default", 0, 0.5, generates=False),
@@ -128,7 +128,7 @@ def test_rows_of_the_same_images_are_ranked_as_one(tmp_path: Path) -> None:
     assert "  1. A = B (identical samples)  FD-classifier (1k) 3.00" in text
     assert "  2. DDPM  " in text
     twins = [row("a", "x", 0, 3.0, label="Same"), row("b", "x", 0, 4.0, label="Same")]
-    assert [name for name, _ in ranking(summary(rows=twins))] == ["Same", "Same"]  # whose images are not known
+    assert [name for name, _ in ranking(summary(rows=twins))] == ["Same", "Same"]  # their images are not known
 
 
 def test_the_end_names_the_best_rows_and_the_report(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_a_failure_with_a_reason_is_not_to_be_repeated(tmp_path):
     assert "Failed: train diverged\n  error: the loss is not finite at step 4\n" in text
     assert f"The report of what there is:  {tmp_path / 'index.html'}\n" in text
     assert "fails again until that has changed" in text
-    assert "  | 22:45 step 3\n" in text  # how its log ends; the reason is not repeated
+    assert "  | 22:45 step 3\n" in text  # the end of its log, without the reason
     assert text.count("the loss is not finite") == 1
     assert failed(found[:1], again="snakemake --cores 2").endswith("\nTo go on: snakemake --cores 2")
     assert "to continue" not in text

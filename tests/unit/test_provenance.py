@@ -1,4 +1,4 @@
-"""Where a result came from."""
+"""The provenance of results."""
 
 from pathlib import Path
 

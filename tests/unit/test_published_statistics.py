@@ -1,4 +1,4 @@
-"""Published statistics: a mean and a covariance from others, checked before anything is compared with them."""
+"""Published statistics, a mean and a covariance from others, are checked before they are used."""
 
 import dataclasses
 from pathlib import Path
@@ -109,7 +109,7 @@ def test_a_file_that_is_cut_off_or_missing_is_refused(tmp_path: Path, pair) -> N
         read_published(tmp_path / "none.npz")
 
 
-# --- In a suite: a column of its own ----------------------------------------------------------------------------------
+# --- In a suite: a separate column ------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_the_distance_to_them_is_a_column_that_names_the_file_and_its_hash(files
     )
     own, found = record.metrics["fd_classifier"], record.metrics["fd_classifier_published"]
     assert found.value == pytest.approx(fd(features(0).features, features(1).features), rel=1e-6)
-    assert found.value == pytest.approx(own.value, rel=1e-6)  # of the same images
+    assert found.value == pytest.approx(own.value, rel=1e-6)  # they are of the same images
     assert (found.n_real, found.n_fake) == (None, 160)
     digest = sha256_file(files["published"])
     assert f"against the statistics in stats.npz (SHA-256 {digest[:12]}), made by classifier" in str(found.note)
@@ -187,7 +187,7 @@ def test_only_what_statistics_allow_is_computed_of_them(pair) -> None:
         evaluate_against((pair["mu"], pair["sigma"]), Features(fake.features[:, :64].copy(), None, fake.info), options)
 
 
-# --- What preflight says of them --------------------------------------------------------------------------------------
+# --- Preflight --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

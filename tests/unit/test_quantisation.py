@@ -1,4 +1,4 @@
-"""Quantised networks: close to the float32 one, smaller on disk, the same seeds; and rows that say what is missing."""
+"""Quantised networks are close to float32 with the same seeds, and smaller; rows state what a machine lacks."""
 
 import json
 import runpy
@@ -32,7 +32,7 @@ DDIM = {"method": "ddim", "steps": 4}
 
 
 def made(name: str = "ddpm", wide: bool = True, **keys: object) -> Model:
-    """A model whose layers, the last included, have random weights: wide enough for scales to weigh little."""
+    """A model with random weights even in its last layer; wide: so wide that scales add little to its size."""
     entry = MODELS[name] | keys
     if wide and name == "ddpm":
         entry["denoiser"] = entry["denoiser"] | {"channels": 32, "norm_groups": 8}
@@ -56,7 +56,7 @@ def quantised(scheme: str, model: Model, **options: object) -> dict:
         pytest.skip(str(error))
 
 
-# The bounds are what rounding to so many bits may do to random networks, whose errors nothing has trained away.
+# The bounds allow for the rounding errors of random networks, which no training has reduced.
 @pytest.mark.parametrize(
     ("scheme", "least", "share"),
     [("bf16", 35, 0.55), ("fp16", 45, 0.55), ("int8-weights", 30, 0.4), ("int8-static", 20, 0.4)],
@@ -66,7 +66,7 @@ def test_images_stay_close_and_files_shrink(scheme: str, least: float, share: fl
     model = made()
     record = quantised(scheme, model, **DDIM)
     ratios = psnr(drawn(model, **DDIM), reference)
-    assert least < ratios.mean() < 80, ratios.mean()  # quantised indeed: not the same bits
+    assert least < ratios.mean() < 80, ratios.mean()  # intended to fail also if nothing is quantised
     assert record["network_bytes"] < share * record["network_bytes_fp32"]
     again = made()
     quantised(scheme, again, **DDIM)
@@ -96,13 +96,13 @@ def test_calibration_covers_the_times_in_no_more_evaluations_than_the_samples(st
     with torch.inference_mode():
         model.calibrate(Noise(torch.arange(64), key=1), method="ddim", steps=steps)
     times = torch.cat([t for _, t in seen])
-    covered = torch.unique(times[64 * steps :])  # after the samples themselves
-    assert (covered[0], covered[-1]) == (0, 149)  # the network is told t - 1
+    covered = torch.unique(times[64 * steps :])  # the first are the samples' own evaluations
+    assert (covered[0], covered[-1]) == (0, 149)  # the network gets t - 1
     assert covered.diff().max() == most_between
     assert len(times) <= 2 * 64 * steps
     images = torch.cat([x for x, _ in seen[steps:]])
     noisy, clean = (images[times[64 * steps :] == t].std().item() for t in (149, 0))
-    assert abs(noisy - 1) < 0.15  # what it sees at T is noise, and near t = 0 a sample
+    assert abs(noisy - 1) < 0.15  # inputs are noise at T and samples near t = 0
     assert abs(clean - noisy) > 0.01
 
 
@@ -122,7 +122,7 @@ def test_plain_tensors_of_quantised_ones() -> None:
     assert found["a.weight.int"].tolist() == [[10, -20], [50, 25]]
 
 
-# --- From one image to another ----------------------------------------------------------------------------------------
+# --- Differences of images --------------------------------------------------------------------------------------------
 
 
 def test_psnr() -> None:
@@ -219,7 +219,7 @@ def test_wrong_keys(tmp_path: Path, entry: dict, message: str) -> None:
 
 
 def script(name: str, *arguments: object) -> int:
-    """Run a script here, where torch is imported already; returns its exit status."""
+    """Run a script in this process, which already has torch; returns its exit status."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", [str(ROOT / "scripts" / name), *map(str, arguments)])
         try:
@@ -258,7 +258,7 @@ def test_pairs_of_samples(model_file: Path, tmp_path: Path, capsys: pytest.Captu
     assert small["seeds"] == plain["seeds"] == "0:20"
     assert small["nfe"] == plain["nfe"] == 4
     drawn = [np.load(tmp_path / name / "samples.npz")["arr_0"] for name in ("int8", "others")]
-    assert np.array_equal(drawn[0][10:], drawn[1][:10])  # seeds 10 to 19, of another range
+    assert np.array_equal(drawn[0][10:], drawn[1][:10])  # seeds 10 to 19, drawn in two ranges
 
     assert compare(tmp_path, "int8") == 0
     paired = json.loads((tmp_path / "int8/paired.json").read_text())

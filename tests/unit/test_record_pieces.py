@@ -1,4 +1,4 @@
-"""Records in pieces: each run adds its rows, and what makes no one table is refused."""
+"""Records in pieces: each run adds its rows; rows that do not fit into one table are refused."""
 
 import pytest
 from test_verdicts import record, spec, with_each
@@ -13,7 +13,7 @@ def rows(found: Reference) -> list[tuple[str, int, float]]:
 
 
 def with_models_of(found: Reference, other: Reference) -> Reference:
-    """A record of a part of a suite lists all of its models."""
+    """Return `found` with the models of `other`: a record of a part of a suite lists all models of the suite."""
     return found.model_copy(update={"models": other.models})
 
 

@@ -1,4 +1,4 @@
-"""Records: what is written is read again, also in another version, and what is wrong in a file is named."""
+"""Records are read again, also by another version, and errors in a file are named."""
 
 import json
 import re
@@ -32,7 +32,7 @@ ORIGIN = {
     "command": "train.py --seed 0",
     "time": "2026-11-27T21:46:17+00:00",
 }
-# As genbench 0.1 wrote them: of the suite demo, and cut where there is much of a kind.
+# Records of the suite demo as genbench 0.1 wrote them; long lists are cut.
 EARLIER: list[tuple[type[Record], dict[str, Any]]] = [
     (
         Training,
@@ -149,7 +149,7 @@ def test_a_record_of_an_earlier_version_is_read_and_written_as_it_was(
     record = read_record(path, kind)
     write_json(path, record.content())
     assert path.read_bytes() == before  # the same keys in the same order, with the same digits
-    assert kind(**content) == record  # by what a writer of today may write, too
+    assert kind(**content) == record  # today's writer accepts the same keys
 
 
 def test_a_record_of_a_later_version_is_read_but_a_writer_states_known_keys_only(tmp_path: Path) -> None:
@@ -231,6 +231,6 @@ def test_a_training_writes_every_key_of_its_record(tmp_path: Path) -> None:
         "compile_seconds",
         "flops",
         "ema_lengths",
-    }  # of others only
+    }  # keys of other trainings
     record = Training(**written)
     assert (record.steps, record.images_seen, record.seed, record.ema_decay) == (2, 16, 3, 0.0)

@@ -1,4 +1,4 @@
-"""Records of results: written, read again, and refused where they are not what they should be."""
+"""Records of results are written and read again, and refused if something in them is wrong."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ def path(results: Path) -> Path:
 
 
 def changed(path: Path, tmp_path: Path, *place: Any, to: Any) -> Path:
-    """A copy of a record with another value at `place`, as if somebody had made it by hand: without its hash."""
+    """Copy a record with another value at `place` and, like a record made by hand, without its hash."""
     content = json.loads(path.read_text())
     del content[RECORD_SHA256]
     part = content

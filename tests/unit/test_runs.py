@@ -1,4 +1,4 @@
-"""Which files a suite makes, and where they lie."""
+"""The files of a suite and their paths."""
 
 from pathlib import Path
 

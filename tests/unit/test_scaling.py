@@ -1,4 +1,4 @@
-"""A smaller one of a suite: what is scaled, what is not, and that nothing of it is taken for the suite's."""
+"""A smaller version of a suite: what is scaled, what is not, and that its results are kept apart from the suite's."""
 
 import copy
 from pathlib import Path
@@ -55,7 +55,7 @@ def test_everything_in_iterations_is_scaled_with_the_training(tmp_path: Path) ->
     training = suite["models"]["ddpm"]["training"]
     assert training["optimizer"] == {"warmup_steps": 50, "decay": "cosine", "decay_steps": 150}
     assert (training["steps"], training["log_every"], training["validate_every"]) == (200, 5, 10)
-    assert training["ema_decay"] ** 200 == pytest.approx(0.999**2000)  # as much of the beginning is left at the end
+    assert training["ema_decay"] ** 200 == pytest.approx(0.999**2000)  # equal share of the start at the end
     assert suite["models"]["ddpm"]["snapshots"] == [0, 40, 80, 120, 160]
     vae = suite["models"]["vae"]
     assert (vae["training"]["flops"], vae["model"]["kl_anneal_steps"]) == (2.0e12, 40)
@@ -69,7 +69,7 @@ def test_a_scaled_row_is_never_taken_for_the_suites(tmp_path: Path) -> None:
     assert small["models"]["ddpm"]["budget"] == "scale 0.01 of 2,000 iterations; toy size"
     assert small["models"]["vae"]["budget"] == "scale 0.01 of 2e+13 FLOPs"
     assert small["models"]["ddpm"]["published"] == []
-    assert "scaling" not in whole  # what does not change results changes no parameter of a job
+    assert "scaling" not in whole  # a key that changes no result must not change a job's parameters
 
 
 def test_long_samplers_go_with_what_is_compared_with_them(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_long_samplers_go_with_what_is_compared_with_them(tmp_path: Path) -> Non
     assert "quantisation" not in entry
     suite = copy.deepcopy(SUITE)
     suite["models"]["ddpm"]["samplers"] = {"all": {"method": "ddpm"}, "half": {"method": "heun", "steps": 400}}
-    assert list(load(tmp_path, suite, scale=0.01)["models"]["ddpm"]["samplers"]) == ["half"]  # the shortest of a model
+    assert list(load(tmp_path, suite, scale=0.01)["models"]["ddpm"]["samplers"]) == ["half"]  # a model's shortest stays
     suite["scaling"] = {"evaluations": None}
     assert len(load(tmp_path, suite, scale=0.01)["models"]["ddpm"]["samplers"]) == 3
 
@@ -112,7 +112,7 @@ def test_samples_are_as_few_as_the_metrics_allow(tmp_path: Path) -> None:
     both["evaluation"]["extractors"] = ["classifier", "inception-clean"]
     assert load(tmp_path, both, scale=0.01)["num_samples"] == 2049
     assert load(tmp_path, both, scale=0.01, extractors=["classifier"])["num_samples"] == 400
-    assert load(tmp_path, both, scale=0.01, num_samples=77)["num_samples"] == 77  # which the check of the suite refuses
+    assert load(tmp_path, both, scale=0.01, num_samples=77)["num_samples"] == 77  # refused later, by the suite's check
 
 
 def test_a_suite_says_what_may_be_scaled(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Rendered scenes: the geometry in closed form, the same bytes everywhere, and the data set `shapes` made of them."""
+"""Rendered scenes: geometry against closed forms, equal bytes on all machines, and the data set `shapes`."""
 
 import hashlib
 import json
@@ -40,7 +40,7 @@ def alone(label, x=0.0, y=0.0, radius=0.7):
 
 @pytest.mark.parametrize(
     ("shape", "near", "far"),
-    # Rays along x at heights (y, z) = (0, 0), (0.8, 0), (0, 0.6) and (1.01, 0), from x = -3.
+    # Rays along x from x = -3, at (y, z) = (0, 0), (0.8, 0) and (0, 0.6); a fourth, at (1.01, 0), misses.
     [
         ("cube", [2, 2, 2], [4, 4, 4]),
         ("sphere", [2, 2.4, 2.2], [4, 3.6, 3.8]),
@@ -58,7 +58,7 @@ def test_rays_enter_and_leave_solids_where_they_should(shape, near, far):
 
 def test_a_shadow_falls_away_from_the_light():
     scene = alone(INDEX["red sphere"])
-    x = 0.7 * 0.6 / 0.8  # of the centre's shadow on the floor
+    x = 0.7 * 0.6 / 0.8  # the centre's shadow on the floor
     points, up = rays([[[x, -x, 3.0]]], [[[0] * 3]], [[[0] * 3]]), rays([[[0] * 3]], [[[0] * 3]], [[[1] * 3]])
     with np.errstate(all="ignore"):
         lit = _lit(scene, points, up, rays([[[-0.6]]], [[[0]]], [[[0.8]]]))
@@ -151,9 +151,9 @@ def test_shapes_are_scenes_of_one_two_and_three_objects(tmp_path):
         assert data.multi_label
         assert data.images.shape == (3 * scenes, 16, 16, 3)
         assert data.labels.sum(axis=1).tolist() == [1, 2, 3] * scenes
-        assert (np.diff(data.labels.reshape(-1, 3, 24), axis=1) >= 0).all()  # objects are added, none goes
+        assert (np.diff(data.labels.reshape(-1, 3, 24), axis=1) >= 0).all()  # objects are only added
         assert summary(data)["per_class"] == dict(zip(OBJECTS, data.labels.sum(axis=0).tolist(), strict=True))
-    # An object is drawn at the same place in all images of its scene: what changes is new.
+    # An object keeps its place in all images of its scene, so only the pixels of a new object change.
     first, second = splits["train"].images[:2].astype(int)
     changed = (np.abs(first - second).max(axis=2) > 8).mean()
     assert 0.01 < changed < 0.3

@@ -1,4 +1,4 @@
-"""What comes from outside may be hostile: no file runs code, no name leads out of its folder or into a command line."""
+"""Input may be hostile: no file runs code, and no name leaves its folder or becomes part of a command."""
 
 import http.server
 import json
@@ -41,7 +41,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Payload:
-    """Unpickled, it makes a folder."""
+    """An object that makes a folder when it is unpickled."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = marker
@@ -54,12 +54,12 @@ class Payload:
 def payload(tmp_path: Path) -> Payload:
     found = Payload(tmp_path / "code-has-run")
     pickle.loads(pickle.dumps(found))
-    found.marker.rmdir()  # it does work
+    found.marker.rmdir()  # the payload works
     return found
 
 
 def refused(read: Callable[[], object], path: Path, payload: Payload) -> None:
-    """`read` fails with one line that names the file, and the payload has not run."""
+    """Check that `read` fails with one line that names the file, and that the payload did not run."""
     with pytest.raises(InputError) as caught:
         read()
     assert path.name in str(caught.value)
@@ -146,7 +146,7 @@ def test_arrays_of_objects_are_never_unpickled(kind: str, payload: Payload, tmp_
     for key in whole:
         np.savez(path, **{**whole, key: np.array([payload], dtype=object)}, allow_pickle=True)
         refused(lambda: read(path), path, payload)
-    for content in (pickle.dumps(payload), b""):  # numpy takes a file that is no zip for a pickle
+    for content in (pickle.dumps(payload), b""):  # numpy reads any file that is not a zip as a pickle
         path.write_bytes(content)
         refused(lambda: read(path), path, payload)
     np.save(tmp_path / "lone.npy", np.array([payload], dtype=object), allow_pickle=True)
@@ -162,7 +162,7 @@ def test_a_kept_batch_is_never_unpickled(payload: Payload, tmp_path: Path, caplo
     assert not payload.marker.exists()
 
 
-# --- Files that unpack to more than there is room for -----------------------------------------------------------------
+# --- Files that are too large once unpacked ---------------------------------------------------------------------------
 
 
 def test_an_npz_larger_than_memory_is_refused_before_it_is_unpacked(
@@ -266,7 +266,7 @@ def test_what_is_unknown_is_shown_on_one_line() -> None:
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Serves its own path, or redirects to what the server was told."""
+    """Answers with the requested path, or with the server's redirect for it."""
 
     def log_message(self, *arguments: object) -> None:
         pass
@@ -284,7 +284,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def servers():
-    """Two of them: another port is another host."""
+    """Two servers: another port counts as another host."""
     found = [http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) for _ in range(2)]
     threads = [threading.Thread(target=server.serve_forever, args=(0.01,)) for server in found]
     for server, thread in zip(found, threads, strict=True):
@@ -328,7 +328,7 @@ def test_https_stays_https(servers, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     plain, get = f"http://127.0.0.1:{servers[0].server_port}/published", requests.get
 
     def redirected(url: str, **options: object) -> object:
-        return get(url.replace("https://secure/", plain), **options)  # as if https://secure/ led there
+        return get(url.replace("https://secure/", plain), **options)  # as if https://secure/ redirected there
 
     monkeypatch.setattr(requests, "get", redirected)
     with pytest.raises(InputError, match="https://secure/: redirected away from https"):
@@ -345,8 +345,8 @@ SHELL = "a; touch marker; $(touch marker) `touch marker` | touch marker & ' \" {
 @pytest.mark.slow
 @pytest.mark.usefixtures("warm")
 def test_no_value_of_a_suite_reaches_a_shell(tmp_path: Path) -> None:
-    """A run to the report, in which all that a user may write freely is written for a shell to stumble over."""
-    place = re.sub("[<>{}]", "", SHELL)  # which no path may have
+    """Run a suite to its report, with shell syntax in every text that a user may choose."""
+    place = re.sub("[<>{}]", "", SHELL)  # paths may not have these
     folder = tmp_path / place
     folder.mkdir()
     random = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""One recipe at several budgets, and a suite that extends another."""
+"""One recipe at several budgets, and suites that extend others."""
 
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ def test_names_and_lines_that_stand_twice_are_refused(tmp_path: Path) -> None:
 
 
 def test_changes_are_a_merge_patch() -> None:
-    """The examples of RFC 7396, appendix A, as far as a suite can hold them."""
+    """The examples of RFC 7396, appendix A, that a suite can contain."""
     assert merged({"a": "b", "b": "c"}, {"a": None}) == {"b": "c"}
     assert merged({"a": ["b"]}, {"a": "c"}) == {"a": "c"}
     assert merged({"a": {"b": "c"}}, {"a": {"b": "d", "c": None}}) == {"a": {"b": "d"}}
@@ -115,7 +115,7 @@ BASE = {"title": "Base", "dataset": {"source": "demo"}, "num_samples": 2000, "mo
 
 
 def test_a_suite_may_not_change_what_the_one_before_locks(tmp_path: Path) -> None:
-    """Nor may one that extends that one, and neither may the command line."""
+    """The same holds for a suite that extends that one, and for the command line."""
     loaded(tmp_path, "base", **BASE, locked=LOCKS)
     allowed = loaded(tmp_path, "child", extends="base.yaml", title="Mine", num_samples=2000, locked=["models.vae"])
     assert allowed["parent"]["suite"] == "base"

@@ -1,4 +1,4 @@
-"""Spectral normalisation against torch's own and a singular value decomposition; SNGAN's networks against its table."""
+"""Spectral normalisation against torch's and a singular value decomposition; SNGAN's networks against the paper."""
 
 import copy
 
@@ -23,7 +23,7 @@ def test_outputs_and_gradients_are_those_of_torchs_own(kind: str) -> None:
     ours = nn.Sequential(make())
     theirs = spectral_norm(copy.deepcopy(ours[0]))
     normalise_spectrally(ours)
-    for _ in range(100):  # theirs begins the iteration with the other vector: they agree once both have converged
+    for _ in range(100):  # until both converge: theirs begins with the other vector
         a, b = ours(x), theirs(x)
     torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
     for output in (a, b):
@@ -48,7 +48,7 @@ def test_one_power_iteration_follows_the_algorithm_and_only_in_training() -> Non
         held, bits = estimate.u, estimate.u.tolist()
         torch.testing.assert_close(estimate(weight), weight / (u @ weight @ v))
         torch.testing.assert_close(estimate.u, u)
-        assert held.tolist() == bits  # compiled, backward still needs it
+        assert held.tolist() == bits  # not changed in place: a compiled backward still needs it
     estimate.eval()(weight)
     torch.testing.assert_close(estimate.u, u)
 
@@ -88,7 +88,7 @@ def test_sngan_has_the_papers_networks() -> None:
     first = discriminator.blocks[0]
     assert (first.conv1.parametrizations.weight.original.std() * (27 + 9 * 128) ** 0.5).item() == pytest.approx(2, 0.05)
     assert (generator.blocks[1].shortcut.weight.std() * 512**0.5).item() == pytest.approx(2**0.5, 0.05)
-    # A block by hand: the shortcut and the two convolutions, reduced after them; the first has no ReLU before them.
+    # Blocks by hand: shortcut plus two convolutions, then average pooling; the first block does not begin with a ReLU.
     first.eval()
     x = torch.randn(2, 3, 32, 32)
     for block, h in ((first, x), (discriminator.blocks[1].eval(), torch.randn(2, 128, 16, 16))):

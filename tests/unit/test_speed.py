@@ -1,4 +1,4 @@
-"""The time to sample: several batches of each sampler, from the same weights."""
+"""Sampling times: several batches of each sampler, from the same weights."""
 
 import json
 import math

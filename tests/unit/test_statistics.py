@@ -1,4 +1,4 @@
-"""What metrics compute of the reference only is kept in a file, changes no number, and is never taken for another's."""
+"""Statistics of the reference are kept in a file, change no metric, and are not used for another reference."""
 
 import logging
 from pathlib import Path
@@ -17,7 +17,7 @@ OPTIONS = {"kid_subsets": 3, "kid_subset_size": 50, "splits": 2, "fd_infinity_si
 
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, Path]:
-    """Files of features of real, generated, test and other real images, and in "kept" what is known of the first."""
+    """Files of features of real, generated, test and other real images; "kept" has the statistics of the first."""
     random = np.random.default_rng(0)
     paths = {name: tmp_path / f"{name}.npz" for name in ("real", "fake", "test", "other", "kept")}
     for number, name in enumerate(("real", "fake", "test", "other")):
@@ -52,7 +52,7 @@ def test_with_the_file_nothing_is_computed_of_real_and_test_images_only(files, m
     monkeypatch.setattr(neighbours, "distance_tiles", lambda x, y, *a: sets.append("neighbours") or tiles(x, y, *a))
     monkeypatch.setattr(fid, "_statistics", lambda features: sets.append("statistics") or statistics(features))
     metrics(files)
-    assert sets == ["statistics", "neighbours"]  # of the generated images
+    assert sets == ["statistics", "neighbours"]  # only of generated images
     sets.clear()
     metrics(files, kept=False)
     assert sets == ["statistics", "statistics", "neighbours", "neighbours"]

@@ -1,4 +1,4 @@
-"""Hand-ins of a class: each is an entry by its name, and what is wrong with one is a row of its own."""
+"""Hand-ins of a class: each becomes an entry with its name, and a faulty one a row that states the reason."""
 
 import csv
 import io
@@ -34,7 +34,7 @@ LATE = 1_900_000_000  # in 2030
 
 
 def load(folder: Path, **keys: Any) -> dict[str, Any]:
-    """A suite whose hand-ins lie in `hand-ins`, complete."""
+    """Load a suite with the hand-ins of the folder `hand-ins`."""
     suite = {"title": "T", "dataset": {"source": "demo"}, "models": {"base": {"samples": "base.npz"}}}
     (folder / "s.yaml").write_text(yaml.safe_dump({**suite, "submissions": "hand-ins", **keys}))
     return load_suite(folder / "s.yaml")
@@ -78,7 +78,7 @@ def test_what_is_wrong_before_it_is_read_is_its_reason(hand_ins: Path) -> None:
     assert reasons["ben"].startswith("ben.yaml: unknown key: found 'autor' (did you mean 'author'?)")
     assert reasons["weights"].startswith("weights.pkl: found .pkl, expected one of .npz, .npy, .zip")
     assert reasons["evil"] == "evil.py: code, which is not run; expected images, or a program in ONNX"
-    assert reasons["base.zip"] is None  # which is found out where it is read
+    assert reasons["base.zip"] is None  # its fault is found only when it is read
     trusting = load(hand_ins.parent, submissions={"path": "hand-ins", "run_code": True})
     assert trusting["models"]["evil"]["pretrained"]["format"] == "callable"
 
@@ -167,7 +167,7 @@ def test_a_table_of_hand_ins_has_ticks_roles_and_places() -> None:
     assert met["anna"] == ("hand-in", True)
     assert met["base"] == ("baseline", False)
     assert met["ben"] == met["carla"] == ("hand-in", None)
-    assert not any("identical" in remark for row in found.rows for remark in row.remarks)  # of nothing, twice
+    assert not any("identical" in remark for row in found.rows for remark in row.remarks)  # both have no samples
     assert "Expected: FD-classifier < 60." in found.remarks
     assert found.expects
     written = list(csv.DictReader(io.StringIO(comma_separated(found))))

@@ -1,4 +1,4 @@
-"""What often lies in the place of a downloaded file is named, whoever reads it."""
+"""Every reader names what it finds if a download is really a web page or a pointer of Git LFS."""
 
 from collections.abc import Callable
 from pathlib import Path

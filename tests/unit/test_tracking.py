@@ -1,4 +1,4 @@
-"""What a tracked training logs, by TensorBoard's own reader; and that its weights are those of one that is not."""
+"""The logs of tracked trainings, read by TensorBoard's reader; tracking does not change the weights."""
 
 import io
 import json
@@ -38,13 +38,13 @@ BOARD = partial(TrackedRun, trackers=["tensorboard"])
 
 @pytest.fixture(autouse=True)
 def few_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Five grids of eight samples, at every fourth of twenty steps."""
+    """Log five grids of eight samples: one at every fourth of twenty steps."""
     monkeypatch.setattr("genbench.tracking.run.GRIDS", 5)
     monkeypatch.setattr("genbench.tracking.run.IMAGES", 8)
 
 
 class Unplugged(BaseException):
-    """What no handler expects."""
+    """An exception that no handler expects."""
 
 
 def run(folder: Path, model: dict, how: Callable = BOARD, **options: object) -> dict[str, torch.Tensor]:
@@ -55,7 +55,7 @@ def run(folder: Path, model: dict, how: Callable = BOARD, **options: object) -> 
 
 
 def events(folder: Path) -> tuple[dict[str, list[tuple[int, float]]], dict[int, np.ndarray]]:
-    """By TensorBoard's reader: (step, value) of every number by name, and the grids by their steps."""
+    """Read with TensorBoard's reader: (step, value) of every number by name, and the grids by step."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     reader = EventAccumulator(str(folder), size_guidance={"scalars": 0, "images": 0})
@@ -106,14 +106,14 @@ def test_a_stopped_training_goes_on_with_one_curve_whether_it_was_tracked_before
         with pytest.raises(Unplugged):
             run(tmp_path / "cut", QUICK, how, save_seconds=save_seconds)
     cut = run(tmp_path / "cut", QUICK)
-    assert calls[8] == 7  # it went on, although it is tracked now
+    assert calls[8] == 7  # it continued, although it is tracked only now
     assert all(torch.equal(whole[key], cut[key]) for key in whole)
     scalars, grids = events(tmp_path / "cut/tensorboard")
     assert [step for step, _ in scalars["losses/denoiser"]] == [5, 10, 15, 20]
     assert scalars["losses/denoiser"] == [
         (line["step"], pytest.approx(line["losses"]["denoiser"], rel=1e-6)) for line in lines(tmp_path / "whole")
     ]
-    assert sorted(grids) == [8, 12, 16, 20]  # those since it is tracked
+    assert sorted(grids) == [8, 12, 16, 20]  # since tracking began
     assert len(list((tmp_path / "cut/tensorboard").glob("events*"))) == 1
 
 
@@ -128,7 +128,7 @@ def test_steps_behind_the_last_save_are_logged_once(tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(Trainer, "advance", unplug)
     with pytest.raises(Unplugged):
-        run(tmp_path, GAN, save_seconds=1e6)  # no save: it begins again, after lines and grids of 12 steps
+        run(tmp_path, GAN, save_seconds=1e6)  # 12 steps are logged but not saved, so it begins again
     assert sorted(events(tmp_path / "tensorboard")[1]) == [4, 8, 12]
     run(tmp_path, GAN)
     scalars, grids = events(tmp_path / "tensorboard")
@@ -251,13 +251,13 @@ def test_evaluations_are_logged_at_the_step_of_their_checkpoint_in_any_order(tmp
         folder.mkdir(parents=True)
     for folder, value in zip(folders, (1.5, 3.5, 2.5), strict=True):
         track_evaluation(["tensorboard"], evaluated(folder, value))
-    track_evaluation(["tensorboard"], evaluated(folders[1], 4.0))  # once more: another value, and no second point
+    track_evaluation(["tensorboard"], evaluated(folders[1], 4.0))  # again: the value is replaced
     scalars, grids = events(tmp_path / "tensorboard/default")
     assert scalars["evaluation/fd_classifier"] == [(5, 4.0), (10, 2.5), (20, 1.5)]
     assert sorted(grids) == [5, 10, 20]
     elsewhere = evaluated_elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    track_evaluation(["tensorboard"], evaluated(evaluated_elsewhere, 1.0))  # of no training
+    track_evaluation(["tensorboard"], evaluated(evaluated_elsewhere, 1.0))  # not part of a training
     assert not (tmp_path.parent / "tensorboard").exists()
 
 
@@ -265,7 +265,7 @@ def test_evaluations_are_logged_at_the_step_of_their_checkpoint_in_any_order(tmp
 
 
 class Server:
-    """A stand-in for the library: what `init` was asked for, and every call of `log`."""
+    """A stand-in for the library that records the arguments of `init` and every call of `log`."""
 
     def __init__(self, step: int = 0) -> None:
         self.step, self.runs, self.logged = step, [], []

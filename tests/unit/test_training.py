@@ -1,4 +1,4 @@
-"""The trainer: exactness of resumption, of accumulation and of the data order; its schedules, averages and refusals."""
+"""The trainer: exact resumption, accumulation and data order; schedules, averages and refused recipes."""
 
 import json
 import logging
@@ -50,7 +50,7 @@ def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 
 
 def batch_indices(seed: int, step: int, batch_size: int, num_images: int) -> np.ndarray:
-    """The definition: epochs follow each other without a gap, and image j of a step is at step * batch_size + j."""
+    """The definition: image j of a step is at step * batch_size + j in the epochs' orders, joined without gaps."""
     positions = np.arange(step * batch_size, (step + 1) * batch_size)
     epochs = positions // num_images
     orders = {epoch: epoch_order(seed, int(epoch), num_images) for epoch in np.unique(epochs)}
@@ -71,7 +71,7 @@ def test_the_device_s_batches_follow_that_order_across_epochs() -> None:
     images[:, 0, 0, 0] = np.arange(10)
     config = TrainConfig(steps=9, batch_size=4, accumulate=2)
     batches = Batches(images, labels, 7, config, CPU)
-    for step in (0, 2, 8, 1):  # step 2 crosses an epoch; then back
+    for step in (0, 2, 8, 1):  # step 2 crosses an epoch; step 1 goes back
         parts = batches.micro_batches(step)
         found = torch.cat([part.x0[:, 0, 0, 0] for part in parts])
         expected = batch_indices(7, step, 4, 10)
@@ -96,7 +96,7 @@ def test_flips_mirror_about_half_of_the_images() -> None:
 
 @pytest.mark.parametrize("name", ["vae", "ddpm", "wgan-gp"])
 def test_accumulation_equals_the_whole_batch(name: str) -> None:
-    # No dropout and no batch normalisation here: they see micro-batches, as everywhere.
+    # Without dropout and batch normalisation, which depend on the micro-batches, as in other trainers.
     entry = json.loads(json.dumps(MODELS[name]))
     if name == "ddpm":
         entry["denoiser"]["dropout"] = 0.0
@@ -156,7 +156,7 @@ def test_optimizers_are_checked_once_and_are_no_field_of_the_recipe() -> None:
     assert discriminator == OptimizerConfig(lr=1.0, betas=(0.0, 0.9))
     assert config.optimizer_for("discriminator") is discriminator
     assert config.optimizer_for("generator") is config.optimizer_for("another")
-    assert asdict(config) == asdict(TrainConfig(**entry))  # the training's fingerprint is made of it
+    assert asdict(config) == asdict(TrainConfig(**entry))  # the training's fingerprint is computed from it
     with pytest.raises(InputError, match=r"^optimizers: discriminator: key 'lr': found 'x'"):
         TrainConfig.from_entry(entry | {"optimizers": {"discriminator": {"lr": "x"}}})
 
@@ -177,7 +177,7 @@ def test_optimizers_differ_by_submodule_and_gradients_are_clipped() -> None:
 
 
 def test_rectified_adam_begins_like_momentum_and_goes_on_bitwise() -> None:
-    """Its first five steps are not divided by the root of the second moment, whose variance is too large by then."""
+    """Its first five steps are not divided by the root of the second moment, whose variance is still too large."""
     images, labels = blobs(64)
     options = {"algorithm": "radam", "lr": 1e-4, "betas": [0.0, 0.9]}
     config = TrainConfig(steps=9, batch_size=8, optimizer=options)
@@ -215,7 +215,7 @@ STEPS = {"steps": 40, "batch_size": 8, "log_every": 5, "ema_decay": 0.9, "precis
 
 
 class Unplugged(BaseException):
-    """What no handler expects: as near to a lost process as a test in one process gets."""
+    """An exception that no handler expects: the closest that one process gets to a lost process."""
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ class Unplugged(BaseException):
 def test_a_resumed_training_is_bitwise_the_uninterrupted_one(
     name: str, precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recipe = STEPS | {"steps": 24, "log_every": 3, "precision": precision}  # two epochs, nearly
+    recipe = STEPS | {"steps": 24, "log_every": 3, "precision": precision}  # nearly two epochs
     whole = run(tmp_path / "whole", MODELS[name], recipe, snapshots=[9])
     assert (tmp_path / "whole/snapshots/steps.txt").read_text() == "9\n"
     advance, calls = Trainer.advance, []
@@ -241,7 +241,7 @@ def test_a_resumed_training_is_bitwise_the_uninterrupted_one(
             run(tmp_path / "cut", MODELS[name], recipe, snapshots=[9], save_seconds=0.0)
         assert not (tmp_path / "cut/model.safetensors").exists()
     cut = run(tmp_path / "cut", MODELS[name], recipe, snapshots=[9], save_seconds=0.0)
-    assert 0 < calls[8] <= 7  # it went on from a save, not from the start
+    assert 0 < calls[8] <= 7  # it continued from a save, not from the start
     assert equal(whole, cut)
     snapshots = [weights.load_tensors(tmp_path / part / "snapshots/9.safetensors")[0] for part in ("whole", "cut")]
     assert equal(*snapshots)
@@ -301,7 +301,7 @@ def test_held_out_images_are_looked_at_on_time_and_change_nothing(tmp_path: Path
     found = {line["step"]: line["validation"] for line in lines if "validation" in line}
     assert list(found) == [15, 30]
     assert found[30]["reconstruction"] < found[15]["reconstruction"]
-    # By hand: the average's weights, every held-out image with the noise of its index, means over all images.
+    # By hand: the averaged weights, noise by the index of each held-out image, and means over all images.
     model = build(VAE, IMAGE_SHAPE).eval()
     run(tmp_path / "short", VAE, STEPS, snapshots=[30])
     model.load_state_dict(weights.load_tensors(tmp_path / "short/snapshots/30.safetensors")[0])
@@ -326,7 +326,7 @@ def test_validation_is_refused_where_nothing_can_be_watched(tmp_path: Path) -> N
         run(tmp_path, VAE, STEPS | {"validate_every": 5})
 
 
-# Trains as scripts/train.py does, and sends itself a signal before a step.
+# Runs scripts/train.py, and sends itself a signal before a step.
 SIGNALLED = """
 import os, runpy, sys
 from genbench.training.trainer import Trainer
@@ -363,7 +363,7 @@ def test_a_killed_process_continues_to_the_same_weights(tmp_path: Path, warm_env
         assert (out.parent / "training/state.safetensors").exists()
         assert not out.exists()
         before, lines = lines, (out.parent / "training/history.jsonl").read_text().count("\n")
-        assert lines > before  # it has gone on from where it was
+        assert lines > before  # it continued where it was
     log = finish(mpiexec(1, *training, warm=warm_environment))
     assert "continuing from step" in log
     assert read_json(out.with_name("training.json"))["resumed"] == 2
@@ -382,8 +382,8 @@ def test_a_finished_training_whose_outputs_were_deleted_is_published_again(
 
 
 def test_a_finished_training_that_was_damaged_is_not_published(tmp_path: Path) -> None:
-    # The result and what it was published from are one file on disk: a flipped bit is in both.
-    before = {key: value.clone() for key, value in run(tmp_path, VAE, STEPS).items()}  # a copy: tensors map the file
+    # The published file is a hard link to the one in the training's folder, so a flipped bit is in both.
+    before = {key: value.clone() for key, value in run(tmp_path, VAE, STEPS).items()}  # a copy: the file is mapped
     model = tmp_path / "model.safetensors"
     content = bytearray(model.read_bytes())
     content[-50] ^= 8
@@ -436,7 +436,7 @@ def test_an_edit_and_its_undoing_lose_nothing(tmp_path: Path, monkeypatch: pytes
             begun.clear()
             with pytest.raises(Unplugged):
                 run(tmp_path / "cut", entry, STEPS, save_seconds=0.0)
-    assert begun == [17]  # the second time, it goes on where it was
+    assert begun == [17]  # the second time, it continues where it was
     assert equal(run(tmp_path / "cut", VAE, STEPS), whole)
     run(tmp_path / "cut", other, STEPS)
 
@@ -444,7 +444,7 @@ def test_an_edit_and_its_undoing_lose_nothing(tmp_path: Path, monkeypatch: pytes
         raise AssertionError("trained again")
 
     monkeypatch.setattr(Trainer, "advance", fail)
-    assert equal(run(tmp_path / "cut", VAE, STEPS), whole)  # finished before: nothing to train
+    assert equal(run(tmp_path / "cut", VAE, STEPS), whole)  # it had finished: nothing to train
     kept = {path.name for path in (tmp_path / "cut/training").iterdir()}
     assert kept == {
         "lock",
@@ -474,7 +474,7 @@ def test_keys_at_their_defaults_are_no_other_training(tmp_path: Path, monkeypatc
 
 
 BEFORE_0_2 = "972dffc11b17323448d960522eadc442fb8681e43841bdc2fdb7385191d2bf0a"
-IN_FP32 = "85f4fa911a869785d4566076f247bfaa443e55e5cab33fd5e4c3c00766496af6"  # since 0.2, when it was the default
+IN_FP32 = "85f4fa911a869785d4566076f247bfaa443e55e5cab33fd5e4c3c00766496af6"  # since 0.2, whose default was fp32
 IN_BF16 = "a14f4b1a02651bf2ed90fac9ed1887104a7335026eccad72996f72e247670007"
 
 
@@ -611,7 +611,7 @@ def test_compile_is_refused_for_penalties_that_differentiate_twice(tmp_path: Pat
 
 
 def test_the_time_of_compiling_stands_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def compile(network: torch.nn.Module) -> None:  # as torch does: with the first call
+    def compile(network: torch.nn.Module) -> None:  # like torch, at the first call
         handle = network.register_forward_pre_hook(lambda *_: (handle.remove(), time.sleep(0.2))[0])
 
     monkeypatch.setattr(torch.nn.Module, "compile", compile)

@@ -1,4 +1,4 @@
-"""Results beside a record: the test of equality, the verdict of each row, and why it is what it is."""
+"""Results compared with a record: the test of equality, each row's verdict, and the reasons for it."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ NUMBERS = {"gan": [61.3, 61.8, 60.9], "vae": [44.9, 45.2, 44.4], "ddpm": [11.7, 
 
 
 def record(numbers: dict[str, list[float]] = NUMBERS, seeds: tuple[int, ...] = (0, 1, 2), tag: str = "a") -> Reference:
-    """A record of models with one sampler; samples of another tag are other samples."""
+    """Return a record of models with one sampler; tag: other tags stand for other samples."""
     models = {name: {"label": name.upper(), "samplers": {"default": {}}, "spec": spec(600)} for name in numbers}
     trainings = [
         {"model": name, "seed": seed, "device": "CPU (A)", "precision": "fp32", "model_sha256": f"{name} {seed} {tag}"}
@@ -50,7 +50,7 @@ def spec(steps: int) -> dict[str, Any]:
 
 
 def with_each(found: Reference, key: str, **changes: Any) -> Reference:
-    """A record with other values in each of its trainings, draws or origins."""
+    """Return a copy with other values in each of its trainings, draws or origins (key)."""
     return found.model_copy(update={key: [part.model_copy(update=changes) for part in getattr(found, key)]})
 
 
@@ -78,7 +78,7 @@ def test_the_test_is_students_t() -> None:
     assert difference(runs(a), runs(b), paired=False).p == pytest.approx(ttest_ind(a, b, equal_var=False).pvalue)
     assert difference(runs(a), runs([12.0])).p == pytest.approx(ttest_ind(a, [12.0]).pvalue)  # 2 degrees of freedom
     assert difference(runs([1.0]), runs([1.0])).p is None
-    assert difference(runs([1.0, 1.0]), runs([1.0004, 1.0])).p == 1  # alike in print
+    assert difference(runs([1.0, 1.0]), runs([1.0004, 1.0])).p == 1  # printed alike
     assert difference(runs([1.0, 1.0]), runs([2.0, 2.0])).p == 0
     assert difference(runs([1.0, 1.0]), runs([2.0, 2.0], 5)).p == 0
 
@@ -90,13 +90,13 @@ def test_holms_level_is_one_for_all() -> None:
 
     assert of(0.04) == [True]
     assert of(0.04, 0.9) == [False, False]
-    assert of(0.9, 0.02, 0.04, None) == [False, False, False, None]  # 0.02 of 0.0167
-    assert of(0.9, 0.01, 0.02, None) == [False, True, True, None]  # 0.01 of 0.0167, 0.02 of 0.025
+    assert of(0.9, 0.02, 0.04, None) == [False, False, False, None]  # 0.02 > 0.05 / 3
+    assert of(0.9, 0.01, 0.02, None) == [False, True, True, None]  # 0.01 < 0.05 / 3 and 0.02 < 0.05 / 2
     assert of(None, None) == [None, None]
 
 
 def test_honest_suites_pass_and_a_moved_row_is_found() -> None:
-    assert false_alarms.passes("normal", rows=10, seeds=3, trials=300) > 0.95 - 0.026  # two standard errors
+    assert false_alarms.passes("normal", rows=10, seeds=3, trials=300) > 0.95 - 0.026  # 0.026: two standard errors
     assert false_alarms.passes("skewed", rows=10, seeds=3, trials=100) > 0.95 - 0.044
     assert false_alarms.misses(rows=10, seeds=3, shift=32.0, trials=100) < 0.05
     assert false_alarms.misses(rows=10, seeds=5, shift=8.0, trials=100) < 0.05
@@ -240,7 +240,7 @@ def test_another_metric_and_another_suite() -> None:
 
 
 def test_one_training_each_is_compared_by_its_images() -> None:
-    """By the intervals; of trainings with other seeds only agreement says something."""
+    """Their intervals are compared; with another seed or device, a difference decides nothing."""
 
     def single(value: float, seed: int, tag: str) -> Reference:
         return with_each(record({"gan": [value]}, (seed,), tag), "draws", intervals={"fd": [value - 2, value + 2]})
