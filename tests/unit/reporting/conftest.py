@@ -12,7 +12,7 @@ from made_up import HOSTILE, MODELS, render, write_results
 from genbench.reporting import publish
 from genbench.reporting.columns import TIME
 
-# What draws a plot, by the modules that call it.
+# The functions that draw plots, and the modules that call them.
 DRAWN_BY = {
     "learning_curve": ["sections"],
     "compare_curves": ["compute", "noise_schedules", "sampler_studies", "snapshots"],
@@ -23,14 +23,14 @@ DRAWN_BY = {
 
 @pytest.fixture(scope="module", autouse=True)
 def plots_as_pdf():
-    """Nearly half the time of a report goes into PDFs: they are drawn where a test looks at one (test_exports.py)."""
+    """PDFs take nearly half the time of a report, so they are drawn only by the tests of them (test_exports.py)."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(publish, "pdf_file", lambda plot, characters: b"%PDF, but not here")
         yield
 
 
 class Pickler(pickle.Pickler):
-    """Takes a function, such as that of a metric, for its place in the code."""
+    """Pickles functions, such as those of metrics, as their place in the code."""
 
     def reducer_override(self, value):
         return (str, (repr(value.__code__),)) if isinstance(value, FunctionType) else NotImplemented
@@ -43,7 +43,7 @@ def bytes_of(value):
 
 
 def plotted(table, size, cost=TIME):
-    """What quality_against_cost takes from a table: neither remarks nor other columns."""
+    """Return what quality_against_cost reads of a table, which excludes remarks and other columns."""
     lead = table.columns[0]
     keys = [key for key in (lead.key, cost.key) if key in [column.key for column in table.columns]]
 
@@ -56,7 +56,7 @@ def plotted(table, size, cost=TIME):
 
 @pytest.fixture(scope="session", autouse=True)
 def equal_plots_drawn_once():
-    """Most of the rest goes into plots, and most tests report the same numbers, but for those that they are about."""
+    """Plots take most of the remaining time, and most tests report largely the same numbers."""
     drawn = {}
 
     def once(draw):

@@ -1,4 +1,4 @@
-"""The pages in a real Chromium: sorting, filtering, enlarging, definitions, themes, a phone; no request, no error."""
+"""Pages in a real Chromium: sorting, filtering, enlarging, definitions, themes, a phone; no requests, no errors."""
 
 import base64
 import json
@@ -20,7 +20,7 @@ FLAGS = """
 --disable-sync --hide-scrollbars
 """
 PHONE, LAPTOP = (390, 844), (1280, 800)
-QUIET = {"file", "data"}  # what a page may be read from
+QUIET = {"file", "data"}  # the URL schemes that a page may use
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +50,9 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chr
 
 @pytest.fixture
 def browser(chromium: webdriver.Chrome) -> Iterator[webdriver.Chrome]:
-    """A laptop in the light; whatever a test does, nothing goes to the console and nothing is asked of the network."""
+    """A laptop with the light theme. Checks after each test that the console is empty and the network was not used."""
     shape(chromium, LAPTOP)
-    chromium.get_log("performance")  # what the browser's own first tab asked for
+    chromium.get_log("performance")  # drops the requests of the browser's first tab
     yield chromium
     chromium.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
     events = [json.loads(entry["message"])["message"] for entry in chromium.get_log("performance")]
@@ -63,7 +63,7 @@ def browser(chromium: webdriver.Chrome) -> Iterator[webdriver.Chrome]:
 
 
 def shape(browser: webdriver.Chrome, size: tuple[int, int], scheme: str = "light", media: str = "screen") -> None:
-    """Window and theme."""
+    """Set the window's size, the theme and the medium."""
     metrics = {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": size == PHONE}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     features = [{"name": "prefers-color-scheme", "value": scheme}]
@@ -71,13 +71,13 @@ def shape(browser: webdriver.Chrome, size: tuple[int, int], scheme: str = "light
 
 
 def visit(browser: webdriver.Chrome, page: Path, fragment: str = "") -> None:
-    """Load a page again, also where only the fragment differs."""
+    """Load a page afresh, even if only the fragment differs."""
     browser.get("about:blank")
     browser.get(page.as_uri() + (f"#{fragment}" if fragment else ""))
 
 
 def shown(browser: webdriver.Chrome) -> list[str]:
-    """Model and sampler of the rows of the first comparison that can be seen, in their order."""
+    """Return the model and sampler of each visible row of the first comparison, in order."""
     rows = browser.find_elements(By.CSS_SELECTOR, "table.comparison")[0].find_elements(By.CSS_SELECTOR, "tbody tr")
     names = [
         (row.find_element(By.CSS_SELECTOR, "th a").text, row.find_element(By.CSS_SELECTOR, "td.text").text)
@@ -88,19 +88,19 @@ def shown(browser: webdriver.Chrome) -> list[str]:
 
 
 def heading(browser: webdriver.Chrome, text: str) -> Any:
-    """The column of a heading in the first comparison."""
+    """Return the heading of the first comparison that starts with `text`."""
     found = browser.find_elements(By.CSS_SELECTOR, "table.comparison thead tr:last-child th")
     return next(one for one in found if one.text.startswith(text))
 
 
 def unfold(browser: webdriver.Chrome, inside: str) -> None:
-    """Open the closed part of the page around an element by a click on its summary."""
+    """Open the closed part of the page around an element with a click on its summary."""
     part = browser.find_element(By.XPATH, f"//*[@id='{inside}']/ancestor::details[1]")
     part.find_element(By.CSS_SELECTOR, "summary").click()
 
 
 def press(browser: webdriver.Chrome, name: str) -> None:
-    """Press a filter by the keyboard."""
+    """Press a filter's button with the keyboard."""
     button = browser.find_element(By.CSS_SELECTOR, f".filters button[value={json.dumps(name)}]")
     button.send_keys(Keys.ENTER)
 
@@ -119,7 +119,7 @@ def test_a_heading_sorts_and_turns(browser, report):
     assert time.get_attribute("aria-sort") == "descending"
     assert shown(browser)[0] == "DDPM ddpm-100"
     precision = heading(browser, "Precision")
-    precision.find_element(By.CSS_SELECTOR, "button.sort").click()  # higher is better: the best on top at once
+    precision.find_element(By.CSS_SELECTOR, "button.sort").click()  # higher is better: one click puts the best on top
     assert shown(browser)[0].startswith("DDPM d")
     assert [time.get_attribute("aria-sort"), precision.get_attribute("aria-sort")] == [None, "descending"]
 
@@ -169,7 +169,7 @@ def test_rows_stand_side_by_side(browser, report):
     assert panel.is_displayed()
     lines = [row.text for row in panel.find_elements(By.CSS_SELECTOR, "tr")]
     assert "FD-classifier (2k) ↓ 13.9 61.3" in lines
-    assert not [line for line in lines if line.startswith("training: steps")]  # which are the same
+    assert not [line for line in lines if line.startswith("training: steps")]  # equal values are left out
     assert len(panel.find_elements(By.CSS_SELECTOR, ".strips img")) == 2
     titles = [figure.text for figure in panel.find_elements(By.CSS_SELECTOR, ".curves figcaption")]
     assert titles == ["DDPM: Losses", "GAN: Losses"]

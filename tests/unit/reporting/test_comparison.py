@@ -22,7 +22,7 @@ FD = comparison_columns(["fd_classifier"], "fd_classifier")[:1]
 
 
 def marked(values, direction, runs=None):
-    """Which of the values are marked as the best."""
+    """Return for each value whether it is marked as the best."""
     texts = ["–" if value is None else numerals.significant(value) for value in values]
     runs = [{(seed,): value for seed, value in enumerate(found)} for found in runs or [[]] * len(values)]
     cells = [Cell(text, "", value, runs=found) for text, value, found in zip(texts, values, runs, strict=True)]
@@ -44,11 +44,11 @@ def test_what_is_printed_alike_ties_and_so_does_what_differs_by_no_more_than_cha
     runs[1] = [10.6, 11.0, 11.4]
     assert marked([10.0, 11.0, 20.0], "lower", runs) == [True, False, False]  # 1.1, 1.0, 0.9: p = 0.0033
     one_run = [[10.0], [10.9], [20.0]]
-    assert marked([10.0, 10.9, 20.0], "lower", one_run) == [True, False, False]  # nothing is known of chance
+    assert marked([10.0, 10.9, 20.0], "lower", one_run) == [True, False, False]  # one run does not show chance
 
 
 def rows_of(values):
-    """The tidy rows of models, of which each has these values by its training seeds."""
+    """Return the tidy rows of models that have these values, one per training seed."""
     first = {"family": "GAN", "checkpoint": "final", "sampler": "default", "sampler_label": "default", "remarks": []}
     return pd.DataFrame(
         [
@@ -73,7 +73,7 @@ def test_rows_of_the_same_seeds_are_compared_seed_by_seed():
     rows.loc[rows["model"] == "euler-5", "seed"] += 1
     assert best_of(rows) == ["euler-10", "euler-5"]
     rows = rows_of(values)
-    assert best_of(rows[rows["seed"] < 2]) == []  # of two pairs p is 0.03 and 0.09: all tie
+    assert best_of(rows[rows["seed"] < 2]) == []  # for two pairs, p is 0.03 and 0.09: all tie
     crossing = values | {"euler-5": [30.5, 49.1, 19.9]}  # -0.5, 4.1, -0.1: 1.17 ± 2.55
     assert best_of(rows_of(crossing)) == ["euler-10", "euler-5"]
 
@@ -126,7 +126,7 @@ def test_rows_of_identical_samples_say_so():
     same = "the same images as {}: identical samples, not two results"
     assert {row.name: row.remarks for row in table.rows} == {"a": [same.format("b")], "b": [same.format("a")], "c": []}
     assert [row.name for row in table.rows if row.cells["fd_classifier"].best] == ["a", "b"]
-    rows["samples_sha256"] = [None, "bb"] * 3  # unknown images are no one else's
+    rows["samples_sha256"] = [None, "bb"] * 3  # unknown images equal no others
     assert not any(row.remarks for row in compare(rows, FD).rows)
 
 
@@ -172,7 +172,7 @@ def test_the_caption_counts_the_trainings_that_there_are():
     uneven = {"a": [10.0, 11.0, 12.0], "b": [20.0], "c": []}
     (caption,) = compare(rows_of(uneven), FD).remarks[:1]
     assert caption.startswith("Mean ± standard deviation s over 3 training seeds; with a single training, s is ")
-    planned = rows_of({"a": [10.0, None, None], "b": [20.0, None, None]})  # by a suite of three seeds, of which one ran
+    planned = rows_of({"a": [10.0, None, None], "b": [20.0, None, None]})  # one of three seeds ran
     assert "seeds" not in " ".join(compare(planned, FD).remarks)
 
 
@@ -191,7 +191,7 @@ def test_many_rows_that_have_not_begun_are_folded():
     table = compare(rows, FD)
     assert table.opened == [True, True, *[False] * 6]
     assert table.unfolded == "those whose training has begun"
-    assert all(compare(rows[:-1], FD).opened)  # few
+    assert all(compare(rows[:-1], FD).opened)  # too few to fold
     assert all(compare(rows[2:], FD).opened)  # nothing has begun
 
 

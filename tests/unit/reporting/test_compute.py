@@ -1,4 +1,4 @@
-"""Quality against compute: lines through budgets, and sentences that are made of their numbers."""
+"""Quality against compute: lines through budgets, and sentences about their numbers."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from genbench.reporting.columns import Column
 from genbench.reporting.compute import Line, Point, gains_of
 from genbench.reporting.table import Row
 
-# By series and budget in TFLOP: FD. A training's seeds add 0, 0.5 and 1 to it.
+# FD by series and budget in TFLOP. The three training seeds add 0, 0.5 and 1.
 QUALITY = {"GAN": {1: 60.0, 4: 30.0, 16: 30.03}, "DDPM": {1: 90.0, 4: 30.04, 16: 5.0}, "VAE": {4: 40.0, 16: 50.0}}
 
 

@@ -1,4 +1,4 @@
-"""The comparison as files for a paper: all numbers, and names that stay text in each language."""
+"""The comparison as files for a paper: all numbers, and names that stay plain text in every format."""
 
 import csv
 import io
@@ -30,7 +30,7 @@ def table(demo):
 
 @pytest.fixture
 def evil(table):
-    """A table whose first row has a hostile name, and is the best."""
+    """A table whose first and best row has a hostile name."""
     return replace(table, rows=[replace(table.rows[0], label=EVIL, sampler_label="a|b & c_d"), *table.rows[1:]])
 
 
@@ -62,7 +62,7 @@ def test_latex_is_a_booktabs_table_with_as_many_cells_in_every_row(evil):
     assert "a stand-in for Inception's: no FID" in text
 
 
-# Labels that users write, and the text of the page: None where a "?" stands for what the fonts lack.
+# Labels that users write, and the text on the page; None if it is not compared, such as a "?" for a missing letter.
 LABELS = {
     "[ours] DDPM": "[ours] DDPM",
     "*ours": "*ours",
@@ -88,16 +88,16 @@ LABELS = {
 }
 
 
-LIKENESS = {0x2C6: "^", 0x2DC: "~", 0x2019: "'"}  # what the fonts have for these
+LIKENESS = {0x2C6: "^", 0x2DC: "~", 0x2019: "'"}  # the fonts' replacements
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs LaTeX")
 def test_latex_takes_the_table_as_it_is(demo, evil, tmp_path):
-    """In an empty article: only the packages that the first line of the table names."""
+    """The tables compile in an empty article with only the packages that their first line names."""
     rows = [replace(evil.rows[0], label=label, sampler_label=label, budget=None) for label in LABELS]
     budgets = [replace(row, budget=row.label) for row in rows]
     remarked = [replace(row, remarks=[f"{row.label}: a note"]) for row in rows[:8]]
-    many = [replace(row, remarks=[f"note {number}"]) for number, row in enumerate(evil.rows * 12)]  # pages of both
+    many = [replace(row, remarks=[f"note {number}"]) for number, row in enumerate(evil.rows * 12)]  # several pages
     tables = [table_of(demo), evil, *(replace(evil, rows=several) for several in (rows, budgets, remarked, many))]
     for number, table in enumerate(tables):
         (tmp_path / f"table{number}.tex").write_text(latex(table), encoding="utf-8")
@@ -127,14 +127,14 @@ def test_latex_and_markdown_escape_what_they_would_obey():
     assert escape_latex(r"100% \input{x} ~^ $a$ #1") == (
         r"100\% \textbackslash{}input\{x\} \textasciitilde{}\textasciicircum{} \$a\$ \#1"
     )
-    assert escape_latex("[a] *b*") == "{[}a{]} {*}b{*}"  # as an option and a star of \\\\ before them
+    assert escape_latex("[a] *b*") == "{[}a{]} {*}b{*}"  # else options of a \\ before them
     assert escape_latex('"a" `b') == r"{\ttfamily\char34}a{\ttfamily\char34} \`{}b"
     assert escape_latex("a--b, ''") == "a-{}-b, '{}'"
     assert escape_latex("é ő ï ß β ∞ ± ₂ ④ 模") == r"\'{e} \H{o} \"{\i} {\ss} $\beta$ $\infty$ $\pm$ $_2$ 4 ?"
     assert escape_latex("\u03c3\u0302, ᾱ") == r"$\hat{\sigma}$, $\bar{\alpha}$"
-    assert escape_latex("1\u20072\u00a03\u202f4") == "1 2 3 4"  # signs of space
-    assert stacked("IS [of\nours] ↓", 4).count(r"\\ [") == 0  # a bracket after a new line
-    assert escape_latex("e\u0301") == escape_latex("é")  # however it was typed
+    assert escape_latex("1\u20072\u00a03\u202f4") == "1 2 3 4"  # Unicode spaces
+    assert stacked("IS [of\nours] ↓", 4).count(r"\\ [") == 0  # would be an option of \\
+    assert escape_latex("e\u0301") == escape_latex("é")  # composed or decomposed
     assert escape_markdown("[a](b) *c* `d` <e> | f\ng") == r"\[a\](b) \*c\* \`d\` &lt;e&gt; \| f g"
 
 
@@ -164,17 +164,17 @@ def test_a_plot_is_the_same_pdf_whenever_it_is_written(demo):
     plot = report_of(demo).plots["quality-against-time"]
     pdf = pdf_file(plot)
     assert pdf.startswith(b"%PDF-1.")
-    assert b"/Type42" in pdf or b"/FontFile2" in pdf  # what publishers take
+    assert b"/Type42" in pdf or b"/FontFile2" in pdf  # font types that publishers accept
     assert pdf_file(plot) == pdf
 
 
 def test_published_numbers_stand_beside_rows_of_their_family_on_their_data_set_alone(demo):
     table = report_of(demo).table
     assert published_beside({"name": "mnist"}, table) == []
-    assert published_beside(CIFAR | {"num_train": 5000}, table) == []  # one class of ten, say
+    assert published_beside(CIFAR | {"num_train": 5000}, table) == []  # a part, such as one class of ten
     found = {beside.family: beside for beside in published_beside(CIFAR, table)}
     assert [row.label for row, _ in found["GAN"].here] == ["WGAN-GP", "LSGAN", "GAN"]
-    assert all(fid == "" for _, fid in found["GAN"].here)  # their distance is in a classifier's features: no FID
+    assert all(fid == "" for _, fid in found["GAN"].here)  # their features are a classifier's: no FID
     assert found["DDGAN"].here == []
     assert sum(len(beside.rows) for beside in found.values()) == len(PUBLISHED["cifar10"])
     assert all(row.source["url"].startswith("https://") for row in PUBLISHED["cifar10"])
@@ -192,7 +192,7 @@ def test_published_numbers_stand_beside_the_fid_of_the_same_resizer(tmp_path):
     write_json(folder / "preflight.json", preflight | {"headline": "fid_clean"})
     page = Page(render(folder) / "cifar10.html")
     assert "FID (legacy, 2k), best rows of the family" in page.text
-    assert "StudioGAN's benchmark 61.3 GAN toy size DCGAN 37.7" in page.text  # the number, and whose it is
+    assert "StudioGAN's benchmark 61.3 GAN toy size DCGAN 37.7" in page.text  # the number and its row
     assert "https://arxiv.org/abs/2112.07804" in page.values("href", "a")
 
 
@@ -212,9 +212,9 @@ def test_models_of_older_code_are_named(demo):
 
 def test_versions_of_the_code_are_counted_within_one_stage_of_one_model(demo):
     origins = read_results(demo / "preflight.json", demo).provenance
-    by_stage = origins.assign(code_sha256=origins["stage"])  # each stage has code of its own
+    by_stage = origins.assign(code_sha256=origins["stage"])  # each stage has different code
     assert code_versions(by_stage) == 1
-    several = origins.groupby(["stage", "model"]).filter(lambda files: len(files) > 1)  # a model of several samplers
+    several = origins.groupby(["stage", "model"]).filter(lambda files: len(files) > 1)  # models with several samplers
     by_stage.loc[several.index[0], "code_sha256"] = "another"
     assert code_versions(by_stage) == 2
 

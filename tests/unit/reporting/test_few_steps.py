@@ -1,4 +1,4 @@
-"""Which row is the best within so many network evaluations."""
+"""The best row within each number of network evaluations."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from made_up import Page, check_page, render, report_of, write_results
 from genbench.files.artifacts import read_json, write_json
 from genbench.reporting.few_steps import FewSteps
 
-# By sampler: NFE, seconds for 50,000 images, FD, precision, recall; each seed adds 0.5 to FD.
+# By sampler: NFE, seconds for 50,000 images, FD, precision and recall. Each seed adds 0.5 to FD.
 MODELS = {
     "gan": ("GAN", "A", {"default": (1, 10.0, 60.0, 0.5, 0.5)}, {"x": 1}, []),
     "flow": ("Flow", "B", {"one": (1, 12.0, 60.01, 0.5, 0.5), "ten": (10, 100.0, 20.0, 0.5, 0.5)}, {"x": 1}, []),

@@ -1,4 +1,4 @@
-"""Figures that others published of an entry's own recipe, beside ours."""
+"""Published figures of an entry's recipe, beside ours."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ SOURCE = "Ho et al. 2020, arXiv 2006.11239"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Results whose entries have published figures, one of which nothing is there yet."""
+    """Results with published figures, one of which has no counterpart yet."""
     folder = write_results(tmp_path, models=FEW, seeds=(0, 1))
     plan = read_json(folder / "preflight.json")
     figures = [
@@ -34,7 +34,7 @@ def test_each_figure_stands_beside_ours_with_the_difference(folder: Path) -> Non
     assert (fd.quantity, fd.of) == ("FD-classifier (2k)", "ddpm-100")
     assert (fd.published, fd.here, fd.difference) == ("11.47", "11.95", "+0.48")  # the mean of 11.7 and 12.2
     assert (time.quantity, time.published) == ("Time for 1,024 images", "1:22:00")
-    assert (time.here, time.difference) == ("8.93 s", "−1:21:51")  # 436 s for 50,000
+    assert (time.here, time.difference) == ("8.93 s", "−1:21:51")  # from 436 s for 50,000 images
     assert (training.published, training.here, training.difference, training.of) == (
         "0:01:40",
         "0:02:28",
@@ -43,7 +43,7 @@ def test_each_figure_stands_beside_ours_with_the_difference(folder: Path) -> Non
     )
     run = [json.loads(line) for line in (folder / "ddpm/seed0/history.jsonl").read_text().splitlines()]
     other = [json.loads(line) for line in (folder / "ddpm/seed1/history.jsonl").read_text().splitlines()]
-    # The last epoch, 62.5 steps of 64 of 4,000 images, has the lines from step 540 on.
+    # The last epoch has 4,000 / 64 = 62.5 steps: the lines from step 540 on.
     last = [line["losses"]["denoiser"] for line in [*run, *other] if line["step"] >= 540 and "losses" in line]
     assert len(last) == 14
     assert loss.here == f"{sum(last) / 14:.4f}"

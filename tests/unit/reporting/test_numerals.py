@@ -1,4 +1,4 @@
-"""How numbers are printed."""
+"""Printed numbers."""
 
 import math
 

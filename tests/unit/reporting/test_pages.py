@@ -1,4 +1,4 @@
-"""Pages: all inside, nothing loaded from anywhere, hostile names stay text."""
+"""Pages are complete, load nothing from elsewhere, and show hostile names as text."""
 
 import re
 import shutil
@@ -55,7 +55,7 @@ def test_the_page_has_everything_in_it(pages):
     assert "the covariance has rank 120 of 128" in page.text
     assert "optimizer.betas 0.5, 0.999" in page.text
     assert page.values("aria-sort") == ["ascending"]
-    # Strips and grids, with the real images; checkpoints; pictures.
+    # Strips and grids including those of real images, then checkpoints, then pictures.
     assert len(page.values("src", "img")) == 2 * (9 + 1) + (5 + 3 + 6) + 5
     assert all(page.values("alt", "img"))
 
@@ -96,7 +96,7 @@ def test_columns_of_snapshots_say_how_many_samples_judged_them(pages):
 def test_a_page_of_twenty_models_with_many_snapshots_is_below_ten_megabytes(tmp_path, monkeypatch):
     drawn = []
 
-    def like_the_first(*arguments, **options):  # curves of all models are as large, and take most of the time
+    def like_the_first(*arguments, **options):  # all curves are equally large, and drawing takes longest
         drawn[:] = drawn or [learning_curve(*arguments, **options)]
         return drawn[0]
 
@@ -119,8 +119,8 @@ def test_of_many_rows_the_best_of_each_model_are_open_and_all_are_on_the_page(tm
     rows = report.table.rows
     opened = [row.name for row, opened in zip(rows, report.table.opened, strict=True) if opened]
     assert opened[0] == "DDPM, ddpm-100"
-    assert {"Cold diffusion", "WGAN-GP", "VAE"} <= set(opened)  # the best models', and one without numbers
-    assert not {"GAN", "LSGAN"} & set(opened)  # neither one of the best models nor the best in a column
+    assert {"Cold diffusion", "WGAN-GP", "VAE"} <= set(opened)  # rows of the best models, and one without numbers
+    assert not {"GAN", "LSGAN"} & set(opened)  # neither among the best models nor the best in a column
     page = check_page(render(folder) / "demo.html")
     assert page.text.count("Show all 9 rows") == 1
     assert page.values("class", "tr").count("more") == len(rows) - len(opened)
@@ -144,7 +144,7 @@ def test_what_is_kept_is_made_once_and_again_where_it_is_damaged(tmp_path):
     assert get(kept, "a") == b"a"
     assert made == ["a", "b", "a"]
     kept.forget()
-    assert len(list((tmp_path / "kept").iterdir())) == 1  # nobody asked for b
+    assert len(list((tmp_path / "kept").iterdir())) == 1  # b was not requested
     assert get(Kept(), "a") == b"a"
     (tmp_path / "file").write_text("no folder")
     assert get(Kept(tmp_path / "file"), "c") == b"c"
@@ -187,7 +187,7 @@ def test_the_index_shows_every_suite(hostile):
     index = check_page(hostile / "index.html")
     links = index.values("href", "a")
     assert {"plain.html", "hostile.html", "plain.csv", "plain.html#model-vae", "hostile.html#model-vae"} <= set(links)
-    for suite, models in (("plain", 2), ("hostile", 2)):  # in the navigation, a button, a heading, and at each row
+    for suite, models in (("plain", 2), ("hostile", 2)):  # in navigation, button, heading and each row
         assert index.text.count(f"Handwritten digits, toy size ({suite})") == 3 + models
     assert len(index.values("src", "img")) == 2 * (2 + 1)
 
@@ -276,7 +276,7 @@ def test_captions_are_valid_for_the_names_that_a_suite_can_have(path):
 
 
 def poisoned(value: Any, text: str) -> Any:
-    """`value` with every string in it replaced, but for those that say which files there are."""
+    """Return `value` with every string replaced, except for those that name files."""
     if isinstance(value, dict):
         kept = ("suite", "headline", "checkpoints", "pictures", "extractors", "mode", "step")
         return {key: part if key in kept else poisoned(part, text) for key, part in value.items()}

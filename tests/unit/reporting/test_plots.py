@@ -47,7 +47,7 @@ def test_a_plot_takes_its_colours_from_the_page_and_has_a_tooltip_for_each_point
     assert "var(--hue-1)" in svg
     assert all(f"<title>{row.name}: {row.cells['fd_classifier'].text}, " in svg for row in table.rows)
     front = {row.name for row, on in zip(table.rows, on_front(table.rows, table), strict=True) if on}
-    families = set(table.families)  # which the legend names
+    families = set(table.families)  # the legend names these
     assert {row.name for row in table.rows if f">{row.name}</text>" in svg} - families == front - families
     assert quality_against_cost(compare(pd.DataFrame(), table.columns), (10, 5)) is None
 
@@ -57,7 +57,7 @@ def test_a_plot_has_the_unit_of_its_label(demo):
     table = compare(final_rows(results.rows), comparison_columns(results.metrics, "kid_classifier"))
     svg = str(quality_against_cost(table, (10, 5)))
     assert "KID ×10³, lower is better" in svg
-    assert re.findall(r">(\d+)</text>", svg)[-1] == "100"  # the autoencoder's is 107
+    assert re.findall(r">(\d+)</text>", svg)[-1] == "100"  # the largest value is the autoencoder's 107
 
 
 def test_real_images_far_off_do_not_squeeze_the_points(demo):
@@ -78,7 +78,7 @@ def test_real_images_far_off_do_not_squeeze_the_points(demo):
 def test_long_names_do_not_squeeze_the_points(demo):
     table = table_of(demo)
     far = [replace(row, name=f"{row.label} {'with a very long name ' * 3}") for row in table.rows]
-    svg = str(quality_against_cost(replace(table, rows=far), (4.9, 5.4)))  # a warning of a collapsed layout is an error
+    svg = str(quality_against_cost(replace(table, rows=far), (4.9, 5.4)))  # fails on a warning of a collapsed layout
     left, right = (float(x) for x in re.findall(r'd="M([\d.]+) [\d.]+L([\d.]+) [\d.]+"', svg)[-1])
     assert right - left > 200
     assert max(map(len, re.findall(r">([^<]*…)</text>", svg))) == 34
@@ -95,7 +95,7 @@ def test_a_long_curve_is_thinned_to_the_means_of_blocks():
 
 
 def curves_of(demo):
-    """The points of quality over training, and its plots."""
+    """Return the points and the plots of quality over training."""
     results = read_results(demo / "preflight.json", demo)
     rows, columns = table_of(demo).rows, comparison_columns(results.metrics, "fd_classifier")
     return snapshot_points(results, columns[0], rows), quality_over_training(results, rows)
@@ -229,7 +229,7 @@ def test_fewer_colours_leave_transparent_what_is(tmp_path):
 
 
 def bars(plot):
-    """The vertical and the horizontal error bars of a plot's figure, as (x, from, to)."""
+    """Return a plot's vertical error bars as (x, low, high) and its horizontal ones as (y, left, right)."""
     segments = [
         segment
         for collection in plot.figure.axes[0].collections
@@ -244,13 +244,13 @@ def test_quality_against_cost_has_bars_over_seeds(tmp_path):
     one = table_of(write_results(tmp_path / "one", models=FEW))
     plot = quality_against_cost(one, (10, 5))
     assert bars(plot) == ([], [])
-    assert plot.figure.axes[0].get_yscale() == "log"  # of a distance, also over less than a factor of twenty
+    assert plot.figure.axes[0].get_yscale() == "log"  # a distance, even if it spans less than a factor of 20
     table = table_of(write_results(tmp_path / "three", models=FEW, seeds=(0, 1, 2)))
     upright, along = bars(quality_against_cost(table, (10, 5)))
     cells = [row.cells["fd_classifier"] for row in table.rows]
     assert sorted(low for _, low, _ in upright) == pytest.approx(sorted(cell.value - cell.std for cell in cells))
     assert sorted(high for _, _, high in upright) == pytest.approx(sorted(cell.value + cell.std for cell in cells))
-    assert along == []  # times are the same for all three
+    assert along == []  # the three times are equal
     for row in table.rows:
         row.cells["seconds_per_50k"].std = 2 * row.cells["seconds_per_50k"].value
     _, along = bars(quality_against_cost(table, (10, 5)))
@@ -288,7 +288,7 @@ def test_snapshots_of_one_set_of_images_have_bars_from_its_groups(demo):
     assert len(upright) == 3 + 3 * 2
     assert all(
         high - low == pytest.approx(2 * np.sqrt(19 / 4)) for _, low, high in upright
-    )  # of ten zeros and ten ones
+    )  # from ten zeros and ten ones
     assert "Bars are ± one standard deviation between draws, estimated from groups of images" in plot.caption
 
 

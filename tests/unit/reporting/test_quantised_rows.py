@@ -1,4 +1,4 @@
-"""Quantised networks in the report: paired with float32, and rows of what a machine lacks."""
+"""Quantised networks in the report: paired with float32; rows for schemes that a machine lacks."""
 
 import pandas as pd
 import pytest
@@ -12,7 +12,7 @@ REASON = "this processor does not compute in <float16>"
 
 @pytest.fixture(scope="module")
 def quantised(tmp_path_factory):
-    """DDPM and a sampler of it in two schemes, one of which this machine lacks."""
+    """Results with a DDPM, one of whose samplers is quantised in two schemes; this machine lacks one of them."""
     name, family, samplers, parameters, logged = MODELS["ddpm"]
     first = samplers["ddim-25"]
     more = {"ddim-25-bf16": (25, 533.0, first[2] + 0.25, *first[3:]), "ddim-25-fp16": first}

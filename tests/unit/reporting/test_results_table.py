@@ -41,7 +41,7 @@ def test_times_are_those_of_a_timing_without_other_work_and_otherwise_say_so(dem
     speed = read_json(folder / "gan/speed.json")
     speed["samplers"]["default"] |= {"seconds_per_50k": 40.0, "seconds_per_50k_range": [38.0, 42.0], "other_work": 0.8}
     write_json(folder / "gan/speed.json", speed)
-    (folder / "vae/speed.json").unlink()  # as of an earlier version
+    (folder / "vae/speed.json").unlink()  # earlier versions did not write it
     cells = {row.model: row.cells[TIME.key] for row in table_of(folder).rows}
     assert cells["gan"].value == 40
     assert cells["gan"].notes == ["timed while other processes kept 0.8 cores busy"]
@@ -100,7 +100,7 @@ def test_the_same_seeds_are_not_said_of_images_from_elsewhere(tmp_path):
     assert "Images of GAN come from elsewhere" in text
     render(write_results(tmp_path, "other", models={"vae": MODELS["vae"]}))
     index = check_page(out / "index.html").text
-    assert index.count("The same seeds, every model") == 1  # of the other suite
+    assert index.count("The same seeds, every model") == 1  # the other suite's
     assert "except for images from elsewhere, which are marked" in index
 
 
@@ -149,14 +149,14 @@ def test_what_is_missing_is_a_row_with_its_reason(tmp_path, optional, record, lo
         page = check_page(render(folder) / "demo.html").text
         assert reason in page
         assert ("The log of seed 0" in page) == ("This command does the rest" in page) == bool(log)
-        assert all(line in page for line in text.splitlines())  # how the log ends
+        assert all(line in page for line in text.splitlines())  # the end of the log
         csv = pd.read_csv(folder.parent / "report/demo.csv").set_index("model")
         assert csv.loc["gan", "remarks"] == reason
         assert f"without numbers: GAN: {reason}" in made(folder.parent / "report", ["demo"])
 
 
 def test_a_record_without_a_finite_number_is_one_row_s_fault(tmp_path):
-    """As other programs write it; and what the row advises can be typed."""
+    """Other programs write NaN. The command that the row advises can be typed."""
     folder = write_results(tmp_path, models=FEW)
     path = folder / DRAW / "metrics.json"
     path.write_text(path.read_text().replace("61.3", "NaN"))
@@ -180,7 +180,7 @@ def test_a_report_can_be_made_before_anything_is_trained(tmp_path):
             shutil.rmtree(part)
     page = check_page(render(folder) / "demo.html")
     assert "training has not begun" in page.text
-    assert render(write_results(tmp_path, "other", models={"vae": MODELS["vae"]}))  # beside a suite that is finished
+    assert render(write_results(tmp_path, "other", models={"vae": MODELS["vae"]}))  # beside a finished suite
 
 
 def test_one_failed_seed_leaves_the_mean_of_the_others_and_is_named(tmp_path):
@@ -193,7 +193,7 @@ def test_one_failed_seed_leaves_the_mean_of_the_others_and_is_named(tmp_path):
 
 
 def test_numbers_of_a_training_that_is_gone_are_not_shown(tmp_path):
-    """They may be those of other weights."""
+    """They may belong to other weights."""
     folder = write_results(tmp_path, models=FEW)
     (folder / "gan/seed0/final/default/timing.json").unlink()
     gan = next(row for row in table_of(folder).rows if row.model == "gan")
@@ -210,7 +210,7 @@ DAMAGE = {
 
 @contextmanager
 def damaged(path, damage):
-    """A file as a crash, a full disk or a hand leaves it."""
+    """Damage a file within this context like a crash, a full disk or an edit by hand."""
     whole = path.read_bytes()
     path.write_bytes(DAMAGE[damage](whole))
     yield
@@ -240,7 +240,7 @@ def test_a_row_keeps_its_numbers_without_a_curve_or_picture_that_is_damaged(tmp_
     if path.name == "neighbours.png":
         path.write_bytes((folder / f"{DRAW}/grid.png").read_bytes())
     for damage in DAMAGE:
-        if damage == "changed" or (path.suffix, damage) == (".jsonl", "empty"):  # which nothing tells from whole ones
+        if damage == "changed" or (path.suffix, damage) == (".jsonl", "empty"):  # not detectable
             continue
         with damaged(path, damage):
             results = read_results(folder / "preflight.json", folder)

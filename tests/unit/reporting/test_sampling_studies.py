@@ -36,7 +36,7 @@ from genbench.reporting.results import read_results
 from genbench.reporting.sampler_studies import SIGMA_HAT_SIGN, settings
 
 ETAS = [0.0, 0.2, 0.5, 1.0, "sigma-hat"]
-DDIM_TABLE = {  # of the paper's table 1, by S and in the order of ETAS: FID on CIFAR-10
+DDIM_TABLE = {  # FID on CIFAR-10 by S, in the order of ETAS: the paper's table 1
     10: [13.36, 14.04, 16.66, 41.07, 367.43],
     50: [4.67, 4.77, 5.25, 8.01, 32.72],
     1000: [4.04, 4.09, 4.29, 4.73, 3.17],
@@ -47,7 +47,7 @@ OPTIONS = {
 
 
 def walks_of(options: dict, T: int) -> dict:
-    """What preflight records of the samplers of a diffusion model of T steps."""
+    """Return what preflight records about the samplers of a diffusion model with T steps."""
     with torch.device("meta"):
         model = build(DDPM | {"timesteps": T}, (1, 16, 16))
     return {name: model.describe_walk(model.check_sampler(chosen)) for name, chosen in options.items()}
@@ -56,9 +56,9 @@ def walks_of(options: dict, T: int) -> dict:
 def write_study(
     root: Path, options: dict = OPTIONS, seeds: tuple = (0,), walks: dict | None = None, **given: object
 ) -> Path:
-    """Results of one diffusion model, "ddim", with these options of its samplers; `given` goes into its entry.
+    """Write the results of one diffusion model, "ddim", with these options of its samplers; returns the folder.
 
-    walks: how these samplers walk, if not as those of a diffusion model.
+    walks: what preflight records about the samplers, if not walks_of(options). given: further keys of the entry.
     """
     if walks is None:
         walks = walks_of(options, given.get("noise_schedule", {"T": 1000})["T"])
@@ -79,14 +79,14 @@ def write_study(
 
 
 def schedule(T: int = 1000, power: float = 2.0, default: str = "linear") -> dict:
-    """What preflight tells of a schedule; this one is made up."""
+    """Return a made-up schedule as preflight records it."""
     t = sorted({round(part * T / 100) for part in range(101)})
     abar = [math.cos(math.pi / 2 * time / T) ** power for time in t]
     return {"T": T, "default": default, "t": t, "alphas_cumprod": abar}
 
 
 def write_likelihood(folder: Path, model: str = "ddim", seed: int = 0, bits: float = 3.75, **changes: object) -> None:
-    """A likelihood.json as its rule writes it."""
+    """Write a likelihood.json like the rule's."""
     t = list(range(1000, 0, -1))
     terms = {"t": t, "bits_per_dim": [bits / 10 / time for time in t]}
     record = {"bits_per_dim": bits, "standard_error": 0.004, "prior": 1e-5, "terms": terms, "images": 2000}
@@ -95,7 +95,7 @@ def write_likelihood(folder: Path, model: str = "ddim", seed: int = 0, bits: flo
 
 
 def settings_of(options: dict, root: Path, **given: object) -> list[tuple[str, int]]:
-    """Name and S of each of a model's samplers."""
+    """Return the name and S of each sampler of a model."""
     folder = write_study(root, options, **given)
     entry = read_record(folder / "preflight.json", Plan).models["ddim"]
     return [(setting.name, setting.steps) for setting in settings(entry, table_of(folder).rows)]
@@ -193,8 +193,8 @@ def test_sigma_hat_stands_apart_at_the_right_end_and_is_not_joined(tmp_path):
 @pytest.mark.parametrize(
     ("names", "plots"),
     [
-        (["ddim-10-0.0", "ddim-50-0.0"], 0),  # two numbers of steps are no curve
-        (["ddim-10-0.0", "ddim-50-0.2", "ddim-1000-0.5"], 0),  # three, but no line
+        (["ddim-10-0.0", "ddim-50-0.0"], 0),  # two numbers of steps make no curve
+        (["ddim-10-0.0", "ddim-50-0.2", "ddim-1000-0.5"], 0),  # three, but on different lines
         (["ddim-10-0.0", "ddim-50-0.0", "heun-18"], 1),
         (["ddim-10-0.0", "ddim-10-0.2"], 1),
         (["ddim-10-0.0", "ddim-10-0.2", "ddim-50-0.0", "heun-18"], 2),
@@ -218,7 +218,7 @@ def test_several_seeds_have_bars_and_one_has_none(tmp_path):
 
 def test_models_are_compared_over_steps_by_the_first_sampler_of_each_kind(tmp_path):
     options = {f"ddim-{steps}-0.0": OPTIONS[f"ddim-{steps}-0.0"] for steps in DDIM_TABLE}
-    options |= {"ddim-50-1.0": OPTIONS["ddim-50-1.0"]}  # noise is another line of a study, and none here
+    options |= {"ddim-50-1.0": OPTIONS["ddim-50-1.0"]}  # noise makes another line in a study, but none here
     folder = write_study(tmp_path, options)
     assert report_of(folder).speed is None  # one model: its study shows it
     preflight = read_json(folder / "preflight.json")
