@@ -27,7 +27,7 @@ from genbench.suites.preflight import check_suite
 
 ROOT = Path(__file__).parents[2]
 NAN = float("nan")
-OF_28 = {"attention_resolutions": [7]}  # of the data set demo, after folding
+OF_28 = {"attention_resolutions": [7]}  # for the 28x28 images of demo, after folding
 ENTRIES = MODELS | {
     "ddpm": MODELS["ddpm"] | {"denoiser": MODELS["ddpm"]["denoiser"] | OF_28},
     "ddgan": MODELS["ddgan"] | {"generator": MODELS["ddgan"]["generator"] | OF_28},
@@ -436,7 +436,7 @@ def test_pipes_are_not_waited_for_and_links_lead_nowhere_twice(tmp_path: Path) -
 
 def test_folders_without_an_end_are_left_at_once(tmp_path: Path) -> None:
     if not os.path.ismount("/proc"):
-        pytest.skip("no folder of the system")
+        pytest.skip("this machine has no /proc")
     (tmp_path / "all").symlink_to("/proc")
     for path in (Path("/proc"), tmp_path):
         with pytest.raises(InputError, match=r"(proc|all): found a folder of the system, expected one of files"):

@@ -1,4 +1,4 @@
-"""Every key of a model has an effect: some other value changes weights, losses or samples, or is refused."""
+"""Every key of a model has an effect: another value changes weights, losses or samples, or is refused."""
 
 import copy
 import typing
@@ -28,7 +28,7 @@ TABLES: Mapping[str, Mapping[str, Any]] = {
     "degradation": DEGRADATIONS,
 }
 FILLED = {"image_shape", "out_features", "in_channels", "out_channels"}  # filled in by the program
-OF_SAMPLERS = {"variance", "clip", "spacing"}  # defaults of samplers: these entries draw in all steps, by ddpm
+OF_SAMPLERS = {"variance", "clip", "spacing"}  # defaults of samplers; these entries use ddpm with all steps
 OF_DATA = {"multi_label"}  # has no effect with one label per image
 
 

@@ -271,8 +271,8 @@ def test_interpolations_and_reconstructions_are_grids() -> None:
     assert torch.equal(rows[20:30], x0[10:])
     assert len(rows) == 40
     ways = model.interpolation(Batch(x0, torch.zeros(20, dtype=torch.int64), Noise(torch.arange(20))))
-    torch.testing.assert_close(ways[::10], rows[10:15])  # from the reconstruction of one
-    torch.testing.assert_close(ways[9::10], rows[15:20])  # to that of another
+    torch.testing.assert_close(ways[::10], rows[10:15])  # from one image's reconstruction
+    torch.testing.assert_close(ways[9::10], rows[15:20])  # to another's
     plane = latent_plane(5, torch.device("cpu"))
     assert plane[0].tolist() == [-1, -1, 0, 0, 0]
     assert plane[99].tolist() == [1, 1, 0, 0, 0]

@@ -1,4 +1,4 @@
-"""A metric is one file: that of docs/extending.md is computed, recorded and shown without a change of another file."""
+"""A metric is one file: the one in docs/extending.md is computed, recorded and shown without changing other files."""
 
 import json
 import re

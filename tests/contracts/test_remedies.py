@@ -54,7 +54,7 @@ def draw(path: Path, side: int = 16, mode: str = "L", value: int = 7) -> None:
     Image.fromarray(pixels.astype(np.uint8).reshape(shape)).save(path)
 
 
-# --- Samples from elsewhere: the same fault, as the script reports it and as a suite's check does
+# --- Samples from elsewhere: the messages of the script and of a suite's check for the same fault
 
 
 @pytest.fixture
@@ -208,7 +208,7 @@ def test_splits_are_named_as_the_message_says(names: tuple[str, ...], options: d
     assert len(data["train"].images) >= 4
 
 
-# --- An entry of a suite: the keys of its model, the message, the keys that it asks for
+# --- An entry of a suite: the keys of its model, the message, and the keys that the message asks for
 
 D, SHAPE = MODELS["ddpm"], (1, 16, 16)
 MODEL_CASES: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
@@ -313,7 +313,7 @@ def test_draws_are_named_as_the_reader_gives_them(tmp_path: Path) -> None:
     (tmp_path / "l.json").write_text(json.dumps([["red cube"]]))
     paths = (tmp_path / "none", tmp_path / "s.npz", str(tmp_path / "l.json"))
     assert "1 draws (draws)" in said_by(lambda: evaluate_objects(*paths))
-    assert "expected 1: " not in said_by(lambda: evaluate_objects(*paths, draws=3))  # it reaches the evaluator
+    assert "expected 1: " not in said_by(lambda: evaluate_objects(*paths, draws=3))  # it gets as far as the evaluator
 
 
 def test_what_genbench_did_not_draw_is_kept_until_another_place_is_given(tmp_path: Path) -> None:

@@ -1,5 +1,4 @@
-"""A sampler is one function: its options, errors, samples, plan and place in the report need no change of another
-file."""
+"""A sampler is one function: its options, errors, samples, plan and report need no change of another file."""
 
 import logging
 import re
@@ -82,7 +81,7 @@ def test_its_options_are_checked(model: Model, options: dict, message: str) -> N
 def planned(tmp_path: Path, entries: dict) -> dict:
     """Return what preflight records about these samplers of a small diffusion model."""
     path = tmp_path / "toy.yaml"
-    model = DDPM | {"denoiser": DDPM["denoiser"] | {"attention_resolutions": [7]}}  # of 28x28, folded
+    model = DDPM | {"denoiser": DDPM["denoiser"] | {"attention_resolutions": [7]}}  # 28x28, folded
     models = {"ddpm": {"model": model, "training": TRAINING, "samplers": entries}}
     path.write_text(yaml.safe_dump(SUITE | {"num_samples": 1000, "models": models}, sort_keys=False))
     return preflight(load_suite(path), "none", str(path)).content()["models"]["ddpm"]["samplers"]
@@ -119,7 +118,7 @@ def test_it_may_stand_in_a_file_beside_the_suite(tmp_path: Path) -> None:
 
 
 def test_a_sampler_may_own_its_walk(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Restarts: after each step to s the noise of t is added again, and the step is taken once more."""
+    """Restarts: after each step to s, the noise of t is added again and the step is repeated."""
 
     def restart(schedule: Schedule, noise: Noise, *, times: int = 1) -> Walk:
         step = samplers.ddim_step(schedule, noise)
@@ -163,7 +162,7 @@ def test_the_old_key_still_works_and_says_so_once(tmp_path: Path, caplog: pytest
 
 @pytest.mark.parametrize(
     ("source", "options", "argument"),
-    [  # a job's parameters as before the key `method`: with other text Snakemake would draw all images again
+    [  # a job's parameters as before the key `method`; if they changed, Snakemake would draw all images again
         ("diffusion.Diffusion", {"method": "ddim", "steps": 50}, '{"step": "ddim", "steps": 50}'),
         ("diffusion.Diffusion", {"step": "ddim", "steps": 50}, '{"step": "ddim", "steps": 50}'),
         ("diffusevae.DiffuseVAE", {"prior": "mixture", "method": "ddpm"}, '{"prior": "mixture", "step": "ddpm"}'),

@@ -62,7 +62,7 @@ def checked(tmp_path: Path, suite: dict) -> Plan:
 
 
 class Shared(Checked):
-    """Findings for entries of all suites: an entry that several suites share, with as many images, is built once."""
+    """Findings for all suites' entries. An entry that suites share, with equally many images, is built once."""
 
     found: ClassVar[dict[str, Mapping[str, Any]]] = {}
 

@@ -30,7 +30,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_every_file_of_the_workflow(installed: Path) -> None:
     listed = subprocess.run(["git", "ls-files", *FOLDERS, "Snakefile", "config.yaml"], cwd=ROOT, capture_output=True)
     if listed.returncode:
-        pytest.skip("this is no checkout of git's")
+        pytest.skip("not a git checkout")
     tracked = listed.stdout.decode().split()
     expected = {
         name if name.startswith("genbench/") else f"genbench/workflow/{name}"

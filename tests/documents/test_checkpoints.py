@@ -53,7 +53,7 @@ def test_every_key_of_a_scheduler_of_diffusers_is_listed() -> None:
     found = listed("`diffusers`: scheduler_config.json")
     assert arguments(diffusers.DDPMScheduler) | arguments(diffusers.DDIMScheduler) <= found | {"predict_epsilon"}
     known = {field.name for kind in (SchedulerConfig, SamplingConfig) for field in fields(kind)}
-    assert known - {"predict_epsilon"} <= found  # listed with its value
+    assert known - {"predict_epsilon"} <= found  # the page lists this one together with its value
 
 
 def test_every_option_of_ddgan_that_must_be_the_default_is_listed() -> None:

@@ -24,7 +24,7 @@ from genbench.models import build
 from genbench.suites import measured, workflow
 
 PAGE = (ROOT / "docs/command.md").read_text(encoding="utf-8")
-# Which test here runs which command; test_commands.py counts them.
+# The commands that each test here runs; test_commands.py counts them.
 HELP = ["genbench --help", "genbench run --help"]
 COMPLETION = "genbench --install-completion"
 RUNS = [
@@ -151,7 +151,7 @@ def test_names_are_listed(line: str, capsys: pytest.CaptureFixture[str]) -> None
 def test_a_suite_is_checked(
     line: str, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another test counts the demo's jobs, by a dry run. Here only the suite of one model is planned and measured."""
+    """Only the suite with one model is planned and measured; another test counts the demo's jobs with a dry run."""
     if "demo" in line:
         monkeypatch.setattr(workflow, "planned_jobs", lambda names, config: {"train": 9})
         monkeypatch.setattr(measured, "measure", lambda models, shape, device: [])
@@ -159,7 +159,7 @@ def test_a_suite_is_checked(
     if "demo" in line:
         assert re.search(r"ddpm .* ddim-20 .* 20 ", said)
         assert re.search(r"train +9", said)
-        assert re.search(r"│ ddpm +│ +[\d.]+ (s|min|h) │", said)  # of training
+        assert re.search(r"│ ddpm +│ +[\d.]+ (s|min|h) │", said)  # training time
         assert re.search(r"demo: about [\d.]+ (s|min|h) on .*: training ", said)
     else:
         (found,) = json.loads(said)

@@ -23,13 +23,13 @@ from PIL import Image
 from genbench.data import datasets
 from genbench.files import downloads
 
-# Other files that run commands which no test here runs.
+# Commands that no test here runs, by the file that runs them.
 ELSEWHERE = {
     ".ci/run": [
         "uv sync",
         "uv sync --extra efficientnet",
         "uv sync --extra slurm",
-        "uv run pytest",  # taken from the README, as is the demo
+        "uv run pytest",  # like the demo, taken from the README
         "uv run ruff check",
         "uv run mypy",
         "uv run lint-imports",
@@ -95,7 +95,7 @@ ELSEWHERE = {
         "apptainer build genbench.sif docker-daemon://genbench:latest",
     ],
 }
-# Commands that run tests or measure for minutes: only people run them.
+# Run only by hand: each runs tests or measures for minutes.
 BY_HAND = [
     "uv run --with prdc python -m benchmarks --peers ../peers --before ../genbench-before --write docs/speed.md",
     "uv run python -m benchmarks --only train-wgan-gp kid",
@@ -112,7 +112,7 @@ BY_HAND = [
     "uv run pytest -m containers",
     "uv run pytest -m faults",
 ]
-# Run by hand, since each downloads 3 GB of PyTorch; the CPU version comes from PyTorch's own index.
+# Run only by hand: each downloads 3 GB of PyTorch; the CPU version comes from PyTorch's index.
 INSTALLATION = [
     "uvx --from dist/genbench-0.1.0-py3-none-any.whl genbench run",
     "uv venv",

@@ -29,7 +29,7 @@ NAMES_A_SUITE = [line for line in COMMANDS if line.startswith("uv run snakemake 
 
 @pytest.fixture(scope="module")
 def planning(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder for dry runs: the first one with a suite checks it for all the others."""
+    """A folder for dry runs, in which only the first dry run of a suite checks the suite."""
     folder = tmp_path_factory.mktemp("planning")
     (folder / "my").mkdir()
     shutil.copy(ROOT / "suites/demo.yaml", folder / "my/suite.yaml")
@@ -176,7 +176,7 @@ def test_the_data_set_of_the_documents_is_one(tmp_path: Path) -> None:
     assert images.shape == (360, 32, 32, 1)
     assert images.max() == 255
     assert np.array_equal(images[:, 0::4, 0::4], images[:, 3::4, 3::4])  # squares of 4 x 4 pixels
-    assert np.bincount(splits["train"].labels, minlength=10).min() > 130  # every digit is there
+    assert np.bincount(splits["train"].labels, minlength=10).min() > 130  # all ten digits
     with pytest.raises(document.InputError, match=r"unknown key: found 'enlarged' \(did you mean 'enlarge'\?\)"):
         datasets.describe({"source": entry["source"], "enlarged": 2}, tmp_path)
 
@@ -190,7 +190,7 @@ PYTHON = [
 
 @pytest.mark.parametrize(("name", "number", "code"), PYTHON, ids=[f"{name}-{number}" for name, number, _ in PYTHON])
 def test_an_example_has_all_its_imports(name: str, number: int, code: str) -> None:
-    """In an empty file the example has no undefined name. Other tests run the examples, with the files they read."""
+    """In an empty file, the example has no undefined name. Other tests run the examples with the files they read."""
     command = ["ruff", "check", "--isolated", "--no-cache", "--select", "F", "--output-format", "concise", "-"]
     done = subprocess.run([sys.executable, "-m", *command], input=code, capture_output=True, text=True)
     assert done.returncode == 0, f"{name}, example {number}: {done.stdout}"
@@ -256,7 +256,7 @@ def test_messages_that_troubleshooting_explains_are_in_the_code() -> None:
 def test_offline_names_every_host_and_no_other_document_does() -> None:
     code = source()
     hosts = {str(urlparse(url).hostname) for url in re.findall(r"https?://[\w./-]+", code)}
-    hosts -= {"arxiv.org", "www.w3.org"}  # links to papers, and the name of SVG
+    hosts -= {"arxiv.org", "www.w3.org"}  # links to papers, and SVG's namespace
     hosts |= {"huggingface.co"}  # a constant of the library huggingface_hub
     offline = (ROOT / "docs/offline.md").read_text(encoding="utf-8")
     assert {host for host in hosts if f"`{host}`" not in offline} == set()

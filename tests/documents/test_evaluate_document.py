@@ -15,7 +15,7 @@ from genbench.commands import app
 from genbench.features import EXTRACTORS, Extractor
 from genbench.features.extraction import ExtractorKind
 
-# The document's commands, in an order in which each finds its files.
+# The document's commands, in an order in which each finds the files that it needs.
 LINES = [
     "genbench features photos/ --extractor efficientnet --statistics photos-efficientnet.npz",
     "genbench evaluate samples/ --real photos/",
@@ -28,7 +28,7 @@ DIM = 16
 
 
 def few_features(path: str | None, device: object) -> Extractor:
-    """A replacement for EfficientNet that computes means over tiles: with so few features, few images are enough."""
+    """A replacement for EfficientNet whose features are means over tiles: so few that few images are enough."""
 
     def network(pixels: torch.Tensor) -> tuple[torch.Tensor, None]:
         tiles = torch.nn.functional.adaptive_avg_pool2d(pixels.permute(0, 3, 1, 2).float(), 4)

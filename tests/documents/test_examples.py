@@ -1,6 +1,6 @@
 """The programs and the notebook of examples/, and the Python code of README.md and docs/api.md, run unchanged.
 
-Only trainings and samplers are cut to a few steps.
+The tests only shorten trainings and samplers to a few steps.
 """
 
 import re

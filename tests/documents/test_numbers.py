@@ -60,7 +60,7 @@ def test_a_suite_says_how_often_its_samplers_call_the_network(suite: str, tmp_pa
     said = {sampler: number(count) for of, sampler, count in EVALUATIONS if of == suite}
     path = ROOT / f"suites/{suite}.yaml"
     found = load_suite(path)
-    own = tuple(yaml.safe_load(SUITES[suite])["models"])  # without those of the suite that it extends
+    own = tuple(yaml.safe_load(SUITES[suite])["models"])  # excludes models of the suite that it extends
     entries = {
         name: entry
         | {"samplers": {key: entry["samplers"][key] for key in said if key in entry["samplers"]}, "published": []}

@@ -59,14 +59,14 @@ def test_changed_files_of_the_users_are_read_again(tmp_path: Path) -> None:
 
     records = {path: path.read_text() for path in (tmp_path / ".snakemake/metadata").iterdir()}
     without = {path: json.loads(text) for path, text in records.items()}
-    for path, record in without.items():  # earlier versions did not record them
+    for path, record in without.items():  # earlier versions did not record the files' state
         record["params"] = [text for text in record["params"] if "files: " not in text]
         path.write_text(json.dumps(record))
     assert len([path for path in records if records[path] != path.read_text()]) >= 2
     assert planned(tmp_path) == []
 
     folder, before = tmp_path / "drawn", (tmp_path / "drawn").stat()
-    write(folder / "3.png", 255 - images[3])  # in place
+    write(folder / "3.png", 255 - images[3])  # overwritten in place
     os.utime(folder, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert planned(tmp_path) == ["import_samples"]
     for path, text in records.items():

@@ -31,7 +31,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def made(checkout: Path) -> dict[str, Path]:
-    """Return the folder of each environment of envs/, found by the copy of its file that Snakemake leaves beside it."""
+    """Return the folder of each environment of envs/, found by the copy of its file that Snakemake puts beside it."""
     copies = {path.read_text(): path for path in (checkout / ".snakemake/conda").glob("*.yaml")}
     return {file.stem: copies[file.read_text()].with_suffix("") for file in ENVIRONMENTS}
 

@@ -51,4 +51,4 @@ def test_the_dockerfile_installs_the_pins_and_does_not_run_as_root():
     users = [line.split()[1] for line in text.splitlines() if line.startswith("USER ")]
     assert users[-1].isdigit()  # Kubernetes can only check a number
     assert users[-1] != "0"
-    assert (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()[0] == "*"  # only what is named is included
+    assert (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()[0] == "*"  # only named files are included

@@ -31,7 +31,7 @@ for module, names in packages_distributions().items():
         found |= here
 print(sorted(wanted - found))
 """
-# Twenty megabytes, like gradients: MPI sends small messages in another way.
+# Twenty megabytes, like gradients: MPI sends small messages differently.
 RANKS = """
 import numpy as np
 from mpi4py import MPI
@@ -85,7 +85,7 @@ def test_every_user_can_import_compile_and_name_the_commit(checkout, user):
         return execute(f"docker run --rm {user} --volume=$PWD:/work genbench {shlex.join(command)}", checkout)
 
     assert said().startswith("usage: snakemake")
-    assert said("python", "-c", IMPORTS) == "['mpich']\n"  # MPICH has no Python; and no warning is printed
+    assert said("python", "-c", IMPORTS) == "['mpich']\n"  # MPICH has no Python module; no warning is printed
     compiled = "import torch; print(torch.compile(torch.square)(torch.tensor(3.0)).item())"
     assert said("python", "-c", compiled) == "9.0\n"
     named = "from genbench.machine.provenance import git_commit; print(git_commit())"
@@ -105,7 +105,7 @@ def test_a_suite_runs_in_the_image_up_to_its_report(checkout):
 
 @pytest.mark.skipif(shutil.which("docker-registry") is None, reason="this machine has no docker-registry")
 def test_the_image_is_pushed_to_a_registry(checkout, folder):
-    """Debian's registry, on this machine: Docker accepts a registry without TLS only on 127.0.0.1."""
+    """Debian's registry runs on this machine, since Docker accepts registries without TLS only on 127.0.0.1."""
     (folder / "config.yml").write_text(REGISTRY.format(folder=folder))
     server = subprocess.Popen(["docker-registry", "serve", folder / "config.yml"])
     try:

@@ -70,7 +70,7 @@ def make_image(folder: Path) -> dict[str, str]:
 
 
 def make_checkout(folder: Path, endpoint: str) -> None:
-    """Make a clone of the tracked files, with a small suite instead of cifar10 and the page's profile."""
+    """Make a clone of the tracked files, with the page's profile and a small suite instead of cifar10."""
     check_out(folder, cifar10=CIFAR10)
     set_device(folder, "cpu")
     page = (folder / "docs/cloud.md").read_text(encoding="utf-8")
@@ -78,7 +78,7 @@ def make_checkout(folder: Path, endpoint: str) -> None:
     profile |= {
         "storage-s3-endpoint-url": endpoint,
         "seconds-between-status-checks": 1,
-        "set-resources": {"train": {"gpu": 1}, "sample": {"gpu": 1}},  # though config says cpu: there is no real GPU
+        "set-resources": {"train": {"gpu": 1}, "sample": {"gpu": 1}},  # although config says cpu, since there is no GPU
     }
     (folder / "profiles/kubernetes").mkdir()
     (folder / "profiles/kubernetes/config.yaml").write_text(yaml.safe_dump(profile))
@@ -206,7 +206,7 @@ def test_a_killed_training_comes_back_with_more_memory_and_begins_anew(run):
 
 def test_jobs_that_ask_for_a_gpu_ask_for_it_as_kubernetes_wants_it(run):
     asking = [*pods_of(run.cluster.pods.values(), "train"), *pods_of(run.cluster.pods.values(), "sample")]
-    assert len(asking) == 4  # the training twice, and the samples of a snapshot and of the final model
+    assert len(asking) == 4  # two trainings, and samples of a snapshot and of the final model
     for pod in run.cluster.pods.values():
         requests, limits = (pod.container["resources"][kind] for kind in ("requests", "limits"))
         assert requests.get("nvidia.com/gpu", "0") == limits.get("nvidia.com/gpu", "0") == "01"[pod in asking]

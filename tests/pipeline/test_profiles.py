@@ -40,7 +40,7 @@ def test_a_profile_names_rules_that_there_are(path, key):
 
 def test_the_profiles_do_not_contradict_each_other():
     default, *others = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in PROFILES)
-    assert not set(default) & set().union(*others)  # the default one would win
+    assert not set(default) & set().union(*others)  # the default profile would take precedence
     slurm, *fitted = others
     for profile in fitted:
         assert {key: profile.get(key) for key in slurm} == slurm | {"retries": profile["retries"]}
@@ -64,7 +64,7 @@ def test_where_jobs_end_after_four_hours_no_rule_asks_for_more():
     for name, body in ALL_RULES.items():
         (minutes,) = map(int, re.findall(r"runtime=growing\((\d+)", body))
         assert (4 * minutes <= 240) == (name not in found), name
-    grouped = set(yaml.safe_load((ROOT / "profiles/slurm-short/config.yaml").read_text())["groups"])  # in pairs
+    grouped = set(yaml.safe_load((ROOT / "profiles/slurm-short/config.yaml").read_text())["groups"])  # two per job
     assert {name for name, resources in found.items() if resources == {"runtime": 120}} == grouped
     assert all(resources == {"runtime": 240} for name, resources in found.items() if name not in grouped)
 
@@ -87,7 +87,7 @@ def test_each_attempt_asks_for_as_much_again():
     names: dict = {}
     exec(ast.unparse(growing), names)
     assert [names["growing"](8000)(wildcards=None, attempt=attempt) for attempt in (1, 2, 3)] == [8000, 16000, 24000]
-    assert names["growing"](8000)(wildcards=None, attempt=30) == 32_000  # of a training that is restarted many times
+    assert names["growing"](8000)(wildcards=None, attempt=30) == 32_000  # bounded, since a training may restart often
 
 
 @pytest.mark.slow

@@ -125,7 +125,7 @@ def test_a_dry_run_refuses_the_entry_that_a_run_refuses(tmp_path: Path) -> None:
         planned = snakemake(tmp_path, target, "--dry-run")
         assert planned.returncode != 0
         assert line in planned.stdout, target
-    for question in ("--summary", "--lint", "--list", "--unlock"):  # these do not check the suite
+    for question in ("--summary", "--lint", "--list", "--unlock"):  # none of these checks the suite
         answer = snakemake(tmp_path, question)
         assert answer.returncode == 0, answer.stdout
         assert "latent_sise" not in answer.stdout
@@ -229,7 +229,7 @@ def test_a_deleted_model_alone_is_made_again_though_the_report_is_newer(ran: Pat
 
 @pytest.mark.slow
 def test_whatever_a_killed_job_took_away_is_made_again(ran: Path) -> None:
-    """Snakemake deletes a job's outputs before the job; after a kill they are missing, but the first page is newer."""
+    """Snakemake deletes a job's outputs before the job. After a kill they are missing, but index.html is newer."""
     report = ran / "results/report"
     for path in (
         report / "toy.html",

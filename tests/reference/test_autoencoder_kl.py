@@ -1,4 +1,4 @@
-"""The autoencoder of latent diffusion equals that of diffusers, which has Rombach et al.'s checkpoints."""
+"""The autoencoder of latent diffusion equals that of diffusers, which loads Rombach et al.'s checkpoints."""
 
 import diffusers
 import torch
@@ -16,7 +16,7 @@ def layers(block: nn.Module) -> list[nn.Module | list[nn.Module]]:
         found += [part.conv_shortcut] if part.conv_shortcut is not None else []
         for layer in attention[:1]:
             found += [layer.group_norm, [layer.to_q, layer.to_k, layer.to_v], layer.to_out[0]]
-        attention = []  # it follows only the first residual block
+        attention = []  # only the first residual block has attention after it
     for name in ("downsamplers", "upsamplers"):
         found += [part.conv for part in getattr(block, name, None) or []]
     return found

@@ -43,7 +43,7 @@ def openai_model(name: str, folder: Path) -> Diffusion:
             attention_resolutions=[8], scale_shift_norm=True, num_classes=CLASSES, **blocks,
         )  # fmt: skip
     torch.save(weights(official_shapes(unet)), folder / "ema_0.9999_000100.pt")
-    given: dict[str, object] = {"rescale_timesteps": False}  # the default of their functions
+    given: dict[str, object] = {"rescale_timesteps": False}  # their functions' default
     if options.get("resblock_updown"):
         given |= {"num_head_channels": 16, "use_new_attention_order": True}
     return model_of(f"{name.partition(',')[0]}-diffusion", folder / "ema_0.9999_000100.pt", **PROCESS, **given)
@@ -56,7 +56,7 @@ def test_it_answers_and_draws_as_openai_s_did(name: str, tmp_path: Path) -> None
     x_t, t, y = inputs()
     found = model.denoiser(x_t, t, model.multi_hot(y))[:, :, ::3, ::3]
     torch.testing.assert_close(found, torch.tensor(EXPECTED[name]["answers"]), rtol=0, atol=3e-5)
-    samples = model.sample(Draws(4))[:, :, ::3, ::3]  # seed i is of class i mod 3
+    samples = model.sample(Draws(4))[:, :, ::3, ::3]  # seed i has class i mod 3
     torch.testing.assert_close(samples, torch.tensor(EXPECTED[name]["samples"]), rtol=0, atol=2e-4)
     assert model.num_classes == CLASSES
     with pytest.raises(InputError, match=r"key 'guidance': found 2\.0, but label_dropout is 0"):

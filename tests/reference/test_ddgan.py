@@ -204,9 +204,9 @@ def test_minibatch_deviation_is_taken_within_groups_that_are_dealt_out() -> None
     found = ncsnpp.minibatch_deviation(h, 4)
     assert found.shape == (8, 4, 2, 2)
     torch.testing.assert_close(found[:, :3], h)
-    deviation = torch.tensor([1.0, 1e-4] * 4)  # that of 2, 2, 0, 0; and the root of 1e-8
+    deviation = torch.tensor([1.0, 1e-4] * 4)  # of (2, 2, 0, 0), and the root of 1e-8
     torch.testing.assert_close(found[:, 3], deviation[:, None, None].expand(8, 2, 2))
-    assert ncsnpp.minibatch_deviation(h[:3], 4)[:, 3].unique().numel() == 1  # fewer images than a group form one
+    assert ncsnpp.minibatch_deviation(h[:3], 4)[:, 3].unique().numel() == 1  # fewer images than a group form one group
 
 
 @pytest.mark.parametrize(("size", "last"), [(16, 4), (28, 3), (32, 4), (64, 8)])

@@ -33,7 +33,7 @@ EXPECTED = json.loads((Path(__file__).parents[1] / "support/data/edm.json").read
 
 
 def written(path: Path, arguments: dict[str, Any], kind: str = "EDMPrecond") -> Path:
-    """Write a file like the commands of docs/checkpoints.md, but without the filters."""
+    """Write a file like those that the commands of docs/checkpoints.md write, but without the filters."""
     state = weights(official_shapes(our_network(arguments), arguments["img_resolution"]))
     about = {"class": kind, "arguments": arguments}
     save_file({f"model.{name}": value for name, value in state.items()}, path, {"edm": json.dumps(about)})

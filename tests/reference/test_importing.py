@@ -42,7 +42,7 @@ GENERATOR = {
 
 
 def official_state(generator: dict = GENERATOR, **sizes: int) -> dict[str, torch.Tensor]:
-    """The authors' state dict of a generator, from several GPUs."""
+    """The authors' state dict of a generator that was trained on several GPUs."""
     options = {key: value for key, value in generator.items() if key != "class"}
     sizes = {"channels": TINY["num_channels"], "size": TINY["image_size"], "latent_size": TINY["nz"]} | sizes
     image_shape = (sizes["channels"], sizes["size"], sizes["size"])
@@ -51,7 +51,7 @@ def official_state(generator: dict = GENERATOR, **sizes: int) -> dict[str, torch
 
 
 def content(average: bool, **options: object) -> dict[str, object]:
-    """What the authors' training saves for resuming; average: also save an average, here twice the weights."""
+    """What the authors' training saves for resuming; average: include an average, here twice the weights."""
     state = official_state()
     network = ncsnpp.Discriminator(image_shape=(2, 16, 16), channels=8, time_size=10)
     defaults = {"image_size": 16, "num_timesteps": 2, "beta_min": 0.1, "beta_max": 20.0, "skip_rescale": True}
@@ -186,7 +186,7 @@ class Tutorial(nn.Module):
 def tutorial() -> tuple[Tutorial, Tutorial]:
     torch.manual_seed(0)
     networks = Tutorial(generator=True), Tutorial(generator=False)
-    networks[0].main(torch.randn(50, 6, 1, 1))  # running statistics that are not the initial ones
+    networks[0].main(torch.randn(50, 6, 1, 1))  # changes the running statistics from their initial values
     return networks
 
 
@@ -256,7 +256,7 @@ BARE = {"timesteps": 1000, "schedule": {"name": "linear", "beta_start": 1e-4, "b
 
 
 def pipeline(folder: Path, name: str = "Ho et al.", **scheduler: object) -> Path:
-    """A folder as DDPMPipeline.save_pretrained writes it."""
+    """Write a folder with DDPMPipeline.save_pretrained; returns its path."""
     diffusers.DDPMPipeline(unet2d(name), diffusers.DDPMScheduler(**scheduler)).save_pretrained(folder)
     return folder
 
@@ -300,7 +300,7 @@ def test_all_layouts_and_names_of_tensors_give_the_same_model(tmp_path: Path) ->
         for a, b in old.items():
             name = name.replace(f".{a}.", f".{b}.")
         renamed[name] = value
-    assert len(renamed.keys() - state.keys()) == 8 * 6  # attention in six places
+    assert len(renamed.keys() - state.keys()) == 8 * 6  # six attention layers
     torch.save(renamed, flat / "diffusion_pytorch_model.bin")
     nin = {}
     for name, value in renamed.items():

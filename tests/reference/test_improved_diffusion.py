@@ -98,7 +98,7 @@ def test_bits_per_dim_adds_up_and_does_not_depend_on_the_batch() -> None:
     prior, terms = model.bits_per_dim(x0, Noise(torch.arange(8)))
     assert terms.shape == (8, 40)
     assert (prior >= 0).all()
-    assert terms[:, :-1].min() > -1e-6  # KL divergences; the last term is that of the pixels, which is positive
+    assert terms[:, :-1].min() > -1e-6  # KL divergences; the last term, of the pixels, is positive
     one_prior, one_terms = model.bits_per_dim(x0[3:4], Noise(torch.arange(3, 4)))
     torch.testing.assert_close(
         torch.cat([one_prior, one_terms[0]]), torch.cat([prior[3:4], terms[3]]), rtol=1e-3, atol=1e-4
@@ -211,7 +211,7 @@ def test_the_history_keeps_the_last_losses_of_every_time() -> None:
     sampler = LossSecondMoment(5, history=3)
     expected: dict[int, list[float]] = {t: [] for t in range(1, 6)}
     generator = torch.Generator().manual_seed(0)
-    for _ in range(20):  # batches with the same time up to 6 times
+    for _ in range(20):  # a batch may have the same time six times
         t = torch.randint(1, 6, (12,), generator=generator)
         losses = torch.rand(12, generator=generator)
         sampler.observe(t, losses)
@@ -253,4 +253,4 @@ def test_a_strip_goes_from_noise_to_the_sample(T: int) -> None:
         strip = model.denoising(batch(9))
         samples = model.sample(Noise(torch.arange(5)))
     assert strip.shape == (50, *SHAPE)
-    torch.testing.assert_close(strip[9::10], samples.clamp(-1, 1))  # the last of every row
+    torch.testing.assert_close(strip[9::10], samples.clamp(-1, 1))  # the last image of every row

@@ -30,7 +30,7 @@ from genbench.metrics import EvaluationOptions, Features, evaluate_features, fd,
 # torch.jit is deprecated, but clean-fid's weights are a torch.jit archive.
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:FutureWarning")
 NAMES = ("inception-clean", "inception-legacy", "inception-tensorflow")
-PORTED = NAMES[:2]  # each has its own Python package
+PORTED = NAMES[:2]  # each comes from another Python package
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +175,7 @@ def test_batch_size_order_and_gray_channels_change_nothing(name, extractors):
     )
 
 
-# --- Never call a number FID unless FID's Inception made it ---
+# --- A number is called FID only if FID's Inception made it ---
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -193,7 +193,7 @@ def test_published_weights_give_fid(name, weights, monkeypatch):
     kind = EXTRACTORS[name]
     published = dataclasses.replace(kind.weights, sha256=sha256_file(weights[name]))
     monkeypatch.setitem(EXTRACTORS, name, dataclasses.replace(kind, weights=published))
-    assert load_extractor(name, weights_root=weights[name].parent).name == name  # found by its name in the folder
+    assert load_extractor(name, weights_root=weights[name].parent).name == name  # found in the folder by its name
     monkeypatch.setenv("GENBENCH_WEIGHTS", str(weights[name].parent))
     assert load_extractor(name).name == name
     custom = name.removeprefix("inception-")

@@ -18,7 +18,7 @@ from genbench.networks.lucidrains import UNet
 from genbench.processes.schedule import SCHEDULES
 
 EXPECTED = json.loads((Path(__file__).parents[1] / "support/data/lucidrains.json").read_text(encoding="utf-8"))
-NESTED = {  # how networks from before 1.8 differ from later ones
+NESTED = {  # the differences of networks before 1.8 from later ones
     "full_attention": [False] * 3, "memory": 0, "norm_groups": 8, "downsample": "folded", "attention_norm": "layer",
 }  # fmt: skip
 OURS: dict[str, dict[str, Any]] = {
@@ -37,7 +37,7 @@ State = dict[str, torch.Tensor]
 
 
 def library_state(release: str) -> State:
-    """The state dict of the library's Unet, with weights from a formula."""
+    """The state dict of the library's Unet, with weights by formula."""
     with torch.device("meta"):
         unet = UNet(image_shape=(1, SIZE, SIZE), channels=8, channel_mult=[1, 2, 4], **OURS[release])
     names = official_names(unet, nested=release < "1.8")

@@ -85,7 +85,7 @@ def saved(path: Path, value: object) -> Path:
 
 
 def generator_state() -> State:
-    """Our generator's tensors, from a formula."""
+    """Our generator's tensors, by formula."""
     options = yaml.safe_load(GENERATOR)
     state = build(options["model"], tuple(options["image_shape"])).state_dict()
     values = weights({name: tuple(value.shape) for name, value in state.items()})

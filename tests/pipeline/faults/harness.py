@@ -66,7 +66,7 @@ class Harness:
         self.expected, self.seconds = expected["contents"], expected["seconds"]
         self.pause = pause or self.seconds / 8
         self.quick = quick
-        self.plan = jobs(self.whole)  # of a finished run, since missing outputs are listed without a command
+        self.plan = jobs(self.whole)  # needs a finished run: missing outputs are listed without a command
         self.job_seconds: dict[str, float] = {}
 
     def record(self, **values: Any) -> None:
@@ -224,7 +224,7 @@ def quick_kills(harness: Harness, wanted: int) -> int:
     with harness.judged(folder, hits):
         for words, outputs in harness.plan:
             seconds = harness.job_seconds.get(words[0], 1.0)
-            left = choose.randint(0, 8)  # maximum number of kills of this job
+            left = choose.randint(0, 8)  # maximum number of kills for this job
             while True:
                 started = time.monotonic()
                 child = fork(folder, words)
@@ -283,7 +283,7 @@ def fork(folder: Path, words: list[str]) -> int:
 
 
 def interrupted(harness: Harness, rule: str) -> Path:
-    """Make a folder in which the GAN's training, or its sampling, was stopped halfway."""
+    """Make a folder in which the GAN's training or sampling was stopped halfway."""
     kept = harness.work / f"interrupted-{rule}"
     if not kept.exists():
         folder = harness.folder("whole")

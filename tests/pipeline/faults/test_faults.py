@@ -1,4 +1,4 @@
-"""A few faults as ordinary tests; harness.py does hundreds of them, on whole runs."""
+"""A few faults as ordinary tests; harness.py tries hundreds on whole runs."""
 
 import json
 import os
@@ -74,7 +74,7 @@ def write_part(path: Path) -> None:
 
 def read_part(path: Path) -> object:
     found = Parts(path.parent, "f", ALONE).load(0)
-    if found is None:  # it is drawn again
+    if found is None:  # its images are drawn again
         raise InputError("rm")
     return found.images.tolist(), found.seconds
 
@@ -131,7 +131,7 @@ def full_disk(folder: Path, free: int):
     folder.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={free}", "tmpfs", str(folder)], capture_output=True)
     if mounted.returncode:
-        pytest.skip("a file system cannot be mounted here")
+        pytest.skip("cannot mount a file system here")
     try:
         yield
     finally:
