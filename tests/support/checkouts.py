@@ -22,7 +22,7 @@ COMMAND = re.compile(r"(uv|uvx|bash|git|docker|apptainer|srun) .|tests/pipeline/
 
 
 def commands() -> dict[str, str]:
-    """Every line of every bash block and every command within a sentence, without comments, and its first document."""
+    """Return the first document of every command, in bash blocks and within sentences; without comments."""
     found: dict[str, str] = {}
     for path in DOCUMENTS:
         text = path.read_text(encoding="utf-8")
@@ -37,7 +37,7 @@ def commands() -> dict[str, str]:
 
 
 def plain(line: str) -> str:
-    """A command without its comment and with uniform quotes, to compare it with others."""
+    """Return a command without its comment and with uniform quotes, for comparisons."""
     return shlex.join(shlex.split(line, comments=True))
 
 
@@ -45,7 +45,7 @@ COMMANDS = commands()
 
 
 def documented(line: str) -> str:
-    """A command that a document has; fails if no document has it."""
+    """Return a command; fails if no document has it."""
     assert plain(line) in COMMANDS, f"no document has the command {line!r}"
     return line
 
@@ -63,9 +63,9 @@ def check_out(folder: Path, **suites: Mapping[str, Any]) -> Path:
         text=True,
     )
     if listed.returncode:
-        pytest.skip("this is no checkout of git's")
+        pytest.skip("not a git checkout")
     for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).exists():  # its deletion may not be committed yet
+        if (ROOT / name).exists():  # a deletion may not be committed yet
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
             compiled = Path(importlib.util.cache_from_source(name))
@@ -92,7 +92,7 @@ def commit(folder: Path) -> str:
 
 
 def project_environment() -> Path:
-    """The environment that has Snakemake: under `uv run --with` this Python has another one."""
+    """Return the environment that has Snakemake; under `uv run --with`, this Python's is another."""
     spec = importlib.util.find_spec("snakemake")
     assert spec is not None
     assert spec.origin is not None
@@ -100,7 +100,7 @@ def project_environment() -> Path:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Variables with which `uv run` in a checkout uses the environment of these tests, and the checkout's package."""
+    """Return variables with which `uv run` in a checkout uses these tests' environment and the checkout's package."""
     project = project_environment()
     packages = [str(folder), *([str(warm_python.SITE)] if "WARM_PYTHON" in os.environ else [])]
     path = f"{project / 'bin'}{os.pathsep}{os.environ['PATH']}"  # rules call its `python`
@@ -129,7 +129,7 @@ def execute(line: str, folder: Path, status: int = 0, **variables: str) -> str:
     )
     try:
         said, _ = job.communicate()
-    finally:  # also if the test's time is over
+    finally:  # also after the test's timeout
         if job.poll() is None:
             os.killpg(job.pid, signal.SIGKILL)
     assert job.returncode == status, said[-8000:]

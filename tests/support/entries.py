@@ -114,7 +114,7 @@ SUITE = {
 }
 TRAINING = {"steps": 20, "batch_size": 16}
 DDPM_OF_TWO_RANKS = {
-    "model": DDPM | {"denoiser": DDPM["denoiser"] | {"attention_resolutions": [7]}},  # of 28x28, folded
+    "model": DDPM | {"denoiser": DDPM["denoiser"] | {"attention_resolutions": [7]}},  # 28x28, folded
     "training": TRAINING,
     "samplers": {"ddim": {"method": "ddim", "steps": 2}},
     "ranks": 2,
@@ -123,7 +123,7 @@ IMAGE_SHAPE = (1, 16, 16)
 
 
 def blobs(count: int, seed: int = 0, size: int = 16) -> tuple[np.ndarray, np.ndarray]:
-    """uint8 images (count, size, size, 1) of a bright square in one of four quarters, and the quarter's number."""
+    """Return uint8 images (count, size, size, 1) of a bright square in one of four quarters, and its quarter."""
     generator = np.random.default_rng(seed)
     images = generator.integers(0, 60, (count, size, size, 1), dtype=np.uint8)
     labels = generator.integers(0, 4, count)
@@ -136,5 +136,5 @@ def blobs(count: int, seed: int = 0, size: int = 16) -> tuple[np.ndarray, np.nda
 
 
 def save_samples(path: Path, count: int = 160) -> None:
-    """Images of noise in the shape of the data set demo, as samples of another program."""
+    """Save noise images with the shape of the data set demo, like samples of another program."""
     np.savez(path, np.random.default_rng(0).integers(0, 256, (count, 28, 28, 1), dtype=np.uint8))

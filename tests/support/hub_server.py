@@ -1,4 +1,4 @@
-"""A model hub on this machine, which answers as the real one does."""
+"""A local model hub that answers like the real one."""
 
 import functools
 import hashlib
@@ -17,13 +17,13 @@ HUB, REVISION = "somebody/tiny-ddpm", "0123456789abcdef0123456789abcdef01234567"
 
 
 class Hub:
-    """A folder of repositories with HUB@REVISION, and the paths that were asked for."""
+    """A folder of repositories with HUB@REVISION, and the requested paths."""
 
     def __init__(self, folder: Path) -> None:
         self.repository, self.asked = folder / HUB / REVISION, list[str]()
 
     def listing(self) -> bytes:
-        """A list of files as the hub gives it: large files, here all tensors, have the SHA-256 of their content."""
+        """Return the hub's list of files. Large files, here all but JSON, have the SHA-256 of their content."""
         files: list[dict] = []
         for path in sorted(self.repository.rglob("*")):
             name = path.relative_to(self.repository).as_posix()
@@ -40,7 +40,7 @@ class Hub:
 
 @contextmanager
 def running(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """Serve `folder` / HUB / REVISION within this context, as the hub that genbench asks."""
+    """Serve `folder` / HUB / REVISION within this context, as the hub that genbench uses."""
     served = Hub(folder)
 
     class Handler(http.server.SimpleHTTPRequestHandler):
@@ -50,7 +50,7 @@ def running(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
                 self.send_response(200)
                 self.end_headers()
                 self.wfile.write(served.listing())
-            elif self.path.startswith(f"/{HUB}/resolve/{REVISION}/"):  # large files are at another address
+            elif self.path.startswith(f"/{HUB}/resolve/{REVISION}/"):  # redirects, as the real hub does for large files
                 self.send_response(302)
                 self.send_header("Location", self.path.replace("/resolve/", "/"))
                 self.end_headers()

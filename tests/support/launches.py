@@ -1,4 +1,4 @@
-"""Processes that a test starts, alone or as the ranks of mpiexec. The fixture `none_left` (conftest.py) ends them."""
+"""Processes that tests start, singly or as ranks of mpiexec. The fixture `none_left` (conftest.py) ends them."""
 
 import os
 import subprocess
@@ -13,9 +13,9 @@ running: list[subprocess.Popen[str]] = []
 
 
 def mpiexec(ranks: int, *command: object, warm: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-    """Start `python COMMAND` with so many ranks, or alone.
+    """Start `python COMMAND`, with mpiexec if there are several ranks.
 
-    warm: The fixture `warm_environment`, for processes that are not killed.
+    warm: the fixture `warm_environment`, for processes that the test does not kill.
     """
     environment = ENV | (warm or {})
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), (warm or {}).get("PYTHONPATH"))))
@@ -27,7 +27,7 @@ def mpiexec(ranks: int, *command: object, warm: Mapping[str, str] | None = None)
 
 
 def finish(process: subprocess.Popen[str], status: int = 0, seconds: float = 600) -> str:
-    """The output of a process, which must end with `status`."""
+    """Wait for a process, which must end with `status`; returns its output."""
     out, err = process.communicate(timeout=seconds)
     assert process.returncode == status, err
     return out + err

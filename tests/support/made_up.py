@@ -90,7 +90,7 @@ DEVICE = "CPU (toy processor, 1 thread)"
 
 
 def write_grid(path: Path, images: np.ndarray) -> None:
-    """The grid of images, uint8 (N, H, W), without torch: ten tiles per row, white gaps of two pixels."""
+    """Write a grid of images, uint8 (N, H, W), without torch: ten tiles per row, white gaps of two pixels."""
     count, height, width = images.shape
     rows = -(-count // 10)
     sheet = np.full((rows * (height + 2) - 2, 10 * (width + 2) - 2, 3), 255, np.uint8)
@@ -98,7 +98,7 @@ def write_grid(path: Path, images: np.ndarray) -> None:
         top, left = i // 10 * (height + 2), i % 10 * (width + 2)
         sheet[top : top + height, left : left + width] = image[..., None]
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(sheet).save(path, compress_level=1)  # noise takes longest to encode
+    Image.fromarray(sheet).save(path, compress_level=1)  # noise is slow to compress
 
 
 def write_results(
@@ -319,7 +319,7 @@ def render(folder: Path) -> Path:
 
 
 class Page(HTMLParser):
-    """What a browser would see: the elements with their attributes, and the text."""
+    """A parsed page: the elements with their attributes, and the visible text."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()

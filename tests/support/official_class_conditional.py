@@ -45,7 +45,7 @@ def official_network(repository: str, name: str) -> nn.Module:
 
 
 def official_samples(repository: str, name: str, network: nn.Module) -> Tensor:
-    """Four samples by all T steps of the cosine schedule, of the classes 0, 1, 2, 0."""
+    """Return four samples of the classes 0, 1, 2 and 0, drawn with all T steps of the cosine schedule."""
     whose = f"{name.partition(',')[0]}_diffusion"
     with importable(repository):
         script = __import__(f"{whose}.script_util", fromlist=["create_gaussian_diffusion"])

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-# A little of everything that the networks have. Names and values of the authors' command line.
+# Small networks with every kind of layer. Names and values are those of the authors' command line.
 TINY = {
     "image_size": 16, "num_channels": 2, "num_channels_dae": 8, "ch_mult": [1, 2, 3], "num_res_blocks": 1,
     "attn_resolutions": (8,), "nz": 5, "z_emb_dim": 12, "n_mlp": 2, "ngf": 4, "t_emb_dim": 10,
@@ -33,7 +33,7 @@ DISCRIMINATOR_SIZE = 32  # the image side for the authors' discriminator of smal
 
 
 def uniform(name: str, shape: tuple[int, ...]) -> Tensor:
-    """Numbers in [-1, 1) that belong to a name: Philox gives the same everywhere."""
+    """Return numbers in [-1, 1) that depend only on `name`: Philox gives the same on every machine."""
     key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
     bits = np.random.Philox(key=key).random_raw(int(np.prod(shape)))
     return torch.from_numpy(((bits >> np.uint64(11)) * 2.0**-52 - 1).astype(np.float32).reshape(shape))

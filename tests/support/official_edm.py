@@ -61,7 +61,7 @@ def augmentations(arguments: Mapping[str, Any]) -> Tensor | None:
 
 
 def official_network(repository: str, arguments: Mapping[str, Any]) -> nn.Module:
-    """Their EDMPrecond, with weights by formula; its filters are constants."""
+    """Return their EDMPrecond with weights by formula; its filters are constants."""
     with importable(repository):
         from training.networks import EDMPrecond
     network = EDMPrecond(**arguments).eval()
@@ -78,7 +78,7 @@ def official_answers(network: nn.Module, arguments: Mapping[str, Any]) -> Tensor
 
 @torch.no_grad()
 def official_samples(repository: str, network: nn.Module, arguments: Mapping[str, Any]) -> Tensor:
-    """Samples by generate.py's edm_sampler with its defaults, from two latents, of the first two classes."""
+    """Return samples of the first two classes from two latents, by generate.py's edm_sampler with its defaults."""
     side, classes = arguments["img_resolution"], arguments.get("label_dim", 0)
     with importable(repository):
         from generate import edm_sampler

@@ -88,12 +88,12 @@ def official_process(repository: str, steps: int, schedule: str, learn_sigma: bo
 
 
 def rounded(values: Tensor) -> Any:
-    """Every third pixel each way, as JSON."""
+    """Return every third pixel in both directions, as JSON."""
     return values[:, :, ::3, ::3].numpy().astype(float).round(5).tolist()
 
 
 class Draws(Noise):
-    """Noise for a chain, one tensor per call, the same for theirs and for ours."""
+    """Noise for a chain, one tensor per call, the same for their process and for ours."""
 
     def __init__(self, images: int) -> None:
         super().__init__(torch.arange(images))
@@ -105,7 +105,7 @@ class Draws(Noise):
 
 
 def official_chain(repository: str, name: str, **options: bool) -> dict[str, Tensor]:
-    """Samples of their process with one of the TINY networks, and its bits per dimension of the images `inputs`."""
+    """Return samples of their process with a TINY network, and its bits per dimension of the images in `inputs`."""
     network = official_network(repository, TINY[name])
     with importable(repository):
         from improved_diffusion.script_util import create_gaussian_diffusion
@@ -121,7 +121,7 @@ def official_chain(repository: str, name: str, **options: bool) -> dict[str, Ten
 
 @torch.no_grad()
 def official_answers(network: nn.Module, options: Mapping[str, Any]) -> Tensor:
-    """Their network's output for `inputs`, with the times scaled as by their rescale_timesteps."""
+    """Return their network's output for `inputs`, with times scaled like their rescale_timesteps."""
     x_t, t = inputs(options)
     return network(x_t, (t - 1).float() * (1000.0 / T))
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 SIZE, T = 16, 25
 TINY = {"dim": 8, "dim_mults": (1, 2, 4), "channels": 1}
 COURSE = {"dim": 64, "dim_mults": (1, 2, 4, 8), "channels": 3}
-# Releases with every layout and nearly every difference that no tensor shows, and other options of their networks.
+# Releases that cover every layout and nearly every difference that no tensor shows, with their networks' options.
 RELEASES: dict[str, dict[str, Any]] = {
     "0.25.3": {},
     "0.26.1": {},
@@ -34,13 +34,13 @@ RELEASES: dict[str, dict[str, Any]] = {
     "1.9.4": {},
     "2.3.4": {"init_dim": 16, "attn_heads": 2, "attn_dim_head": 16},
 }
-CHAINS = {  # (objective, schedule, steps, eta); all T steps are ancestral, fewer DDIM
+CHAINS = {  # (objective, schedule, steps, eta); T steps are ancestral sampling, fewer are DDIM
     "pred_noise, cosine": ("pred_noise", "cosine", T, 0.0),
     "pred_noise, linear, DDIM": ("pred_noise", "linear", 10, 0.0),
     "pred_x0, sigmoid, DDIM": ("pred_x0", "sigmoid", 7, 0.5),
     "pred_v, sigmoid": ("pred_v", "sigmoid", T, 0.0),
 }
-OF = {"0.27.9": ["pred_noise, cosine"], "2.3.4": list(CHAINS)}  # by release, the chains that are kept
+OF = {"0.27.9": ["pred_noise, cosine"], "2.3.4": list(CHAINS)}  # the chains that are saved, by release
 
 
 def inputs(channels: int = 1, size: int = SIZE) -> tuple[Tensor, Tensor]:
@@ -88,7 +88,7 @@ def official_samples(process: nn.Module) -> Tensor:
 
 
 def compare(release: str, theirs: nn.Module, options: Mapping[str, Any], size: int) -> None:
-    """Print the largest difference of the two networks after ours is imported from a file of weights."""
+    """Print the largest difference between the two networks, ours imported from a file of their weights."""
     import tempfile
 
     from genbench.importing import read_checkpoint

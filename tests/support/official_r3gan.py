@@ -23,7 +23,7 @@ from genbench.models import Batch, build
 from genbench.processes.noise import Noise
 
 LATENT_SIZE, GAMMA, BLOCKS, EXPANSION = 64, 0.5, 2, 2
-# Widths of the generator from the smallest side on, and the cardinality of each.
+# The generator's widths, smallest side first, and the cardinality of each.
 TINY: dict[str, list[int]] = {"widths": [16, 12, 12, 8], "cardinality": [8, 6, 6, 4]}
 CIFAR10: dict[str, list[int]] = {"widths": [768] * 4, "cardinality": [96] * 4}
 FFHQ_64: dict[str, list[int]] = {"widths": [768] * 4 + [384], "cardinality": [96] * 4 + [48]}
@@ -68,7 +68,7 @@ def batch(options: Mapping[str, list[int]]) -> Batch:
 
 
 def their_name(name: str, network: str, sides: int) -> str:
-    """The name in theirs of a tensor of our generator or discriminator."""
+    """Return their name of a tensor of our generator or discriminator."""
     generator = network == "generator"
     kind, _, rest = name.partition(".")
     if kind == "stages":
@@ -89,7 +89,7 @@ def official_networks(
     """The authors' generator and discriminator with these weights by our names, and their class of losses."""
     pkg_resources = types.SimpleNamespace(parse_version=packaging.version.parse)  # setuptools no longer has it
     with mock.patch.dict(sys.modules, pkg_resources=pkg_resources), mock.patch.object(sys, "path", [*sys.path]):
-        sys.modules.pop("torch_utils", None)  # of another checkout
+        sys.modules.pop("torch_utils", None)  # may be another checkout's
         sys.path.insert(0, repository)
         from R3GAN.Networks import Discriminator, Generator
         from R3GAN.Trainer import AdversarialTraining
@@ -107,10 +107,10 @@ def official_networks(
 
 
 def official_answers(repository: str, options: Mapping[str, list[int]]) -> dict[str, Any]:
-    """Images (4, 3, H, W) of their generator, logits (4,) of their discriminator for real ones, losses, and gradients.
+    """Return their generator's images (4, 3, H, W), their discriminator's logits (4,) for real images, and losses.
 
-    Gradients are norms, by our names of the tensors: of the discriminator's loss with its penalties, and of the
-    generator's.
+    Also returns the norms of the gradients of the discriminator's loss with penalties and of the generator's loss,
+    by our names of the tensors.
     """
     with torch.device("meta"):
         model = build(entry(options), image_shape(options))
@@ -135,7 +135,7 @@ def official_answers(repository: str, options: Mapping[str, list[int]]) -> dict[
 
 
 def as_numbers(found: Any) -> Any:
-    """Tensors as numbers with six digits; for images, every third pixel each way."""
+    """Return tensors as numbers with six digits; for images, every third pixel in both directions."""
     if isinstance(found, Mapping):
         return {name: as_numbers(value) for name, value in found.items()}
     if found.ndim:

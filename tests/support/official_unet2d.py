@@ -38,7 +38,7 @@ SMALL: dict[str, dict] = {
 
 
 def unet2d(name: str) -> diffusers.UNet2DModel:
-    """One of them for images with sides of 16; no layer is at its initial zeros or ones, which would hide errors."""
+    """Return one of them for 16x16 images; no layer keeps its initial zeros or ones, which would hide errors."""
     torch.manual_seed(0)
     unet = diffusers.UNet2DModel(sample_size=16, **SMALL[name]).eval()
     with torch.no_grad():

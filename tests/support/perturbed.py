@@ -11,7 +11,7 @@ from genbench.processes.noise import Noise
 
 
 def perturbed(entry: Mapping[str, Any], scale: float) -> Model:
-    """The model of an entry, with noise on its weights, since layers that begin at 0 hide other layers."""
+    """Return an entry's model with noise on its weights, since layers that begin at 0 hide other layers."""
     torch.manual_seed(0)
     model = build(entry, IMAGE_SHAPE)
     with torch.no_grad():

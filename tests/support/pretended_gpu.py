@@ -1,8 +1,8 @@
-"""A GPU for machines that have none: tensors that claim to be on another device, and are computed on the CPU.
+"""A pretended GPU: tensors that claim to be on another device, but are computed on the CPU.
 
 As on a GPU, an operation refuses tensors of two devices, which finds tensors that were left on the CPU; on a pretended
-Apple GPU it also refuses float64. Speed, memory, CUDA's own kernels and its streams are not pretended. Between ranks,
-gloo replaces NCCL.
+Apple GPU it also refuses float64. Speed, memory, CUDA's kernels and its streams are not pretended. Between ranks, gloo
+replaces NCCL.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,13 +18,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from genbench import tensors as tensors_module
 
-GPU = torch.device("lazy", 0)  # a device of torch that nothing else here uses, and for which autograd needs no driver
+GPU = torch.device("lazy", 0)  # a device type that nothing else here uses, and for which autograd needs no driver
 ATEN = torch.ops.aten
-BETWEEN_DEVICES = {ATEN.copy_, ATEN._to_copy, ATEN.index, ATEN.index_put_, ATEN._index_put_impl_}  # take both
+BETWEEN_DEVICES = {ATEN.copy_, ATEN._to_copy, ATEN.index, ATEN.index_put_, ATEN._index_put_impl_}  # accept both
 
 
 class Elsewhere(Tensor):
-    """A tensor on GPU; `here` has its values."""
+    """A tensor on GPU; `here` has its values on the CPU."""
 
     here: Tensor
 
@@ -64,7 +64,7 @@ def compute(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     if device is not None:
         there = torch.device(device).type == GPU.type
         kwargs = kwargs | {"device": torch.device("cpu")}
-    if func.overloadpacket is ATEN._efficientzerotensor:  # it has no memory, and torch does not find it in a wrapper
+    if func.overloadpacket is ATEN._efficientzerotensor:  # without memory, and not recognised in a wrapper
         func = ATEN.zeros.default
     with torch.no_grad():
         found = func(*changed(args, unwrap), **{key: changed(value, unwrap) for key, value in kwargs.items()})
@@ -92,7 +92,7 @@ def changed(value: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def refuse_float64(func: Any, tensors: list[Tensor]) -> None:
-    """As an Apple GPU does, even for a copy to the CPU: torch might convert on the device before it copies."""
+    """Raise TypeError like an Apple GPU, even for a copy to the CPU: torch might convert before it copies."""
     if any(tensor.dtype == torch.float64 and tensor.dim() for tensor in tensors):
         raise TypeError(f"{func}: found float64, which an Apple GPU has not: {[tuple(t.shape) for t in tensors]}")
 
@@ -102,7 +102,7 @@ def unwrap(tensor: Tensor) -> Tensor:
 
 
 def like_nccl(collective: Callable[..., Any]) -> Callable[..., Any]:
-    """A collective that takes only tensors on GPU."""
+    """Return a collective that accepts only tensors on GPU."""
 
     def run(tensor: Tensor, *args: Any, **kwargs: Any) -> Any:
         if not isinstance(tensor, Elsewhere):
@@ -116,7 +116,7 @@ def like_nccl(collective: Callable[..., Any]) -> Callable[..., Any]:
 def pretended_gpu(apple: bool = False) -> Iterator[torch.device]:
     """A device to which modules and tensors can be moved. It has fused optimizers, and no autocast.
 
-    apple: genbench takes it for an Apple GPU.
+    apple: whether genbench regards it as an Apple GPU.
     """
     autocast, future = torch.autocast, torch.__future__
     swap, fused = future.get_swap_module_params_on_conversion(), optimizer._get_fused_kernels_supported_devices
@@ -124,7 +124,7 @@ def pretended_gpu(apple: bool = False) -> Iterator[torch.device]:
     def elsewhere_none(kind: str, *of: Any, **how: Any) -> Any:
         return nullcontext() if kind == GPU.type else autocast(kind, *of, **how)
 
-    def without_gradients(mode: bool = True) -> Any:  # an inference tensor has no wrapped views
+    def without_gradients(mode: bool = True) -> Any:  # views of inference tensors are not wrapped
         return torch.no_grad() if mode else nullcontext()
 
     with pytest.MonkeyPatch.context() as patch:

@@ -51,7 +51,7 @@ def check_name(name: str) -> None:
 
 
 def check_resources(container: Mapping[str, Any]) -> None:
-    """Check that requests are at most the limits; and, for resources such as GPUs, equal to them and whole numbers."""
+    """Check that requests do not exceed limits; for resources such as GPUs, both must be the same whole number."""
     resources = container.get("resources", {})
     requests, limits = resources.get("requests", {}), resources.get("limits", {})
     for name in {*requests, *limits}:
@@ -93,7 +93,7 @@ class Pod:
         return self.folder.with_suffix(".log")
 
     def kill(self) -> None:
-        """End all of its processes, as the kernel does when memory runs out."""
+        """Kill all of its processes, as the kernel does when memory runs out."""
         with self.lock:
             if self.process is not None and self.exit_code is None:
                 with contextlib.suppress(ProcessLookupError):
@@ -116,10 +116,10 @@ class Pod:
             self.process.wait()
             self.kill()
             code = self.process.returncode
-            self.exit_code = code if code >= 0 else 128 - code  # as for a container: 137 after SIGKILL
+            self.exit_code = code if code >= 0 else 128 - code  # a container's code: 137 after SIGKILL
 
     def status(self) -> dict[str, Any]:
-        """The status as in the API, with that of the container once there is one."""
+        """Return the status in the API's format, with the container's status once there is one."""
         if self.process is None:
             return {"phase": "Pending"}
         state: dict[str, Any] = {"running": {}}
@@ -167,7 +167,7 @@ class Cluster:
         path.write_text(json.dumps({"apiVersion": "v1", "kind": "Config", "current-context": "it", **named}))
 
     def environment(self, pod: Pod) -> dict[str, str]:
-        """The variables of a container: those of the image, and those of its specification, from secrets."""
+        """Return a container's variables: the image's, and those of its specification, which come from secrets."""
         found = dict(self.image)
         for variable in pod.container.get("env", []):
             key = variable["valueFrom"]["secretKeyRef"]
@@ -232,7 +232,7 @@ class Cluster:
         return {"metadata": {"name": name}}
 
     def read_log(self, name: str, container: str, previous: bool) -> str:
-        """The log. A kubelet has a previous container only after a restart, and there are none here."""
+        """Return the log. A previous container exists only after a restart, and there are none here."""
         pod = self.job(name.removesuffix("-0"))
         if previous or pod.process is None:
             message = f'previous terminated container "{container}" in pod "{name}" not found'

@@ -1,8 +1,8 @@
 """Trains every family for a few steps: `[mpiexec -n N] python tests/support/ranks_worker.py OUT STEPS OPTIMIZER [gpu]`.
 
-OPTIMIZER is JSON, as in a suite. Plain descent follows the gradient; Adam's first steps follow its sign, which is
-random for a gradient that is zero except for rounding, such as that of a bias before batch normalisation. "gpu": a
-pretended one.
+OPTIMIZER is JSON, as in a suite. Plain gradient descent follows the gradient; Adam's first steps follow its sign, which
+is random for a gradient that is zero except for rounding, such as that of a bias before batch normalisation. With
+"gpu", the GPU is pretended.
 """
 
 import json
@@ -24,7 +24,7 @@ from genbench.machine.command_line import run
 from genbench.machine.devices import pick_device
 from genbench.training.folder import train
 
-UNET = {**DDPM["denoiser"], "dropout": 0.0}  # dropout's random numbers belong to a tensor, not to an image
+UNET = {**DDPM["denoiser"], "dropout": 0.0}  # dropout's random numbers depend on the tensor, not on the image
 DIFFUSION = DDPM | {"denoiser": UNET}
 LEARNED = {
     "timesteps": 4,
@@ -33,7 +33,7 @@ LEARNED = {
     "prediction": "eps",
     "time_sampler": {"name": "loss-second-moment", "history": 2, "uniform": 0.1},  # used from the second step on
 }
-CLIPPED = {"algorithm": "sgd", "lr": 1e-2}  # gives steps as large as the others' without clipping
+CLIPPED = {"algorithm": "sgd", "lr": 1e-2}  # as large steps as the others without clipping
 LABELLED = {"num_classes": 4, "label_dropout": 0.3}
 DIFFUSEVAE = {
     "class": "diffusevae.DiffuseVAE",
@@ -41,7 +41,7 @@ DIFFUSEVAE = {
     "timesteps": 20,
     "denoiser": UNET,
 }
-# Other cases than families: batches that 4, or 2 and 4, do not divide; DDGAN's has five groups of four images.
+# Besides families: batch sizes that are not multiples of 4, or even of 2; DDGAN's is five groups of four images.
 TRAININGS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     **{name: (model, {}) for name, model in MODELS.items() if name not in ("ddpm", "ddgan")},
     "ddpm": (DIFFUSION, {"ema_decay": 0.9}),
@@ -102,7 +102,7 @@ def train_all(
 
 
 def first_stage(name: str, out: Path) -> Path | None:
-    """The first stage of a model. An untrained flow hardly moves and teaches nothing: reflow gets a perturbed one."""
+    """Return a model's first stage. An untrained flow hardly moves images, so reflow gets a perturbed one."""
     if name == "reflow":
         save_tensors(out / "teacher.safetensors", perturbed(FLOW, 0.05).state_dict(), {"model": FLOW})
         return out / "teacher.safetensors"

@@ -1,4 +1,4 @@
-"""A stand-in for apptainer: it notes its arguments, and runs the command after the image without a container."""
+"""A stand-in for apptainer: it records its arguments, and runs the command after the image without a container."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ exec "$@"
 
 
 def make_command(folder: Path, image: str) -> None:
-    """Write the command `apptainer` for one image; it notes its calls in apptainer.txt in its working folder."""
+    """Write the command `apptainer` for one image; it records its calls in apptainer.txt in its working folder."""
     folder.mkdir()
     (folder / "apptainer").write_text(APPTAINER.format(image=image))
     (folder / "apptainer").chmod(0o755)

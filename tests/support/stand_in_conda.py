@@ -1,4 +1,4 @@
-"""A stand-in for conda, with a channel of empty packages on this disk: `--sdm conda` without a network.
+"""A stand-in for conda, with a local channel of empty packages: `--sdm conda` without a network.
 
 Solving and linking are real, by py-rattler; names and versions are those of envs/*.yaml. It does not show that
 conda-forge has these versions, or that they work together. Pip's part of an environment file is left out.
@@ -65,7 +65,7 @@ def add_package(channel: Path, name: str, version: str, programs: dict[str, str]
 
 
 def make_channel(channel: Path, files: list[Path]) -> None:
-    """A channel with everything that environment files ask for. Its python is this one, and notes its calls."""
+    """Make a channel with all packages of environment files. Its python runs this Python and records its calls."""
     note = 'echo "$@" >> "$CONDA_PREFIX/calls.txt"'
     python = {"python": f'#!/bin/sh\n{note}\nexec "{sys.executable}" "$@"\n'}
     (channel / "noarch").mkdir(parents=True)
@@ -78,7 +78,7 @@ def make_channel(channel: Path, files: list[Path]) -> None:
 
 
 def make_command(folder: Path, channel: Path) -> None:
-    """A folder with a conda that knows only this channel, as conda-forge."""
+    """Write a conda that knows only this channel, under the name conda-forge."""
     (folder / "bin").mkdir(parents=True)
     (folder / "bin/conda").write_text(
         f'#!/bin/sh\nexport STAND_IN_CHANNEL={channel.as_uri()} STAND_IN_PREFIX="{folder}"\n'

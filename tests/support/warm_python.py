@@ -1,7 +1,7 @@
-"""A warm Python: it has imported what jobs and Snakemake take seconds to import, and runs each command in a fork.
+"""A warm Python: it has imported the slow packages of jobs and of Snakemake, and runs each command in a fork.
 
 It imports only other packages, not genbench: the code, arguments, files, environment and exit status of a command are
-the same as without it. Processes that a test kills or measures are started without it.
+the same as without it. Tests that kill or measure a process start it without the warm Python.
 """
 
 import atexit
@@ -73,7 +73,7 @@ def reap(*_: object) -> None:
 
 
 def attend(connection: socket.socket) -> list[Any]:
-    """Fork once more, and return in the fork with the command; here wait for its end, and send its status."""
+    """Fork again. The child returns the command; the parent waits for the child and sends its exit status."""
     _, files, _, _ = socket.recv_fds(connection, 1, 4)
     command = json.loads(b"".join(iter(lambda: connection.recv(1 << 16), b"")))
     if (child := os.fork()) == 0:
@@ -81,7 +81,7 @@ def attend(connection: socket.socket) -> list[Any]:
         for number, file in enumerate(files[:3]):
             os.dup2(file, number)
             os.close(file)
-        if files[3:]:  # of a rank
+        if files[3:]:  # the command is a rank
             command[-1]["PMI_FD"] = str(files[3])
         return command
     for file in files:
@@ -103,7 +103,7 @@ def main() -> None:
     for package in PACKAGES:
         importlib.import_module(package)
     gc.freeze()  # forks then share these objects
-    found = sys.path[1:]  # without this folder
+    found = sys.path[1:]  # excludes this folder
     executable, arguments, folder, environment = attend(serve(sys.argv[1]))
     os.environ.clear()
     os.environ.update(environment)

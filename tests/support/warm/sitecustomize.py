@@ -1,4 +1,4 @@
-"""Python imports this at its start if $PYTHONPATH has its folder: it lets a warm Python run the command instead.
+"""Python imports this file when it starts if $PYTHONPATH has its folder. It lets a warm Python run the command instead.
 
 If that is impossible (warm_python.py), it does nothing, and the command runs as usual.
 """
@@ -23,7 +23,7 @@ def hand_over() -> None:
             connection.connect(address)
         except OSError:  # the warm Python has ended
             return
-        of_rank = [int(os.environ["PMI_FD"])] if "PMI_FD" in os.environ else []  # its connection to mpiexec
+        of_rank = [int(os.environ["PMI_FD"])] if "PMI_FD" in os.environ else []  # the rank's connection to mpiexec
         socket.send_fds(connection, [b"\0"], [0, 1, 2, *of_rank])
         connection.sendall(json.dumps(command).encode())
         connection.shutdown(socket.SHUT_WR)
