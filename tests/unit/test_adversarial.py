@@ -1,4 +1,4 @@
-"""Objectives against their textbook values, penalties of linear critics against closed forms."""
+"""GAN objectives against their textbook values, and penalties of linear critics against closed forms."""
 
 import math
 
@@ -41,11 +41,11 @@ def test_lsgan_and_wgan_have_their_values() -> None:
 def test_relativistic_losses_compare_pair_by_pair() -> None:
     real, fake = torch.tensor([1.0, 3.0]), torch.tensor([0.0, 5.0])
     objective = OBJECTIVES["relativistic"]
-    # -log sigmoid of D(x) - D(G(z)), which is 1 and -2; the generator's has the roles exchanged.
+    # -log sigmoid(D(x) - D(G(z))), where the difference is 1 and -2; the generator's loss swaps real and fake.
     softplus = {value: math.log(1 + math.exp(value)) for value in (-1, 1, -2, 2)}
     assert objective.discriminator_loss(real, fake) == pytest.approx((softplus[-1] + softplus[2]) / 2)
     assert objective.generator_loss(real, fake) == pytest.approx((softplus[1] + softplus[-2]) / 2)
-    # Only differences count: a shift of all logits changes nothing.
+    # A shift of all logits does not change their differences.
     torch.testing.assert_close(objective.generator_loss(real + 7, fake + 7), objective.generator_loss(real, fake))
 
 
@@ -62,7 +62,7 @@ def test_gradient_penalty_of_a_linear_critic() -> None:
 
 
 def test_gradient_penalty_is_taken_between_real_and_fake_one_point_an_image() -> None:
-    # D(x) = |x|^2 / 2 has the gradient x: with real = 0 and fake = c the penalty shows where the points lie.
+    # D(x) = |x|^2 / 2 has the gradient x, so with real = 0 and fake = c the penalty shows where the points lie.
     real, fake = torch.zeros(4000, 1, 1, 1), torch.full((4000, 1, 1, 1), 3.0)
     found = gradient_penalty(
         lambda x: x.flatten(1).square().sum(1) / 2, real, fake, Noise(torch.arange(4000)), weight=1.0
@@ -77,7 +77,7 @@ def test_r1_penalty_of_a_linear_critic() -> None:
 
 
 def test_r1_and_r2_are_taken_at_real_and_at_drawn_images() -> None:
-    # D(x) = |x|^2 / 2 has the gradient x: 3 pixels of 2 at real images, and of 1 at drawn ones.
+    # D(x) = |x|^2 / 2 has the gradient x: 3 pixels, each 2 in real images and 1 in drawn ones.
     real, fake = torch.full((5, 3, 1, 1), 2.0), torch.full((5, 3, 1, 1), 1.0)
     found = r1_r2_penalty(lambda x: x.flatten(1).square().sum(1) / 2, real, fake, Noise(torch.arange(5)), gamma=0.2)
     assert found.item() == pytest.approx(0.1 * (12 + 3))
@@ -93,5 +93,5 @@ def test_penalties_under_autocast_train_the_critic(dtype: torch.dtype, tolerance
     weight = critic[1].weight
     assert weight.grad is not None
     norm = weight.norm()
-    expected = (20 * (norm - 1) * weight / norm).detach()  # d/dw 10 (|w| - 1)^2; of float16 nothing is left in it
+    expected = (20 * (norm - 1) * weight / norm).detach()  # d/dw 10 (|w| - 1)^2; float16 is replaced by float32
     torch.testing.assert_close(weight.grad, expected, rtol=tolerance, atol=tolerance * float(expected.abs().max()))

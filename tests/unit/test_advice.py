@@ -1,4 +1,4 @@
-"""What a message advises works, and never costs a file that genbench did not make."""
+"""The advice in messages works, and never costs the user a file that genbench did not make."""
 
 import os
 import re
@@ -75,7 +75,7 @@ def test_arrays_in_the_place_of_a_checkpoint_are_named_and_the_way_on_works(tmp_
     assert "found arrays of NumPy (an npz of conv.weight, conv.bias), expected a PyTorch file; of weights, " in said
     new = tmp_path / "a.pt"
     remedy = said.rpartition("; of weights, write ")[2].replace("FILE", repr(str(given))).replace("NEW", repr(str(new)))
-    exec(remedy, {"torch": torch, "numpy": np})  # what the message says, as it says it
+    exec(remedy, {"torch": torch, "numpy": np})  # exactly as the message shows it
     found = load_torch_file(new)
     assert {name: tuple(value.shape) for name, value in found.items()} == {"conv.weight": (2, 3), "conv.bias": (2,)}
     np.save(array := tmp_path / "a.npy", weights["conv.bias"])
@@ -91,7 +91,7 @@ def test_the_packages_of_an_extra_are_those_of_the_project(extra: str) -> None:
     assert in_checkout == f"uv sync --extra {extra}"
     for package in shlex.split(command)[2:]:
         name, _, smallest = package.partition(">=")
-        assert Version(version(name)) >= Version(smallest)  # what the tests run with is what the command asks for
+        assert Version(version(name)) >= Version(smallest)  # the tests run with what the command installs
 
 
 @pytest.mark.parametrize(

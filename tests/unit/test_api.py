@@ -33,7 +33,7 @@ TRAINING = {"steps": 8, "batch_size": 8, "precision": "fp32"}
 
 @pytest.fixture(scope="module")
 def suite(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Small models of digits."""
+    """A suite of small models of digits."""
     models: dict[str, Any] = {
         "ddpm": {"model": DDPM, "training": TRAINING | {"ema_decay": 0.9}},
         "vae": {"model": VAE, "training": TRAINING | {"validate_every": 4}},
@@ -52,12 +52,12 @@ def ddpm(suite: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Mod
     return train(suite, "ddpm", folder=tmp_path_factory.mktemp("ddpm"))
 
 
-# --- As the workflow --------------------------------------------------------------------------------------------------
+# --- Equal to the workflow --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def workflow(script: Callable[..., str], tmp_path: Path, suite: dict[str, Any]) -> Callable[..., Path]:
-    """What the workflow's jobs make of an entry: its model, in a folder of its own."""
+    """Train an entry with the workflow's scripts, in its own folder; returns the file of the model."""
     script("prepare_data", "--dataset", json.dumps(suite["dataset"]), "--out", tmp_path / "data")
 
     def trained(name: str, *others: object) -> Path:
@@ -90,7 +90,7 @@ def test_weights_and_images_are_bitwise_those_of_the_workflow(
     assert found.dtype == np.uint8
     assert np.array_equal(found, expected)
     assert np.array_equal(sample(ddpm, seeds=[31, 2], method="ddim", steps=4, batch_size=25), expected[[31, 2]])
-    for seeds in ([7, 7, 3], range(12)):  # in batches of other sizes
+    for seeds in ([7, 7, 3], range(12)):  # other batch sizes
         other = sample(ddpm, seeds=seeds, method="ddim", steps=4)
         assert np.abs(other.astype(int) - expected[list(seeds)]).max() <= 1
 
@@ -128,7 +128,7 @@ def test_an_interrupted_training_goes_on_and_a_finished_one_is_only_loaded(
     assert len(taken) == 8
 
 
-# --- Own images, own entries ------------------------------------------------------------------------------------------
+# --- The user's own images and entries --------------------------------------------------------------------------------
 
 
 def test_own_images_and_an_own_entry(suite: dict[str, Any]) -> None:
@@ -148,7 +148,7 @@ def test_an_untrained_model_is_where_its_training_begins(suite: dict[str, Any], 
 
 def test_what_a_model_is_given_by_seed(suite: dict[str, Any]) -> None:
     model = train(suite, "classes", steps=4, optimizer={"lr": 0.02})
-    same = sample(model, range(10), steps=2)  # seed i has class i where nobody says otherwise
+    same = sample(model, range(10), steps=2)  # by default, seed i has class i
     assert np.array_equal(sample(model, range(10), steps=2, condition=np.arange(10)), same)
     assert not np.array_equal(sample(model, range(10), steps=2, condition=np.array([1])), same)
     cold, images = train(suite, "cold", steps=1), blobs(3, size=28)[0]
@@ -247,14 +247,14 @@ def test_the_package_has_its_public_names_and_is_imported_without_torch() -> Non
 def test_bad_values_are_named_in_one_line(
     suite: dict[str, Any], call: Callable[..., Any], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # users' calls are not checked by it
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # users' calls have no such checks
     with pytest.raises(InputError, match=said) as error:
         call(suite)
     assert "\n" not in str(error.value)
 
 
 def test_a_training_in_a_thread_is_refused(suite: dict[str, Any]) -> None:
-    """Its signals could not be caught, and an interruption would lose it."""
+    """A thread cannot catch signals, so an interruption would lose the training."""
     found: list[str] = []
 
     def trained() -> None:

@@ -1,4 +1,4 @@
-"""The command `genbench`: how it understands its command line, and what it says of a bad one."""
+"""The command `genbench`: how it reads its command line, and its messages about a bad one."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def genbench(*arguments: str, capsys: pytest.CaptureFixture[str]) -> str:
-    """What the command prints; fails unless its status is 0."""
+    """Run the command and return what it prints; fails unless its status is 0."""
     with pytest.raises(SystemExit) as ended:
         app.call(list(arguments))
     assert not ended.value.code

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: what they are beside their contents."""
+"""Files that appear whole or not at all: their permissions and their temporary names."""
 
 import os
 import stat
@@ -24,7 +24,7 @@ def umask(request: pytest.FixtureRequest) -> Iterator[int]:
 @pytest.mark.parametrize("umask", [0o022, 0o027, 0o077, 0o002], indirect=True, ids=oct)
 def test_every_file_has_the_mode_that_the_umask_gives(tmp_path: Path, umask: int) -> None:
     save_tensors(tmp_path / "model.safetensors", {"a": torch.zeros(2)}, {})
-    save_tensors(tmp_path / "model.safetensors", {"a": torch.ones(2)}, {})  # over another, too
+    save_tensors(tmp_path / "model.safetensors", {"a": torch.ones(2)}, {})  # also when it replaces another file
     write_json(tmp_path / "info.json", {})
     save_samples(tmp_path / "samples.npz", np.zeros((1, 2, 2, 1), np.uint8), {})
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}

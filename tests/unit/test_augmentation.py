@@ -1,4 +1,4 @@
-"""Augmentation that does not leak: what is drawn, where pixels come from, and what the network is told."""
+"""Augmentation that does not leak: what is drawn, where pixels come from, and the labels for the network."""
 
 import math
 
@@ -20,7 +20,7 @@ WIDTH, HEIGHT = 40, 32
 
 
 def smooth(x: Tensor, y: Tensor) -> Tensor:
-    """A picture of which there is a value between the pixels, too: of place (x, y) from the middle."""
+    """A picture that also has values between the pixels; (x, y) is the position from the centre."""
     return 0.5 * torch.cos(0.21 * x + 0.4) * torch.cos(0.17 * y - 0.3) + 0.01 * x
 
 
@@ -56,13 +56,13 @@ def test_pixels_come_from_where_the_papers_matrices_say(given: dict[str, float])
     get = lambda name: given.get(name, 0.0)  # noqa: E731
     x, y = places()
     found = transformed(smooth(x, y)[None, None], how(**given))[0, 0]
-    # Undone in turn, the last first: shifted, stretched, turned, scaled, flipped.
+    # The transformations are undone in reverse order: shift, stretch, rotation, scale, flip.
     sx, sy = x - get("shift_x") * WIDTH / 8, y - get("shift_y") * HEIGHT / 8
     sx, sy = turned(get("direction"), sx, sy)
     sx, sy = sx / 2 ** (0.2 * get("stretch")), sy * 2 ** (0.2 * get("stretch"))
     sx, sy = turned(get("angle") - get("direction"), sx, sy)
     sx, sy = sx / 2 ** (0.2 * get("scale")), sy / 2 ** (0.2 * get("scale"))
-    within = (sx.abs() < WIDTH / 2 - 4) & (sy.abs() < HEIGHT / 2 - 4)  # beyond, borders are mirrored
+    within = (sx.abs() < WIDTH / 2 - 4) & (sy.abs() < HEIGHT / 2 - 4)  # the rest is mirrored at the borders
     sx, sy = (-sx if get("flip_x") else sx), (-sy if get("flip_y") else sy)
     assert within.float().mean() > 0.25
     torch.testing.assert_close(found[within], smooth(sx, sy)[within], rtol=0, atol=0.01)
@@ -86,7 +86,7 @@ def test_what_is_drawn_and_what_the_network_is_told() -> None:
     drawn = draw_transformation(Noise(torch.arange(20_000)), 0.12)
     labels = drawn.labels
     assert labels.shape == (20_000, 9)
-    # Of flips every second has no effect; and half of the directions are 0, whose sine is the seventh label.
+    # Every second flip has no effect. Half of the directions are 0, whose sine is the seventh label.
     happened = torch.tensor([0.5, 0.06, 0.12, 0.12, 0.12, 0.12, 0.06, 0.12, 0.12])
     torch.testing.assert_close((labels != 0).float().mean(0), happened, rtol=0, atol=0.01)
     for values in (drawn.scale, drawn.stretch, drawn.shift_x, drawn.shift_y):

@@ -1,4 +1,4 @@
-"""Averages of weights whose length is chosen after the training: their profiles, and what is made of kept ones."""
+"""Averages of weights whose length is chosen after the training: their profiles, and combinations of kept averages."""
 
 import math
 from pathlib import Path
@@ -27,7 +27,7 @@ TWO = {"ema_lengths": [0.05, 0.1], "ema_snapshots": 8}
 
 
 def profile(length: float, end: float):
-    """p(tau) of the power function with this standard deviation, by its gamma."""
+    """The profile p(tau) of the power function with this standard deviation, from its exponent gamma."""
     gamma = exponent(length)
     return lambda tau: (gamma + 1) * tau**gamma / end ** (gamma + 1) if tau <= end else 0.0
 
@@ -76,7 +76,7 @@ def test_coefficients_are_those_of_least_squares() -> None:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Models of one training each, but for the averages that they keep."""
+    """Models of trainings that are the same except for the averages that they keep."""
     images, labels = blobs(32)
     found = {}
     for name, averages in {"two": TWO, "one": {"ema_lengths": [0.07], "ema_snapshots": 1}, "raw": {}}.items():

@@ -1,4 +1,4 @@
-"""The benchmarks' own arithmetic: rounds in turn, ratios, what is kept, and the table in a document."""
+"""The arithmetic of the benchmarks: alternating rounds, ratios, kept results, and the table in a document."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def test_both_sides_are_timed_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
         return name
 
     monkeypatch.setattr("benchmarks.comparison.cpu_seconds", lambda: now[0])
-    slow, fast = [9.0, 4.0, 6.0, 5.0], [9.0, 2.0, 1.0, 1.0]  # the first warms up
+    slow, fast = [9.0, 4.0, 6.0, 5.0], [9.0, 2.0, 1.0, 1.0]  # the first round warms up
     comparison = Comparison(
         theirs=lambda: work("theirs", slow),
         ours={"fp32": lambda: work("ours", fast)},
@@ -54,7 +54,7 @@ def test_what_was_measured_is_kept_and_written_into_a_document(tmp_path: Path, m
     assert "| add | them | fp32 | " in text
     assert "| the same |" in text
     assert "not measured: needs --peers" in text
-    table.write(path, table.markdown(works, {}))  # what was kept
+    table.write(path, table.markdown(works, {}))  # from the kept results
     assert "| add | them | fp32 | " in path.read_text(encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""A training's budget in FLOPs: counted as a training is computed, decided once, the same training as in steps."""
+"""A training's budget in FLOPs: its count, which is made only once, and the same training as with steps."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -83,7 +83,7 @@ def test_a_training_that_goes_on_is_not_counted_again(tmp_path: Path, monkeypatc
         stopping.setattr(run.TrainingRun, "_advance", stop)
         with pytest.raises(KeyboardInterrupt):
             train(tmp_path / "stopped", "vae", flops=4 * of_step)
-    monkeypatch.setattr(budget, "training_cost", lambda *_: {"flops": of_step // 2})  # as another version might count
+    monkeypatch.setattr(budget, "training_cost", lambda *_: {"flops": of_step // 2})  # a version with another count
     gone_on = train(tmp_path / "stopped", "vae", flops=4 * of_step)
     assert (gone_on["steps"], gone_on["model_sha256"]) == (4, whole["model_sha256"])
     assert gone_on["resumed"] == 1

@@ -1,4 +1,4 @@
-"""What a check of a suite has found is not looked for again, and never believed of anything that has changed."""
+"""The results of a suite's check are kept, and are not reused for anything that has changed."""
 
 import copy
 import datetime
@@ -23,7 +23,7 @@ TRAINED = {"vae": {"model": MODELS["vae"], "training": TRAINING}, "gan": {"model
 
 
 class Folder:
-    """A suite in a folder, and which of its entries a check builds."""
+    """A suite in a folder, and a record of the entries that a check builds."""
 
     def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.path, self.built = path, []
@@ -61,7 +61,7 @@ class Folder:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
-    monkeypatch.setattr(checked, "SETTLED", -1.0)  # of files that a test has just written
+    monkeypatch.setattr(checked, "SETTLED", -1.0)  # files that a test has just written count as settled
     return Folder(tmp_path, monkeypatch)
 
 
@@ -142,7 +142,7 @@ def test_every_file_of_the_package_counts_by_its_name_and_content(tmp_path: Path
     assert len(set(found)) == 4
     kept = package / "models" / "__pycache__"
     kept.mkdir()
-    for name in ("vae.cpython-311.pyc", "vae.cpython-311.pyc.139872"):  # the second while Python writes it
+    for name in ("vae.cpython-311.pyc", "vae.cpython-311.pyc.139872"):  # the second while Python writes the first
         (kept / name).write_text("made of it")
     assert code() == found[-1]
 

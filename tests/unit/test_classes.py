@@ -1,4 +1,4 @@
-"""Models with classes: the labels of their samples on their way to the metrics, and the metrics themselves."""
+"""Models with classes: how the labels of samples reach the metrics, and the metrics themselves."""
 
 import json
 from pathlib import Path
@@ -24,7 +24,7 @@ INFO = {"extractor": {"name": "classifier", "sha256": "ab"}, "images_sha256": "c
 
 
 def features(seed: int, count: int, shift: float, **info: object) -> Features:
-    """Features of three classes around 0, 1 and 2, whose logits are right but for every fifth image."""
+    """Features of three classes around 0, 1 and 2; the logits are wrong for every fifth image."""
     random = np.random.default_rng(seed)
     labels = np.arange(count) % 3
     said = np.where(np.arange(count) % 5 == 0, (labels + 1) % 3, labels)
@@ -76,7 +76,7 @@ def test_the_share_of_right_classes_and_the_distance_of_each() -> None:
 def test_only_samples_of_a_model_with_classes_are_judged_by_them() -> None:
     real, test = features(1, 60, 0.0), features(2, 60, 0.0)
     assert not {"class_accuracy", "class_fd_classifier"} & evaluate_features(real, test, allow_too_few=True).keys()
-    few = features(2, 8, 0.0, drawn_by_class=True)  # two of a class, of two features
+    few = features(2, 8, 0.0, drawn_by_class=True)  # a class has two images, too few for two features
     found = evaluate_features(real, few, allow_too_few=True)
     assert "class_accuracy" in found
     assert "class_fd_classifier" not in found
@@ -91,7 +91,7 @@ def test_they_head_the_table_of_a_suite_with_a_model_that_has_classes(tmp_path: 
     by_class = MODELS["ddpm"] | {"num_classes": 10, "denoiser": denoiser}
     models = {
         "ddpm": {"model": by_class, "training": training, "samplers": {"ddim": {"method": "ddim", "steps": 2}}},
-        "vae": {"model": MODELS["vae"], "training": training},  # which has a row without that number
+        "vae": {"model": MODELS["vae"], "training": training},  # its row has no value for the headline
     }
     path = tmp_path / "toy.yaml"
     path.write_text(

@@ -1,4 +1,4 @@
-"""The classifier: its shapes, that it learns, that it learns the same twice, and that its file gives it back."""
+"""The classifier: its shapes, that it learns, that training is reproducible, and that its file restores it."""
 
 from pathlib import Path
 from typing import Any

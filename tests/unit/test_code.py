@@ -14,7 +14,7 @@ VAE = {"class": "vae.VAE"}
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """A copy of the package to edit; returns a function that gives the hash of its code after the edits so far."""
+    """A copy of the package to edit; returns it with a function that hashes its code after the edits so far."""
     copy = tmp_path / "genbench"
     shutil.copytree(code.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(code, "PACKAGE", copy)
@@ -95,7 +95,7 @@ def test_an_earlier_version_counts_until_what_computes_the_result_changes(packag
     code._earlier.cache_clear()
     assert code.is_this_code(earlier, "training", GAN)
     assert not code.is_this_code("cd" * 32, "training", GAN)
-    assert not code.is_this_code(earlier, "sampling", GAN)  # of which nothing was noted
+    assert not code.is_this_code(earlier, "sampling", GAN)  # only the training's code was recorded
     edit(folder / "processes/adversarial.py", "F.softplus", "F.relu")
     hashed("training", GAN)
     assert not code.is_this_code(earlier, "training", GAN)

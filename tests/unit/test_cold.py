@@ -1,4 +1,4 @@
-"""Cold diffusion: what the degradations are, and that sampling undoes them as far as it knows how."""
+"""Cold diffusion: the degradations, and how far sampling undoes them."""
 
 import itertools
 from pathlib import Path
@@ -30,7 +30,7 @@ from genbench.processes.samplers import COLD_STEPS
 from genbench.sampling.checkpoint import load_model
 from genbench.training.folder import train
 
-SHAPE = (3, 28, 42)  # unlike in height, width and colours, so that none is taken for another
+SHAPE = (3, 28, 42)  # three different sizes, so a swap of axes fails
 AVERAGINGS = {
     f"{name}-{timesteps}-{order}": DEGRADATIONS[name](SHAPE, timesteps=timesteps, order=order)
     for name, timesteps, order in itertools.product(
@@ -143,7 +143,7 @@ def test_what_is_left_at_T_is_described_by_few_numbers(D: Degradation) -> None:
     if isinstance(D, Averaging):
         assert len(modes) == D.T
         assert missed.abs().max() < 1e-5
-    # Of a blur, each wave left out has shrunk below NEGLIGIBLE of what it was.
+    # A blur shrinks each wave that is left out to less than NEGLIGIBLE of its size.
     assert missed.flatten(1).norm(dim=1).max() <= NEGLIGIBLE * images().flatten(1).norm(dim=1).max()
 
 
@@ -175,7 +175,7 @@ def test_with_a_perfect_restorer_improved_sampling_returns_x_exactly(D: Degradat
 
 
 def test_of_a_wrong_restorer_the_improved_algorithm_forgets_less() -> None:
-    """With R(x_t) = 0 for all of it, naive sampling returns 0, improved all that was left at T."""
+    """With R(x_t) = 0 everywhere, naive sampling returns 0, and improved sampling returns x_T."""
     D, x = rows(SHAPE), images()
     ends = {
         name: reverse_process(D(x, D.T), range(D.T, 0, -1), lambda x_t, t: Prediction(torch.zeros_like(x_t)), step(D))
@@ -186,7 +186,7 @@ def test_of_a_wrong_restorer_the_improved_algorithm_forgets_less() -> None:
 
 
 def test_for_a_constant_drift_the_improved_algorithm_needs_no_restorer() -> None:
-    """D(x, t) = x + t e is undone exactly by any R: the paper's section 3.3."""
+    """Any R undoes D(x, t) = x + t e exactly (section 3.3 of the paper)."""
     x, e, wrong = images(), images(key=1), images(key=2)
     step = COLD_STEPS["improved"](lambda x0, t: x0 + t * e)
     found = reverse_process(x + 9 * e, range(9, 0, -1), lambda x_t, t: Prediction(wrong), step)
@@ -194,7 +194,7 @@ def test_for_a_constant_drift_the_improved_algorithm_needs_no_restorer() -> None
 
 
 class Oracle(nn.Module):
-    """A restorer that knows the answer, and remembers at which times it was asked."""
+    """A restorer that knows the answer and records the times of its calls."""
 
     def __init__(self, x0: Tensor) -> None:
         super().__init__()
@@ -207,7 +207,7 @@ class Oracle(nn.Module):
 
 @pytest.fixture
 def model() -> ColdDiffusion:
-    """Untrained, with a density fitted to blobs."""
+    """An untrained model with a density fitted to blobs."""
     torch.manual_seed(0)
     model = build(COLD, IMAGE_SHAPE).eval().requires_grad_(False)
     assert isinstance(model, ColdDiffusion)
@@ -252,7 +252,7 @@ def test_the_loss_is_of_restored_images_at_every_time_from_1_to_T() -> None:
 def test_generation_starts_from_the_density_of_degraded_training_images(model: ColdDiffusion) -> None:
     x_T = model.degradation(blob_images(200), 4)
     drawn = model.draw_x_T(Noise(torch.arange(4000)), 0.0)
-    torch.testing.assert_close(model.degradation(drawn, 4), drawn, rtol=0, atol=1e-6)  # as degraded as these
+    torch.testing.assert_close(model.degradation(drawn, 4), drawn, rtol=0, atol=1e-6)  # the drawn ones are degraded
     for statistic in (torch.mean, torch.std):
         torch.testing.assert_close(statistic(drawn, 0), statistic(x_T, 0), rtol=0, atol=0.03)
     noisy = model.draw_x_T(Noise(torch.arange(4000)), 0.05)
@@ -333,7 +333,7 @@ def test_the_order_and_the_density_lie_in_the_checkpoint(
     spec = {"model": COLD | {"degradation": degradation}, "training": {"steps": 1, "batch_size": 8}}
     train(spec, *blobs(64), data_sha256="d", seed=0, out=out, device=torch.device("cpu"))
     x, drawn = blob_images(64), build(spec["model"], IMAGE_SHAPE)
-    # Another numpy may draw another permutation from the same seed: the one that was trained is kept.
+    # Another version of NumPy may draw another permutation from the same seed, so the checkpoint keeps its own.
     monkeypatch.setattr("genbench.processes.degradations.block_order", lambda count, order, seed: np.arange(count))
     model, _ = load_model(out)
     assert isinstance(model, ColdDiffusion)

@@ -1,4 +1,4 @@
-"""Command lines: one name for each thing, old names still read, and what they call from Python."""
+"""Command lines: one name for each thing, old names still work, and the functions behind them."""
 
 import argparse
 import importlib
@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 NAMES = sorted(
     path.stem for path in (ROOT / "genbench/commands").glob("[a-z]*.py") if "def parser()" in path.read_text("utf-8")
 )
-# Every flag, and the one thing that it means in each command that has it.
+# Every flag with its meaning, which is the same in every command.
 FLAGS = {
     "--allow-too-few": "leave out a metric that needs more images",
     "--any-weights": "accept other weights than the published ones",
@@ -166,7 +166,7 @@ def test_every_script_calls_the_command_of_its_name_and_does_nothing_else() -> N
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with two prepared splits and the weights of a diffusion model, untrained."""
+    """A folder with two prepared splits and the weights of an untrained diffusion model."""
     folder = tmp_path_factory.mktemp("files")
     for split, count in (("train", 40), ("test", 24)):
         save_image_set(folder / f"{split}.npz", image_set(split, count))
@@ -205,7 +205,7 @@ def test_samples_are_drawn_and_compared_from_python(files: Path, tmp_path: Path)
     draw_samples(files / "model.safetensors", second, {"steps": 2}, seeds=range(4, 16), batch_size=6)
     paired = compare_samples(second, first)
     assert (paired.identical_images, paired.num_images) == (12, 12)
-    assert paired.psnr == pytest.approx(10 * np.log10(255**2 * 256))  # as if a single value were off by one
+    assert paired.psnr == pytest.approx(10 * np.log10(255**2 * 256))  # as if one value differed by one
     draw_samples(files / "model.safetensors", second, {"steps": 2}, seeds=range(12), batch_size=6)
     with pytest.raises(InputError, match=r"b\.npz: seeds: found '0:12', expected '4:16'"):
         compare_samples(second, first)
@@ -276,7 +276,7 @@ def test_neighbours_are_drawn_below_their_samples(files: Path, tmp_path: Path) -
     (tmp_path / "metrics.json").write_text(json.dumps({"metrics": {"fd_a": {"value": 1.0}}}))
     with pytest.raises(InputError, match="expected an evaluation with --test"):
         draw_neighbours(*paths, headline="fd_a")
-    warning = "Memorised is left out: too few images (it needs 20 test images)"  # as evaluate_files has it
+    warning = "Memorised is left out: too few images (it needs 20 test images)"  # the warning of evaluate_files
     (tmp_path / "metrics.json").write_text(json.dumps({"metrics": {"fd_a": {"value": 1.0}}, "warnings": [warning]}))
     draw_neighbours(*paths, headline="fd_a")
     with Image.open(tmp_path / "n.png") as picture:

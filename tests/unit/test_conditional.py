@@ -1,4 +1,4 @@
-"""Diffusion with labels: what the network is told, dropped labels, and guidance."""
+"""Diffusion with labels: the labels that the network receives, dropped labels, and guidance."""
 
 import pytest
 import torch

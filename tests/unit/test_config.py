@@ -1,4 +1,4 @@
-"""What stands after --config on Snakemake's command line is read as the user means it."""
+"""The values after --config on Snakemake's command line are read as the user means them."""
 
 import pytest
 from snakemake.cli import parse_config
@@ -8,7 +8,7 @@ from genbench.suites.config import Config
 
 
 def typed(*entries: str) -> dict:
-    """The configuration of a command line alone, through Snakemake's own reader."""
+    """The configuration from a command line only, through Snakemake's own parser."""
     return Config.from_snakemake(parse_config(list(entries)))
 
 

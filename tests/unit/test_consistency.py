@@ -1,4 +1,4 @@
-"""Consistency models: what they learn, and how samples are drawn, against the papers' equations, written out again."""
+"""Consistency models: their loss and their samples against the papers' equations, written out again."""
 
 import math
 
@@ -25,13 +25,13 @@ def consistency(**options: object) -> Consistency:
 
 
 def karras(count: int) -> Tensor:
-    """sigma_1 = 0.002 to sigma_N = 80 of 2310.14189, with rho 7."""
+    """The levels sigma_1 = 0.002 to sigma_N = 80 of arXiv 2310.14189, with rho = 7."""
     i = torch.arange(count, dtype=torch.float64)
     return (0.002 ** (1 / 7) + i / (count - 1) * (80 ** (1 / 7) - 0.002 ** (1 / 7))) ** 7
 
 
 def written_out(model: Consistency, x: Tensor, sigma: Tensor) -> Tensor:
-    """f(x, sigma) of 2303.01469, appendix C, for sigma_data = 0.5 and epsilon = 0.002."""
+    """f(x, sigma) of arXiv 2303.01469, appendix C, for sigma_data = 0.5 and epsilon = 0.002."""
     s = sigma.view(-1, 1, 1, 1)
     c_skip = 0.25 / ((s - 0.002) ** 2 + 0.25)
     c_out = 0.5 * (s - 0.002) / (0.25 + s**2).sqrt()
@@ -57,7 +57,7 @@ def test_the_loss_is_the_papers() -> None:
     assert name == "denoiser"
     assert len(set(i.tolist())) > 2
     torch.testing.assert_close(loss, (distance / (sigma - below)).mean(), rtol=1e-4, atol=0)
-    # The target has no gradient of its own.
+    # The target is detached.
     (found,) = torch.autograd.grad(loss, [model.denoiser.conv_out.bias], retain_graph=True)
     distance = ((student - target.detach()).square().sum((1, 2, 3)) + c**2).sqrt() - c
     (expected,) = torch.autograd.grad((distance / (sigma - below)).mean(), [model.denoiser.conv_out.bias])
@@ -79,7 +79,7 @@ def test_levels_are_drawn_by_their_shares() -> None:
     [
         (400_000, 1280, [10] * 5 + [20] * 5 + [40] * 5 + [80] * 5 + [160] * 5 + [320] * 5 + [640] * 5 + [1280] * 5),
         (1000, 40, [10] * 14 + [20] * 13 + [40] * 13),
-        (4000, 30, [10] * 16 + [20] * 15 + [30] * 9),  # no power of two
+        (4000, 30, [10] * 16 + [20] * 15 + [30] * 9),  # 30 is not 10 times a power of two
         (3, 1280, [10, 20, 40]),  # fewer steps than doublings
     ],
 )
@@ -90,7 +90,7 @@ def test_intervals_double_at_even_shares_of_the_training(total: int, end: int, e
 
 
 def test_both_passes_drop_the_same() -> None:
-    """With the same input at both levels, and the same dropout, the network makes the same."""
+    """If the input is the same at both levels, the same dropout gives the same output."""
     model = consistency(denoiser=ENTRY["denoiser"] | {"dropout": 0.5}).train()
     seen: list[Tensor] = []
     model.denoiser.register_forward_pre_hook(lambda module, inputs: (torch.ones(4, *IMAGE_SHAPE), torch.ones(4)))
@@ -156,5 +156,5 @@ def test_the_picture_shows_five_images_at_ten_levels_and_what_becomes_of_them() 
     with torch.no_grad():
         pictures = model.one_step(Batch(batch.x0, batch.y, batch.noise))
     assert pictures.shape == (100, *IMAGE_SHAPE)
-    for row in (0, 10):  # hardly any noise, and the same image
+    for row in (0, 10):  # both show the same image with almost no noise
         torch.testing.assert_close(pictures[row], batch.x0[0], rtol=0, atol=0.02)

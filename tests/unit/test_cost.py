@@ -1,4 +1,4 @@
-"""What a model costs is counted with shortcuts; without them the counts are the same."""
+"""A model's cost is counted with shortcuts, which do not change the counts."""
 
 import pytest
 import torch

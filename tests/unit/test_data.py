@@ -80,7 +80,7 @@ def test_a_flipped_bit_is_found_wherever_it_matters(tmp_path):
             read = load_image_set(path)
         except InputError:
             found.add(offset)
-        else:  # a field of the archive that nothing reads, such as a time
+        else:  # the bit is in an unused field of the archive, such as a time
             assert read.info == written.info
             assert read.class_names == written.class_names
             np.testing.assert_array_equal(read.images, written.images)
@@ -299,7 +299,7 @@ def idx_bytes(array):
 
 @pytest.fixture
 def toy_idx(monkeypatch):
-    """Contents of four small IDX files, which take the place of MNIST's."""
+    """Contents of four small IDX files, which replace those of MNIST."""
     rng = np.random.default_rng(0)
     contents = {}
     for (images, labels), n in zip(idx.SPLITS.values(), (7, 3), strict=True):
@@ -380,7 +380,7 @@ def test_idx_axes_are_in_order():
 
 
 class Python2Pickler(pickle._Pickler):
-    """Writes strings, bytes and arrays as Python 2 and its numpy did: the form of the official batches."""
+    """Writes strings, bytes and arrays as Python 2 and its NumPy did, like the official batches."""
 
     def save_string(self, text):
         content = text.encode() if isinstance(text, str) else text
@@ -398,7 +398,7 @@ def python2_pickle(value):
 
 @pytest.fixture
 def toy_batches(monkeypatch):
-    """Pickles of two images each, which take the place of CIFAR-10's."""
+    """Pickles of two images each, which replace those of CIFAR-10."""
     batches = {}
     for i, name in enumerate(cifar.MD5):
         data = np.full((2, 3072), i, dtype=np.uint8)
@@ -441,7 +441,7 @@ def test_cifar_is_read_from_archive_and_folder(tmp_path, toy_batches, form):
         assert train.images.shape == (10, 32, 32, 3)
         assert test.images.shape == (2, 32, 32, 3)
         assert train.labels.tolist() == [0, 9, 1, 9, 2, 9, 3, 9, 4, 9]
-        assert train.images[2, 5, 7].tolist() == [1, 200, 1]  # rows are red, green, blue planes
+        assert train.images[2, 5, 7].tolist() == [1, 200, 1]  # a row has a red, a green and a blue plane
         assert train.images[2].sum() == 32 * 32 * 3 * 1 + 199
         assert train.class_names[9] == "truck"
 
@@ -519,7 +519,7 @@ def no_pauses(monkeypatch):
 
 @pytest.fixture
 def server(tmp_path):
-    """A web server on this machine: its folder, its address, and the paths it was asked for."""
+    """A local web server: its folder, its address, and the requested paths."""
     folder, asked = tmp_path / "www", []
     folder.mkdir()
 

@@ -15,7 +15,7 @@ from genbench.data import cub, describe, open_dataset, prepare
 from genbench.errors import InputError
 from genbench.files import downloads
 
-# file, its number in images.txt, class, is it for training, mode
+# file, number in images.txt, class, 1 if it is for training, mode
 PHOTOGRAPHS = [
     ("001.Black_footed_Albatross/Black_Footed_Albatross_0046_18.jpg", 1, 1, 1, "RGB"),
     ("001.Black_footed_Albatross/Black_Footed_Albatross_0009_34.jpg", 2, 1, 0, "RGB"),
@@ -29,24 +29,24 @@ CLASSES = ["001.Black_footed_Albatross", "002.Laysan_Albatross", "003.Sooty_Alba
 
 
 def photograph(number, mode):
-    """A JPEG of random pixels, wider than high."""
+    """A JPEG of random pixels, wider than it is tall."""
     shape = (40, 50 + number) if mode == "L" else (40, 50 + number, 3)
     pixels = np.random.default_rng(number).integers(0, 256, shape, dtype=np.uint8)
     exif, buffer = Image.Exif(), io.BytesIO()
-    exif[0x0112] = 6  # to be turned, which the course does not do
+    exif[0x0112] = 6  # asks for a rotation, which the course ignores
     Image.fromarray(pixels).save(buffer, "JPEG", exif=exif)
     return buffer.getvalue()
 
 
 def resized(number, mode, size=32):
-    """The pixels that the course's resize gives."""
+    """The pixels after the course's resize."""
     image = Image.open(io.BytesIO(photograph(number, mode))).convert("RGB")
     return np.array(image.resize((size, size), Image.Resampling.BICUBIC))
 
 
 @pytest.fixture
 def official():
-    """The files of the archive; the photographs in another order than in images.txt, tables behind and between."""
+    """The archive's files: photographs in another order than in images.txt, then tables, between other files."""
     files = {f"CUB_200_2011/images/{name}": photograph(n, mode) for name, n, _, _, mode in reversed(PHOTOGRAPHS)}
     tables = {
         "images.txt": [f"{n} {name}" for name, n, *_ in PHOTOGRAPHS],
@@ -59,7 +59,7 @@ def official():
 
 
 def write_archive(path, files, monkeypatch):
-    """Write the archive, and have it taken for the official one."""
+    """Write the archive, and make its hash the official one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tarfile.open(path, "w:gz") as tar:
         for name, content in files.items():
@@ -140,14 +140,14 @@ def test_archive_and_folder_are_the_same_data(tmp_path, official, monkeypatch):
 def test_some_species(tmp_path, official, monkeypatch):
     write_archive(tmp_path / "CUB_200_2011.tgz", official, monkeypatch)
     entry = {"source": "cub", "classes": ["Sooty Albatross"]}
-    assert describe(entry, tmp_path).num_train is None  # known when the archive has been read
+    assert describe(entry, tmp_path).num_train is None  # unknown until the archive is read
     assert prepare(entry, tmp_path)["train"].labels.tolist() == [0, 0]
     assert "found 'Sooty'; expected one of: Black" in refusal(tmp_path, classes=["Sooty"])
 
 
 @pytest.fixture
 def served(tmp_path):
-    """A folder that is served on this machine, and its address."""
+    """A folder that a local web server serves, and its address."""
     folder = tmp_path / "www"
     folder.mkdir()
 

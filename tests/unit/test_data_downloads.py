@@ -1,4 +1,4 @@
-"""Downloads over a network that fails: a server that cuts, refuses, redirects and serves what it should not."""
+"""Downloads over a failing network: a server that cuts connections, refuses, redirects and sends wrong content."""
 
 import hashlib
 import http.server
@@ -25,9 +25,9 @@ def check(path):
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves CONTENT at every path but these; `served` counts the bytes of bodies, `ranges` has what was asked for."""
+    """Serves CONTENT at all but a few paths; `served` counts the bytes of bodies, `ranges` lists the Range headers."""
 
-    cuts: list[int]  # after so many bytes of a body the connection breaks, one for each request, then no more
+    cuts: list[int]  # bytes of a body after which the connection breaks, for each of the first requests
     ranges_work = True
     wrong_range = False
 
@@ -75,11 +75,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = content[start:]
         self.send_header("Content-Length", str(len(body)))
         if self.path.endswith(".gz"):
-            self.send_header("Content-Encoding", "gzip")  # as some servers have it for a file that is gzipped itself
+            self.send_header("Content-Encoding", "gzip")  # some servers send this for a .gz file
         self.end_headers()
         if server.cuts:
             body = body[: server.cuts.pop(0)]
-        server.served += len(body)  # first: whoever has read the body may look at once
+        server.served += len(body)  # before the body: a test that has read it may check at once
         self.wfile.write(body)
 
 
@@ -138,8 +138,8 @@ def test_cut_connections_are_resumed_where_they_were_cut(server, target, waits):
     download([f"{server.url}a"], target, check)
     assert target.read_bytes() == CONTENT
     assert server.ranges == [None, "bytes=100000-", "bytes=250000-", "bytes=250001-"]
-    assert server.served == len(CONTENT)  # no byte twice
-    assert waits == []  # each round brought something
+    assert server.served == len(CONTENT)  # no byte was sent twice
+    assert waits == []  # each round received bytes
 
 
 def test_another_run_resumes_what_one_left(server, target):
@@ -170,7 +170,7 @@ def test_a_server_that_cuts_for_ever_ends_in_an_error_and_keeps_the_part(server,
     assert "a: IncompleteRead at byte 1,000" in message or "a: ProtocolError at byte 1,000" in message
     assert f"1,000 bytes are kept in {part_of(target)}, for the next attempt" in message
     assert waits == list(downloads.PAUSES)
-    assert len(server.asked) == 2 + len(downloads.PAUSES)  # the first brought bytes, so no pause followed it
+    assert len(server.asked) == 2 + len(downloads.PAUSES)  # the first request received bytes, so no pause followed
     assert part_of(target).read_bytes() == CONTENT[:1000]
 
 
@@ -245,7 +245,7 @@ def test_a_part_that_another_process_removes_is_opened_anew(server, target, monk
     def removed_after_a_look(self, **options):
         if not self.name.endswith(".part.gz") or looked:
             return os.stat(self, **options)
-        self.unlink()  # renamed by the process that wrote it; the next one has begun another, and gives it up at once
+        self.unlink()  # its process renamed it; the next process has begun another file and drops it at once
         self.touch()
         looked.append(os.stat(self))
         self.unlink()

@@ -1,4 +1,4 @@
-"""A user's own images: decoding, layouts, splits, and archives that are not what they should be."""
+"""A user's own images: decoding, layouts, splits, and bad archives."""
 
 import hashlib
 import io
@@ -66,7 +66,7 @@ def write_zip(path, files):
 
 
 def write(path, files):
-    """Write `files` in the form that the suffix of `path` says."""
+    """Write `files` in the format of the suffix of `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     modes = {".tar": "w", ".gz": "w:gz", ".tgz": "w:gz", ".xz": "w:xz"}
     if path.suffix == ".zip":
@@ -190,7 +190,7 @@ def test_test_images_without_labels_are_named_and_can_be_left_out(tmp_path):
     described = describe(entry(path, splits={"train": "train"}), "unused")
     assert (described.num_classes, described.num_train, described.num_test) == (2, 6, 2)
     assert "not used: test" in described.notes
-    write(path, {"val/cat/7.png": png(7), "val/dog/8.png": png(8)})  # labelled ones beside them serve
+    write(path, {"val/cat/7.png": png(7), "val/dog/8.png": png(8)})  # labelled images beside them are used
     described = describe(entry(path), "unused")
     assert (described.num_train, described.num_test, described.notes) == (8, 2, ("not used: test",))
 
@@ -243,7 +243,7 @@ def test_a_single_class_that_has_folders_is_noted(tmp_path):
 
 
 def dataset_tool(labels, count=1003):
-    """The files that dataset_tool writes: 1,000 a folder, and dataset.json; of the images a few, at both ends."""
+    """The files that dataset_tool writes: 1,000 images per folder, of which only a few are here, and dataset.json."""
     numbers = [*range(8), *range(1000, count)]
     names = [f"{n // 1000:05}/img{n:08}.png" for n in numbers]
     files = {name: png(n) for n, name in zip(numbers, names, strict=True)}
@@ -328,7 +328,7 @@ def test_files_that_may_have_the_labels_are_noted(tmp_path):
     assert described.notes[0] == "one class: labels are not read from trainLabels.csv"
 
 
-# Kinds of files
+# File formats
 
 
 def test_every_kind_of_file_that_the_peers_read_is_read(tmp_path):
@@ -415,7 +415,7 @@ def test_the_split_is_stratified_disjoint_and_steady(tmp_path):
     path = write(tmp_path / "x", files)
     splits = prepare(entry(path), "unused")
     train, test = splits["train"], splits["test"]
-    assert np.bincount(test.labels).tolist() == [5, 2, 1]  # a tenth, at least one, and never the last of a class
+    assert np.bincount(test.labels).tolist() == [5, 2, 1]  # a tenth, at least one, but never all of a class
     assert np.bincount(train.labels).tolist() == [45, 18, 2, 1]
     assert test.class_names == train.class_names == ("a", "b", "c", "d")
     together = {image.tobytes() for split in splits.values() for image in split.images}
@@ -666,7 +666,7 @@ def test_an_unreadable_first_image_stops_the_description(tmp_path):
         describe(entry(path), "unused")
 
 
-# Archives that are not to be trusted
+# Untrusted archives
 
 
 @pytest.mark.parametrize("name", ["../1.png", "a/../../1.png", "/etc/1.png", "..\\1.png", "C:/1.png"])
@@ -721,7 +721,7 @@ def test_one_name_twice_is_refused(tmp_path, form):
 def test_truncated_archives_are_refused_wherever_they_are_cut(tmp_path, form):
     path = write(tmp_path / form, {f"{i}.png": png(i, (24, 24)) for i in range(6)})
     content = path.read_bytes()
-    end = len(content) - 10240 if form == "images.tar" else len(content)  # behind it, a tar's end marks and padding
+    end = len(content) - 10240 if form == "images.tar" else len(content)  # a tar ends with end marks and padding
     for cut in {0, 1, 100, 512, 1024, end // 3, end // 2, end // 2048 * 1024, end - 1, end - 512, end - 1024}:
         path.write_bytes(content[: max(cut, 0)])
         assert str(path) in refusal(path)

@@ -1,4 +1,4 @@
-"""iCLEVR in the course's layout, from a few small images; and the course's own label files, where they are."""
+"""iCLEVR in the course's layout, from a few small images; and the course's own label files, if they are available."""
 
 import json
 from collections import Counter
@@ -28,7 +28,7 @@ def colour(name):
 
 @pytest.fixture
 def root(tmp_path):
-    """The course's folder, in small: 12 images of 6 x 4 pixels, as PNGs with an opaque alpha channel, as CLEVR's."""
+    """A small version of the course's folder: 12 PNGs of 6 x 4 pixels with an opaque alpha channel, as in CLEVR."""
     folder = tmp_path / "data"
     (folder / "iclevr").mkdir(parents=True)
     for name in TRAIN:
@@ -53,7 +53,7 @@ def test_images_and_labels_are_those_of_train_json_with_scenes_held_out(root):
         found[split] = [tuple(pixel) for pixel in data.images[:, 4, 4].tolist()]
     names = {colour(name): name for name in TRAIN}
     by_split = {split: [names[pixel] for pixel in pixels] for split, pixels in found.items()}
-    assert len({name[:18] for name in by_split["test"]}) == 1  # one scene, whole
+    assert len({name[:18] for name in by_split["test"]}) == 1  # one whole scene
     assert sorted(by_split["train"] + by_split["test"]) == sorted(TRAIN)
     assert by_split["train"] == [name for name in TRAIN if name in by_split["train"]]  # in the order of train.json
 
@@ -96,7 +96,7 @@ def test_missing_parts_are_named(root):
         describe({"source": "iclevr", "path": str(root)}, root)
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="the course's files are not here")
+@pytest.mark.skipif(not REAL.is_dir(), reason="the course's files are missing")
 def test_the_courses_files_are_read_as_they_are():
     check_objects(REAL / "objects.json")
     train = read_labels(REAL / "train.json")
@@ -107,7 +107,7 @@ def test_the_courses_files_are_read_as_they_are():
     assert sizes == {"test": {1: 6, 2: 12, 3: 14}, "new_test": {2: 12, 3: 20}}
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="the course's files are not here")
+@pytest.mark.skipif(not REAL.is_dir(), reason="the course's files are missing")
 def test_shapes_are_rendered_for_the_courses_label_sets():
     entry = {"source": "shapes", "labels": str(REAL / "new_test.json"), "image_size": 8}
     splits = prepare(entry, REAL)

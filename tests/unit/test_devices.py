@@ -1,4 +1,4 @@
-"""GPUs are handed out one to a job, by locks that die with their holder."""
+"""Each job gets one GPU, by a lock that disappears when its process dies."""
 
 import os
 import platform
@@ -47,7 +47,7 @@ def test_two_jobs_get_two_gpus_and_a_third_none_until_one_dies(tmp_path: Path) -
 
 def test_several_jobs_may_share_a_gpu_if_told_to(tmp_path: Path) -> None:
     found = [devices.try_lock([0, 1], str(tmp_path), jobs_per_gpu=2) for _ in range(5)]
-    assert found == [0, 1, 0, 1, None]  # spread first, then shared
+    assert found == [0, 1, 0, 1, None]  # free GPUs first, then shared ones
     devices.release_gpus()
 
 
@@ -99,7 +99,7 @@ def test_auto_takes_an_apple_gpu_where_there_is_no_other(monkeypatch: pytest.Mon
     monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
     assert devices.pick_device("auto").type == devices.pick_device("mps").type == "mps"
     monkeypatch.setattr(devices, "ranks", lambda: SimpleNamespace(size=2, local_size=2))
-    assert devices.pick_device("auto", threads=2).type == "cpu"  # there is one, for one process
+    assert devices.pick_device("auto", threads=2).type == "cpu"  # an Apple GPU serves only one process
     with pytest.raises(InputError, match=r"device: found 'mps' with 2 ranks; expected one process"):
         devices.pick_device("mps", threads=2)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)

@@ -1,4 +1,4 @@
-"""DiffuseVAE: sizes, both formulations against the paper's equations, and the stages' ways through training."""
+"""DiffuseVAE: sizes, both formulations against the paper's equations, and the training of its stages."""
 
 import math
 from pathlib import Path
@@ -38,7 +38,7 @@ def batch(size: int = 4) -> Batch:
 
 def test_networks_have_the_published_sizes() -> None:
     vae = {"class": "vae.VAE", "latent_size": 512, "autoencoder": {"class": "bottleneck.Autoencoder"}}
-    # The authors' attention_resolutions "16" counts halvings, of which there are 8 at most: it adds no attention.
+    # The authors' attention_resolutions "16" is a downsampling factor, and the largest is 8: it adds no attention.
     unet = {"class": "unet.UNet", "attention_resolutions": [], "num_heads": 8, "dropout": 0.3}
     sizes = {}
     for name, wider in {"paper's configuration": {}, "72M": {"channels": 160, "num_res_blocks": 3}}.items():
@@ -59,7 +59,7 @@ def test_without_a_first_image_the_formulations_agree() -> None:
 
 
 def test_formulation_two_is_the_papers_process_around_the_first_image() -> None:
-    # The paper's equations with x_hat in every line, and at the end its removal; ours has it in the network alone.
+    # The paper has x_hat in every equation and removes it at the end; genbench uses it only in the network.
     model = diffusevae(formulation=2)
     noise, draws = Noise(torch.arange(3)), Noise(torch.arange(3))
     with torch.no_grad():

@@ -20,7 +20,7 @@ SHAPE = (3, 8, 8)
 
 
 def a_denoiser(schedule: Schedule) -> Callable[[torch.Tensor, int], torch.Tensor]:
-    """Some smooth function of x_t and t that stands for a trained network's eps_hat."""
+    """A smooth function of x_t and t that stands in for a trained network's eps_hat."""
     weight = torch.randn(3, 3, generator=torch.Generator().manual_seed(1)) * 0.3
 
     def eps_hat(x: torch.Tensor, t: int) -> torch.Tensor:
@@ -30,7 +30,7 @@ def a_denoiser(schedule: Schedule) -> Callable[[torch.Tensor, int], torch.Tensor
 
 
 def a_variance(x: torch.Tensor, t: int) -> torch.Tensor:
-    """Some v in [-1, 1] that stands for a learned variance."""
+    """A v in [-1, 1] that stands in for a learned variance."""
     return torch.sin(3 * x + t)
 
 
@@ -53,7 +53,7 @@ def our_chain(
 
 def diffusers_chain(schedule: Schedule, scheduler: object, steps: int, draws: Noise, **options: object) -> torch.Tensor:
     eps_hat = a_denoiser(schedule)
-    scheduler.alphas_cumprod = schedule.alphas_cumprod[1:]  # theirs, computed in float32, drift by 2e-5
+    scheduler.alphas_cumprod = schedule.alphas_cumprod[1:]  # diffusers computes them in float32, with errors up to 2e-5
     x = draws.normal(*SHAPE)
     scheduler.set_timesteps(steps)
     for t in scheduler.timesteps:
@@ -66,7 +66,7 @@ def diffusers_chain(schedule: Schedule, scheduler: object, steps: int, draws: No
 
 @pytest.fixture
 def shared_noise(monkeypatch: pytest.MonkeyPatch) -> Noise:
-    """Noise for a diffusers chain: what its schedulers draw by `randn_tensor` comes from here."""
+    """Noise for a diffusers chain: it replaces `randn_tensor` in the schedulers."""
     noise = Noise(torch.arange(2))
 
     def randn_tensor(shape: tuple[int, ...], **_: object) -> torch.Tensor:
@@ -139,7 +139,7 @@ def test_ddpm_equals_diffusers(steps: int, variance: str, theirs: str, shared_no
     scheduler = diffusers.DDPMScheduler(beta_schedule="linear", variance_type=theirs, clip_sample=True)
     expected = diffusers_chain(schedule, scheduler, steps, shared_noise)
     times = [int(t) + 1 for t in scheduler.timesteps]
-    if steps == 7:  # diffusers strides by T // steps, whichever times it chose
+    if steps == 7:  # diffusers steps by T // steps, whatever its times are
         stride = 1000 // steps
         assert all(t - s == stride for t, s in pairwise(times))
     noise = Noise(torch.arange(2))
@@ -191,7 +191,7 @@ def test_heun_equals_diffusers(steps: int) -> None:
     eps_hat = a_denoiser(schedule)
     noise = Noise(torch.arange(2))
     x = Noise(torch.arange(2)).normal(*SHAPE)
-    # Theirs works on x_t / sqrt(abar_t): the noise that stands for x_T is scaled the other way round.
+    # diffusers works on x_t / sqrt(abar_t), so x_T is divided by sqrt(abar_T).
     x = x / math.sqrt(schedule.alpha_bar(1000))
     for t in scheduler.timesteps:
         x = scheduler.step(eps_hat(scheduler.scale_model_input(x, t), int(t)), t, x).prev_sample
@@ -293,7 +293,7 @@ def test_times_are_those_of_diffusers_whatever_their_number(spacing: str, theirs
     scheduler = diffusers.DDPMScheduler(num_train_timesteps=1000, timestep_spacing=theirs)
     for steps in range(1, 1001):
         scheduler.set_timesteps(steps)
-        expected = [int(t) + 1 for t in scheduler.timesteps if t >= 0]  # of some steps, theirs has a time before data
+        expected = [int(t) + 1 for t in scheduler.timesteps if t >= 0]  # diffusers sometimes has a time below 0
         assert spaced_timesteps(1000, steps, spacing) == expected
 
 
@@ -307,7 +307,7 @@ def test_uniform_times_are_those_of_diffusers_only_where_the_steps_divide_T() ->
 
 @pytest.mark.parametrize(
     ("T", "respacing", "times"),
-    [  # computed by hand; OpenAI count from 0
+    [  # computed by hand; OpenAI's times start at 0
         (10, "3", [1, 5, 10]),  # 4.5 is rounded to the even 4
         (9, "3,2,1", [1, 2, 3, 4, 6, 7]),
         (10, "2,2,2", [1, 4, 5, 7, 8, 10]),  # 10 = 4 + 3 + 3
@@ -321,7 +321,7 @@ def test_respacing_in_openais_notation(T: int, respacing: str, times: list[int])
 
 
 def test_respacing_rounds_halves_as_openai_does() -> None:
-    # 38 strides of 999 / 76 sum to 499.4999...: OpenAI counts that as 499, our time 500.
+    # 38 strides of 999 / 76 sum to 499.4999...: OpenAI rounds that to 499, genbench's time 500.
     assert 500 in respaced_timesteps(1000, "77")
     assert 501 not in respaced_timesteps(1000, "77")
 

@@ -1,4 +1,4 @@
-"""What a GAN's discriminator is shown: DiffAugment and ADA against the papers' formulas, written anew."""
+"""The images that a GAN's discriminator sees: DiffAugment and ADA against the papers' formulas, written out again."""
 
 import itertools
 import math
@@ -35,7 +35,7 @@ def images(channels: int, height: int, width: int) -> Tensor:
 
 
 def by_hand(x: np.ndarray, policy: str, drawn: Noise) -> np.ndarray:
-    """One step of the paper's policies, image by image."""
+    """Apply one step of the paper's policies, image by image."""
     out = []
     numbers = drawn.integers if policy in ("translation", "cutout") else drawn.uniform
     height, width = x.shape[2:]
@@ -81,14 +81,14 @@ def test_diffaugment_does_what_the_paper_says_in_the_order_of_the_policy(
     shown = DiffAugment(policy=["translation", "cutout"])(x, noise())
     (gradient,) = torch.autograd.grad(shown.sum(), x)
     share = (gradient != 0).float().mean().item()
-    assert 0.5 < share < 0.85  # not what was moved out of the image, or blanked
+    assert 0.5 < share < 0.85  # no gradient for pixels moved out of the image or blanked
 
 
 # --- ADA --------------------------------------------------------------------------------------------------------------
 
 
 def homogeneous(matrix: Tensor, offset: Tensor) -> Tensor:
-    """(N, D + 1, D + 1)."""
+    """Homogeneous matrices (N, D + 1, D + 1)."""
     size = matrix.shape[-1]
     whole = torch.eye(size + 1).repeat(len(matrix), 1, 1)
     whole[:, :size, :size], whole[:, :size, size] = matrix, offset
@@ -119,7 +119,7 @@ def test_places_are_those_of_the_papers_product_of_matrices(p: float) -> None:
     turn, offset = blitting(drawn, strength, width, height)
     matrix, shift = inverse(geometry(drawn, strength), width, height)
     found = homogeneous(turn, offset) @ homogeneous(matrix, -(matrix @ shift[:, :, None])[:, :, 0])
-    again = noise()  # the same numbers, in the paper's terms (appendix B, lines 1 to 40 of its algorithm)
+    again = noise()  # the same numbers, in the paper's notation (appendix B, lines 1 to 40 of the algorithm)
     happens, chosen = again.uniform(3) < p, again.uniform(2)
     whole = ((again.uniform(2) * 2 - 1) * 0.125 * torch.tensor([width, height])).round() * happens[:, 2:]
     flip = happens[:, 0] & (chosen[:, 0] >= 0.5)
@@ -160,7 +160,7 @@ def test_colours_are_those_of_the_papers_product_of_matrices(channels: int) -> N
     C = torch.stack(matrices)
     if channels == 3:
         expected = torch.einsum("nij,njhw->nihw", C[:, :3, :3], x) + C[:, :3, 3, None, None]
-    else:  # the mean of the rows
+    else:  # grey: the mean of the rows
         expected = x * C[:, :3, :3].sum(2).mean(1)[:, None, None, None] + C[:, :3, 3].mean(1)[:, None, None, None]
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
@@ -187,7 +187,7 @@ def test_p_moves_towards_the_target_at_the_stated_speed() -> None:
     ada = ADA(target=0.6, kimg=0.5, interval=2, initial=0.1)
     sure, unsure = torch.full((10,), 2.0), torch.tensor([1.0] * 7 + [-1.0] * 3)
     seen = [ada.observe(logits)["augment_p"].item() for logits in (sure, sure, sure, unsure, unsure, unsure, unsure)]
-    # 20 images move p by 20 / 500: r_t = 1, then (1 + 0.4) / 2 = 0.7, above 0.6; then 0.4, below it.
+    # Each 20 images move p by 20 / 500. r_t is 1 and (1 + 0.4) / 2 = 0.7, both above 0.6, then 0.4, below it.
     assert seen == pytest.approx([0.1, 0.14, 0.14, 0.18, 0.18, 0.14, 0.14])
     for _ in range(20):
         ada.observe(-sure)
@@ -209,7 +209,7 @@ def test_the_discriminator_sees_augmented_images_in_both_losses_and_in_penalties
     blanked = [(x == 0).float().mean((1, 2, 3)) for x in seen]
     assert len(seen) == 4  # real, drawn, the penalty, drawn for the generator
     assert all((share > 0.05).all() and (share < 0.3).all() for share in blanked)
-    assert not blanked[0].equal(blanked[2])  # numbers of their own
+    assert not blanked[0].equal(blanked[2])  # each call draws its own numbers
     losses["generator"].backward()
     assert all(p.grad is not None and p.grad.any() for p in model.generator.parameters() if p.ndim > 1)
     assert losses["discriminator"].isfinite()
@@ -217,7 +217,7 @@ def test_the_discriminator_sees_augmented_images_in_both_losses_and_in_penalties
 
 def test_p_is_state_of_the_training_and_of_no_consequence_to_samples() -> None:
     torch.manual_seed(0)
-    ada = {"name": "ada", "initial": 0.5, "kimg": 1.0, "interval": 2}  # with all changes, and differentiated twice
+    ada = {"name": "ada", "initial": 0.5, "kimg": 1.0, "interval": 2}  # all changes, differentiated twice
     model = build(GAN | {"penalty": "r1", "augment": ada}, IMAGE_SHAPE)
     batch = batch_of_blobs(4)
     before = model.state_dict()["augment.p"].clone()

@@ -1,4 +1,4 @@
-"""What takes room: features that go, what can be removed, and folders on another disk."""
+"""Disk space: features that are deleted, what can be removed, and folders on another disk."""
 
 import shutil
 from pathlib import Path
@@ -37,7 +37,7 @@ def test_only_what_genbench_made_and_can_make_again_is_removed(tmp_path: Path) -
     own = draw / "features/mine.npz"
     np.savez(own, features=np.ones(3))
     (draw / "features/notes.npz").write_text("no npz")
-    waiting = features(tmp_path / "results/toy/vae/seed1/final/default/features/classifier.npz")  # for its metrics
+    waiting = features(tmp_path / "results/toy/vae/seed1/final/default/features/classifier.npz")  # no metrics yet
     (draw / "metrics.json").write_text("{}")
     (draw / "samples.npz").write_bytes(b"samples")
     real = features(tmp_path / "resources/demo/features/train-classifier.npz")
@@ -57,11 +57,11 @@ def test_results_link_to_another_disk(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path / "work")
     link("results", None)
     assert not Path("results").exists()
-    for _ in range(2):  # the second run finds its link
+    for _ in range(2):  # the second run finds the link
         link("results", str(tmp_path / "scratch/results"))
     Path("results/x").write_text("x")
     assert (tmp_path / "scratch/results/x").read_text() == "x"
-    shutil.rmtree(tmp_path / "scratch")  # as scratch disks are cleared
+    shutil.rmtree(tmp_path / "scratch")  # scratch disks are cleared
     link("results", str(tmp_path / "scratch/results"))
     assert Path("results").is_dir()
     Path("resources").mkdir()

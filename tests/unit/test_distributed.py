@@ -1,4 +1,4 @@
-"""Ranks: N of them train as one does and draw the same bits; they stop, die and go on together."""
+"""Ranks: N ranks train as one does and draw the same bits; they stop, fail and resume together."""
 
 import json
 import os
@@ -26,7 +26,7 @@ from genbench.training.batches import Slice
 from genbench.training.recipe import TrainConfig
 
 STEPS = 3
-pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("none_left")]  # processes, on cores that may be busy
+pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("none_left")]  # the cores may be busy
 GENTLE = {"algorithm": "sgd", "lr": 1e-4}  # see ranks_worker.py
 
 
@@ -61,7 +61,7 @@ def lines(folder: Path, key: str) -> np.ndarray:
 
 
 def movement(folder: Path) -> dict[str, torch.Tensor]:
-    """What training has added to each weight."""
+    """The change of each weight during training."""
     last, _ = weights.load_tensors(folder / "model.safetensors")
     first, _ = weights.load_tensors(folder / "snapshots" / "0.safetensors")
     return {key: last[key].double() - first[key].double() for key in last}
@@ -85,7 +85,7 @@ def test_n_ranks_train_as_one(name: str, together: Path, alone: Path) -> None:
     assert json.loads((several / "training.json").read_text())["ranks"] == int(together.name)
 
 
-# --- Who has which images ---------------------------------------------------------------------------------------------
+# --- Which rank has which images --------------------------------------------------------------------------------------
 
 
 def member(rank: int, size: int) -> Ranks:
@@ -99,7 +99,7 @@ def test_slices_cover_a_micro_batch_and_keep_groups_whole(size: int, group: int,
     parts = [Slice.of(member(rank, ranks), size, group, torch.device("cpu")) for rank in range(ranks)]
     assert sorted(torch.cat([part.positions for part in parts]).tolist()) == list(range(size))
     assert sum(part.share for part in parts) == pytest.approx(1)
-    # Image i is in group i mod (number of groups), of the whole and of a slice alike.
+    # Image i is in group i mod (number of groups), both in the whole batch and in a slice.
     groups = size // min(group, size)
     for part in parts:
         own = len(part.positions) // min(group, size)
@@ -116,7 +116,7 @@ def test_too_many_ranks_are_refused_before_any_work() -> None:
         config.check_ranks(build(DDGAN, IMAGE_SHAPE), 3)
 
 
-# --- Stopping, dying, going on ----------------------------------------------------------------------------------------
+# --- Stopping, failing, resuming --------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +142,7 @@ def started(out: Path) -> None:
 
 
 def children(process: subprocess.Popen[str]) -> list[int]:
-    """The processes below mpiexec that are ranks."""
+    """The ranks among the descendants of mpiexec."""
     found = []
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -172,13 +172,13 @@ def test_a_signal_stops_all_at_one_step_and_any_number_goes_on(
     _, info = weights.load_tensors(cut.parent / "training" / "state.safetensors")
     assert 10 <= info["step"] < steps
     assert f"saved step {info['step']}," in said
-    if whom == "mpiexec":  # the same number goes on to the same bits
+    if whom == "mpiexec":  # the same number of ranks ends with the same bits
         said = finish(mpiexec(2, *training(data, cut, steps), warm=warm_environment))
         assert f"continuing from step {info['step']}" in said
         finish(mpiexec(2, *training(data, whole, steps), warm=warm_environment))
         a, b = (weights.load_tensors(path)[0] for path in (whole, cut))
         assert all(torch.equal(a[key], b[key]) for key in a)
-    else:  # another number goes on as well
+    else:  # another number of ranks can also resume
         said = finish(mpiexec(1, *training(data, cut, steps), warm=warm_environment))
         assert f"continuing from step {info['step']}" in said
         assert json.loads((cut.parent / "training.json").read_text())["ranks"] == 1
@@ -236,7 +236,7 @@ def test_an_error_is_told_once_and_ends_all(who: str, status: int, once: list[st
     assert never not in said.replace("(rank 1 in comm 0)", "").replace("error: wrong", ""), said
 
 
-# A script whose ranks have time to find out that they fail together, on cores that may be busy.
+# A script whose ranks have time to learn that all of them failed, even if the cores are busy.
 PATIENT = """
 import runpy, sys
 import genbench.machine.ranks as module
@@ -281,8 +281,8 @@ def test_any_number_of_ranks_draws_the_same_bits(alone: Path, tmp_path: Path, wa
 
     one, timing = sample(1)
     assert timing["ranks"] == 1
-    assert timing["timed_images"] == 40  # of five batches one warms up
-    for ranks, timed in ((2, 30), (3, 30)):  # with three ranks, that of one batch draws it again
+    assert timing["timed_images"] == 40  # one of five batches warms up
+    for ranks, timed in ((2, 30), (3, 30)):  # with three ranks, the rank with only one batch draws it again
         images, timing = sample(ranks)
         assert np.array_equal(images, one)
         assert timing["ranks"] == ranks
@@ -305,7 +305,7 @@ def test_one_process_needs_no_mpi(alone: Path, tmp_path: Path) -> None:
 
 # --- GPUs -------------------------------------------------------------------------------------------------------------
 
-# Each rank holds its GPU until so many ranks hold one, and for so many seconds.
+# Arguments: folder, ranks, seconds. A rank holds its GPU until that many ranks hold one, and for as many seconds.
 CLAIM = """
 import os, pathlib, sys, tempfile, time
 from genbench.machine import devices
@@ -326,7 +326,7 @@ ranks().share(None)
 
 @pytest.fixture
 def four_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of device files as /dev has them, and of locks."""
+    """A folder of device files, as in /dev, and of locks."""
     for index in range(4):
         (tmp_path / f"nvidia{index}").touch()
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
@@ -341,7 +341,7 @@ def test_ranks_get_a_gpu_each_and_jobs_don_t_meet(four_gpus: Path) -> None:
 
 
 def test_jobs_that_want_several_gpus_take_turns(four_gpus: Path) -> None:
-    """Three jobs want three of four: each would starve the others if they collected at the same time."""
+    """Three jobs want three of four GPUs: they would deadlock if they collected them at the same time."""
     jobs = [mpiexec(3, "-c", CLAIM, four_gpus, 3, 0.3) for _ in range(3)]
     for job in jobs:
         assert len(set(finish(job).split())) == 3

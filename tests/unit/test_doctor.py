@@ -1,4 +1,4 @@
-"""What `genbench doctor` finds, with stand-ins for the programs of a cluster."""
+"""The findings of `genbench doctor`, with stand-ins for the programs of a cluster."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ PROGRAMS = {
 
 @pytest.fixture
 def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """What is to mend, by check, where some programs are others."""
+    """A function that replaces some programs and returns each check's name and remedy."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(doctor, "LITTLE", 0)

@@ -1,4 +1,4 @@
-"""`genbench sample`: what it writes, how it was drawn, and what it refuses."""
+"""`genbench sample`: its files, their records, and what it refuses."""
 
 import json
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def draw(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable:
-    """Run `genbench sample` on that run's model with two steps of DDIM, in an empty folder; returns what it says."""
+    """Run `genbench sample` on that run's model with two steps of DDIM, in an empty folder; returns its output."""
     monkeypatch.chdir(tmp_path)
 
     def drawn(*arguments: object) -> str:
@@ -99,7 +99,7 @@ def test_a_stopped_drawing_goes_on_where_it_was(draw: Callable, monkeypatch: pyt
         draw("--out", "grid.png", "--seeds", "0:6", "--batch-size", 3)
     assert not Path("grid.png").exists()
     draw("--out", "grid.png", "--seeds", "0:6", "--batch-size", 3)
-    assert drawn == [[0, 1, 2], [3, 4, 5], [3, 4, 5], [0]]  # the last for the time of a single image
+    assert drawn == [[0, 1, 2], [3, 4, 5], [3, 4, 5], [0]]  # the last measures the time of one image
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""EDM: what it learns, and its samplers against the paper's algorithm, written out once more."""
+"""EDM: its loss, and its samplers against the paper's algorithm, written out again."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -82,8 +82,8 @@ def test_the_loss_is_the_papers() -> None:
 
 
 def test_what_the_network_sees_and_is_to_answer_has_unit_variance() -> None:
-    """So the loss of an answer of zeros is 1, for images of standard deviation sigma_data (appendix B.6)."""
-    model = build(ENTRY, IMAGE_SHAPE)  # whose last layer begins at zero
+    """So an output of zeros has the loss 1 for images of standard deviation sigma_data (appendix B.6)."""
+    model = build(ENTRY, IMAGE_SHAPE)  # its last layer starts at zero
     noise = Noise(torch.arange(500))
     x0 = 0.5 * Noise(torch.arange(500), key=5).normal(*IMAGE_SHAPE)
     seen: list[Tensor] = []
@@ -133,7 +133,7 @@ def test_whole_chains_are_the_papers_algorithm(method: str, churn: dict[str, flo
 
 
 def of_gaussians(x: Tensor, sigma: float) -> Tensor:
-    """E[x_0 | x] for data N(M, S^2), along whose ODE x - M shrinks from sqrt(S^2 + sigma^2) to S."""
+    """E[x_0 | x] for data N(M, S^2). Along the ODE, x - M is proportional to sqrt(S^2 + sigma^2)."""
     return M + S**2 / (S**2 + sigma**2) * (x - M)
 
 

@@ -1,4 +1,4 @@
-"""The place of an error: put before its message by the callers, the outermost first."""
+"""The place of an error: callers put it before the message, the outermost first."""
 
 import traceback
 from pathlib import Path
@@ -9,7 +9,7 @@ from genbench.errors import InputError, place, unknown_name
 
 
 def quiet_failure(error: Exception) -> None:
-    """Raise `error` instead of another, as the code does where the other would tell a user nothing."""
+    """Raise `error` instead of another exception, as the code does if the other one does not help a user."""
     try:
         int("x")
     except ValueError:

@@ -1,4 +1,4 @@
-"""Two sets of images in, a table out: the pipeline's numbers, whatever the images come as."""
+"""Two sets of images in, a table out: the pipeline's numbers, whatever the format of the images."""
 
 import json
 import zipfile
@@ -29,7 +29,7 @@ COUNT = 150  # more than the classifier's 128 features
 
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """An untrained classifier of grey images of 16 x 16, as an extractor."""
+    """An extractor: an untrained classifier of 16 x 16 grey images."""
     path = tmp_path_factory.mktemp("classifier") / "classifier.safetensors"
     torch.manual_seed(0)
     save_classifier(path, Classifier(channels=1, height=16, width=16, num_classes=4), {"test_accuracy": 0.5})
@@ -38,7 +38,7 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def images() -> dict[str, np.ndarray]:
-    """Grey images, real ones and generated ones that are noisier."""
+    """Grey images: real ones, and noisier ones as generated images."""
     real, _ = blobs(COUNT)
     fake, _ = blobs(COUNT + 10)
     noise = np.random.default_rng(1).integers(0, 60, size=fake.shape)
@@ -47,7 +47,7 @@ def images() -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def folders(images, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The same as folders of PNG files."""
+    """The same images as folders of PNG files."""
     found = {}
     for name, pixels in images.items():
         found[name] = tmp_path_factory.mktemp(name)
@@ -58,7 +58,7 @@ def folders(images, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]
 
 @pytest.fixture(scope="module")
 def pipeline(images, classifier, tmp_path_factory: pytest.TempPathFactory) -> dict:
-    """What the scripts of the pipeline make of the same images."""
+    """The metrics of the same images from the pipeline's scripts."""
     folder = tmp_path_factory.mktemp("pipeline")
     for name, pixels in images.items():
         save_samples(folder / f"{name}.npz", pixels, {})
@@ -112,7 +112,7 @@ def test_in_a_folder_a_page_appears_and_features_are_not_computed_again(
         page = (out / "index.html").read_text(encoding="utf-8")
         assert "&lt;b&gt;samples" in page
         assert "<b>samples" not in page
-        assert page.count("data:image/png") == 3  # of both sides, and of the nearest real images
+        assert page.count("data:image/png") == 3  # fake images, real images, nearest real images
         assert json.loads((out / "metrics.json").read_text())["metrics"].keys() == first.record.metrics.keys()
         assert (out / "table.csv").read_text().startswith("metric,label,value")
         with Image.open(out / "neighbours.png") as picture:
@@ -161,7 +161,7 @@ def test_against_statistics_only_the_distance_is_computed_and_says_what_it_is_ag
     write_published(tmp_path / "ours.npz", made)
     both = evaluate(tmp_path / "ours.npz", tmp_path / "stats.npz", features=[classifier])
     assert both["fd_classifier"] == pytest.approx(0, abs=1e-6)
-    batch = tmp_path / "batch.npz"  # as OpenAI's: statistics of all, and some images
+    batch = tmp_path / "batch.npz"  # like OpenAI's: statistics of all images, and some of the images
     np.savez(batch, arr_0=images["real"][:140], mu=mu, sigma=sigma)
     adm = evaluate(images["fake"], batch, features=[classifier], options=OPTIONS)
     assert adm["fd_classifier"] == found["fd_classifier"]

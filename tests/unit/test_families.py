@@ -1,4 +1,4 @@
-"""What suites and rules read of a family's class, without an import of it, is what the class says."""
+"""Suites and rules read a family's class without an import, and find what the class states."""
 
 import inspect
 import re
@@ -59,8 +59,8 @@ def test_an_own_file_is_read_with_what_its_classes_inherit(tmp_path: Path) -> No
     (tmp_path / "my.py").write_text(OWN)
     told, refined, other = ({"class": f"{tmp_path}/my.py:{name}"} for name in ("Told", "Refined", "Other"))
     assert needed(told, {}) == "labels"  # the constructor's default
-    assert needed(told | {"told": False}, {}) == "images"  # always
-    assert needed(told, {"told": False}) == "images"  # a sampler's option goes first
+    assert needed(told | {"told": False}, {}) == "images"  # the condition of "images" is always met
+    assert needed(told, {"told": False}) == "images"  # a sampler's option takes precedence
     assert (first_stage_key(told), first_stage_key(refined), first_stage_key(other)) == (None, "vae", "sketch")
     assert needed(refined | {"multi_label": True}, {}) == "labels"
     assert needed(other | {"multi_label": True}, {}) == "nothing"

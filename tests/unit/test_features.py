@@ -1,4 +1,4 @@
-"""Features: guards on images, extraction under changes that must not matter, files, and the three command lines."""
+"""Features: checks of images, extraction under changes that must not matter, files, and the three command lines."""
 
 import io
 import json
@@ -50,7 +50,7 @@ def weights(tmp_path_factory) -> Path:
     return path
 
 
-# --- Guards ---
+# --- Checks of images ---
 
 
 def test_images_are_described():
@@ -65,7 +65,7 @@ def test_images_are_described():
 @pytest.mark.parametrize(
     ("low", "high", "message"),
     [
-        (-0.5, 0.5, "every value is 0"),  # no error in project after project: the samples were black
+        (-0.5, 0.5, "every value is 0"),  # seen in several projects: black samples, and no error
         (0, 1.01, r"the only values are \[0, 1\]: floats cast to uint8"),
         (-1.01, 1.01, r"the only values are \[0, 1, 255\]: floats cast to uint8"),
         (100, 110, "values span 100 to 109"),
@@ -294,7 +294,7 @@ def test_preflight_asks_for_the_package_and_for_as_many_images_as_the_headline_n
     data = describe({"source": "demo"}, Path())
     suite = {"dataset": {"source": "demo"}, "num_samples": 2000, "snapshot_samples": 2000, "models": {}}
     suite["evaluation"] = {"extractors": ["efficientnet"], "options": {}, "headline": "fd_efficientnet"}
-    suite["evaluation"]["classifier"] = ClassifierKeys.complete({}, "classifier")  # as every suite that was read has it
+    suite["evaluation"]["classifier"] = ClassifierKeys.complete({}, "classifier")  # as in every loaded suite
     check_evaluation(suite, data, Path())
     suite["evaluation"]["headline"] = "fd_infinity_efficientnet"  # which is optional elsewhere
     with pytest.raises(InputError, match="num_samples: found 2000, expected at least 10240"):
@@ -383,7 +383,7 @@ def test_data_sets_and_samples_are_both_read(tmp_path):
     data = make_image_set(images, y, names, dataset="patterns", split="test", source="made here", source_sha256="0")
     save_image_set(tmp_path / "data.npz", data)
     np.savez(tmp_path / "samples.npz", arr_0=images, info=json.dumps({"nfe": 3}))
-    np.savez(tmp_path / "plain.npz", images)  # numpy itself calls it arr_0, hence the convention
+    np.savez(tmp_path / "plain.npz", images)  # NumPy names it arr_0, hence the convention
     for name in ("data", "samples", "plain"):
         np.testing.assert_array_equal(load_images(tmp_path / f"{name}.npz")[0], images)
     assert load_images(tmp_path / "samples.npz")[1] == {"nfe": 3}
@@ -433,7 +433,7 @@ def test_from_images_to_metrics_on_the_command_line(script, tmp_path):
     holdout = ("--test", tmp_path / "test-features.npz")
     command = [sys.executable, ROOT / "scripts/evaluate.py", *pair, *holdout, *options]
     command += ["--out", tmp_path / "metrics.json"]
-    subprocess.run(command, check=True)  # once for real: this one needs no torch and starts fast
+    subprocess.run(command, check=True)  # once as a real process: this script needs no torch and starts fast
     result = read_json(tmp_path / "metrics.json")
     assert set(EXTRACTORS["classifier"].metrics) - set(result["metrics"]) == {"fd_infinity_classifier"}
     assert result["warnings"] == ["FD∞ is left out: too few images (it needs 8 x feature dimension)"]

@@ -1,4 +1,4 @@
-"""Flow matching: the paths that it learns from, the solvers, optimal transport and reflow."""
+"""Flow matching: its training paths, the solvers, optimal transport and reflow."""
 
 import itertools
 import math
@@ -45,14 +45,14 @@ def start(size: int = 4) -> Tensor:
 
 
 def of_gaussians(x: Tensor, t: float | Tensor) -> Tensor:
-    """The velocity of flow matching for data N(M, S^2): E[x_1 - x_0 | x_t], which leads each x_1 to M + S x_1."""
+    """The velocity of flow matching for data N(M, S^2): E[x_1 - x_0 | x_t], which takes each x_1 to M + S x_1."""
     t = t if isinstance(t, float) else t[:, None, None, None]
     variance = ((1 - t) * S) ** 2 + t**2
     return -M + (t - (1 - t) * S**2) / variance * (x - (1 - t) * M)
 
 
 def of_their_ends(x: Tensor, t: float | Tensor) -> Tensor:
-    """The same once more, of the pairs x_1 and M + S x_1, whose connections do not cross."""
+    """The velocity for the pairs x_1 and M + S x_1, whose connecting lines do not cross."""
     t = t if isinstance(t, float) else t[:, None, None, None]
     x1 = (x - (1 - t) * M) / ((1 - t) * S + t)
     return x1 - (M + S * x1)
@@ -143,7 +143,7 @@ def test_solvers_are_of_their_orders(solver, order: int) -> None:
 def test_from_where_paths_cross_one_step_leads_to_the_mean_and_after_reflow_to_the_image() -> None:
     x1 = start()
     torch.testing.assert_close(end(euler(of_gaussians, x1, steps=1)), torch.full_like(x1, M))
-    for steps in (1, 2, 5):  # straight: any number will do
+    for steps in (1, 2, 5):  # straight paths need no more than one step
         torch.testing.assert_close(end(euler(of_their_ends, x1, steps=steps)), M + S * x1)
 
 
@@ -171,7 +171,7 @@ def test_rk45_is_scipys_and_takes_evaluations_as_it_needs() -> None:
 
 
 def test_with_rk45_an_image_does_not_depend_on_those_beside_it() -> None:
-    x1 = start() * torch.tensor([1.0, 4.0, 0.1, 9.0])[:, None, None, None]  # which need other steps
+    x1 = start() * torch.tensor([1.0, 4.0, 0.1, 9.0])[:, None, None, None]  # these need different steps
     images, few = end(rk45(bent, x1)), end(rk45(bent, x1[[2, 0]]))
     assert torch.equal(images[[2, 0]], few)
 
@@ -251,7 +251,7 @@ def test_reflow_learns_from_the_noises_and_what_the_first_stage_makes_of_them() 
         training_cost(build(entry, IMAGE_SHAPE).to(META), TrainConfig(steps=1, batch_size=8))
         for entry in (FLOW, REFLOW)
     )
-    assert two["flops"] == pytest.approx(3 * one["flops"], rel=0.1)  # six evaluations beside a pass there and back
+    assert two["flops"] == pytest.approx(3 * one["flops"], rel=0.1)  # six evaluations, a forward and a backward pass
 
 
 def test_reflow_begins_where_the_first_stage_ended_and_leaves_it_alone(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a suite will take: FLOPs over speeds, of which those of the same network on the same device win."""
+"""The time a suite will take: FLOPs over speeds, preferably of the same network on the same device."""
 
 import json
 from pathlib import Path
@@ -80,7 +80,7 @@ def test_gpus_are_known_by_their_names() -> None:
 def test_a_record_says_how_fast_its_device_is(tmp_path: Path) -> None:
     models = {"vae": {"spec": {"model": VAE}, "training_flops": 6e12, "samplers": {"x": {"flops_per_image": 1e6}}}}
     training = {"model": "vae", "seconds": 60.0, "device": "CPU (Chip, 1 thread)"}
-    short = training | {"seconds": 1.0}  # its start is most of it
+    short = training | {"seconds": 1.0}  # mostly its start
     draw = {"model": "vae", "sampler": "x", "seconds_per_50k": 50.0, "num_samples": 5000, "device": "GPU"}
     path = tmp_path / "report/toy/record.json"
     path.parent.mkdir(parents=True)
@@ -115,13 +115,13 @@ def test_the_estimate_of_a_run_learns() -> None:
     seconds = 0.0
     run = RunProgress({1: ("train", 100.0), 2: ("train", 100.0), 3: ("sample", 100.0)}, now=lambda: seconds)
     run.start(1)
-    seconds = 50.0  # twice as fast as expected, and so may be all others
+    seconds = 50.0  # twice as fast as expected, so the others may be too
     assert run.finish(1) == "33% of the work done, about 1.7 min left"
     run.start(2)
     seconds = 55.0
-    assert run.finish(9) is None  # of no account
+    assert run.finish(9) is None  # not a job of this run
     run.start(3)
-    assert run.finish(2) is None  # just said
+    assert run.finish(2) is None  # the last line is recent
     seconds = 80.0
     assert run.line() == "96% of the work done, about 2.5 s left"
-    assert run.finish(3) is None  # the last
+    assert run.finish(3) is None  # no jobs are left

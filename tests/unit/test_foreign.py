@@ -1,4 +1,4 @@
-"""Generators without their code in genbench: what they draw is theirs, and what is wrong is one line."""
+"""Generators whose code is not in genbench: they draw their own images, and errors are one line."""
 
 import os
 from pathlib import Path
@@ -33,7 +33,7 @@ def sample(seeds):
 
 
 def write_onnx(path: Path, batch: int | str = "N", beside: str | None = None) -> Path:
-    """images (N, 3, 4, 4) = tanh(z W), z (N, 3); the weights in the file, or in one beside it."""
+    """images (N, 3, 4, 4) = tanh(z W), z (N, 3); the weights are in the file, or in one beside it."""
     weights = numpy_helper.from_array(WEIGHTS, "W")
     if beside is not None:
         path.with_name("w.bin").write_bytes(WEIGHTS.tobytes())
@@ -55,7 +55,7 @@ def write_onnx(path: Path, batch: int | str = "N", beside: str | None = None) ->
 
 
 def load(folder: Path, **entry: Any) -> dict[str, Any]:
-    """An entry of a suite in this folder, complete."""
+    """A complete entry of a suite in this folder."""
     suite = {"title": "T", "dataset": {"source": "demo"}, "models": {"theirs": entry}}
     (folder / "s.yaml").write_text(yaml.safe_dump(suite))
     loaded: dict[str, Any] = load_suite(folder / "s.yaml")["models"]["theirs"]
@@ -63,7 +63,7 @@ def load(folder: Path, **entry: Any) -> dict[str, Any]:
 
 
 def imported(folder: Path, **entry: Any) -> Any:
-    """The model that such an entry becomes, and its file's record."""
+    """The model from such an entry, and the record in its file."""
     given = load(folder, **entry)["pretrained"]
     info = import_checkpoint(given.pop("format"), given.pop("path"), folder / "m.safetensors", **given)
     return load_model(folder / "m.safetensors")[0], info
@@ -84,7 +84,7 @@ def test_a_function_draws_in_a_process_of_its_own_what_it_draws_by_itself(tmp_pa
     assert "foreign code: student.py: sample" in info["imported"]["note"]
     before = load(tmp_path, callable={"file": "student.py"})
     (tmp_path / "student.py").write_text(STUDENT + "\n# edited\n")
-    assert load(tmp_path, callable={"file": "student.py"}) != before  # so that it is run again
+    assert load(tmp_path, callable={"file": "student.py"}) != before  # so it is run again
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_program_in_onnx_draws_what_its_arithmetic_says(tmp_path: Path, batch:
     expected = (np.tanh(z @ WEIGHTS) * 127.5 + 127.5).reshape(3, 3, 4, 4).transpose(0, 2, 3, 1)
     with CallCounter().on(model) as counter:
         found = sample_pixels(model, torch.arange(5, 8), {}).numpy()
-    assert np.abs(found - expected).max() <= 0.501  # the nearest level, but for the last bits of tanh
+    assert np.abs(found - expected).max() <= 0.501  # the nearest level, up to the last bits of tanh
     assert counter.calls == 1
     assert info["image_shape"] == (3, 4, 4)
     assert model.num_parameters == WEIGHTS.size + 4

@@ -70,7 +70,7 @@ def cold_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def split() -> ImageSet:
-    """Eleven test images: a number that no batch size of the tests divides."""
+    """Eleven test images, a multiple of no batch size in these tests."""
     names = ["a", "b", "c", "d"]
     return make_image_set(*blobs(11, 1), names, dataset="blobs", split="test", source="-", source_sha256="-")
 
@@ -94,8 +94,8 @@ def test_seed_i_starts_from_row_i_whatever_the_split_of_the_seeds_and_the_batch_
         assert np.array_equal(reconstruct(cold_file, split, range(a, b), tmp_path / f"{a}-{b}")[0], whole[a:b])
     other, _ = reconstruct(cold_file, split, range(30), tmp_path / "other", batch_size=5)
     assert np.abs(other.astype(int) - whole).max() <= 1
-    assert np.abs(whole[:11].astype(int) - whole[11:22]).max() <= 1  # after the last row, the first
-    # Rows are averaged in the degraded image, four together, and restored to it: their means are the given image's.
+    assert np.abs(whole[:11].astype(int) - whole[11:22]).max() <= 1  # after the last row comes the first
+    # Degradation averages each four rows and restoration keeps the averages, so they are those of the given image.
     means = [images.reshape(-1, 4, 4 * 16).mean(2) for images in (whole[:11].astype(float), split.images)]
     assert np.abs(means[0] - means[1]).max() < 8
     assert np.abs(means[0] - np.roll(means[1], 1, axis=0)).max() > 30
@@ -196,7 +196,7 @@ def test_nfe_is_counted_and_timing_is_complete(tmp_path: Path) -> None:
         _, timing = draw(out, range(12), tmp_path / f"p{nfe}", batch_size=4, **options)
         assert timing.nfe == nfe
     assert timing.num_images == 12
-    assert timing.timed_images == 8  # the first batch of three warms up
+    assert timing.timed_images == 8  # the first of three batches warms up
     assert timing.seconds_per_50k == pytest.approx(50_000 / timing.images_per_second)
     assert timing.seconds == pytest.approx(8 / timing.images_per_second, rel=1e-3)
     assert timing.extrapolated is True
@@ -220,7 +220,7 @@ def test_a_killed_run_continues_with_the_batches_it_has(
         draw(model_file, range(40), tmp_path / "cut")
     images, _ = draw(model_file, range(40), tmp_path / "cut")
     assert np.array_equal(images, whole)
-    assert len(calls) == 4 + 2 + 1  # three batches were kept: two are left, and one image for the latency
+    assert len(calls) == 4 + 2 + 1  # three batches were kept: two are left, and one call for the latency
 
 
 def test_kept_batches_of_another_sampler_are_not_used(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Samples and checkpoints from elsewhere: what serves goes into the table, what does not is named."""
+"""Samples and checkpoints from elsewhere: usable ones enter the table, and errors name the others."""
 
 import json
 import subprocess
@@ -31,7 +31,7 @@ def write_pngs(folder: Path, images: np.ndarray, name: str = "{}.png") -> Path:
 
 
 def test_an_npz_in_openai_s_form_gives_its_images(tmp_path: Path) -> None:
-    np.savez(tmp_path / "s.npz", IMAGES)  # OpenAI's scripts name nothing: the key is arr_0
+    np.savez(tmp_path / "s.npz", IMAGES)  # OpenAI's scripts give no name, so the key is arr_0
     images, info = given_samples(tmp_path / "s.npz", 30, SHAPE)
     assert np.array_equal(images, IMAGES)
     assert "notes" not in info
@@ -46,7 +46,7 @@ def test_a_folder_is_read_in_the_order_of_its_numbers(tmp_path: Path, suffix: st
     distance = np.abs(images[:, None].astype(int) - IMAGES[None].astype(int)).mean((2, 3, 4))
     assert distance.argmin(1).tolist() == list(range(30))
     assert np.array_equal(images, IMAGES) == (suffix == "png")
-    assert info["lossy"] == (suffix == "jpg")  # JPEG changes FID: it is told
+    assert info["lossy"] == (suffix == "jpg")  # JPEG changes FID, so it is recorded
 
 
 @pytest.mark.parametrize(
@@ -90,8 +90,8 @@ def test_of_more_samples_a_random_part_is_taken_whatever_their_order(tmp_path: P
         {"s.npz": np.savez, "s.npy": np.save}[form](tmp_path / form, by_class)
     images, info = given_samples(tmp_path / form, 500, (1, 4, 4))
     labels = images[:, 0, 0, 0]
-    assert np.all(np.abs(np.bincount(labels, minlength=10) - 50) < 3.5 * 50**0.5)  # of each class about as many
-    assert (np.diff(labels.astype(int)) >= 0).all()  # in their order
+    assert np.all(np.abs(np.bincount(labels, minlength=10) - 50) < 3.5 * 50**0.5)  # about as many of each class
+    assert (np.diff(labels.astype(int)) >= 0).all()  # in the file's order
     assert info["notes"] == ["500 of 2,000 samples: a random part, always the same"]
     again, _ = given_samples(tmp_path / form, 500, (1, 4, 4))
     assert np.array_equal(images, again)
@@ -191,13 +191,13 @@ def test_values_of_a_stated_range_become_levels(tmp_path: Path, low_high: tuple,
     low, high = low_high
     np.savez(tmp_path / "s.npz", x=(low + IMAGES / 255 * (high - low)).astype(dtype))
     images, info = given_samples(tmp_path / "s.npz", 30, SHAPE, key="x", range=[low, high])
-    assert np.array_equal(images, IMAGES)  # float16 keeps eight bits and more of each of these ranges
+    assert np.array_equal(images, IMAGES)  # float16 has more than eight bits in each of these ranges
     assert info["notes"] == [f"from values of {low:g} to {high:g}"]
 
 
 def test_a_stated_layout_settles_what_the_shape_leaves_open(tmp_path: Path) -> None:
     theirs = np.random.Generator(np.random.Philox(0)).random((5, 3, 4, 3))  # NCHW: 3 channels, 4x3 pixels
-    theirs[2, 0, 0, 0] = 1.1  # as networks answer: beyond white
+    theirs[2, 0, 0, 0] = 1.1  # networks also produce values beyond white
     np.save(tmp_path / "s.npy", theirs)
     images, info = given_samples(tmp_path / "s.npy", 5, (3, 4, 3), layout="NCHW", range=[0, 1])
     assert np.array_equal(images, (theirs * 255).round().clip(0, 255).astype(np.uint8).transpose(0, 2, 3, 1))
@@ -275,7 +275,7 @@ def test_nobody_is_told_to_remove_what_genbench_did_not_make(tmp_path: Path, nam
             read()
         assert name in str(caught.value)
         assert ("delete" in str(caught.value)) == ("if genbench wrote it, delete" in str(caught.value))
-        assert "delete" not in str(caught.value) or name.endswith(".npz")  # it writes no other arrays
+        assert "delete" not in str(caught.value) or name.endswith(".npz")  # genbench writes arrays only as .npz
     if name == "s.npy":
         np.save(path, IMAGES)
         assert np.array_equal(load_images(path)[0], IMAGES)

@@ -1,4 +1,4 @@
-"""benchmarks/gpu.py: at tiny size on a CPU, where torch is all there is; what fails stops no other."""
+"""benchmarks/gpu.py at a tiny size, on a CPU with few packages besides torch; a failure stops nothing else."""
 
 import json
 import math
@@ -28,7 +28,7 @@ import argparse, sys
 from pathlib import Path
 
 BLOCKED = {"PIL", "beartype", "einops", "huggingface_hub", "jaxtyping", "mpi4py", "pandas", "pydantic", "pytorch_fid"}
-BLOCKED |= {"rich", "sklearn", "torchvision", "yaml"}  # FD takes SciPy
+BLOCKED |= {"rich", "sklearn", "torchvision", "yaml"}  # FD uses SciPy
 
 sys.modules.update(dict.fromkeys(BLOCKED))  # an import of these fails
 from benchmarks import gpu
@@ -39,13 +39,13 @@ args = argparse.Namespace(
 at = gpu.setting(args)
 gpu.write(Path(sys.argv[2]), gpu.circumstances(at))
 for name in gpu.PHASES:
-    gpu.run_phase(name, at, Path(sys.argv[2]), 600)  # some seconds, where cores are not busy
+    gpu.run_phase(name, at, Path(sys.argv[2]), 600)  # a few seconds on idle cores
 """
 
 
 @pytest.fixture(scope="module")
 def lines(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
-    """What all phases write."""
+    """The lines that all phases write."""
     folder = tmp_path_factory.mktemp("gpu")
     random, out = np.random.default_rng(0), folder / "gpu-tiny.jsonl"
     images = random.integers(0, 256, (40, 16, 16, 1), np.uint8)
@@ -63,14 +63,14 @@ def of(lines: list[dict[str, Any]], phase: str, what: str = "") -> list[dict[str
 
 def test_equality_is_measured(lines: list[dict[str, Any]]) -> None:
     (noise,) = of(lines, "equality", "noise")
-    assert [noise[f"{kind}_equal"] for kind in ("bits", "uniform", "normal")] == [True] * 3  # CPU and CPU
+    assert [noise[f"{kind}_equal"] for kind in ("bits", "uniform", "normal")] == [True] * 3  # the CPU against itself
     for line in of(lines, "equality", "training"):
         assert (line["resumed_equal"], line["again_equal"], line["largest_difference"]) == (True, True, 0)
     (split,), (apart,) = of(lines, "equality", "split"), of(lines, "equality", "samples")
     assert split["split_equal"]
     assert split["batch_size_grey_levels"] <= 1
     assert apart["grey_levels"] == 0
-    assert apart["spread"] > 1  # there is something to see
+    assert apart["spread"] > 1  # the images vary
 
 
 def test_speeds_are_measured(lines: list[dict[str, Any]]) -> None:
@@ -100,7 +100,7 @@ def test_what_is_missing_is_a_line_with_its_reason(lines: list[dict[str, Any]]) 
 
 def test_results_are_a_table(lines: list[dict[str, Any]], tmp_path: Path) -> None:
     path = tmp_path / "gpu-tiny.jsonl"
-    path.write_text("".join(json.dumps(line) + "\n" for line in [*lines, *lines]))  # measured twice: the last counts
+    path.write_text("".join(json.dumps(line) + "\n" for line in [*lines, *lines]))  # the last measurement counts
     table = markdown(path)
     assert table.count("| training | dcgan-64 | bf16 |") == 1
     assert "| training stopped and resumed | dcgan-64 | tf32 | " in table
@@ -111,7 +111,7 @@ def test_a_peer_is_measured_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path / "peer").mkdir()
     now, tick, pause = [0.0], 2.0**-10, 0.25
 
-    def looked_at() -> float:  # a clock on which only the peer takes long, and every look a tick
+    def looked_at() -> float:  # a clock on which only the peer takes time, and each reading one tick
         now[0] += tick
         return now[0]
 
@@ -156,7 +156,7 @@ def test_a_failure_and_the_end_of_the_time_stop_only_what_they_must(
     assert 0 < two["left"] <= 1000
     assert three["reason"] == "the phase's time was up"
     assert end["reason"] == "stopped after 1000 s; what is missing was not measured"
-    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0  # nothing is stopped afterwards
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0  # the timer is off
 
 
 def test_all_phases_take_less_than_ten_minutes() -> None:

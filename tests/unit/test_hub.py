@@ -1,4 +1,4 @@
-"""Checkpoints from a model hub, which here is a server on this machine that answers as the hub does."""
+"""Checkpoints from a model hub, which is a local server here that answers as the hub does."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Intervals from one set of features: what is left without each group of images, and how often they hold."""
+"""Intervals from one set of features: values without each group of images, and the intervals' coverage."""
 
 from typing import Any
 
@@ -63,7 +63,7 @@ def test_all_but_the_number_of_classes_have_an_interval_that_holds_the_value(met
 
 @pytest.mark.parametrize("group", [0, 7])
 def test_distances_without_a_group_are_those_of_the_other_images(metrics: dict[str, Any], group: int) -> None:
-    """To first order: the jackknife's own bias is of the order 1/N, the same for each group."""
+    """They are equal to first order: the jackknife's bias is of order 1/N and the same for each group."""
 
     def moved(key: str) -> float:
         return float(metrics[key]["without"][group] - np.mean(metrics[key]["without"]))

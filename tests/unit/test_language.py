@@ -66,7 +66,7 @@ SUITE: dict[str, Any] = {
 
 
 def changed(path: str, value: object) -> dict[str, Any]:
-    """SUITE with the value at a dotted path replaced, or removed when `value` is ...."""
+    """SUITE with the value at a dotted path replaced, or removed if `value` is `...`."""
     suite = part = json.loads(json.dumps(SUITE))
     *parents, last = path.split(".")
     for parent in parents:
@@ -86,7 +86,7 @@ def loaded(folder: Path, suite: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
-    """The bits of a training depend on it: as many threads as the trainings that are commands of their own."""
+    """Use one thread, as in trainings that run as separate commands: the bits depend on the number of threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -173,11 +173,11 @@ def test_the_record_counts_what_it_says(made: Path) -> None:
 
 
 def test_n_grams_by_hand() -> None:
-    tokens = [0, 1, 2, 1, 2, 1, 3]  # behind the beginning, 0: of 1, 2 and 3 there are 3, 2 and 1
-    counts = {0: 1 / 10, 1: 4 / 10, 2: 3 / 10, 3: 2 / 10}  # each once more
+    tokens = [0, 1, 2, 1, 2, 1, 3]  # after the beginning, 0, there are three 1s, two 2s and one 3
+    counts = {0: 1 / 10, 1: 4 / 10, 2: 3 / 10, 3: 2 / 10}  # each count plus one
     assert NgramModel(1, tokens, 4).losses([0, 1, 3, 0]) == pytest.approx([-math.log(counts[t]) for t in (1, 3, 0)])
-    unigram = {0: 1 / 8, 1: 3 / 8, 2: 2 / 8, 3: 2 / 8}  # 1 follows 0 and 2, 2 and 3 follow 1; each one thing more
-    after_1 = {token: 2 * DISCOUNT / 3 * share for token, share in unigram.items()}  # 2 twice, 3 once
+    unigram = {0: 1 / 8, 1: 3 / 8, 2: 2 / 8, 3: 2 / 8}  # 1 follows 0 and 2; 2 and 3 follow 1; each count plus one
+    after_1 = {token: 2 * DISCOUNT / 3 * share for token, share in unigram.items()}  # 2 follows it twice, 3 once
     after_1 |= {2: after_1[2] + (2 - DISCOUNT) / 3, 3: after_1[3] + (1 - DISCOUNT) / 3}
     assert sum(after_1.values()) == pytest.approx(1)
     model = NgramModel(2, tokens, 4)
@@ -191,14 +191,14 @@ def test_n_grams_are_those_of_nltk_and_sum_to_one() -> None:
 
     tokens = [7, *(int(token) for token in torch.randint(6, (60,), generator=torch.Generator().manual_seed(1)))]
     model = NgramModel(4, tokens, 8)
-    theirs = KneserNey(None, model.counter, order=4, discount=DISCOUNT)  # which walks over all n-grams each time
+    theirs = KneserNey(None, model.counter, order=4, discount=DISCOUNT)  # slow: walks over all n-grams each time
     seen = [context for n in (2, 3, 4) for context in model.counter[n] if context[0] < 7]
     assert len(seen) > 50
     for context in seen:
         alpha, gamma = theirs.alpha_gamma(3, context)
         assert model._score(3, context) == pytest.approx(alpha + gamma * model._score(3, context[1:]))
     assert model._score(3, ()) == theirs.unigram_score(3)
-    beginning = tuple(tokens[:3])  # before which there is nothing
+    beginning = tuple(tokens[:3])  # nothing comes before it
     for context in [(), (1,), (2, 3), (0, 5, 2), beginning, beginning[:2], beginning[:1]]:
         assert sum(model._score(token, context) for token in range(8)) == pytest.approx(1)
 
@@ -373,7 +373,7 @@ def test_a_published_model_comes_from_the_hub_at_one_commit(
     published, tuned = (load_model(tmp_path / name / "m.safetensors", CPU)[0] for name in models)
     expected = dict(network.named_parameters())
     for name, weight in published.named_parameters():
-        assert weight.dtype == torch.float32  # of a file in float16
+        assert weight.dtype == torch.float32  # from a file in float16
         assert torch.equal(weight, expected[name].float())
     assert not torch.equal(tuned.get_parameter("lm_head.weight"), published.get_parameter("lm_head.weight"))
 
@@ -389,7 +389,7 @@ def test_a_published_model_comes_from_the_hub_at_one_commit(
 def test_every_layout_of_opt_is_scored_and_tuned_as_transformers_does(
     made: Path, tmp_path: Path, layout: dict[str, Any]
 ) -> None:
-    """OPT-350M has both: norms behind its layers, and embeddings narrower than these, between two projections."""
+    """OPT-350M has both: norms after its layers, and narrower embeddings, with a projection on each side."""
     from transformers import AutoModelForCausalLM, OPTConfig, OPTForCausalLM
 
     torch.manual_seed(0)
@@ -432,7 +432,7 @@ def test_wikitext_is_fetched_where_it_is_missing_and_verified(tmp_path: Path, mo
     found = texts.read_texts(suite["text"], root, fetch=False)
     assert found is not None
     assert found["train"] + found["valid"] == found["test"] == TRAIN
-    assert found["valid"].count("\n") == 1  # of 30 lines
+    assert found["valid"].count("\n") == 1  # valid has 1 of the 30 lines
     (root / name).write_text("another text")
     with pytest.raises(InputError, match=r"text: .*valid.txt: found git's hash \w+, expected \w+, that of"):
         texts.text_file(name, root, "train")

@@ -1,4 +1,4 @@
-"""Latent diffusion and flow: the second stage as in images, the scale of latents, and what a latent has no use for."""
+"""Latent diffusion and flow: the second stage as for images, the scale of latents, and options that do not apply."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -51,7 +51,7 @@ def in_latents(name: str, **options: object) -> InLatents:
 
 
 def examples(size: int) -> Batch:
-    """Blobs that lie in memory as latents do: other layouts have other kernels."""
+    """Blobs with the memory layout of latents, because other layouts use other kernels."""
     batch = batch_of_blobs(size)
     return replace(batch, x0=batch.x0.clone(memory_format=torch.contiguous_format))
 
@@ -91,7 +91,7 @@ def test_latents_that_are_the_images_change_no_bit(
 @pytest.mark.parametrize("name", MODELS)
 def test_the_second_stage_learns_from_draws_of_unit_variance(name: str) -> None:
     model = in_latents(name, vae=STAGE | {"latent_size": 16})
-    model.vae.autoencoder.encoder[-2].weight.data[:1] *= 20  # of mu: latents that are large
+    model.vae.autoencoder.encoder[-2].weight.data[:1] *= 20  # makes mu, and so the latents, large
     given: Iterator[Tensor] = iter(batch_of_blobs(1300).x0.split(100))
     model.begin(given)
     assert len(list(given)) == 3  # a thousand images are enough
@@ -123,7 +123,7 @@ def test_samples_are_decoded_and_belong_to_their_seeds(name: str) -> None:
 
 
 class Unplugged(BaseException):
-    """What no handler expects."""
+    """An exception that no handler catches."""
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -153,7 +153,7 @@ def test_a_resumed_training_keeps_stage_and_scale_bitwise(
     monkeypatch.setattr(Trainer, "advance", unplug)
     with pytest.raises(Unplugged):
         run("cut", MODELS[name], vae)
-    monkeypatch.setattr(InLatents, "begin", lambda self, batches: None)  # what was measured comes from the save
+    monkeypatch.setattr(InLatents, "begin", lambda self, batches: None)  # the scale comes from the save
     cut = run("cut", MODELS[name], vae)
     assert json.loads((tmp_path / "cut/training.json").read_text())["resumed"] == 1
     first, expected, found = (load_tensors(path)[0] for path in (vae, whole, cut))

@@ -33,12 +33,12 @@ def meanflow(entry: Mapping[str, Any] = MEANFLOW, **options: object) -> MeanFlow
 
 
 def deviation(t: Tensor) -> Tensor:
-    """Of z_t, for images N(M, S^2)."""
+    """The standard deviation of z_t for images N(M, S^2)."""
     return (((1 - t) * S) ** 2 + t**2).sqrt()
 
 
 class OfGaussians(nn.Module):
-    """The average velocity of images N(M, S^2): each z_t stays as many deviations from its mean, (1 - t) M."""
+    """The average velocity for images N(M, S^2): along a path, (z_t - (1 - t) M) / deviation(t) is constant."""
 
     def forward(self, z: Tensor, times: Tensor) -> Tensor:
         t, r = times[:, 0, None, None, None], (times[:, 0] - times[:, 1])[:, None, None, None]
@@ -56,7 +56,7 @@ def test_the_average_velocity_of_gaussian_data_is_its_own_target() -> None:
     t, r = torch.tensor([0.9, 0.5, 1.0]), torch.tensor([0.2, 0.45, 0.0])
     z = Noise(torch.arange(3)).normal(*IMAGE_SHAPE)
     there = t[:, None, None, None]
-    v = -M + (there - (1 - there) * S**2) / deviation(there) ** 2 * (z - (1 - there) * M)  # the mean of all paths'
+    v = -M + (there - (1 - there) * S**2) / deviation(there) ** 2 * (z - (1 - there) * M)  # the mean over all paths
     u, target = of_gaussians().average_and_target(z, v, r, t)
     torch.testing.assert_close(u, target, rtol=0, atol=1e-5)
     assert (u - v).abs().max() > 0.1  # not the velocity itself
@@ -86,7 +86,7 @@ def test_the_loss_is_the_weighted_squared_error(power: float, offset: float) -> 
     def u(z: Tensor, r: Tensor, t: Tensor) -> Tensor:
         return model.velocity(z, torch.stack([t, t - r], dim=1))
 
-    # The derivative along the path by two backward passes; ours is a forward one.
+    # The derivative along the path by two backward passes; MeanFlow uses a forward derivative.
     _, along = torch.autograd.functional.jvp(u, (z, r, t), (v, torch.zeros(6), torch.ones(6)))
     squared = (u(z, r, t) - (v - (t - r)[:, None, None, None] * along)).square().sum(dim=(1, 2, 3))
     expected = (squared / (squared.detach() + offset) ** power).mean()
@@ -115,7 +115,7 @@ def test_times_are_a_pair_of_logit_normal_ones_and_differ_as_often_as_stated() -
     differ = r < t
     assert (r <= t).all()
     assert differ.float().mean().item() == pytest.approx(0.75, abs=0.01)
-    # Of two normal numbers the larger one has the mean std / sqrt(pi) above theirs.
+    # The mean of the larger of two normal numbers is std / sqrt(pi) above their mean.
     higher, lower = torch.logit(t).mean().item(), torch.logit(r[differ]).mean().item()
     assert (higher, lower) == (pytest.approx(-2 + 2 / torch.pi**0.5, abs=0.05), pytest.approx(-2 - 1.128, abs=0.05))
 
@@ -154,7 +154,7 @@ def test_it_passes_through_all_of_a_network_that_drops_and_attends(
     velocity: dict, precision: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attention = F.scaled_dot_product_attention
-    # As it reaches torch's fused kernels, which refuse forward derivatives.
+    # Contiguous arguments reach torch's fused kernels, which refuse forward derivatives.
     monkeypatch.setattr(unet.F, "scaled_dot_product_attention", lambda *qkv: attention(*(x.contiguous() for x in qkv)))
     model = meanflow(MEANFLOW | {"velocity": velocity, "different": 1.0})
     z, v = Noise(torch.arange(8)).normal(2, *IMAGE_SHAPE).unbind(1)
@@ -182,7 +182,7 @@ def test_it_passes_through_all_of_a_network_that_drops_and_attends(
 
 def test_preflight_counts_the_derivative() -> None:
     """Forward, the forward derivative and backward: torch multiplies tangents by weights, and values by tangents of the
-    weights, which are zeros. So a forward derivative takes two passes, and an iteration five in the place of three."""
+    weights, which are zeros. So a forward derivative takes two passes, and an iteration takes five instead of three."""
     config = TrainConfig(steps=1, batch_size=4)
     with META:
         model = build(MEANFLOW, IMAGE_SHAPE)
@@ -190,7 +190,7 @@ def test_preflight_counts_the_derivative() -> None:
         with FlopCounter() as forward:
             model.velocity_at(z, times, times)
     counted = training_cost(model, config)["flops"]
-    assert counted == pytest.approx(5 * forward.total, rel=0.03)  # of the first layers nobody asks for dL/dz
+    assert counted == pytest.approx(5 * forward.total, rel=0.03)  # the first layers need no dL/dz
     model = meanflow()
     with FlopCounter() as real:
         ((_, loss),) = model.losses(batch_of_blobs(4), 0)
@@ -223,5 +223,5 @@ def test_the_entry_of_modern_has_the_authors_network() -> None:
     entry = load_suite(ROOT / "suites/modern.yaml")["models"]["meanflow"]["model"]
     with META:
         model = build(entry, (3, 32, 32))
-    # Theirs has six numbers of augmentation, ours nine, of which three are always 0.
+    # The authors' network has six augmentation labels; genbench has nine, of which three are always 0.
     assert sum(p.numel() for p in model.parameters()) == 55_932_419 + 3 * 512

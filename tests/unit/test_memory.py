@@ -1,4 +1,4 @@
-"""What is larger than memory: a line before the work, or arrays that stay in their file."""
+"""Data larger than memory: an error before the work, or arrays that stay in their file."""
 
 import io
 import os
@@ -99,7 +99,7 @@ def test_large_arrays_stay_in_their_file(prepared: Path) -> None:
     np.testing.assert_array_equal(images.images, PIXELS)
     np.testing.assert_array_equal(images.labels, LABELS)
     np.testing.assert_array_equal(load_images(prepared)[0], PIXELS)
-    assert from_array(images.images[2:4]).sum() == PIXELS[2:4].sum(dtype=int)  # warnings are errors here
+    assert from_array(images.images[2:4]).sum() == PIXELS[2:4].sum(dtype=int)  # a warning would be an error
 
 
 @pytest.mark.usefixtures("no_memory")
@@ -113,7 +113,7 @@ def test_large_arrays_are_read_from_their_copy_on_scratch(
     assert copy.read_bytes() == prepared.read_bytes()
     assert Path(images.base.filename) == copy
     np.testing.assert_array_equal(images, PIXELS)
-    os.utime(prepared, (1, 1))  # as if it had been made again
+    os.utime(prepared, (1, 1))  # as if the file had been rewritten
     assert Path(load_image_set(prepared).images.base.filename) != copy
     for elsewhere in ("$NOT_HERE/copies", str(prepared / "no folder")):
         monkeypatch.setenv("GENBENCH_SCRATCH", elsewhere)

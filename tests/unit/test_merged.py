@@ -1,4 +1,4 @@
-"""Several records on one page: who, where, and what disagrees."""
+"""Several records on one page: their authors, their devices, and their disagreements."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> Reference:
 
 
 def moved(record: Reference, name: str, **shifts: float) -> Reference:
-    """Another's record: other samples on another device, and numbers that are further off for some models."""
+    """Another person's record: other samples, another device, and numbers that are shifted for some models."""
     draws = [
         draw.model_copy(
             update={"samples_sha256": f"{name} {draw.samples_sha256}", "device": WHERE}

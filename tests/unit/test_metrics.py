@@ -1,4 +1,4 @@
-"""The metrics, analytically, against torch-fidelity, pytorch-fid and SciPy, and under what must not change them."""
+"""The metrics: analytic cases, equality with torch-fidelity, pytorch-fid and SciPy, and invariances."""
 
 import warnings
 
@@ -129,7 +129,7 @@ def test_frechet_distance_refuses_shapes_that_do_not_fit():
 
 
 def test_fd_infinity_has_no_bias_where_fd_has(random):
-    # Gaussians of 16 dimensions, shifted by 0.1 and 1.1 times as wide: 16 (0.1^2 + 0.1^2).
+    # Gaussians of 16 dimensions, shifted by 0.1 and 1.1 times as wide: FD = 16 (0.1^2 + 0.1^2) = 0.32.
     real = random.normal(size=(50_000, 16))
     fakes = [1.1 * random.normal(size=(800, 16)) + 0.1 for _ in range(10)]
     at_size = [fd(real, fake) for fake in fakes]
@@ -172,7 +172,7 @@ def test_kid_is_unbiased(random):
     assert abs(mean) < 3 * std / np.sqrt(20)  # 20 disjoint subsets
 
 
-@pytest.mark.parametrize("seed", [{"seed": 0}, {}])  # its default, too
+@pytest.mark.parametrize("seed", [{"seed": 0}, {}])  # also its default
 def test_kid_equals_that_of_torch_fidelity(real, fake, seed):
     options = {"kid_subsets": 20, "kid_subset_size": 100, "verbose": False}
     if seed:
@@ -216,7 +216,7 @@ def test_dropping_modes_keeps_precision_and_loses_recall(random):
 def test_manifold_metrics_of_a_set_with_itself_and_of_distant_sets(real):
     same = precision_recall_density_coverage(real, real)
     assert (same["precision"], same["recall"], same["coverage"]) == (1, 1, 1)
-    # Itself, and the five of which it is a neighbour on average; rounding decides whether the fifth is on the edge.
+    # A point lies in its own ball and on average in five others; rounding decides whether the fifth is on the edge.
     assert same["density"] == pytest.approx(6 / 5, abs=0.01)
     assert set(precision_recall_density_coverage(real, real + 1000).values()) == {0.0}
 
@@ -232,7 +232,7 @@ def test_precision_and_recall_equal_those_of_torch_fidelity(real, fake):
 def test_density_and_coverage_equal_those_by_their_definition(real, fake):
     between = scipy.spatial.distance.cdist(real.astype(np.float64), fake.astype(np.float64))
     within = scipy.spatial.distance.cdist(real.astype(np.float64), real.astype(np.float64))
-    radii = np.sort(within, axis=1)[:, 5]  # at 0 stands the point itself
+    radii = np.sort(within, axis=1)[:, 5]  # index 0 is the point itself
     found = precision_recall_density_coverage(real, fake)
     assert found["density"] == pytest.approx((between <= radii[:, None]).sum() / (5 * len(fake)))
     assert found["coverage"] == pytest.approx((between.min(axis=1) <= radii).mean())
@@ -286,7 +286,7 @@ def test_memorised_comes_with_test_images_and_names_the_neighbours(real, fake, r
         evaluate_features(same, copies, options, holdout=same)
 
 
-# --- What a classifier says ---
+# --- Metrics from a classifier's outputs ---
 
 
 def test_inception_score_is_one_for_a_uniform_and_the_number_of_classes_for_a_sure_balanced_classifier():
@@ -297,7 +297,7 @@ def test_inception_score_is_one_for_a_uniform_and_the_number_of_classes_for_a_su
 
 def test_inception_score_of_sorted_samples_is_that_of_shuffled_ones():
     sure = np.repeat(np.eye(10) * 100, 100, axis=0)
-    assert inception_score(sure)[0] > 9  # unshuffled, every split would be of one class, and the score 1
+    assert inception_score(sure)[0] > 9  # without shuffling, each split would have one class and the score 1
 
 
 def test_inception_score_equals_that_of_torch_fidelity(random):
@@ -373,7 +373,7 @@ def test_features_that_mean_nothing_are_refused(function, spoil, message, random
 def test_each_metric_refuses_too_few_samples(real):
     for call in (
         lambda: fd(real, real[:16]),  # 16 dimensions need 17 samples
-        lambda: kid(real, real),  # a subset is of 1,000
+        lambda: kid(real, real),  # a subset has 1,000
         lambda: precision_recall_density_coverage(real, real[:5]),
         lambda: inception_score(real[:99]),
     ):
@@ -411,7 +411,7 @@ def test_evaluate_features_gives_every_metric_with_its_numbers_of_images(real, f
     assert found["fd_classifier"]["value"] == fd(real, fake)
     assert "compare only with values from 500" in found["fd_classifier"]["note"]
     without = [metric for metric in METRICS.values() if metric.name not in MANIFOLDS]
-    for metrics, exact in ((None, 1e-7), (without, 0)):  # beside the manifolds from their distances
+    for metrics, exact in ((None, 1e-7), (without, 0)):  # with the manifold metrics, KID comes from their distances
         of_kid = evaluate_features(features(real), features(fake), SMALL, metrics=metrics)["kid_classifier"]
         assert (of_kid["value"], of_kid["std"]) == pytest.approx(kid(real, fake, 10, 100), rel=exact, abs=0)
     assert found["classes_found"]["value"] == 9
@@ -421,7 +421,7 @@ def test_evaluate_features_gives_every_metric_with_its_numbers_of_images(real, f
 def test_another_number_of_images_than_the_papers_is_told(real, fake, monkeypatch):
     assert fid.PAPER_SAMPLES == 50_000
     for papers, note in ((501, "biased upward at so few images: "), (499, "more images than 499: ")):
-        monkeypatch.setattr(fid, "PAPER_SAMPLES", papers)  # 49,999 of 50,000, and faster
+        monkeypatch.setattr(fid, "PAPER_SAMPLES", papers)  # like 49,999 of 50,000, but faster
         found = evaluate_features(features(real), features(fake), SMALL)["fd_classifier"]
         assert found["note"] == f"{note}compare only with values from 500"
     monkeypatch.setattr(fid, "PAPER_SAMPLES", 500)

@@ -1,4 +1,4 @@
-"""Samplers that remember earlier times: whole chains against diffusers' schedulers, and the order that they have."""
+"""Multistep samplers: whole chains against diffusers' schedulers, and their orders of convergence."""
 
 import math
 from collections.abc import Callable
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 
 def eps_hat(x: Tensor, t: int) -> Tensor:
-    """Some smooth function of x_t and diffusers' t that stands for a trained network."""
+    """A smooth function of x_t and diffusers' t that stands in for a trained network."""
     weight = torch.randn(3, 3, generator=torch.Generator().manual_seed(1)) * 0.3
     return torch.einsum("ij,njhw->nihw", weight, torch.tanh(x)) + math.sin(t / 1000) * x * 0.2
 
@@ -37,7 +37,7 @@ def predictor(schedule: Schedule, looks: list[int]) -> Callable[[Tensor, int], P
 
 
 def both(scheduler: Any, steps: int, spacing: str, method: str, **options: Any) -> tuple[Tensor, Tensor, list[int]]:
-    """Theirs and ours from the same x_T, and at which times ours looked. Theirs never draws noise of its own here."""
+    """Samples of genbench and of diffusers, which draws no noise here, from the same x_T; and genbench's times."""
     schedule, looks = linear(1000), []
     x_T = Noise(torch.arange(2)).normal(*SHAPE)
     scheduler.set_timesteps(steps)
@@ -90,7 +90,7 @@ def test_unipc_equals_diffusers(order: int, steps: int) -> None:
 
 
 def test_unipc_with_the_other_b_equals_diffusers_up_to_its_last_step() -> None:
-    # Theirs divides infinity by infinity there: findings/diffusers-unipc-bh1.sh
+    # diffusers divides infinity by infinity in the last step: findings/diffusers-unipc-bh1.sh
     schedule, times = linear(1000), spaced_timesteps(1000, 10, "trailing")
     scheduler = diffusers.UniPCMultistepScheduler(
         **BETAS, solver_order=3, solver_type="bh1", timestep_spacing="trailing", final_sigmas_type="zero"
