@@ -94,7 +94,7 @@ def changed(value: Any, change: Callable[[Any], Any]) -> Any:
 def refuse_float64(func: Any, tensors: list[Tensor]) -> None:
     """Raise TypeError like an Apple GPU, even for a copy to the CPU: torch might convert before it copies."""
     if any(tensor.dtype == torch.float64 and tensor.dim() for tensor in tensors):
-        raise TypeError(f"{func}: found float64, which an Apple GPU has not: {[tuple(t.shape) for t in tensors]}")
+        raise TypeError(f"{func}: found float64, which an Apple GPU does not have: {[tuple(t.shape) for t in tensors]}")
 
 
 def unwrap(tensor: Tensor) -> Tensor:

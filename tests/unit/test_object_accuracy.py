@@ -93,7 +93,7 @@ def test_batches_of_any_size_add_up():
 @pytest.mark.parametrize(("name", "objects"), [("test", 72), ("new_test", 84)])
 def test_the_denominators_are_the_courses(folder, name, objects):
     if not folder.is_dir():
-        pytest.skip("the course's files are not here")
+        pytest.skip("the course's files are missing")
     labels = multi_hot(read_labels(folder / f"{name}.json").sets)
     assert count_objects(labels.astype(float), labels, 8) == (objects, 0, 0, 0)
 

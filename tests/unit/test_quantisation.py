@@ -66,7 +66,7 @@ def test_images_stay_close_and_files_shrink(scheme: str, least: float, share: fl
     model = made()
     record = quantised(scheme, model, **DDIM)
     ratios = psnr(drawn(model, **DDIM), reference)
-    assert least < ratios.mean() < 80, ratios.mean()  # intended to fail also if nothing is quantised
+    assert least < ratios.mean() < 72, ratios.mean()  # of equal images it is 72.2
     assert record["network_bytes"] < share * record["network_bytes_fp32"]
     again = made()
     quantised(scheme, again, **DDIM)
