@@ -1,11 +1,12 @@
-"""Make docs/results-gallery.md from finished suites: plots, first samples of every family at each budget, and costs.
+"""Make a suite's section of docs/results-gallery.md: plots, first samples of every family at each budget, and costs.
 
-Needs the results, report and reference/{suite}.json of each suite, and Chromium on the PATH. Pictures are WebP, less
-than 1 MB in total.
+Needs the results, report and reference/{suite}.json of each suite, and Chromium on the PATH. Sections of other suites
+stay. Pictures are WebP, less than 1 MB in total.
 """
 
 import argparse
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,30 +31,36 @@ TILES = 10  # samples per row
 LARGEST = 1_000_000  # bytes of all pictures
 HEAD = """# Results: a gallery
 
-What the suites with reference results look like. The numbers are in `reference/{{suite}}.json`;
-`genbench verify results/{{suite}}` compares yours with them ([records](records.md)). Made by
-`uv run tools/gallery.py {suites}` from their results.
+What the suites with reference results look like. The numbers are in `reference/{suite}.json`;
+`genbench verify results/{suite}` compares yours with them ([records](records.md)).
+`uv run tools/gallery.py results/{suite}` makes the section of a suite from its results.
 """
+SECTION = re.compile(r"^## .*?^genbench run (?P<suite>\S+)$.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("results", nargs="+", type=Path, metavar="results/SUITE")
     args = parser.parse_args()
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    for old in PICTURES.glob("*.webp"):
-        old.unlink()
-    parts = [HEAD.format(suites=" ".join(f"results/{path.name}" for path in args.results))]
+    sections = sections_of(PAGE.read_text(encoding="utf-8"))
     for path in args.results:
-        parts += section(path, read_reference(ROOT / "reference" / f"{path.name}.json", path.name))
-    size = sum(path.stat().st_size for path in PICTURES.glob("*.webp"))
+        record = read_reference(ROOT / "reference" / f"{path.name}.json", path.name)
+        sections[path.name] = "\n".join(section(path, record))
+    size = sum(path.stat().st_size for path in PICTURES.rglob("*.webp"))
     if size > LARGEST:
         raise InputError(f"{PICTURES}: found {size:,} bytes, expected at most {LARGEST:,}")
-    PAGE.write_text("\n".join(parts), encoding="utf-8")
+    PAGE.write_text("\n".join([HEAD, *sections.values()]), encoding="utf-8")
+
+
+def sections_of(page: str) -> dict[str, str]:
+    """The sections of the page, by suite."""
+    return {found["suite"]: found[0].rstrip("\n") + "\n" for found in SECTION.finditer(page)}
 
 
 def section(results: Path, record: Reference) -> Iterator[str]:
-    """One suite: the command that makes it, its cost, its plots, and samples of every family."""
+    """One suite: the command that makes it, its cost, its plots, and samples of every family; replaces its pictures."""
+    shutil.rmtree(PICTURES / results.name, ignore_errors=True)
+    (PICTURES / results.name).mkdir(parents=True)
     yield f"## {record.title or record.suite}\n"
     yield f"```bash\ngenbench run {record.suite}\n```\n"
     yield f"{cost(results, record)}\n"
@@ -90,9 +97,9 @@ def plots(results: Path) -> Iterator[str]:
         label = re.search(r'aria-label="([^":]*)', text)
         if size is None or label is None:
             raise InputError(f"{source}: found no viewBox and aria-label, expected those of a plot of a report")
-        picture = PICTURES / f"{results.name}-{name}.webp"
+        picture = PICTURES / results.name / f"{name}.webp"
         photograph(source, picture, (round(float(size[1]) * 4 / 3), round(float(size[2]) * 4 / 3)))
-        yield f"![{label[1]}](images/gallery/{picture.name})\n"
+        yield f"![{label[1]}](images/gallery/{results.name}/{picture.name})\n"
 
 
 def strips(results: Path, record: Reference, found: dict[str, dict[float, list[RecordedDraw]]]) -> Iterator[str]:
@@ -106,11 +113,11 @@ def strips(results: Path, record: Reference, found: dict[str, dict[float, list[R
         rows = [found[family][budget] for budget in budgets if budget in found[family]]
         if not rows:
             continue
-        picture = PICTURES / f"{results.name}-{re.sub(r'[^a-z0-9]+', '-', family.lower())}.webp"
+        picture = PICTURES / results.name / f"{re.sub(r'[^a-z0-9]+', '-', family.lower())}.webp"
         stacked([grid_of(results, draws[0]) for draws in rows], record).save(picture, lossless=True, method=6)
         values = "<br>".join(column.text(mean(draws, record.headline) * column.scale) for draws in rows)
         name = name_of(record, family, rows[-1])
-        yield f"| {name} | ![Samples of {family}](images/gallery/{picture.name}) | {values} |"
+        yield f"| {name} | ![Samples of {family}](images/gallery/{results.name}/{picture.name}) | {values} |"
     yield f"\n{caption(record, [draws for of in found.values() for draws in of.values()], times=False)}\n"
 
 

@@ -131,20 +131,39 @@ def test_a_record_without_budgets_has_no_table(root: Path) -> None:
 
 def test_the_gallery_has_the_first_samples_of_each_family(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     results, pictures = root / "results/equal", root / "pictures"
-    pictures.mkdir()
     monkeypatch.setattr(gallery, "PICTURES", pictures)
+    monkeypatch.setattr(gallery, "PAGE", root / "gallery.md")
+    monkeypatch.setattr("sys.argv", ["gallery.py", str(results)])
+    other = "## Other\n\n```bash\ngenbench run other\n```\n\n| ![Other](images/gallery/other/a.webp) |\n"
+    old = "## Equal\n\n```bash\ngenbench run equal\n```\n\nold\n"
+    gallery.PAGE.write_text(f"# Results\n\n{old}\n{other}")
+    for name in ("equal/gone", "other/a"):
+        path = pictures / f"{name}.webp"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"")
     found = record()
+    write_reference(root / "reference/equal.json", found)
     for number, draw in enumerate(found.draws):
         grid = gallery.grid_of(results, draw)
         grid.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.full((10 * 4, 10 * 4 + 9 * 2), number, np.uint8)).save(grid)
     (results / "benchmarks").mkdir()
     (results / "benchmarks/train.tsv").write_text("s\th:m:s\n1800\t0:30:00\n")
-    text = "\n".join(gallery.section(results, found))
+    gallery.main()
+    text = gallery.PAGE.read_text()
+    assert text.startswith(gallery.HEAD)
     assert "genbench run equal" in text
+    assert "old" not in text
+    assert text.endswith(f"\n{other}")  # other suites' sections and pictures stay, in their order
+    assert sorted(path.relative_to(pictures).as_posix() for path in pictures.rglob("*.webp")) == [
+        "equal/a.webp",
+        "equal/b.webp",
+        "equal/half.webp",
+        "other/a.webp",
+    ]
     assert "10 trainings and 12 sets of 2,000 samples took 0:30:00, if one job ran at a time: 1 job on A CPU." in text
-    assert "| A, slow | ![Samples of A](images/gallery/equal-a.webp) | 31.0<br>10.0 |" in text
-    with Image.open(pictures / "equal-a.webp") as picture:
+    assert "| A, slow | ![Samples of A](images/gallery/equal/a.webp) | 31.0<br>10.0 |" in text
+    with Image.open(pictures / "equal/a.webp") as picture:
         assert picture.size == (10 * 4 + 9 * 2, 4 + 2 + 4)
         assert np.asarray(picture.convert("L"))[[0, -1], 0].tolist() == [0, 2]
 
