@@ -201,8 +201,8 @@ def _digest(source: bytes) -> str:
 def _check_digest(path: Path, found: str, expected: str | None) -> None:
     if expected not in (None, found):
         raise InputError(
-            f"{_shown(path)}: found SHA-256 {found}..., expected {expected}...: the file was edited since; bring back "
-            "the file as it was, or make again what depends on it"
+            f"{_shown(path)}: found SHA-256 {found}..., expected {expected}...: the file was edited since; restore "
+            "it, or run again what depends on it"
         )
 
 

@@ -142,7 +142,7 @@ def as_bytes(images: NDArray[Any]) -> NDArray[np.uint8]:
     if images.dtype.kind in "iu" and images.min() >= 0 and images.max() <= 255:
         return images.astype(np.uint8, copy=False)
     if images.dtype.kind == "f" and not np.isfinite(images).all():
-        raise InputError(f"found {images.dtype} images with values that are no numbers, expected uint8")
+        raise InputError(f"found {images.dtype} images with values that are not numbers, expected uint8")
     if images.dtype.kind not in "biuf":
         raise InputError(f"found {images.dtype}, expected uint8 images")
     raise InputError(
@@ -163,7 +163,7 @@ def from_range(images: NDArray[Any], low: float, high: float) -> tuple[NDArray[n
     for row, image in enumerate(images):  # one at a time: all in float64 would take eight times the memory
         scaled = (image.astype(np.float64) - low) * (255 / (high - low))
         if not np.isfinite(scaled).all():
-            raise InputError(f"found {images.dtype} images with values that are no numbers")
+            raise InputError(f"found {images.dtype} images with values that are not numbers")
         if scaled.min() < -255 or scaled.max() > 510:
             raise InputError(
                 f"found {images.dtype} images with values from {images.min():.4g} to {images.max():.4g}, "

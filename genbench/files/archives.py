@@ -140,10 +140,10 @@ def _safe_name(path: Path, raw: str) -> str:
     """The name without ./ and doubled slashes. Raises InputError for a name that leads out of the archive."""
     name = PurePosixPath(raw.replace("\\", "/"))
     if name.is_absolute() or ".." in name.parts or (name.parts and name.parts[0].endswith(":")):
-        raise InputError(f"{path}: holds {raw!r}, which leads out of the archive; it is not to be trusted")
+        raise InputError(f"{path}: holds {raw!r}, a path outside the archive: do not trust this file")
     return name.as_posix()
 
 
 def _check_size(path: Path, name: str, size: int) -> None:
     if size > LARGEST:
-        raise InputError(f"{path}: {name} has {size:,} bytes unpacked, more than the {LARGEST:,} that are read")
+        raise InputError(f"{path}: {name} has {size:,} bytes unpacked, expected at most {LARGEST:,}")

@@ -94,7 +94,7 @@ def read_hashed_json(path: str | os.PathLike[str], ours: bool = True) -> tuple[A
 
 def repair(path: str | os.PathLike[str]) -> str:
     """The end of an error about a damaged file that genbench made: what to do about it."""
-    return f"; delete it and run again, so that it is made again: rm {shlex.quote(str(path))}"
+    return f"; delete it and run again: rm {shlex.quote(str(path))}"
 
 
 def repair_if_ours(path: str | os.PathLike[str]) -> str:

@@ -80,7 +80,7 @@ def download(
         kept = f" {_size(part):,} bytes are kept in {part.name}, for the next attempt to go on." if _size(part) else ""
     tried = "; ".join(f"{url}: {reason}" for url, reason in reasons.items())
     raise InputError(
-        f"{target}: not there, and could not be downloaded ({tried}).{kept} "
+        f"{target}: missing, and could not be downloaded ({tried}).{kept} "
         f"Without a network, fetch {urls[0]} elsewhere and put it at {target}; {otherwise}"
     )
 
@@ -154,7 +154,7 @@ def _fetch_checked(url: str, part: BinaryIO, path: Path, check: Callable[[Path],
             if not resumed:
                 target = f"{path.stem.removesuffix('.part')}{path.suffix}"
                 raise _FetchError(str(error).replace(str(path), target), again=False) from None
-            log.warning("%s: %s: joined to what was there, it is damaged; once more from the start", path.name, url)
+            log.warning("%s: %s: the continued download is damaged: starting it again", path.name, url)
 
 
 def _fetch(url: str, part: BinaryIO) -> bool:

@@ -128,7 +128,7 @@ def _program(
         raise InputError(f"found an answer of shape {shape} to {PROBED} latents, expected {of}, C 1 or 3: see layout")
     values = answer.float()
     if not values.isfinite().all():
-        raise InputError("found an answer with values that are no numbers")
+        raise InputError("found an answer with values that are not numbers")
     if float(values.min()) < low - (high - low) or float(values.max()) > high + (high - low):
         raise InputError(
             f"found an answer with values from {values.min():.4g} to {values.max():.4g}, expected about {low:g} to "

@@ -58,8 +58,8 @@ def write_texts(
         prompt = encode(reader, text)
         if len(prompt) + options["tokens"] > places:
             raise InputError(
-                f"samples: found a prompt of {len(prompt)} tokens and {options['tokens']} more, expected at most the "
-                f"{places} that the model has places for"
+                f"samples: found a prompt of {len(prompt)} tokens and {options['tokens']} more, expected at most "
+                f"{places} together, the model's max_position_embeddings"
             )
         for first in range(0, len(seeds), size):
             part = list(seeds[first : first + size])

@@ -150,7 +150,7 @@ def check_plain(value: Any, where: str, depth: int = 0) -> None:
 
 def _check_text(text: str, where: str, longest: int) -> None:
     if len(text) > longest:
-        raise InputError(f"{where}: found {len(text):,} letters, expected at most {longest:,}")
+        raise InputError(f"{where}: found {len(text):,} characters, expected at most {longest:,}")
     if not text.isprintable():
         letter = next(letter for letter in text if not letter.isprintable())
-        raise InputError(f"{where}: found the letter U+{ord(letter):04X}, expected only letters that can be printed")
+        raise InputError(f"{where}: found the character U+{ord(letter):04X}, expected only printable ones")

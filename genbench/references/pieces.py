@@ -53,7 +53,9 @@ def _check(found: Any, expected: Any, where: str) -> None:
         for key in {**found, **expected}:
             _check(found.get(key), expected.get(key), f"{where}: {key}")
     elif found != expected:
-        raise InputError(f"{where}: found {found!r}, expected {expected!r} as in the new rows; they make no one table")
+        raise InputError(
+            f"{where}: found {found!r}, expected {expected!r} as in the new rows: they cannot be in one table"
+        )
 
 
 def _origins(origins: Iterable[RecordedOrigin]) -> Iterable[RecordedOrigin]:

@@ -62,7 +62,7 @@ def open_picture(path: Path) -> Image.Image:
         with Image.open(path) as image:
             return image.convert("RGB")
     except (OSError, SyntaxError, ValueError, EOFError, zlib.error):  # Pillow raises these for damaged files
-        raise InputError(f"{path}: expected a PNG picture, which is damaged or none") from None
+        raise InputError(f"{path}: damaged, or not a PNG picture") from None
 
 
 def first_row(grid: Image.Image, image_shape: Sequence[int] | None = None) -> Image.Image:

@@ -38,7 +38,9 @@ def publish(preflight: Path, results: Path, out_dir: Path, template_dir: Path, r
     found = read_results(preflight, results)
     suite = found.preflight.suite
     if Path(suite).name != suite or suite == "index":
-        raise InputError(f"{preflight}: suite: found {suite!r}, expected a name that can be a file's, and not 'index'")
+        raise InputError(
+            f"{preflight}: suite: found {suite!r}, expected a name that a file can have, other than 'index'"
+        )
     kept = Kept(results / KEPT)
     record = reference or packaged(suite)
     report = Report(found, results, kept, out_dir, read_reference(record, suite) if record else None)

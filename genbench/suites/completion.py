@@ -82,7 +82,9 @@ def insert_first_stage(models: Mapping[str, Any], entry: dict[str, Any]) -> None
     if name not in models:
         raise unknown_name("first_stage", name, models)
     if "training" not in entry or "training" not in models[name] or "first_stage" in models[name]:
-        raise InputError(f"first_stage: found {name!r}, expected a model that is trained here, by itself")
+        raise InputError(
+            f"first_stage: found {name!r}, expected a model of this suite that is trained without a first stage"
+        )
     key = first_stage_key(entry["model"])
     if key is None:
         raise InputError(f"first_stage: found {name!r}, but {entry['model']['class']} builds upon no other entry")

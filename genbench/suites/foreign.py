@@ -40,8 +40,8 @@ def _options(format: str, given: dict[str, Any], folder: Path) -> dict[str, Any]
     if format == "torch-export":
         if not found.pop("trusted"):
             raise InputError(
-                f"torch_export: trusted: found false, but reading {file} may run code that it brings along; expected "
-                "trusted: true where you trust its author, or the program in ONNX"
+                f"torch_export: trusted: found false, but reading {file} may run code in it; expected trusted: "
+                "true if you trust its author, or the program in ONNX"
             )
         return {**found, "program": f"{file}:program"}
     return found

@@ -125,11 +125,13 @@ def load_suites(names: str | Sequence[str], config: Mapping[str, Any]) -> dict[P
                 continue
             for model in known["models"].keys() & suite["models"].keys():
                 if kind_of(known["models"][model]) != kind_of(suite["models"][model]):
-                    raise InputError(f"{path}: models: {model}: found another kind than in {other}; run them in turn")
+                    raise InputError(
+                        f"{path}: models: {model}: found another kind than in {other}; run one suite after the other"
+                    )
             if known["dataset"]["name"] == suite["dataset"]["name"] and prepared(known) != prepared(suite):
                 raise InputError(
                     f"{path}: dataset: found the name {suite['dataset']['name']!r}, as in {other}, for other data or "
-                    "another classifier; expected a `name` of its own"
+                    "another classifier; expected another `name`"
                 )
         suites[path] = suite
     for pattern in patterns(config.get(ONLY)):
@@ -171,7 +173,7 @@ def prepared(suite: Mapping[str, Any]) -> dict[str, Any]:
 def _scale_samples(suite: dict[str, Any], path: Path, config: Mapping[str, Any], scaling: Mapping[str, Any]) -> str:
     """Scale a suite's numbers of samples in place; return them in words. Raises InputError if nothing may be scaled."""
     if not scaling["training"] and not scaling["samples"]:
-        raise InputError(f"config: scale: found {config['scale']:g}, but {path} says that nothing of it may be scaled")
+        raise InputError(f"config: scale: found {config['scale']:g}, but {path} does not allow scaling")
     return scaled_samples(suite, config["scale"], config.get("num_samples"), scaling["samples"])
 
 

@@ -33,7 +33,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
                     None, None, f"found {kind} as a key, expected text", key_node.start_mark
                 )
             if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", key_node.start_mark)
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} appears twice", key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
 
@@ -86,7 +86,7 @@ def _check_values(value: Any, depth: int = 0) -> None:
 def find_suite(name: str, what: str = "config: key 'suite'") -> Path:
     """The file of a suite: suites/{name}.yaml, or a path as given. `what` begins an error."""
     if name.startswith("-"):
-        raise InputError(f"{what}: found {name!r}, expected a path that no script takes for an option")
+        raise InputError(f"{what}: found {name!r}, expected a name or path that does not begin with '-'")
     if name.endswith((".yaml", ".yml")) or "/" in name:
         return Path(name)
     known = {path.stem: path for path in (ROOT / "suites").glob("*.yaml")}
@@ -113,8 +113,10 @@ def read_with_parent(path: Path, chain: Sequence[Path] = ()) -> tuple[Any, Paren
             raise InputError(f"found {name!r}, expected the name or the path of a suite")
         parent = find_suite(name, "suite")
         parent = parent if parent.is_absolute() else path.parent / parent
-        if parent.resolve() in chain or len(chain) > MOST_PARENTS:
-            raise InputError(f"found {name!r}, expected a suite that does not extend this one, and few in a row")
+        if parent.resolve() in chain:
+            raise InputError(f"found {name!r}, expected a suite that does not extend this one")
+        if len(chain) > MOST_PARENTS:
+            raise InputError(f"found {name!r}, expected at most {MOST_PARENTS} suites that extend one another")
         base, _ = read_with_parent(parent, chain)
     found = merged(base, changes)
     with place(path):

@@ -83,7 +83,7 @@ def _entry(path: Path, folder: Path, deadline: datetime | None, run_code: bool) 
 
 def _judged(kind: str, file: Path, options: dict[str, Any], folder: Path, run_code: bool) -> dict[str, Any]:
     if kind in CODE and not run_code:
-        raise InputError(f"{file.name}: code, which is not run; expected images, or a program in ONNX")
+        raise InputError(f"{file.name}: found code, which genbench does not run; expected images or an ONNX program")
     if kind == "samples":
         return Entry.complete({"samples": {"path": os.path.relpath(file), **options}}, file.name)
     trusted = {"trusted": True} if kind == "torch_export" else {}

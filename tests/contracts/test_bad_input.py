@@ -343,7 +343,7 @@ ENTRY_CASES: list[tuple[str, str, object, str]] = [
     ("ddpm", "quantisation", {"sampler": "default", "schemes": []}, "quantisation: schemes: found [], expected at lea"),
     ("vae", "sample_batch_size", 0, "sample_batch_size: found 0, expected at least 1"),
     ("vae", "first_stage", "vea", "first_stage: found 'vea'"),
-    ("vae", "first_stage", "vae", "first_stage: found 'vae', expected a model that is trained here, by itself"),
+    ("vae", "first_stage", "vae", "first_stage: found 'vae', expected a model of this suite"),
 ]  # fmt: skip
 
 
@@ -365,8 +365,8 @@ FILE_CASES: list[tuple[bytes, str]] = [
     (b"title: [\n", "not valid YAML: "),
     (b"title: a\n\tb: c\n", "not valid YAML: "),
     (b"title: a\n---\ntitle: b\n", "not valid YAML: expected a single document"),
-    (b"title: a\ntitle: b\n", "not valid YAML: key 'title' stands twice"),
-    (b"title: a\nmodels: {x: {}, x: {}}\n", "not valid YAML: key 'x' stands twice"),
+    (b"title: a\ntitle: b\n", "not valid YAML: key 'title' appears twice"),
+    (b"title: a\nmodels: {x: {}, x: {}}\n", "not valid YAML: key 'x' appears twice"),
     (b"? [a, b]\n: c\n", "not valid YAML: found a list as a key, expected text"),
     (b"? {a: b}\n: c\n", "not valid YAML: found a mapping as a key, expected text"),
     (b"title: a\n1: x\n", "found the key 1, expected text"),
@@ -680,7 +680,7 @@ COMMAND_CASES: list[tuple[str, tuple[str, ...], str]] = [
     ("sample", (*SAMPLE, "--sampler", "{"), "argument --sampler: the argument is not valid JSON"),
     ("sample", (*SAMPLE, "--sampler", '{"eta": NaN}'), "found NaN, expected a finite number"),
     ("sample", (*SAMPLE, "--sampler", '{"eta": -Infinity}'), "found -Infinity, expected a finite number"),
-    ("sample", (*SAMPLE, "--sampler", '{"eta": 0, "eta": 1}'), "is not valid JSON: key 'eta' stands twice"),
+    ("sample", (*SAMPLE, "--sampler", '{"eta": 0, "eta": 1}'), "is not valid JSON: key 'eta' appears twice"),
     ("sample", (*SAMPLE, "--sampler", "@none.json"), "argument --sampler: none.json: No such file or directory"),
     ("sample", (*SAMPLE, "--sampler", "@."), "argument --sampler: .: Is a directory"),
     ("sample", (*SAMPLE, "--seeds", "5"), "argument --seeds: expected START:STOP"),

@@ -380,10 +380,10 @@ def test_two_data_sets_of_one_name_are_told_apart_by_the_key_of_the_message(tmp_
     one, other = ({"source": "demo", "classes": classes} for classes in (["0", "1"], ["2", "3"]))
     a = written(tmp_path, "a", dataset=one)
     b = written(tmp_path, "b", dataset=other)
-    assert "expected a `name` of its own" in said_by(lambda: load_suites([a, b], {}))
+    assert "expected another `name`" in said_by(lambda: load_suites([a, b], {}))
     assert len(load_suites([a, written(tmp_path, "b", dataset=other | {"name": "others"})], {})) == 2
     c = written(tmp_path, "c", dataset=one, models={"vae": {"samples": "x.npz"}})
-    assert said_by(lambda: load_suites([a, c], {})).endswith("run them in turn")
+    assert said_by(lambda: load_suites([a, c], {})).endswith("run one suite after the other")
     assert [len(load_suites([path], {})) for path in (a, c)] == [1, 1]
 
 

@@ -391,7 +391,7 @@ def test_what_a_suite_needs_is_fetched_first(line: str, checkout: Path) -> None:
     code.write_text(code.read_text().replace(pauses, shorter))
     said = run(line, checkout, status=1, https_proxy="http://127.0.0.1:9")
     archive = "resources/downloads/cifar-10-python.tar.gz"
-    assert f"error: {archive}: not there, and could not be downloaded" in said
+    assert f"error: {archive}: missing, and could not be downloaded" in said
     assert f"put it at {archive}" in said
 
 

@@ -110,7 +110,7 @@ def test_each_file_that_cannot_be_had_is_told_in_its_own_line(tmp_path, publishe
     assert len(errors) == 3
     for error, name in zip(errors[:2], (published[0], published[3]), strict=True):
         target = tmp_path / "root/MNIST/raw" / name
-        assert error.startswith(f"error: {target}: not there, and could not be downloaded ({url}{name}: HTTP 404)")
+        assert error.startswith(f"error: {target}: missing, and could not be downloaded ({url}{name}: HTTP 404)")
         assert error.endswith(f"fetch {url}{name} elsewhere and put it at {target}; the suite demo needs no download")
     assert errors[2].startswith(f"error: {tmp_path / 'weights' / 'inception.pt'}: not there")
     assert "fd_classifier" in errors[2]  # an alternative that does not need it

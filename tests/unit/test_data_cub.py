@@ -218,7 +218,7 @@ def test_a_table_that_leads_out_of_the_archive_reads_nothing(tmp_path, official)
 def test_without_the_archive_one_line_says_what_to_fetch(tmp_path, monkeypatch):
     monkeypatch.setattr(cub, "URL", "http://127.0.0.1:9/CUB_200_2011.tgz")
     assert describe({"source": "cub"}, tmp_path).num_test == 3
-    assert refusal(tmp_path).startswith(f"{tmp_path}/CUB_200_2011.tgz: not there, and could not be downloaded")
+    assert refusal(tmp_path).startswith(f"{tmp_path}/CUB_200_2011.tgz: missing, and could not be downloaded")
     assert "which holds neither CUB_200_2011.tgz nor CUB_200_2011" in refusal(tmp_path, path=str(tmp_path))
     assert "key 'image_size': found 0" in refusal(tmp_path, image_size=0)
     assert "'split': found 'test', expected one of 'official', 'all'" in refusal(tmp_path, split="test")

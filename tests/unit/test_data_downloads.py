@@ -223,7 +223,7 @@ def test_a_busy_server_is_asked_again_and_a_missing_file_is_not(server, target, 
 def test_without_a_network_one_line_says_what_to_do(server, target):
     message = refusal(["http://127.0.0.1:9/a", f"{server.url}missing"], target)
     assert message.startswith(
-        f"{target}: not there, and could not be downloaded (http://127.0.0.1:9/a: NewConnectionError;"
+        f"{target}: missing, and could not be downloaded (http://127.0.0.1:9/a: NewConnectionError;"
     )
     assert "missing: HTTP 404)" in message
     assert message.endswith(

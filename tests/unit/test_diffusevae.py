@@ -167,7 +167,9 @@ def test_a_suite_names_the_first_stage(tmp_path: Path) -> None:
     assert loaded() == ENTRY
     with pytest.raises(InputError, match=r"models: second: first_stage: found 'vea' \(did you mean 'vae'"):
         loaded(first_stage="vea")
-    with pytest.raises(InputError, match="found 'second', expected a model that is trained here, by itself"):
+    with pytest.raises(
+        InputError, match="found 'second', expected a model of this suite that is trained without a first stage"
+    ):
         loaded(first_stage="second")
     with pytest.raises(InputError, match="model: found 'vae' beside first_stage"):
         loaded(first_stage="vae", model=ENTRY)

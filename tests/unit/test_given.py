@@ -67,7 +67,7 @@ def test_a_folder_is_read_in_the_order_of_its_numbers(tmp_path: Path, suffix: st
         ({"mu": np.zeros(9), "sigma": np.zeros((9, 9))}, 9, "but mu, sigma, which are statistics for FID"),
         ({"arr_0": IMAGES[0]}, 9, r"arr_0: found shape \(16, 16, 1\), expected \(N, H, W, C\)"),
         ({"x": IMAGES}, 9, r"found neither of the keys arr_0"),
-        ({"arr_0": np.full(IMAGES.shape, np.nan)}, 9, "found float64 images with values that are no numbers"),
+        ({"arr_0": np.full(IMAGES.shape, np.nan)}, 9, "found float64 images with values that are not numbers"),
         ({"arr_0": np.array([{}])}, 9, r"s.npz: not an npz file, or damaged"),
         (None, 9, r"s.npz: not an npz file, or damaged"),
     ],

@@ -113,7 +113,7 @@ def test_what_is_not_as_listed_is_not_kept(hub: Hub, tmp_path: Path) -> None:
         ("tiny-ddpm", REVISION, "key 'hub': found 'tiny-ddpm', expected OWNER/NAME"),
         ("../tiny-ddpm", REVISION, "key 'hub': found '../tiny-ddpm', expected OWNER/NAME"),
         (HUB, "main", "key 'revision': found 'main', expected a commit, 40 hexadecimal digits"),
-        (HUB, "f" * 40, r"files.json: not there, and could not be downloaded \(.*HTTP 404\).*`path` instead of `hub`"),
+        (HUB, "f" * 40, r"files.json: missing, and could not be downloaded \(.*HTTP 404\).*`path` instead of `hub`"),
     ],
 )
 def test_what_names_no_commit_is_refused(hub: Hub, tmp_path: Path, name: str, revision: str, message: str) -> None:
@@ -132,9 +132,7 @@ def test_without_a_network_one_line_says_what_to_do(
 ) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     path = suite(tmp_path, hub=HUB, revision=REVISION)
-    with pytest.raises(
-        InputError, match=r"models: x: pretrained: .*files.json: not there, and could not be downl"
-    ) as e:
+    with pytest.raises(InputError, match=r"models: x: pretrained: .*files.json: missing, and could not be downl") as e:
         preflight(load_suite(path), str(tmp_path / "root"), str(path))
     assert "\n" not in str(e.value)
     monkeypatch.setattr(sys, "argv", ["prefetch.py", "--suite", str(path), "--data-root", str(tmp_path / "root")])

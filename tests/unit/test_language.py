@@ -423,7 +423,7 @@ def test_wikitext_is_fetched_where_it_is_missing_and_verified(tmp_path: Path, mo
     with running(tmp_path, monkeypatch):
         monkeypatch.setattr(texts, "WIKITEXT2", f"{os.environ['HF_ENDPOINT']}/")
         assert texts.text_file(name, root, "train", fetch=False) is None
-        with pytest.raises(InputError, match=r"valid.txt: not there, and could not be down.*found git's hash"):
+        with pytest.raises(InputError, match=r"valid.txt: missing, and could not be down.*found git's hash"):
             texts.text_file(name, root, "train")
         for path in suite["text"]["train"], suite["text"]["test"]:
             (tmp_path / path).write_text(TRAIN)

@@ -127,11 +127,11 @@ BAD = [
     (("draws", 3, "model"), "other", r"draws: 3: model: found 'other', expected one of `models`"),
     (("draws", 3, "sampler"), "other", r"draws: 3: sampler: found 'other', expected one of its model's `samplers`"),
     (("draws", 3, "guess"), 1, r"draws: 3: unknown key: found 'guess'.*; expected one of: .*metrics"),
-    (("models", "gan", "label"), "x" * 3000, r"models: gan: label: found 3,000 letters, expected at most 2,000"),
+    (("models", "gan", "label"), "x" * 3000, r"models: gan: label: found 3,000 characters, expected at most 2,000"),
     (
         ("models", "gan", "label"),
         "\x1b[2J",
-        r"models: gan: label: found the letter U\+001B, expected only letters that",
+        r"models: gan: label: found the character U\+001B, expected only printable",
     ),
     (("models", "gan"), 1, r"models: gan: found 1, expected a mapping"),
     (("draws",), [], None),

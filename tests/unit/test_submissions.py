@@ -77,7 +77,7 @@ def test_what_is_wrong_before_it_is_read_is_its_reason(hand_ins: Path) -> None:
     assert reasons["anna"].endswith("the deadline was 2029-12-01 23:59")
     assert reasons["ben"].startswith("ben.yaml: unknown key: found 'autor' (did you mean 'author'?)")
     assert reasons["weights"].startswith("weights.pkl: found .pkl, expected one of .npz, .npy, .zip")
-    assert reasons["evil"] == "evil.py: code, which is not run; expected images, or a program in ONNX"
+    assert reasons["evil"] == "evil.py: found code, which genbench does not run; expected images or an ONNX program"
     assert reasons["base.zip"] is None  # its fault is found only when it is read
     trusting = load(hand_ins.parent, submissions={"path": "hand-ins", "run_code": True})
     assert trusting["models"]["evil"]["pretrained"]["format"] == "callable"

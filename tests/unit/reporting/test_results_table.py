@@ -162,7 +162,7 @@ def test_a_record_without_a_finite_number_is_one_row_s_fault(tmp_path):
     path.write_text(path.read_text().replace("61.3", "NaN"))
     gan = next(row for row in table_of(folder).rows if row.model == "gan")
     assert gan.remarks[0].startswith(f"its result cannot be read: {DRAW}/metrics.json: damaged, or changed by hand: ")
-    assert gan.remarks[0].endswith(f"; delete it and run again, so that it is made again: rm {path}")
+    assert gan.remarks[0].endswith(f"; delete it and run again: rm {path}")
 
 
 def test_a_broken_file_beside_the_pages_stops_none_of_them(tmp_path):
