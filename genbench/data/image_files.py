@@ -3,7 +3,6 @@
 import hashlib
 import logging
 import math
-import os
 from collections import Counter, deque
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,6 +20,7 @@ from genbench.errors import InputError, option
 from genbench.files.archives import read_files
 from genbench.files.artifacts import sha256_json
 from genbench.files.substitutes import substitute
+from genbench.machine.cores import cores
 from genbench.machine.memory import available_memory, check_memory, in_words
 from genbench.machine.progress import Progress
 
@@ -149,7 +149,7 @@ def _decode_all(
             (name, decode_or_reason(content, as_asked), hashlib.sha256(content).hexdigest()) for name, content in batch
         ]
 
-    workers = len(os.sched_getaffinity(0))
+    workers = cores()
     with ThreadPoolExecutor(workers) as pool:
         pending: deque[Future[list[tuple[str, Decoded | str, str]]]] = deque()
         files = read_files(source, names)

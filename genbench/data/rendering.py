@@ -4,7 +4,6 @@ The colours are CLEVR's (see scenes.py). Pixels are also computed only with +, -
 has the same bytes on every machine. For the same reason gamma is 2.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
@@ -26,6 +25,7 @@ from genbench.data.scenes import (
     to_local,
     unit,
 )
+from genbench.machine.cores import cores
 
 RGB = (  # CLEVR's, in the order of COLOURS
     (87, 87, 87),
@@ -68,7 +68,7 @@ def render_all(pictures: Sequence[Picture], seed: int, image_size: int) -> Itera
     def one(picture: Picture) -> NDArray[np.uint8]:
         return render(draw_scene(picture.objects, seed, picture.scene).showing(picture.shown), image_size)
 
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         yield from pool.map(one, pictures)
 
 

@@ -5,6 +5,7 @@ ranks           processes of one job, by MPI
 distributed     gradients summed over ranks
 progress        progress of long jobs
 memory          how much memory is free
+cores           how many threads work at once
 time_limit      when the cluster ends the job
 provenance      versions, commit and machine behind a result
 code            which code computes a result, as a hash

@@ -122,6 +122,12 @@ def test_train_and_test_folders_are_the_splits(tmp_path, form):
     assert (described.num_classes, described.num_train, described.num_test, described.notes) == (2, 3, 1, ())
 
 
+def test_images_are_read_where_no_cores_are_assigned_as_on_macos(tmp_path, monkeypatch):
+    monkeypatch.delattr("os.sched_getaffinity")
+    path = write(tmp_path / "images", SPLIT_FILES)
+    np.testing.assert_array_equal(prepare(entry(path, name="pets"), "unused")["test"].images, [pixels_of(5)])
+
+
 def test_val_stands_in_for_test_and_what_is_unused_is_told(tmp_path):
     files = {"train/a/1.png": png(1), "val/a/2.png": png(2), "extra/a/3.png": png(3)}
     dataset = open_dataset(entry(write(tmp_path / "x", files)), "unused")

@@ -107,6 +107,13 @@ def test_pictures_are_the_same_alone_and_among_others():
     np.testing.assert_array_equal(list(render_all(pictures[2:3], 0, 16)), forwards[2:3])
 
 
+def test_pictures_are_rendered_where_no_cores_are_assigned_as_on_macos(monkeypatch):
+    pictures = [Picture(0, (1, 12), (1, 12))]
+    here = list(render_all(pictures, 0, 16))
+    monkeypatch.delattr("os.sched_getaffinity")
+    np.testing.assert_array_equal(list(render_all(pictures, 0, 16)), here)
+
+
 def test_pictures_have_the_same_bytes_on_every_machine():
     image = render(draw_scene((INDEX["red cube"], INDEX["cyan sphere"], INDEX["brown cylinder"]), 0, 0), 32)
     assert (image.dtype, image.shape) == (np.uint8, (32, 32, 3))
