@@ -15,6 +15,8 @@ def multiplies(device: "torch.device", precision: Precision) -> bool:
 
     if device.type == "cuda":
         return precision != "bf16" or torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu" and not torch.backends.mkldnn.is_available():  # such as for Apple's processors
+        return precision in ("fp32", "tf32")
     if device.type == "cpu" and precision == "bf16":  # oneDNN's own test also passes where it is emulated
         return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     if device.type == "cpu" and precision == "fp16":

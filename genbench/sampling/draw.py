@@ -201,6 +201,8 @@ def _quantise(
     check_scheme(model, scheme)
     y = condition.of(torch.arange(CALIBRATION_IMAGES, device=device)) if condition else None
     try:
+        if scheme in ("bf16", "fp16") and device.type == "cpu" and not torch.backends.mkldnn.is_available():
+            raise UnavailableError("PyTorch has no oneDNN for this processor")  # such as for Apple's
         return Quantisation(**quantise(model, scheme, device, options, y)), None
     except UnavailableError as error:  # no failure: the row says so, and the run goes on
         log.warning("%s is not available: %s", scheme, error)

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 from entries import VAE
-from processors import pretend
+from processors import pretend, pretend_apple
 from test_training import Unplugged, equal, refuse_to_train, run, task
 
 from genbench.errors import InputError
 from genbench.files import weights
 from genbench.files.artifacts import read_json
-from genbench.machine.precision import multiplies, native_precision
+from genbench.machine.precision import multiplies, native_precision, native_to_processor
 from genbench.machine.ranks import Ranks
 from genbench.training import folder
 from genbench.training.run import Task
@@ -70,6 +70,13 @@ def test_auto_asks_a_gpu_and_leaves_apple_s_in_fp32(monkeypatch: pytest.MonkeyPa
     assert native_precision(torch.device("mps")) == "fp32"
     assert multiplies(torch.device("cuda"), "fp16")
     assert not multiplies(torch.device("mps"), "bf16")
+
+
+def test_a_torch_without_onednn_as_for_apples_processors_multiplies_no_halves(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend_apple(monkeypatch)
+    assert native_to_processor() == []
+    assert native_precision(torch.device("cpu")) == "fp32"
+    assert multiplies(torch.device("cpu"), "fp32")
 
 
 def test_auto_goes_on_in_what_it_began_in_whatever_the_machine(

@@ -11,6 +11,7 @@ import torch
 import yaml
 from entries import IMAGE_SHAPE, MODELS, blobs
 from PIL import Image
+from processors import pretend_apple
 from torch import nn
 
 from genbench.data.image_set import make_image_set, save_image_set
@@ -266,6 +267,15 @@ def test_pairs_of_samples(model_file: Path, tmp_path: Path, capsys: pytest.Captu
     assert paired["psnr"] > 30
     assert compare(tmp_path, "others") == 2
     assert "seeds: found '10:30', expected '0:20'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("scheme", ["bf16", "fp16"])
+def test_without_onednn_as_for_apples_processors_the_row_says_so(
+    model_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    pretend_apple(monkeypatch)
+    timing = sample(model_file, tmp_path / scheme, "0:20", quantisation=scheme)
+    assert timing["unavailable"] == "PyTorch has no oneDNN for this processor"
 
 
 def test_what_is_missing_is_said_by_every_file_and_fails_nothing(
