@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -93,12 +94,18 @@ def _of_gpus(field: str) -> list[str]:
 
 
 def _open_lock(path: Path) -> IO[str]:
-    """Open a lock file for reading, which is enough to lock it: it may belong to another user."""
+    """Open a lock file for reading, which is enough to lock it: it may belong to another user, whatever their umask."""
+    with suppress(FileExistsError):
+        made = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_EXCL)
+        os.fchmod(made, 0o644)
+        os.close(made)
     try:
         return open(path)
-    except FileNotFoundError:
-        path.touch(exist_ok=True)
-        return open(path)
+    except PermissionError:
+        raise InputError(
+            f"{path}: found a lock of this machine's GPUs that only its owner may read, expected all users: "
+            f"chmod a+r {path}, or choose a GPU with CUDA_VISIBLE_DEVICES"
+        ) from None
 
 
 def try_lock(indices: list[int], folder: str, jobs_per_gpu: int = 1) -> int | None:

@@ -45,6 +45,28 @@ def test_two_jobs_get_two_gpus_and_a_third_none_until_one_dies(tmp_path: Path) -
         devices.release_gpus()
 
 
+def test_other_users_can_lock_the_same_gpus_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        assert devices.try_lock([0], str(tmp_path)) == 0
+    finally:
+        os.umask(before)
+        devices.release_gpus()
+    (made,) = tmp_path.iterdir()
+    assert made.stat().st_mode & 0o444 == 0o444
+
+
+def test_a_lock_that_only_its_owner_may_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(devices, "open", refuse, raising=False)
+    with pytest.raises(
+        InputError, match=r"genbench-gpu0-slot0\.lock: found a lock .* chmod a\+r .*CUDA_VIS"
+    ):
+        devices.try_lock([0], str(tmp_path))
+
+
 def test_several_jobs_may_share_a_gpu_if_told_to(tmp_path: Path) -> None:
     found = [devices.try_lock([0, 1], str(tmp_path), jobs_per_gpu=2) for _ in range(5)]
     assert found == [0, 1, 0, 1, None]  # free GPUs first, then shared ones
