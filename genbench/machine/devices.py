@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -36,9 +37,19 @@ _held: list[IO[str]] = []  # a lock lasts as long as its open file, that is, as 
 
 
 def gpu_indices(device_folder: str = "/dev") -> list[int]:
-    """Indices of the NVIDIA GPUs that this machine shows, without importing torch."""
+    """Numbers of the NVIDIA GPUs that this machine or container shows, without importing torch.
+
+    They are those of the device files. A container that is given only the second GPU shows nvidia1, which CUDA numbers
+    0. Linux in Windows (WSL 2) has one file, dxg, for all GPUs; there nvidia-smi states their numbers.
+    """
     names = os.listdir(device_folder) if os.path.isdir(device_folder) else []
-    return sorted(int(match[1]) for name in names if (match := re.fullmatch(r"nvidia(\d+)", name)))
+    found = sorted(int(match[1]) for name in names if (match := re.fullmatch(r"nvidia(\d+)", name)))
+    return found or (_gpus_of_windows() if "dxg" in names else [])
+
+
+@cache
+def _gpus_of_windows() -> list[int]:
+    return [int(line) for line in _ask_driver("index") if line.strip().isdigit()]
 
 
 def apple_gpu() -> bool:
@@ -83,8 +94,12 @@ def _least_of_gpus(field: str) -> float | None:
 
 def _of_gpus(field: str) -> list[str]:
     """What nvidia-smi states under `field`, one line per GPU; none without a GPU or without nvidia-smi."""
+    return _ask_driver(field) if count_gpus() else []
+
+
+def _ask_driver(field: str) -> list[str]:
     program = shutil.which("nvidia-smi")
-    if not count_gpus() or program is None:
+    if program is None:
         return []
     command = [program, f"--query-gpu={field}", "--format=csv,noheader,nounits"]
     try:
@@ -172,7 +187,8 @@ def _choose_gpus(count: int) -> list[str]:
         indices = gpu_indices()
         jobs_per_gpu = int(os.environ.get("GENBENCH_JOBS_PER_GPU", "1"))
         enough = count <= len(indices)
-        found = list(map(str, lock_gpus(count, indices, tempfile.gettempdir(), jobs_per_gpu) if enough else indices))
+        taken = lock_gpus(count, indices, tempfile.gettempdir(), jobs_per_gpu) if enough else indices
+        found = [str(indices.index(index)) for index in taken]  # CUDA numbers from 0 what a container shows
         where = "this machine"
     if count > len(found):
         raise InputError(f"{where}: found {len(found)} GPUs for {count} ranks, expected at least one for each")

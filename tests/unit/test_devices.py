@@ -61,9 +61,7 @@ def test_a_lock_that_only_its_owner_may_read_is_named(tmp_path: Path, monkeypatc
         raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(devices, "open", refuse, raising=False)
-    with pytest.raises(
-        InputError, match=r"genbench-gpu0-slot0\.lock: found a lock .* chmod a\+r .*CUDA_VIS"
-    ):
+    with pytest.raises(InputError, match=r"genbench-gpu0-slot0\.lock: found a lock .* chmod a\+r .*CUDA_VIS"):
         devices.try_lock([0], str(tmp_path))
 
 
@@ -80,9 +78,30 @@ def test_gpus_are_found_by_their_device_files(tmp_path: Path) -> None:
     assert devices.gpu_indices(str(tmp_path / "none")) == []
 
 
+def test_in_windows_nvidia_smi_knows_the_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "dxg").touch()
+    program = tmp_path / "bin/nvidia-smi"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n[ $1 = --query-gpu=index ] && printf '0\\n1\\n'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    devices._gpus_of_windows.cache_clear()
+    assert devices.gpu_indices(str(tmp_path)) == [0, 1]
+    program.unlink()
+    devices._gpus_of_windows.cache_clear()
+    assert devices.gpu_indices(str(tmp_path)) == []
+    devices._gpus_of_windows.cache_clear()
+
+
 @pytest.mark.parametrize(
     ("device", "visible", "gpus", "expected"),
-    [("auto", None, [3], "3"), ("cpu", None, [3], None), ("auto", "7", [3], "7"), ("auto", None, [], None)],
+    [
+        ("auto", None, [0, 1], "0"),
+        ("auto", None, [3], "0"),  # in a container that is given the fourth GPU
+        ("cpu", None, [3], None),
+        ("auto", "7", [3], "7"),
+        ("auto", None, [], None),
+    ],
 )
 def test_claiming_sets_what_cuda_reads(
     device: str,

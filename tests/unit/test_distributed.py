@@ -354,6 +354,12 @@ def test_ranks_deal_out_the_gpus_that_slurm_gives(monkeypatch: pytest.MonkeyPatc
         devices._choose_gpus(4)
 
 
+def test_cuda_numbers_the_gpus_of_a_container_from_0(four_gpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "gpu_indices", lambda: [1, 3])
+    monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(four_gpus))
+    assert devices._choose_gpus(2) == ["0", "1"]
+
+
 def test_more_ranks_than_gpus_are_refused(four_gpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "gpu_indices", lambda: [0, 1])
     with pytest.raises(InputError, match="this machine: found 2 GPUs for 3 ranks, expected at least one for each"):
