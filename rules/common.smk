@@ -19,7 +19,7 @@ from genbench.files.roots import link
 from genbench.data.given import given_entry
 from genbench.data.objects import labels_path
 from genbench.machine.checkout import is_checkout
-from genbench.machine.devices import apple_gpu, count_gpus, gpu_indices
+from genbench.machine.devices import apple_gpu, count_gpus
 from genbench.errors import InputError
 from genbench.machine.provenance import git_commit
 from genbench.references.files import references

@@ -14,7 +14,7 @@ def device(wildcards):
 
 def gpu(wildcards):
     """How many GPUs a job requests: none if it will use a CPU, because gpu=1 would run such jobs one after another."""
-    here = bool(gpu_indices()) or apple_gpu()
+    here = bool(count_gpus()) or apple_gpu()
     return int(device(wildcards) in ("cuda", "mps") or (device(wildcards) == "auto" and here))
 
 

@@ -10,9 +10,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -33,6 +34,7 @@ VECTOR_INSTRUCTIONS = {
     "sve": "SVE",
     "asimd": "NEON",
 }
+SCHEDULED = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "JOB_ID")  # set within a job of a cluster's scheduler
 _held: list[IO[str]] = []  # a lock lasts as long as its open file, that is, as long as the process
 
 
@@ -59,8 +61,15 @@ def apple_gpu() -> bool:
 
 def count_gpus() -> int:
     """How many GPUs jobs on this machine may use: those in CUDA_VISIBLE_DEVICES if it is set, or all."""
+    given = _given_gpus()
+    return len(gpu_indices()) if given is None else len(given)
+
+
+def _given_gpus() -> list[str] | None:
+    """The names in CUDA_VISIBLE_DEVICES, up to one that hides the rest, such as -1; None if it is not set."""
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return len(gpu_indices()) if given is None else len([name for name in given.split(",") if name])
+    names = [name.strip() for name in (given or "").split(",")]
+    return None if given is None else list(takewhile(lambda name: name and not name.startswith("-"), names))
 
 
 def kind_of_device(device: str = "auto") -> str:
@@ -123,28 +132,28 @@ def _open_lock(path: Path) -> IO[str]:
         ) from None
 
 
-def try_lock(indices: list[int], folder: str, jobs_per_gpu: int = 1) -> int | None:
-    """Lock a free slot of one of the GPUs in `indices`; return its index, or None when all are taken.
+def try_lock(names: Sequence[str], folder: str, jobs_per_gpu: int = 1) -> str | None:
+    """Lock a free slot of one of the GPUs in `names`; return its name, or None when all are taken.
 
     A slot is a locked file in `folder`: the kernel frees it when the process ends, however it ends.
     """
     from filelock import lock_descriptor  # imported only by jobs that claim a GPU
 
     for slot in range(jobs_per_gpu):
-        for index in indices:
-            file = _open_lock(Path(folder) / f"genbench-gpu{index}-slot{slot}.lock")
+        for name in names:
+            file = _open_lock(Path(folder) / f"genbench-gpu{re.sub(r'[^A-Za-z0-9]', '-', name)}-slot{slot}.lock")
             if lock_descriptor(file.fileno(), blocking=False):
                 _held.append(file)
-                return index
+                return name
             file.close()
     return None
 
 
-def lock_gpus(count: int, indices: list[int], folder: str, jobs_per_gpu: int = 1) -> list[int]:
-    """Lock a slot of `count` different GPUs; wait while too many are taken.
+def lock_gpus(count: int, names: Sequence[str], folder: str, jobs_per_gpu: int = 1, queue: str = "queue") -> list[str]:
+    """Lock a slot of `count` different GPUs; wait while too many are taken. Returns them in the order of `names`.
 
-    Only one job at a time collects GPUs, and the others queue. Two jobs that need several GPUs therefore cannot each
-    hold what the other lacks, and jobs that need one GPU cannot overtake a job that needs several for ever.
+    Only one job of a `queue` at a time collects GPUs, and the others wait. Two jobs that need several GPUs therefore
+    cannot each hold what the other lacks, and jobs that need one GPU cannot overtake a job that needs several for ever.
     """
     from filelock import lock_descriptor
 
@@ -157,17 +166,17 @@ def lock_gpus(count: int, indices: list[int], folder: str, jobs_per_gpu: int = 1
             waiting = True
         time.sleep(1)
 
-    with _open_lock(Path(folder) / "genbench-gpu-queue.lock") as turn:
+    with _open_lock(Path(folder) / f"genbench-gpu-{queue}.lock") as turn:
         while not lock_descriptor(turn.fileno(), blocking=False):
             wait("another genbench job is waiting for GPUs")
-        found: list[int] = []
+        found: list[str] = []
         while len(found) < count:
-            index = try_lock([index for index in indices if index not in found], folder, jobs_per_gpu)
-            if index is not None:
-                found.append(index)
+            name = try_lock([name for name in names if name not in found], folder, jobs_per_gpu)
+            if name is not None:
+                found.append(name)
             else:
-                wait(f"all but {len(found)} of {len(indices)} GPUs are taken by other genbench jobs, {count} wanted")
-    return sorted(found)
+                wait(f"all but {len(found)} of {len(names)} GPUs are taken by other genbench jobs, {count} wanted")
+    return sorted(found, key=list(names).index)
 
 
 def release_gpus() -> None:
@@ -177,22 +186,23 @@ def release_gpus() -> None:
 
 
 def _choose_gpus(count: int) -> list[str]:
-    """GPUs for `count` ranks on this machine: from CUDA_VISIBLE_DEVICES if it is set, otherwise locked here."""
-    if "CUDA_VISIBLE_DEVICES" in os.environ:
-        given = os.environ["CUDA_VISIBLE_DEVICES"].split(",")
-        # A launcher may have given each rank its own GPU, which each rank then sees as the first.
-        found = given * count if len(given) == 1 else given
-        where = f"CUDA_VISIBLE_DEVICES={','.join(given)}"
-    else:
-        indices = gpu_indices()
-        jobs_per_gpu = int(os.environ.get("GENBENCH_JOBS_PER_GPU", "1"))
-        enough = count <= len(indices)
-        taken = lock_gpus(count, indices, tempfile.gettempdir(), jobs_per_gpu) if enough else indices
-        found = [str(indices.index(index)) for index in taken]  # CUDA numbers from 0 what a container shows
-        where = "this machine"
-    if count > len(found):
-        raise InputError(f"{where}: found {len(found)} GPUs for {count} ranks, expected at least one for each")
-    return found[:count]
+    """GPUs for `count` ranks on this machine, locked here: of those in CUDA_VISIBLE_DEVICES if it is set, or of all.
+
+    A scheduler may number the GPUs of each of its jobs from 0, so locks there have the number of its job.
+    """
+    given = _given_gpus()
+    if given is not None and len(given) == 1:
+        return given * count  # a launcher may have given each rank its own GPU, which each rank then sees as the first
+    scheduled = next((os.environ[name] for name in SCHEDULED if name in os.environ), None)
+    within = "" if given is None or scheduled is None else f"{re.sub(r'[^A-Za-z0-9]', '-', scheduled)}-"
+    locks = [f"{within}{name}" for name in (gpu_indices() if given is None else given)]
+    if count > len(locks):
+        where = "this machine" if given is None else f"CUDA_VISIBLE_DEVICES={','.join(given)}"
+        raise InputError(f"{where}: found {len(locks)} GPUs for {count} ranks, expected at least one for each")
+    jobs_per_gpu = int(os.environ.get("GENBENCH_JOBS_PER_GPU", "1"))
+    taken = lock_gpus(count, locks, tempfile.gettempdir(), jobs_per_gpu, f"{within}queue")
+    places = [locks.index(lock) for lock in taken]
+    return [str(place) if given is None else given[place] for place in places]  # CUDA numbers what is shown from 0
 
 
 def claim_gpu(device: str = "auto") -> None:
@@ -200,13 +210,14 @@ def claim_gpu(device: str = "auto") -> None:
 
     Snakemake counts GPUs but does not assign them, so two jobs on one machine would both use GPU 0. A Mac has only one
     GPU, which is not claimed; the processor computes the operations that torch lacks there.
-    Does nothing for `device="cpu"`, without a GPU, or, for a single process, if CUDA_VISIBLE_DEVICES is already set (by
-    Slurm or the user); several ranks share out the GPUs in it. GENBENCH_JOBS_PER_GPU lets that many jobs share a GPU.
+    Does nothing for `device="cpu"`, without a GPU, or, for a single process, if CUDA_VISIBLE_DEVICES (set by Slurm or
+    the user) names one. If it names several, jobs share out these. GENBENCH_JOBS_PER_GPU lets that many jobs share one.
     """
     if device != "cpu" and sys.platform == "darwin":
         os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")  # torch reads it when it is imported
     team = ranks()
-    if device == "cpu" or not gpu_indices() or (team.local_size == 1 and "CUDA_VISIBLE_DEVICES" in os.environ):
+    given = _given_gpus()
+    if device == "cpu" or not gpu_indices() or given == [] or (team.local_size == 1 and given and len(given) == 1):
         return
     chosen = team.share_locally(lambda: _choose_gpus(team.local_size))  # the first rank holds all locks
     os.environ["CUDA_VISIBLE_DEVICES"] = chosen[team.local_rank]

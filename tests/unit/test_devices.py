@@ -15,7 +15,7 @@ from genbench.machine import devices
 HOLD = """
 import sys
 from genbench.machine.devices import try_lock
-print(try_lock([0, 1], sys.argv[1]), flush=True)
+print(try_lock(["0", "1"], sys.argv[1]), flush=True)
 sys.stdin.read()  # until the test has ended
 """
 
@@ -33,10 +33,10 @@ def test_two_jobs_get_two_gpus_and_a_third_none_until_one_dies(tmp_path: Path) -
     (first, a), (second, b) = holder(tmp_path), holder(tmp_path)
     try:
         assert {a, b} == {"0", "1"}
-        assert devices.try_lock([0, 1], str(tmp_path)) is None
+        assert devices.try_lock(["0", "1"], str(tmp_path)) is None
         first.kill()
         first.wait()
-        assert str(devices.try_lock([0, 1], str(tmp_path))) == a
+        assert devices.try_lock(["0", "1"], str(tmp_path)) == a
     finally:
         first.kill()
         second.kill()
@@ -48,7 +48,7 @@ def test_two_jobs_get_two_gpus_and_a_third_none_until_one_dies(tmp_path: Path) -
 def test_other_users_can_lock_the_same_gpus_whatever_the_umask(tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:
-        assert devices.try_lock([0], str(tmp_path)) == 0
+        assert devices.try_lock(["0"], str(tmp_path)) == "0"
     finally:
         os.umask(before)
         devices.release_gpus()
@@ -62,12 +62,12 @@ def test_a_lock_that_only_its_owner_may_read_is_named(tmp_path: Path, monkeypatc
 
     monkeypatch.setattr(devices, "open", refuse, raising=False)
     with pytest.raises(InputError, match=r"genbench-gpu0-slot0\.lock: found a lock .* chmod a\+r .*CUDA_VIS"):
-        devices.try_lock([0], str(tmp_path))
+        devices.try_lock(["0"], str(tmp_path))
 
 
 def test_several_jobs_may_share_a_gpu_if_told_to(tmp_path: Path) -> None:
-    found = [devices.try_lock([0, 1], str(tmp_path), jobs_per_gpu=2) for _ in range(5)]
-    assert found == [0, 1, 0, 1, None]  # free GPUs first, then shared ones
+    found = [devices.try_lock(["0", "1"], str(tmp_path), jobs_per_gpu=2) for _ in range(5)]
+    assert found == ["0", "1", "0", "1", None]  # free GPUs first, then shared ones
     devices.release_gpus()
 
 
@@ -101,6 +101,10 @@ def test_in_windows_nvidia_smi_knows_the_gpus(tmp_path: Path, monkeypatch: pytes
         ("cpu", None, [3], None),
         ("auto", "7", [3], "7"),
         ("auto", None, [], None),
+        ("auto", "2,3", [0, 1, 2, 3], "2"),
+        ("auto", "", [0, 1], ""),
+        ("auto", "-1", [0, 1], "-1"),  # as many hide all GPUs
+        ("auto", "GPU-8932f937-d72c,GPU-ab", [0, 1], "GPU-8932f937-d72c"),
     ],
 )
 def test_claiming_sets_what_cuda_reads(
@@ -119,6 +123,36 @@ def test_claiming_sets_what_cuda_reads(
     devices.claim_gpu(device)
     assert os.environ.get("CUDA_VISIBLE_DEVICES") == expected
     devices.release_gpus()
+
+
+def test_jobs_share_out_the_gpus_that_a_user_or_a_scheduler_gives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "gpu_indices", lambda: [0, 1, 2, 3])
+    monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
+    for name in devices.SCHEDULED:
+        monkeypatch.delenv(name, raising=False)
+
+    def claimed(given: str) -> str:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("CUDA_VISIBLE_DEVICES", given)
+            devices.claim_gpu()
+            return os.environ["CUDA_VISIBLE_DEVICES"]
+
+    assert [claimed("2,3"), claimed("2,3")] == ["2", "3"]  # genbench run starts as many jobs as it finds GPUs
+    for job in ("71", "72"):  # whose GPUs have the same numbers, and are others
+        monkeypatch.setenv("SLURM_JOB_ID", job)
+        assert [claimed("0,1"), claimed("0,1")] == ["0", "1"]
+    devices.release_gpus()
+
+
+def test_gpus_that_are_hidden_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "gpu_indices", lambda: [0, 1])
+    counts = []
+    for given in ("0,1", "1", "", "-1", "1,-1,0"):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
+        counts.append((devices.count_gpus(), devices.kind_of_device()))
+    assert counts == [(2, "cuda"), (1, "cuda"), (0, "cpu"), (0, "cpu"), (1, "cuda")]
 
 
 def test_cuda_without_a_gpu_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -347,7 +347,8 @@ def test_jobs_that_want_several_gpus_take_turns(four_gpus: Path) -> None:
         assert len(set(finish(job).split())) == 3
 
 
-def test_ranks_deal_out_the_gpus_that_slurm_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ranks_deal_out_the_gpus_that_slurm_gives(four_gpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(four_gpus))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6")
     assert devices._choose_gpus(2) == ["4", "5"]
     with pytest.raises(InputError, match=r"CUDA_VISIBLE_DEVICES=4,5,6: found 3 GPUs for 4 ranks"):
@@ -367,6 +368,6 @@ def test_more_ranks_than_gpus_are_refused(four_gpus: Path, monkeypatch: pytest.M
 
 
 def test_several_ranks_may_share_gpus_with_other_jobs(four_gpus: Path) -> None:
-    assert devices.lock_gpus(2, [0, 1], str(four_gpus), jobs_per_gpu=2) == [0, 1]
-    assert devices.lock_gpus(2, [0, 1], str(four_gpus), jobs_per_gpu=2) == [0, 1]
-    assert devices.try_lock([0, 1], str(four_gpus), jobs_per_gpu=2) is None
+    assert devices.lock_gpus(2, ["0", "1"], str(four_gpus), jobs_per_gpu=2) == ["0", "1"]
+    assert devices.lock_gpus(2, ["0", "1"], str(four_gpus), jobs_per_gpu=2) == ["0", "1"]
+    assert devices.try_lock(["0", "1"], str(four_gpus), jobs_per_gpu=2) is None
