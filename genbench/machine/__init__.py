@@ -6,6 +6,7 @@ distributed     gradients summed over ranks
 progress        progress of long jobs
 memory          how much memory is free
 cores           how many threads work at once
+control_groups  the limits of containers and clusters
 time_limit      when the cluster ends the job
 provenance      versions, commit and machine behind a result
 code            which code computes a result, as a hash

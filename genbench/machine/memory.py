@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from genbench.errors import InputError
-
-CGROUPS = Path("/sys/fs/cgroup")
+from genbench.machine.control_groups import control_groups, read
 
 
 def available_memory() -> int:
@@ -46,22 +45,13 @@ def _limits() -> Iterator[int]:
 
 def _of_cgroups() -> Iterator[int]:
     """Bytes that are free in this process's control group and its parents; the inactive file cache counts as free."""
-    _, _, group = _read(Path("/proc/self/cgroup")).rpartition("0::/")
-    folder = CGROUPS / group.strip()
-    for place in (folder, *folder.parents):
-        limit, used = _read(place / "memory.max").strip(), _read(place / "memory.current").strip()
+    for folder in control_groups():
+        limit, used = read(folder / "memory.max").strip(), read(folder / "memory.current").strip()
         if limit.isdigit() and used.isdigit():
-            yield int(limit) - int(used) + _fields(place / "memory.stat").get("inactive_file", 0)
+            yield int(limit) - int(used) + _fields(folder / "memory.stat").get("inactive_file", 0)
 
 
 def _fields(path: Path) -> dict[str, int]:
     """The numbers in a file of the kernel, by the word before each."""
-    lines = (line.split() for line in _read(path).splitlines())
+    lines = (line.split() for line in read(path).splitlines())
     return {parts[0]: int(parts[1]) for parts in lines if len(parts) > 1 and parts[1].isdigit()}
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:  # another system, or a kernel without it
-        return ""

@@ -13,6 +13,7 @@ from typing import Any
 
 from genbench.errors import InputError
 from genbench.machine.checkout import ROOT, is_checkout
+from genbench.machine.cores import cores
 from genbench.machine.devices import apple_gpu, count_gpus
 from genbench.records.plan import Plan
 from genbench.suites.load import find_suite
@@ -115,7 +116,7 @@ def snakemake_arguments(suites: Sequence[str], config: Sequence[str], options: S
         find_suite(name)
     arguments = [] if is_checkout(Path.cwd()) else ["--snakefile", str(ROOT / "Snakefile")]
     if not flags & ELSEWHERE:
-        arguments += [] if flags & CORES else ["--cores", "all"]
+        arguments += [] if flags & CORES else ["--cores", str(cores())]
         arguments += ["--resources", f"gpu={gpus}"] if (gpus := count_gpus() or int(apple_gpu())) else []
     values = [*([f"suite={json.dumps(list(suites))}"] if suites else []), *config]
     return [*arguments, *(["--config", *values] if values else []), *options]

@@ -106,15 +106,16 @@ def test_what_is_run_is_what_the_page_says(line: str, monkeypatch: pytest.Monkey
     ran: list[list[str]] = []
     monkeypatch.setattr("snakemake.cli.main", ran.append)
     monkeypatch.setattr(workflow, "count_gpus", lambda: 0)
+    monkeypatch.setattr(workflow, "cores", lambda: 5)
     monkeypatch.setattr(workflow, "apple_gpu", lambda: False)
     with pytest.raises(SystemExit) as ended:
         app.call(shlex.split(documented(line))[1:])
     assert not ended.value.code
     config = ["--config", 'suite=["my/suite.yaml"]', "num_samples=1000", "seeds=[0,1]", "device=cpu"]
     expected = {
-        RUNS[0]: ["--cores", "all"],
-        RUNS[1]: ["--cores", "all", "--config", 'suite=["demo", "demo-shapes"]'],
-        RUNS[2]: ["--cores", "all", *config],
+        RUNS[0]: ["--cores", "5"],
+        RUNS[1]: ["--cores", "5", "--config", 'suite=["demo", "demo-shapes"]'],
+        RUNS[2]: ["--cores", "5", *config],
         RUNS[3]: ["--config", 'suite=["demo"]', "--keep-going", "--cores", "1"],
     }
     assert ran == [["--snakefile", str(ROOT / "Snakefile"), *expected[line]]]

@@ -82,12 +82,13 @@ def test_what_is_run_has_defaults_which_options_of_snakemake_override(
     assert config == ["seeds=[0,1]", "device=cpu", "num_samples=9"]
 
     monkeypatch.setattr(workflow, "count_gpus", lambda: 3)
+    monkeypatch.setattr(workflow, "cores", lambda: 5)
     monkeypatch.chdir(tmp_path)
     snakefile = ["--snakefile", str(ROOT / "Snakefile")]
     assert workflow.snakemake_arguments(suites, config, options) == [
         *snakefile, "--resources", "gpu=3", "--config", 'suite=["demo", "my.yaml"]', *config, *options,
     ]  # fmt: skip
-    assert workflow.snakemake_arguments([], [], []) == [*snakefile, "--cores", "all", "--resources", "gpu=3"]
+    assert workflow.snakemake_arguments([], [], []) == [*snakefile, "--cores", "5", "--resources", "gpu=3"]
     assert workflow.snakemake_arguments([], [], ["--profile=p"]) == [*snakefile, "--profile=p"]
     monkeypatch.chdir(ROOT)
     assert workflow.snakemake_arguments([], [], ["-j1"]) == ["--resources", "gpu=3", "-j1"]

@@ -19,7 +19,7 @@ from genbench.errors import InputError
 from genbench.files import npz
 from genbench.files.npz import read_npz
 from genbench.images import from_array
-from genbench.machine import memory
+from genbench.machine import control_groups, cores, memory
 from genbench.training import batches
 from genbench.training.batches import Batches
 from genbench.training.recipe import TrainConfig
@@ -61,8 +61,22 @@ def test_control_groups_limit_what_is_free(monkeypatch: pytest.MonkeyPatch) -> N
         "/sys/fs/cgroup/slurm/job_7/memory.max": "max\n",
         "/sys/fs/cgroup/slurm/job_7/memory.current": "2000\n",
     }
-    monkeypatch.setattr(memory, "_read", lambda path: files.get(str(path), ""))
+    for module in (memory, control_groups):
+        monkeypatch.setattr(module, "read", lambda path: files.get(str(path), ""))
     assert memory.available_memory() == 5000 - 3000 + 400
+
+
+@pytest.mark.parametrize(
+    ("quota", "expected"), [("max 100000", 8), ("200000 100000", 2), ("150000 100000", 2), ("1000 100000", 1), ("", 8)]
+)
+def test_a_container_may_use_as_many_cores_as_it_pays_for(
+    quota: str, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {"/proc/self/cgroup": "0::/\n", "/sys/fs/cgroup/cpu.max": f"{quota}\n"}
+    for module in (cores, control_groups):
+        monkeypatch.setattr(module, "read", lambda path: files.get(str(path), ""))
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: range(8))
+    assert cores.cores() == expected
 
 
 def test_images_larger_than_memory_are_refused_before_the_second_is_read(
