@@ -4,7 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -112,13 +112,12 @@ def _open_part(target: Path) -> Iterator[BinaryIO]:
 
     Its name keeps the suffix of `target`, from which some checks find the format.
     """
-    from filelock import lock_descriptor  # imported only by jobs that download
+    from genbench.files.locks import lock  # imported only by jobs that download
 
     path = target.with_name(f"{target.stem}.part{target.suffix}")
     while True:
         with open(path, "ab") as part:
-            with suppress(OSError):  # a file system without locks
-                lock_descriptor(part.fileno())
+            lock(part)
             if not _is_at(part, path):
                 continue  # the holder of the lock has renamed or removed the file meanwhile
             try:
