@@ -33,7 +33,7 @@ HEAD = """# Results: a gallery
 
 What the suites with reference results look like. The numbers are in `reference/{suite}.json`;
 `genbench verify results/{suite}` compares yours with them ([records](records.md)).
-`uv run tools/gallery.py results/{suite}` makes the section of a suite from its results.
+`tools/gallery.py` makes the section of a suite from its results.
 """
 SECTION = re.compile(r"^## .*?^genbench run (?P<suite>\S+)$.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 
