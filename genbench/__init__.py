@@ -10,11 +10,16 @@ evaluate    compares images with real ones: FID, KID, precision and more
 """
 
 import importlib
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from genbench.api import build, load, load_suite, sample, show, train
     from genbench.evaluation import evaluate
+
+if sys.platform == "darwin":  # the processor computes what torch lacks on Apple's GPU; torch reads it at its import
+    os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
 
 __version__ = "0.1.0"
 __all__ = ["build", "evaluate", "load", "load_suite", "sample", "show", "train"]

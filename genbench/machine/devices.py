@@ -209,12 +209,10 @@ def claim_gpu(device: str = "auto") -> None:
     """Take one free GPU for this process by setting CUDA_VISIBLE_DEVICES; wait while all are taken. Ranks get one each.
 
     Snakemake counts GPUs but does not assign them, so two jobs on one machine would both use GPU 0. A Mac has only one
-    GPU, which is not claimed; the processor computes the operations that torch lacks there.
+    GPU, which is not claimed.
     Does nothing for `device="cpu"`, without a GPU, or, for a single process, if CUDA_VISIBLE_DEVICES (set by Slurm or
     the user) names one. If it names several, jobs share out these. GENBENCH_JOBS_PER_GPU lets that many jobs share one.
     """
-    if device != "cpu" and sys.platform == "darwin":
-        os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")  # torch reads it when it is imported
     team = ranks()
     given = _given_gpus()
     if device == "cpu" or not gpu_indices() or given == [] or (team.local_size == 1 and given and len(given) == 1):

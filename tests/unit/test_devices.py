@@ -65,6 +65,13 @@ def test_a_lock_that_only_its_owner_may_read_is_named(tmp_path: Path, monkeypatc
         devices.try_lock(["0"], str(tmp_path))
 
 
+def test_on_a_mac_the_processor_computes_what_torch_lacks() -> None:
+    code = "import os, sys; sys.platform = 'darwin'; import genbench; print(os.environ['PYTORCH_ENABLE_MPS_FALLBACK'])"
+    environment = {key: value for key, value in os.environ.items() if key != "PYTORCH_ENABLE_MPS_FALLBACK"}
+    said = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert said.stdout == "1\n"
+
+
 def test_several_jobs_may_share_a_gpu_if_told_to(tmp_path: Path) -> None:
     found = [devices.try_lock(["0", "1"], str(tmp_path), jobs_per_gpu=2) for _ in range(5)]
     assert found == ["0", "1", "0", "1", None]  # free GPUs first, then shared ones
