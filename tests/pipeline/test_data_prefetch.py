@@ -112,7 +112,7 @@ def test_each_file_that_cannot_be_had_is_told_in_its_own_line(tmp_path, publishe
         target = tmp_path / "root/MNIST/raw" / name
         assert error.startswith(f"error: {target}: missing, and could not be downloaded ({url}{name}: HTTP 404)")
         assert error.endswith(f"fetch {url}{name} elsewhere and put it at {target}; the suite demo needs no download")
-    assert errors[2].startswith(f"error: {tmp_path / 'weights' / 'inception.pt'}: not there")
+    assert errors[2].startswith(f"error: {tmp_path / 'weights' / 'inception.pt'}: missing, and")
     assert "fd_classifier" in errors[2]  # an alternative that does not need it
     assert sorted(file.name for file in (tmp_path / "root/MNIST/raw").iterdir()) == sorted(published[1:3])
 

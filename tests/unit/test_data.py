@@ -581,7 +581,7 @@ def test_no_network_says_what_to_fetch_and_where_to_put_it(tmp_path, toy_idx, se
     with pytest.raises(InputError) as error:
         prepare({"source": "mnist"}, tmp_path / "downloads")
     message = str(error.value)
-    assert message.startswith(f"{target}: not there")
+    assert message.startswith(f"{target}: missing, and")
     assert "ConnectionError" in message
     assert "HTTP 404" in message
     assert f"fetch http://127.0.0.1:9/{target.name} elsewhere and put it at {target}; the suite demo" in message
@@ -598,7 +598,7 @@ def test_cifar_is_downloaded_and_checked(tmp_path, toy_batches, server, monkeypa
     assert len(asked) == 1
     (folder / "cifar-10-python.tar.gz").write_bytes(b"an error page")
     with pytest.raises(
-        InputError, match=r"b/cifar-10-python\.tar\.gz: not there.*cifar-10-python\.tar\.gz: not a folder"
+        InputError, match=r"b/cifar-10-python\.tar\.gz: missing, and.*cifar-10-python\.tar\.gz: not a folder"
     ):
         prepare({"source": "cifar10"}, tmp_path / "b")
     assert not [path for path in (tmp_path / "b").rglob("*") if path.is_file()]

@@ -284,7 +284,7 @@ def test_any_split_of_the_seeds_gives_the_same_texts(made: Path, tmp_path: Path)
 def test_a_prompt_that_leaves_no_places_is_refused(made: Path, tmp_path: Path) -> None:
     samples = loaded(tmp_path, changed("samples.prompts", ["lobster " * 30]))["samples"]
     run = made / "results/toy"
-    with pytest.raises(InputError, match=r"samples: found a prompt of \d+ tokens and 6 more, expected at most the 24"):
+    with pytest.raises(InputError, match=r"samples: found a prompt of \d+ tokens and 6 more, expected at most 24 tog"):
         write_texts(run / "opt/seed0/model.safetensors", run / "text/tokenizer", samples, range(1), tmp_path / "x", CPU)
 
 
