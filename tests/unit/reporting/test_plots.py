@@ -201,7 +201,7 @@ def test_the_gaps_of_a_grid_become_transparent_and_its_first_row_is_the_first_te
     assert (row[:, :, 1] == 255 * opaque).all()
     assert (row[:, opaque, 0] == np.concatenate(images[:10], axis=1)).all()
     (tmp_path / "grid.png").write_text("no picture")
-    with pytest.raises(InputError, match=r"grid.png: expected a PNG picture"):
+    with pytest.raises(InputError, match=r"grid.png: damaged, or not a PNG picture"):
         read_grid(tmp_path / "grid.png")
 
 

@@ -262,7 +262,7 @@ def test_the_page_of_damaged_files_names_them(tmp_path):
     text = check_page(render(folder) / "demo.html").text
     for told in (
         "Real images: metrics.json is left out, since it cannot be read: real/metrics.json: not valid JSON",
-        "Real images: grid.png is left out, since it cannot be read: real/grid.png: expected a PNG picture",
+        "Real images: grid.png is left out, since it cannot be read: real/grid.png: damaged, or not a PNG picture",
         f"its result cannot be read: {DRAW}/metrics.json: is a directory, expected a JSON file",
         "history.jsonl is left out, since it cannot be read: vae/seed0/history.jsonl, line 2: expected a JSON object",
     ):
