@@ -66,10 +66,12 @@ def count_gpus() -> int:
 
 
 def _given_gpus() -> list[str] | None:
-    """The names in CUDA_VISIBLE_DEVICES, up to one that hides the rest, such as -1; None if it is not set."""
+    """The names in CUDA_VISIBLE_DEVICES, once each, up to one that hides the rest, such as -1; None if it is not set."""
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
-    names = [name.strip() for name in (given or "").split(",")]
-    return None if given is None else list(takewhile(lambda name: name and not name.startswith("-"), names))
+    if given is None:
+        return None
+    names = dict.fromkeys(name.strip() for name in given.split(","))
+    return list(takewhile(lambda name: name and not name.startswith("-"), names))
 
 
 def kind_of_device(device: str = "auto") -> str:

@@ -156,10 +156,10 @@ def test_jobs_share_out_the_gpus_that_a_user_or_a_scheduler_gives(
 def test_gpus_that_are_hidden_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "gpu_indices", lambda: [0, 1])
     counts = []
-    for given in ("0,1", "1", "", "-1", "1,-1,0"):
+    for given in ("0,1", "1", "", "-1", "1,-1,0", "1,1"):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
         counts.append((devices.count_gpus(), devices.kind_of_device()))
-    assert counts == [(2, "cuda"), (1, "cuda"), (0, "cpu"), (0, "cpu"), (1, "cuda")]
+    assert counts == [(2, "cuda"), (1, "cuda"), (0, "cpu"), (0, "cpu"), (1, "cuda"), (1, "cuda")]
 
 
 def test_cuda_without_a_gpu_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
