@@ -66,7 +66,7 @@ def count_gpus() -> int:
 
 
 def _given_gpus() -> list[str] | None:
-    """The names in CUDA_VISIBLE_DEVICES, once each, up to one that hides the rest, such as -1; None if it is not set."""
+    """The names in CUDA_VISIBLE_DEVICES, each once, until one hides the rest, such as -1; None if it is not set."""
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
     if given is None:
         return None
