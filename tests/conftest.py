@@ -82,13 +82,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: (item.path not in slow, -tests[item.path]))
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """One process more than cores, because many tests wait for processes that they start."""
-    from genbench.machine.cores import cores
-
-    return cores() + 1
-
-
 @pytest.fixture(scope="session")
 def warm_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """Variables with which processes run in a fork of a warm Python, see warm_python.py."""

@@ -120,7 +120,7 @@ def test_a_suite_says_what_may_be_scaled(tmp_path: Path) -> None:
     assert (kept["num_samples"], kept["models"]["ddpm"]["training"]["steps"]) == (40000, 20)
     kept = load(tmp_path, SUITE | {"scaling": {"training": False}}, scale=0.01)
     assert (kept["num_samples"], kept["models"]["ddpm"]["training"]["steps"]) == (400, 2000)
-    with pytest.raises(InputError, match=r"config: scale: found 0.01, but .*toy.yaml says that nothing of it may be"):
+    with pytest.raises(InputError, match=r"config: scale: found 0.01, but .*toy.yaml does not allow scaling"):
         load(tmp_path, SUITE | {"scaling": {"samples": False, "training": False}}, scale=0.01)
 
 
