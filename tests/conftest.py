@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -77,9 +76,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             continue
         for item in marked:
             item.add_marker(pytest.mark.skip(reason=reason))
-    # What takes longest begins first: a long file that begins last would end long after the others.
-    slow, tests = {item.path for item in items if item.get_closest_marker("slow")}, Counter(item.path for item in items)
-    items.sort(key=lambda item: (item.path not in slow, -tests[item.path]))
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)  # slow files first: one that starts last would run on alone
 
 
 @pytest.fixture(scope="session")
