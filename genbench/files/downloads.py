@@ -4,7 +4,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -117,7 +117,8 @@ def _open_part(target: Path) -> Iterator[BinaryIO]:
     path = target.with_name(f"{target.stem}.part{target.suffix}")
     while True:
         with open(path, "ab") as part:
-            lock(part)
+            with suppress(OSError):  # a download does without a lock, whatever the reason
+                lock(part)
             if not _is_at(part, path):
                 continue  # the holder of the lock has renamed or removed the file meanwhile
             try:
