@@ -1,5 +1,6 @@
 """Skips tests that this machine cannot run, and sets the environment of all tests."""
 
+import gc
 import importlib
 import importlib.util
 import logging
@@ -14,6 +15,7 @@ import pytest
 import warm_python
 from launches import end_all
 
+gc.set_threshold(100_000, 50, 100)  # to look for garbage more often took a tenth of the time of some files
 os.environ["MPLBACKEND"] = "agg"  # no windows for plots
 os.environ["OMP_NUM_THREADS"] = "1"  # arrays are so small that a second thread only waits, for minutes on busy cores
 os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # rules call this `python`

@@ -1,6 +1,8 @@
 """The device of a job: its flags, and the device itself once one is free."""
 
 import argparse
+import gc
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,4 +32,16 @@ def open_device(args: argparse.Namespace, out: Path | None = None) -> "torch.dev
     """
     label_log(out or args.out)
     claim_gpu(args.device)
+    _import_torch()
     return pick_device(args.device, args.threads)
+
+
+def _import_torch() -> None:
+    """Import torch without looking for garbage among its half million objects, now or later: they all stay."""
+    if "torch" in sys.modules:
+        return
+    gc.disable()
+    import torch  # noqa: F401
+
+    gc.enable()
+    gc.freeze()

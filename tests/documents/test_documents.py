@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -80,9 +81,15 @@ def test_every_suite_names_its_schema_for_editors(written: dict[Path, str]) -> N
         found = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)
         assert found, path.name
         assert (path.parent / found[1]).resolve() in written, path.name
-        schema = json.loads((path.parent / found[1]).read_text(encoding="utf-8"))
-        jsonschema.Draft202012Validator.check_schema(schema)
-        jsonschema.validate(yaml.safe_load(path.read_text(encoding="utf-8")), schema)
+        validator((path.parent / found[1]).resolve()).validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+@cache
+def validator(path: Path) -> jsonschema.Draft202012Validator:
+    """The validator of a schema, which is checked itself once."""
+    schema = json.loads(path.read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
 
 
 @pytest.mark.parametrize(
@@ -101,13 +108,12 @@ def test_every_suite_names_its_schema_for_editors(written: dict[Path, str]) -> N
     ],
 )
 def test_an_editor_sees_a_wrong_key_inside_an_entry(place: str, value: object) -> None:
-    schema = json.loads((ROOT / "schemas/suite.schema.json").read_text(encoding="utf-8"))
     suite = part = yaml.safe_load((ROOT / "suites/demo.yaml").read_text(encoding="utf-8"))
     *parents, last = place.split(".")
     for key in parents:
         part = part.setdefault(key, {})
     part[last] = value
-    (error,) = jsonschema.Draft202012Validator(schema).iter_errors(suite)
+    (error,) = validator(ROOT / "schemas/suite.schema.json").iter_errors(suite)
     assert list(error.absolute_path)[: len(parents)] == parents
 
 

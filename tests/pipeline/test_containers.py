@@ -20,6 +20,7 @@ SUITE = {
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("warm")
 @pytest.mark.parametrize("configuration", [[], ["container=other.sif"]], ids=["default", "own"])
 def test_a_rule_runs_in_the_image_of_the_configuration(tmp_path, configuration):
     shutil.copy(ROOT / "config.yaml", tmp_path)

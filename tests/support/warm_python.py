@@ -103,6 +103,7 @@ def main() -> None:
     for package in PACKAGES:
         importlib.import_module(package)
     gc.freeze()  # forks then share these objects
+    gc.set_threshold(100_000, 50, 100)
     found = sys.path[1:]  # excludes this folder
     executable, arguments, folder, environment = attend(serve(sys.argv[1]))
     os.environ.clear()

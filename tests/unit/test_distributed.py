@@ -293,12 +293,16 @@ def test_any_number_of_ranks_draws_the_same_bits(alone: Path, tmp_path: Path, wa
 @pytest.mark.slow
 def test_one_process_needs_no_mpi(alone: Path, tmp_path: Path) -> None:
     code = (
-        "import runpy, sys, torch\n"
+        "import runpy, sys\n"
         f"sys.argv = ['sample.py', '--model', {str(alone / 'vae' / 'model.safetensors')!r}, '--seeds', '0:4',\n"
         f"  '--batch-size', '4', '--out', {str(tmp_path / 'samples.npz')!r}, '--device', 'cpu']\n"
         f"runpy.run_path({str(ROOT / 'scripts/sample.py')!r}, run_name='__main__')\n"
         "assert 'mpi4py' not in sys.modules\n"
+        "import torch\n"
         "assert not torch.distributed.is_initialized()\n"
+        "import gc\n"
+        "assert gc.isenabled()\n"
+        "assert gc.get_freeze_count() > 100_000\n"  # torch's objects: see genbench/machine/job.py
     )
     finish(mpiexec(1, "-c", code))
 
