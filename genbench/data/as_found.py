@@ -40,11 +40,8 @@ def read_images(
     if path.suffix.lower() in ARRAYS and not path.is_dir():
         key, array = find_array(path)
         with place(f"{path}: {key}".removesuffix(": ")):
-            images = as_images(array, layout)
-            if channels or image_size:
-                asked = channels or images.shape[3], image_size, filter
-                images = np.stack([convert(image, *asked) for image in images])
-        return images, {"source": path.name, "lossy": False, "notes": []}
+            images, notes = converted(as_images(array, layout), channels, image_size, filter)
+        return images, {"source": path.name, "lossy": False, "notes": notes}
     refuse_others(path)
     names, unread = image_names(path)
     as_asked = partial(decode, image_size=image_size, filter=filter, channels=channels)
@@ -53,7 +50,8 @@ def read_images(
     found = load_image_files(path, layout_of_files, as_asked, dataset="as found", origin=path.name, resize=resize)[
         "all"
     ]
-    notes = [*notes_of_folders(names), *found.info["notes"], *([unread] if unread else [])]
+    asked = conversions(channels, image_size, filter)
+    notes = [*asked, *notes_of_folders(names), *found.info["notes"], *([unread] if unread else [])]
     return found.images, {"source": path.name, "lossy": bool(found.info["lossy"]), "notes": notes}
 
 
@@ -84,6 +82,12 @@ def notes_of_folders(names: Sequence[str]) -> list[str]:
 def natural(name: str) -> list[tuple[int, str]]:
     """Sorts 2.png before 10.png."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def conversions(channels: int | None, image_size: int | None, filter: str) -> list[str]:
+    """A note for each conversion that is asked for."""
+    asked = [f"converted to {'greyscale' if channels == 1 else 'RGB'}"] if channels else []
+    return [*asked, *([f"resized to {image_size}x{image_size} ({filter})"] if image_size else [])]
 
 
 def refuse_others(path: Path) -> None:
@@ -118,6 +122,8 @@ def as_images(array: NDArray[Any], layout: Axes | None = None) -> NDArray[np.uin
     layout: NHWC, or NCHW as in torch; by default NHWC, unless only the second dimension can be the channels.
     Raises InputError for other shapes, and for values that are not whole numbers from 0 to 255.
     """
+    if array.ndim == 3 and array.shape[2] in (3, 4):
+        raise InputError(f"found shape {array.shape}, one image (H, W, C), expected (N, H, W, C): write images[None]")
     if array.ndim == 3:
         array = array[..., None]
     if array.ndim != 4:
@@ -145,9 +151,10 @@ def as_bytes(images: NDArray[Any]) -> NDArray[np.uint8]:
         raise InputError(f"found {images.dtype} images with values that are not numbers, expected uint8")
     if images.dtype.kind not in "biuf":
         raise InputError(f"found {images.dtype}, expected uint8 images")
+    scaled = _conversion(images)
+    advice = f": write ({scaled}).round().clip(0, 255).astype('uint8') instead" if scaled else ""
     raise InputError(
-        f"found {images.dtype} images of {images.min():.4g} to {images.max():.4g}, expected uint8 of 0 to 255: "
-        f"write {_conversion(images)} instead"
+        f"found {images.dtype} images of {images.min():.4g} to {images.max():.4g}, expected uint8 of 0 to 255{advice}"
     )
 
 
@@ -174,19 +181,34 @@ def from_range(images: NDArray[Any], low: float, high: float) -> tuple[NDArray[n
     return levels, clipped
 
 
-def _conversion(images: NDArray[Any]) -> str:
-    """The expression that converts these values to uint8, chosen by their range."""
-    low, high = images.min(), images.max()
-    scaled = "images"
-    if images.dtype.kind == "b" or (low >= 0 and high <= 1):
-        scaled = "images * 255.0"
-    elif low >= -0.5 and high <= 0.5:
-        scaled = "(images + 0.5) * 255"
-    elif low >= -1 and high <= 1:
-        scaled = "(images + 1) * 127.5"
-    elif images.dtype == np.uint16 and high > 255:
-        scaled = "images / 257.0"
-    return f"({scaled}).round().clip(0, 255).astype('uint8')"
+def _conversion(images: NDArray[Any]) -> str | None:
+    """The expression that makes these values 0 to 255, by their range; None if the range belongs to no known one.
+
+    Images from a network or a smooth resize go a little beyond black and white.
+    """
+    low, high = float(images.min()), float(images.max())
+    if images.dtype.kind in "iu":
+        return "images / 257.0" if low >= 0 and 2**15 <= high < 2**16 else None
+    for black, white, scaled in (
+        (0.0, 1.0, "images * 255.0"),
+        (-0.5, 0.5, "(images + 0.5) * 255"),
+        (-1.0, 1.0, "(images + 1) * 127.5"),
+        (0.0, 255.0, "images"),
+    ):
+        beyond = 0.1 * (white - black)
+        if black - beyond <= low and high <= white + beyond:
+            return scaled
+    return None
+
+
+def converted(
+    images: NDArray[np.uint8], channels: int | None, image_size: int | None, filter: str
+) -> tuple[NDArray[np.uint8], list[str]]:
+    """Images (N, H, W, C) with each converted as asked for, and a note for each conversion."""
+    if channels or image_size:
+        asked = channels or images.shape[3], image_size, filter
+        images = np.stack([convert(image, *asked) for image in images])
+    return images, conversions(channels, image_size, filter)
 
 
 def convert(pixels: NDArray[np.uint8], channels: int, image_size: int | None, filter: str) -> NDArray[np.uint8]:

@@ -13,6 +13,7 @@ from genbench.data.as_found import (
     Axes,
     as_bytes,
     channels_first,
+    conversions,
     convert,
     find_array,
     from_range,
@@ -71,8 +72,7 @@ def given_samples(
             if value is not None:
                 raise InputError(f"{path}: {named(name)}: found {value!r}, which does nothing for files of images")
         images, found, notes, lossy = _read_files(path, count, image_shape, **options)
-    asked = [f"converted to {'greyscale' if channels == 1 else 'RGB'}"] if channels else []
-    asked += [f"resized to {image_size}x{image_size} ({options['filter']})"] if image_size else []
+    asked = conversions(channels, image_size, options["filter"])
     asked += [f"from values of {range[0]:g} to {range[1]:g}"] if range is not None else []
     notes = [*asked, *notes]
     if found > count:

@@ -32,6 +32,19 @@ def save_samples(
         np.savez(temporary, **arrays, info=np.array(json.dumps(info)))
 
 
+def is_written_here(path: str | os.PathLike[str]) -> bool:
+    """Whether a file of arrays has the `info` that genbench writes. Other programs' files use the same names of keys.
+
+    Raises InputError, naming the file, if it is missing or damaged.
+    """
+    if Path(path).suffix.lower() == ".npy":
+        return False
+    try:
+        return isinstance(json.loads(str(read_npz(path, ("info",), ours=True)["info"])), dict)
+    except (KeyError, json.JSONDecodeError):
+        return False
+
+
 def load_labels(path: str | os.PathLike[str]) -> NDArray[np.int64] | None:
     """The class (N,) of each image of an npz: of a prepared data set, or of conditional samples; None without them."""
     if Path(path).suffix.lower() == ".npy" or (labels := read_npz(path, ("labels",), ours=True).get("labels")) is None:

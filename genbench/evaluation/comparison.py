@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,8 @@ from genbench.evaluation.results import Evaluation
 from genbench.evaluation.sides import Given, Reading, Side, open_side
 from genbench.evaluation.task import Task
 from genbench.features import EXTRACTORS
-from genbench.features.published_statistics import PublishedStatistics, choose_published
+from genbench.features.guards import check_images, drawn_here
+from genbench.features.published_statistics import UNOFFICIAL, PublishedStatistics, choose_published
 from genbench.machine.checkout import ROOT
 from genbench.metrics import (
     METRICS,
@@ -27,8 +29,6 @@ from genbench.metrics import (
 from genbench.schema import check_arguments
 
 if TYPE_CHECKING:
-    import os
-
     import torch
 
 log = logging.getLogger(__name__)
@@ -60,9 +60,9 @@ def evaluate(
     image_size: int | None = None,
     filter: Filter | None = None,
     split: Literal["train", "test"] = "train",
-    out: "str | os.PathLike[str] | None" = None,
+    out: str | os.PathLike[str] | None = None,
     data_root: "str | os.PathLike[str]" = "resources/downloads",
-    weights_root: "str | os.PathLike[str] | None" = None,
+    weights_root: str | os.PathLike[str] | None = None,
     any_weights: bool = False,
     batch_size: int | None = None,
     device: "torch.device | str" = "cpu",
@@ -97,16 +97,25 @@ def evaluate(
     given = dict(options or {})
     with place(option("options")):
         check_arguments(EvaluationOptions, given)
+        EvaluationOptions(**given)
     reading = Reading(layout, channels, image_size, filter, split, Path(data_root))
+    reading.check()
     sides = {"real": open_side(real, "real images", reading, datasets=True)}
     sides["fake"] = open_side(fake, "generated images", reading)
     held_out = sides["real"].holdout if test is None else open_side(test, "test images", reading)
     if held_out is not None:
         sides["test"] = held_out
+    if split != "train" and sides["real"].dataset is None:
+        raise InputError(f"{option('split')}: found {split!r}, which does nothing: the real images are not a data set")
     specs = choose_extractors(features, sides)
-    task = Task(sides, assign_statistics(sides, specs, stated=features is not None), chosen, given)
+    impossible = check_needs(metrics or [], specs, held_out is not None)
+    task = Task(sides, assign_statistics(sides, specs, stated=features is not None), chosen, given, impossible)
     root = None if weights_root is None else Path(weights_root)
-    with _folder(out) as folder:
+    for side in sides.values():
+        if side.images is not None:
+            with place(side.name):
+                check_images(side.images, drawn_here(side.info))
+    with _folder(out, [given for given in (fake, real, test) if isinstance(given, str | os.PathLike)]) as folder:
         found, missing = [], []
         for spec in specs:
             eyes = Eyes(spec, root, any_weights, batch_size, device)
@@ -117,7 +126,8 @@ def evaluate(
                 missing.append(str(error))
         evaluation = Evaluation(task.record(found), missing, sides["real"].dataset, _shape(sides))
         if not evaluation.record.metrics:
-            reasons = [*missing, *evaluation.warnings] or ["the two sides have no features in common"]
+            left_out = [text for text in evaluation.warnings if " is left out: " in text]
+            reasons = [*missing, *left_out] or [no_common(sides, specs)]
             raise InputError(f"nothing could be computed: {'; '.join(reasons)}")
         if out is not None:
             from genbench.evaluation.page import publish
@@ -141,6 +151,34 @@ def choose_metrics(names: Sequence[str] | None) -> list[Metric]:
         else:
             raise unknown_name(option("metrics"), name, METRICS)
     return list(chosen.values())
+
+
+def check_needs(metrics: Sequence[str], specs: Sequence[str], held_out: bool) -> list[str]:
+    """A line for each requested metric that cannot be computed, whatever the images; InputError if none can be."""
+    lines = {}
+    for name in (name for name in metrics if not own_code.parse(name)):
+        same = [METRICS[each] for each in (name, SAME.get(name, name))]
+        extractors = [spec.partition(":")[0].removesuffix(UNOFFICIAL) for spec in specs]
+        if any(one.is_for(extractor, holdout=held_out, labels=True) for one in same for extractor in extractors):
+            continue
+        needs = "held-out real images" if "holdout" in same[0].needs and not held_out else ""
+        needs = f"{needs} ({option('test')})" if needs else f"features of {' or '.join(same[0].extractors)}"
+        lines[name] = f"{same[0].label} is left out: it needs {needs}"
+    if lines and len(lines) == len(metrics):
+        raise InputError(f"nothing can be computed: {'; '.join(lines.values())}")
+    return list(lines.values())
+
+
+def no_common(sides: Mapping[str, Side], specs: Sequence[str]) -> str:
+    """Why no metric could be computed, although none was left out: what each side has."""
+    has = []
+    for role in ("real", "fake"):
+        side = sides[role]
+        found = ["images"] if side.images is not None else [f"features of {name}" for name in side.made]
+        found += [f"features of {side.bare.shape[1]} dimensions"] if side.bare is not None else []
+        found += [f"statistics of {each.dim} dimensions" for each in side.statistics]
+        has.append(f"{side.name} have {' and '.join(found)}")
+    return f"the two sides have nothing in common that {' or '.join(specs)} made: {'; '.join(has)}"
 
 
 def choose_extractors(features: Sequence[str] | None, sides: Mapping[str, Side]) -> list[str]:
@@ -202,8 +240,11 @@ def _shape(sides: Mapping[str, Side]) -> tuple[int, int, int] | None:
 
 
 @contextlib.contextmanager
-def _folder(out: "str | os.PathLike[str] | None") -> Iterator[Path]:
-    """The folder of the results; by default a temporary one, which is removed afterwards."""
+def _folder(out: str | os.PathLike[str] | None, given: Sequence[str | os.PathLike[str]]) -> Iterator[Path]:
+    """The folder of the results, outside the folders `given`; by default a temporary one, which is removed afterwards.
+
+    Raises InputError for a folder that cannot be written, before any work.
+    """
     if out is None:
         with tempfile.TemporaryDirectory(prefix="genbench-") as folder:
             yield Path(folder)
@@ -211,5 +252,12 @@ def _folder(out: "str | os.PathLike[str] | None") -> Iterator[Path]:
     folder_of_results = Path(out)
     if folder_of_results.exists() and not folder_of_results.is_dir():
         raise InputError(f"{option('out')}: found a file at {out}, expected a folder or nothing")
+    for read in map(Path, given):
+        if read.is_dir() and folder_of_results.resolve().is_relative_to(read.resolve()):
+            raise InputError(
+                f"{option('out')}: found {out}, inside {read}, all of whose images are read; expected another folder"
+            )
     folder_of_results.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder_of_results, os.W_OK):
+        raise InputError(f"{option('out')}: found {out}, which cannot be written; expected a folder to write to")
     yield folder_of_results

@@ -9,10 +9,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from genbench.data import SOURCES, load_image_set, load_images, open_dataset
-from genbench.data.as_found import KEYS, Axes, as_images, read_images
+from genbench.data import SOURCES, ImageSet, load_image_set, load_images, open_dataset
+from genbench.data.as_found import KEYS, Axes, as_images, converted, read_images
 from genbench.data.decoding import Filter
-from genbench.errors import InputError, place, reader_has
+from genbench.data.samples import is_written_here
+from genbench.errors import InputError, option, place, reader_has
 from genbench.features.files import load_features
 from genbench.features.published_statistics import PublishedStatistics, has_statistics, read_published
 from genbench.files.npz import list_npz, read_npy, read_npz
@@ -47,7 +48,7 @@ class Side:
     @property
     def warnings(self) -> list[str]:
         """What a reader of the numbers must know about the images."""
-        notes = [*self.info.get("notes", []), *(["stored with losses (JPEG)"] if self.info.get("lossy") else [])]
+        notes = [*self.info.get("notes", []), *(["stored with losses"] if self.info.get("lossy") else [])]
         return [f"{self.name}: {note}" for note in notes]
 
 
@@ -66,6 +67,17 @@ class Reading:
     def of_images(self) -> dict[str, Any]:
         return {key: getattr(self, key) for key in ("layout", "channels", "image_size", "filter")}
 
+    def converted(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], list[str]]:
+        """Images (N, H, W, C) as they are asked for, and a note for each conversion."""
+        return converted(images, self.channels, self.image_size, self.filter or "bicubic")
+
+    def check(self) -> None:
+        """Raise InputError for an option that does nothing."""
+        if self.filter is not None and self.image_size is None:
+            raise InputError(
+                f"{option('filter')}: found {self.filter!r}, which does nothing without {option('image_size')}"
+            )
+
 
 def open_side(given: Given, name: str, reading: Reading, datasets: bool = False) -> Side:
     """The content of a path, of an array or tensor or, if `datasets`, of the data set of this name.
@@ -75,7 +87,10 @@ def open_side(given: Given, name: str, reading: Reading, datasets: bool = False)
     if isinstance(given, str | os.PathLike):
         path = Path(given).expanduser()
         if path.exists():
-            return _of_path(path, name, reading)
+            side = _of_path(path, name, reading)
+            if side.images is None and (reading.channels or reading.image_size):
+                side.info = {"notes": ["not converted: they are features or statistics, not images"]}
+            return side
         if datasets and str(given) in SOURCES and str(given) != "folder":
             return _of_dataset(str(given), name, reading)
         others = f", nor a data set, such as {', '.join(sorted(SOURCES.keys() - {'folder'}))}" if datasets else ""
@@ -84,7 +99,8 @@ def open_side(given: Given, name: str, reading: Reading, datasets: bool = False)
         array = np.asarray(given.detach().cpu() if hasattr(given, "detach") else given)
         if array.ndim == 2:
             return Side(name, bare=_as_features(array))
-        return Side(name, as_images(array, reading.layout))
+        images, notes = reading.converted(as_images(array, reading.layout))
+        return Side(name, images, {"notes": notes})
 
 
 def _of_path(path: Path, name: str, reading: Reading) -> Side:
@@ -112,7 +128,7 @@ def _of_npz(path: Path, name: str, reading: Reading) -> Side:
             with place(f"{path}: {key}"):
                 side.bare = _as_features(read_npz(path, (key,))[key])
     if any(key in keys for key in KEYS):
-        side.images, side.info = _images_of(path, keys, reading)
+        side.images, side.info = _images_of(path, reading)
     if not side.statistics and side.bare is None and side.images is None:
         shown = ", ".join(keys[:5]) or "none"
         raise InputError(
@@ -122,9 +138,9 @@ def _of_npz(path: Path, name: str, reading: Reading) -> Side:
     return side
 
 
-def _images_of(path: Path, keys: list[str], reading: Reading) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+def _images_of(path: Path, reading: Reading) -> tuple[NDArray[np.uint8], dict[str, Any]]:
     options = reading.of_images
-    if "info" not in keys or options["channels"] or options["image_size"]:
+    if not is_written_here(path) or options["channels"] or options["image_size"]:
         return read_images(path, **options)
     images, info = load_images(path)  # verifies a file that genbench wrote
     with place(path):
@@ -139,12 +155,16 @@ def _of_dataset(source: str, name: str, reading: Reading) -> Side:
     else:
         with reader_has("none"):  # the options are for images, not for a data set
             sets = open_dataset({"source": source}, reading.data_root).load()
-    chosen = sets[reading.split]
-    label = f"{name} ({source}, {reading.split})"
-    side = Side(label, chosen.images, chosen.info, dataset=source)
+    side = _of_split(sets[reading.split], f"{name} ({source}, {reading.split})", reading, source)
     if reading.split == "train":
-        side.holdout = Side(f"test images ({source})", sets["test"].images, sets["test"].info)
+        side.holdout = _of_split(sets["test"], f"test images ({source})", reading)
     return side
+
+
+def _of_split(split: ImageSet, name: str, reading: Reading, dataset: str | None = None) -> Side:
+    """The images of a split, converted as asked for."""
+    images, notes = reading.converted(split.images)
+    return Side(name, images, {**split.info, "notes": [*notes, *split.info.get("notes", [])]}, dataset=dataset)
 
 
 def _as_features(array: NDArray[Any]) -> NDArray[np.float32]:

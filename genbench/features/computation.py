@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from genbench.data import load_images, load_labels
 from genbench.data.as_found import read_images
+from genbench.data.samples import is_written_here
 from genbench.errors import place, reader_has
 from genbench.features.extraction import Extractor, extract
 from genbench.features.extractors import load_extractor
@@ -46,7 +47,8 @@ def extract_features(
     for weights that are missing or damaged.
     """
     device = torch.device(device)
-    pixels, images_info = load_images(images) if is_array(images) else _read_files(Path(images))
+    ours = is_array(images) and is_written_here(images)
+    pixels, images_info = load_images(images) if ours else _read_as_found(Path(images))
     labels = load_labels(images) if is_array(images) else None
     if reason := images_info.get("unavailable"):  # nothing was drawn: the report states why
         name = extractor.partition(":")[0]
@@ -58,14 +60,14 @@ def extract_features(
     network = load_extractor(extractor, device, weights_root, any_weights)
     with place(images):
         found = features_of(pixels, network, images_info, labels=labels, batch_size=batch_size, device=device)
+        if out is not None:
+            save_features(out, found)
         if statistics is not None:
             write_published(statistics, found)
-    if out is not None:
-        save_features(out, found)
     return found
 
 
-def _read_files(path: Path) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+def _read_as_found(path: Path) -> tuple[NDArray[np.uint8], dict[str, Any]]:
     with reader_has("none"):  # features are those of unchanged images
         return read_images(path)
 

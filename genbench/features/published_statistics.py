@@ -53,10 +53,13 @@ class PublishedStatistics:
     def pair(self) -> Statistics:
         return self.mu, self.sigma
 
-    def note(self, extractor: str) -> str:
-        """The note for a number: the file with its hash, the extractor, and whether the file itself states it."""
+    def note(self, extractor: str, relation: str = "against") -> str:
+        """The note for a number: the file with its hash, the extractor, and whether the file itself states it.
+
+        relation: of the number to the file, "of" for statistics of generated images.
+        """
         says = "as it states" if self.made_by else "as stated to genbench: the file does not say"
-        return f"against the statistics in {self.file} (SHA-256 {self.sha256[:12]}), made by {extractor}, {says}"
+        return f"{relation} the statistics in {self.file} (SHA-256 {self.sha256[:12]}), made by {extractor}, {says}"
 
     def about(self) -> dict[str, Any]:
         """The statistics' description in a record."""

@@ -24,8 +24,9 @@ class Difference:
     """The difference between two means.
 
     size: the first minus the second. p: the p-value; None if it is unknown, because neither side has several runs or
-    groups of images. runs: number of runs on each side. paired: whether runs or groups were compared pairwise.
-    of_images: whether the comparison used only the images of one run on each side.
+    groups of images, or because a single run is compared with runs that are all equal. runs: number of runs on each
+    side. paired: whether runs or groups were compared pairwise. of_images: whether the comparison used only the images
+    of one run on each side.
     """
 
     size: float
@@ -51,6 +52,8 @@ def difference(a: Runs, b: Runs, paired: bool = True) -> Difference:
         error, freedom = variance([a[key] - b[key] for key in a]) / len(a), len(a) - 1.0
     else:
         error, freedom = _welch(list(a.values()), list(b.values()))
+    if error == 0 and min(runs) == 1:  # equal runs on one side say nothing about the spread of the other's
+        return Difference(size, None, runs, paired)
     return Difference(size, _two_sided(size, error, freedom), runs, paired)
 
 

@@ -13,6 +13,7 @@ from genbench.references.same import Difference, are_different, difference, diff
 from genbench.reporting.columns import TIME, Column
 from genbench.reporting.numerals import Number, plus_minus, proportion, significant
 
+BY_DRAWS = "between draws with different sampling seeds"
 BY_GROUPS = "between draws, estimated from groups of images of one draw"
 Group = Mapping[str, Sequence[Any]]  # rows of the tidy table, by column: for a few rows pandas is 30 times slower
 
@@ -21,10 +22,10 @@ Group = Mapping[str, Sequence[Any]]  # rows of the tidy table, by column: for a 
 class Cell:
     """One number as it is printed; `value` and `std` are over seeds, in the unit of the results.
 
-    runs: the number of each run, by its seeds; with `repeated`, the number of each repeat of a measurement that is made
-    once for all trainings. without: of one training, the number without each group of images; drawn: the seeds of these
-    images. estimated: whether `std` comes from these groups. met: whether the number is within the suite's bound, if
-    there is one.
+    runs: the number of each training, by its seeds; with `repeated`, the number of each repeat of a measurement that is
+    made once for all trainings. draws: of one training with several draws, the number of each. without: of one
+    training, the number without each group of images; drawn: the seeds of these images. estimated: whether `std` comes
+    from these groups. met: whether the number is within the suite's bound, if there is one.
     """
 
     text: str = "–"
@@ -36,6 +37,7 @@ class Cell:
     doubtful: bool = False
     notes: Sequence[str] = ()
     runs: Mapping[tuple[Any, ...], Number] = field(default_factory=dict)
+    draws: Mapping[tuple[Any, ...], Number] = field(default_factory=dict)
     without: Sequence[float] = ()
     drawn: str = ""
     estimated: bool = False
@@ -54,14 +56,14 @@ def print_cell(group: Group, column: Column) -> Cell:
     mean, std = float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else None
     text, title = column.text(mean * column.scale), exact(mean)
     between = [exact(value) for value in values]
-    runs = runs_of(group, column.key)
+    runs, of_one = runs_of(group, column.key), dict[tuple[Any, ...], Number]()
     repeats = next(iter(seen(group, f"{column.key}_repeats")), None)
     if repeats is not None:
         std, runs = None, {(number,): value for number, value in enumerate(repeats)}
     elif std is None and (draws := seen(group, f"{column.key}_values")):
         std, between = float(seen(group, f"{column.key}_draw_std")[0]), list(map(exact, draws[0]))
         seeds = next(iter(seen(group, "sample_seeds")), None)
-        runs = {(seeds, number): value for number, value in enumerate(draws[0])}
+        of_one = {(seeds, number): value for number, value in enumerate(draws[0])}
     without, drawn, estimated = list[float](), "", False
     if len(values) == 1 and (groups := seen(group, f"{column.key}_without")):
         without, drawn = groups[0], next(iter(seen(group, "sample_seeds")), "")
@@ -87,6 +89,7 @@ def print_cell(group: Group, column: Column) -> Cell:
         doubtful=column.doubtful,
         notes=notes,
         runs=runs,
+        draws=of_one,
         without=without,
         drawn=drawn,
         estimated=estimated,
@@ -146,10 +149,12 @@ def tied(cells: Sequence[Cell], best: Cell) -> list[bool]:
 
 
 def between(a: Cell, b: Cell) -> Difference:
-    """The difference between two numbers: over runs, or by the images of one training each."""
+    """The difference between two numbers: over trainings, or by the images or draws of one training each."""
     if a.without and b.without and a.value is not None and b.value is not None:
         paired = bool(a.drawn) and a.drawn == b.drawn
         return difference_by_images(a.value, b.value, a.without, b.without, paired)
+    if len(a.runs) == len(b.runs) == 1 and (a.draws or b.draws):
+        return difference(a.draws or a.runs, b.draws or b.runs)
     return difference(a.runs, b.runs, not (a.repeated or b.repeated))
 
 

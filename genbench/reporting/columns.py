@@ -118,7 +118,11 @@ PARAMETERS = Column(
     group=TRAINING,
 )
 TRAINING_TIME = Column(
-    "training_seconds", "Training time", "wall-clock time of training", text=duration, group=TRAINING
+    "training_seconds",
+    "Training time",
+    "wall-clock time of training; a first stage has its own row",
+    text=duration,
+    group=TRAINING,
 )
 IMAGES_SEEN = Column(
     "images_seen", "Images seen", "training images processed: steps times batch size", text=count, group=TRAINING

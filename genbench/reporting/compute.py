@@ -1,7 +1,7 @@
 """Quality against the cost of training: a line for each series (a recipe at several budgets), and what it shows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 
@@ -94,6 +94,17 @@ def training_times(models: Mapping[str, ModelPlan], table: Table) -> dict[str, N
         for model, seconds in own.items()
         if (stage := stages[model]) is None or stage in own
     }
+
+
+def with_first_stages(models: Mapping[str, ModelPlan], table: Table) -> Table:
+    """`table` with training times that include a first stage; without the rows of which one of both is unknown."""
+    times, key = training_times(models, table), TRAINING_TIME.key
+    rows = [
+        replace(row, cells={**row.cells, key: replace(row.cells[key], value=times[row.model])})
+        for row in table.rows
+        if row.model in times and key in row.cells
+    ]
+    return replace(table, rows=rows)
 
 
 def plotted(

@@ -25,7 +25,8 @@ MOST = 20  # records
 
 @dataclass(frozen=True)
 class Line:
-    """One record's number of one row. differs, identical: records with other numbers, and with the same samples."""
+    """One record's number of one row. differs, undecided, identical: the records whose number is another, of which this
+    cannot be decided, and which have the same samples."""
 
     by: str
     device: str
@@ -34,6 +35,7 @@ class Line:
     seeds: str
     time: str
     differs: Sequence[str]
+    undecided: Sequence[str]
     identical: Sequence[str]
 
 
@@ -72,8 +74,11 @@ class Merged:
         return sorted(best, key=lambda row: best[row])
 
     @cached_property
-    def disagreements(self) -> list[tuple[Place, str, str]]:
-        """Each row with two records whose numbers of it differ, tested at one level for all pairs."""
+    def verdicts(self) -> dict[tuple[Place, str, str], bool | None]:
+        """Whether two records' numbers of a row differ, tested at one level for all pairs; None if undecided.
+
+        Pairs with the same samples are left out.
+        """
         pairs = [
             (row, a, b)
             for row in self.places
@@ -85,7 +90,12 @@ class Merged:
             for row, a, b in pairs
         ]
         judged = judge(differences, [(self.records[a], self.records[b], row) for row, a, b in pairs], self.metric)
-        return [pair for pair, differs in zip(pairs, judged, strict=True) if differs]
+        return dict(zip(pairs, judged, strict=True))
+
+    def against(self, row: Place, label: str, verdict: bool | None) -> list[str]:
+        """The records against whose number of a row a record's number has this verdict."""
+        pairs = [{a, b} for (where, a, b), found in self.verdicts.items() if where == row and found is verdict]
+        return [other for other in self.records if {label, other} in pairs]
 
     def same_samples(self, row: Place, a: str, b: str) -> bool:
         """Whether two records have identical samples of a row."""
@@ -116,7 +126,6 @@ class Merged:
             text = plus_minus(text, stdev(values) * self.column.scale)
         times = [draw.seconds_per_50k for draw in draws if draw.seconds_per_50k is not None]
         others = [other for other in self.records if other != label and row in self.found[other]]
-        against = [{a, b} - {label} for where, a, b in self.disagreements if where == row and label in (a, b)]
         return Line(
             by=label,
             device="; ".join(sorted({draw.device for draw in draws if draw.device})) or "–",
@@ -124,7 +133,8 @@ class Merged:
             title=", ".join(map(repr, values)),
             seeds=", ".join(str(draw.seed) for draw in draws),
             time=TIME.text(fmean(times)) if times else "–",
-            differs=[other for found in against for other in found],
+            differs=self.against(row, label, True),
+            undecided=self.against(row, label, None),
             identical=[other for other in others if self.same_samples(row, label, other)],
         )
 
@@ -139,12 +149,14 @@ class Merged:
     @property
     def sentence(self) -> str:
         """The summary."""
-        rows = {row for row, _, _ in self.disagreements}
+        differ = {row for (row, _, _), verdict in self.verdicts.items() if verdict}
+        undecided = {row for (row, _, _), verdict in self.verdicts.items() if verdict is None} - differ
         several = sum(sum(row in found for found in self.found.values()) > 1 for row in self.places)
         text = f"{several} of {len(self.places)} rows are in several of the {len(self.records)} records"
         if not several:
             return f"{text}."
-        return f"{text}; {f'in {len(rows)} of them they disagree' if rows else 'nowhere do they disagree'}."
+        text += f"; in {len(differ)} of them they disagree" if differ else "; nowhere do they disagree"
+        return f"{text}, and {len(undecided)} cannot be decided." if undecided else f"{text}."
 
 
 def labels(records: Mapping[str, Reference]) -> list[str]:

@@ -46,7 +46,7 @@ def count(value: Number) -> str:
 def memory(value: Number) -> str:
     """Bytes in binary units: 512 B, 1.5 MiB, 12 GiB."""
     for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1000:
+        if float(f"{value:.3g}") < 1000:
             return f"{value:.3g} {unit}"
         value /= 1024
     return f"{value:.3g} TiB"

@@ -57,8 +57,8 @@ TOLD = {  # the title and caption for each cost
     ),
     TRAINING_TIME: (
         "Quality against the cost of training",
-        "Quality of each model's best row against its training time, on a logarithmic scale. The line is the Pareto "
-        "front; its models are labelled.",
+        "Quality of each model's best row against its training time, with that of a first stage, on a logarithmic "
+        "scale. The line is the Pareto front; its models are labelled.",
     ),
 }
 

@@ -11,7 +11,7 @@ from genbench.records.reference import Reference
 from genbench.reporting.columns import NFE, TIME, TRAINING_TIME
 from genbench.reporting.compared import Compared
 from genbench.reporting.comparisons import Comparison
-from genbench.reporting.compute import Compute, quality_against_compute
+from genbench.reporting.compute import Compute, quality_against_compute, with_first_stages
 from genbench.reporting.drawing import Plot
 from genbench.reporting.exports import EXPORTS, data_uri
 from genbench.reporting.few_steps import FewSteps, best_by_evaluations
@@ -96,7 +96,9 @@ class Report(Compared):
     @cached_property
     def costs(self) -> list[Comparison]:
         """Quality against NFE, and against the time of training."""
-        return [plot for cost in (NFE, TRAINING_TIME) if (plot := quality_against(self.table, cost))]
+        trained = with_first_stages(self.preflight.models, self.table)
+        plots = quality_against(self.table, NFE), quality_against(trained, TRAINING_TIME)
+        return [plot for plot in plots if plot]
 
     @cached_property
     def few_steps(self) -> FewSteps | None:

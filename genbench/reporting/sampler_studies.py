@@ -1,6 +1,7 @@
 """Sampling studies: how the number of steps and the noise in each affect the quality of one model, and what fewer steps
 cost each of several models."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -30,7 +31,7 @@ SIGMA_HAT_SIGN = "\u03c3\u0302"
 class Setting:
     """The sampler of a row. kind: the method with the options that distinguish it; steps: S; eta: None if it has none.
 
-    calls: network calls per step, on average, rounded.
+    nfe: network evaluations of all steps.
     """
 
     row: Row
@@ -38,7 +39,7 @@ class Setting:
     kind: str
     steps: int
     eta: float | str | None
-    calls: int
+    nfe: int
 
     @property
     def name(self) -> str:
@@ -82,8 +83,7 @@ def settings(entry: ModelPlan, rows: Sequence[Row]) -> list[Setting]:
     for (row, walk, extra, nfe), method in zip(found, methods, strict=True):
         alike = [other for (_, _, other, _), name in zip(found, methods, strict=True) if name == method]
         told = [words for key, words in extra.items() if any(other.get(key) != words for other in alike)]
-        calls = round((nfe or walk.steps) / walk.steps)
-        listed.append(Setting(row, method, " ".join([method, *told]), walk.steps, walk.eta, calls))
+        listed.append(Setting(row, method, " ".join([method, *told]), walk.steps, walk.eta, nfe or walk.steps))
     return listed
 
 
@@ -123,7 +123,7 @@ def quality_plots(chosen: Sequence[Setting], lead: Column) -> list[Comparison]:
 
 def columns_of(setting: Setting) -> dict[str, Any]:
     """What the plots need of a setting; the points of one name form a line over x."""
-    keys = ("name", "method", "kind", "calls", "eta")
+    keys = ("name", "method", "kind", "nfe", "eta")
     return {key: getattr(setting, key) for key in keys} | {"x": float(setting.steps)}
 
 
@@ -137,11 +137,28 @@ def against_steps(points: pd.DataFrame, lead: Column, more: str) -> Comparison |
     if points["x"].nunique() < FEWEST_STEPS or points.groupby("name")["x"].nunique().max() < 2:
         return None
     caption = "Quality against the number of sampling steps, on a logarithmic scale."
-    for calls, several in points[points["calls"] > 1].groupby("calls"):
-        often = "twice" if calls == 2 else f"{calls} times"
-        caption += f" A step of {' and of '.join(several['method'].unique())} calls the network {often}."
+    often: dict[str, list[str]] = {}
+    for method, of_one in points.groupby("method", sort=False):
+        if (of_one["nfe"] > of_one["x"]).any():
+            often.setdefault(calls_per_step(of_one["nfe"], of_one["x"]), []).append(str(method))
+    for times, methods in often.items():
+        caption += f" A step of {' and of '.join(methods)} calls the network {times}."
     draw = partial(compare_curves, points, "sampling steps", lead.label, log_x=True, log_y=lead.distance)
     return comparison("Steps", caption + more, draw, sizes_of(points))
+
+
+def calls_per_step(nfe: pd.Series, steps: pd.Series) -> str:
+    """How often a method calls the network in each step, in words; its first or last step may be without one call.
+
+    Methods whose first steps have more calls than the others have an average: PNDM.
+    """
+    per_step = nfe / steps
+    calls = math.ceil(per_step.max())
+    less = calls * steps - nfe
+    if less.isin([0, 1] if calls == 2 else [0]).all():
+        return "twice" if calls == 2 else f"{calls} times"
+    least, most = (f"{found:.3g}" for found in (per_step.min(), per_step.max()))
+    return f"{least if least == most else f'{least} to {most}'} times on average"
 
 
 def against_eta(points: pd.DataFrame, lead: Column, more: str) -> Comparison | None:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from genbench.references.same import LEVEL
 from genbench.reporting.cells import (
+    BY_DRAWS,
     BY_GROUPS,
     Cell,
     Group,
@@ -29,7 +30,7 @@ from genbench.reporting.numerals import count
 MANY_ROWS = 60  # of more rows, some are folded
 OPEN_MODELS = 40
 MANY_WAITING = 5  # of more rows whose training has not begun, all are folded
-ONE_TRAINING = "It does not include the differences between trainings."
+ONE_TRAINING = "This does not include the differences between trainings."
 
 
 @dataclass(frozen=True)
@@ -230,20 +231,20 @@ def remarks_on(
     if expected := [f"{column.label} {expect[column.key]}" for column in columns if column.key in expect]:
         remarks.append(f"Expected: {' and '.join(expected)}.")
     trained = trainings_of(rows, lead)
+    of_one = (
+        BY_GROUPS if any(cell.estimated for cell in cells) else BY_DRAWS if any(cell.draws for cell in cells) else ""
+    )
+    by_images = any(cell.without for cell in cells)
     if max(trained, default=1) > 1:
-        single = f"; with a single training, s is {BY_GROUPS}" if min(trained) == 1 else ""
+        single = f"; with a single training, s is {of_one}" if of_one and min(trained) == 1 else ""
         remarks.append(
             f"Mean ± standard deviation s over {max(trained)} training seeds{single}. {tie_rule('seed by seed')}"
         )
-    elif any(cell.estimated for cell in cells):
-        remarks.append(
-            f"± is the standard deviation s {BY_GROUPS}. {ONE_TRAINING} {tie_rule('group by group', 'sample seeds')}"
-        )
-    elif any(cell.std is not None for cell in cells):
-        remarks.append(
-            f"± is the standard deviation s between draws with different sampling seeds. {ONE_TRAINING} "
-            f"{tie_rule('draw by draw')}"
-        )
+        if by_images and trained.count(1) > 1:
+            remarks.append(f"Two single trainings are compared by their images. {ONE_TRAINING}")
+    elif of_one:
+        rule = tie_rule("group by group", "sample seeds") if by_images else tie_rule("draw by draw")
+        remarks.append(f"± is the standard deviation s {of_one}. {ONE_TRAINING} {rule}")
     elif len(compared) > 1:
         remarks.append(
             "One training and one draw per row: there are no error bars, and small differences mean nothing."

@@ -125,5 +125,6 @@ def duration(seconds: float) -> str:
     """A rounded duration in words: 40 s, 12 min, 3.5 h, 16 days."""
     for limit, size, unit in ((100, 1, "s"), (5400, 60, "min"), (48 * 3600, 3600, "h")):
         if seconds < limit:
-            return f"{seconds / size:.2g} {unit}"
-    return f"{seconds / 86400:.3g} days"
+            value = float(f"{seconds / size:.2g}")
+            return f"{value:g} {unit}"
+    return f"{seconds / 86400:,.0f} days"

@@ -221,6 +221,13 @@ def test_too_few_images_for_a_metric_leave_it_out_with_a_line(images, classifier
         ({"fake": np.zeros((4, 8), np.float32)}, "generated images: found features that do not say what made them"),
         ({"fake": "none"}, "none: no such file or folder$"),
         ({"out": __file__}, r"^out: found a file at .*test_evaluate\.py, expected a folder"),
+        ({"filter": "lanczos"}, "^filter: found 'lanczos', which does nothing without image_size"),
+        ({"split": "test"}, "^split: found 'test', which does nothing: the real images are not a data set"),
+        ({"options": {"fd_infinity_sizes": 5}}, "^options: "),
+        ({"metrics": ["memorised"]}, r"^nothing can be computed: Memorised is left out: it needs held-out .*\(test\)"),
+        ({"metrics": ["inception_score"]}, "left out: it needs features of inception-clean or inception-legacy"),
+        ({"fake": np.zeros((8, 8, 3), np.uint8)}, r"one image \(H, W, C\), expected \(N, H, W, C\)"),
+        ({"fake": np.full((9, 16, 16, 1), 7, np.uint8)}, "^generated images: "),
     ],
 )
 def test_bad_input_is_one_line(keys, message, images, classifier) -> None:
@@ -248,6 +255,57 @@ def test_files_that_are_nothing_of_all_that_are_one_line(content, message, image
     with pytest.raises(InputError, match=message) as caught:
         evaluate(path, images["real"], features=[classifier])
     assert "\n" not in str(caught.value)
+
+
+def test_conversions_reach_both_sides_and_stand_beside_the_numbers(images, classifier, tmp_path, monkeypatch) -> None:
+    large = np.repeat(np.repeat(images["fake"], 2, axis=1), 2, axis=2)
+    for split in ("train", "test"):
+        of_split = make_image_set(np.repeat(images["real"], 3, axis=3), np.zeros(COUNT, np.int64), ["a"],
+                                  dataset="demo", split=split, source="s", source_sha256="0")  # fmt: skip
+        (tmp_path / "resources/demo").mkdir(parents=True, exist_ok=True)
+        save_image_set(tmp_path / f"resources/demo/{split}.npz", of_split)
+    monkeypatch.chdir(tmp_path)
+    asked = {"channels": 1, "image_size": 16, "filter": "box"}
+    found = evaluate(large, "demo", features=[classifier], metrics=["precision"], **asked)
+    plain = evaluate(images["fake"], images["real"], features=[classifier], metrics=["precision"])
+    assert found.record.metrics["precision_classifier"].value == plain.record.metrics["precision_classifier"].value
+    for side in ("real images (demo, train)", "generated images"):
+        assert {f"{side}: converted to greyscale", f"{side}: resized to 16x16 (box)"} <= set(found.warnings)
+    made = extract_features(tmp_path / "resources/demo/test.npz", "efficientnet", tmp_path / "made.npz")
+    assert len(made.features) == COUNT
+    found = evaluate(large, tmp_path / "made.npz", features=["efficientnet"], metrics=["precision"], **asked)
+    assert "real images: not converted: they are features or statistics, not images" in found.warnings
+
+
+def test_results_inside_a_folder_of_images_would_be_read_as_images(folders, classifier) -> None:
+    with pytest.raises(InputError, match=r"^out: found .*, inside .*, all of whose images are read"):
+        evaluate(folders["fake"], folders["real"], features=[classifier], out=folders["fake"] / "page")
+    assert not (folders["fake"] / "page").exists()
+
+
+def test_statistics_of_too_few_generated_images_give_no_distance(images, classifier, tmp_path) -> None:
+    for name, pixels in (("few", images["fake"][:50]), ("all", images["fake"])):
+        np.savez(tmp_path / f"{name}.npz", arr_0=pixels)
+        extract_features(tmp_path / f"{name}.npz", classifier, None, statistics=tmp_path / f"{name}-mu.npz")
+    real = images["real"]
+    found = evaluate(tmp_path / "all-mu.npz", real, features=[classifier], metrics=["fid"]).record
+    distance = found.metrics["fd_classifier"]
+    assert (distance.n_real, distance.n_fake) == (COUNT, COUNT)
+    assert "biased upward at so few images: compare only with values from 150; of the statistics in" in distance.note
+    for fake, other in ((tmp_path / "few-mu.npz", real), (real, tmp_path / "few-mu.npz")):
+        with pytest.raises(InputError, match=r"left out: too few images: 50 in few-mu\.npz"):
+            evaluate(fake, other, features=[classifier], metrics=["fid"])
+    with pytest.raises(InputError, match="left out: too few images"):
+        evaluate(tmp_path / "all-mu.npz", real[:50], features=[classifier], metrics=["fid"])
+
+
+@pytest.mark.parametrize("key", ["images", "samples"])
+def test_features_come_from_arrays_of_other_programs(key, images, classifier, tmp_path) -> None:
+    pixels = np.repeat(images["fake"], 3, axis=3)
+    np.savez(tmp_path / "own.npz", arr_0=pixels, info=np.array("{}"))
+    np.savez(tmp_path / "other.npz", **{key: np.moveaxis(pixels, 3, 1), "info": np.array("made in May")})
+    own, other = (extract_features(tmp_path / f"{name}.npz", "efficientnet", None) for name in ("own", "other"))
+    assert np.array_equal(own.features, other.features)
 
 
 def test_features_of_other_weights_are_not_compared(images, classifier, tmp_path) -> None:

@@ -58,7 +58,8 @@ def test_what_is_there_is_not_forecast(suite: dict[str, Any]) -> None:
 def test_jobs_side_by_side_take_as_long_as_the_longest() -> None:
     work = [Job("a", "train", "a", 0, 100.0), Job("b", "train", "b", 0, 20.0), Job("c", "train", "c", 0, 30.0)]
     assert [seconds_of(work, cores) for cores in (1, 2)] == [150.0, 100.0]
-    assert [duration(s) for s in (40, 720, 12600, 1.4e6)] == ["40 s", "12 min", "3.5 h", "16.2 days"]
+    assert [duration(s) for s in (40, 720, 12600, 1.4e6)] == ["40 s", "12 min", "3.5 h", "16 days"]
+    assert [duration(s) for s in (1.25, 99.6, 1234 * 86400)] == ["1.2 s", "100 s", "1,234 days"]
 
 
 def test_the_speed_of_the_same_network_wins() -> None:

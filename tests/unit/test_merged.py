@@ -52,6 +52,16 @@ def test_who_and_where_stand_beside_each_number_and_disagreement_is_marked(recor
     assert [line.differs for line in lines] == [[f"{evil} (3)"], [f"{evil} (3)"], ["a", f"{evil} (2)"]]
 
 
+def test_single_trainings_of_other_processors_are_undecided_not_agreed(record: Reference, tmp_path: Path) -> None:
+    alone = record.model_copy(update={"draws": [draw for draw in record.draws if draw.seed == 0]})
+    for name, one in (("a", alone), ("b", moved(alone, "b", vae=300.0))):
+        write_reference(tmp_path / f"{name}.json", one)
+    merged = merge([tmp_path / "a.json", tmp_path / "b.json"], tmp_path / "page.html", ROOT / "report")
+    several = "5 of 5 rows are in several of the 2 records"
+    assert merged.sentence == f"{several}; nowhere do they disagree, and 5 cannot be decided."
+    assert "undecided against b" in check_page(tmp_path / "page.html").text
+
+
 def test_records_that_do_not_belong_together_are_refused(record: Reference) -> None:
     other = record.model_copy(update={"suite": "mnist"})
     with pytest.raises(InputError, match=r"b\.json: suite: found 'mnist', expected 'demo' as in a\.json"):

@@ -81,6 +81,7 @@ def test_the_test_is_students_t() -> None:
     assert difference(runs([1.0, 1.0]), runs([1.0004, 1.0])).p == 1  # printed alike
     assert difference(runs([1.0, 1.0]), runs([2.0, 2.0])).p == 0
     assert difference(runs([1.0, 1.0]), runs([2.0, 2.0], 5)).p == 0
+    assert difference(runs([0.001]), runs([0.0, 0.0, 0.0])).p is None  # equal runs are no sign of certainty
 
 
 def test_holms_level_is_one_for_all() -> None:

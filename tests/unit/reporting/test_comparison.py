@@ -87,9 +87,28 @@ def test_draws_of_the_same_seeds_are_compared_draw_by_draw():
     assert best_of(rows) == ["a", "b"]
 
 
+def test_draws_of_one_training_are_not_trainings():
+    rows = rows_of({"own": [95.0, 100.0, 105.0], "published": [114.0], "other": [250.0]})
+    assert best_of(rows) == ["own", "published"]  # p is 0.14, with the variance of the own trainings for both
+    rows["fd_classifier_values"] = [None] * 3 + [[113.5, 114.0, 114.5], None]
+    rows["fd_classifier_draw_std"] = [None] * 3 + [0.5, None]
+    assert best_of(rows) == ["own", "published"]
+    assert "with a single training, s is between draws" in compare(rows, FD).remarks[0]
+
+
 def test_the_rule_of_ties_is_told_as_it_is_applied():
-    def told(values):
-        return " ".join(compare(rows_of(values), FD).remarks)
+    def told(values, **columns):
+        return " ".join(compare(rows_of(values).assign(**columns), FD).remarks)
+
+    draws = {"fd_classifier_values": [[0.9, 1.1], [1.9, 2.1]], "fd_classifier_draw_std": 0.14}
+    groups = {"fd_classifier_without": [[0.9, 1.0, 1.1], [1.9, 2.0, 2.1]]}
+    single, both = {"a": [1.0], "b": [2.0]}, {"a": [1.0], "b": [2.0], "c": [3.0, 3.1]}
+    assert "between draws with different sampling seeds. This" in told(single, **draws)
+    assert "t, draw by draw where two rows have the same seeds" in told(single, **draws)
+    assert "t, group by group where two rows have the same sample seeds" in told(single, **draws, **groups)
+    assert "between draws with different sampling seeds. This" in told(single, **draws, **groups)
+    groups["fd_classifier_without"] += [None, None]
+    assert "Two single trainings are compared by their images. This does not include" in told(both, **groups)
 
     assert "Student's t, seed by seed where two rows have the same seeds, at 5%" in told(
         {"a": [1, 2, 3], "b": [1, 2, 4]}
@@ -170,7 +189,11 @@ def test_several_seeds_give_mean_and_standard_deviation(tmp_path):
 
 def test_the_caption_counts_the_trainings_that_there_are():
     uneven = {"a": [10.0, 11.0, 12.0], "b": [20.0], "c": []}
-    (caption,) = compare(rows_of(uneven), FD).remarks[:1]
+    rows = rows_of(uneven)
+    (caption,) = compare(rows, FD).remarks[:1]
+    assert caption.startswith("Mean ± standard deviation s over 3 training seeds. Ties")
+    rows["fd_classifier_without"] = [None, None, None, [19.0, 20.0, 21.0]]
+    (caption,) = compare(rows, FD).remarks[:1]
     assert caption.startswith("Mean ± standard deviation s over 3 training seeds; with a single training, s is ")
     planned = rows_of({"a": [10.0, None, None], "b": [20.0, None, None]})  # one of three seeds ran
     assert "seeds" not in " ".join(compare(planned, FD).remarks)

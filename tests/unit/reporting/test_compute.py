@@ -7,8 +7,8 @@ from made_up import EVIL, Page, check_page, render, report_of, write_results
 
 from genbench.files.artifacts import read_json, write_json
 from genbench.reporting.cells import Cell
-from genbench.reporting.columns import Column
-from genbench.reporting.compute import Line, Point, gains_of
+from genbench.reporting.columns import TRAINING_TIME, Column
+from genbench.reporting.compute import Line, Point, gains_of, with_first_stages
 from genbench.reporting.table import Row
 
 # FD by series and budget in TFLOP. The three training seeds add 0, 0.5 and 1.
@@ -98,3 +98,15 @@ def test_a_change_within_the_noise_of_the_seeds_is_chance() -> None:
     assert gains_of(line, column) == (
         "FD: 4 times the compute (1T to 4T) changed it by no more than chance, from 10.0 ± 2.0 to 9.0 ± 2.0."
     )
+
+
+def test_the_cost_of_a_training_includes_its_first_stage(tmp_path: Path) -> None:
+    report = report_of(write_budgets(tmp_path))
+    seconds = {row.model: row.cells[TRAINING_TIME.key].value for row in report.table.rows}
+    models = dict(report.preflight.models)
+    models["ddpm-4"] = models["ddpm-4"].model_copy(update={"first_stage": "gan-1"})
+    models["ddpm-1"] = models["ddpm-1"].model_copy(update={"first_stage": "gone"})
+    found = {row.model: row.cells[TRAINING_TIME.key].value for row in with_first_stages(models, report.table).rows}
+    assert found == {name: time for name, time in seconds.items() if name != "ddpm-1"} | {
+        "ddpm-4": seconds["ddpm-4"] + seconds["gan-1"]
+    }

@@ -26,6 +26,7 @@ from genbench.reporting import numerals
         (numerals.count, 1_234_567, "1.23M"),
         (numerals.count, 4.2e15, "4.2P"),
         (numerals.memory, 512, "512 B"),
+        (numerals.memory, 999.7, "0.976 KiB"),
         (numerals.memory, 3 * 2**30, "3 GiB"),
         (numerals.duration, 0.0042, "4.20 ms"),
         (numerals.duration, 8.2, "8.20 s"),

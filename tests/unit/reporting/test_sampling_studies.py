@@ -33,7 +33,7 @@ from genbench.records.record import read_record
 from genbench.reporting.noise_schedules import MOST_TERMS, bound_terms, distinct_schedules, few_terms, noise_schedules
 from genbench.reporting.pictures import first_tiles, read_grid
 from genbench.reporting.results import read_results
-from genbench.reporting.sampler_studies import SIGMA_HAT_SIGN, settings
+from genbench.reporting.sampler_studies import SIGMA_HAT_SIGN, calls_per_step, settings
 
 ETAS = [0.0, 0.2, 0.5, 1.0, "sigma-hat"]
 DDIM_TABLE = {  # FID on CIFAR-10 by S, in the order of ETAS: the paper's table 1
@@ -172,6 +172,20 @@ def test_quality_is_plotted_against_steps_and_against_eta(tmp_path):
         assert len(re.findall("<title>", svg)) == 15
     assert "Lower is better." in eta.caption
     assert "standard deviation" not in steps.caption
+
+
+@pytest.mark.parametrize(
+    ("nfe", "steps", "words"),
+    [
+        ([19, 39], [10, 20], "twice"),  # Heun
+        ([20, 40], [10, 20], "twice"),  # the midpoint method
+        ([30, 60], [10, 20], "3 times"),
+        ([14], [5], "2.8 times on average"),  # PNDM, with nine calls more in its first three steps
+        ([14, 19, 59], [5, 10, 50], "1.18 to 2.8 times on average"),
+    ],
+)
+def test_calls_of_the_network_per_step_are_what_all_settings_have(nfe, steps, words):
+    assert calls_per_step(pd.Series(nfe), pd.Series(steps)) == words
 
 
 def test_sigma_hat_stands_apart_at_the_right_end_and_is_not_joined(tmp_path):
