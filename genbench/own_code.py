@@ -185,6 +185,13 @@ def _failed(path: Path, error: Exception) -> InputError:
     return InputError(f"{place}: {type(error).__name__}: {' '.join(str(error).split())}{hint}")
 
 
+def located(error: Exception) -> str | None:
+    """An error that passed through a user's file, in one line: place, type and message; None for any other error."""
+    files = {module.__file__ for module in _modules.values()}
+    passed = [frame.filename for frame in traceback.extract_tb(error.__traceback__) if frame.filename in files]
+    return str(_failed(Path(passed[-1]), error)) if passed else None
+
+
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()

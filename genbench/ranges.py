@@ -47,6 +47,7 @@ PositiveEpsilon = Annotated[float, Range(gt=0, le=1)]
 Figure = Annotated[float, Range(ge=-1e12, le=1e12)]  # of any quantity: a distance, or seconds
 Share = Annotated[float, Range(ge=0, le=1)]
 ShareBelowOne = Annotated[float, Range(ge=0, lt=1)]
+SMALLEST_SIDE = 16  # of images that the classifier takes
 LONGEST_AVERAGE = 0.28  # as a share of a training, EDM2's sigma_rel; a uniform average has 0.289
 EMA_SNAPSHOTS = 16  # how often a training saves its averages, by default
 AverageLength = Annotated[float, Range(gt=0, le=LONGEST_AVERAGE)]

@@ -1,7 +1,8 @@
 """The data set of a suite's entry, which is checked against the signature of the source's function."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from genbench.data.image_folder import folder
 from genbench.data.image_set import ImageSet
 from genbench.data.shapes import shapes
 from genbench.errors import InputError, place
-from genbench.own_code import parse
+from genbench.own_code import located, parse
 from genbench.schema import check_arguments, find_function
 
 COMMON_KEYS = ("name", "label", "classes")  # keys that every entry may have, whatever its source
@@ -58,7 +59,8 @@ def open_dataset(entry: Any, data_root: str | Path) -> Dataset:
             raise InputError(f"key 'label': found {label!r}, expected a string")
         classes = options.pop("classes", None)
         options = check_arguments(function, options, also=["source", *COMMON_KEYS])
-        opened = function(Path(data_root), **options)
+        with _running(source):
+            opened = function(Path(data_root), **options)
         if not isinstance(opened, Dataset):  # a user's own function returned it
             raise InputError(f"found {type(opened).__name__} returned by {source}, expected a genbench.data.Dataset")
         described = replace(opened.description, name=name)
@@ -72,6 +74,19 @@ def open_dataset(entry: Any, data_root: str | Path) -> Dataset:
 
     description = replace(opened.description, label=label or opened.description.label)
     return opened._replace(description=description, load=load)
+
+
+@contextmanager
+def _running(source: str) -> Iterator[None]:
+    """Turn the errors of a user's own function into InputErrors that name its line."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        if parse(source) is None or (said := located(error)) is None:
+            raise
+        raise InputError(said) from error
 
 
 def default_name(source: str) -> str:

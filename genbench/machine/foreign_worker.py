@@ -27,7 +27,8 @@ def main(path: str, name: str, digest: str) -> None:
     """Answer requests on standard input until it ends. Requests and answers are a line of JSON and an array's bytes."""
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(2, 1)  # what the function prints belongs in the log
+    os.dup2(2, 1)  # what the function prints belongs in the log,
+    sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)  # line by line: this process ends by a signal
 
     def answer(header: dict[str, Any], content: bytes = b"") -> None:
         answers.write(json.dumps(header).encode() + b"\n" + content)

@@ -5,10 +5,10 @@ import math
 from torch import Tensor, nn
 
 from genbench.errors import InputError
+from genbench.ranges import SMALLEST_SIDE
 from genbench.tensors import Images
 
 FEATURES = 128
-SMALLEST_SIDE = 16
 
 
 class Classifier(nn.Module):

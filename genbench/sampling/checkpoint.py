@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from genbench import own_code
 from genbench.errors import InputError, place
 from genbench.files.weights import WithoutValues, load_tensors, tensors_sha256
 from genbench.models import Model, build
@@ -40,8 +41,12 @@ def build_with(
     device: torch.device | str,
 ) -> Model:
     """The model that `entry` describes, of images (C, H, W), with weights that are on `device`, ready for sampling."""
-    with torch.device("meta"), WithoutValues():  # no time spent on initial weights
-        model = build(entry, image_shape)
+    if any(own_code.references(entry)):  # a user's model may have tensors that are not in the file
+        with torch.device(device):
+            model = build(entry, image_shape)
+    else:
+        with torch.device("meta"), WithoutValues():  # no time spent on initial weights
+            model = build(entry, image_shape)
     model.load_state_dict(tensors, assign=True)
     if torch.device(device).type == "cpu":  # the faster layout for convolutions there
         model = model.to(memory_format=torch.channels_last)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from genbench import own_code
 from genbench.data import ImageSet, load_image_set, save_samples
 from genbench.data.objects import Labels, read_labels
 from genbench.errors import InputError, option, place
@@ -21,6 +22,7 @@ from genbench.machine.devices import device_label
 from genbench.machine.ranks import ALONE, Ranks, ranks
 from genbench.models import Model
 from genbench.models.foreign import Refused
+from genbench.processes.noise import Noise
 from genbench.records.provenance import Provenance
 from genbench.records.timing import Quantisation, Timing
 from genbench.sampling.averages import ema_length_of
@@ -107,6 +109,8 @@ def draw(
     caller removes. If the scheme is not available, there are no images, and the record says why.
     """
     if ready.unavailable is None:
+        if any(own_code.references(info["model"])):
+            _check_one_image(model, ready, seeds[:1], device)
         drawn = generate(
             model,
             info,
@@ -141,6 +145,25 @@ def draw(
         samples_sha256=array_sha256(images),
         provenance=Provenance.collect(*packages, kind="sampling", model=info["model"]),
     )
+
+
+def _check_one_image(model: Model, ready: "Ready", seeds: range, device: torch.device) -> None:
+    """Draw the first image with a user's own code. Raises InputError if it is not an image, or not of its seed only."""
+
+    def generators() -> list[torch.Tensor]:
+        return [torch.get_rng_state(), *([torch.cuda.get_rng_state(device)] if device.type == "cuda" else [])]
+
+    chosen, before = torch.tensor([seeds.start], device=device), generators()
+    with torch.inference_mode():
+        y = ready.condition.of(chosen) if ready.condition else None
+        image = model.sample(Noise(chosen), y, **ready.options)
+    if not bool(torch.isfinite(image).all()):
+        raise InputError(f"{type(model).__name__}: sample returned values that are not numbers, expected -1 to 1")
+    if not all(map(torch.equal, before, generators())):
+        raise InputError(
+            f"{type(model).__name__}: sample drew from torch's global generator, expected random numbers of the noise "
+            "that it is given, such as noise.normal(*shape), so that an image depends on its seed only"
+        )
 
 
 def fitting_batch_size(seeds: range, most: int = 500) -> int:

@@ -175,6 +175,9 @@ def sampling_costs(model: Model, samplers: Mapping[str, Mapping[str, Any]]) -> d
             counter = _NoiseCounter(noise)
             with counter.on(model), _few_times(model, options) as shortened:
                 images = model.sample(noise, _stand_in(model, options, device), **options)
+            if not isinstance(images, torch.Tensor) or not images.is_floating_point():
+                found = images.dtype if isinstance(images, torch.Tensor) else type(images).__name__
+                raise InputError(f"sample returned {found}, expected a tensor of floating-point numbers, -1 to 1")
             if tuple(images.shape) != (1, *model.image_shape):
                 raise InputError(f"sample returned shape {tuple(images.shape)}, expected {(1, *model.image_shape)}")
             flops = [call.total for call in calls]

@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from genbench import own_code
 from genbench.errors import InputError, place, unknown_name
 from genbench.models import Model, count_parameters
 from genbench.models.foreign import Foreign
@@ -18,13 +19,19 @@ from genbench.suites.cost import sampling_costs
 
 @contextlib.contextmanager
 def running(image_shape: tuple[int, int, int]) -> Iterator[None]:
-    """Turn the errors of a running model into InputErrors."""
+    """Turn the errors of a running model into InputErrors; those in a user's file name its line."""
     try:
         yield
     except InputError:
         raise
-    except (RuntimeError, ValueError, TypeError) as error:
-        raise InputError(f"the model does not run on images of shape {image_shape}: {error}") from error
+    except Exception as error:
+        said = own_code.located(error)
+        if said is None and not isinstance(error, RuntimeError | ValueError | TypeError):
+            raise
+        said = said or str(error)
+        if "meta tensors" in said or "on meta" in said:
+            said += "; this trial run has shapes but no values: write it without .item() and conditions on values"
+        raise InputError(f"the model does not run on images of shape {image_shape}: {said}") from error
 
 
 def noise_schedule(model: Model) -> dict[str, Any]:

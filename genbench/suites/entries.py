@@ -207,10 +207,15 @@ def check_iterations(model: Model, entry: Mapping[str, Any], steps: int) -> None
 
 @contextlib.contextmanager
 def _building(entry: Mapping[str, Any]) -> Iterator[None]:
-    """Turn errors of torch, such as for too large numbers, into InputErrors; errors of own code pass unchanged."""
+    """Turn errors of torch, such as for too large numbers, and of a user's file into InputErrors."""
     try:
         yield
-    except (RuntimeError, TypeError, OverflowError, MemoryError) as error:
-        if own_code.parse(entry["class"]):
+    except InputError:
+        raise
+    except Exception as error:
+        if said := own_code.located(error):
+            raise InputError(said) from error
+        of_torch = isinstance(error, RuntimeError | TypeError | OverflowError | MemoryError)
+        if own_code.parse(entry["class"]) or not of_torch:
             raise
         raise InputError(f"the model can't be built: {' '.join(str(error).split())[:200]}") from None

@@ -1,11 +1,15 @@
 """Check a suite's key `evaluation`: extractors, metrics, statistics, objects, and whether there are enough images."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from genbench import own_code
 from genbench.data import Description
 from genbench.data.objects import labels_path, parse_labels, read_labels
 from genbench.errors import InputError, place, unknown_name
@@ -13,8 +17,21 @@ from genbench.features import EXTRACTORS
 from genbench.features.published_statistics import published_for
 from genbench.files.downloads import existing_path
 from genbench.machine.extras import install
-from genbench.metrics import METRICS, EvaluationOptions, frechet_key, idle_options, load_metric, metric_info
+from genbench.metrics import (
+    METRICS,
+    EvaluationOptions,
+    Features,
+    Inputs,
+    Metric,
+    Reference,
+    Value,
+    frechet_key,
+    idle_options,
+    load_metric,
+    metric_info,
+)
 from genbench.metrics.collection import by_name
+from genbench.ranges import SMALLEST_SIDE
 from genbench.schema import check_arguments
 from genbench.suites.figures import check_figures
 from genbench.suites.keys import Classifier
@@ -45,6 +62,7 @@ def check_metrics(evaluation: Mapping[str, Any], options: EvaluationOptions, hol
     by_name([*METRICS.values(), *own])
     needed: dict[str, int] = {}
     for metric in own:
+        check_metric(metric, options)
         found = {
             metric.key(name): 1 if metric.optional else metric.minimum(kind.dim, options)
             for name, kind in EXTRACTORS.items()
@@ -58,6 +76,43 @@ def check_metrics(evaluation: Mapping[str, Any], options: EvaluationOptions, hol
             )
         needed |= found
     return needed
+
+
+def check_metric(metric: Metric, options: EvaluationOptions) -> None:
+    """Check a user's own metric: its plain values, and that it gives a finite number for random features.
+
+    Raises InputError, which names the line of the user's file if the metric fails there.
+    """
+    for key, known in (("direction", ("lower", "higher", None)), ("printed", ("significant", "proportion", "count"))):
+        if getattr(metric, key) not in known:
+            raise unknown_name(f"{metric.name}: {key}", getattr(metric, key), [str(word) for word in known])
+    if not callable(metric.compute):
+        raise InputError(f"{metric.name}: compute: found {metric.compute!r}, expected a function of its inputs")
+    if "objects" in metric.needs:
+        return
+    name = next((name for name in metric.extractors if name in EXTRACTORS), "classifier")
+    dim = EXTRACTORS[name].dim
+    real, holdout, fake = (_random_features(name, dim, seed, metric.minimum(dim, options)) for seed in range(3))
+    inputs = Inputs(Reference(real, holdout, options), fake)
+    try:
+        if not metric.applies(inputs):
+            return
+        found = metric.compute(inputs)
+    except Exception as error:
+        said = own_code.located(error) or f"{type(error).__name__}: {error}"
+        raise InputError(f"{metric.name}: it fails for random features: {said}") from error
+    if not isinstance(found, Value) or not math.isfinite(found.value):
+        shown = f"Value({found.value})" if isinstance(found, Value) else type(found).__name__
+        raise InputError(
+            f"{metric.name}: compute returned {shown}, expected a genbench.metrics.Value of a finite number"
+        )
+
+
+def _random_features(extractor: str, dim: int, seed: int, minimum: int) -> Features:
+    """Features, logits and labels as those of images in ten classes."""
+    random, count = np.random.default_rng(seed), max(64, minimum)
+    features, logits = (random.random((count, size), np.float32) for size in (dim, 10))
+    return Features(features, logits, {"extractor": {"name": extractor}}, labels=np.arange(count) % 10)
 
 
 def check_published(evaluation: Mapping[str, Any], data_root: Path) -> dict[str, int]:
@@ -108,6 +163,12 @@ def check_evaluation(suite: Mapping[str, Any], data: Description, data_root: Pat
                 if data.multi_label
                 else f"the data set has {data.num_classes}: write {suiting_extractors()}"
             )
+        )
+    side = min(data.image_shape[1:])
+    if "classifier" in evaluation["extractors"] and side < SMALLEST_SIDE:
+        raise InputError(
+            f"evaluation: extractors: found 'classifier' (the default) for images with a side of {side} pixels, "
+            f"expected at least {SMALLEST_SIDE}: enlarge the images in the data set, or write {suiting_extractors()}"
         )
     if "objects" in evaluation["extractors"] and not data.multi_label:
         raise InputError(

@@ -375,6 +375,30 @@ def test_a_strangers_checkpoint_runs_nothing(way: Callable[[str], dict], monkeyp
     assert type(load_model("flow/model.safetensors")[0]).__name__ == "Flow"
 
 
+def test_a_users_model_may_keep_tensors_that_are_not_in_the_file(folder: Path, request: pytest.FixtureRequest) -> None:
+    kept = "super().__init__()\n        self.one = torch.ones(1)\n"
+    kept += "        self.register_buffer('two', torch.full((1,), 2.0), persistent=False)"
+    Path("mine/flow.py").write_text(
+        FLOW.replace("super().__init__()", kept).replace("return x", "return x * self.one + self.two - 2")
+    )
+    assert request.getfixturevalue("way")("flow")["num_fake"] == 160
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("return x + 0 * torch.randn_like(x)", "Flow: sample drew from torch's global generator, expected random num"),
+        ("return x / 0 * 0", "Flow: sample returned values that are not numbers, expected -1 to 1"),
+    ],
+)
+def test_samples_of_a_users_model_are_images_of_their_seeds(
+    code: str, message: str, folder: Path, request: pytest.FixtureRequest
+) -> None:
+    Path("mine/flow.py").write_text(FLOW.replace("return x", code))
+    with pytest.raises(AssertionError, match=message):
+        request.getfixturevalue("way")("flow")
+
+
 def test_code_that_a_users_file_imports_counts_as_its_own(folder: Path) -> None:
     def hashed(code: str) -> tuple[frozenset[str], str]:
         Path("mine/flow.py").write_text(code)
@@ -433,7 +457,33 @@ WRONG = [
         "def corners(root, *, count: int): ...",
         r"data set 'corners': found NoneType returned by .*, expected a genbench\.data\.Dataset",
     ),
-]
+    (
+        "data",
+        "def corners(root, *, count: int):\n    return 1 / 0",
+        "data set 'corners': mine/data.py: line 2: ZeroDivisionError: division by zero",
+    ),
+    (
+        "data",
+        DATA.replace("size: int = 16", "size: int = 8"),
+        "evaluation: extractors: found 'classifier' .* a side of 8 pixels, expected at least 16: .*",
+    ),
+    ("flow", FLOW.replace("super().__init__()", "super().__init__()\n        self.x = 1 / 0"),
+     f"{MODEL} mine/flow.py: line 20: ZeroDivisionError: division by zero"),
+    ("flow", FLOW.replace("batch.x0.shape", "batch.x.shape"),
+     "models: flow: the model does not run on .*: mine/flow.py: line 23: AttributeError: 'Batch' object has no .*"),
+    ("flow", FLOW.replace("return x", "return x.byte()"),
+     "models: flow: sample returned torch.uint8, expected a tensor of floating-point numbers, -1 to 1"),
+    ("flow", FLOW.replace('yield "velocity"', 'scale = float(batch.x0.mean())\n        yield "velocity"'),
+     "models: flow: the model does not run on .*: mine/flow.py: line 24: RuntimeError: .*meta.*; this trial run .*"),
+    ("metric", METRIC + 'object.__setattr__(SPREAD, "direction", "up")',
+     "evaluation: metrics: spread: direction: found 'up'.*"),
+    ("metric", METRIC.replace("return Value(", "return 1.0  # ("),
+     "evaluation: metrics: spread: compute returned float, expected a genbench.metrics.Value of a finite number"),
+    ("metric", METRIC.replace("return Value(", "return Value(0 * 1e999 * "),
+     r"evaluation: metrics: spread: compute returned Value\(nan\), expected .*"),
+    ("metric", METRIC.replace("return Value(", "return inputs.reel("),
+     "evaluation: metrics: spread: it fails for random features: mine/metric.py: line .*: AttributeError: .*"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("file", "code", "message"), WRONG)

@@ -69,7 +69,9 @@ def imported(folder: Path, **entry: Any) -> Any:
     return load_model(folder / "m.safetensors")[0], info
 
 
-def test_a_function_draws_in_a_process_of_its_own_what_it_draws_by_itself(tmp_path: Path) -> None:
+def test_a_function_draws_in_a_process_of_its_own_what_it_draws_by_itself(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "student.py").write_text(f"{STUDENT}\nimport os\nfrom beside import PID\nPID(__file__)\n")
     (tmp_path / "beside.py").write_text("import os\ndef PID(f): open(f + '.pid', 'w').write(str(os.getpid()))\n")
     model, info = imported(tmp_path, callable={"file": "student.py"})
@@ -77,6 +79,7 @@ def test_a_function_draws_in_a_process_of_its_own_what_it_draws_by_itself(tmp_pa
     exec(STUDENT, namespace)
     expected = namespace["sample"](range(7, 12))
     assert np.array_equal(sample_pixels(model, torch.arange(7, 12), {}).numpy(), expected)  # all 256 levels survive
+    assert "a line that belongs in the log\n" in capfd.readouterr().err
     assert int((tmp_path / "student.py.pid").read_text()) != os.getpid()
     assert model.family == "Foreign function"
     assert model.remarks({})[0].startswith("foreign code: student.py: sample (SHA-256 ")
