@@ -167,14 +167,14 @@ def _module(path: Path, digest: str) -> ModuleType:
         sys.modules[module.__name__] = module  # dataclasses and annotations look names up there
         try:
             exec(compile(source, str(path), "exec"), vars(module))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             del sys.modules[module.__name__]
             raise _failed(path, error) from error
         _modules[digest] = module
     return _modules[digest]
 
 
-def _failed(path: Path, error: Exception) -> InputError:
+def _failed(path: Path, error: BaseException) -> InputError:
     """An error in a user's file, in one line: its place and its message."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
     line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None

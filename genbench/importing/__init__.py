@@ -62,9 +62,13 @@ def read_checkpoint(format: str, path: str | os.PathLike[str], **options: Any) -
     imported = choose_format(format, options)(Path(path))
     if not isinstance(imported, Imported):  # only the user's own code can
         raise InputError(f"format {format}: returned {type(imported).__name__}, expected genbench.importing.Imported")
-    with place(path), torch.device("meta"):
-        model = build(imported.model, imported.image_shape)
-    model.load_state_dict(imported.tensors, assign=True)  # a last check that no tensor is missing
+    with place(path):
+        with torch.device("meta"):
+            model = build(imported.model, imported.image_shape)
+        try:
+            model.load_state_dict(imported.tensors, assign=True)  # a last check that no tensor is missing
+        except RuntimeError as error:
+            raise InputError(f"the weights do not fit the model: {' '.join(str(error).split())[:500]}") from None
     return imported
 
 

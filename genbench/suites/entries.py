@@ -85,6 +85,13 @@ def check_pretrained(entry: Mapping[str, Any], data: Description, data_root: str
                 f"found a model of images of shape (C, H, W) = {tuple(imported.image_shape)}, "
                 f"expected {data.image_shape}, as the data set's"
             )
+        named = {(each.name, each.digest) for each in own_code.references(entry)}
+        for each in own_code.references(imported.model):
+            if (each.name, each.digest) not in named:
+                raise InputError(
+                    f"found a model of own code, {each}, which the suite does not name, so jobs may not run it; "
+                    "expected format: state-dict, with the class in model: {class: ./my.py:Flow}"
+                )
         with META:
             model = build(imported.model, data.image_shape).to(META)
         check_labels(model, data)

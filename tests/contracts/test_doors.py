@@ -593,6 +593,14 @@ def test_a_format_and_a_noise_schedule_may_be_own_code(folder: Path, script: Cal
     assert all((weight == 0.5).all() for weight in model.parameters())
     assert info["imported"]["format"] == given["format"]
 
+    Path("mine/small.py").write_text("from genbench.models.vae import VAE\n\nclass Small(VAE): ...\n")
+    own = FORMAT.replace('"vae.VAE"', 'allow("mine/small.py:Small")') + "from genbench.own_code import allow\n"
+    fewer = FORMAT.replace("return Imported(entry", "tensors.popitem()\n    return Imported(entry")
+    unnamed = r"found a model of own code, mine/small\.py:Small#\w+, which the suite does not name"
+    for code, message in ((fewer, r"theirs\.json: the weights do not fit the model: .*Missing key"), (own, unnamed)):
+        Path("mine/format.py").write_text(code)
+        with pytest.raises(InputError, match=f"published: pretrained: {message}"):
+            preflight(load_suite(Path("mine/own.yaml")), "downloads", "own.yaml")
     Path("mine/format.py").write_text("def read(path):\n    return 3\n")
     with pytest.raises(
         InputError, match=r"published: pretrained: format mine/format\.py:read#\w+: unknown key: found 'gain'"

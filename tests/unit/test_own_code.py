@@ -116,6 +116,7 @@ def test_an_edit_is_noticed(told: str, tmp_path: Path, monkeypatch: pytest.Monke
     [
         ("x = 1\ny = 1 / 0\n", "^own.py: line 2: ZeroDivisionError: division by zero$"),
         ("def f():\n    raise ValueError('two\\nlines')\nf()\n", "^own.py: line 2: ValueError: two lines$"),
+        ("import sys\nsys.exit()\n", "^own.py: line 2: SystemExit: $"),
         ("x = (\n", "^own.py: line 1: SyntaxError: '\\(' was never closed"),
         ("import beside\n", "^own.py: line 1: ModuleNotFoundError: .*; own code is one file, .* no file beside it$"),
         ("import missing_package\n", "^own.py: line 1: ModuleNotFoundError: No module named 'missing_package'$"),
