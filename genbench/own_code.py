@@ -15,6 +15,7 @@ import shlex
 import sys
 import traceback
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -183,6 +184,19 @@ def _failed(path: Path, error: BaseException) -> InputError:
     if isinstance(error, ModuleNotFoundError) and (path.parent / f"{str(error.name).partition('.')[0]}.py").exists():
         hint = "; own code is one file, which may import installed packages and genbench, and no file beside it"
     return InputError(f"{place}: {type(error).__name__}: {' '.join(str(error).split())}{hint}")
+
+
+@contextmanager
+def naming_lines() -> Iterator[None]:
+    """Turn errors that pass through a user's file into InputErrors that name its line; others pass unchanged."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        if said := located(error):
+            raise InputError(said) from error
+        raise
 
 
 def located(error: Exception) -> str | None:

@@ -1,8 +1,7 @@
 """The data set of a suite's entry, which is checked against the signature of the source's function."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from genbench.data.image_folder import folder
 from genbench.data.image_set import ImageSet
 from genbench.data.shapes import shapes
 from genbench.errors import InputError, place
-from genbench.own_code import located, parse
+from genbench.own_code import naming_lines, parse
 from genbench.schema import check_arguments, find_function
 
 COMMON_KEYS = ("name", "label", "classes")  # keys that every entry may have, whatever its source
@@ -59,7 +58,7 @@ def open_dataset(entry: Any, data_root: str | Path) -> Dataset:
             raise InputError(f"key 'label': found {label!r}, expected a string")
         classes = options.pop("classes", None)
         options = check_arguments(function, options, also=["source", *COMMON_KEYS])
-        with _running(source):
+        with naming_lines():
             opened = function(Path(data_root), **options)
         if not isinstance(opened, Dataset):  # a user's own function returned it
             raise InputError(f"found {type(opened).__name__} returned by {source}, expected a genbench.data.Dataset")
@@ -69,24 +68,12 @@ def open_dataset(entry: Any, data_root: str | Path) -> Dataset:
             opened = keep_classes(opened, classes)
 
     def load() -> dict[str, ImageSet]:
-        named = {"dataset": name}
-        return {split: replace(image_set, info=image_set.info | named) for split, image_set in opened.load().items()}
+        with naming_lines():
+            sets = opened.load()
+        return {split: replace(image_set, info=image_set.info | {"dataset": name}) for split, image_set in sets.items()}
 
     description = replace(opened.description, label=label or opened.description.label)
     return opened._replace(description=description, load=load)
-
-
-@contextmanager
-def _running(source: str) -> Iterator[None]:
-    """Turn the errors of a user's own function into InputErrors that name its line."""
-    try:
-        yield
-    except InputError:
-        raise
-    except Exception as error:
-        if parse(source) is None or (said := located(error)) is None:
-            raise
-        raise InputError(said) from error
 
 
 def default_name(source: str) -> str:

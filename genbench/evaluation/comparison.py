@@ -157,12 +157,13 @@ def check_needs(metrics: Sequence[str], specs: Sequence[str], held_out: bool) ->
     """A line for each requested metric that cannot be computed, whatever the images; InputError if none can be."""
     lines = {}
     for name in (name for name in metrics if not own_code.parse(name)):
-        same = [METRICS[each] for each in (name, SAME.get(name, name))]
+        same = choose_metrics([name])
         extractors = [spec.partition(":")[0].removesuffix(UNOFFICIAL) for spec in specs]
         if any(one.is_for(extractor, holdout=held_out, labels=True) for one in same for extractor in extractors):
             continue
         needs = "held-out real images" if "holdout" in same[0].needs and not held_out else ""
-        needs = f"{needs} ({option('test')})" if needs else f"features of {' or '.join(same[0].extractors)}"
+        able = " or ".join(extractor for one in same for extractor in one.extractors)
+        needs = f"{needs} ({option('test')})" if needs else f"features of {able or 'another extractor'}"
         lines[name] = f"{same[0].label} is left out: it needs {needs}"
     if lines and len(lines) == len(metrics):
         raise InputError(f"nothing can be computed: {'; '.join(lines.values())}")

@@ -496,6 +496,13 @@ def test_what_is_wrong_in_own_code_is_one_line_before_anything_is_trained(
         preflight(load_suite(Path("mine/own.yaml")), "downloads", "own.yaml")
 
 
+def test_an_error_while_a_users_data_are_read_names_its_line(folder: Path, script: Callable[..., str]) -> None:
+    Path("mine/data.py").write_text(DATA.replace("labels = np.arange(count) % 4", "labels = 1 / 0"))
+    dataset = load_suite(Path("mine/own.yaml"))["dataset"]
+    said = script("prepare_data", "--dataset", json.dumps(dataset), "--out", "data", code=2)
+    assert "error: mine/data.py: line 12: ZeroDivisionError: division by zero" in said
+
+
 def test_a_file_that_is_missing_is_named_with_its_place_in_the_suite(folder: Path) -> None:
     Path("mine/flow.py").unlink()
     with pytest.raises(InputError, match=r"^mine/own\.yaml: models: flow: model: class: own code: mine/flow\.py: no"):

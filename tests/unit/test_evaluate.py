@@ -15,6 +15,7 @@ from genbench.data import save_image_set, save_samples
 from genbench.data.image_set import make_image_set
 from genbench.errors import InputError
 from genbench.evaluation import evaluate
+from genbench.evaluation.comparison import check_needs
 from genbench.features import EXTRACTORS, save_features
 from genbench.features.class_training import save_classifier
 from genbench.features.computation import extract_features
@@ -275,6 +276,11 @@ def test_conversions_reach_both_sides_and_stand_beside_the_numbers(images, class
     assert len(made.features) == COUNT
     found = evaluate(large, tmp_path / "made.npz", features=["efficientnet"], metrics=["precision"], **asked)
     assert "real images: not converted: they are features or statistics, not images" in found.warnings
+
+
+def test_both_names_of_the_frechet_distance_suit_every_extractor() -> None:
+    for extractor in ("inception-clean", "efficientnet"):
+        assert check_needs(["fd"], [extractor], held_out=False) == check_needs(["fid"], [extractor], False) == []
 
 
 def test_results_inside_a_folder_of_images_would_be_read_as_images(folders, classifier) -> None:
