@@ -231,9 +231,8 @@ def remarks_on(
     if expected := [f"{column.label} {expect[column.key]}" for column in columns if column.key in expect]:
         remarks.append(f"Expected: {' and '.join(expected)}.")
     trained = trainings_of(rows, lead)
-    of_one = (
-        BY_GROUPS if any(cell.estimated for cell in cells) else BY_DRAWS if any(cell.draws for cell in cells) else ""
-    )
+    drawn = BY_DRAWS if any(cell.draws for cell in cells) else ""
+    of_one = BY_GROUPS if any(cell.estimated for cell in cells) else drawn
     by_images = any(cell.without for cell in cells)
     if max(trained, default=1) > 1:
         single = f"; with a single training, s is {of_one}" if of_one and min(trained) == 1 else ""
