@@ -10,12 +10,13 @@ from typing import Any
 import pandas as pd
 
 from genbench.machine.code import is_this_code
+from genbench.reporting.averages import compare, final_rows
 from genbench.reporting.cells import seen
 from genbench.reporting.columns import COSTS, Column, comparison_columns, definition_columns, detail_columns
 from genbench.reporting.origins import OLDER, code_versions, of_each, older_code, packages, records, stages
 from genbench.reporting.results import Results
 from genbench.reporting.snapshots import distinct
-from genbench.reporting.table import Table, compare, final_rows
+from genbench.reporting.table import Table
 
 STAGES = {  # of the provenance, and the key of each in ROOTS of machine/code.py
     "training": "training",

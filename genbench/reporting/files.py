@@ -8,7 +8,8 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from genbench.reporting.table import Row, groups_of, row_key
+from genbench.reporting.averages import groups_of
+from genbench.reporting.table import Row, row_key
 
 # By kind, the files in the folders of the row, of its training run and of its model.
 FILES = {

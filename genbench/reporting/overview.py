@@ -7,13 +7,14 @@ from urllib.parse import quote
 
 import pandas as pd
 
+from genbench.reporting.averages import compare, share_notes
 from genbench.reporting.cells import Cell, rank
 from genbench.reporting.columns import COSTS, TIME, Column, comparison_columns, own_metrics
 from genbench.reporting.numerals import count
 from genbench.reporting.pictures import Picture
 from genbench.reporting.plots import quality_against
 from genbench.reporting.sections import Strip
-from genbench.reporting.table import Table, compare, share_notes
+from genbench.reporting.table import Table
 
 SAMPLES = Column("num_fake", "Samples", "how many images of the row were judged", text=count)
 

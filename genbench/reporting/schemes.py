@@ -12,9 +12,10 @@ import pandas as pd
 from genbench.records.paired import Paired
 from genbench.records.plan import ModelPlan
 from genbench.records.timing import Timing
+from genbench.reporting.averages import compare
 from genbench.reporting.columns import RATE, Column
 from genbench.reporting.numerals import duration, memory
-from genbench.reporting.table import Row, compare
+from genbench.reporting.table import Row
 
 DRAW = ["model", "seed", "checkpoint", "sampler"]
 SIZE = Column("network_bytes", "Size on disk", "size of a file with the network's weights", "lower", memory)

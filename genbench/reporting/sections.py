@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from genbench.records.plan import ModelPlan
+from genbench.reporting.averages import compare
 from genbench.reporting.cells import seen
 from genbench.reporting.columns import Column
 from genbench.reporting.curves import learning_curve
@@ -18,7 +19,7 @@ from genbench.reporting.files import linked
 from genbench.reporting.numerals import count, memory
 from genbench.reporting.origins import OLDER, origins_of, packages
 from genbench.reporting.pictures import Picture
-from genbench.reporting.table import Table, compare
+from genbench.reporting.table import Table
 
 if TYPE_CHECKING:
     from genbench.reporting.report import Report

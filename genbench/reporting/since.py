@@ -14,8 +14,9 @@ import pandas as pd
 
 from genbench.errors import InputError
 from genbench.files.artifacts import read_json, write_json
+from genbench.reporting.averages import groups_of, images_of
 from genbench.reporting.cells import seen
-from genbench.reporting.table import Table, groups_of, images_of, row_key
+from genbench.reporting.table import Table, row_key
 
 NAME = "numbers.json"
 DIGITS = 6  # significant; smaller differences are no change

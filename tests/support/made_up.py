@@ -17,11 +17,12 @@ from genbench.records.plan import Plan
 from genbench.records.speed import SamplerSpeed, Speed
 from genbench.records.timing import Timing
 from genbench.records.training import Training
+from genbench.reporting.averages import compare, final_rows
 from genbench.reporting.columns import comparison_columns
 from genbench.reporting.publish import publish, publish_index
 from genbench.reporting.report import Report
 from genbench.reporting.results import read_results
-from genbench.reporting.table import Table, compare, final_rows
+from genbench.reporting.table import Table
 
 ROOT = Path(__file__).parents[2]
 

@@ -21,10 +21,10 @@ from genbench.errors import InputError
 from genbench.importing import import_pretrained
 from genbench.records.record import read_record
 from genbench.records.timing import Timing
+from genbench.reporting.averages import compare
 from genbench.reporting.cells import Cell, mark_expected
 from genbench.reporting.columns import Column
 from genbench.reporting.exports import as_json, comma_separated
-from genbench.reporting.table import compare
 from genbench.sampling.draw import draw_samples
 from genbench.sampling.speed import measure_speed
 from genbench.suites.load import load_suite

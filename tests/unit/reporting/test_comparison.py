@@ -9,6 +9,7 @@ from made_up import DEVICE, FEW, PRIOR, STAND_IN, Page, render, table_of, write_
 from genbench.files.artifacts import read_json
 from genbench.records.plan import ModelPlan
 from genbench.reporting import numerals
+from genbench.reporting.averages import compare, final_rows
 from genbench.reporting.cells import Cell, mark_best
 from genbench.reporting.columns import COSTS, DETAILS, TIME, Column, comparison_columns, detail_columns
 from genbench.reporting.missing import NOT_BEGUN
@@ -16,7 +17,7 @@ from genbench.reporting.overview import highlights
 from genbench.reporting.page import sentence
 from genbench.reporting.results import read_results
 from genbench.reporting.sections import remarks
-from genbench.reporting.table import compare, final_rows, letters
+from genbench.reporting.table import letters
 
 FD = comparison_columns(["fd_classifier"], "fd_classifier")[:1]
 

@@ -22,6 +22,7 @@ from PIL import Image
 
 from genbench.errors import InputError
 from genbench.records.plan import ModelPlan
+from genbench.reporting.averages import compare, final_rows
 from genbench.reporting.columns import comparison_columns
 from genbench.reporting.curves import CURVE_POINTS, MARKED_POINTS, compare_curves, learning_curve, thin
 from genbench.reporting.drawing import HUES, MARKERS, around
@@ -31,7 +32,6 @@ from genbench.reporting.report import Report
 from genbench.reporting.results import read_results
 from genbench.reporting.sections import shown_checkpoints
 from genbench.reporting.snapshots import held_out, quality_over_training, snapshot_points
-from genbench.reporting.table import compare, final_rows
 
 
 def test_the_pareto_front_is_what_nothing_beats(demo):
