@@ -58,15 +58,16 @@ def keep(row: dict[str, Any]) -> None:
         file.write(json.dumps(row) + "\n")
 
 
-def newest() -> dict[str, list[dict[str, Any]]]:
-    """By work, the rows of its last measurement on this kind of machine."""
-    path = results_file()
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    found: dict[str, list[dict[str, Any]]] = {}
-    for row in map(json.loads, lines):
-        same = [other for other in found.get(row["name"], []) if other["start"] == row["start"]]
-        found[row["name"]] = [*same, row]
-    return found
+def newest() -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """By file of a kind of machine, and by work, the rows of its last measurement there."""
+    machines: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for path in sorted(RESULTS.glob("cpu-*.jsonl")):
+        found: dict[str, list[dict[str, Any]]] = {}
+        for row in map(json.loads, path.read_text(encoding="utf-8").splitlines()):
+            same = [other for other in found.get(row["name"], []) if other["start"] == row["start"]]
+            found[row["name"]] = [*same, row]
+        machines[path.stem] = found
+    return machines
 
 
 def _seconds(value: float) -> str:
@@ -74,15 +75,29 @@ def _seconds(value: float) -> str:
 
 
 def markdown(works: Sequence[Work], missing: dict[str, str]) -> str:
-    """The table of these works, one row per precision. missing: by name, why a work was not measured now."""
+    """A table for each kind of machine with rows of these works, then the works that no machine has measured.
+
+    missing: by name, why a work was not measured now.
+    """
     kept = newest()
+    parts = [_table(works, found) for found in kept.values() if any(work.name in found for work in works)]
+    missed = [
+        f"- {work.title}, beside {work.peer}, was "
+        f"not measured: {missing.get(work.name, 'only on request' if work.on_request else 'not asked for')}"
+        for work in works
+        if not any(work.name in found for found in kept.values())
+    ]
+    return "\n\n".join([*parts, "\n".join(missed)]).rstrip()
+
+
+def _table(works: Sequence[Work], found: dict[str, list[dict[str, Any]]]) -> str:
+    """The works measured on one kind of machine, one row per precision, then the machine, versions and commits."""
     lines = [
         "| work | peer | genbench in | batch | peer takes | genbench takes | ratio | of the rounds | at 8ba2e59 | |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for work in works:
-        rows = kept.get(work.name, [])
-        for row in rows:
+        for row in found.get(work.name, []):
             times = f"{_seconds(row['theirs'])} | {_seconds(row['ours'])}"
             ratio = f"**{row['ratio']:.2f}** | {row['low']:.2f}-{row['high']:.2f}"
             batch = row["batch_size"] or ""
@@ -90,16 +105,11 @@ def markdown(works: Sequence[Work], missing: dict[str, str]) -> str:
                 f"| {work.title} | {work.peer} | {row['precision']} | {batch} | {times} | {ratio} | {work.before} "
                 f"| {row['remark']} |"
             )
-        if not rows:
-            reason = missing.get(work.name, "only on request" if work.on_request else "not asked for")
-            lines.append(f"| {work.title} | {work.peer} | | | | | | | {work.before} | not measured: {reason} |")
-    return "\n".join([*lines, "", *_made_on([row for work in works for row in kept.get(work.name, [])])])
+    return "\n".join([*lines, "", _made_on([row for work in works for row in found.get(work.name, [])])])
 
 
-def _made_on(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """Under the table: the machine, the versions and the commits."""
-    if not rows:
-        return []
+def _made_on(rows: Sequence[dict[str, Any]]) -> str:
+    """Under a table: the machine, the versions and the commits."""
     versions: dict[str, set[str]] = {}
     for row in rows:
         for name, version in row["packages"].items():
@@ -108,7 +118,7 @@ def _made_on(rows: Sequence[dict[str, Any]]) -> list[str]:
     commits, before = (sorted({row[key] for row in rows if row[key]}) for key in ("commit", "before"))
     days = sorted({row["start"][:10] for row in rows})
     ours = f"genbench {', '.join(commits)}" + (f" beside {', '.join(before)}" if before else "")
-    return [f"{rows[0]['machine']}, {rows[0]['threads']} thread; {ours}; {', '.join(days)}; {stated}."]
+    return f"{rows[0]['machine']}, {rows[0]['threads']} thread; {ours}; {', '.join(days)}; {stated}."
 
 
 def write(path: Path, table: str) -> None:

@@ -58,6 +58,24 @@ def test_what_was_measured_is_kept_and_written_into_a_document(tmp_path: Path, m
     assert "| add | them | fp32 | " in path.read_text(encoding="utf-8")
 
 
+def test_each_kind_of_machine_has_its_own_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "RESULTS", tmp_path)
+    times = {"ours": 2.0, "theirs": 3.0, "ratio": 1.5, "low": 1.4, "high": 1.6, "remark": ""}
+    about = {"precision": "fp32", "batch_size": 8, "packages": {}, "commit": "c", "before": None, "threads": 1}
+    for machine, work in (("Old", "a"), ("New", "a"), ("New", "b")):
+        monkeypatch.setattr(table, "machine", lambda machine=machine: machine)
+        for day in ("2026-01-01", "2026-01-02"):  # the last measurement counts
+            table.keep({"name": work, **times, **about, "machine": machine, "start": day})
+    works = [
+        Work(name, f"work {name}", "them", lambda setting: Comparison(theirs=sum, ours={})) for name in ("a", "b", "c")
+    ]
+    _, new, old = table.markdown(works, {"c": "no peer"}).split("| work | peer")
+    assert new.count("work a") == new.count("work b") == old.count("work a") == 1
+    assert "New, 1 thread; genbench c; 2026-01-02" in new
+    assert "work b" not in old
+    assert "work c, beside them, was not measured: no peer" in old
+
+
 def test_rows_have_names_of_their_own() -> None:
     names = [work.name for work in all_works()]
     assert len(set(names)) == len(names)
