@@ -29,7 +29,7 @@ class Consistency(Model):
 
     The distance is the pseudo-Huber metric sqrt(|a - b|^2 + c^2) - c. The target has no gradient, and the same dropout
     as the other pass. In a training of K iterations, the number of intervals between levels doubles after every
-    K / (log2(intervals_end / intervals_start) + 1) iterations.
+    K / (log2(floor(intervals_end / intervals_start)) + 1) iterations.
 
     denoiser: The network F, a class of `songunet` or `unet`; its time input is ln(sigma) / 4.
     sigma_data: Standard deviation of the images' values, from which c_skip, c_in and c_out follow.
@@ -40,7 +40,8 @@ class Consistency(Model):
         distribution.
     p_std: Standard deviation of ln(sigma) while training.
     intervals_start: Number of intervals between levels when training starts, the paper's s_0.
-    intervals_end: Number of intervals between levels when training ends, the paper's s_1.
+    intervals_end: Largest number of intervals between levels, the paper's s_1. By the paper's formula, only
+        intervals_start times a power of two is reached for certain: from 10, the largest below 20 is 10.
     huber: c of the distance is this number times the square root of the number of values in an image.
     """
 

@@ -303,10 +303,21 @@ class Diffusion(Model):
         if of_walk.get("spacing") is not None and of_walk.get("steps") is None:
             why = "without steps" if of_walk.get("respacing") is None else "beside respacing"
             raise InputError(f"key 'spacing': found {of_walk['spacing']!r}, which does nothing {why}")
+        self._check_times(**{key: of_walk.get(key) for key in ("steps", "spacing", "respacing")})
         self.describe_walk(checked)
         if options.get("guidance") and not self.label_dropout:
             raise InputError(f"key 'guidance': found {options['guidance']}, but label_dropout is 0; expected 0")
         return {key: checked[key] for key in options if key in checked}
+
+    def _check_times(self, steps: int | None, spacing: str | None, respacing: str | None) -> None:
+        """Refuse a walk that visits only t = 1: the noise that it starts from would count as an almost clean image."""
+        spacing = spacing or self.spacing
+        if self.timesteps(steps, spacing, respacing) == [1] != [self.schedule.T] and spacing != "truncated":
+            key, found = ("steps", steps) if respacing is None else ("respacing", respacing)
+            raise InputError(
+                f"key {key!r}: found {found!r}, which visits only t = 1; expected two steps or more, or "
+                "spacing: trailing"
+            )
 
     def describe_walk(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Found by sampling from an image of zeros, without the network: one step, or all steps of a walk."""

@@ -22,10 +22,11 @@ Spacing = Literal[
 
 
 def spaced_timesteps(T: int, steps: int, spacing: str = "uniform") -> list[int]:
-    """`steps` of the times 1..T, descending.
+    """`steps` of the times 1..T, descending; fewer if some of them are equal.
 
     uniform: 1 + floor(i T / steps), as in the DDIM paper (arXiv 2010.02502, appendix D.2).
-    quadratic: 1 + floor(i^2 c), ending near 0.8 T, which the DDIM paper uses for CIFAR-10.
+    quadratic: 1 + floor(i^2 c), ending near 0.8 T, which the DDIM paper uses for CIFAR-10. Its first times are so close
+        that some are equal: of 1000 times, 50 steps visit 49, and 100 steps 96.
     linspace: evenly spaced from 1 to T, both included, rounded (OpenAI's respacing by a number).
     trailing: rounded multiples of T / steps, ending at T (Lin et al. 2024, arXiv 2305.08891).
     truncated: the last ones, steps to 1, for samples that do not start from pure noise.

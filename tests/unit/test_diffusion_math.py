@@ -7,8 +7,10 @@ from itertools import pairwise
 import diffusers
 import pytest
 import torch
+from entries import IMAGE_SHAPE, MODELS
 
 from genbench.errors import InputError
+from genbench.models import build
 from genbench.processes.multistep import dpm_solver_step
 from genbench.processes.noise import Noise
 from genbench.processes.reverse import Prediction, reverse_path, reverse_process
@@ -350,6 +352,23 @@ def test_respaced_betas_keep_the_noise_levels(name: str) -> None:
         assert schedule.q_posterior(times[i - 1], ([0, *times])[i - 1]) == pytest.approx(
             shorter.q_posterior(i, i - 1), rel=1e-9, abs=1e-15
         )
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ({"steps": 1}, "key 'steps': found 1"),
+        ({"steps": 1, "method": "dpm-solver++", "spacing": "linspace"}, "key 'steps': found 1"),
+        ({"respacing": "1"}, "key 'respacing': found '1'"),
+        ({"respacing": "ddim1", "method": "ddim"}, "key 'respacing': found 'ddim1'"),
+    ],
+)
+def test_a_walk_that_takes_pure_noise_for_an_almost_clean_image_is_refused(options: dict, found: str) -> None:
+    model = build(MODELS["ddpm"], IMAGE_SHAPE)
+    with pytest.raises(InputError, match=f"{found}, which visits only t = 1; expected two steps or more"):
+        model.check_sampler(options)
+    assert model.check_sampler({"steps": 1, "spacing": "trailing"}) == {"steps": 1, "spacing": "trailing"}
+    assert build(MODELS["ddpm"] | {"timesteps": 1}, IMAGE_SHAPE).check_sampler({"steps": 1}) == {"steps": 1}
 
 
 @pytest.mark.parametrize("spacing", ["uniform", "quadratic", "linspace", "trailing"])
