@@ -77,6 +77,7 @@ def rk45(velocity: Velocity, x: Images, *, tolerance: Positive = 1e-5) -> Iterat
 
 
 SOLVERS: dict[str, Solver] = {"euler": euler, "midpoint": midpoint, "rk45": rk45}
+APART = 1 << 32  # added to the key of noise, which a training's seed is: a stream that no sample and no other noise has
 LABELS = {"euler": "Euler", "midpoint": "Midpoint", "rk45": "RK45"}
 
 
@@ -213,7 +214,7 @@ class Reflow(Flow):
     """A Flow that learns straight lines between the ends of a first Flow's paths.
 
     Its network starts with the weights of the first Flow. Every batch draws new noise, from which the first Flow makes
-    images by the midpoint method. Images of the data set are not used.
+    images by the midpoint method. No sample starts from this noise. Images of the data set are not used.
 
     teacher: The first stage, a Flow. Its weights come from its own training and stay fixed. The key `first_stage`
         beside `model` fills it in.
@@ -262,5 +263,5 @@ class Reflow(Flow):
 
     @torch.no_grad()
     def pairs(self, batch: Batch) -> tuple[Images, Images]:
-        x1 = batch.noise.normal(*batch.x0.shape[1:])
+        x1 = Noise(batch.noise.seeds, key=batch.noise.key[0] | APART).normal(*batch.x0.shape[1:])
         return deque(midpoint(self.teacher.velocity_at, x1, steps=self.pair_steps), maxlen=1)[0], x1

@@ -17,7 +17,7 @@ from genbench.errors import InputError
 from genbench.files.weights import load_tensors
 from genbench.machine.ranks import Ranks
 from genbench.models import Batch, build
-from genbench.models.flow import Flow, Reflow, euler, find_solver, matched, midpoint, rk45
+from genbench.models.flow import APART, Flow, Reflow, euler, find_solver, matched, midpoint, rk45
 from genbench.processes.noise import Noise
 from genbench.sampling.checkpoint import load_model
 from genbench.suites.cost import sampling_costs
@@ -242,8 +242,8 @@ def test_reflow_learns_from_the_noises_and_what_the_first_stage_makes_of_them() 
     assert isinstance(model, Reflow)
     model.train()
     x0, x1 = model.pairs(batch())
-    seeds = Noise(torch.arange(8), key=1)
-    assert torch.equal(x1, seeds.normal(*IMAGE_SHAPE))
+    assert torch.equal(x1, Noise(torch.arange(8), key=APART + 1).normal(*IMAGE_SHAPE))
+    assert not torch.equal(x1, Noise(torch.arange(8)).normal(*IMAGE_SHAPE))  # the noise of samples with these seeds
     with torch.no_grad():
         assert torch.equal(x0, end(midpoint(model.eval().teacher.velocity_at, x1, steps=3)))  # nothing was dropped
     assert not x0.requires_grad
