@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
+from torch.utils.flop_counter import conv_flop_count, flop_registry
 
 from genbench.models import Batch, Model
 from genbench.processes.noise import Noise
@@ -18,8 +18,21 @@ META = torch.device("meta")
 MOST_STEPS = 64  # tried until every submodule has been updated
 
 
+def _of_backward(*arguments: Any, out_val: Any) -> int:
+    """The FLOPs of a convolution's gradients: each of the two costs as much as the convolution.
+
+    torch's own formula counts the weights' gradient of a grouped convolution once for each group.
+    """
+    gradient, x, weight = (tensor.shape for tensor in arguments[:3])
+    transposed, of_input_and_weight = arguments[7], arguments[10][:2]
+    return sum(of_input_and_weight) * int(conv_flop_count(x, weight, gradient, transposed))
+
+
+FORMULAS = {**flop_registry, torch.ops.aten.convolution_backward: _of_backward}
+
+
 class FlopCounter(TorchDispatchMode):
-    """Adds up the FLOPs of convolutions and matrix products, by torch's own formulas: two per multiplication.
+    """Adds up the FLOPs of convolutions and matrix products, by `FORMULAS`: two per multiplication.
 
     torch's FlopCounterMode also follows modules, and fails on a loss that differentiates twice. On the meta device the
     result of an operation depends only on shapes, and torch computes many results in Python, so each is cached.
@@ -43,7 +56,7 @@ class FlopCounter(TorchDispatchMode):
             self.total += flops
             return _empty(outputs)
         result = function(*args, **kwargs)
-        formula = flop_registry.get(function._overloadpacket)
+        formula = FORMULAS.get(function._overloadpacket)
         flops = 0 if formula is None else formula(*args, **kwargs, out_val=result)
         self.total += flops
         if key is not None:

@@ -64,3 +64,40 @@ def test_what_is_remembered_of_an_operation_is_its_answers_shape_strides_and_typ
             with flops.FlopCounter():
                 found = torch.utils._pytree.tree_leaves(operation(image))
             assert [(x.shape, x.stride(), x.dtype) for x in found] == [(x.shape, x.stride(), x.dtype) for x in expected]
+
+
+class Separate(torch.nn.Module):
+    """A convolution in groups, as one convolution for each group."""
+
+    def __init__(self, kind: type[torch.nn.Module], groups: int) -> None:
+        super().__init__()
+        self.parts = torch.nn.ModuleList(
+            kind(32 // groups, 64 // groups, 3, stride=2, padding=1, device="meta") for _ in range(groups)
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat(
+            [part(channels) for part, channels in zip(self.parts, x.chunk(len(self.parts), 1), strict=True)], 1
+        )
+
+
+@pytest.mark.parametrize("kind", [torch.nn.Conv2d, torch.nn.ConvTranspose2d])
+@pytest.mark.parametrize("groups", [1, 8, 32])
+def test_groups_of_a_convolution_cost_what_they_cost_as_convolutions_of_their_own(kind, groups) -> None:
+    def cost(network: torch.nn.Module) -> tuple[int, int, int]:
+        """Of a forward pass, of a step, and of a step with a gradient penalty."""
+        x, totals = torch.empty(4, 32, 14, 14, device="meta", requires_grad=True), []
+        with flops.FlopCounter() as counter:
+            loss = network(x).tanh().sum()
+            totals.append(counter.total)
+            loss.backward(retain_graph=True)
+            totals.append(counter.total)
+            (gradient,) = torch.autograd.grad(network(x).tanh().sum(), x, create_graph=True)
+            gradient.square().sum().backward()
+            totals.append(counter.total)
+        return tuple(totals)
+
+    grouped = cost(kind(32, 64, 3, stride=2, padding=1, groups=groups, device="meta"))
+    assert grouped == cost(Separate(kind, groups))
+    assert grouped[1] == 3 * grouped[0]
+    assert grouped[0] * groups == cost(kind(32, 64, 3, stride=2, padding=1, device="meta"))[0]
