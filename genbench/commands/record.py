@@ -23,5 +23,7 @@ def command(
     """
     from genbench.reporting.recorded import write_record
 
-    record = write_record(results, out, name, add)
+    record, left_out = write_record(results, out, name, add)
+    for why, rows in left_out.items():
+        typer.echo(f"left out: {', '.join(rows)}: {why}", err=True)
     typer.echo(f"{out}: {len(record.draws)} rows of {record.suite}, {out.stat().st_size / 1000:.0f} kB")

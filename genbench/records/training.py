@@ -38,6 +38,10 @@ class Training(Record):
     resumed: int | None = Field(default=None, description="how often it was resumed")
     peak_memory_bytes: int | None = Field(default=None, description="peak memory held on a GPU; null on a CPU")
     data_sha256: str | None = Field(default=None, description="hash of the training images")
+    entry_sha256: str | None = Field(
+        default=None, description="hash of the entry's keys `model` and `training`, as JSON with sorted keys"
+    )
+    first_stage_sha256: str | None = only("with `first_stage`", "hash of the weights of the first stage")
     imported: dict[str, Any] | None = only(
         "for a published checkpoint, instead of unknown keys", "format, options, files with their hashes, and a note"
     )

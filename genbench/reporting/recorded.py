@@ -25,6 +25,7 @@ from genbench.records.reference import (
 from genbench.references.files import LONGEST, LONGEST_NAME, packaged, read_reference, write_reference
 from genbench.references.pieces import joined
 from genbench.reporting.cells import known
+from genbench.reporting.missing import NOT_BEGUN
 from genbench.reporting.numerals import one_line
 from genbench.reporting.origins import records
 from genbench.reporting.results import Results, read_results
@@ -38,10 +39,13 @@ NO_RECIPE = ("description", "published", "files")  # keys of an entry that are n
 PATHS = ("path", "samples", "labels", "evaluator", "statistics")  # keys whose values are files and folders
 
 
-def write_record(results: Path, out: Path, name: str | None = None, add: bool = False) -> Reference:
-    """Write the record of results/{suite} to `out`. Raises InputError if there are no results.
+def write_record(
+    results: Path, out: Path, name: str | None = None, add: bool = False
+) -> tuple[Reference, Mapping[str, list[str]]]:
+    """Write the record of results/{suite} to `out`; returns it, and the rows that it leaves out (`left_out`).
 
-    add: keep the rows in `out` whose model and seed these results do not have.
+    add: keep the rows in `out` whose model and seed these results do not have. Raises InputError if there are no
+    results.
     """
     found = results_at(results)
     if not final_draws(found.rows):
@@ -50,7 +54,16 @@ def write_record(results: Path, out: Path, name: str | None = None, add: bool = 
     if add and out.exists():
         record = joined(record, read_reference(out, record.suite), str(out))
     write_reference(out, record)
-    return record
+    return record, left_out(found.rows)
+
+
+def left_out(rows: pd.DataFrame) -> dict[str, list[str]]:
+    """By reason, the rows of final models that have no numbers, except those of trainings that have not begun."""
+    found: dict[str, list[str]] = {}
+    for row in records(rows):
+        if row["checkpoint"] == "final" and row.get("missing", NOT_BEGUN) != NOT_BEGUN:
+            found.setdefault(row["missing"], []).append(f"{row['model']}/seed{row['seed']}/{row['sampler']}")
+    return found
 
 
 def load_record(path: Path) -> Reference:

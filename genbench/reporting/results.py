@@ -1,7 +1,5 @@
 """Read the results of one suite into one tidy table: a row for each model, seed, checkpoint and sampler."""
 
-import json
-import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,8 +9,6 @@ from typing import Any, NamedTuple, TypeVar
 
 import pandas as pd
 
-from genbench.errors import InputError
-from genbench.files.artifacts import check_sha256
 from genbench.metrics import MetricInfo
 from genbench.records.likelihood import Likelihood
 from genbench.records.metrics import Metrics
@@ -24,7 +20,9 @@ from genbench.records.speed import Speed
 from genbench.records.timing import Timing
 from genbench.records.training import Training
 from genbench.reporting.columns import info_of
+from genbench.reporting.histories import read_history, terms_of
 from genbench.reporting.missing import UNREADABLE, ending, left_out, undrawn, unreadable, untrained, without_numbers
+from genbench.reporting.outdated import OutdatedError, check_draw, outdated_training
 from genbench.reporting.pictures import open_picture
 from genbench.reporting.row import (
     OF_SAMPLES,
@@ -119,6 +117,11 @@ class Reader:
         self.histories: defaultdict[str, list[pd.DataFrame]] = defaultdict(list)  # by model
         self.bound_terms: defaultdict[str, list[pd.DataFrame]] = defaultdict(list)
         self.ceiling: dict[str, Any] = {}  # more columns for the row of real images
+        dataset = preflight.dataset
+        self.real: Metrics | None = None
+        if dataset is None or dataset.num_test != 0:  # with none held out, any file there is from another run
+            path = root / "real/metrics.json"
+            self.real = self.attempt(path, lambda path: read_record(path, Metrics), self.found.remarks)
 
     def attempt(self, path: Path, read: Callable[[Path], T], complaints: list[str]) -> T | None:
         """What `read` returns for an optional file; None if it is absent or, with a complaint, cannot be read."""
@@ -155,26 +158,16 @@ class Reader:
         """Read one training run and its rows; samples from elsewhere have rows but no training."""
         run = self.root / model / f"seed{seed}"
         given = "samples" in entry.spec
-        why, training = None if given else untrained(run), Training()
+        why, outdated, training = None if given else untrained(run), None, Training()
         if not given and not why:
             try:
                 training = read_record(run / "training.json", Training)
-                self.origins.append(origin("training", training, model))
+                why = outdated = outdated_training(entry, training, self.first_stage(entry, seed))
             except UNREADABLE as error:
                 why = unreadable("training", error, self.root)
-        history = self.attempt(
-            run / "history.jsonl", lambda path: read_history(path, training.history_sha256, seed), complaints
-        )
-        if history is not None:
-            self.histories[model].append(history)
-        for name in entry.pictures:
-            self.keep_picture(model, name, run / "final/pictures" / f"{name}.png", complaints)
-        bound: dict[str, Any] = {}
-        place = run / "final/likelihood.json"
-        if likelihood := self.attempt(place, lambda path: read_record(path, Likelihood), complaints):
-            self.origins.append(origin("likelihood", likelihood, model))
-            self.bound_terms[model].append(terms_of(likelihood, seed))
-            bound = bounded(likelihood)
+            if not why:
+                self.origins.append(origin("training", training, model))
+        bound = {} if outdated else self.read_beside(model, entry, seed, training, complaints)
         for checkpoint, sampler in product(entry.checkpoints, entry.samplers):
             draw = Draw(model, seed, checkpoint, sampler)
             known = {"suite": self.preflight.suite, **draw._asdict()} | describe(model, entry, draw.sampler)
@@ -185,6 +178,8 @@ class Reader:
                     row = self.read_draw(draw, known, training, speed)
                     self.rows.append(row | (bound if draw.checkpoint == "final" else {}))
                     continue
+                except OutdatedError as error:
+                    missing = str(error)
                 except UNREADABLE as error:
                     missing = unreadable("result", error, self.root)
             lines = ending(run, run / draw.checkpoint / draw.sampler)
@@ -193,12 +188,48 @@ class Reader:
                 endings[f"seed {seed}" if why else f"seed {seed}, {draw.sampler}"] = lines
             self.rows.append(without_numbers(known, missing, len(entry.seeds or self.preflight.seeds) > 1))
 
+    def read_beside(
+        self, model: str, entry: ModelPlan, seed: int, training: Training, complaints: list[str]
+    ) -> dict[str, Any]:
+        """Read what lies beside a training: history, pictures and likelihood; returns the columns of the likelihood."""
+        run = self.root / model / f"seed{seed}"
+        history = self.attempt(
+            run / "history.jsonl", lambda path: read_history(path, training.history_sha256, seed), complaints
+        )
+        if history is not None:
+            self.histories[model].append(history)
+        for name in entry.pictures:
+            self.keep_picture(model, name, run / "final/pictures" / f"{name}.png", complaints)
+        place = run / "final/likelihood.json"
+        if likelihood := self.attempt(place, lambda path: read_record(path, Likelihood), complaints):
+            self.origins.append(origin("likelihood", likelihood, model))
+            self.bound_terms[model].append(terms_of(likelihood, seed))
+            return bounded(likelihood)
+        return {}
+
+    def first_stage(self, entry: ModelPlan, seed: int) -> Training | None:
+        """The training on whose weights a model of two stages builds; None if it has none, or it cannot be read."""
+        path = self.root / (entry.first_stage or "") / f"seed{seed}/training.json"
+        return self.attempt(path, lambda path: read_record(path, Training), []) if entry.first_stage else None
+
     def read_draw(self, draw: Draw, known: Mapping[str, Any], training: Training, speed: Speed) -> dict[str, Any]:
-        """The row of one set of samples. Raises one of UNREADABLE if its timing or metrics cannot be read."""
+        """The row of one set of samples.
+
+        Raises one of UNREADABLE if its timing or metrics cannot be read, OutdatedError if they are not the suite's.
+        """
         model, place = draw.model, self.root / draw.model / f"seed{draw.seed}" / draw.checkpoint / draw.sampler
         drawing = read_record(place / "timing.json", Timing)
         timing = of_its_own(drawing, speed, draw.sampler)
         evaluation = read_record(place / "metrics.json", Metrics)
+        entry = self.preflight.models[model]
+        check_draw(
+            drawing,
+            evaluation,
+            weights=training.model_sha256 if draw.checkpoint == "final" else None,
+            sampler=entry.samplers[draw.sampler].options,
+            options=self.preflight.evaluation.get("options", {}),
+            real=self.real,
+        )
         self.found.own |= own_of(evaluation.metrics, place / "metrics.json")
         self.origins.append(origin("sampling", timing, model))
         self.origins.append(origin("evaluation", evaluation, model))
@@ -234,39 +265,6 @@ class Reader:
 
     def read_real(self) -> None:
         """Read the row of real images, and their grid."""
-        real, dataset, remarks = self.root / "real", self.preflight.dataset, self.found.remarks
-        if dataset is None or dataset.num_test != 0:  # with none held out, any file there is from another run
-            evaluation = self.attempt(real / "metrics.json", lambda path: read_record(path, Metrics), remarks)
-            if evaluation:
-                self.found.floor = measured(evaluation, evaluation.metrics) | self.ceiling
-        self.found.real_grid = self.picture(real / "grid.png", remarks)
-
-
-def read_history(path: Path, sha256: str | None, seed: int) -> pd.DataFrame:
-    """Read history.jsonl into a table of seed, step, images_seen, kind, name, value; see Results.histories.
-
-    Of a step logged twice, the last entry counts. Raises InputError if the hash of the file is not the one in the
-    record of the training.
-    """
-    if sha256 is not None:
-        check_sha256(path, sha256)
-    points: dict[tuple[int, str, str], tuple[float, float]] = {}
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
-        try:
-            entry = json.loads(line)
-            for kind in ("losses", "metrics", "validation"):
-                for name, value in entry.get(kind, {}).items():
-                    seen = float(entry.get("images_seen", math.nan))
-                    points[int(entry["step"]), kind, name] = seen, float(value)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise InputError(f"{path}, line {number}: expected a JSON object with step and losses") from None
-    return pd.DataFrame(
-        [(seed, step, seen, kind, name, value) for (step, kind, name), (seen, value) in sorted(points.items())],
-        columns=["seed", "step", "images_seen", "kind", "name", "value"],
-    )
-
-
-def terms_of(likelihood: Likelihood, seed: int) -> pd.DataFrame:
-    """The terms of a likelihood, if it has any, as seed, t, value."""
-    terms = {"seed": seed, "t": likelihood.terms.t, "value": likelihood.terms.bits_per_dim}
-    return pd.DataFrame(terms).astype({"t": float, "value": float}).sort_values("t")
+        if self.real:
+            self.found.floor = measured(self.real, self.real.metrics) | self.ceiling
+        self.found.real_grid = self.picture(self.root / "real/grid.png", self.found.remarks)

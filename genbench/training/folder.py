@@ -20,7 +20,7 @@ import torch
 from genbench.data import ImageSet, load_image_set
 from genbench.errors import InputError, place
 from genbench.files import weights
-from genbench.files.artifacts import check_sha256, read_json, write_json
+from genbench.files.artifacts import check_sha256, read_json, sha256_json, write_json
 from genbench.files.locks import locked
 from genbench.machine.code import code_sha256, is_this_code
 from genbench.machine.distributed import connect, disconnect
@@ -91,10 +91,13 @@ def _publish(source: Path, target: Path) -> None:
     os.replace(temporary, target)
 
 
-def publish_results(folder: Path, out: Path) -> None:
-    """Publish the files in a training's folder: the model as `out`, and beside it history.jsonl and training.json."""
+def publish_results(folder: Path, out: Path, **entry: str) -> None:
+    """Publish the files in a training's folder: the model as `out`, and beside it history.jsonl and training.json.
+
+    entry: more keys of training.json, on the suite's entry: a finished training may belong to an entry that was edited.
+    """
     _publish(folder / "history.jsonl", out.parent / "history.jsonl")
-    _publish(folder / "training.json", out.parent / "training.json")
+    write_json(out.parent / "training.json", read_json(folder / "training.json") | entry)
     _publish(folder / "model.safetensors", out)
 
 
@@ -197,7 +200,8 @@ def train(
             left.unlink()
         for name in names:
             _publish(folder / name, out.parent / "snapshots" / name)
-        publish_results(folder, out)
+        about = {"entry_sha256": sha256_json(dict(spec))}
+        publish_results(folder, out, **about, **({"first_stage_sha256": stage[1]["sha256"]} if stage else {}))
 
 
 def train_model(

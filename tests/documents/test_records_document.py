@@ -36,7 +36,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Results of a run, and two records of them; the second has other samples and no name."""
     folder = tmp_path_factory.mktemp("records")
     write_results(folder / "results", models=FEW, seeds=(0, 1, 2))
-    record = write_record(folder / "results/demo", folder / "demo.json", "Ann <b>")
+    record, _ = write_record(folder / "results/demo", folder / "demo.json", "Ann <b>")
     draws = [
         draw.model_copy(
             update={"samples_sha256": "other", "metrics": {"fd_classifier": draw.metrics["fd_classifier"] + 9}}

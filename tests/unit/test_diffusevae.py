@@ -10,6 +10,7 @@ from entries import IMAGE_SHAPE, MODELS, blobs
 from perturbed import batch_of_blobs, perturbed
 
 from genbench.errors import InputError
+from genbench.files.artifacts import read_json
 from genbench.files.weights import load_tensors
 from genbench.models import Batch, build, count_parameters
 from genbench.models.diffusevae import DiffuseVAE
@@ -134,7 +135,8 @@ def test_the_second_stage_trains_on_the_first_and_leaves_it_alone(tmp_path: Path
 
     vae = run("vae", MODELS["vae"])
     trained = run("second", ENTRY, vae)
-    first, _ = load_tensors(vae)
+    first, about = load_tensors(vae)
+    assert read_json(trained.with_name("training.json"))["first_stage_sha256"] == about["sha256"]
     model, info = load_model(trained)
     assert info["model"] == ENTRY
     for name, value in model.vae.state_dict().items():

@@ -18,7 +18,7 @@ WHERE = "GPU <i>evil</i>"
 @pytest.fixture(scope="module")
 def record(tmp_path_factory: pytest.TempPathFactory) -> Reference:
     folder = tmp_path_factory.mktemp("records")
-    return write_record(write_results(folder, models=FEW, seeds=(0, 1, 2)), folder / "a.json")
+    return write_record(write_results(folder, models=FEW, seeds=(0, 1, 2)), folder / "a.json")[0]
 
 
 def moved(record: Reference, name: str, **shifts: float) -> Reference:

@@ -231,6 +231,7 @@ def test_a_training_writes_every_key_of_its_record(tmp_path: Path) -> None:
         "compile_seconds",
         "flops",
         "ema_lengths",
+        "first_stage_sha256",
     }  # keys of other trainings
     record = Training(**written)
     assert (record.steps, record.images_seen, record.seed, record.ema_decay) == (2, 16, 3, 0.0)

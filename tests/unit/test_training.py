@@ -18,7 +18,7 @@ from processors import pretend
 from genbench.data.image_set import make_image_set, save_image_set
 from genbench.errors import InputError
 from genbench.files import weights
-from genbench.files.artifacts import read_json, write_json
+from genbench.files.artifacts import read_json, sha256_json, write_json
 from genbench.images import to_images
 from genbench.machine import code, time_limit
 from genbench.models import build
@@ -379,6 +379,20 @@ def test_a_finished_training_whose_outputs_were_deleted_is_published_again(
         (tmp_path / name).unlink()
     monkeypatch.setattr(Trainer, "advance", lambda self: pytest.fail("trained again"))
     assert equal(run(tmp_path, VAE, STEPS), weights)
+
+
+def test_a_finished_training_is_published_as_that_of_the_entry_which_asks_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def entry_sha256() -> str:
+        return str(read_json(tmp_path / "training.json")["entry_sha256"])
+
+    weights = run(tmp_path, VAE, STEPS)
+    assert entry_sha256() == sha256_json({"model": VAE, "training": STEPS})
+    same = VAE | {"deterministic": False}  # the default
+    monkeypatch.setattr(Trainer, "advance", lambda self: pytest.fail("trained again"))
+    assert equal(run(tmp_path, same, STEPS), weights)
+    assert entry_sha256() == sha256_json({"model": same, "training": STEPS})
 
 
 def test_a_finished_training_that_was_damaged_is_not_published(tmp_path: Path) -> None:
