@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from typing import Any, Literal
 
 MOST_NAMES = 40  # that an error lists; of more it gives the nearest few
-Options = Literal["keys", "flags", "none"]
+Options = Literal["keys", "card", "flags", "none"]
 _options: ContextVar[Options] = ContextVar("options", default="keys")
 
 
@@ -36,8 +36,9 @@ def unknown_name(what: str, found: Any, expected: Iterable[str]) -> InputError:
     names = sorted(expected)
     if not names:
         return InputError(f"{what}: found {found!r}; expected none")
-    near = difflib.get_close_matches(str(found), names, n=1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    spelled = {name.casefold(): name for name in names}
+    near = difflib.get_close_matches(str(found).casefold(), spelled, n=1)
+    hint = f" (did you mean {spelled[near[0]]!r}?)" if near else ""
     some = f": {', '.join(names)}"
     if len(names) > MOST_NAMES:
         nearest = difflib.get_close_matches(str(found), names, n=MOST_NAMES // 4, cutoff=0)
@@ -47,7 +48,7 @@ def unknown_name(what: str, found: Any, expected: Iterable[str]) -> InputError:
 
 @contextmanager
 def reader_has(options: Options) -> Iterator[None]:
-    """What `option` names inside: keys, of a suite or of Python; flags, of a command; or none that convert images."""
+    """What `option` names inside: keys of a suite or of Python, or of a hand-in's card; flags; or none that convert."""
     token = _options.set(options)
     try:
         yield
@@ -63,10 +64,15 @@ def option(name: str, value: object = None, flag: str | None = None) -> str:
     kind = _options.get()
     if kind == "none":
         return ""
-    written, between = (name, ": ") if kind == "keys" else (flag or f"--{name.replace('_', '-')}", " ")
+    written, between = (name, ": ") if kind in ("keys", "card") else (flag or f"--{name.replace('_', '-')}", " ")
     return written if value is None else f"{written}{between}{value}"
 
 
 def named(name: str) -> str:
     """The beginning of a message about an option's value: `key 'image_size'` or `--image-size`."""
-    return f"key {name!r}" if _options.get() == "keys" else option(name)
+    return f"key {name!r}" if _options.get() in ("keys", "card") else option(name)
+
+
+def for_a_card() -> bool:
+    """Whether the reader of a message can only write the card of a hand-in, beside its file."""
+    return _options.get() == "card"

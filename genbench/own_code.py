@@ -95,9 +95,19 @@ def load(text: str) -> Any:
     assert reference is not None
     module = _module(path, str(reference.digest))
     if reference.name not in vars(module):
-        own = [name for name, value in vars(module).items() if getattr(value, "__module__", None) == module.__name__]
-        raise unknown_name(_shown(path), reference.name, own)
+        raise unknown_name(_shown(path), reference.name, _own_names(module))
     return getattr(module, reference.name)
+
+
+def _own_names(module: ModuleType) -> list[str]:
+    """The names that a user's file defines: functions and classes of its own, and objects such as a Metric."""
+
+    def is_own(value: Any) -> bool:
+        if isinstance(value, type) or callable(value):
+            return bool(getattr(value, "__module__", None) == module.__name__)
+        return not isinstance(value, ModuleType) and type(value).__module__ != "builtins"
+
+    return [name for name, value in vars(module).items() if not name.startswith("_") and is_own(value)]
 
 
 def allowed_file(text: str) -> Path:

@@ -59,5 +59,6 @@ def command(
         typer.echo(f"genbench run: stopped, with nothing lost. {how_to_go_on(sys.argv[1:])}", err=True)
         raise typer.Exit(status)
     if status:
-        typer.echo(f"genbench run: not finished, for the reason above. {how_to_go_on(sys.argv[1:])}", err=True)
+        how = how_to_go_on(sys.argv[1:], "When it is mended, go on with")
+        typer.echo(f"genbench run: not finished, for the reason above. {how}", err=True)
         raise typer.Exit(status)

@@ -23,7 +23,7 @@ from genbench.data.as_found import (
 )
 from genbench.data.decoding import Decoded, Filter, decode
 from genbench.data.image_files import Layout, load_image_files
-from genbench.errors import InputError, named, option, place
+from genbench.errors import InputError, for_a_card, named, option, place
 from genbench.files.artifacts import array_sha256
 
 GREY_IN_THREE = "grey images stored in three equal channels, read as one"
@@ -113,6 +113,8 @@ def _remedy(image_shape: tuple[int, int, int], keys: Sequence[str]) -> str:
     options = [option(name, values[name]) for name in keys if name in values]
     if not options:
         return ""
+    if for_a_card():
+        return f"; {', '.join(options)} in its card converts every image"
     if options[0].startswith("--"):
         return f"; {' '.join(options)} converts every image"
     return f"; samples: {{path: ..., {', '.join(options)}}} converts every image"

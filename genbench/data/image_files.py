@@ -76,7 +76,7 @@ def load_image_files(
             for split, files in layout.splits.items():
                 images[split] = np.empty((len(files), *decoded.pixels.shape), dtype=np.uint8)
         elif decoded.pixels.shape != reference[1].pixels.shape:
-            raise _disagreement(source, *reference, name, decoded)
+            raise disagreement(source, *reference, name, decoded)
         for split, row in places[name]:
             images[split][row] = decoded.pixels
             digests[split][row] = digest
@@ -172,7 +172,8 @@ def decode_or_reason(content: bytes, as_asked: Callable[[bytes], Decoded]) -> De
         return str(error) or type(error).__name__
 
 
-def _disagreement(source: Path, a: str, first: Decoded, b: str, second: Decoded) -> InputError:
+def disagreement(source: Path, a: str, first: Decoded, b: str, second: Decoded) -> InputError:
+    """The error about two images, by their names in `source`, that differ in size or channels."""
     channels = [image.pixels.shape[2] for image in (first, second)]
     if channels[0] != channels[1]:
         grey, colour = (a, b) if channels[0] == 1 else (b, a)

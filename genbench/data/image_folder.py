@@ -8,7 +8,7 @@ from typing import Literal
 
 from genbench.data.decoding import Filter, decode
 from genbench.data.description import Dataset, Description
-from genbench.data.image_files import decode_or_reason, load_image_files
+from genbench.data.image_files import decode_or_reason, disagreement, load_image_files
 from genbench.data.image_set import ImageSet
 from genbench.data.layouts import arrange
 from genbench.errors import InputError
@@ -16,6 +16,8 @@ from genbench.files.archives import read_files
 from genbench.files.artifacts import sha256_file
 from genbench.files.downloads import existing_path
 from genbench.ranges import Seed, ShareBelowOne, Side
+
+LOOKED_AT = 32  # images, at most, that are compared with the first before all are read
 
 
 def folder(
@@ -55,6 +57,11 @@ def folder(
     first = decode_or_reason(content, as_asked)
     if isinstance(first, str):
         raise InputError(f"{source}: {name}: {first}")
+    if source.is_dir() or source.suffix.lower() == ".zip":  # other archives are read from their beginning
+        for other, content in read_files(source, set(names[:: 1 + len(names) // LOOKED_AT])):
+            second = decode_or_reason(content, as_asked)
+            if not isinstance(second, str) and second.pixels.shape != first.pixels.shape:
+                raise disagreement(source, name, first, other, second)
     height, width, found_channels = first.pixels.shape
     notes = list(layout.notes)
     if any(name.lower().endswith((".jpg", ".jpeg")) for name in names):

@@ -87,13 +87,16 @@ def jpeg_score(images: NDArray[np.uint8]) -> float:
     to these. For low frequencies, the mean of cos(2 pi c / step), over coefficients c that are not rounded to zero, is
     near 1 for the right step and 0 for smooth distributions. The score is the median over frequencies of the largest
     mean over steps. Grid positions are those of whole images: the score misses JPEGs that were cropped or resized, and
-    may miss clipped drawings.
+    may miss clipped drawings. Images enlarged by repeating pixels score 0: their transforms are coarse, too.
     images: uint8 (N, H, W, C). Source: Fan and de Queiroz 2003, "Identification of bitmap compression history".
     """
     blocks_down, blocks_across = images.shape[1] // 8, images.shape[2] // 8
     if not blocks_down or not blocks_across:
         return 0.0
-    chosen = images[:JPEG_IMAGES, : 8 * blocks_down, : 8 * blocks_across].astype(np.float64)
+    chosen = images[:JPEG_IMAGES, : 8 * blocks_down, : 8 * blocks_across]
+    if np.array_equal(chosen[:, ::2], chosen[:, 1::2]) and np.array_equal(chosen[:, :, ::2], chosen[:, :, 1::2]):
+        return 0.0
+    chosen = chosen.astype(np.float64)
     luminance = chosen @ [0.299, 0.587, 0.114] if chosen.shape[3] == 3 else chosen[..., 0]
     blocks = luminance.reshape(-1, blocks_down, 8, blocks_across, 8).swapaxes(2, 3).reshape(-1, 8, 8)
     frequency, position = np.mgrid[:8, :8]

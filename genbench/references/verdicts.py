@@ -58,9 +58,9 @@ class Verification:
 
     @cached_property
     def shared(self) -> list[str]:
-        """The causes common to all rows that both have."""
+        """The causes common to all rows that both have, if these are several."""
         both = [row for row in self.rows if row.verdict != ABSENT]
-        if not both:
+        if len(both) < 2:  # a single row has them as its own
             return []
         return [cause for cause in both[0].causes if all(cause in row.causes for row in both)]
 

@@ -96,11 +96,11 @@ def made(report: Path, suites: Iterable[str]) -> str:
 
 def without_numbers(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """Which models or seeds have no numbers, and why; one line if many have the same reason."""
-    rows = list(rows)
-    finished = {row["label"] for row in rows if "missing" not in row}
+    rows = [{**row, "missing": row.get("missing", row.get("unavailable"))} for row in rows]
+    finished = {row["label"] for row in rows if row["missing"] is None}
     found: dict[str, dict[str, set[int]]] = {}  # by reason and label: the seeds
     for row in rows:
-        if "missing" in row:
+        if row["missing"] is not None:
             found.setdefault(row["missing"], {}).setdefault(row["label"], set()).add(row["seed"])
     for reason, labels in found.items():
         names = [

@@ -32,6 +32,7 @@ from genbench.reporting.row import (
     bounded,
     bounded_by,
     columns,
+    copied,
     describe,
     imported,
     measured,
@@ -252,6 +253,8 @@ class Reader:
         paired = self.attempt(place / "paired.json", lambda path: read_record(path, Paired), remarks)
         remarks += [LOSSY] * bool(timing.lossy) + (timing.notes or [])
         remarks += [] if timing.unavailable is None else [f"not drawn: {timing.unavailable}"]
+        copies = copied(evaluation.metrics)
+        remarks += [copies.pop("copies")] if copies else []
         return (
             {**known, "remarks": remarks}
             | columns(training, TRAINING, OF_TRAINING)
@@ -261,6 +264,7 @@ class Reader:
             | per_image(timing)
             | time_columns(drawing, speed, draw.sampler)
             | measured(evaluation, found)
+            | copies
         )
 
     def read_real(self) -> None:

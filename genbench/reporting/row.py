@@ -1,5 +1,6 @@
 """One row of the tidy table: which keys of which records become its columns."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ TIMING = (
     *("seeds", "samples_sha256"),
 )
 METRICS = ("num_real", "num_fake", "reference_sha256")
+COPIES = re.compile(r"([\d,]+) of ([\d,]+) are copies of a training image")  # in the note of Memorised
 METRIC = ("std", "n_fake", "note", "values", "draw_std", "interval", "without")  # each after the metric's key
 # Sampling also has columns of these five names.
 OF_TRAINING = {key: f"training_{key}" for key in ("seconds", "images_per_second", "batch_size", "precision", "device")}
@@ -84,6 +86,16 @@ def measured(evaluation: Metrics, metrics: Mapping[str, Metric]) -> dict[str, An
         found[key] = metric.value
         found |= columns(metric, METRIC, {field: f"{key}_{field}" for field in METRIC})
     return found | {"warnings": list(evaluation.warnings)}
+
+
+def copied(metrics: Mapping[str, Metric]) -> dict[str, Any]:
+    """The column of a row of which half of the images or more are copies of training images: it generates nothing."""
+    for metric in metrics.values():
+        if found := COPIES.search(metric.note or ""):
+            copies, images = (int(number.replace(",", "")) for number in found.groups())
+            if 2 * copies >= images:
+                return {"generates": False, "copies": f"{found[0]}, so the row is never the best"}
+    return {}
 
 
 def own_of(metrics: Mapping[str, Metric], path: Path) -> dict[str, MetricInfo]:

@@ -41,7 +41,7 @@ def import_samples(
     reason = refused
     if reason is None:
         try:
-            with reader_has("keys" if hand_in else "flags"):
+            with reader_has("card" if hand_in else "flags"):
                 images, info = given_samples(Path(path), limit, (channels, height, width), **options)
                 if check is not None:
                     check(images)

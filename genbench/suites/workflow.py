@@ -43,14 +43,14 @@ def run_workflow(suites: Sequence[str] = (), config: Sequence[str] = (), options
     return 0
 
 
-def how_to_go_on(arguments: Sequence[str]) -> str:
-    """How to continue an unfinished run of `genbench` with these arguments, in a sentence.
+def how_to_go_on(arguments: Sequence[str], when: str = "To go on") -> str:
+    """How to continue an unfinished run of `genbench` with these arguments, in a sentence. when: its beginning.
 
     The folder is locked while a run is alive, and stays locked if a run was killed.
     """
     again = shlex.join(["genbench", *arguments])
     if not any(Path(".snakemake/locks").glob("*")):
-        return f"To go on: {again}"
+        return f"{when}: {again}"
     unlock = shlex.join(["genbench", *arguments, *([] if "--" in arguments else ["--"]), "--unlock"])
     return f"If no other run is alive: {unlock}, and then: {again}"
 

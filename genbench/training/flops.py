@@ -1,6 +1,7 @@
 """The cost of a training iteration, found on the meta device: FLOPs and memory, before anything is trained."""
 
 import contextlib
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from functools import cache
 from typing import Any, ClassVar
@@ -10,6 +11,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import conv_flop_count, flop_registry
 
+from genbench.errors import InputError
 from genbench.models import Batch, Model
 from genbench.processes.noise import Noise
 from genbench.training.recipe import TrainConfig
@@ -102,6 +104,17 @@ def _meta_noise(size: int) -> Noise:
     return Noise(torch.empty(size, dtype=torch.int64, device=META))
 
 
+def _pairs(losses: Any) -> Iterator[tuple[str, Tensor]]:
+    """The losses of a model; raises InputError if they are something else, as in a user's model."""
+    expected = 'expected pairs, such as `yield "generator", loss`: the name of the part to train, and its loss'
+    if not isinstance(losses, Iterable) or isinstance(losses, Tensor):
+        raise InputError(f"losses: found {type(losses).__name__}, {expected}")
+    for pair in losses:
+        if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str)):
+            raise InputError(f"losses: found {type(pair).__name__}, {expected}")
+        yield pair
+
+
 def training_cost(model: Model, config: TrainConfig) -> dict[str, int]:
     """FLOPs of one training iteration, and bytes of memory: weights, gradients, Adam's moments, the average, and
     what autograd keeps of one micro-batch (an upper bound; the allocator adds some, and reuses some).
@@ -131,7 +144,7 @@ def training_cost(model: Model, config: TrainConfig) -> dict[str, int]:
         for step in stated or range(MOST_STEPS):
             before = counter.total
             batch = Batch(x0, torch.empty(size, dtype=torch.int64, device=META), _meta_noise(size))
-            for name, loss in model.losses(batch, step):
+            for name, loss in _pairs(model.losses(batch, step)):
                 loss.backward(inputs=list(model.get_submodule(name).parameters()))
                 moved.add(name)
                 peak = max(peak, sum(storage.nbytes() for storage in kept.values()))

@@ -118,6 +118,7 @@ def test_names_are_listed_for_people_and_for_programs(
 def test_what_goes_on_after_a_failure_is_a_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert workflow.how_to_go_on(["run", "my suite.yaml", "--", "-k"]) == "To go on: genbench run 'my suite.yaml' -- -k"
+    assert workflow.how_to_go_on(["run", "demo"], "When it is mended") == "When it is mended: genbench run demo"
     (tmp_path / ".snakemake/locks").mkdir(parents=True)
     (tmp_path / ".snakemake/locks/0.input.lock").touch()
     unlock = "If no other run is alive: genbench run demo -- --unlock, and then: genbench run demo"

@@ -4,6 +4,7 @@ import pytest
 import torch
 from entries import MODELS
 
+from genbench.errors import InputError
 from genbench.models import build
 from genbench.suites import cost
 from genbench.training import flops
@@ -101,3 +102,19 @@ def test_groups_of_a_convolution_cost_what_they_cost_as_convolutions_of_their_ow
     assert grouped == cost(Separate(kind, groups))
     assert grouped[1] == 3 * grouped[0]
     assert grouped[0] * groups == cost(kind(32, 64, 3, stride=2, padding=1, device="meta"))[0]
+
+
+@pytest.mark.parametrize(
+    ("losses", "found"),
+    [
+        (lambda self, batch, step: batch.x0.mean(), "Tensor"),
+        (lambda self, batch, step: {"autoencoder": batch.x0.mean()}, "str"),
+        (lambda self, batch, step: [batch.x0.mean()], "Tensor"),
+    ],
+)
+def test_losses_that_are_no_pairs_are_refused_with_an_example(losses, found, monkeypatch) -> None:
+    model = on_meta("vae")
+    monkeypatch.setattr(type(model), "losses", losses)
+    config = TrainConfig.from_entry({"steps": 10, "batch_size": 8})
+    with pytest.raises(InputError, match=f"^losses: found {found}, expected pairs, such as `yield .generator., loss`"):
+        flops.training_cost(model, config)

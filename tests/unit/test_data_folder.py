@@ -628,6 +628,9 @@ def test_mixed_sizes_name_two_files(tmp_path, form):
     files = {"a/1.png": png(1), "a/2.png": png(2), "b/3.png": png(3, (6, 8)), "b/4.png": png(4)}
     path = write(tmp_path / form, files)
     assert "a/1.png is 8x6 and b/3.png is 6x8 (width x height); give the option image_size" in refusal(path)
+    if Path(path).is_dir() or str(path).endswith(".zip"):  # before all images are read
+        with pytest.raises(InputError, match=r"a/1\.png is 8x6 and b/3\.png is 6x8"):
+            open_dataset(entry(path), "unused")
     assert prepare(entry(path, image_size=4), "unused")["train"].images.shape == (2, 4, 4, 3)
 
 

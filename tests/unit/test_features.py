@@ -144,7 +144,9 @@ def test_jpeg_artefacts_are_seen_and_nothing_else_is_taken_for_them():
         for quality in (60, 85):
             assert check_images(jpeg(images, quality))[1] == [warning]
     digits = demo_data()
-    for images in (digits, (digits > 127) * np.uint8(255), patterns(200)[0], noise[:, :7]):
+    coarse = random.integers(0, 17, (200, 8, 8, 1), dtype=np.uint8) * 15  # such as scikit-learn's digits
+    enlarged = [coarse.repeat(times, 1).repeat(times, 2) for times in (2, 3, 4, 8)]
+    for images in (digits, (digits > 127) * np.uint8(255), patterns(200)[0], noise[:, :7], *enlarged):
         assert check_images(images)[1] == []
 
 

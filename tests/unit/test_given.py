@@ -12,7 +12,7 @@ from entries import MODELS, blobs
 from PIL import Image
 
 from genbench.data.given import given_samples
-from genbench.errors import InputError
+from genbench.errors import InputError, reader_has
 from genbench.suites.load import load_suite
 from genbench.suites.preflight import preflight
 
@@ -79,6 +79,15 @@ def test_what_does_not_serve_is_named(tmp_path: Path, arrays: dict | None, count
         np.savez(tmp_path / "s.npz", **arrays)
     with pytest.raises(InputError, match=message):
         given_samples(tmp_path / "s.npz", count, SHAPE)
+
+
+def test_a_hand_in_is_converted_by_its_card(tmp_path: Path) -> None:
+    np.savez(tmp_path / "s.npz", arr_0=IMAGES[:, :8, :8])
+    with (
+        reader_has("card"),
+        pytest.raises(InputError, match="the data set's; image_size: 16 in its card converts every"),
+    ):
+        given_samples(tmp_path / "s.npz", 9, SHAPE)
 
 
 @pytest.mark.parametrize("form", ["s.npz", "s.npy", "folder"])

@@ -121,6 +121,10 @@ def test_an_edit_is_noticed(told: str, tmp_path: Path, monkeypatch: pytest.Monke
         ("import beside\n", "^own.py: line 1: ModuleNotFoundError: .*; own code is one file, .* no file beside it$"),
         ("import missing_package\n", "^own.py: line 1: ModuleNotFoundError: No module named 'missing_package'$"),
         ("def floww():\n    pass\n", r"^own.py: found 'flow' \(did you mean 'floww'\?\); expected one of: floww$"),
+        (
+            "from datetime import date\nFLOWS = date(2000, 1, 1)\nimport os\nCOUNT = 3\n",
+            r"^own.py: found 'flow' \(did you mean 'FLOWS'\?\); expected one of: FLOWS$",
+        ),
     ],
 )
 def test_what_is_wrong_in_a_file_is_one_line(code: str, message: str, tmp_path: Path) -> None:

@@ -225,6 +225,15 @@ def test_the_verdict_states_why(what: str) -> None:
     assert [found.own(row) for row in found.rows] == [[], [], []]
 
 
+def test_the_causes_of_a_single_row_are_its_own() -> None:
+    change, expected = CAUSES["recipe"]
+    ours = change(record(noise(0.1, ddpm=30.0), tag="b"))
+    ours = ours.model_copy(update={"draws": [draw for draw in ours.draws if draw.model == "ddpm"]})
+    found = verify(ours, record())
+    assert found.shared == []
+    assert [found.own(row) for row in found.rows if row.verdict != "absent"] == [expected]
+
+
 def test_keys_that_are_only_there_come_in_their_order() -> None:
     options = {"subsets": 50, "size": 300, "k": 3}
     theirs = record(noise(0.1, ddpm=30.0), tag="b").model_copy(update={"evaluation": options})

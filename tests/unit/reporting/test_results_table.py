@@ -34,6 +34,23 @@ def test_the_tidy_table_has_a_row_for_each_draw_with_the_numbers_of_its_files(de
     assert history["step"].max() == 600
 
 
+def test_a_row_of_copies_comes_last_and_is_never_the_best(demo, tmp_path):
+    folder = shutil.copytree(demo, tmp_path / "demo")
+    path = folder / "ddpm/seed0/final/ddpm-100/metrics.json"
+    for copies, generates in ((999, True), (1000, False), (2000, False)):
+        found = read_json(path)
+        note = f"against 1,000 test images; {copies:,} of 2,000 are copies of a training image"
+        found["metrics"]["memorised_classifier"] = {"value": 0.9, "note": note}
+        write_json(path, found)
+        rows = {row.name: row for row in table_of(folder).rows}
+        row = rows["DDPM, ddpm-100"]
+        assert row.generates == generates
+        assert row.cells["fd_classifier"].best == generates
+        remark = f"{copies:,} of 2,000 are copies of a training image, so the row is never the best"
+        assert (remark in row.remarks) != generates
+    assert list(rows)[-1] == "DDPM, ddpm-100"
+
+
 def test_times_are_those_of_a_timing_without_other_work_and_otherwise_say_so(demo, tmp_path):
     folder = shutil.copytree(demo, tmp_path / "demo")
     cells = {row.model: row.cells[TIME.key] for row in table_of(folder).rows}
