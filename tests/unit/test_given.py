@@ -85,7 +85,7 @@ def test_a_hand_in_is_converted_by_its_card(tmp_path: Path) -> None:
     np.savez(tmp_path / "s.npz", arr_0=IMAGES[:, :8, :8])
     with (
         reader_has("card"),
-        pytest.raises(InputError, match="the data set's; image_size: 16 in its card converts every"),
+        pytest.raises(InputError, match="; image_size: 16 in its card converts every"),
     ):
         given_samples(tmp_path / "s.npz", 9, SHAPE)
 
