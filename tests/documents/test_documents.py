@@ -16,13 +16,16 @@ import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from checkouts import COMMANDS, DOCUMENTS, ROOT
 
 from genbench import own_code
 from genbench.data import datasets
+from genbench.sampling.draw import draw_samples
 from genbench.suites.keys import Suite
 from genbench.suites.language import LanguageSuite
+from genbench.training.folder import train
 from tools import document
 
 NAMES_A_SUITE = [line for line in COMMANDS if line.startswith("uv run snakemake ") and "suite=" in line]
@@ -185,6 +188,22 @@ def test_the_data_set_of_the_documents_is_one(tmp_path: Path) -> None:
     assert np.bincount(splits["train"].labels, minlength=10).min() > 130  # all ten digits
     with pytest.raises(document.InputError, match=r"unknown key: found 'enlarged' \(did you mean 'enlarge'\?\)"):
         datasets.describe({"source": entry["source"], "enlarged": 2}, tmp_path)
+
+
+def test_the_conditional_model_of_the_documents_learns_its_classes(tmp_path: Path) -> None:
+    (tmp_path / "naive_bayes.py").write_text(block("docs/extending.md", "python", "class NaiveBayes"))
+    entry = yaml.safe_load(block("docs/extending.md", "yaml", "NaiveBayes"))["naive-bayes"]
+    entry = own_code.complete(entry, tmp_path)
+    random = np.random.default_rng(0)
+    labels = np.arange(400) % 10
+    levels = 20 * labels[:, None, None, None] + random.integers(0, 30, (400, 8, 8, 1))  # a grey of its own
+    out = tmp_path / "model.safetensors"
+    train(entry, levels.astype(np.uint8), labels, data_sha256="d", seed=0, out=out, device=torch.device("cpu"))
+    draw_samples(out, tmp_path / "samples.npz", seeds=range(40), batch_size=40, device=torch.device("cpu"))
+    with np.load(tmp_path / "samples.npz") as samples:
+        assert samples["labels"].tolist() == [seed % 10 for seed in range(40)]
+        means = samples["arr_0"].mean((1, 2, 3))
+    assert np.abs(means - (20 * (np.arange(40) % 10) + 14.5)).max() < 8
 
 
 PYTHON = [
