@@ -17,6 +17,7 @@ from genbench.errors import InputError, option, place, reader_has
 from genbench.features.files import load_features
 from genbench.features.published_statistics import PublishedStatistics, has_statistics, read_published
 from genbench.files.npz import list_npz, read_npy, read_npz
+from genbench.sampling.outputs import check_whole
 
 BARE = ("feats", "features", "reps")  # clean-fid's features for KID, others', and dgm-eval's
 Given = Any  # a path, the name of a data set, an array, a tensor
@@ -111,7 +112,10 @@ def _of_path(path: Path, name: str, reading: Reading) -> Side:
         if array.ndim == 2:
             with place(path):
                 return Side(name, bare=_as_features(array))
-    return Side(name, *read_images(path, **reading.of_images))
+    images, info = read_images(path, **reading.of_images)
+    if path.is_dir():
+        check_whole(path, images, as_drawn=not (reading.channels or reading.image_size))
+    return Side(name, images, info)
 
 
 def _of_npz(path: Path, name: str, reading: Reading) -> Side:

@@ -1,6 +1,9 @@
 """`genbench sample`: its files, their records, and what it refuses."""
 
+import contextlib
 import json
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,8 +17,10 @@ from genbench import load, sample, show
 from genbench.commands import app
 from genbench.data import load_images
 from genbench.errors import InputError
-from genbench.files.artifacts import read_json
-from genbench.sampling import generation
+from genbench.evaluation.sides import Reading, open_side
+from genbench.files.artifacts import array_sha256, read_json
+from genbench.records.timing import Timing
+from genbench.sampling import generation, outputs
 from genbench.sampling.draw import fitting_batch_size
 from genbench.training.folder import train
 
@@ -100,6 +105,74 @@ def test_a_stopped_drawing_goes_on_where_it_was(draw: Callable, monkeypatch: pyt
     assert not Path("grid.png").exists()
     draw("--out", "grid.png", "--seeds", "0:6", "--batch-size", 3)
     assert drawn == [[0, 1, 2], [3, 4, 5], [3, 4, 5], [0]]  # the last measures the time of one image
+
+
+def write(out: Path, grey: int, seeds: range) -> None:
+    """Write images of one grey level with their record, as a model draws them."""
+    images = np.full((len(seeds), *IMAGE_SHAPE[1:], 1), grey, np.uint8)
+    images[:, 0, 0, 0] = range(seeds.start, seeds.stop)
+    about = {"seeds": f"{seeds.start}:{seeds.stop}", "samples_sha256": array_sha256(images)}
+    outputs.write_images(out, images, Timing(**about, seconds_per_50k=None, images_per_second=None), seeds)
+
+
+def opened(folder: Path) -> np.ndarray:
+    """The images of a folder, as `genbench evaluate` reads them."""
+    images = open_side(folder, "generated images", Reading()).images
+    assert images is not None
+    return images
+
+
+@pytest.mark.parametrize("moves", range(11))
+def test_a_kill_while_a_folder_is_drawn_over_never_leaves_two_draws_under_a_record(
+    moves: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(out := tmp_path / "folder", 60, range(3))
+    (out / "notes.txt").write_text("mine")
+    done = []
+
+    def until_killed(move: Callable[..., None]) -> Callable[..., None]:
+        def moved(*paths: Path, **options: bool) -> None:
+            if Path(paths[-1]).parent == out:
+                done.append(paths)
+                if len(done) > moves:
+                    raise KeyboardInterrupt
+            move(*paths, **options)
+
+        return moved
+
+    with monkeypatch.context() as patched, contextlib.suppress(KeyboardInterrupt):
+        patched.setattr(os, "replace", until_killed(os.replace))
+        patched.setattr(Path, "unlink", until_killed(Path.unlink))
+        patched.setattr(outputs.shutil, "rmtree", lambda *paths, **options: None)  # a killed process removes nothing
+        write(out, 90, range(1, 5))
+    assert len(done) == min(moves + 1, 10)
+    greys = {int(np.asarray(Image.open(path))[1, 1]) for path in out.glob("*.png")}
+    assert greys == ({60} if moves < 4 else {90} if moves > 5 else set())
+    if moves in (0, 10):  # nothing has changed; all is done
+        assert set(opened(out)[:, 1, 1, 0]) == greys == {60 if moves == 0 else 90}
+    elif greys:
+        with pytest.raises(InputError, match=r"folder: `genbench sample` was stopped while it .*: draw them again$"):
+            opened(out)
+    assert list(tmp_path.glob(".folder.tmp*"))
+    outputs.check_free(out)
+    write(out, 120, range(2))
+    assert opened(out)[:, 0, 0, 0].tolist() == [0, 1]
+    assert sorted(path.name for path in out.iterdir()) == ["000000.png", "000001.png", "notes.txt", "samples.json"]
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_folder_is_evaluated_only_with_the_images_of_its_record(tmp_path: Path) -> None:
+    write(out := tmp_path / "folder", 60, range(3))
+    shutil.copy(out / "000000.png", out / "more.png")
+    with pytest.raises(
+        InputError, match=r"folder: found 4 images, expected 3, as its samples\.json states: draw them "
+    ):
+        opened(out)
+    (out / "more.png").replace(out / "000001.png")
+    with pytest.raises(InputError, match=r"folder: found images with SHA-256 \w+, expected \w+, as its samples\.json "):
+        opened(out)
+    (out / "samples.json").write_text("{}")  # not genbench's
+    assert len(opened(out)) == 3
 
 
 @pytest.mark.parametrize(
