@@ -20,6 +20,7 @@ LONGEST = 2_000  # characters of a text
 LONGEST_NAME = 200  # characters of a key
 MOST = 50_000  # parts of a list or mapping
 DEEPEST = 30  # levels
+GREATEST = 1e30  # of numbers: above a training's FLOPs, up to 1e27, and small enough to be squared
 
 
 def packaged(suite: str) -> Path | None:
@@ -72,7 +73,8 @@ def read_reference(path: Path, suite: str | None = None) -> Reference:
     """Read the record at `path`, which must be of `suite` if that is given.
 
     Raises InputError, with file and key, for a file that is too large, not JSON, damaged, or of another format version
-    or suite; and for wrong keys, numbers that are not finite, and texts that are too long or cannot be printed.
+    or suite; and for wrong keys, numbers that are not finite or too large, and texts that are too long or cannot be
+    printed.
     """
     try:
         size = path.stat().st_size
@@ -127,12 +129,14 @@ def _check_names(record: Reference, path: Path) -> None:
 
 
 def check_plain(value: Any, where: str, depth: int = 0) -> None:
-    """Check that everything in a JSON value is finite, printable and not too long.
+    """Check that everything in a JSON value is finite, printable, and neither too long nor too large.
 
     Raises InputError that begins with `where`.
     """
     if isinstance(value, float) and not math.isfinite(value):
         raise InputError(f"{where}: found {value}, expected a finite number")
+    if isinstance(value, float) and abs(value) > GREATEST:
+        raise InputError(f"{where}: found {value:g}, expected a number from {-GREATEST:g} to {GREATEST:g}")
     if isinstance(value, int) and abs(value) > 2**63:
         raise InputError(f"{where}: found a number of more than 19 digits, expected fewer")
     if isinstance(value, str):

@@ -18,6 +18,7 @@ from genbench.references.same import Difference, Runs, alike, are_different, by_
 IDENTICAL, REPRODUCED, DIFFERS, UNDECIDED, ABSENT = "identical", "reproduced", "differs", "undecided", "absent"
 VERDICTS = (DIFFERS, UNDECIDED, ABSENT, REPRODUCED, IDENTICAL)
 OTHER_FEATURES = "measured in the features of another network: further apart than with one"
+LARGEST_SHARE = 1e4  # a difference of more than 1,000,000 % of a number is not said as a share of it
 Place = tuple[str, str]  # model and sampler
 
 
@@ -39,8 +40,11 @@ class Verdict:
 
     @property
     def relative(self) -> float | None:
-        """The difference as a share of the record's number."""
-        return self.difference.size / abs(self.theirs) if self.difference and self.theirs else None
+        """The difference as a share of the record's number; None if that is zero, or far too small for a share."""
+        if self.difference is None or not self.theirs:
+            return None
+        share = self.difference.size / abs(self.theirs)
+        return share if abs(share) < LARGEST_SHARE else None
 
 
 @dataclass(frozen=True)

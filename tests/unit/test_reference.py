@@ -123,6 +123,16 @@ BAD = [
         "11",
         r"draws: 3: metrics: fd_classifier: found '11', expected a number",
     ),
+    (
+        ("draws", 3, "metrics", "fd_classifier"),
+        1e200,
+        r"draws: 3: metrics: fd_classifier: found 1e\+200, expected a number from -1e\+30 to 1e\+30$",
+    ),
+    (
+        ("real", "fd_classifier"),
+        -1e308,
+        r"real: fd_classifier: found -1e\+308, expected a number from -1e\+30 to 1e\+30$",
+    ),
     (("draws", 3, "seed"), 10**400, r"draws: 3: seed: found a number of more than 19 digits, expected fewer"),
     (("draws", 3, "model"), "other", r"draws: 3: model: found 'other', expected one of `models`"),
     (("draws", 3, "sampler"), "other", r"draws: 3: sampler: found 'other', expected one of its model's `samplers`"),

@@ -9,6 +9,7 @@ from scipy.stats import ttest_ind, ttest_rel
 from benchmarks import false_alarms
 from genbench.errors import InputError
 from genbench.records.reference import FORMAT, Reference
+from genbench.references.files import GREATEST
 from genbench.references.same import are_different, difference, difference_by_images, ranks
 from genbench.references.verdicts import Verification, verify
 
@@ -122,6 +123,16 @@ def test_what_is_within_chance_is_reproduced_and_what_is_beyond_differs(seeds: t
     assert found.rows[0].relative == pytest.approx(9 / 11.67, rel=0.02)
     assert found.sentence == "2 of 3 rows of toy reproduced; 1 differs."
     assert found.rows[0].causes == ([] if seeds[0] == 0 else ["training seeds: 3, 4, 5, there 0, 1, 2"])
+
+
+def test_the_largest_and_the_smallest_numbers_of_records_are_compared() -> None:
+    huge, tiny = record({"gan": [GREATEST, -GREATEST, GREATEST]}, tag="b"), record({"gan": [1e-310, 2e-310, 3e-310]})
+    (row,) = verify(huge, tiny).rows
+    assert (row.verdict, row.ours, row.relative) == ("reproduced", pytest.approx(GREATEST / 3), None)  # no "+inf%"
+    (row,) = verify(tiny, huge).rows
+    assert (row.verdict, row.theirs, row.relative) == ("reproduced", pytest.approx(GREATEST / 3), pytest.approx(-1))
+    (row,) = verify(record({"gan": [3.0]}, tag="b"), record({"gan": [1e-3]})).rows
+    assert row.relative == pytest.approx(2999)
 
 
 def test_one_run_each_decides_nothing() -> None:
