@@ -76,10 +76,10 @@ def evaluate_files(
         _check_extractors(real_path, real_features, {fake_path: fake_features, test_path or "": test_features})
         _add_hashes(result, real_path, real_features, fake_path, fake_features)
         extractor = real_features.extractor
+        source = source_of(real_features, test_features, complete)
+        known = read_statistics(statistics, extractor, source) if statistics else {}
+        judged = subset_of(fake_features, subset)
         with place(f"{real_path} and {fake_path}"):
-            source = source_of(real_features, test_features, complete)
-            known = read_statistics(statistics, extractor, source) if statistics else {}
-            judged = subset_of(fake_features, subset)
             found = evaluate_draws(real_features, judged, draws, complete, allow_too_few, test_features, chosen, known)
             if write_statistics:
                 same = real_features.info["images_sha256"] == fake_features.info["images_sha256"]

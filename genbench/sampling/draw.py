@@ -71,7 +71,8 @@ def draw_samples(
         )
     with place(model, "sampler"):
         options, ema_length = ema_length_of(sampler or {})
-        loaded, info = load_model(model, device, ema_length)
+    loaded, info = load_model(model, device, ema_length)
+    with place(model, "sampler"):
         ready = make_ready(loaded, options, given, device)
     parts = out.with_name(out.stem + ".parts")
     team = ranks()

@@ -126,6 +126,9 @@ def test_samples_are_drawn_with_the_length_that_a_sampler_names(trained: dict[st
         load_model(trained["raw"], ema_length=0.1)
     with pytest.raises(InputError, match=r"sampler: key 'ema_length': found 0\.5, expected a number above 0, at most"):
         draw_samples(trained["two"], tmp_path / "x.npz", {"ema_length": 0.5})
+    (damaged := tmp_path / "model.safetensors").write_bytes(b"no weights")
+    with pytest.raises(InputError, match=rf"^{damaged}: not a readable safetensors file "):  # the file, only once
+        draw_samples(damaged, tmp_path / "x.npz", {"ema_length": 0.05})
 
 
 def test_averages_of_another_training_go_when_this_one_is_published(tmp_path: Path) -> None:
