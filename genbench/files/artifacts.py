@@ -93,7 +93,13 @@ def read_hashed_json(path: str | os.PathLike[str], ours: bool = True) -> tuple[A
 
 
 def repair(path: str | os.PathLike[str]) -> str:
-    """The end of an error about a damaged file that genbench made: what to do about it."""
+    """The end of an error about a damaged file that genbench made: what to do about it.
+
+    No rule has results/{suite}/preflight.json as its output: a run makes it if there is a job to run, such as the page.
+    """
+    path = Path(path)
+    if path.name == "preflight.json" and (page := path.parent.parent / f"report/{path.parent.name}.html").exists():
+        return f"; delete it and the suite's page, and run again: rm {shlex.join(map(str, (path, page)))}"
     return f"; delete it and run again: rm {shlex.quote(str(path))}"
 
 

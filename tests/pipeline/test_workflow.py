@@ -244,6 +244,23 @@ def test_whatever_a_killed_job_took_away_is_made_again(ran: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_damaged_plan_is_made_again_by_the_command_of_the_message(ran: Path) -> None:
+    plan = ran / "results/toy/preflight.json"
+    whole = plan.read_text()
+    plan.write_text(whole[:-100])
+    verify = [sys.executable, "-m", "genbench", "verify", "results/toy", "results/report/toy/record.json"]
+    said = subprocess.run(verify, cwd=ran, capture_output=True, text=True)
+    assert said.returncode == 2
+    remedy = said.stderr.rpartition("run again: ")[2].strip()
+    assert remedy == "rm results/toy/preflight.json results/report/toy.html"
+    subprocess.run(remedy, cwd=ran, shell=True, check=True)
+    run = snakemake(ran)
+    assert run.returncode == 0, run.stdout
+    assert json.loads(plan.read_text())["models"] == json.loads(whole)["models"]
+    assert "identical samples" in subprocess.run(verify, cwd=ran, capture_output=True, text=True).stdout
+
+
+@pytest.mark.slow
 def test_an_edited_model_alone_is_trained_again(ran: Path) -> None:
     suite = copy.deepcopy(TOY)
     suite["models"]["gan"]["training"]["steps"] = 21

@@ -67,6 +67,15 @@ def test_a_changed_record_is_one_that_genbench_wrote(tmp_path: Path) -> None:
     assert refusal(read_json, path).endswith(f"; delete it and run again: rm '{path}'")
 
 
+def test_a_plan_is_deleted_with_the_page_without_which_a_run_has_nothing_to_do(tmp_path: Path) -> None:
+    (path := tmp_path / "demo/preflight.json").parent.mkdir()
+    path.write_text("{")
+    assert refusal(read_json, path).endswith(f", delete it and run again: rm {path}")
+    (page := tmp_path / "report/demo.html").parent.mkdir()
+    page.touch()
+    assert refusal(read_json, path).endswith(f", delete it and the suite's page, and run again: rm {path} {page}")
+
+
 def test_arrays_in_the_place_of_a_checkpoint_are_named_and_the_way_on_works(tmp_path: Path) -> None:
     weights = {"conv.weight": np.ones((2, 3), np.float32), "conv.bias": np.zeros(2, np.float32)}
     np.savez(given := tmp_path / "a.npz", **weights)
