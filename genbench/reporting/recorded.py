@@ -4,6 +4,7 @@ About the machine it states only the processor and the versions of packages: no 
 """
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -76,7 +77,9 @@ def results_at(folder: Path, other: str = "") -> Results:
     preflight = folder / "preflight.json"
     if not preflight.exists():
         expected = f"the results of a suite, such as results/demo{other}"
-        raise InputError(f"{folder}: found no preflight.json, expected {expected}")
+        page = folder.parent / f"report/{folder.name}.html"
+        again = f"; delete the suite's page, and run again: rm {shlex.quote(str(page))}" if page.exists() else ""
+        raise InputError(f"{folder}: found no preflight.json, expected {expected}{again}")
     return read_results(preflight, folder)
 
 

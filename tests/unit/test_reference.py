@@ -232,6 +232,10 @@ def test_results_without_numbers_have_no_record(results: Path, tmp_path: Path) -
     with pytest.raises(InputError, match=r"found no preflight\.json, expected the results of a suite"):
         write_record(tmp_path, tmp_path / "record.json")
     (tmp_path / "demo").mkdir()
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report/demo.html").touch()
+    with pytest.raises(InputError, match=r"delete the suite's page, and run again: rm .*/report/demo\.html$"):
+        write_record(tmp_path / "demo", tmp_path / "record.json")
     (tmp_path / "demo/preflight.json").write_bytes((results / "preflight.json").read_bytes())
     with pytest.raises(InputError, match="found no row with numbers, expected the results of a run"):
         write_record(tmp_path / "demo", tmp_path / "record.json")
