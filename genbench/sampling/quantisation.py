@@ -77,14 +77,20 @@ def fp16(network: nn.Module, device: torch.device, calibrate: Calibrate) -> nn.M
     return Autocast(network, torch.float16)
 
 
+def stored_in_int8(layer: nn.Module) -> bool:
+    """Not a layer with one input channel per group: torchao 0.18 cannot convert it
+    (findings/torchao-one-input-channel.sh)."""
+    return isinstance(layer, LAYERS) and layer.weight.shape[1] > 1
+
+
 def int8_weights(network: nn.Module, device: torch.device, calibrate: Calibrate) -> nn.Module:
     """Weights in int8 with a float32 scale for each output channel (and place in a kernel), by torchao; they become
-    float32 again at each call."""
+    float32 again at each call. Layers with one input channel per group stay in float32."""
     try:
         from torchao.quantization import IntxWeightOnlyConfig, quantize_
     except ImportError:
         raise UnavailableError(f"torchao is not installed ({install('quantisation')})") from None
-    quantize_(network, IntxWeightOnlyConfig(torch.int8), filter_fn=lambda module, name: isinstance(module, LAYERS))
+    quantize_(network, IntxWeightOnlyConfig(torch.int8), filter_fn=lambda layer, name: stored_in_int8(layer))
     return network
 
 

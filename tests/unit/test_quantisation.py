@@ -23,7 +23,7 @@ from genbench.models import Model, build
 from genbench.processes.noise import Noise
 from genbench.records.plan import QuantisedSampler
 from genbench.sampling import quantisation
-from genbench.sampling.quantisation import SCHEMES, UnavailableError, quantise
+from genbench.sampling.quantisation import LAYERS, SCHEMES, UnavailableError, quantise
 from genbench.suites.load import load_suite
 from genbench.suites.preflight import preflight
 
@@ -88,6 +88,23 @@ def test_other_networks(scheme: str) -> None:
     record = quantised(scheme, model)
     assert psnr(drawn(model), reference).mean() > 15
     assert record["network_bytes"] < record["network_bytes_fp32"]
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "left"),
+    [
+        ("cold", {}, 1),  # the first convolution of grey images
+        ("r3gan", {"generator": MODELS["r3gan"]["generator"] | {"group_width": 1}}, 3),  # one in each block
+        ("vae", {"latent_size": 1}, 1),  # a linear layer
+    ],
+)
+def test_int8_weights_leave_out_layers_with_one_input_channel(name: str, keys: dict, left: int) -> None:
+    reference, model = drawn(made(name, **keys)), made(name, **keys)
+    quantised("int8-weights", model)
+    found = [layer.weight for layer in model.get_submodule(model.network).modules() if type(layer) in LAYERS]
+    assert [weight.shape[1] == 1 for weight in found] == [type(weight) is nn.Parameter for weight in found]
+    assert sum(type(weight) is nn.Parameter for weight in found) == left < len(found)
+    assert 25 < psnr(drawn(model), reference).mean() < 72
 
 
 @pytest.mark.parametrize(("steps", "most_between"), [(2, 2), (20, 1)])
