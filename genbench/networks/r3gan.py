@@ -90,6 +90,8 @@ class Generator(nn.Module):
     group_width: Channels in each group of a block's 3x3 convolution. The authors' cardinality is the number of groups.
     """
 
+    float32_parts = ("linear", "stages.0")  # those under _float32
+
     def __init__(
         self,
         *,
@@ -146,6 +148,7 @@ class Discriminator(nn.Module):
         self.between = _between(widths)
         self.basis = _scaled(nn.Conv2d(widths[-1], widths[-1], size >> doublings, groups=widths[-1], bias=False))
         self.linear = _scaled(nn.Linear(widths[-1], 1, bias=False))
+        self.float32_parts = (f"stages.{doublings}", "basis", "linear")  # those under _float32
 
     def forward(self, x: Images) -> Logits:
         *others, last = self.stages

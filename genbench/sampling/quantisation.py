@@ -46,13 +46,17 @@ def layers(network: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Module]]:
 
 class Autocast(nn.Module):
     """A network under autocast. Its layers hold their weights as autocast would convert them at each call: half the
-    bytes, and bitwise the same results."""
+    bytes, and bitwise the same results. Those in `float32_parts` of a module, the names of the parts that it computes
+    without autocast, stay in float32."""
 
     def __init__(self, network: nn.Module, dtype: torch.dtype) -> None:
         super().__init__()
         self.network, self.dtype = network, dtype
+        named = ((module, name) for module in network.modules() for name in getattr(module, "float32_parts", ()))
+        float32 = {layer for module, name in named for layer in module.get_submodule(name).modules()}
         for _, _, layer in layers(network):
-            layer.to(dtype)
+            if layer not in float32:
+                layer.to(dtype)
 
     def forward(self, *inputs: Tensor) -> Tensor:
         with torch.autocast(inputs[0].device.type, self.dtype):

@@ -23,7 +23,7 @@ from genbench.models import Model, build
 from genbench.processes.noise import Noise
 from genbench.records.plan import QuantisedSampler
 from genbench.sampling import quantisation
-from genbench.sampling.quantisation import LAYERS, SCHEMES, UnavailableError, quantise
+from genbench.sampling.quantisation import LAYERS, SCHEMES, Autocast, UnavailableError, quantise
 from genbench.suites.load import load_suite
 from genbench.suites.preflight import preflight
 
@@ -80,6 +80,23 @@ def test_half_precision_is_autocast_bit_for_bit() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         expected = drawn(reference, **DDIM)
     assert np.array_equal(drawn(model, **DDIM), expected)
+
+
+@pytest.mark.parametrize(
+    ("part", "float32"),
+    [("generator", {"linear", "stages.0"}), ("discriminator", {"linear", "basis", "stages.2"})],
+)
+def test_parts_without_autocast_stay_in_float32(part: str, float32: set[str]) -> None:
+    reference, network = (made("r3gan").get_submodule(part) for _ in range(2))
+    x = torch.randn(3, 8) if part == "generator" else torch.randn(3, *IMAGE_SHAPE)
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        expected = reference(x)
+    with torch.inference_mode():
+        assert torch.equal(Autocast(network, torch.bfloat16)(x), expected)
+    for name, layer in network.named_modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            kept = any(name == place or name.startswith(f"{place}.") for place in float32)
+            assert layer.weight.dtype == (torch.float32 if kept else torch.bfloat16), name
 
 
 @pytest.mark.parametrize("scheme", ["bf16", "int8-weights", "int8-static"])
