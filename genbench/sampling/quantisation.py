@@ -37,10 +37,11 @@ Scheme = Callable[[nn.Module, torch.device, Calibrate], nn.Module]  # from a flo
 
 
 def layers(network: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Module]]:
-    """The layers to quantise, each with its parent and its name there."""
+    """The layers to quantise, each with its parent and its name there. A subclass stays as it is, since it may compute
+    something else with its weights, such as standardise them first."""
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
-            if isinstance(child, LAYERS):
+            if type(child) in LAYERS:
                 yield parent, name, child
 
 
@@ -84,7 +85,7 @@ def fp16(network: nn.Module, device: torch.device, calibrate: Calibrate) -> nn.M
 def stored_in_int8(layer: nn.Module) -> bool:
     """Not a layer with one input channel per group: torchao 0.18 cannot convert it
     (findings/torchao-one-input-channel.sh)."""
-    return isinstance(layer, LAYERS) and layer.weight.shape[1] > 1
+    return type(layer) in LAYERS and layer.get_parameter("weight").shape[1] > 1
 
 
 def int8_weights(network: nn.Module, device: torch.device, calibrate: Calibrate) -> nn.Module:

@@ -20,6 +20,7 @@ from genbench.files.weights import save_tensors
 from genbench.images import to_pixels
 from genbench.metrics import psnr
 from genbench.models import Model, build
+from genbench.networks.lucidrains import StandardisedConv
 from genbench.processes.noise import Noise
 from genbench.records.plan import QuantisedSampler
 from genbench.sampling import quantisation
@@ -80,6 +81,37 @@ def test_half_precision_is_autocast_bit_for_bit() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         expected = drawn(reference, **DDIM)
     assert np.array_equal(drawn(model, **DDIM), expected)
+
+
+UNET = {"class": "lucidrains.UNet", "channels": 8, "channel_mult": [1, 2], "num_heads": 1, "head_channels": 8}
+STANDARDISED = {"denoiser": UNET | {"norm_groups": 4, "standardised": True}}
+
+
+def converted(scheme: str, network: nn.Module, *inputs: torch.Tensor) -> nn.Module:
+    """The network in a scheme, calibrated by one call."""
+    try:
+        with torch.no_grad():
+            return SCHEMES[scheme](network, CPU, lambda: network(*inputs))
+    except UnavailableError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("scheme", ["half", "int8-weights", "int8-static"])
+@torch.no_grad()
+def test_standardised_convolutions_keep_their_weights(scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SCHEMES, "half", lambda network, *_: Autocast(network, torch.bfloat16))
+    network, x, t = made(wide=False, **STANDARDISED).denoiser, torch.randn(2, *IMAGE_SHAPE), torch.tensor([0, 19])
+    with torch.autocast("cpu", torch.bfloat16, enabled=scheme == "half"):
+        expected = network(x, t)
+    convolutions = [layer for layer in network.modules() if type(layer) is StandardisedConv]
+    weights = [layer.weight for layer in convolutions]
+    network = converted(scheme, network, x, t)
+    found = [layer for layer in network.modules() if isinstance(layer, StandardisedConv)]
+    assert found == convolutions
+    assert all(layer.weight is weight for layer, weight in zip(found, weights, strict=True))
+    assert all(weight.dtype == torch.float32 for weight in weights)
+    error = float((network(x, t).float() - expected.float()).norm() / expected.float().norm())
+    assert error == 0 if scheme == "half" else 0 < error < 0.1
 
 
 @pytest.mark.parametrize(
