@@ -23,7 +23,8 @@ from genbench.machine.extras import install
 from genbench.models import Model
 from genbench.processes.noise import Noise
 
-LAYERS = (nn.Conv2d, nn.Linear)  # the quantised layers: they have nearly all weights and FLOPs of a U-Net
+LAYERS = (nn.Conv2d, nn.Linear)  # quantised to int8: they have nearly all weights and FLOPs of a U-Net
+HALF_LAYERS = (*LAYERS, nn.ConvTranspose2d)  # in half precision
 CALIBRATION_IMAGES = 64
 CALIBRATION_KEY = 1  # of their noise, which therefore differs from that of all samples (key 0)
 
@@ -36,12 +37,12 @@ Calibrate = Callable[[], None]  # runs the network on its inputs while sampling
 Scheme = Callable[[nn.Module, torch.device, Calibrate], nn.Module]  # from a float32 network to its replacement
 
 
-def layers(network: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Module]]:
-    """The layers to quantise, each with its parent and its name there. A subclass stays as it is, since it may compute
-    something else with its weights, such as standardise them first."""
+def layers(network: nn.Module, kinds: tuple[type[nn.Module], ...]) -> Iterator[tuple[nn.Module, str, nn.Module]]:
+    """The layers of these kinds, each with its parent and its name there. A subclass is not one of them, since it may
+    compute something else with its weights, such as standardise them first."""
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
-            if type(child) in LAYERS:
+            if type(child) in kinds:
                 yield parent, name, child
 
 
@@ -55,7 +56,7 @@ class Autocast(nn.Module):
         self.network, self.dtype = network, dtype
         named = ((module, name) for module in network.modules() for name in getattr(module, "float32_parts", ()))
         float32 = {layer for module, name in named for layer in module.get_submodule(name).modules()}
-        for _, _, layer in layers(network):
+        for _, _, layer in layers(network, HALF_LAYERS):
             if layer not in float32:
                 layer.to(dtype)
 
@@ -82,15 +83,25 @@ def fp16(network: nn.Module, device: torch.device, calibrate: Calibrate) -> nn.M
     return Autocast(network, torch.float16)
 
 
+def in_half(layer: nn.Module) -> bool:
+    """Whether bf16 and fp16 compute it in half precision: a subclass, too, by autocast."""
+    return isinstance(layer, HALF_LAYERS)
+
+
+def in_int8(layer: nn.Module) -> bool:
+    """Whether int8-static quantises it: not a transposed convolution, nor a subclass."""
+    return type(layer) in LAYERS
+
+
 def stored_in_int8(layer: nn.Module) -> bool:
-    """Not a layer with one input channel per group: torchao 0.18 cannot convert it
-    (findings/torchao-one-input-channel.sh)."""
-    return type(layer) in LAYERS and layer.get_parameter("weight").shape[1] > 1
+    """Whether int8-weights quantises it: not a layer with one input channel per group, either, which torchao 0.18
+    cannot convert (findings/torchao-one-input-channel.sh)."""
+    return in_int8(layer) and layer.get_parameter("weight").shape[1] > 1
 
 
 def int8_weights(network: nn.Module, device: torch.device, calibrate: Calibrate) -> nn.Module:
     """Weights in int8 with a float32 scale for each output channel (and place in a kernel), by torchao; they become
-    float32 again at each call. Layers with one input channel per group stay in float32."""
+    float32 again at each call. Transposed convolutions and layers with one input channel per group stay in float32."""
     try:
         from torchao.quantization import IntxWeightOnlyConfig, quantize_
     except ImportError:
@@ -101,7 +112,8 @@ def int8_weights(network: nn.Module, device: torch.device, calibrate: Calibrate)
 
 def int8_static(network: nn.Module, device: torch.device, calibrate: Calibrate) -> nn.Module:
     """Weights in int8 with a scale for each output channel; inputs and outputs in uint8, each with one scale and zero
-    point, from histograms over `calibrate`. By PyTorch's own integer kernels, which are for CPUs."""
+    point, from histograms over `calibrate`. By PyTorch's own integer kernels, which are for CPUs. Transposed
+    convolutions stay in float32."""
     try:
         from torch.ao import quantization as ao
     except ImportError:
@@ -117,7 +129,7 @@ def int8_static(network: nn.Module, device: torch.device, calibrate: Calibrate) 
         warnings.filterwarnings("ignore", "torch.ao.quantization is deprecated", DeprecationWarning)
         warnings.filterwarnings("ignore", r"(?s).*torch\.quantize_per_tensor", UserWarning)
         warnings.filterwarnings("ignore", "Please use quant_min and quant_max", UserWarning)  # about "x86"'s seven bits
-        for parent, name, layer in layers(network):
+        for parent, name, layer in layers(network, LAYERS):
             layer.qconfig = qconfig
             wrapper = ao.QuantWrapper(layer)
             wrapper.qconfig = qconfig
@@ -130,6 +142,13 @@ def int8_static(network: nn.Module, device: torch.device, calibrate: Calibrate) 
 
 SCHEMES: dict[str, Scheme] = {"bf16": bf16, "fp16": fp16, "int8-weights": int8_weights, "int8-static": int8_static}
 LIBRARIES = {"bf16": "torch", "fp16": "torch", "int8-weights": "torchao", "int8-static": "torch"}
+# The layers of which a scheme needs at least one, and which convolutions and linear layers are not among them.
+NEEDS: dict[str, tuple[Callable[[nn.Module], bool], str]] = {
+    "bf16": (in_half, ""),
+    "fp16": (in_half, ""),
+    "int8-weights": (stored_in_int8, ", other than transposed ones, subclasses and those with one input channel"),
+    "int8-static": (in_int8, ", other than transposed ones and subclasses"),
+}
 
 
 def scheme_of(sampler: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
@@ -147,11 +166,14 @@ def scheme_of(sampler: Mapping[str, Any]) -> tuple[dict[str, Any], str | None]:
 
 
 def check_scheme(model: Model, scheme: Any) -> None:
-    """Raise InputError for an unknown scheme, or a network with nothing to quantise."""
+    """Raise InputError for an unknown scheme, or a network with nothing that it converts."""
     if scheme not in SCHEMES:
         raise unknown_name("quantisation", scheme, SCHEMES)
-    if not any(True for _ in layers(model.get_submodule(model.network))):
-        raise InputError(f"quantisation: the {model.network} has neither convolutions nor linear layers to quantise")
+    converts, exceptions = NEEDS[scheme]
+    if not any(map(converts, model.get_submodule(model.network).modules())):
+        raise InputError(
+            f"quantisation: {scheme}: the {model.network} has no convolutions or linear layers{exceptions}"
+        )
 
 
 def quantise(

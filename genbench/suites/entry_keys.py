@@ -97,8 +97,9 @@ class Quantisation(Keys):
     """One of `samplers`."""
     schemes: SomeUnique[Literal["bf16", "fp16", "int8-weights", "int8-static"]]
     """bf16 and fp16 are half precision by autocast; int8-weights has int8 weights, by torchao; int8-static has int8
-    weights and activations, calibrated on inputs at all times, on x86 CPUs. int8-weights leaves layers with one input
-    channel per group in float32. If a machine does not support a scheme, its row says so."""
+    weights and activations, calibrated on inputs at all times, on x86 CPUs. Both leave transposed convolutions in
+    float32, and int8-weights also layers with one input channel per group. If a machine does not support a scheme, its
+    row says so."""
 
 
 class Latent(Keys):

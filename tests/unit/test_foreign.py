@@ -239,7 +239,7 @@ def test_what_is_known_of_a_program_before_anything_runs(tmp_path: Path) -> None
     ):
         check_pretrained(entry, data, ".", costs=False)
     entry = load(tmp_path, onnx=program, samplers={"half": {"precision": "bf16"}})
-    with pytest.raises(InputError, match="has neither convolutions nor linear layers to quantise"):
+    with pytest.raises(InputError, match=r"quantisation: bf16: the program has no convolutions or linear layers$"):
         check_pretrained(entry, data, ".", costs=True)
 
 
