@@ -15,6 +15,7 @@ from snakemake.exceptions import WorkflowError
 from genbench import errors, own_code, tracking
 from genbench.files.downloads import existing_path
 from genbench.files.hub import format_options
+from genbench.files.locks import begin_run
 from genbench.files.roots import link
 from genbench.data.given import given_entry
 from genbench.data.objects import labels_path
@@ -61,6 +62,8 @@ if INSTALLED and workflow.deployment_settings.deployment_method:
         "error: --sdm: found an installed genbench, expected a checkout, from which other environments take the package"
     )
 STARTED = time.time()
+if workflow.is_main_process and begin_run(Path(".snakemake"), forget="--unlock" in sys.argv):
+    print("The last run here was killed: its lock is removed, and this run continues it.", file=sys.stderr)
 REPORT = Path("results/report/index.html")
 SUITE_FILES = [path for path, _ in FILES.values()]
 SUITES = {name: suite for name, (_, suite) in FILES.items() if "kind" not in suite}  # suites of images

@@ -1,8 +1,10 @@
 """One process at a time."""
 
+import atexit
 import errno
 import logging
 import os
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,3 +47,43 @@ def locked(path: Path, what: str) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+_runs: list[IO[Any]] = []  # the files of `begin_run`, open and locked until this process ends
+
+
+def begin_run(folder: Path, forget: bool = False) -> bool:
+    """Note that this process begins a run, and remove the lock that a killed run left; returns whether there was one.
+
+    folder: Snakemake's, .snakemake. Its lock says that a run began and did not end, not whether that run is alive. So
+    each run has a file in folder/runs, which the system unlocks when the process ends, however it ends; a run that ends
+    by itself also deletes it. Snakemake's lock is removed only if there are files of earlier runs, and all of them are
+    of this machine and of processes that have ended. Without locks in the file system, nothing is removed.
+    forget: delete the files of other runs, since the user says that none is alive (`snakemake --unlock`).
+    """
+    runs = folder / "runs"
+    own = runs / f"{platform.node()}-{os.getpid()}"
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+        reused = own.exists()  # left by a process that had the same number
+        _runs.append(open(own, "a"))  # noqa: SIM115 - open until the process ends
+        if not lock_descriptor(_runs[-1].fileno(), blocking=False):
+            return False
+        atexit.register(own.unlink, missing_ok=True)
+        killed = [path for path in runs.iterdir() if path != own]
+        if not (forget or all(map(_has_ended, killed))):
+            return False
+        left = list((folder / "locks").glob("*")) if (killed or reused) and not forget else []
+        for path in [*left, *killed]:
+            path.unlink(missing_ok=True)
+        return bool(left)
+    except OSError:
+        return False
+
+
+def _has_ended(run: Path) -> bool:
+    """Whether the run of a file in .snakemake/runs was on this machine, and its process has ended."""
+    if not run.name.startswith(f"{platform.node()}-"):
+        return False
+    with open(run, "r+") as file:
+        return lock_descriptor(file.fileno(), blocking=False)

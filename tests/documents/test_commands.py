@@ -336,7 +336,7 @@ def test_the_report_of_what_there_is_is_made(line: str, demo: Path) -> None:
 
 
 @command("uv run snakemake --unlock")
-def test_what_was_killed_is_unlocked(line: str, data: Path) -> None:
+def test_what_was_killed_on_another_machine_is_unlocked(line: str, data: Path) -> None:
     process = subprocess.Popen(
         DEMO.split(), cwd=data, env=environment(data) | {"WARM_PYTHON": ""}, start_new_session=True
     )
@@ -344,6 +344,8 @@ def test_what_was_killed_is_unlocked(line: str, data: Path) -> None:
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    (own,) = data.glob(".snakemake/runs/*")
+    own.rename(own.with_name("elsewhere-1"))
     said = run(DEMO, data, 1)
     assert "Directory cannot be locked" in said
     assert "--unlock" in said
