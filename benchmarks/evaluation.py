@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.comparison import Comparison, Setting, Work
+from benchmarks.preflight import PEAK
 from benchmarks.random_inception import random_state, save_clean, save_legacy
 from genbench.features import extract, load_extractor, save_features
 from genbench.features.evaluation import evaluate_files
@@ -31,14 +32,6 @@ from genbench.metrics import METRICS, EvaluationOptions, Features, evaluate_feat
 IMAGES, BATCH_SIZE, SAMPLES = 100, 50, 10_000
 ROOT = Path(__file__).parents[1]
 # One evaluation in a separate process, by the checkout that is first in PYTHONPATH.
-ROW = """
-import json, resource, sys
-from genbench.features.evaluation import evaluate_files
-real, fake, test, more = sys.argv[1:]
-found = evaluate_files([real], [fake], [test], **json.loads(more)).content()["metrics"]
-memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-print(json.dumps({"gigabytes": memory, "values": {key: metric["value"] for key, metric in found.items()}}))
-"""
 
 
 # --- Features ---------------------------------------------------------------------------------------------------------
@@ -220,19 +213,24 @@ def row(count: int) -> Callable[[Setting], Comparison]:
         kept = setting.folder / f"statistics-{count}.npz"
         evaluate_files(paths[:1], paths[2:], allow_too_few=True, write_statistics=kept)
 
-        def evaluate(checkout: Path, **more: str) -> dict[str, Any]:
-            command = [sys.executable, "-c", ROW, *map(str, paths), json.dumps(more)]
+        def evaluate(checkout: Path, *more: str) -> dict[str, Any]:
+            script, out = str(checkout / "scripts/evaluate.py"), setting.folder / "metrics.json"
+            files = [
+                part for pair in zip(("--real", "--fake", "--holdout"), map(str, paths), strict=True) for part in pair
+            ]
+            command = [sys.executable, "-c", PEAK, script, *files, *more, "--out", str(out)]
             environment = os.environ | {"PYTHONPATH": str(checkout)}
             job = subprocess.run(command, env=environment, cwd=checkout, stdout=subprocess.PIPE, check=True)
-            found: dict[str, Any] = json.loads(job.stdout)
-            return found
+            metrics = json.loads(out.read_text(encoding="utf-8"))["metrics"]
+            values = {key: metric["value"] for key, metric in metrics.items()}
+            return {"gigabytes": int(job.stdout.split()[-1]) / 1e6, "values": values}
 
         def remark(theirs: dict[str, Any], ours: dict[str, Any]) -> str:
-            pairs = [(value, ours["values"][key]) for key, value in theirs["values"].items()]
+            pairs = [(value, ours["values"][key]) for key, value in theirs["values"].items() if key in ours["values"]]
             apart = max(abs(a - b) / abs(a) for a, b in pairs if a)
             return f"{theirs['gigabytes']:.1f} GB before, {ours['gigabytes']:.1f} GB now; apart by {apart:.0e}"
 
-        ours = {"": lambda: evaluate(ROOT), "reference kept": lambda: evaluate(ROOT, statistics=str(kept))}
+        ours = {"": lambda: evaluate(ROOT), "reference kept": lambda: evaluate(ROOT, "--statistics", str(kept))}
         return Comparison(
             theirs=lambda: evaluate(before),
             ours=ours,
