@@ -50,7 +50,8 @@ def render(checkout: Path, results: Path, out: Path) -> Callable[[], int]:
         shutil.rmtree(results / ".report", ignore_errors=True)  # kept by an earlier round
         command = [sys.executable, checkout / "scripts/render_report.py", "--preflight", results / "preflight.json"]
         environment = {**os.environ, "PYTHONPATH": str(checkout)}
-        subprocess.run([*command, "--report", out], cwd=checkout, env=environment, capture_output=True, check=True)
+        where = "--report" if checkout == ROOT else "--out-dir"  # as it was called at 8ba2e59
+        subprocess.run([*command, where, out], cwd=checkout, env=environment, capture_output=True, check=True)
         return (out / "demo.html").stat().st_size
 
     return run

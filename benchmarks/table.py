@@ -21,7 +21,7 @@ BEGIN, END = "<!-- written by python -m benchmarks -->", "<!-- until here -->"
 
 def machine() -> str:
     """The processor's name."""
-    return re.sub(r"^CPU \((.+), \d+ threads\)$", r"\1", device_label(torch.device("cpu")))
+    return re.sub(r"^CPU \((.+), \d+ threads?\)$", r"\1", device_label(torch.device("cpu")))
 
 
 def results_file() -> Path:
