@@ -61,7 +61,7 @@ def begin_run(folder: Path, forget: bool = False) -> bool:
     of this machine and of processes that have ended. Without locks in the file system, nothing is removed.
     forget: delete the files of other runs, since the user says that none is alive (`snakemake --unlock`).
     """
-    runs = folder / "runs"
+    runs = folder.absolute() / "runs"
     own = runs / f"{platform.node()}-{os.getpid()}"
     try:
         runs.mkdir(parents=True, exist_ok=True)
