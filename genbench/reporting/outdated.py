@@ -55,12 +55,19 @@ def check_draw(
         raise OutdatedError(_again("its metrics are of other samples", "metrics.json"))
     if evaluation.options is not None and evaluation.options != options:
         raise OutdatedError(_again("its metrics are of other options of evaluation", "metrics.json"))
-    if real and _differ(evaluation.reference_sha256, real.reference_sha256) and _time(evaluation) < _time(real):
+    if real and _other_reference(evaluation, real) and _time(evaluation) < _time(real):
         raise OutdatedError(_again("its metrics are against other real images, or in other features", "metrics.json"))
 
 
 def _differ(a: str | None, b: str | None) -> bool:
     return a is not None and b is not None and a != b
+
+
+def _other_reference(evaluation: Metrics, real: Metrics) -> bool:
+    """Whether two were evaluated against different images, or one of their extractors has other weights."""
+    weights = [{name: about.get("sha256") for name, about in one.extractors.items()} for one in (evaluation, real)]
+    others = any(_differ(weights[0][name], weights[1][name]) for name in weights[0].keys() & weights[1].keys())
+    return others or _differ(evaluation.reference_sha256, real.reference_sha256)
 
 
 def _time(evaluation: Metrics) -> str:
