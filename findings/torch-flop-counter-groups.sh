@@ -4,7 +4,7 @@
 # Expected: the backward pass of a convolution costs twice its forward pass, also with groups: both its gradients are
 #           products of the same size.
 # Seen:     with torch 2.15.0, FlopCounterMode counts (1 + groups) forward passes for it. For the 3x3 convolutions of R3GAN's
-#           published networks, with 8 groups or more, training seems to cost several times what it does. A comment in
+#           published networks, with 8 groups or more, training seems to cost several times what it costs. A comment in
 #           torch's formula says that it leaves groups out.
 # What to do: count the backward pass as two forward passes, which do respect groups, before models are compared at equal
 #           compute.

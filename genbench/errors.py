@@ -48,7 +48,7 @@ def unknown_name(what: str, found: Any, expected: Iterable[str]) -> InputError:
 
 @contextmanager
 def reader_has(options: Options) -> Iterator[None]:
-    """What `option` names inside: keys of a suite or of Python, or of a hand-in's card; flags; or none that convert."""
+    """What `option` names inside: keys of a suite, of Python or of a hand-in's card; flags; or none, if none converts."""
     token = _options.set(options)
     try:
         yield
@@ -74,5 +74,5 @@ def named(name: str) -> str:
 
 
 def for_a_card() -> bool:
-    """Whether the reader of a message can only write the card of a hand-in, beside its file."""
+    """Whether the reader of a message can change only the card of a hand-in, beside its file."""
     return _options.get() == "card"

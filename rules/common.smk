@@ -63,7 +63,7 @@ if INSTALLED and workflow.deployment_settings.deployment_method:
     )
 STARTED = time.time()
 if workflow.is_main_process and begin_run(Path(".snakemake"), forget="--unlock" in sys.argv):
-    print("The last run here was killed: its lock is removed, and this run continues it.", file=sys.stderr)
+    print("The last run here was killed: its lock is removed.", file=sys.stderr)
 REPORT = Path("results/report/index.html")
 SUITE_FILES = [path for path, _ in FILES.values()]
 SUITES = {name: suite for name, (_, suite) in FILES.items() if "kind" not in suite}  # suites of images

@@ -57,8 +57,9 @@ def folder(
     first = decode_or_reason(content, as_asked)
     if isinstance(first, str):
         raise InputError(f"{source}: {name}: {first}")
-    if source.is_dir() or source.suffix.lower() == ".zip":  # other archives are read from their beginning
-        for other, content in read_files(source, set(names[:: 1 + len(names) // LOOKED_AT])):
+    quick = source.is_dir() or source.suffix.lower() == ".zip"  # other archives are read from their beginning
+    if quick and (image_size is None or channels is None):
+        for other, content in read_files(source, set(names[:: -(-len(names) // LOOKED_AT)])):
             second = decode_or_reason(content, as_asked)
             if not isinstance(second, str) and second.pixels.shape != first.pixels.shape:
                 raise disagreement(source, name, first, other, second)

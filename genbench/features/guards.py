@@ -87,7 +87,8 @@ def jpeg_score(images: NDArray[np.uint8]) -> float:
     to these. For low frequencies, the mean of cos(2 pi c / step), over coefficients c that are not rounded to zero, is
     near 1 for the right step and 0 for smooth distributions. The score is the median over frequencies of the largest
     mean over steps. Grid positions are those of whole images: the score misses JPEGs that were cropped or resized, and
-    may miss clipped drawings. Images enlarged by repeating pixels score 0: their transforms are coarse, too.
+    may miss clipped drawings. Images enlarged by repeating each pixel an even number of times score 0: their
+    transforms are coarse, too.
     images: uint8 (N, H, W, C). Source: Fan and de Queiroz 2003, "Identification of bitmap compression history".
     """
     blocks_down, blocks_across = images.shape[1] // 8, images.shape[2] // 8

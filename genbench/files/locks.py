@@ -66,10 +66,9 @@ def begin_run(folder: Path, forget: bool = False) -> bool:
     try:
         runs.mkdir(parents=True, exist_ok=True)
         reused = own.exists()  # left by a process that had the same number
-        _runs.append(open(own, "a"))  # noqa: SIM115 - open until the process ends
-        if not lock_descriptor(_runs[-1].fileno(), blocking=False):
-            return False
         atexit.register(own.unlink, missing_ok=True)
+        if not _held(own):
+            return False
         killed = [path for path in runs.iterdir() if path != own]
         if not (forget or all(map(_has_ended, killed))):
             return False
@@ -79,6 +78,18 @@ def begin_run(folder: Path, forget: bool = False) -> bool:
         return bool(left)
     except OSError:
         return False
+
+
+def _held(run: Path) -> bool:
+    """Whether this process now has the file of its run, locked. Until it is locked, another run may delete it."""
+    for _ in range(9):
+        file = open(run, "a")  # noqa: SIM115 - open until the process ends
+        _runs.append(file)
+        if not lock_descriptor(file.fileno(), blocking=False):
+            return False
+        if run.exists() and os.path.samestat(os.fstat(file.fileno()), run.stat()):
+            return True
+    return False
 
 
 def _has_ended(run: Path) -> bool:

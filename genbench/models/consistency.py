@@ -40,8 +40,8 @@ class Consistency(Model):
         distribution.
     p_std: Standard deviation of ln(sigma) while training.
     intervals_start: Number of intervals between levels when training starts, the paper's s_0.
-    intervals_end: Largest number of intervals between levels, the paper's s_1. By the paper's formula, only
-        intervals_start times a power of two is reached for certain: from 10, the largest below 20 is 10.
+    intervals_end: Largest number of intervals between levels, the paper's s_1. By the paper's formula, the
+        number is sure to reach only intervals_start times a power of two: with 10 and 19, it stays at 10.
     huber: c of the distance is this number times the square root of the number of values in an image.
     """
 

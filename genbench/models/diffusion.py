@@ -313,11 +313,8 @@ class Diffusion(Model):
         """Refuse a walk that visits only t = 1: the noise that it starts from would count as an almost clean image."""
         spacing = spacing or self.spacing
         if self.timesteps(steps, spacing, respacing) == [1] != [self.schedule.T] and spacing != "truncated":
-            key, found = ("steps", steps) if respacing is None else ("respacing", respacing)
-            raise InputError(
-                f"key {key!r}: found {found!r}, which visits only t = 1; expected two steps or more, or "
-                "spacing: trailing"
-            )
+            given = f"key 'steps': found {steps}" if respacing is None else f"key 'respacing': found {respacing!r}"
+            raise InputError(f"{given}, which visits only t = 1; expected more, or steps: 1 with spacing: trailing")
 
     def describe_walk(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Found by sampling from an image of zeros, without the network: one step, or all steps of a walk."""

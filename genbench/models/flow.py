@@ -77,7 +77,7 @@ def rk45(velocity: Velocity, x: Images, *, tolerance: Positive = 1e-5) -> Iterat
 
 
 SOLVERS: dict[str, Solver] = {"euler": euler, "midpoint": midpoint, "rk45": rk45}
-APART = 1 << 32  # added to the key of noise, which a training's seed is: a stream that no sample and no other noise has
+APART = 1 << 32  # added to a noise's key, the training's seed: a stream that neither samples nor other noise use
 LABELS = {"euler": "Euler", "midpoint": "Midpoint", "rk45": "RK45"}
 
 

@@ -67,7 +67,7 @@ class Timing(Record):
     peak_memory_bytes: int | None = Field(default=None, description="peak memory held on a GPU; null on a CPU")
     seeds: str | None = Field(default=None, description="seeds of the samples: START:STOP")
     options: dict[str, Any] | None = Field(
-        default=None, description="options of the sampler; `method` was called `step` before 0.2"
+        default=None, description="options of the sampler; `method` was called `step` or `algorithm` before 0.2"
     )
     condition: dict[str, Any] | None = Field(default=None, description="the images or labels that were given, or null")
     model_sha256: str | None = Field(default=None, description="hash of the weights")

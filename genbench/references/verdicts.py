@@ -18,7 +18,7 @@ from genbench.references.same import Difference, Runs, alike, are_different, by_
 IDENTICAL, REPRODUCED, DIFFERS, UNDECIDED, ABSENT = "identical", "reproduced", "differs", "undecided", "absent"
 VERDICTS = (DIFFERS, UNDECIDED, ABSENT, REPRODUCED, IDENTICAL)
 OTHER_FEATURES = "measured in the features of another network: further apart than with one"
-LARGEST_SHARE = 1e4  # a difference of more than 1,000,000 % of a number is not said as a share of it
+LARGEST_SHARE = 1e4  # a difference of more than 1,000,000 % of a number is not stated as a share of it
 Place = tuple[str, str]  # model and sampler
 
 

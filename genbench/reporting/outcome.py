@@ -96,6 +96,10 @@ def made(report: Path, suites: Iterable[str]) -> str:
 
 def without_numbers(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
     """Which models or seeds have no numbers, and why; one line if many have the same reason."""
+    rows = list(rows)
+    drawn = {(row["label"], row["seed"]) for row in rows if not row.keys() & {"missing", "unavailable"}}
+    # An unavailable scheme is no row without numbers if its float32 original has some.
+    rows = [row for row in rows if "unavailable" not in row or (row["label"], row["seed"]) not in drawn]
     rows = [{**row, "missing": row.get("missing", row.get("unavailable"))} for row in rows]
     finished = {row["label"] for row in rows if row["missing"] is None}
     found: dict[str, dict[str, set[int]]] = {}  # by reason and label: the seeds

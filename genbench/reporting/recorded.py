@@ -50,7 +50,8 @@ def write_record(
     """
     found = results_at(results)
     if not final_draws(found.rows):
-        raise InputError(f"{results}: found no row with numbers, expected the results of a run")
+        why = "".join(f"; {reason}" for reason in list(left_out(found.rows))[:1])
+        raise InputError(f"{results}: found no row with numbers, expected the results of a run{why}")
     record = record_of(found, name)
     if add and out.exists():
         record = joined(record, read_reference(out, record.suite), str(out))

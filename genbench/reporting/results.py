@@ -22,7 +22,7 @@ from genbench.records.training import Training
 from genbench.reporting.columns import info_of
 from genbench.reporting.histories import read_history, terms_of
 from genbench.reporting.missing import UNREADABLE, ending, left_out, undrawn, unreadable, untrained, without_numbers
-from genbench.reporting.outdated import OutdatedError, check_draw, outdated_training
+from genbench.reporting.outdated import OutdatedError, check_draw, check_reference, differ, outdated_training
 from genbench.reporting.pictures import open_picture
 from genbench.reporting.row import (
     OF_SAMPLES,
@@ -163,7 +163,7 @@ class Reader:
         if not given and not why:
             try:
                 training = read_record(run / "training.json", Training)
-                why = outdated = outdated_training(entry, training, self.first_stage(entry, seed))
+                why = outdated = outdated_training(self.preflight, model, training, self.first_stage(entry, seed))
             except UNREADABLE as error:
                 why = unreadable("training", error, self.root)
             if not why:
@@ -202,7 +202,8 @@ class Reader:
         for name in entry.pictures:
             self.keep_picture(model, name, run / "final/pictures" / f"{name}.png", complaints)
         place = run / "final/likelihood.json"
-        if likelihood := self.attempt(place, lambda path: read_record(path, Likelihood), complaints):
+        likelihood = self.attempt(place, lambda path: read_record(path, Likelihood), complaints)
+        if likelihood and not differ(likelihood.model_sha256, training.model_sha256):
             self.origins.append(origin("likelihood", likelihood, model))
             self.bound_terms[model].append(terms_of(likelihood, seed))
             return bounded(likelihood)
@@ -222,15 +223,8 @@ class Reader:
         drawing = read_record(place / "timing.json", Timing)
         timing = of_its_own(drawing, speed, draw.sampler)
         evaluation = read_record(place / "metrics.json", Metrics)
-        entry = self.preflight.models[model]
-        check_draw(
-            drawing,
-            evaluation,
-            weights=training.model_sha256 if draw.checkpoint == "final" else None,
-            sampler=entry.samplers[draw.sampler].options,
-            options=self.preflight.evaluation.get("options", {}),
-            real=self.real,
-        )
+        check_draw(self.preflight, draw, training, drawing, evaluation)
+        check_reference(evaluation, self.real)
         self.found.own |= own_of(evaluation.metrics, place / "metrics.json")
         self.origins.append(origin("sampling", timing, model))
         self.origins.append(origin("evaluation", evaluation, model))
@@ -238,7 +232,8 @@ class Reader:
         self.found.extractors |= evaluation.extractors
         for labels in (self.preflight.evaluation.get("objects") or {}).get("labels", ()):
             path = place / f"objects/{labels}.json"
-            if accuracy := self.attempt(path, lambda path: read_record(path, Objects), remarks):
+            accuracy = self.attempt(path, lambda path: read_record(path, Objects), remarks)
+            if accuracy and not differ(accuracy.samples_sha256, drawing.samples_sha256):
                 self.origins.append(origin("object accuracy", accuracy, model))
                 found |= {f"{key}_{labels}": value for key, value in accuracy.metrics.items()}
                 self.ceiling |= bounded_by(accuracy, labels)

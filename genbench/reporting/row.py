@@ -89,7 +89,7 @@ def measured(evaluation: Metrics, metrics: Mapping[str, Metric]) -> dict[str, An
 
 
 def copied(metrics: Mapping[str, Metric]) -> dict[str, Any]:
-    """The column of a row of which half of the images or more are copies of training images: it generates nothing."""
+    """The columns of a row of which at least half of the images are copies: it counts as not generating any."""
     for metric in metrics.values():
         if found := COPIES.search(metric.note or ""):
             copies, images = (int(number.replace(",", "")) for number in found.groups())

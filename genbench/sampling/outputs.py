@@ -1,7 +1,7 @@
 """Images as one picture, an npz or a folder, by the name of the output; each holds the record of how they were drawn.
 
 A file that genbench did not write is never overwritten unless the user asks for it. While a folder is written, its
-record has a hidden name. So a folder whose writer was killed is known: it is drawn again, and not evaluated.
+record has a hidden name. So a folder whose writer was killed is recognised: it can be drawn again, but not evaluated.
 """
 
 import json

@@ -142,7 +142,7 @@ def int8_static(network: nn.Module, device: torch.device, calibrate: Calibrate) 
 
 SCHEMES: dict[str, Scheme] = {"bf16": bf16, "fp16": fp16, "int8-weights": int8_weights, "int8-static": int8_static}
 LIBRARIES = {"bf16": "torch", "fp16": "torch", "int8-weights": "torchao", "int8-static": "torch"}
-# The layers of which a scheme needs at least one, and which convolutions and linear layers are not among them.
+# By scheme: which layers it converts, of which a network needs one, and which others it leaves out.
 NEEDS: dict[str, tuple[Callable[[nn.Module], bool], str]] = {
     "bf16": (in_half, ""),
     "fp16": (in_half, ""),
@@ -169,6 +169,11 @@ def check_scheme(model: Model, scheme: Any) -> None:
     """Raise InputError for an unknown scheme, or a network with nothing that it converts."""
     if scheme not in SCHEMES:
         raise unknown_name("quantisation", scheme, SCHEMES)
+    for module in model.get_submodule(model.network).modules():
+        for name in getattr(module, "float32_parts", ()):
+            if name not in dict(module.named_modules()):
+                known = [part for part, _ in module.named_modules() if part]
+                raise unknown_name(f"{type(module).__name__}: float32_parts", name, known)
     converts, exceptions = NEEDS[scheme]
     if not any(map(converts, model.get_submodule(model.network).modules())):
         raise InputError(

@@ -110,9 +110,12 @@ def _pairs(losses: Any) -> Iterator[tuple[str, Tensor]]:
     if not isinstance(losses, Iterable) or isinstance(losses, Tensor):
         raise InputError(f"losses: found {type(losses).__name__}, {expected}")
     for pair in losses:
-        if not (isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str)):
+        if not (isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[0], str)):
             raise InputError(f"losses: found {type(pair).__name__}, {expected}")
-        yield pair
+        name, loss = pair
+        if not isinstance(loss, Tensor):
+            raise InputError(f"losses: {name}: found {type(loss).__name__}, expected a tensor with a gradient")
+        yield name, loss
 
 
 def training_cost(model: Model, config: TrainConfig) -> dict[str, int]:

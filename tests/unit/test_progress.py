@@ -242,3 +242,5 @@ def test_models_without_numbers_are_one_line_each_until_many_have_the_same_reaso
     assert list(without_numbers(rows)) == ["a and 3 other models: not begun", "e: failed"]
     refused = {"label": "f", "seed": 0, "unavailable": "f.npz: found 56x56 pixels"}
     assert list(without_numbers([*rows, refused]))[-1] == "f: f.npz: found 56x56 pixels"
+    scheme = {"label": "c", "seed": 0, "unavailable": "torchao is not installed"}  # beside numbers of the same training
+    assert list(without_numbers([*rows, scheme])) == list(without_numbers(rows))

@@ -67,6 +67,16 @@ def test_results_of_the_suite_as_it_is_have_numbers(folder: Path) -> None:
             "its samples are of other options of the sampler",
         ),
         (
+            "preflight.json",
+            lambda found: found["models"]["vae"]["samplers"]["default"].update(precision="bf16"),
+            "its samples are of other options of the sampler",
+        ),
+        (
+            "preflight.json",
+            lambda found: found["models"]["vae"]["spec"]["samplers"]["default"].update(ema_length=0.1),
+            "its samples are of other options of the sampler",
+        ),
+        (
             "vae/seed0/training.json",
             lambda found: found.update(model_sha256="0e" * 32),
             "its samples are of other weights than those of its training",
@@ -113,12 +123,43 @@ def test_a_row_of_another_version_has_no_numbers_but_a_reason(
     assert any(why in remark for remark in row.remarks)
 
 
+def test_rows_are_of_the_suite_with_other_averages_under_earlier_names_or_if_nothing_could_be_drawn(
+    folder: Path,
+) -> None:
+    def of_an_average(found: dict[str, Any]) -> None:
+        found["models"]["vae"]["spec"]["samplers"]["default"]["ema_length"] = 0.05
+        found["models"]["ddpm"]["samplers"]["ddim-25"]["options"] = {"method": "ddim"}
+        found["models"]["gan"]["samplers"]["default"]["options"] = {"temperature": 0.7}
+
+    edit(folder / "preflight.json", of_an_average)
+    edit(folder / f"{DRAW}/timing.json", lambda found: found.update(ema_length=0.05, model_sha256="0e" * 32))
+    edit(folder / "ddpm/seed0/final/ddim-25/timing.json", lambda found: found.update(options={"step": "ddim"}))
+    edit(folder / "gan/seed0/final/default/timing.json", lambda found: found.update(unavailable="too old"))
+    assert left_out(results_at(folder).rows) == {}
+
+
+def test_a_likelihood_of_other_weights_is_not_shown(folder: Path) -> None:
+    for weights, known in (("0d" * 32, True), ("0e" * 32, False)):
+        found = {"bits_per_dim": 3.1, "standard_error": 0.1, "images": 50, "model_sha256": weights}
+        write_json(folder / "ddpm/seed0/final/likelihood.json", found)
+        rows = results_at(folder).rows
+        assert ("bits_per_dim" in rows and bool(rows["bits_per_dim"].notna().any())) == known
+
+
 def test_all_rows_of_older_options_or_of_a_first_stage_trained_again_have_no_numbers(folder: Path) -> None:
     edit(folder / "preflight.json", lambda found: found["models"]["ddpm"].update(first_stage="vae"))
     edit(folder / "ddpm/seed0/training.json", lambda found: found.update(first_stage_sha256="0e" * 32))
     ((reason, rows),) = left_out(results_at(folder).rows).items()
     assert reason.startswith("its training is on other weights of vae")
     assert rows == [f"ddpm/seed0/{name}" for name in FEW["ddpm"][2]]
+    edit(folder / "ddpm/seed0/training.json", lambda found: found.update(first_stage_sha256="0d" * 32))
+    assert left_out(results_at(folder).rows) == {}
+    longer = {"steps": 700}
+    edit(folder / "preflight.json", lambda found: found["models"]["vae"]["spec"]["training"].update(longer))
+    why = left_out(results_at(folder).rows)
+    assert sorted(map(len, why.values())) == [1, len(FEW["ddpm"][2])]
+    assert [reason for reason in why if reason.startswith("its training is on another version of vae")]
+    edit(folder / "preflight.json", lambda found: found["models"]["vae"]["spec"]["training"].update(steps=600))
     edit(folder / "preflight.json", lambda found: found["evaluation"].update(options={"kid_subsets": 7}))
     assert sum(map(len, left_out(results_at(folder).rows).values())) == 5
 
