@@ -48,7 +48,7 @@ def unknown_name(what: str, found: Any, expected: Iterable[str]) -> InputError:
 
 @contextmanager
 def reader_has(options: Options) -> Iterator[None]:
-    """What `option` names inside: keys of a suite, of Python or of a hand-in's card; flags; or none, if none converts."""
+    """What `option` names inside: keys of a suite, of Python or of a hand-in's card; flags; none, if none converts."""
     token = _options.set(options)
     try:
         yield

@@ -365,9 +365,7 @@ def test_respaced_betas_keep_the_noise_levels(name: str) -> None:
 )
 def test_a_walk_that_takes_pure_noise_for_an_almost_clean_image_is_refused(options: dict, found: str) -> None:
     model = build(MODELS["ddpm"], IMAGE_SHAPE)
-    with pytest.raises(
-        InputError, match=f"{found}, which visits only t = 1; expected more, or steps: 1 with"
-    ):
+    with pytest.raises(InputError, match=f"{found}, which visits only t = 1; expected more, or steps: 1 with"):
         model.check_sampler(options)
     assert model.check_sampler({"steps": 1, "spacing": "trailing"}) == {"steps": 1, "spacing": "trailing"}
     assert build(MODELS["ddpm"] | {"timesteps": 1}, IMAGE_SHAPE).check_sampler({"steps": 1}) == {"steps": 1}
