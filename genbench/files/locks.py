@@ -84,8 +84,13 @@ def _held(run: Path) -> bool:
     """Whether this process now has the file of its run, locked. Until it is locked, another run may delete it."""
     for _ in range(9):
         file = open(run, "a")  # noqa: SIM115 - open until the process ends
+        try:
+            held = lock_descriptor(file.fileno(), blocking=False)
+        except OSError:
+            file.close()
+            raise
         _runs.append(file)
-        if not lock_descriptor(file.fileno(), blocking=False):
+        if not held:
             return False
         if run.exists() and os.path.samestat(os.fstat(file.fileno()), run.stat()):
             return True

@@ -79,10 +79,14 @@ def test_it_goes_from_files_of_features_to_the_report(vendi, tmp_path):
         assert record == without | {"provenance": record["provenance"]}  # only times in it may differ
         assert (found["n_real"], found["n_fake"], found["about"]["label"]) == (120, 120, "Vendi")
         record["metrics"]["vendi_classifier"] = found
+        record["samples_sha256"] = read_json(place.with_name("timing.json"))["samples_sha256"]
         if "final" in place.parts:
             values[place.parts[-5], place.parts[-2]] = found
         write_json(place, record)
 
+    plan = read_json(folder / "preflight.json")
+    plan["evaluation"]["options"] = options
+    write_json(folder / "preflight.json", plan)
     report = report_of(folder)
     (column,) = (column for column in report.table.columns if column.key == "vendi_classifier")
     assert (column.label, column.direction, column.source) == ("Vendi", "higher", vendi.source)
