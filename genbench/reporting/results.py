@@ -232,8 +232,7 @@ class Reader:
         self.found.extractors |= evaluation.extractors
         for labels in (self.preflight.evaluation.get("objects") or {}).get("labels", ()):
             path = place / f"objects/{labels}.json"
-            accuracy = self.attempt(path, lambda path: read_record(path, Objects), remarks)
-            if accuracy and not differ(accuracy.samples_sha256, drawing.samples_sha256):
+            if accuracy := self.attempt(path, lambda path: read_record(path, Objects), remarks):
                 self.origins.append(origin("object accuracy", accuracy, model))
                 found |= {f"{key}_{labels}": value for key, value in accuracy.metrics.items()}
                 self.ceiling |= bounded_by(accuracy, labels)
