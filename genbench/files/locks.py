@@ -66,9 +66,9 @@ def begin_run(folder: Path, forget: bool = False) -> bool:
     try:
         runs.mkdir(parents=True, exist_ok=True)
         reused = own.exists()  # left by a process that had the same number
-        atexit.register(own.unlink, missing_ok=True)
         if not _held(own):
             return False
+        atexit.register(own.unlink, missing_ok=True)
         killed = [path for path in runs.iterdir() if path != own]
         if not (forget or all(map(_has_ended, killed))):
             return False
@@ -88,6 +88,7 @@ def _held(run: Path) -> bool:
             held = lock_descriptor(file.fileno(), blocking=False)
         except OSError:
             file.close()
+            run.unlink(missing_ok=True)
             raise
         _runs.append(file)
         if not held:

@@ -102,6 +102,8 @@ def test_a_run_on_another_machine_may_be_alive_until_the_user_unlocks(tmp_path: 
 
 def test_a_file_system_without_locks_keeps_snakemakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     start(tmp_path, killed=True)
+    before = list((tmp_path / "runs").iterdir())
     monkeypatch.setattr(locks, "lock_descriptor", refusing(errno.ENOSYS))
     assert not begin_run(tmp_path)
+    assert list((tmp_path / "runs").iterdir()) == before
     assert list((tmp_path / "locks").iterdir())
